@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <dicenet/error.h>
+#include <dicenet/image.h>
+#include <dicenet/model.h>
+#include <dicenet/results.h>
+#include <dicenet/session.h>
+#include <dicenet/enum-types.h>

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <dicenet/visibility.h>
+
+G_BEGIN_DECLS
+
+/**
+ * DICENET_ERROR:
+ *
+ * Domain of every #GError that this library returns. The codes are #DicenetError.
+ */
+#define DICENET_ERROR (dicenet_error_quark ())
+
+/**
+ * DicenetError:
+ * @DICENET_ERROR_OPEN: a file is missing or cannot be read
+ * @DICENET_ERROR_INVALID_MODEL: a model file is damaged, or its tensors are not those of the network it describes
+ * @DICENET_ERROR_UNSUPPORTED: the file is well formed, but this version does not know what it asks for
+ * @DICENET_ERROR_LABELS: a labels file does not fit the model
+ * @DICENET_ERROR_BACKEND: the requested backend or device cannot be used on this machine
+ * @DICENET_ERROR_ARGUMENT: a size, format or value is outside what the call accepts
+ * @DICENET_ERROR_NO_MEMORY: memory for weights or activations could not be had
+ * @DICENET_ERROR_DEVICE: the device failed while it ran
+ *
+ * Messages name the file, the tensor, what was expected and what was found, and what can be done about it.
+ */
+typedef enum {
+  DICENET_ERROR_OPEN,
+  DICENET_ERROR_INVALID_MODEL,
+  DICENET_ERROR_UNSUPPORTED,
+  DICENET_ERROR_LABELS,
+  DICENET_ERROR_BACKEND,
+  DICENET_ERROR_ARGUMENT,
+  DICENET_ERROR_NO_MEMORY,
+  DICENET_ERROR_DEVICE,
+} DicenetError;
+
+DICENET_API GQuark dicenet_error_quark (void);
+
+G_END_DECLS

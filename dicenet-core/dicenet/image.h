@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib-object.h>
+#include <dicenet/visibility.h>
+
+G_BEGIN_DECLS
+
+/* The smallest and the largest width and height of an inference, in pixels. */
+#define DICENET_MIN_SIZE 32
+#define DICENET_MAX_SIZE 4096
+
+/**
+ * DicenetPixelFormat:
+ *
+ * How the bytes of a picture lie in memory. Names and layouts are those of GstVideoFormat and FourCC; 8 bits per
+ * sample.
+ */
+typedef enum {
+  DICENET_PIXEL_FORMAT_UNKNOWN,
+  DICENET_PIXEL_FORMAT_RGB,
+  DICENET_PIXEL_FORMAT_BGR,
+  DICENET_PIXEL_FORMAT_RGBX,
+  DICENET_PIXEL_FORMAT_BGRX,
+  DICENET_PIXEL_FORMAT_XRGB,
+  DICENET_PIXEL_FORMAT_XBGR,
+  DICENET_PIXEL_FORMAT_RGBA, /* alpha is ignored in this and the next three: the colour is used as stored */
+  DICENET_PIXEL_FORMAT_BGRA,
+  DICENET_PIXEL_FORMAT_ARGB,
+  DICENET_PIXEL_FORMAT_ABGR,
+  DICENET_PIXEL_FORMAT_GRAY8,
+  DICENET_PIXEL_FORMAT_NV12, /* planes: Y, interleaved UV */
+  DICENET_PIXEL_FORMAT_NV21, /* planes: Y, interleaved VU */
+  DICENET_PIXEL_FORMAT_I420, /* planes: Y, U, V */
+  DICENET_PIXEL_FORMAT_YV12, /* planes: Y, V, U, in this order of @planes */
+  DICENET_PIXEL_FORMAT_YUY2,
+  DICENET_PIXEL_FORMAT_UYVY,
+} DicenetPixelFormat;
+
+/**
+ * DicenetColorMatrix:
+ * @DICENET_COLOR_MATRIX_BT601: ITU-R BT.601, Kr = 0.299, Kb = 0.114
+ * @DICENET_COLOR_MATRIX_BT709: ITU-R BT.709, Kr = 0.2126, Kb = 0.0722
+ *
+ * How R'G'B' is got from Y'CbCr. Not looked at for RGB formats.
+ */
+typedef enum {
+  DICENET_COLOR_MATRIX_BT601,
+  DICENET_COLOR_MATRIX_BT709,
+} DicenetColorMatrix;
+
+/**
+ * DicenetColorRange:
+ * @DICENET_COLOR_RANGE_LIMITED: luma 16..235, chroma 16..240 (video)
+ * @DICENET_COLOR_RANGE_FULL: 0..255 (JPEG)
+ *
+ * The range of Y'CbCr samples and of GRAY8. Not looked at for RGB formats, which are always full range.
+ */
+typedef enum {
+  DICENET_COLOR_RANGE_LIMITED,
+  DICENET_COLOR_RANGE_FULL,
+} DicenetColorRange;
+
+/**
+ * DicenetImage:
+ * @format: layout of the pixels
+ * @matrix: colour matrix, for Y'CbCr formats
+ * @range: sample range, for Y'CbCr formats and GRAY8
+ * @width: width in pixels, 1 to 32767
+ * @height: height in pixels, 1 to 32767
+ * @planes: first byte of the first row of each plane, in the order that the format lists them; borrowed, and only read
+ * @strides: bytes from one row to the next of each plane; may be larger than a row and may be negative
+ *
+ * A picture in somebody else's memory. The memory must stay valid and unchanged during the call that it is passed to.
+ * Chroma planes of 4:2:0 and 4:2:2 formats have (width + 1) / 2 columns and, for 4:2:0, (height + 1) / 2 rows.
+ */
+typedef struct {
+  DicenetPixelFormat format;
+  DicenetColorMatrix matrix;
+  DicenetColorRange range;
+  guint width;
+  guint height;
+  const guint8 *planes[4];
+  gint strides[4];
+} DicenetImage;
+
+G_END_DECLS

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <dicenet/session.h>
+#include "../graph/plan.h"
+#include "../graph/weights.h"
+
+G_BEGIN_DECLS
+
+/* The seam between a session and what it runs on. A backend that is not there is a stub whose open() says so: nobody
+ * else asks. Below, "the run" is the last successful run(). */
+
+/* What a backend runs; owned by the model, which outlives every executor. */
+typedef struct {
+  const DicenetDescription *description;
+  const DicenetGraph *graph;
+  const DicenetWeights *weights;
+} DicenetProgram;
+
+/* One program on one device, used by one thread at a time. Backends embed it as their first member. */
+typedef struct _DicenetExecutor DicenetExecutor;
+
+/* Pictures to run: either @tensor (batch x 3 x height x width, normalised) or @image (batch 1). */
+typedef struct {
+  guint batch, width, height;
+  const gfloat *tensor;
+  const DicenetImage *image;
+} DicenetRun;
+
+typedef struct {
+  DicenetBackend kind;
+  const char *name;
+  /* n_threads 0: one per processor. NULL with @error set (BACKEND) where it cannot work on this machine. */
+  DicenetExecutor *(*open) (const DicenetProgram *program, gint device_id, guint n_threads, GError **error);
+  void (*close) (DicenetExecutor *self);
+  /* Makes ready for a size; run() does so by itself. */
+  gboolean (*prepare) (DicenetExecutor *self, guint width, guint height, guint batch, GError **error);
+  gboolean (*run) (DicenetExecutor *self, const DicenetRun *run, GError **error);
+  /* Output @k of the graph for one picture of the run, in host memory, valid until the next prepare() or run(). */
+  const gfloat *(*output) (DicenetExecutor *self, guint k, guint image);
+  gsize (*arena_bytes) (DicenetExecutor *self);
+  guint (*n_threads) (DicenetExecutor *self);
+} DicenetBackendOps;
+
+struct _DicenetExecutor {
+  const DicenetBackendOps *ops;
+};
+
+extern const DicenetBackendOps dicenet_backend_cpu;
+extern const DicenetBackendOps dicenet_backend_cuda; /* cuda/ */
+
+/* Opens the backend asked for; AUTO takes the first that works. */
+DicenetExecutor *dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, gint device_id,
+                                        guint n_threads, GError **error);
+void dicenet_executor_close (DicenetExecutor *self);
+
+G_END_DECLS

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dicenet/error.h>
+#include <pthreadpool.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../prepost/preprocess.h"
+#include "backend.h"
+#include "cpu-steps.h"
+
+/* The CPU backend: walks a plan with the kernel table and a thread pool. One arena serves all sizes, because only one
+ * runs at a time; a batch runs picture by picture in it, since a picture's activations then stay in the caches. */
+
+#define ALIGNMENT 64
+/* A stream has one size, a renegotiating one a few. Plans are some hundred KiB each. */
+#define MAX_PLANS 8
+
+typedef struct {
+  DicenetExecutor parent;
+  const DicenetProgram program;
+  DicenetCpu cpu;
+  GPtrArray *plans; /* DicenetPlan, most recently used last */
+  DicenetPlan *current;
+  DicenetPreprocess *preprocess;
+  gfloat *arena;
+  gsize arena_bytes;
+  gfloat *batch_outputs; /* outputs of pictures 0 .. batch - 1, one after the other; unused for a batch of 1 */
+  gsize batch_bytes;
+  guint batch;
+} CpuExecutor;
+
+static void cpu_close (DicenetExecutor *executor);
+
+static DicenetExecutor *
+cpu_open (const DicenetProgram *program, gint device_id, guint n_threads, GError **error)
+{
+  CpuExecutor *self = g_new0 (CpuExecutor, 1);
+
+  self->parent.ops = &dicenet_backend_cpu;
+  memcpy ((void *) &self->program, program, sizeof *program);
+  self->plans = g_ptr_array_new_with_free_func ((GDestroyNotify) dicenet_plan_free);
+  self->cpu.kernels = &dicenet_kernels_ref;
+  self->cpu.n_threads = n_threads > 0 ? n_threads : g_get_num_processors ();
+  self->cpu.pool = pthreadpool_create (self->cpu.n_threads);
+  if (self->cpu.pool == NULL) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "%u threads could not be started: ask for fewer",
+                 self->cpu.n_threads);
+    cpu_close (&self->parent);
+    return NULL;
+  }
+  return &self->parent;
+}
+
+static void
+cpu_close (DicenetExecutor *executor)
+{
+  CpuExecutor *self = (CpuExecutor *) executor;
+
+  g_ptr_array_unref (self->plans);
+  dicenet_preprocess_free (self->preprocess);
+  free (self->arena);
+  free (self->batch_outputs);
+  if (self->cpu.pool != NULL)
+    pthreadpool_destroy (self->cpu.pool);
+  g_free (self);
+}
+
+static DicenetPlan *
+find_plan (CpuExecutor *self, guint width, guint height)
+{
+  for (guint i = 0; i < self->plans->len; i++) {
+    DicenetPlan *plan = self->plans->pdata[i];
+    if (plan->width == width && plan->height == height) {
+      g_ptr_array_add (self->plans, g_ptr_array_steal_index (self->plans, i));
+      return plan;
+    }
+  }
+  if (self->plans->len >= MAX_PLANS)
+    g_ptr_array_remove_index (self->plans, 0);
+  DicenetPlan *plan = dicenet_plan_new (self->program.graph, width, height, dicenet_cpu_scratch, &self->cpu);
+  g_ptr_array_add (self->plans, plan);
+  return plan;
+}
+
+static gboolean
+grow (gfloat **block, gsize *have, gsize want, GError **error)
+{
+  if (*have >= want)
+    return TRUE;
+  free (*block);
+  *have = 0;
+  *block = aligned_alloc (ALIGNMENT, (want + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+  if (*block == NULL) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
+                 "no memory for %" G_GSIZE_FORMAT " MiB of activations: choose a smaller inference size", want >> 20);
+    return FALSE;
+  }
+  *have = want;
+  return TRUE;
+}
+
+static gsize
+output_floats (CpuExecutor *self, guint k)
+{
+  const DicenetView *view = &self->current->views[self->program.graph->outputs[k].node];
+  return (gsize) view->c * view->h * view->w;
+}
+
+static gsize
+all_output_floats (CpuExecutor *self)
+{
+  gsize n = 0;
+  for (guint k = 0; k < self->program.graph->n_outputs; k++)
+    n += output_floats (self, k);
+  return n;
+}
+
+static gboolean
+cpu_prepare (DicenetExecutor *executor, guint width, guint height, guint batch, GError **error)
+{
+  CpuExecutor *self = (CpuExecutor *) executor;
+
+  self->current = find_plan (self, width, height);
+  self->batch = batch;
+  if (grow (&self->arena, &self->arena_bytes, self->current->arena_floats * sizeof (gfloat), error) &&
+      (batch == 1 ||
+       grow (&self->batch_outputs, &self->batch_bytes, batch * all_output_floats (self) * sizeof (gfloat), error)))
+    return TRUE;
+  self->current = NULL;
+  return FALSE;
+}
+
+static gboolean
+ensure_preprocess (CpuExecutor *self, const DicenetRun *run, GError **error)
+{
+  const DicenetDescription *d = self->program.description;
+
+  if (self->preprocess != NULL && dicenet_preprocess_fits (self->preprocess, run->image, run->width, run->height))
+    return TRUE;
+  dicenet_preprocess_free (self->preprocess);
+  self->preprocess = dicenet_preprocess_new (run->image, run->width, run->height, d->mean, d->std, error);
+  return self->preprocess != NULL;
+}
+
+static gfloat *
+packed (CpuExecutor *self, guint node)
+{
+  return self->arena + self->current->views[node].planes[0];
+}
+
+static void
+keep_outputs (CpuExecutor *self, guint image)
+{
+  gfloat *out = self->batch_outputs + image * all_output_floats (self);
+  for (guint k = 0; k < self->program.graph->n_outputs; k++) {
+    memcpy (out, packed (self, self->program.graph->outputs[k].node), output_floats (self, k) * sizeof (gfloat));
+    out += output_floats (self, k);
+  }
+}
+
+static gboolean
+cpu_run (DicenetExecutor *executor, const DicenetRun *run, GError **error)
+{
+  CpuExecutor *self = (CpuExecutor *) executor;
+  const gsize n_input = 3 * (gsize) run->width * run->height;
+
+  if ((run->image && !ensure_preprocess (self, run, error)) ||
+      !cpu_prepare (executor, run->width, run->height, run->batch, error))
+    return FALSE;
+  for (guint i = 0; i < run->batch; i++) {
+    if (run->image)
+      dicenet_preprocess_run (self->preprocess, run->image, packed (self, 0));
+    else
+      memcpy (packed (self, 0), run->tensor + i * n_input, n_input * sizeof (gfloat));
+    for (guint k = 0; k < self->current->n_steps; k++) {
+      const DicenetStep *step = &self->current->steps[k];
+      dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node),
+                        &self->program.weights->nodes[step->node], step, self->arena);
+    }
+    if (run->batch > 1)
+      keep_outputs (self, i);
+  }
+  return TRUE;
+}
+
+static const gfloat *
+cpu_output (DicenetExecutor *executor, guint k, guint image)
+{
+  CpuExecutor *self = (CpuExecutor *) executor;
+
+  if (self->batch == 1)
+    return packed (self, self->program.graph->outputs[k].node);
+  const gfloat *at = self->batch_outputs + image * all_output_floats (self);
+  for (guint i = 0; i < k; i++)
+    at += output_floats (self, i);
+  return at;
+}
+
+static gsize
+cpu_arena_bytes (DicenetExecutor *executor)
+{
+  CpuExecutor *self = (CpuExecutor *) executor;
+  return self->arena_bytes + self->batch_bytes;
+}
+
+static guint
+cpu_n_threads (DicenetExecutor *executor)
+{
+  return ((CpuExecutor *) executor)->cpu.n_threads;
+}
+
+const DicenetBackendOps dicenet_backend_cpu = {
+  .kind = DICENET_BACKEND_CPU,
+  .name = "cpu",
+  .open = cpu_open,
+  .close = cpu_close,
+  .prepare = cpu_prepare,
+  .run = cpu_run,
+  .output = cpu_output,
+  .arena_bytes = cpu_arena_bytes,
+  .n_threads = cpu_n_threads,
+};

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dicenet/error.h>
+#include <dicenet/session.h>
+#include "../model/model-private.h"
+#include "../prepost/decode.h"
+#include "../prepost/priors.h"
+#include "backend.h"
+
+struct _DicenetSession {
+  GObject parent_instance;
+  DicenetModel *model;
+  const DicenetProgram *program;
+  DicenetExecutor *executor;
+  /* Of the last prepare or run; 0 before the first and after one that failed. */
+  guint batch, width, height;
+  gboolean has_run;
+  DicenetShape *shapes; /* of the graph's nodes at this size */
+  gfloat *priors;       /* detect */
+  guint n_priors;
+};
+
+G_DEFINE_FINAL_TYPE (DicenetSession, dicenet_session, G_TYPE_OBJECT)
+
+static void
+dicenet_session_finalize (GObject *object)
+{
+  DicenetSession *self = DICENET_SESSION (object);
+
+  dicenet_executor_close (self->executor);
+  g_free (self->shapes);
+  g_free (self->priors);
+  g_clear_object (&self->model); /* last: the executor uses its weights */
+  G_OBJECT_CLASS (dicenet_session_parent_class)->finalize (object);
+}
+
+static void
+dicenet_session_class_init (DicenetSessionClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = dicenet_session_finalize;
+}
+
+static void
+dicenet_session_init (DicenetSession *self)
+{
+}
+
+DicenetSession *
+dicenet_session_new (DicenetModel *model, DicenetBackend backend, gint device_id, guint n_threads, GError **error)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (model), NULL);
+
+  g_autoptr (DicenetSession) self = g_object_new (DICENET_TYPE_SESSION, NULL);
+  self->model = g_object_ref (model);
+  self->program = dicenet_model_get_program (model);
+  self->executor = dicenet_executor_open (backend, self->program, device_id, n_threads, error);
+  return self->executor ? g_steal_pointer (&self) : NULL;
+}
+
+DicenetModel *
+dicenet_session_get_model (DicenetSession *self)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  return self->model;
+}
+
+DicenetBackend
+dicenet_session_get_backend (DicenetSession *self)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), DICENET_BACKEND_CPU);
+  return self->executor->ops->kind;
+}
+
+guint
+dicenet_session_get_n_threads (DicenetSession *self)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), 0);
+  return self->executor->ops->n_threads (self->executor);
+}
+
+gsize
+dicenet_session_get_arena_bytes (DicenetSession *self)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), 0);
+  return self->executor->ops->arena_bytes (self->executor);
+}
+
+static void
+make_priors (DicenetSession *self)
+{
+  const DicenetDescription *d = self->program->description;
+  DicenetShape maps[DICENET_N_MAPS];
+
+  for (guint k = 0; k < DICENET_N_MAPS; k++)
+    maps[k] = self->shapes[self->program->graph->maps[k]];
+  const guint size = MIN (d->width, d->height);
+  self->n_priors = dicenet_priors (maps, size, self->width, self->height, NULL);
+  self->priors = g_realloc_n (self->priors, 4 * (gsize) self->n_priors, sizeof (gfloat));
+  dicenet_priors (maps, size, self->width, self->height, self->priors);
+}
+
+static gboolean
+check_size (guint width, guint height, guint batch, GError **error)
+{
+  if (MIN (width, height) >= DICENET_MIN_SIZE && MAX (width, height) <= DICENET_MAX_SIZE && batch >= 1)
+    return TRUE;
+  g_set_error (
+      error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+      "an inference size from %dx%d to %dx%d and a batch of at least 1 are possible, %ux%u and %u were asked for",
+      DICENET_MIN_SIZE, DICENET_MIN_SIZE, DICENET_MAX_SIZE, DICENET_MAX_SIZE, width, height, batch);
+  return FALSE;
+}
+
+static void
+set_size (DicenetSession *self, guint width, guint height, guint batch)
+{
+  self->batch = batch;
+  if (self->width == width && self->height == height)
+    return;
+  self->width = width;
+  self->height = height;
+  g_free (self->shapes);
+  self->shapes = dicenet_shapes (self->program->graph, width, height);
+  if (self->program->description->task == DICENET_TASK_DETECT)
+    make_priors (self);
+}
+
+gboolean
+dicenet_session_prepare (DicenetSession *self, guint width, guint height, guint batch, GError **error)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
+
+  self->has_run = FALSE;
+  if (!check_size (width, height, batch, error) ||
+      !self->executor->ops->prepare (self->executor, width, height, batch, error))
+    return FALSE;
+  set_size (self, width, height, batch);
+  return TRUE;
+}
+
+static gboolean
+run (DicenetSession *self, const DicenetRun *what, GError **error)
+{
+  self->has_run = FALSE;
+  if (!check_size (what->width, what->height, what->batch, error) ||
+      !self->executor->ops->run (self->executor, what, error))
+    return FALSE;
+  set_size (self, what->width, what->height, what->batch);
+  self->has_run = TRUE;
+  return TRUE;
+}
+
+gboolean
+dicenet_session_run_image (DicenetSession *self, const DicenetImage *image, guint width, guint height, GError **error)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
+  g_return_val_if_fail (image != NULL, FALSE);
+  return run (self, &(DicenetRun){ .batch = 1, .width = width, .height = height, .image = image }, error);
+}
+
+gboolean
+dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, guint batch, guint width, guint height,
+                            GError **error)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
+  g_return_val_if_fail (data != NULL, FALSE);
+  return run (self, &(DicenetRun){ .batch = batch, .width = width, .height = height, .tensor = data }, error);
+}
+
+static DicenetShape
+output_shape (DicenetSession *self, guint k)
+{
+  return self->shapes[self->program->graph->outputs[k].node];
+}
+
+const gfloat *
+dicenet_session_get_output (DicenetSession *self, const char *name, guint image, gsize *n)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+
+  if (n)
+    *n = 0;
+  for (guint k = 0; self->has_run && image < self->batch && k < self->program->graph->n_outputs; k++) {
+    if (!g_str_equal (self->program->graph->outputs[k].name, name))
+      continue;
+    const DicenetShape shape = output_shape (self, k);
+    if (n)
+      *n = (gsize) shape.c * shape.h * shape.w;
+    return self->executor->ops->output (self->executor, k, image);
+  }
+  return NULL;
+}
+
+const gfloat *
+dicenet_session_get_priors (DicenetSession *self, gsize *n)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  if (n)
+    *n = self->has_run && self->priors ? 4 * (gsize) self->n_priors : 0;
+  return self->has_run ? self->priors : NULL;
+}
+
+static gboolean
+can_read (DicenetSession *self, DicenetTask task, guint image)
+{
+  return self->has_run && self->program->description->task == task && image < self->batch;
+}
+
+GArray *
+dicenet_session_get_classes (DicenetSession *self, guint image, guint top_k, gfloat threshold)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (can_read (self, DICENET_TASK_CLASSIFY, image), NULL);
+
+  const DicenetDescription *d = self->program->description;
+  return dicenet_decode_classes (self->executor->ops->output (self->executor, 0, image), d->n_classes, d->multi_label,
+                                 top_k, threshold);
+}
+
+GArray *
+dicenet_session_get_boxes (DicenetSession *self, guint image, const DicenetDetectParams *params)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (params != NULL, NULL);
+  g_return_val_if_fail (can_read (self, DICENET_TASK_DETECT, image), NULL);
+
+  const gfloat *confidences = self->executor->ops->output (self->executor, 0, image);
+  const gfloat *locations = self->executor->ops->output (self->executor, 1, image);
+  return dicenet_decode_boxes (confidences, locations, self->priors, self->n_priors,
+                               self->program->description->n_classes, params);
+}
+
+void
+dicenet_session_get_mask (DicenetSession *self, guint image, guint8 *mask, gsize stride)
+{
+  g_return_if_fail (DICENET_IS_SESSION (self));
+  g_return_if_fail (mask != NULL && stride >= self->width);
+  g_return_if_fail (can_read (self, DICENET_TASK_SEGMENT, image));
+
+  const DicenetShape shape = output_shape (self, 0);
+  dicenet_decode_mask (self->executor->ops->output (self->executor, 0, image), shape.c, shape.h, shape.w, mask,
+                       self->height, self->width, stride);
+}
+
+void
+dicenet_session_get_logits (DicenetSession *self, guint image, gfloat *logits)
+{
+  g_return_if_fail (DICENET_IS_SESSION (self));
+  g_return_if_fail (logits != NULL);
+  g_return_if_fail (can_read (self, DICENET_TASK_SEGMENT, image));
+
+  const DicenetShape shape = output_shape (self, 0);
+  dicenet_decode_logits (self->executor->ops->output (self->executor, 0, image), shape.c, shape.h, shape.w, logits,
+                         self->height, self->width);
+}

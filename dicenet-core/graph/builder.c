@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "builder.h"
+
+static DicenetNode *
+append (DicenetGraph *g, DicenetOp op, const char *name, guint channels)
+{
+  DicenetNode *node = g_new0 (DicenetNode, 1);
+  node->op = op;
+  node->name = g_strdup (name);
+  node->channels = channels;
+  node->like = DICENET_NONE;
+  g_ptr_array_add (g->nodes, node);
+  return node;
+}
+
+static void
+add_input (DicenetNode *node, guint input)
+{
+  g_assert (node->n_inputs < DICENET_MAX_INPUTS);
+  node->inputs[node->n_inputs++] = input;
+}
+
+static guint
+last (const DicenetGraph *g)
+{
+  return g->nodes->len - 1;
+}
+
+guint
+dicenet_build_input (DicenetGraph *g)
+{
+  append (g, DICENET_OP_INPUT, "input", 3);
+  return last (g);
+}
+
+guint
+dicenet_build_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint stride, guint groups)
+{
+  DicenetNode *node = append (g, DICENET_OP_CONV, name, cout);
+  add_input (node, x);
+  node->kernel = kernel;
+  node->stride = stride;
+  node->groups = groups;
+  node->activation = DICENET_ACTIVATION_PRELU;
+  node->weight = g_strconcat (name, ".cbr.0.weight", NULL);
+  node->norm = g_strconcat (name, ".cbr.1", NULL);
+  node->prelu = g_strconcat (name, ".cbr.2.weight", NULL);
+  return last (g);
+}
+
+static DicenetNode *
+append_conv (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups, gboolean bias)
+{
+  DicenetNode *node = append (g, DICENET_OP_CONV, name, cout);
+  add_input (node, x);
+  node->kernel = kernel;
+  node->stride = 1;
+  node->groups = groups;
+  node->weight = g_strconcat (name, ".weight", NULL);
+  node->bias = bias ? g_strconcat (name, ".bias", NULL) : NULL;
+  return node;
+}
+
+guint
+dicenet_build_conv (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups, gboolean bias)
+{
+  append_conv (g, name, x, cout, kernel, groups, bias);
+  return last (g);
+}
+
+guint
+dicenet_build_fc (DicenetGraph *g, const char *name, guint x, guint cout, guint groups, gboolean bias,
+                  DicenetActivation activation)
+{
+  DicenetNode *node = append_conv (g, name, x, cout, 1, groups, bias);
+  node->activation = activation;
+  node->is_fc = TRUE;
+  return last (g);
+}
+
+guint
+dicenet_build_norm (DicenetGraph *g, const char *norm, const char *prelu, guint x, guint y)
+{
+  DicenetNode *node = append (g, DICENET_OP_NORM, norm, dicenet_node_channels (g, x));
+  add_input (node, x);
+  if (y != DICENET_NONE)
+    add_input (node, y);
+  node->activation = DICENET_ACTIVATION_PRELU;
+  node->norm = g_strdup (norm);
+  node->prelu = g_strconcat (prelu, ".weight", NULL);
+  return last (g);
+}
+
+guint
+dicenet_build_simple (DicenetGraph *g, DicenetOp op, const char *name, guint x)
+{
+  add_input (append (g, op, name, dicenet_node_channels (g, x)), x);
+  return last (g);
+}
+
+guint
+dicenet_build_gate (DicenetGraph *g, const char *name, guint x, guint gate)
+{
+  DicenetNode *node = append (g, DICENET_OP_GATE, name, dicenet_node_channels (g, x));
+  add_input (node, x);
+  add_input (node, gate);
+  return last (g);
+}
+
+guint
+dicenet_build_resize (DicenetGraph *g, DicenetOp op, guint x, guint like, gdouble ratio)
+{
+  DicenetNode *node = append (g, op, op == DICENET_OP_UP ? "up" : "down", dicenet_node_channels (g, x));
+  add_input (node, x);
+  node->like = like;
+  node->ratio = ratio;
+  return last (g);
+}
+
+guint
+dicenet_build_rows (DicenetGraph *g, const char *name, const guint *maps, guint n_maps, guint boxes)
+{
+  DicenetNode *node = append (g, DICENET_OP_ROWS, name, 1);
+  node->boxes = boxes;
+  for (guint i = 0; i < n_maps; i++)
+    add_input (node, maps[i]);
+  return last (g);
+}
+
+guint
+dicenet_build_concat (DicenetGraph *g, const guint *inputs, guint n)
+{
+  DicenetNode *node = append (g, DICENET_OP_CONCAT, "concat", 0);
+  for (guint i = 0; i < n; i++) {
+    add_input (node, inputs[i]);
+    node->channels += dicenet_node_channels (g, inputs[i]);
+  }
+  return last (g);
+}
+
+guint
+dicenet_build_shuffle (DicenetGraph *g, guint x, guint groups)
+{
+  DicenetNode *node = append (g, DICENET_OP_SHUFFLE, "shuffle", dicenet_node_channels (g, x));
+  add_input (node, x);
+  node->groups = groups;
+  return last (g);
+}
+
+guint
+dicenet_build_slice (DicenetGraph *g, guint x, guint first, guint channels)
+{
+  DicenetNode *node = append (g, DICENET_OP_SLICE, "slice", channels);
+  add_input (node, x);
+  node->first = first;
+  return last (g);
+}
+
+static guint
+greatest_common_divisor (guint a, guint b)
+{
+  return b == 0 ? a : greatest_common_divisor (b, a % b);
+}
+
+/* DimConv, BatchNorm, PReLU, shuffle and local fusion: one node, because they are one pass over the tensor. */
+static guint
+build_dimconv (DicenetGraph *g, const char *name, guint x, guint kernel_height, guint kernel_width)
+{
+  DicenetNode *node = append (g, DICENET_OP_DICE, name, dicenet_node_channels (g, x));
+  add_input (node, x);
+  node->kernel_height = kernel_height;
+  node->kernel_width = kernel_width;
+  node->activation = DICENET_ACTIVATION_PRELU;
+  node->weight = g_strconcat (name, ".conv_channel.weight", NULL);
+  node->weight_height = g_strconcat (name, ".conv_height.weight", NULL);
+  node->weight_width = g_strconcat (name, ".conv_width.weight", NULL);
+  node->norm = g_strconcat (name, ".br_act.br.0", NULL);
+  node->prelu = g_strconcat (name, ".br_act.br.1.weight", NULL);
+  node->fuse_weight = g_strconcat (name, ".weight_avg_layer.cbr.0.weight", NULL);
+  node->fuse_norm = g_strconcat (name, ".weight_avg_layer.cbr.1", NULL);
+  node->fuse_prelu = g_strconcat (name, ".weight_avg_layer.cbr.2.weight", NULL);
+  return last (g);
+}
+
+guint
+dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel_height, guint kernel_width)
+{
+  const guint cin = dicenet_node_channels (g, x);
+  g_autofree char *proj = g_strconcat (name, ".proj_layer", NULL);
+  g_autofree char *squeeze = g_strconcat (name, ".linear_comb_layer.1", NULL);
+  g_autofree char *excite = g_strconcat (name, ".linear_comb_layer.3", NULL);
+
+  const guint u = build_dimconv (g, name, x, kernel_height, kernel_width);
+  const guint p = dicenet_build_cbr (g, proj, u, cout, 3, 1, greatest_common_divisor (cin, cout));
+  guint s = dicenet_build_simple (g, DICENET_OP_MEAN, name, u);
+  s = dicenet_build_fc (g, squeeze, s, cin / 4, 1, FALSE, DICENET_ACTIVATION_RELU);
+  s = dicenet_build_fc (g, excite, s, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
+  return dicenet_build_gate (g, name, p, s);
+}
+
+guint
+dicenet_build_pyramid_pool (DicenetGraph *g, const char *name, guint x, guint p, guint cout, gboolean is_last)
+{
+  static const gdouble ratios[] = { 2.0, 1.5, 1.0, 0.5, 0.1 };
+  guint stages[G_N_ELEMENTS (ratios)];
+  g_autofree char *project = g_strconcat (name, ".projection_layer", NULL);
+  g_autofree char *norm = g_strconcat (name, ".merge_layer.0.br.0", NULL),
+                  *prelu = g_strconcat (name, ".merge_layer.0.br.1", NULL);
+  g_autofree char *merge = g_strconcat (name, ".merge_layer.2", NULL),
+                  *expand = g_strconcat (name, ".merge_layer.3", NULL);
+  g_autofree char *out_norm = g_strconcat (name, ".br.br.0", NULL), *out_prelu = g_strconcat (name, ".br.br.1", NULL);
+
+  const guint projected = dicenet_build_cbr (g, project, x, p, 1, 1, 1);
+  for (guint k = 0; k < G_N_ELEMENTS (ratios); k++) {
+    g_autofree char *stage = g_strdup_printf ("%s.stages.%u", name, k);
+    const DicenetOp there = ratios[k] > 1 ? DICENET_OP_UP : DICENET_OP_DOWN;
+    const DicenetOp back = ratios[k] > 1 ? DICENET_OP_DOWN : DICENET_OP_UP;
+    guint y = projected;
+    if (ratios[k] != 1)
+      y = dicenet_build_resize (g, there, y, DICENET_NONE, ratios[k]);
+    y = dicenet_build_conv (g, stage, y, p, 3, p, FALSE);
+    if (ratios[k] != 1)
+      y = dicenet_build_resize (g, back, y, projected, 0);
+    stages[k] = y;
+  }
+  guint y = dicenet_build_norm (g, norm, prelu, dicenet_build_concat (g, stages, G_N_ELEMENTS (stages)), DICENET_NONE);
+  y = dicenet_build_cbr (g, merge, dicenet_build_shuffle (g, y, 5), p, 3, 1, p);
+  y = dicenet_build_conv (g, expand, y, cout, 1, 1, is_last);
+  return is_last ? y : dicenet_build_norm (g, out_norm, out_prelu, y, DICENET_NONE);
+}

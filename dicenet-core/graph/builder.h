@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "graph.h"
+
+/* Pieces that networks are built from. Each appends nodes to the graph and returns the index of the last; @name is the
+ * layer's name in the checkpoint. What they compute is written in the paper's terms beside each. */
+
+guint dicenet_build_input (DicenetGraph *g);
+
+/* CBR(cin, cout, k, s, groups): convolution, BatchNorm, PReLU. @name has .cbr.0, .cbr.1 and .cbr.2. */
+guint dicenet_build_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint stride,
+                         guint groups);
+/* A bare convolution, stride 1: @name.weight, and @name.bias if @bias. */
+guint dicenet_build_conv (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups,
+                          gboolean bias);
+/* A fully connected layer on one vector per picture: a 1 x 1 convolution on one cell. */
+guint dicenet_build_fc (DicenetGraph *g, const char *name, guint x, guint cout, guint groups, gboolean bias,
+                        DicenetActivation activation);
+/* BatchNorm @norm and PReLU @prelu over the sum of @x and, unless DICENET_NONE, @y. */
+guint dicenet_build_norm (DicenetGraph *g, const char *norm, const char *prelu, guint x, guint y);
+guint dicenet_build_simple (DicenetGraph *g, DicenetOp op, const char *name, guint x);
+guint dicenet_build_gate (DicenetGraph *g, const char *name, guint x, guint gate);
+guint dicenet_build_resize (DicenetGraph *g, DicenetOp op, guint x, guint like, gdouble ratio);
+guint dicenet_build_rows (DicenetGraph *g, const char *name, const guint *maps, guint n_maps, guint boxes);
+guint dicenet_build_concat (DicenetGraph *g, const guint *inputs, guint n);
+guint dicenet_build_shuffle (DicenetGraph *g, guint x, guint groups);
+guint dicenet_build_slice (DicenetGraph *g, guint x, guint first, guint channels);
+
+/* The DiCE unit (paper 3.1 to 3.3), whose DimConv kernels are for kernel_height rows and kernel_width columns. */
+guint dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel_height,
+                          guint kernel_width);
+
+/* The backbone's levels 1 to @levels (4 or 5); out[k] is the output of level k + 1. */
+void dicenet_build_backbone (DicenetGraph *g, const DicenetDescription *d, const char *prefix, guint levels,
+                             guint out[5]);
+
+/* Efficient pyramid pooling (ESPNetv2): five scales of depth-wise convolution. @last: bias and nothing after it. */
+guint dicenet_build_pyramid_pool (DicenetGraph *g, const char *name, guint x, guint p, guint cout, gboolean last);
+
+void dicenet_build_classify (DicenetGraph *g, const DicenetDescription *d);
+void dicenet_build_detect (DicenetGraph *g, const DicenetDescription *d);
+void dicenet_build_segment (DicenetGraph *g, const DicenetDescription *d);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "../prepost/priors.h"
+#include "builder.h"
+
+/* SSD on levels 3 to 5 and three extra levels (paper 7.1). */
+
+static guint
+build_extra (DicenetGraph *g, const char *name, guint x, guint cout)
+{
+  const guint c = dicenet_node_channels (g, x);
+  g_autofree char *depthwise = g_strconcat (name, ".layer.0", NULL), *pointwise = g_strconcat (name, ".layer.1", NULL);
+  return dicenet_build_cbr (g, pointwise, dicenet_build_cbr (g, depthwise, x, c, 3, 2, c), cout, 1, 1, 1);
+}
+
+/* The feature pyramid: from extra7 up, each finer map becomes a pyramid pool over itself and the coarser one. */
+static void
+build_pyramid (DicenetGraph *g, guint maps[6])
+{
+  static const char *const names[] = { "base_net.bu_19x19_38x38", "base_net.bu_10x10_19x19", "base_net.bu_5x5_10x10",
+                                       "base_net.bu_3x3_5x5" };
+  guint coarser = maps[4];
+  for (gint k = 3; k >= 0; k--) {
+    const guint c = dicenet_node_channels (g, maps[k]);
+    const guint up = dicenet_build_resize (g, DICENET_OP_UP, coarser, maps[k], 0);
+    coarser = maps[k] = dicenet_build_pyramid_pool (g, names[k], dicenet_build_concat (g, (guint[]){ up, maps[k] }, 2),
+                                                    c / 5, c, FALSE);
+  }
+}
+
+static guint
+build_heads (DicenetGraph *g, const char *kind, const guint maps[6], guint values)
+{
+  guint heads[6];
+  for (guint k = 0; k < 6; k++) {
+    g_autofree char *name = g_strdup_printf ("%s.%u", kind, k);
+    heads[k] = dicenet_build_conv (g, name, maps[k], DICENET_BOXES_PER_CELL * values, 1, 1, TRUE);
+  }
+  return dicenet_build_rows (g, kind, heads, 6, DICENET_BOXES_PER_CELL);
+}
+
+void
+dicenet_build_detect (DicenetGraph *g, const DicenetDescription *d)
+{
+  guint level[5], *maps = g->maps;
+  dicenet_build_backbone (g, d, "base_net.basenet.", 5, level);
+
+  maps[0] = level[2];
+  maps[1] = level[3];
+  maps[2] = level[4];
+  maps[3] = build_extra (g, "base_net.extra_level6", maps[2], 1024);
+  maps[4] = build_extra (g, "base_net.extra_level7", maps[3], 512);
+  maps[5] = dicenet_build_fc (g, "base_net.extra_level8.1",
+                              dicenet_build_simple (g, DICENET_OP_MEAN, "base_net.extra_level8", maps[4]), 256, 1,
+                              FALSE, DICENET_ACTIVATION_RELU);
+  if (d->pyramid)
+    build_pyramid (g, maps);
+  g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "confidences", build_heads (g, "cls_layers", maps, d->n_classes) };
+  g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "locations", build_heads (g, "loc_layers", maps, 4) };
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "graph.h"
+
+#include <math.h>
+#include "builder.h"
+
+static void
+node_free (gpointer data)
+{
+  DicenetNode *node = data;
+  g_free (node->name);
+  g_free (node->weight);
+  g_free (node->bias);
+  g_free (node->norm);
+  g_free (node->prelu);
+  g_free (node->weight_height);
+  g_free (node->weight_width);
+  g_free (node->fuse_weight);
+  g_free (node->fuse_norm);
+  g_free (node->fuse_prelu);
+  g_free (node);
+}
+
+DicenetGraph *
+dicenet_graph_new (const DicenetDescription *d)
+{
+  DicenetGraph *g = g_new0 (DicenetGraph, 1);
+  g->nodes = g_ptr_array_new_with_free_func (node_free);
+  switch (d->task) {
+  case DICENET_TASK_CLASSIFY:
+    dicenet_build_classify (g, d);
+    break;
+  case DICENET_TASK_DETECT:
+    dicenet_build_detect (g, d);
+    break;
+  case DICENET_TASK_SEGMENT:
+    dicenet_build_segment (g, d);
+    break;
+  }
+  return g;
+}
+
+void
+dicenet_graph_free (DicenetGraph *g)
+{
+  if (g == NULL)
+    return;
+  g_ptr_array_unref (g->nodes);
+  g_free (g);
+}
+
+/* k x k with padding (k - 1) / 2, k odd. */
+static guint
+strided (guint size, guint stride)
+{
+  return (size - 1) / stride + 1;
+}
+
+static guint
+scaled (guint size, gdouble ratio)
+{
+  return MAX (5, (guint) ceil (size * ratio));
+}
+
+static DicenetShape
+rows_shape (const DicenetNode *node, const DicenetShape *shapes)
+{
+  guint rows = 0;
+  for (guint i = 0; i < node->n_inputs; i++)
+    rows += shapes[node->inputs[i]].h * shapes[node->inputs[i]].w * node->boxes;
+  return (DicenetShape){ 1, rows, shapes[node->inputs[0]].c / node->boxes };
+}
+
+static DicenetShape
+node_shape (const DicenetNode *node, const DicenetShape *shapes)
+{
+  const DicenetShape in = shapes[node->inputs[0]];
+
+  switch (node->op) {
+  case DICENET_OP_CONV:
+    return (DicenetShape){ node->channels, strided (in.h, node->stride), strided (in.w, node->stride) };
+  case DICENET_OP_MAX_POOL:
+  case DICENET_OP_AVG_POOL:
+    return (DicenetShape){ node->channels, strided (in.h, 2), strided (in.w, 2) };
+  case DICENET_OP_MEAN:
+    return (DicenetShape){ node->channels, 1, 1 };
+  case DICENET_OP_UP:
+  case DICENET_OP_DOWN:
+    if (node->like != DICENET_NONE)
+      return (DicenetShape){ node->channels, shapes[node->like].h, shapes[node->like].w };
+    return (DicenetShape){ node->channels, scaled (in.h, node->ratio), scaled (in.w, node->ratio) };
+  case DICENET_OP_ROWS:
+    return rows_shape (node, shapes);
+  default:
+    return (DicenetShape){ node->channels, in.h, in.w };
+  }
+}
+
+DicenetShape *
+dicenet_shapes (const DicenetGraph *g, guint width, guint height)
+{
+  DicenetShape *shapes = g_new (DicenetShape, g->nodes->len);
+  for (guint i = 0; i < g->nodes->len; i++) {
+    const DicenetNode *node = dicenet_graph_node (g, i);
+    shapes[i] = node->op == DICENET_OP_INPUT ? (DicenetShape){ 3, height, width } : node_shape (node, shapes);
+  }
+  return shapes;
+}

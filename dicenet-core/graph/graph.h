@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "../model/description.h"
+
+G_BEGIN_DECLS
+
+/* A network as a list of operations on C x H x W tensors, in an order in which they can run. It knows channels and
+ * names of weights, but no sizes and no numbers: shapes come with dicenet_shapes(), weights with dicenet_fold(). */
+
+#define DICENET_MAX_INPUTS 6
+#define DICENET_NONE       G_MAXUINT /* no node */
+
+typedef enum {
+  DICENET_OP_INPUT,    /* the network's input tensor */
+  DICENET_OP_CONV,     /* k x k convolution with its BatchNorm, bias and activation */
+  DICENET_OP_DICE,     /* DimConv + BatchNorm + PReLU + shuffle + local fusion of a DiCE unit */
+  DICENET_OP_MAX_POOL, /* 3 x 3, stride 2, padding 1 */
+  DICENET_OP_AVG_POOL, /* 3 x 3, stride 2, padding 1, padding counted */
+  DICENET_OP_MEAN,     /* mean over height and width: C x 1 x 1 */
+  DICENET_OP_GATE,     /* first input times second input's one value per channel */
+  DICENET_OP_UP,       /* bilinear, align_corners */
+  DICENET_OP_DOWN,     /* adaptive average pooling */
+  DICENET_OP_NORM,     /* sum of the inputs, then BatchNorm and PReLU */
+  DICENET_OP_ROWS,     /* maps of H x W x (6 boxes x n) laid out as priors x n, map by map */
+  /* Views: no arithmetic and no memory, only which plane is which channel. */
+  DICENET_OP_CONCAT,  /* along channels */
+  DICENET_OP_SHUFFLE, /* groups: (g, C/g) -> (C/g, g) */
+  DICENET_OP_SLICE,   /* channels [first, first + channels) */
+} DicenetOp;
+
+typedef enum {
+  DICENET_ACTIVATION_NONE,
+  DICENET_ACTIVATION_PRELU,
+  DICENET_ACTIVATION_RELU,
+  DICENET_ACTIVATION_SIGMOID,
+} DicenetActivation;
+
+typedef struct {
+  DicenetOp op;
+  char *name; /* of the layer in the checkpoint, for messages */
+  guint n_inputs;
+  guint inputs[DICENET_MAX_INPUTS]; /* indices of earlier nodes */
+  guint channels;                   /* of the output */
+
+  /* CONV; groups is SHUFFLE's as well */
+  guint kernel, stride, groups;
+  DicenetActivation activation;
+  gboolean is_fc; /* a 1 x 1 convolution on one vector per picture */
+
+  guint first; /* SLICE */
+
+  /* UP, DOWN: to the size of node @like, or, where that is DICENET_NONE, to max(5, ceil(size * ratio)) */
+  guint like;
+  gdouble ratio;
+
+  guint kernel_height, kernel_width; /* DICE: H0, W0 */
+  guint boxes;                       /* ROWS: boxes per cell */
+
+  /* Weights' names in the model file, NULL for what the node does not have. For DICE, norm and prelu are those of
+   * the 3C planes before the local fusion, which has fuse_*. */
+  char *weight, *bias, *norm, *prelu;
+  char *weight_height, *weight_width, *fuse_weight, *fuse_norm, *fuse_prelu;
+} DicenetNode;
+
+typedef struct {
+  const char *name;
+  guint node;
+} DicenetGraphOutput;
+
+typedef struct {
+  GPtrArray *nodes; /* DicenetNode */
+  DicenetGraphOutput outputs[2];
+  guint n_outputs;
+  guint maps[6]; /* detect: the feature maps that the priors stand on */
+} DicenetGraph;
+
+DicenetGraph *dicenet_graph_new (const DicenetDescription *description);
+void dicenet_graph_free (DicenetGraph *self);
+
+static inline const DicenetNode *
+dicenet_graph_node (const DicenetGraph *self, guint i)
+{
+  return (const DicenetNode *) self->nodes->pdata[i];
+}
+
+static inline guint
+dicenet_node_channels (const DicenetGraph *self, guint i)
+{
+  return dicenet_graph_node (self, i)->channels;
+}
+
+static inline gboolean
+dicenet_op_is_view (DicenetOp op)
+{
+  return op >= DICENET_OP_CONCAT;
+}
+
+typedef struct {
+  guint c, h, w;
+} DicenetShape;
+
+/* Shape of every node's output (ROWS: c = 1, h = priors, w = values) for an input of 3 x height x width. Free with
+ * g_free(). */
+DicenetShape *dicenet_shapes (const DicenetGraph *graph, guint width, guint height);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetGraph, dicenet_graph_free)
+
+G_END_DECLS

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "graph.h"
+
+G_BEGIN_DECLS
+
+/* A graph at one input size: which operations run in which order, and where in one arena every tensor's planes lie. It
+ * holds integers only and never touches an activation, so that every backend can execute it.
+ *
+ * Concatenation, shuffle and split are not steps: a tensor is a list of planes that may lie anywhere, and those three
+ * only say which planes. */
+
+/* Planes start on a cache line, but for the input's and the outputs', which are packed. */
+#define DICENET_PLANE_ALIGNMENT 16 /* floats */
+
+/* A tensor in the arena. Rows follow each other without gap. */
+typedef struct {
+  guint c, h, w;
+  gsize *planes; /* c offsets from the arena's start, in floats */
+} DicenetView;
+
+typedef struct {
+  guint node;
+  guint n_inputs;
+  const DicenetView *inputs[DICENET_MAX_INPUTS];
+  const DicenetView *output;
+  gsize scratch; /* offset in floats of memory that only this step uses */
+} DicenetStep;
+
+typedef struct {
+  guint width, height;
+  DicenetView *views; /* one per node */
+  guint n_views;
+  DicenetStep *steps;
+  guint n_steps;
+  gsize arena_floats; /* for one picture */
+} DicenetPlan;
+
+/* How many floats of scratch an operation wants on top of its output. */
+typedef gsize (*DicenetScratchFunc) (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data);
+
+DicenetPlan *dicenet_plan_new (const DicenetGraph *graph, guint width, guint height, DicenetScratchFunc scratch,
+                               gpointer data);
+void dicenet_plan_free (DicenetPlan *self);
+
+G_END_DECLS

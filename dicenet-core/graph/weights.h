@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "graph.h"
+
+G_BEGIN_DECLS
+
+/* A network's weights in the form that kernels take: BatchNorm folded into convolutions (in double precision: published
+ * variances are as small as 6e-45), everything float, in one block. */
+
+/* One node's share. Unused pointers are NULL. */
+typedef struct {
+  const float *weight; /* CONV: [cout][cin / groups][k][k]; DICE depth: [c][3][3], scaled */
+  const float *bias;   /* CONV, NORM: per channel, or NULL for zeros */
+  const float *scale;  /* NORM: per channel */
+  const float *slope;  /* PReLU, per channel of the output; DICE: of the fused output */
+
+  /* DICE. The height and width kernels are shared by all channels, so their BatchNorm stays apart. Arrays of 3 are
+   * depth, height, width; [b][c]. */
+  const float *height, *width;             /* [H0][3][3], [W0][3][3] */
+  const float *branch_scale, *branch_bias; /* [3][c]; the depth branch's scale is in its kernels */
+  const float *branch_slope;               /* [3][c] */
+  const float *fuse_weight, *fuse_bias;    /* [3][c], [c] */
+} DicenetNodeWeights;
+
+typedef struct {
+  DicenetNodeWeights *nodes; /* one per node of the graph */
+  float *block;
+  gsize block_bytes;
+  guint64 n_parameters; /* as papers count: no running statistics */
+} DicenetWeights;
+
+/* Checks that @file holds the tensors of @graph, all of them and no others, with their shapes and finite numbers, and
+ * folds them. NULL with @error set. */
+DicenetWeights *dicenet_weights_new (const DicenetGraph *graph, const DicenetSafetensors *file, GError **error);
+void dicenet_weights_free (DicenetWeights *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetWeights, dicenet_weights_free)
+
+G_END_DECLS

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "description.h"
+
+#include <dicenet/error.h>
+#include <dicenet/image.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+
+#define MAX_CLASSES 65535
+
+/* Paper, Table VIII; 0.75 to 2.4 as in the published checkpoints. */
+static const DicenetWidths widths_table[] = {
+  { 0.1, 8, 8, 16, 32, 64, 512 },        { 0.2, 16, 16, 32, 64, 128, 1024 },    { 0.5, 24, 24, 48, 96, 192, 1024 },
+  { 0.75, 24, 24, 86, 172, 344, 1024 },  { 1.0, 24, 24, 116, 232, 464, 1024 },  { 1.25, 24, 24, 144, 288, 576, 1024 },
+  { 1.5, 24, 24, 176, 352, 704, 1024 },  { 1.75, 24, 24, 210, 420, 840, 1024 }, { 2.0, 24, 24, 244, 488, 976, 1024 },
+  { 2.4, 24, 24, 278, 556, 1112, 1280 },
+};
+
+const DicenetWidths *
+dicenet_widths_find (gdouble scale)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (widths_table); i++)
+    if (fabs (widths_table[i].scale - scale) < 1e-6)
+      return &widths_table[i];
+  return NULL;
+}
+
+void
+dicenet_description_clear (DicenetDescription *self)
+{
+  g_clear_pointer (&self->labels, g_strfreev);
+}
+
+/* One reader per kind of value; each leaves @out as it was when the key is absent and may be. */
+typedef struct {
+  const DicenetSafetensors *file;
+  GError **error;
+} Reader;
+
+static gboolean
+bad_value (Reader *r, const char *key, const char *expected, const char *found)
+{
+  g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
+               "%s: __metadata__: \"%s\": expected %s, found %s%s%s", r->file->path, key, expected, found ? "\"" : "",
+               found ? found : "nothing", found ? "\"" : "");
+  return FALSE;
+}
+
+static const char *
+value_of (Reader *r, const char *key)
+{
+  return g_hash_table_lookup (r->file->metadata, key);
+}
+
+static gboolean
+read_int (Reader *r, const char *key, gint64 min, gint64 max, gboolean required, gint *out)
+{
+  const char *text = value_of (r, key);
+  gint64 value;
+
+  if (text == NULL && !required)
+    return TRUE;
+  if (text == NULL || !g_ascii_string_to_signed (text, 10, min, max, &value, NULL)) {
+    g_autofree char *expected =
+        g_strdup_printf ("a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, min, max);
+    return bad_value (r, key, expected, text);
+  }
+  *out = (gint) value;
+  return TRUE;
+}
+
+static gboolean
+read_bool (Reader *r, const char *key, gboolean *out)
+{
+  const char *text = value_of (r, key);
+  if (text == NULL)
+    return TRUE;
+  if (!g_str_equal (text, "true") && !g_str_equal (text, "false"))
+    return bad_value (r, key, "true or false", text);
+  *out = g_str_equal (text, "true");
+  return TRUE;
+}
+
+static gboolean
+read_size (Reader *r, const char *key, guint *width, guint *height)
+{
+  const char *text = value_of (r, key);
+  g_autofree char *expected = g_strdup_printf ("WxH from %dx%d to %dx%d", DICENET_MIN_SIZE, DICENET_MIN_SIZE,
+                                               DICENET_MAX_SIZE, DICENET_MAX_SIZE);
+  g_auto (GStrv) parts = text ? g_strsplit (text, "x", 3) : NULL;
+  guint64 w, h;
+
+  if (parts == NULL || g_strv_length (parts) != 2 ||
+      !g_ascii_string_to_unsigned (parts[0], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &w, NULL) ||
+      !g_ascii_string_to_unsigned (parts[1], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &h, NULL))
+    return bad_value (r, key, expected, text);
+  *width = (guint) w;
+  *height = (guint) h;
+  return TRUE;
+}
+
+/* json-glib recurses into nested arrays, so depth is refused before it parses. */
+static gboolean
+is_flat (const char *text)
+{
+  gboolean in_string = FALSE;
+  guint depth = 0;
+  for (const char *c = text; *c; c++) {
+    if (in_string && *c == '\\' && c[1])
+      c++;
+    else if (*c == '"')
+      in_string = !in_string;
+    else if (!in_string && (*c == '[' || *c == '{') && ++depth > 1)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static JsonArray *
+parse_array (JsonParser *parser, const char *text)
+{
+  if (!is_flat (text) || !json_parser_load_from_data (parser, text, -1, NULL))
+    return NULL;
+  JsonNode *root = json_parser_get_root (parser);
+  return root && JSON_NODE_HOLDS_ARRAY (root) ? json_node_get_array (root) : NULL;
+}
+
+static gboolean
+read_rgb (Reader *r, const char *key, gboolean positive, gfloat out[3])
+{
+  const char *text = value_of (r, key);
+  const char *expected = positive ? "three positive numbers [r,g,b]" : "three numbers [r,g,b]";
+  if (text == NULL)
+    return TRUE;
+
+  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  JsonArray *array = parse_array (parser, text);
+  if (array == NULL || json_array_get_length (array) != 3)
+    return bad_value (r, key, expected, text);
+  for (guint i = 0; i < 3; i++) {
+    JsonNode *node = json_array_get_element (array, i);
+    const gdouble value = JSON_NODE_HOLDS_VALUE (node) ? json_node_get_double (node) : NAN;
+    if (!isfinite (value) || fabs (value) > 1e3 || (positive && value < 1e-6))
+      return bad_value (r, key, expected, text);
+    out[i] = (gfloat) value;
+  }
+  return TRUE;
+}
+
+static char **
+numbered_labels (guint n)
+{
+  char **labels = g_new0 (char *, n + 1);
+  for (guint i = 0; i < n; i++)
+    labels[i] = g_strdup_printf ("class %u", i);
+  return labels;
+}
+
+static gboolean
+read_labels (Reader *r, DicenetDescription *d)
+{
+  const char *text = value_of (r, "labels");
+  if (text == NULL) {
+    d->labels = numbered_labels (d->n_classes);
+    return TRUE;
+  }
+
+  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  JsonArray *array = parse_array (parser, text);
+  if (array == NULL)
+    return bad_value (r, "labels", "a JSON array of strings", "something else");
+  if (json_array_get_length (array) != d->n_classes) {
+    g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
+                 "%s: __metadata__: expected %u labels, one per class, found %u", r->file->path, d->n_classes,
+                 json_array_get_length (array));
+    return FALSE;
+  }
+  d->labels = g_new0 (char *, d->n_classes + 1);
+  for (guint i = 0; i < d->n_classes; i++) {
+    JsonNode *node = json_array_get_element (array, i);
+    if (!JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) != G_TYPE_STRING)
+      return bad_value (r, "labels", "a JSON array of strings", "another type in it");
+    d->labels[i] = g_strdup (json_node_get_string (node));
+  }
+  return TRUE;
+}
+
+static gboolean
+read_task (Reader *r, DicenetDescription *d)
+{
+  static const char *const names[] = {
+    [DICENET_TASK_CLASSIFY] = "classify", [DICENET_TASK_DETECT] = "detect", [DICENET_TASK_SEGMENT] = "segment"
+  };
+  const char *format = value_of (r, "format"), *task = value_of (r, "task");
+  gint version = 0;
+
+  if (g_strcmp0 (format, "dicenet") != 0) {
+    g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_UNSUPPORTED,
+                 "%s: a safetensors file, but not a DiCENet model (no format \"dicenet\" in its __metadata__); convert "
+                 "checkpoints with models/convert.py",
+                 r->file->path);
+    return FALSE;
+  }
+  if (!read_int (r, "format_version", 1, G_MAXINT, TRUE, &version))
+    return FALSE;
+  if (version != 1) {
+    g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_UNSUPPORTED,
+                 "%s: format_version is %d, this version reads 1: use a newer version of this library", r->file->path,
+                 version);
+    return FALSE;
+  }
+  for (guint i = 0; task && i < G_N_ELEMENTS (names); i++) {
+    if (g_str_equal (task, names[i])) {
+      d->task = (DicenetTask) i;
+      return TRUE;
+    }
+  }
+  return bad_value (r, "task", "classify, detect or segment", task);
+}
+
+static gboolean
+read_scale (Reader *r, DicenetDescription *d)
+{
+  const char *text = value_of (r, "scale");
+  char *end = NULL;
+  const gdouble scale = text ? g_ascii_strtod (text, &end) : 0;
+  const DicenetWidths *widths = text && end != text && *end == '\0' ? dicenet_widths_find (scale) : NULL;
+
+  if (widths == NULL)
+    return bad_value (r, "scale", "one of 0.1, 0.2, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.4", text);
+  d->widths = *widths;
+  return TRUE;
+}
+
+static gboolean
+read_task_keys (Reader *r, DicenetDescription *d)
+{
+  gint decoder = 16;
+
+  switch (d->task) {
+  case DICENET_TASK_CLASSIFY:
+    return read_bool (r, "multi_label", &d->multi_label);
+  case DICENET_TASK_DETECT:
+    return read_bool (r, "pyramid", &d->pyramid);
+  case DICENET_TASK_SEGMENT:
+    if (!read_int (r, "decoder_width", 1, 256, FALSE, &decoder))
+      return FALSE;
+    d->decoder_width = (guint) decoder;
+    return TRUE;
+  default:
+    g_return_val_if_reached (FALSE);
+  }
+}
+
+static gboolean
+read_all (Reader *r, DicenetDescription *d)
+{
+  gint classes = 0;
+
+  if (!read_task (r, d) || !read_scale (r, d))
+    return FALSE;
+  /* A mask is 8 bits per pixel; a detector needs one class beside the background. */
+  const gint least = d->task == DICENET_TASK_CLASSIFY ? 1 : 2,
+             most = d->task == DICENET_TASK_SEGMENT ? 256 : MAX_CLASSES;
+  if (!read_int (r, "classes", least, most, TRUE, &classes))
+    return FALSE;
+  d->n_classes = (guint) classes;
+  d->background = d->task == DICENET_TASK_DETECT ? 0 : -1;
+  if (d->task == DICENET_TASK_SEGMENT && !read_int (r, "background", -1, classes - 1, FALSE, &d->background))
+    return FALSE;
+  return read_size (r, "size", &d->width, &d->height) &&
+         read_size (r, "kernel_size", &d->kernel_width, &d->kernel_height) && read_rgb (r, "mean", FALSE, d->mean) &&
+         read_rgb (r, "std", TRUE, d->std) && read_task_keys (r, d) && read_labels (r, d);
+}
+
+gboolean
+dicenet_description_read (DicenetDescription *out, const DicenetSafetensors *file, GError **error)
+{
+  /* ImageNet's statistics, which every published checkpoint was trained with. */
+  *out = (DicenetDescription){ .mean = { 0.485f, 0.456f, 0.406f }, .std = { 0.229f, 0.224f, 0.225f } };
+  Reader reader = { file, error };
+
+  if (read_all (&reader, out))
+    return TRUE;
+  dicenet_description_clear (out);
+  return FALSE;
+}

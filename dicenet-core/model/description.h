@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <dicenet/model.h>
+#include "safetensors.h"
+
+G_BEGIN_DECLS
+
+/* Channels of the backbone's levels: the row of the paper's Table VIII for a width multiplier. */
+typedef struct {
+  gdouble scale;
+  guint c0, c1, c2, c3, c4, c5;
+} DicenetWidths;
+
+/* NULL if the table has no such row. */
+const DicenetWidths *dicenet_widths_find (gdouble scale);
+
+/* What a model file's __metadata__ says of the network (docs/model-format.md). */
+typedef struct {
+  DicenetTask task;
+  DicenetWidths widths;
+  guint n_classes;
+  gint background;
+  char **labels; /* n_classes names, NULL-terminated */
+  gfloat mean[3], std[3];
+  guint width, height;               /* meant to run at */
+  guint kernel_width, kernel_height; /* input size that the DimConv kernels were trained for */
+  gboolean pyramid;                  /* detect */
+  guint decoder_width;               /* segment: b of the decoder's 4b, 3b, 2b planes */
+  gboolean multi_label;              /* classify */
+} DicenetDescription;
+
+/* Reads and checks the metadata. FALSE with @error set; @out is then cleared. */
+gboolean dicenet_description_read (DicenetDescription *out, const DicenetSafetensors *file, GError **error);
+void dicenet_description_clear (DicenetDescription *self);
+
+G_END_DECLS

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <dicenet/model.h>
+#include "../exec/backend.h"
+
+/* What sessions and tools need of a model beyond its public face. Lives as long as the model. */
+const DicenetProgram *dicenet_model_get_program (DicenetModel *self);

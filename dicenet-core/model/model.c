@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dicenet/error.h>
+#include <dicenet/image.h>
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+#include "model-private.h"
+
+struct _DicenetModel {
+  GObject parent_instance;
+  char *path, *name;
+  DicenetDescription description;
+  DicenetGraph *graph;
+  DicenetWeights *weights;
+  DicenetProgram program;
+  char *cache_key;
+};
+
+G_DEFINE_FINAL_TYPE (DicenetModel, dicenet_model, G_TYPE_OBJECT)
+
+/* Models that are alive, so that a file is in memory once however many elements use it. Values are weak references:
+ * the cache keeps nothing alive. */
+G_LOCK_DEFINE_STATIC (cache);
+static GHashTable *cache; /* key -> GWeakRef */
+
+static void
+weak_ref_free (gpointer data)
+{
+  g_weak_ref_clear (data);
+  g_free (data);
+}
+
+/* Which file it is, and which version of it: a model that was replaced on disk is another one. */
+static char *
+make_cache_key (const char *path)
+{
+  GStatBuf info;
+  if (g_stat (path, &info) != 0)
+    return NULL;
+  return g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT ":%" G_GINT64_FORMAT
+                          ".%09ld",
+                          (guint64) info.st_dev, (guint64) info.st_ino, (guint64) info.st_size,
+                          (gint64) info.st_mtim.tv_sec, (long) info.st_mtim.tv_nsec);
+}
+
+static void
+dicenet_model_finalize (GObject *object)
+{
+  DicenetModel *self = DICENET_MODEL (object);
+
+  if (self->cache_key != NULL) {
+    /* Somebody may have loaded the file anew since the last reference went: then the entry is theirs. */
+    G_LOCK (cache);
+    GWeakRef *ref = g_hash_table_lookup (cache, self->cache_key);
+    g_autoptr (GObject) other = ref ? g_weak_ref_get (ref) : NULL;
+    if (ref != NULL && other == NULL)
+      g_hash_table_remove (cache, self->cache_key);
+    G_UNLOCK (cache);
+  }
+  dicenet_description_clear (&self->description);
+  dicenet_graph_free (self->graph);
+  dicenet_weights_free (self->weights);
+  g_free (self->cache_key);
+  g_free (self->path);
+  g_free (self->name);
+  G_OBJECT_CLASS (dicenet_model_parent_class)->finalize (object);
+}
+
+static void
+dicenet_model_class_init (DicenetModelClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = dicenet_model_finalize;
+}
+
+static void
+dicenet_model_init (DicenetModel *self)
+{
+}
+
+static char *
+name_of (const char *path)
+{
+  char *name = g_path_get_basename (path);
+  char *ending = strrchr (name, '.');
+  if (ending != NULL && ending != name)
+    *ending = '\0';
+  return name;
+}
+
+static DicenetModel *
+read_model (const char *path, GError **error)
+{
+  g_autoptr (DicenetModel) self = g_object_new (DICENET_TYPE_MODEL, NULL);
+  g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (path, error);
+
+  if (file == NULL || !dicenet_description_read (&self->description, file, error))
+    return NULL;
+  self->path = g_strdup (path);
+  self->name = name_of (path);
+  self->graph = dicenet_graph_new (&self->description);
+  self->weights = dicenet_weights_new (self->graph, file, error);
+  if (self->weights == NULL)
+    return NULL;
+  self->program = (DicenetProgram){ &self->description, self->graph, self->weights };
+  return g_steal_pointer (&self);
+}
+
+DicenetModel *
+dicenet_model_load (const char *path, GError **error)
+{
+  g_return_val_if_fail (path != NULL, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  g_autofree char *key = make_cache_key (path);
+  DicenetModel *model = NULL;
+
+  /* Held while loading, so that elements that start together load once. */
+  G_LOCK (cache);
+  if (cache == NULL)
+    cache = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, weak_ref_free);
+  GWeakRef *ref = key ? g_hash_table_lookup (cache, key) : NULL;
+  model = ref ? g_weak_ref_get (ref) : NULL;
+  if (model == NULL)
+    model = read_model (path, error);
+  if (model != NULL && key != NULL && model->cache_key == NULL) {
+    ref = g_new0 (GWeakRef, 1);
+    g_weak_ref_init (ref, model);
+    model->cache_key = g_strdup (key);
+    g_hash_table_insert (cache, g_steal_pointer (&key), ref);
+  }
+  G_UNLOCK (cache);
+  return model;
+}
+
+const DicenetProgram *
+dicenet_model_get_program (DicenetModel *self)
+{
+  return &self->program;
+}
+
+const char *
+dicenet_model_get_path (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
+  return self->path;
+}
+
+const char *
+dicenet_model_get_name (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
+  return self->name;
+}
+
+DicenetTask
+dicenet_model_get_task (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), DICENET_TASK_CLASSIFY);
+  return self->description.task;
+}
+
+gdouble
+dicenet_model_get_scale (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  return self->description.widths.scale;
+}
+
+guint
+dicenet_model_get_n_classes (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  return self->description.n_classes;
+}
+
+gboolean
+dicenet_model_get_multi_label (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), FALSE);
+  return self->description.multi_label;
+}
+
+gboolean
+dicenet_model_get_pyramid (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), FALSE);
+  return self->description.pyramid;
+}
+
+gint
+dicenet_model_get_background (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), -1);
+  return self->description.background;
+}
+
+void
+dicenet_model_get_size (DicenetModel *self, guint *width, guint *height)
+{
+  g_return_if_fail (DICENET_IS_MODEL (self));
+  if (width)
+    *width = self->description.width;
+  if (height)
+    *height = self->description.height;
+}
+
+guint64
+dicenet_model_get_n_parameters (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  return self->weights->n_parameters;
+}
+
+gsize
+dicenet_model_get_weight_bytes (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  return self->weights->block_bytes;
+}
+
+const char *const *
+dicenet_model_get_labels (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
+  return (const char *const *) self->description.labels;
+}
+
+void
+dicenet_model_fit_size (DicenetModel *self, gdouble aspect, guint *width, guint *height)
+{
+  g_return_if_fail (DICENET_IS_MODEL (self));
+  g_return_if_fail (aspect > 0);
+
+  const gdouble side = MIN (self->description.width, self->description.height);
+  const gdouble w = side * MAX (aspect, 1), h = side * MAX (1 / aspect, 1);
+  *width = (guint) CLAMP (round (w), DICENET_MIN_SIZE, DICENET_MAX_SIZE);
+  *height = (guint) CLAMP (round (h), DICENET_MIN_SIZE, DICENET_MAX_SIZE);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "priors.h"
+
+#include <math.h>
+
+/* The paper's 7.1 follows SSD: six maps, box sizes evenly spaced between 10 % and 105 % of the trained size. */
+#define SMALLEST 0.1
+#define LARGEST  1.05
+
+/* The first four maps are 1/8 to 1/64 of the input; the cells of the last two divide the picture evenly. */
+#define N_STRIDED 4
+
+static void
+box_edges (guint size, guint edges[DICENET_N_MAPS + 1])
+{
+  const double low = ceil (SMALLEST * size), high = ceil (LARGEST * size);
+  for (guint k = 0; k <= DICENET_N_MAPS; k++)
+    edges[k] = (guint) (low + (high - low) * k / DICENET_N_MAPS);
+}
+
+static gfloat *
+put (gfloat *out, double cx, double cy, double w, double h)
+{
+  *out++ = (gfloat) CLAMP (cx, 0, 1);
+  *out++ = (gfloat) CLAMP (cy, 0, 1);
+  *out++ = (gfloat) CLAMP (w, 0, 1);
+  *out++ = (gfloat) CLAMP (h, 0, 1);
+  return out;
+}
+
+/* Boxes of one cell, in pixels of a width x height picture: two squares, then both orientations of 2:1 and 3:1. */
+static gfloat *
+put_cell (gfloat *out, double cx, double cy, double min, double max, double width, double height)
+{
+  const double geometric = sqrt (min * max);
+
+  out = put (out, cx, cy, min / width, min / height);
+  out = put (out, cx, cy, geometric / width, geometric / height);
+  for (guint ratio = 2; ratio <= 3; ratio++) {
+    const double root = sqrt (ratio);
+    out = put (out, cx, cy, min * root / width, min / root / height);
+    out = put (out, cx, cy, min / root / width, min * root / height);
+  }
+  return out;
+}
+
+guint
+dicenet_priors (const DicenetShape maps[DICENET_N_MAPS], guint size, guint width, guint height, gfloat *priors)
+{
+  guint edges[DICENET_N_MAPS + 1], n = 0;
+  box_edges (size, edges);
+
+  for (guint k = 0; k < DICENET_N_MAPS; k++) {
+    const double stride = 8u << k;
+    const double step_x = k < N_STRIDED ? stride / width : 1.0 / maps[k].w,
+                 step_y = k < N_STRIDED ? stride / height : 1.0 / maps[k].h;
+    for (guint i = 0; priors && i < maps[k].h; i++)
+      for (guint j = 0; j < maps[k].w; j++)
+        priors = put_cell (priors, (j + 0.5) * step_x, (i + 0.5) * step_y, edges[k], edges[k + 1], width, height);
+    n += DICENET_BOXES_PER_CELL * maps[k].h * maps[k].w;
+  }
+  return n;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tools.h"
+
+#include <json-glib/json-glib.h>
+#include <math.h>
+
+#define WARM_UP_RUNS 3
+#define MIN_RUNS     10
+
+typedef struct {
+  char *size, *backend;
+  int batch, threads;
+  double seconds;
+  gboolean json;
+} Options;
+
+static int
+compare_doubles (gconstpointer a, gconstpointer b)
+{
+  const double x = *(const double *) a, y = *(const double *) b;
+  return x < y ? -1 : x > y;
+}
+
+static double
+percentile (const GArray *sorted, double p)
+{
+  const double at = p * (sorted->len - 1);
+  const guint low = (guint) at, high = MIN (low + 1, sorted->len - 1);
+  return g_array_index (sorted, double, low) +
+         (at - low) * (g_array_index (sorted, double, high) - g_array_index (sorted, double, low));
+}
+
+/* Noise like a normalised photo's, the same every time. */
+static gfloat *
+make_input (gsize n)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  gfloat *data = g_new (gfloat, n);
+  for (gsize i = 0; i < n; i++)
+    data[i] = (gfloat) g_rand_double_range (rand, -2, 2);
+  return data;
+}
+
+/* Milliseconds of each run, sorted; NULL with @error set. */
+static GArray *
+measure (DicenetSession *session, const gfloat *input, guint batch, guint width, guint height, double seconds,
+         GError **error)
+{
+  g_autoptr (GArray) times = g_array_new (FALSE, FALSE, sizeof (double));
+  gint64 begin = 0;
+
+  for (guint i = 0; i < WARM_UP_RUNS + MIN_RUNS || (double) (g_get_monotonic_time () - begin) < seconds * 1e6; i++) {
+    const gint64 start = g_get_monotonic_time ();
+    if (i == WARM_UP_RUNS)
+      begin = start;
+    if (!dicenet_session_run_tensor (session, input, batch, width, height, error))
+      return NULL;
+    const double ms = (double) (g_get_monotonic_time () - start) / 1e3;
+    if (i >= WARM_UP_RUNS)
+      g_array_append_val (times, ms);
+  }
+  g_array_sort (times, compare_doubles);
+  return g_steal_pointer (&times);
+}
+
+static void
+print_json (const char *backend, guint threads, guint batch, guint width, guint height, const GArray *times)
+{
+  const double median = percentile (times, 0.5);
+  g_autoptr (JsonBuilder) b = json_builder_new_immutable ();
+  const struct {
+    const char *name;
+    double value;
+  } numbers[] = {
+    { "threads", threads },
+    { "batch", batch },
+    { "width", width },
+    { "height", height },
+    { "runs", times->len },
+    { "median_ms", median },
+    { "p10_ms", percentile (times, 0.1) },
+    { "p90_ms", percentile (times, 0.9) },
+    { "frames_per_second", 1e3 * batch / median },
+  };
+
+  json_builder_begin_object (b);
+  json_builder_set_member_name (b, "backend");
+  json_builder_add_string_value (b, backend);
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
+    json_builder_set_member_name (b, numbers[i].name);
+    if (numbers[i].value == floor (numbers[i].value))
+      json_builder_add_int_value (b, (gint64) numbers[i].value);
+    else
+      json_builder_add_double_value (b, numbers[i].value);
+  }
+  json_builder_end_object (b);
+  g_autoptr (JsonNode) root = json_builder_get_root (b);
+  g_autofree char *text = json_to_string (root, TRUE);
+  g_print ("%s\n", text);
+}
+
+static gboolean
+check_options (const Options *o, GError **error)
+{
+  if (o->batch >= 1 && o->batch <= 4096 && o->threads >= 0 && o->threads <= 1024 && o->seconds >= 0 &&
+      o->seconds <= 3600)
+    return TRUE;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+               "expected --batch from 1 to 4096, --threads from 0 to 1024, --seconds from 0 to 3600");
+  return FALSE;
+}
+
+static gboolean
+bench (const char *path, const Options *o, GError **error)
+{
+  guint width, height;
+  DicenetBackend backend;
+
+  if (!check_options (o, error))
+    return FALSE;
+  g_autoptr (DicenetModel) model = dicenet_model_load (path, error);
+  if (model == NULL || !dicenet_tool_parse_size (o->size, model, &width, &height, error) ||
+      !dicenet_tool_parse_backend (o->backend, &backend, error))
+    return FALSE;
+  g_autoptr (DicenetSession) session = dicenet_session_new (model, backend, -1, (guint) o->threads, error);
+  if (session == NULL)
+    return FALSE;
+
+  const guint batch = (guint) o->batch;
+  g_autofree gfloat *input = make_input (3 * (gsize) batch * width * height);
+  g_autoptr (GArray) times = measure (session, input, batch, width, height, o->seconds, error);
+  if (times == NULL)
+    return FALSE;
+
+  const char *name = dicenet_session_get_backend (session) == DICENET_BACKEND_CUDA ? "cuda" : "cpu";
+  const guint threads = dicenet_session_get_n_threads (session);
+  const double median = percentile (times, 0.5);
+  if (o->json)
+    print_json (name, threads, batch, width, height, times);
+  else
+    g_print ("%s, %u threads, batch %u, %u x %u: median %.2f ms, p10 %.2f, p90 %.2f, %u runs, %.1f frames per second\n",
+             name, threads, batch, width, height, median, percentile (times, 0.1), percentile (times, 0.9), times->len,
+             1e3 * batch / median);
+  return TRUE;
+}
+
+gboolean
+dicenet_tool_bench (int argc, char **argv, GError **error)
+{
+  Options o = { .batch = 1, .seconds = 3 };
+  const GOptionEntry entries[] = {
+    { "size", 's', 0, G_OPTION_ARG_STRING, &o.size, "inference size; the model's own by default", "WxH" },
+    { "batch", 'b', 0, G_OPTION_ARG_INT, &o.batch, "pictures per run (1)", "N" },
+    { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads, "threads; 0, the default, for one per processor", "N" },
+    { "backend", 0, 0, G_OPTION_ARG_STRING, &o.backend, "auto, cpu or cuda", "B" },
+    { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds, "how long to measure, at least 10 runs (3)", "S" },
+    { "json", 'j', 0, G_OPTION_ARG_NONE, &o.json, "print JSON", NULL },
+    { NULL },
+  };
+  const gboolean ok = dicenet_tool_parse (&argc, &argv, entries, "MODEL", 1, error) && bench (argv[1], &o, error);
+
+  g_free (o.size);
+  g_free (o.backend);
+  return ok;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tools.h"
+
+#include <locale.h>
+#include <stdio.h>
+
+static const struct {
+  const char *name;
+  gboolean (*main) (int argc, char **argv, GError **error);
+  const char *help;
+} commands[] = {
+  { "info", dicenet_tool_info, "info MODEL [--size WxH] [--json]\n      what a model is and what it costs" },
+  { "run", dicenet_tool_run,
+    "run MODEL IN.safetensors OUT.safetensors [--backend auto|cpu|cuda] [--threads N] [--threshold T]\n      a "
+    "model's raw outputs for tensors or pixels" },
+  { "bench", dicenet_tool_bench,
+    "bench MODEL [--size WxH] [--batch N] [--threads N] [--backend auto|cpu|cuda] [--seconds S] [--json]\n      how "
+    "long a model takes" },
+};
+
+gboolean
+dicenet_tool_parse (int *argc, char ***argv, const GOptionEntry *entries, const char *usage, int n_positional,
+                    GError **error)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new (usage);
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return FALSE;
+  if (*argc != n_positional + 1) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                 "expected %d arguments (%s), found %d: see dicenet %s --help", n_positional, usage, *argc - 1,
+                 (*argv)[0]);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *width, guint *height, GError **error)
+{
+  guint64 w, h;
+  g_auto (GStrv) parts = text ? g_strsplit (text, "x", 3) : NULL;
+
+  dicenet_model_get_size (model, width, height);
+  if (parts == NULL)
+    return TRUE;
+  if (g_strv_length (parts) != 2 ||
+      !g_ascii_string_to_unsigned (parts[0], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &w, NULL) ||
+      !g_ascii_string_to_unsigned (parts[1], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &h, NULL)) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "--size: expected WxH from %dx%d to %dx%d, found \"%s\"",
+                 DICENET_MIN_SIZE, DICENET_MIN_SIZE, DICENET_MAX_SIZE, DICENET_MAX_SIZE, text);
+    return FALSE;
+  }
+  *width = (guint) w;
+  *height = (guint) h;
+  return TRUE;
+}
+
+gboolean
+dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **error)
+{
+  g_autoptr (GEnumClass) names = g_type_class_ref (DICENET_TYPE_BACKEND);
+  const GEnumValue *value = g_enum_get_value_by_nick (names, text ? text : "auto");
+
+  if (value == NULL) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "--backend: expected auto, cpu or cuda, found \"%s\"",
+                 text);
+    return FALSE;
+  }
+  *backend = (DicenetBackend) value->value;
+  return TRUE;
+}
+
+static int
+usage (FILE *to, int status)
+{
+  fprintf (to, "usage: dicenet COMMAND ...\n\n");
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    fprintf (to, "  %s\n", commands[i].help);
+  fprintf (to, "\nMODEL is a safetensors file: models/fetch.py gets published ones, models/convert.py makes them from "
+               "PyTorch checkpoints.\n");
+  return status;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_CTYPE, ""); /* file names; numbers stay in the C locale */
+  if (argc < 2)
+    return usage (stderr, 2);
+  if (g_str_equal (argv[1], "--help") || g_str_equal (argv[1], "-h") || g_str_equal (argv[1], "help"))
+    return usage (stdout, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++) {
+    if (!g_str_equal (argv[1], commands[i].name))
+      continue;
+    if (commands[i].main (argc - 1, argv + 1, &error))
+      return 0;
+    fprintf (stderr, "dicenet %s: %s\n", argv[1], error->message);
+    return 1;
+  }
+  fprintf (stderr, "dicenet: there is no command \"%s\"\n\n", argv[1]);
+  return usage (stderr, 2);
+}

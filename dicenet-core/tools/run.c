@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tools.h"
+
+#include <math.h>
+#include <string.h>
+#include "../model/model-private.h"
+#include "../model/safetensors.h"
+
+/* Network input read from a file. */
+typedef struct {
+  const DicenetTensor *pixels; /* U8, H x W x 3, or NULL */
+  gfloat *input;               /* batch x 3 x H x W, or NULL */
+  guint batch, width, height;
+} Input;
+
+/* Tensors to write; their data is freed with them. */
+typedef struct {
+  DicenetTensor tensors[8];
+  guint n;
+} Output;
+
+static gboolean
+bad_input (const DicenetSafetensors *file, GError **error, const char *expected, const DicenetTensor *found)
+{
+  g_autofree char *shape = found ? dicenet_tensor_shape_string (found->dims, found->n_dims) : NULL;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "%s: expected %s, found %s%s%s", file->path, expected,
+               found ? dicenet_dtype_name (found->dtype) : "neither", found ? " " : "", found ? shape : "");
+  return FALSE;
+}
+
+static gboolean
+read_input (const DicenetSafetensors *file, Input *in, GError **error)
+{
+  const DicenetTensor *pixels = dicenet_safetensors_find (file, "pixels"),
+                      *input = dicenet_safetensors_find (file, "input");
+  const guint64 *d = pixels ? pixels->dims : input ? input->dims : NULL;
+
+  if (pixels == NULL && input == NULL)
+    return bad_input (file, error, "a tensor \"pixels\" (U8, H x W x 3) or \"input\" (F32, N x 3 x H x W)", NULL);
+  if (pixels && (pixels->dtype != DICENET_DTYPE_U8 || pixels->n_dims != 3 || d[2] != 3))
+    return bad_input (file, error, "\"pixels\" to be U8 H x W x 3", pixels);
+  if (!pixels && (input->dtype != DICENET_DTYPE_F32 || input->n_dims != 4 || d[1] != 3 || d[0] < 1))
+    return bad_input (file, error, "\"input\" to be F32 N x 3 x H x W", input);
+  const guint64 height = pixels ? d[0] : d[2], width = pixels ? d[1] : d[3], batch = pixels ? 1 : d[0];
+  if (MIN (width, height) < DICENET_MIN_SIZE || MAX (width, height) > DICENET_MAX_SIZE || batch > 4096)
+    return bad_input (file, error, "a width and height from 32 to 4096 and a batch of at most 4096",
+                      pixels ? pixels : input);
+
+  *in = (Input){ .pixels = pixels, .batch = (guint) batch, .width = (guint) width, .height = (guint) height };
+  if (!pixels) {
+    in->input = g_new (gfloat, input->n_elements);
+    dicenet_tensor_to_float (input, in->input);
+  }
+  return TRUE;
+}
+
+static gboolean
+run_session (DicenetSession *session, const Input *in, GError **error)
+{
+  if (in->pixels == NULL)
+    return dicenet_session_run_tensor (session, in->input, in->batch, in->width, in->height, error);
+  const DicenetImage image = {
+    .format = DICENET_PIXEL_FORMAT_RGB,
+    .width = in->width,
+    .height = in->height,
+    .planes = { in->pixels->data },
+    .strides = { (gint) (3 * in->width) },
+  };
+  return dicenet_session_run_image (session, &image, in->width, in->height, error);
+}
+
+static guint8 *
+add_tensor (Output *out, const char *name, DicenetDtype dtype, guint n_dims, const guint64 dims[])
+{
+  DicenetTensor *t = &out->tensors[out->n++];
+  *t = (DicenetTensor){ .name = g_strdup (name), .dtype = dtype, .n_dims = n_dims, .n_elements = 1 };
+  for (guint i = 0; i < n_dims; i++) {
+    t->dims[i] = dims[i];
+    t->n_elements *= dims[i];
+  }
+  guint8 *data = g_malloc0 (MAX (1, t->n_elements * dicenet_dtype_size (dtype)));
+  t->data = data;
+  return data;
+}
+
+static void
+clear_output (Output *out)
+{
+  for (guint i = 0; i < out->n; i++) {
+    g_free (out->tensors[i].name);
+    g_free ((gpointer) out->tensors[i].data);
+  }
+}
+
+static void
+add_batch (Output *out, DicenetSession *session, const char *name, guint batch, guint64 rows, guint64 columns)
+{
+  const guint64 dims[] = { batch, rows, columns };
+  gsize n;
+  gfloat *data = (gfloat *) (rows ? add_tensor (out, name, DICENET_DTYPE_F32, 3, dims)
+                                  : add_tensor (out, name, DICENET_DTYPE_F32, 2, (const guint64[]){ batch, columns }));
+  for (guint i = 0; i < batch; i++, data += n) {
+    const gfloat *from = dicenet_session_get_output (session, name, i, &n);
+    memcpy (data, from, n * sizeof (gfloat));
+  }
+}
+
+static void
+add_logits (Output *out, DicenetSession *session, const Input *in, guint classes)
+{
+  const guint64 dims[] = { in->batch, classes, in->height, in->width };
+  gfloat *data = (gfloat *) add_tensor (out, "logits", DICENET_DTYPE_F32, 4, dims);
+  for (guint i = 0; i < in->batch; i++)
+    dicenet_session_get_logits (session, i, data + i * (gsize) classes * in->height * in->width);
+}
+
+static void
+add_boxes (Output *out, DicenetSession *session, const DicenetDetectParams *params)
+{
+  g_autoptr (GArray) boxes = dicenet_session_get_boxes (session, 0, params);
+  const guint64 n = boxes->len;
+  gfloat *edges = (gfloat *) add_tensor (out, "boxes", DICENET_DTYPE_F32, 2, (const guint64[]){ n, 4 });
+  gint64 *labels = (gint64 *) add_tensor (out, "box_labels", DICENET_DTYPE_I64, 1, &n);
+  gfloat *scores = (gfloat *) add_tensor (out, "box_scores", DICENET_DTYPE_F32, 1, &n);
+
+  for (guint i = 0; i < boxes->len; i++) {
+    const DicenetBox *box = &g_array_index (boxes, DicenetBox, i);
+    memcpy (edges + 4 * i, (const gfloat[]){ box->x0, box->y0, box->x1, box->y1 }, 4 * sizeof (gfloat));
+    labels[i] = box->class_id;
+    scores[i] = box->confidence;
+  }
+}
+
+static void
+add_outputs (Output *out, DicenetSession *session, const Input *in, const DicenetDetectParams *params)
+{
+  DicenetModel *model = dicenet_session_get_model (session);
+  const guint classes = dicenet_model_get_n_classes (model);
+  gsize n;
+
+  switch (dicenet_model_get_task (model)) {
+  case DICENET_TASK_CLASSIFY:
+    add_batch (out, session, "logits", in->batch, 0, classes);
+    break;
+  case DICENET_TASK_SEGMENT:
+    add_logits (out, session, in, classes);
+    break;
+  case DICENET_TASK_DETECT: {
+    const gfloat *priors = dicenet_session_get_priors (session, &n);
+    add_batch (out, session, "confidences", in->batch, n / 4, classes);
+    add_batch (out, session, "locations", in->batch, n / 4, 4);
+    memcpy (add_tensor (out, "priors", DICENET_DTYPE_F32, 2, (const guint64[]){ n / 4, 4 }), priors,
+            n * sizeof (gfloat));
+    if (params->threshold >= 0)
+      add_boxes (out, session, params);
+    break;
+  }
+  }
+}
+
+static gboolean
+run (char **argv, DicenetBackend backend, int threads, const DicenetDetectParams *params, GError **error)
+{
+  g_autoptr (DicenetModel) model = dicenet_model_load (argv[1], error);
+  g_autoptr (DicenetSafetensors) file = model ? dicenet_safetensors_open (argv[2], error) : NULL;
+  Input in = { 0 };
+  Output out = { 0 };
+
+  if (file == NULL || !read_input (file, &in, error))
+    return FALSE;
+  g_autoptr (DicenetSession) session = dicenet_session_new (model, backend, -1, (guint) threads, error);
+  gboolean ok = session != NULL && run_session (session, &in, error);
+  if (ok) {
+    add_outputs (&out, session, &in, params);
+    ok = dicenet_safetensors_write (argv[3], out.tensors, out.n, NULL, error);
+  }
+  clear_output (&out);
+  g_free (in.input);
+  return ok;
+}
+
+gboolean
+dicenet_tool_run (int argc, char **argv, GError **error)
+{
+  g_autofree char *backend_name = NULL;
+  int threads = 0, max_per_class = 200;
+  double threshold = -1, iou = 0.45;
+  const GOptionEntry entries[] = {
+    { "backend", 0, 0, G_OPTION_ARG_STRING, &backend_name, "auto, cpu or cuda", "B" },
+    { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "threads; 0, the default, for one per processor", "N" },
+    { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold,
+      "detection: write the first picture's boxes of at least this confidence too", "T" },
+    { "iou", 0, 0, G_OPTION_ARG_DOUBLE, &iou, "detection: overlap from which the weaker box goes (0.45)", "T" },
+    { "max-per-class", 0, 0, G_OPTION_ARG_INT, &max_per_class, "detection: boxes per class at most, 0 for all (200)",
+      "N" },
+    { NULL },
+  };
+  DicenetBackend backend;
+
+  if (!dicenet_tool_parse (&argc, &argv, entries, "MODEL IN.safetensors OUT.safetensors", 3, error) ||
+      !dicenet_tool_parse_backend (backend_name, &backend, error))
+    return FALSE;
+  if (threads < 0 || threads > 1024 || max_per_class < 0) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "expected --threads from 0 to 1024 and --max-per-class of 0 or more");
+    return FALSE;
+  }
+  const DicenetDetectParams params = { .threshold = (gfloat) threshold,
+                                       .iou_threshold = (gfloat) iou,
+                                       .max_per_class = (guint) max_per_class };
+  return run (argv, backend, threads, &params, error);
+}
