@@ -108,9 +108,29 @@ DICENET_API gboolean dicenet_session_run_image (DicenetSession *self, const Dice
                                                 guint height, GError **error);
 
 /**
+ * dicenet_session_run_bytes:
+ * @self: a session
+ * @pixels: rows without padding, top to bottom
+ * @format: a format of one plane: the RGB family, or GRAY8 (full range)
+ * @width: the picture's width
+ * @height: the picture's height
+ * @inference_width: as in dicenet_session_run_image()
+ * @inference_height: as in dicenet_session_run_image()
+ * @error: return location for a #GError
+ *
+ * dicenet_session_run_image() for languages in which a #DicenetImage's pointers cannot be set.
+ *
+ * Returns: whether it worked
+ */
+DICENET_API gboolean dicenet_session_run_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFormat format,
+                                                guint width, guint height, guint inference_width,
+                                                guint inference_height, GError **error);
+
+/**
  * dicenet_session_run_tensor:
  * @self: a session
- * @data: (array): batch x 3 x height x width numbers, RGB, normalised with the model's mean and std; only read
+ * @data: (array length=n): batch x 3 x height x width numbers, RGB, normalised with the model's mean and std; only read
+ * @n: how many numbers these are
  * @batch: number of pictures
  * @width: width in pixels
  * @height: height in pixels
@@ -120,8 +140,8 @@ DICENET_API gboolean dicenet_session_run_image (DicenetSession *self, const Dice
  *
  * Returns: whether it worked
  */
-DICENET_API gboolean dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, guint batch, guint width,
-                                                 guint height, GError **error);
+DICENET_API gboolean dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, gsize n, guint batch,
+                                                 guint width, guint height, GError **error);
 
 /**
  * dicenet_session_get_output:
@@ -154,7 +174,7 @@ DICENET_API const gfloat *dicenet_session_get_priors (DicenetSession *self, gsiz
  * @top_k: how many at most; 0 for all
  * @threshold: leave out what is below this confidence
  *
- * Returns: (transfer full) (element-type DicenetClass): classes, most confident first; empty if there are none.
+ * Returns: (transfer container) (element-type DicenetClass): classes, most confident first; empty if there are none.
  *   Free with g_array_unref()
  */
 DICENET_API GArray *dicenet_session_get_classes (DicenetSession *self, guint image, guint top_k, gfloat threshold);
@@ -165,26 +185,36 @@ DICENET_API GArray *dicenet_session_get_classes (DicenetSession *self, guint ima
  * @image: index in the batch
  * @params: thresholds and limits
  *
- * Returns: (transfer full) (element-type DicenetBox): boxes, most confident first; empty if there are none.
+ * Returns: (transfer container) (element-type DicenetBox): boxes, most confident first; empty if there are none.
  *   Free with g_array_unref()
  */
 DICENET_API GArray *dicenet_session_get_boxes (DicenetSession *self, guint image, const DicenetDetectParams *params);
 
 /**
- * dicenet_session_get_mask:
+ * dicenet_session_get_mask: (skip)
  * @self: a segmentation session that has run
  * @image: index in the batch
- * @mask: (out caller-allocates) (array) (element-type guint8): stride * height bytes; gets the most likely class of
- * each pixel of the inference size
+ * @mask: stride * height bytes; gets the most likely class of each pixel of the inference size
  * @stride: bytes from one row of @mask to the next, at least the inference width
  */
 DICENET_API void dicenet_session_get_mask (DicenetSession *self, guint image, guint8 *mask, gsize stride);
 
 /**
- * dicenet_session_get_logits:
+ * dicenet_session_dup_mask:
  * @self: a segmentation session that has run
  * @image: index in the batch
- * @logits: (out caller-allocates) (array): classes x height x width floats at the inference size
+ *
+ * dicenet_session_get_mask() into memory of its own.
+ *
+ * Returns: (transfer full): inference width x inference height bytes, a class each
+ */
+DICENET_API GBytes *dicenet_session_dup_mask (DicenetSession *self, guint image);
+
+/**
+ * dicenet_session_get_logits: (skip)
+ * @self: a segmentation session that has run
+ * @image: index in the batch
+ * @logits: classes x height x width floats at the inference size
  *
  * The scores that dicenet_session_get_mask() takes the largest of.
  */

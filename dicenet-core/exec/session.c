@@ -157,12 +157,57 @@ dicenet_session_run_image (DicenetSession *self, const DicenetImage *image, guin
   return run (self, &(DicenetRun){ .batch = 1, .width = width, .height = height, .image = image }, error);
 }
 
+static guint
+bytes_per_pixel (DicenetPixelFormat format)
+{
+  if (format == DICENET_PIXEL_FORMAT_GRAY8)
+    return 1;
+  if (format == DICENET_PIXEL_FORMAT_RGB || format == DICENET_PIXEL_FORMAT_BGR)
+    return 3;
+  return format >= DICENET_PIXEL_FORMAT_RGBX && format <= DICENET_PIXEL_FORMAT_ABGR ? 4 : 0;
+}
+
 gboolean
-dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, guint batch, guint width, guint height,
+dicenet_session_run_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFormat format, guint width, guint height,
+                           guint inference_width, guint inference_height, GError **error)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
+  g_return_val_if_fail (pixels != NULL, FALSE);
+
+  const guint64 stride = (guint64) width * bytes_per_pixel (format), wanted = stride * height;
+  if (wanted == 0 || wanted > G_MAXINT || g_bytes_get_size (pixels) != wanted) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "expected the %" G_GUINT64_FORMAT
+                 " bytes of a %u x %u picture in a format of one plane (RGB family or "
+                 "GRAY8), found %" G_GSIZE_FORMAT,
+                 wanted, width, height, g_bytes_get_size (pixels));
+    return FALSE;
+  }
+  const DicenetImage image = {
+    .format = format,
+    .range = DICENET_COLOR_RANGE_FULL,
+    .width = width,
+    .height = height,
+    .planes = { g_bytes_get_data (pixels, NULL) },
+    .strides = { (gint) stride },
+  };
+  return dicenet_session_run_image (self, &image, inference_width, inference_height, error);
+}
+
+gboolean
+dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, gsize n, guint batch, guint width, guint height,
                             GError **error)
 {
   g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
   g_return_val_if_fail (data != NULL, FALSE);
+
+  if (!check_size (width, height, batch, error))
+    return FALSE;
+  if (n / batch != 3 * (gsize) width * height || n % batch != 0) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "expected %u x 3 x %u x %u numbers, found %" G_GSIZE_FORMAT, batch, height, width, n);
+    return FALSE;
+  }
   return run (self, &(DicenetRun){ .batch = batch, .width = width, .height = height, .tensor = data }, error);
 }
 
@@ -239,6 +284,18 @@ dicenet_session_get_mask (DicenetSession *self, guint image, guint8 *mask, gsize
   const DicenetShape shape = output_shape (self, 0);
   dicenet_decode_mask (self->executor->ops->output (self->executor, 0, image), shape.c, shape.h, shape.w, mask,
                        self->height, self->width, stride);
+}
+
+GBytes *
+dicenet_session_dup_mask (DicenetSession *self, guint image)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (can_read (self, DICENET_TASK_SEGMENT, image), NULL);
+
+  const gsize n = (gsize) self->width * self->height;
+  guint8 *mask = g_malloc (n);
+  dicenet_session_get_mask (self, image, mask, self->width);
+  return g_bytes_new_take (mask, n);
 }
 
 void

@@ -53,7 +53,7 @@ measure (DicenetSession *session, const gfloat *input, guint batch, guint width,
     const gint64 start = g_get_monotonic_time ();
     if (i == WARM_UP_RUNS)
       begin = start;
-    if (!dicenet_session_run_tensor (session, input, batch, width, height, error))
+    if (!dicenet_session_run_tensor (session, input, 3 * (gsize) batch * width * height, batch, width, height, error))
       return NULL;
     const double ms = (double) (g_get_monotonic_time () - start) / 1e3;
     if (i >= WARM_UP_RUNS)

@@ -10,6 +10,7 @@
 typedef struct {
   const DicenetTensor *pixels; /* U8, H x W x 3, or NULL */
   gfloat *input;               /* batch x 3 x H x W, or NULL */
+  gsize n_input;               /* floats of it */
   guint batch, width, height;
 } Input;
 
@@ -49,6 +50,7 @@ read_input (const DicenetSafetensors *file, Input *in, GError **error)
   *in = (Input){ .pixels = pixels, .batch = (guint) batch, .width = (guint) width, .height = (guint) height };
   if (!pixels) {
     in->input = g_new (gfloat, input->n_elements);
+    in->n_input = input->n_elements;
     dicenet_tensor_to_float (input, in->input);
   }
   return TRUE;
@@ -58,7 +60,7 @@ static gboolean
 run_session (DicenetSession *session, const Input *in, GError **error)
 {
   if (in->pixels == NULL)
-    return dicenet_session_run_tensor (session, in->input, in->batch, in->width, in->height, error);
+    return dicenet_session_run_tensor (session, in->input, in->n_input, in->batch, in->width, in->height, error);
   const DicenetImage image = {
     .format = DICENET_PIXEL_FORMAT_RGB,
     .width = in->width,

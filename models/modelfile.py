@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Writes model files: safetensors with the network's description (see docs/model-format.md)."""
+
+import contextlib
+import json
+import os
+import struct
+import tempfile
+
+from errors import ModelError
+
+ALIGNMENT = 64
+DTYPES = {"float32": "F32", "float16": "F16"}
+
+
+def write(path, tensors, metadata):
+    """Writes `tensors` (name -> float32 or float16 array) and `metadata` (name -> text) to `path`, all or nothing."""
+    # Wider elements first, so that each tensor lies at a multiple of its own element's size.
+    ordered = sorted(tensors.items(), key=lambda item: -item[1].itemsize)
+    header = {"__metadata__": metadata}
+    end = 0
+    for name, array in ordered:
+        start, end = end, end + array.nbytes
+        header[name] = {"dtype": DTYPES[array.dtype.name], "shape": list(array.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    with atomic_file(path) as file:
+        file.write(struct.pack("<Q", len(text)))
+        file.write(text)
+        for _, array in ordered:
+            file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+
+
+@contextlib.contextmanager
+def atomic_file(path):
+    """A file for writing that appears under `path` only when it is whole; ModelError where it cannot be written."""
+    folder = os.path.dirname(os.path.abspath(path))
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="." + os.path.basename(path) + ".", delete=False) as file:
+            temporary = file.name
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # What open() would have given; temporary files are private.
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be written: {error.strerror or error}; choose another place or make room"
+        ) from None
+    finally:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which tensors a DiCENet network has, and which network a set of tensors is."""
+
+from dataclasses import dataclass
+from math import gcd
+
+from errors import ModelError
+
+# Channels c0..c5 per width multiplier: level 1, level 3's input, levels 3, 4 and 5, classifier.
+SCALES = {
+    "0.1": (8, 8, 16, 32, 64, 512),
+    "0.2": (16, 16, 32, 64, 128, 1024),
+    "0.5": (24, 24, 48, 96, 192, 1024),
+    "0.75": (24, 24, 86, 172, 344, 1024),
+    "1.0": (24, 24, 116, 232, 464, 1024),
+    "1.25": (24, 24, 144, 288, 576, 1024),
+    "1.5": (24, 24, 176, 352, 704, 1024),
+    "1.75": (24, 24, 210, 420, 840, 1024),
+    "2.0": (24, 24, 244, 488, 976, 1024),
+    "2.4": (24, 24, 278, 556, 1112, 1280),
+}
+CLASSIFIER_GROUPS = 4
+BOXES_PER_CELL = 6
+# A segment network's mask has 8 bits per pixel; a detector and a mask need a class beside the background.
+CLASSES = {"classify": (1, 65535), "segment": (2, 256), "detect": (2, 65535)}
+# Width or height in pixels of an inference, and of the input that DimConv kernels were trained for.
+MIN_SIZE, MAX_SIZE = 32, 4096
+
+# The tensor that gives a task away, and where that task's network keeps its backbone.
+TASKS = {
+    "classify": ("classifier.2.weight", ""),
+    "segment": ("eff_pool_128x128.merge_layer.3.weight", "base_net."),
+    "detect": ("cls_layers.0.weight", "base_net.basenet."),
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """What, together, fixes the name and the shape of every tensor."""
+
+    task: str
+    scale: str
+    classes: int
+    kernel_width: int
+    kernel_height: int
+    pyramid: bool = False
+    decoder_width: int = 0
+
+
+def detect_network(shapes):
+    """The Network that the tensors (`shapes`: name -> shape) are of; ModelError where they are of none."""
+    task = next((task for task, (tell, _) in TASKS.items() if tell in shapes), None)
+    if task is None:
+        tells = ", ".join(f"{tell} ({task})" for task, (tell, _) in TASKS.items())
+        raise ModelError(
+            f"is no DiCENet network: expected one of the tensors {tells}, found {len(shapes)} others, "
+            f"{next(iter(shapes))} the first"
+        )
+    tell, backbone = TASKS[task]
+    unit = f"{backbone}level3.0.right_layer.1."
+    return Network(
+        task=task,
+        scale=_scale(shapes, backbone),
+        classes=_classes(_dimension(shapes, tell, 0), task, tell),
+        kernel_width=_kernel_size(shapes, unit + "conv_width.weight"),
+        kernel_height=_kernel_size(shapes, unit + "conv_height.weight"),
+        pyramid=any(name.startswith("base_net.bu_") for name in shapes) if task == "detect" else False,
+        decoder_width=_decoder_width(shapes) if task == "segment" else 0,
+    )
+
+
+def check_tensors(network, shapes):
+    """Raises ModelError unless `shapes` are exactly the network's tensors."""
+    expected = dict(tensors(network))
+    for name, shape in expected.items():
+        if name not in shapes:
+            raise ModelError(f"tensor {name} is missing: a {describe(network)} has it with the shape {list(shape)}")
+        if tuple(shapes[name]) != shape:
+            raise ModelError(
+                f"tensor {name}: expected the shape {list(shape)} of a {describe(network)}, found {list(shapes[name])}"
+            )
+    surplus = [name for name in shapes if name not in expected]
+    if surplus:
+        raise ModelError(f"tensor {surplus[0]} is none of a {describe(network)} ({len(surplus)} such tensors)")
+
+
+def describe(network):
+    pyramid = " and the pyramid" if network.pyramid else ""
+    return f"{network.task} network of scale {network.scale} with {network.classes} classes{pyramid}"
+
+
+def _dimension(shapes, name, index):
+    if name not in shapes:
+        raise ModelError(f"tensor {name} is missing, which every network of this kind has")
+    if len(shapes[name]) <= index:
+        raise ModelError(
+            f"tensor {name}: expected a convolution's four dimensions, found the shape {list(shapes[name])}"
+        )
+    return shapes[name][index]
+
+
+def _scale(shapes, backbone):
+    first, fourth = f"{backbone}level1.cbr.0.weight", f"{backbone}level4.0.left_layer.0.cbr.0.weight"
+    found = (_dimension(shapes, first, 0), _dimension(shapes, fourth, 0))
+    for scale, channels in SCALES.items():
+        if (channels[0], channels[2]) == found:
+            return scale
+    raise ModelError(
+        f"tensors {first} and {fourth} have {found[0]} and {found[1]} channels, which no scale of "
+        f"{', '.join(SCALES)} has"
+    )
+
+
+def _classes(count, task, tell):
+    boxes = BOXES_PER_CELL if task == "detect" else 1
+    least, most = CLASSES[task]
+    if count % boxes or not least <= count // boxes <= most:
+        raise ModelError(
+            f"tensor {tell}: expected {least} to {most} classes"
+            f"{' for each of 6 boxes' if boxes > 1 else ''}, found {count} outputs"
+        )
+    return count // boxes
+
+
+def _kernel_size(shapes, name):
+    """The input size that DimConv kernels were trained for: level 3 has one per row or column at 1/8, rounded up. A
+    multiple of 8 gives the same number at every level as any size that it stands for."""
+    size = 8 * _dimension(shapes, name, 0)
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise ModelError(
+            f"tensor {name}: expected {MIN_SIZE // 8} to {MAX_SIZE // 8} kernels, one per row or column at 1/8 of the "
+            f"trained size, found {size // 8}"
+        )
+    return size
+
+
+def _decoder_width(shapes):
+    name = "eff_pool_16x16.merge_layer.3.weight"
+    width = _dimension(shapes, name, 0)
+    if width not in (64, 128):
+        raise ModelError(f"tensor {name}: expected 64 or 128 outputs (decoder width 16 or 32), found {width}")
+    return width // 4
+
+
+# Every tensor of a network as (name, shape), in the order of computation.
+
+
+def tensors(network):
+    """All tensors of the network, as pairs of name and shape."""
+    yield from {"classify": _classify, "segment": _segment, "detect": _detect}[network.task](network)
+
+
+def _norm(name, channels):
+    for part in ("weight", "bias", "running_mean", "running_var"):
+        yield f"{name}.{part}", (channels,)
+
+
+def _norm_act(name, channels):
+    yield from _norm(f"{name}.0", channels)
+    yield f"{name}.1.weight", (channels,)
+
+
+def _conv_norm_act(name, cin, cout, size, groups=1):
+    yield f"{name}.cbr.0.weight", (cout, cin // groups, size, size)
+    yield from _norm(f"{name}.cbr.1", cout)
+    yield f"{name}.cbr.2.weight", (cout,)
+
+
+def _dice(name, cin, cout, width, height):
+    for branch, kernels in (("channel", cin), ("width", width), ("height", height)):
+        yield f"{name}.conv_{branch}.weight", (kernels, 1, 3, 3)
+    yield from _norm_act(f"{name}.br_act.br", 3 * cin)
+    yield from _conv_norm_act(f"{name}.weight_avg_layer", 3 * cin, cin, 1, cin)
+    yield from _conv_norm_act(f"{name}.proj_layer", cin, cout, 3, gcd(cin, cout))
+    yield f"{name}.linear_comb_layer.1.weight", (cin // 4, cin, 1, 1)
+    yield f"{name}.linear_comb_layer.3.weight", (cout, cin // 4, 1, 1)
+
+
+def _level(name, cin, cout, blocks, width, height):
+    yield from _conv_norm_act(f"{name}.0.left_layer.0", cin, cin, 3, cin)
+    yield from _conv_norm_act(f"{name}.0.left_layer.1", cin, cin, 1)
+    yield from _dice(f"{name}.0.right_layer.1", cin, cin, width, height)
+    yield from _conv_norm_act(f"{name}.0.right_layer.2", cin, cin, 1)
+    cin = 2 * cin
+    for block in range(1, blocks + 1):
+        passed = round(cin / 2)  # ties to even, as the networks were trained
+        yield from _conv_norm_act(f"{name}.{block}.layer_right.0", cin - passed, cout - passed, 1)
+        yield from _dice(f"{name}.{block}.layer_right.1", cout - passed, cout - passed, width, height)
+        cin = cout
+
+
+def _backbone(network, prefix, levels):
+    c0, c1, c2, c3, c4, _ = SCALES[network.scale]
+    yield from _conv_norm_act(f"{prefix}level1", 3, c0, 3)
+    plan = ((3, c1, c2, 3, 8), (4, c2, c3, 7, 16), (5, c3, c4, 3, 32))
+    for level, cin, cout, blocks, stride in plan[: levels - 2]:
+        yield from _level(
+            f"{prefix}level{level}",
+            cin,
+            cout,
+            blocks,
+            -(-network.kernel_width // stride),
+            -(-network.kernel_height // stride),
+        )
+
+
+def _classify(network):
+    *_, c4, c5 = SCALES[network.scale]
+    yield from _backbone(network, "", 5)
+    yield "classifier.0.weight", (c5, c4 // CLASSIFIER_GROUPS, 1, 1)
+    yield "classifier.2.weight", (network.classes, c5, 1, 1)
+    yield "classifier.2.bias", (network.classes,)
+
+
+def _pyramid_pool(name, cin, projected, cout, last=False):
+    yield from _conv_norm_act(f"{name}.projection_layer", cin, projected, 1)
+    for stage in range(5):
+        yield f"{name}.stages.{stage}.weight", (projected, 1, 3, 3)
+    yield from _norm_act(f"{name}.merge_layer.0.br", 5 * projected)
+    yield from _conv_norm_act(f"{name}.merge_layer.2", 5 * projected, projected, 3, projected)
+    yield f"{name}.merge_layer.3.weight", (cout, projected, 1, 1)
+    if last:
+        yield f"{name}.merge_layer.3.bias", (cout,)
+    else:
+        yield from _norm_act(f"{name}.br.br", cout)
+
+
+def _segment(network):
+    c0, c1, c2, c3, _, _ = SCALES[network.scale]
+    b, classes = network.decoder_width, network.classes
+    projected = min(classes // 2, b)
+    yield from _backbone(network, "base_net.", 4)
+    yield from _pyramid_pool("eff_pool_16x16", c3, projected, 4 * b)
+    steps = (("32x32", c2, 4 * b, 3 * b), ("64x64", c1, 3 * b, 2 * b), ("128x128", c0, 2 * b, classes))
+    for size, encoder, planes, cout in steps:
+        yield from _conv_norm_act(f"proj_enc_{size}.expansion_layer", encoder, planes, 3, gcd(encoder, planes))
+        yield f"proj_enc_{size}.wt_layer.1.weight", (planes, encoder, 1, 1)
+        yield from _norm_act(f"bu_br_{size}", planes)
+        yield from _pyramid_pool(f"eff_pool_{size}", planes, projected, cout, last=size == "128x128")
+
+
+def _detect(network):
+    _, _, c2, c3, c4, _ = SCALES[network.scale]
+    maps = (c2, c3, c4, 1024, 512, 256)
+    yield from _backbone(network, "base_net.basenet.", 5)
+    for level, cin, cout in ((6, c4, 1024), (7, 1024, 512)):
+        yield from _conv_norm_act(f"base_net.extra_level{level}.layer.0", cin, cin, 3, cin)
+        yield from _conv_norm_act(f"base_net.extra_level{level}.layer.1", cin, cout, 1)
+    yield "base_net.extra_level8.1.weight", (256, 512, 1, 1)
+    if network.pyramid:
+        coarser = 512
+        for size, channels in (("3x3_5x5", 1024), ("5x5_10x10", c4), ("10x10_19x19", c3), ("19x19_38x38", c2)):
+            yield from _pyramid_pool(f"base_net.bu_{size}", coarser + channels, channels // 5, channels)
+            coarser = channels
+    for head, outputs in (("loc_layers", 4), ("cls_layers", network.classes)):
+        for index, channels in enumerate(maps):
+            yield f"{head}.{index}.weight", (BOXES_PER_CELL * outputs, channels, 1, 1)
+            yield f"{head}.{index}.bias", (BOXES_PER_CELL * outputs,)

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common.h"
+
+#include <glib/gstdio.h>
+
+char *
+test_model_path (const char *name)
+{
+  const char *folder = g_getenv ("DICENET_TEST_MODELS");
+  ck_assert_msg (folder != NULL, "DICENET_TEST_MODELS is not set: run the tests through meson");
+  return g_strdup_printf ("%s/core-%s.safetensors", folder, name);
+}
+
+DicenetModel *
+test_model_load (const char *name)
+{
+  g_autofree char *path = test_model_path (name);
+  g_autoptr (GError) error = NULL;
+  DicenetModel *model = dicenet_model_load (path, &error);
+  assert_no_error (error);
+  return model;
+}
+
+char *
+test_folder_new (void)
+{
+  char *folder = g_dir_make_tmp ("dicenet-test-XXXXXX", NULL);
+  ck_assert_ptr_nonnull (folder);
+  return folder;
+}
+
+void
+test_folder_remove (char *folder)
+{
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+  while (dir && (name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    g_remove (path);
+  }
+  g_clear_pointer (&dir, g_dir_close);
+  g_rmdir (folder);
+  g_free (folder);
+}
+
+gfloat *
+test_noise (gsize n, guint32 seed)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+  gfloat *data = g_new (gfloat, n);
+  for (gsize i = 0; i < n; i++)
+    data[i] = (gfloat) g_rand_double_range (rand, -2, 2);
+  return data;
+}
+
+int
+test_run (const char *name, const TTest *const *tests, guint n)
+{
+  Suite *suite = suite_create (name);
+  TCase *tcase = tcase_create (name);
+  for (guint i = 0; i < n; i++)
+    tcase_add_test (tcase, tests[i]);
+  tcase_set_timeout (tcase, 60);
+  suite_add_tcase (suite, tcase);
+  SRunner *runner = srunner_create (suite);
+  srunner_run_all (runner, CK_ENV);
+  const int failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed == 0 ? 0 : 1;
+}

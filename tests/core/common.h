@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <check.h>
+#include <dicenet/dicenet.h>
+
+/* Path of one of the small random models that the build makes: "classify", "detect", "pyramid" or "segment". */
+char *test_model_path (const char *name);
+
+/* Loads it; fails the test if that does not work. */
+DicenetModel *test_model_load (const char *name);
+
+/* A folder for one test's files; remove it with test_folder_remove(). */
+char *test_folder_new (void);
+void test_folder_remove (char *folder);
+
+/* Normalised noise, the same for the same seed. Free with g_free(). */
+gfloat *test_noise (gsize n, guint32 seed);
+
+/* Runs one suite's cases; the exit status. */
+int test_run (const char *name, const TTest *const *tests, guint n);
+
+#define TEST_MAIN(name, ...)                                                                                           \
+  int main (void)                                                                                                      \
+  {                                                                                                                    \
+    const TTest *const tests[] = { __VA_ARGS__ };                                                                      \
+    return test_run (name, tests, G_N_ELEMENTS (tests));                                                               \
+  }
+
+/* The error is of this code and says all of these words; clears it. */
+#define assert_error(error, expected_code, ...)                                                                        \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    const char *const words_[] = { __VA_ARGS__ };                                                                      \
+    ck_assert_msg ((error) != NULL, "expected an error");                                                              \
+    ck_assert_msg (g_error_matches ((error), DICENET_ERROR, (expected_code)), "code %d: %s", (error)->code,            \
+                   (error)->message);                                                                                  \
+    for (guint w_ = 0; w_ < G_N_ELEMENTS (words_); w_++)                                                               \
+      ck_assert_msg (strstr ((error)->message, words_[w_]) != NULL, "\"%s\" is not in: %s", words_[w_],                \
+                     (error)->message);                                                                                \
+    g_clear_error (&(error));                                                                                          \
+  }                                                                                                                    \
+  G_STMT_END
+
+#define assert_no_error(error) ck_assert_msg ((error) == NULL, "%s", (error) ? (error)->message : "")

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common.h"
+
+#include <stdlib.h>
+
+/* Once a size is prepared, running it allocates nothing: this program's own malloc counts. */
+
+static gint counting, count;
+
+static void
+note (void)
+{
+  if (g_atomic_int_get (&counting))
+    g_atomic_int_inc (&count);
+}
+
+extern void *__libc_malloc (size_t n);
+extern void *__libc_calloc (size_t n, size_t size);
+extern void *__libc_realloc (void *p, size_t n);
+extern void *__libc_memalign (size_t alignment, size_t n);
+void *malloc (size_t n);
+void *calloc (size_t n, size_t size);
+void *realloc (void *p, size_t n);
+void *aligned_alloc (size_t alignment, size_t n);
+
+void *
+malloc (size_t n)
+{
+  note ();
+  return __libc_malloc (n);
+}
+
+void *
+calloc (size_t n, size_t size)
+{
+  note ();
+  return __libc_calloc (n, size);
+}
+
+void *
+realloc (void *p, size_t n)
+{
+  note ();
+  return __libc_realloc (p, n);
+}
+
+void *
+aligned_alloc (size_t alignment, size_t n)
+{
+  note ();
+  return __libc_memalign (alignment, n);
+}
+
+START_TEST (runs_allocate_nothing)
+{
+  static const char *const models[] = { "classify", "detect", "pyramid", "segment" };
+  guint8 pixels[70 * 90 * 3] = { 0 };
+  const DicenetImage image = {
+    .format = DICENET_PIXEL_FORMAT_RGB, .width = 70, .height = 90, .planes = { pixels }, .strides = { 210 }
+  };
+
+  for (guint m = 0; m < G_N_ELEMENTS (models); m++) {
+    g_autoptr (DicenetModel) model = test_model_load (models[m]);
+    g_autoptr (DicenetSession) session = dicenet_session_new (model, DICENET_BACKEND_CPU, -1, 2, NULL);
+    ck_assert (dicenet_session_run_image (session, &image, 64, 48, NULL));
+    g_atomic_int_set (&count, 0);
+    g_atomic_int_set (&counting, 1);
+    const gboolean ok = dicenet_session_run_image (session, &image, 64, 48, NULL);
+    g_atomic_int_set (&counting, 0);
+    ck_assert (ok);
+    ck_assert_msg (g_atomic_int_get (&count) == 0, "%s: %d allocations", models[m], g_atomic_int_get (&count));
+  }
+
+  /* That the counter counts. */
+  g_atomic_int_set (&counting, 1);
+  g_free (g_malloc (100));
+  g_atomic_int_set (&counting, 0);
+  ck_assert_int_ge (g_atomic_int_get (&count), 1);
+}
+END_TEST
+
+TEST_MAIN ("allocations", runs_allocate_nothing)

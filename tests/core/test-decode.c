@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common.h"
+
+#include <math.h>
+#include "prepost/decode.h"
+#include "prepost/priors.h"
+
+START_TEST (softmax_and_top_k)
+{
+  const gfloat logits[] = { 0, logf (2), logf (5), -INFINITY, logf (2) }; /* 1 : 2 : 5 : 0 : 2 */
+  g_autoptr (GArray) all = dicenet_decode_classes (logits, 5, FALSE, 0, 0.05f);
+  g_autoptr (GArray) top = dicenet_decode_classes (logits, 5, FALSE, 2, 0);
+  g_autoptr (GArray) multi = dicenet_decode_classes (logits, 5, TRUE, 0, 0.6f);
+
+  ck_assert_uint_eq (all->len, 4);
+  ck_assert_uint_eq (g_array_index (all, DicenetClass, 0).class_id, 2);
+  ck_assert_float_eq_tol (g_array_index (all, DicenetClass, 0).confidence, 0.5f, 1e-6f);
+  ck_assert_uint_eq (g_array_index (all, DicenetClass, 1).class_id, 1); /* of equals, the lower index first */
+  ck_assert_uint_eq (g_array_index (all, DicenetClass, 2).class_id, 4);
+  ck_assert_uint_eq (top->len, 2);
+  ck_assert_uint_eq (multi->len, 3);
+  ck_assert_float_eq_tol (g_array_index (multi, DicenetClass, 0).confidence, 5.0f / 6, 1e-6f);
+}
+END_TEST
+
+/* Hand-computed from the statement of the detector: size 300, edges 30 and 77 (30 + 285 / 6 = 77.5, truncated). */
+START_TEST (priors_of_the_first_cell)
+{
+  const DicenetShape maps[] = { { 0, 38, 67 }, { 0, 19, 34 }, { 0, 10, 17 }, { 0, 5, 9 }, { 0, 3, 5 }, { 0, 1, 1 } };
+  const guint n = dicenet_priors (maps, 300, 533, 300, NULL);
+  g_autofree gfloat *p = g_new (gfloat, 4 * n);
+  const double wide = 30 * sqrt (2);
+
+  ck_assert_uint_eq (n, 20538);
+  dicenet_priors (maps, 300, 533, 300, p);
+  ck_assert_float_eq_tol (p[0], 4 / 533.0f, 1e-6f);
+  ck_assert_float_eq_tol (p[1], 4 / 300.0f, 1e-6f);
+  ck_assert_float_eq_tol (p[2], 30 / 533.0f, 1e-6f);
+  ck_assert_float_eq_tol (p[3], 0.1f, 1e-6f);
+  ck_assert_float_eq_tol (p[6], sqrtf (30 * 77) / 533, 1e-6f);
+  ck_assert_float_eq_tol (p[10], (gfloat) wide / 533, 1e-6f);
+  ck_assert_float_eq_tol (p[11], (gfloat) (30 / sqrt (2) / 300), 1e-6f);
+  ck_assert_float_eq_tol (p[4 * (n - 6)], 0.5f, 1e-6f); /* the last map's one cell is the middle */
+  for (guint i = 0; i < 4 * n; i++)
+    ck_assert (p[i] >= 0 && p[i] <= 1);
+}
+END_TEST
+
+/* Priors in a row; confidences make prior i a class with some strength. */
+typedef struct {
+  gfloat confidences[4 * 3], locations[4 * 4], priors[4 * 4];
+} Scene;
+
+static Scene
+make_scene (void)
+{
+  Scene s = { .priors = { 0.30f, 0.5f, 0.2f, 0.2f, 0.32f, 0.5f, 0.2f, 0.2f, 0.70f, 0.5f, 0.2f, 0.2f, 0.31f, 0.5f, 0.2f,
+                          0.2f } };
+  const gfloat strength[] = { 3, 2, 1, 2.5f };
+  const guint class_of[] = { 1, 1, 1, 2 };
+  for (guint i = 0; i < 4; i++)
+    s.confidences[3 * i + class_of[i]] = strength[i];
+  return s;
+}
+
+static GArray *
+decode (const Scene *s, const DicenetDetectParams *params)
+{
+  return dicenet_decode_boxes (s->confidences, s->locations, s->priors, 4, 3, params);
+}
+
+START_TEST (suppression_is_per_class)
+{
+  const Scene s = make_scene ();
+  g_autoptr (GArray) boxes = decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f });
+
+  ck_assert_uint_eq (boxes->len, 3); /* the second of class 1 goes, class 2 in the same place stays */
+  ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 0).class_id, 1);
+  ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 1).class_id, 2);
+  ck_assert_float_eq_tol (g_array_index (boxes, DicenetBox, 0).x0, 0.2f, 1e-6f);
+  ck_assert_float_eq_tol (g_array_index (boxes, DicenetBox, 2).x1, 0.8f, 1e-6f);
+  ck_assert_float_eq_tol (g_array_index (boxes, DicenetBox, 0).confidence, expf (3) / (expf (3) + 2), 1e-6f);
+
+  g_autoptr (GArray) overlapping = decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.9f });
+  ck_assert_uint_eq (overlapping->len, 4);
+}
+END_TEST
+
+START_TEST (limits_and_thresholds)
+{
+  const Scene s = make_scene ();
+  const gfloat thresholds[] = { 0, 2, 0.3f }; /* background, never, 0.3 */
+
+  g_autoptr (GArray) one =
+      decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f, .max_detections = 1 });
+  ck_assert_uint_eq (one->len, 1);
+  ck_assert_uint_eq (g_array_index (one, DicenetBox, 0).class_id, 1);
+  g_autoptr (GArray) each =
+      decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f, .max_per_class = 1 });
+  ck_assert_uint_eq (each->len, 2);
+  g_autoptr (GArray) allowed =
+      decode (&s, &(DicenetDetectParams){ .iou_threshold = 0.45f, .class_thresholds = thresholds });
+  ck_assert_uint_eq (allowed->len, 1);
+  ck_assert_uint_eq (g_array_index (allowed, DicenetBox, 0).class_id, 2);
+  g_autoptr (GArray) none = decode (&s, &(DicenetDetectParams){ .threshold = 0.99f, .iou_threshold = 0.45f });
+  ck_assert_uint_eq (none->len, 0);
+  /* The shortcut over priors that can't reach the threshold loses none that does. */
+  g_autoptr (GArray) exact =
+      decode (&s, &(DicenetDetectParams){ .threshold = expf (1) / (expf (1) + 2) - 1e-6f, .iou_threshold = 1 });
+  ck_assert_uint_eq (exact->len, 4);
+}
+END_TEST
+
+START_TEST (locations_move_boxes)
+{
+  Scene s = make_scene ();
+  s.locations[8] = 2;             /* centre x by 0.1 * 2 * 0.2 */
+  s.locations[10] = 5 * logf (2); /* twice as wide */
+  g_autoptr (GArray) boxes = decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f });
+  const DicenetBox *moved = &g_array_index (boxes, DicenetBox, 2);
+  ck_assert_float_eq_tol (moved->x0, 0.54f, 1e-5f);
+  ck_assert_float_eq_tol (moved->x1, 0.94f, 1e-5f);
+
+  s.locations[10] = 1e6f; /* a width that is no number any more is no detection */
+  g_autoptr (GArray) finite = decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f });
+  ck_assert_uint_eq (finite->len, 2);
+}
+END_TEST
+
+TEST_MAIN ("decode", softmax_and_top_k, priors_of_the_first_cell, suppression_is_per_class, limits_and_thresholds,
+           locations_move_boxes)

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common.h"
+
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+#include "model/safetensors.h"
+
+/* A copy of a model with one thing changed; NULL fields change nothing. */
+typedef struct {
+  const char *key, *value; /* metadata; value NULL removes the key */
+  const char *drop;        /* names of tensors */
+  const char *rename, *new_name;
+  const char *reshape; /* to one dimension */
+  const char *poison;  /* its first element becomes poison_with */
+  float poison_with;
+} Change;
+
+static DicenetModel *
+load_changed (const char *folder, const char *model, const Change *change, GError **error)
+{
+  g_autofree char *from = test_model_path (model), *to = g_build_filename (folder, "changed.safetensors", NULL);
+  g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (from, NULL);
+  g_autoptr (GArray) tensors = g_array_new (FALSE, FALSE, sizeof (DicenetTensor));
+  g_autofree float *poisoned = NULL;
+  GHashTableIter iter;
+  gpointer value;
+
+  ck_assert_ptr_nonnull (file);
+  g_hash_table_iter_init (&iter, file->tensors);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    DicenetTensor t = *(DicenetTensor *) value;
+    if (g_strcmp0 (t.name, change->drop) == 0)
+      continue;
+    if (g_strcmp0 (t.name, change->reshape) == 0) {
+      t.dims[0] = t.n_elements;
+      t.n_dims = 1;
+    }
+    if (g_strcmp0 (t.name, change->poison) == 0) {
+      poisoned = g_memdup2 (t.data, t.n_elements * sizeof (float));
+      poisoned[0] = change->poison_with;
+      t.data = (const guint8 *) poisoned;
+    }
+    if (g_strcmp0 (t.name, change->rename) == 0)
+      t.name = (char *) change->new_name;
+    g_array_append_val (tensors, t);
+  }
+  if (change->key && change->value)
+    g_hash_table_insert (file->metadata, g_strdup (change->key), g_strdup (change->value));
+  else if (change->key)
+    g_hash_table_remove (file->metadata, change->key);
+  ck_assert (dicenet_safetensors_write (to, (DicenetTensor *) tensors->data, tensors->len, file->metadata, NULL));
+  return dicenet_model_load (to, error);
+}
+
+START_TEST (describes_itself)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("segment");
+  guint width, height;
+
+  ck_assert_int_eq (dicenet_model_get_task (model), DICENET_TASK_SEGMENT);
+  ck_assert_uint_eq (dicenet_model_get_n_classes (model), 21);
+  ck_assert_str_eq (dicenet_model_get_name (model), "core-segment");
+  ck_assert (dicenet_model_get_scale (model) == 0.1);
+  ck_assert_int_eq (dicenet_model_get_background (model), 0);
+  dicenet_model_get_size (model, &width, &height);
+  ck_assert (width == 64 && height == 48);
+  ck_assert_uint_eq (g_strv_length ((char **) dicenet_model_get_labels (model)), 21);
+
+  dicenet_model_fit_size (model, 16.0 / 9, &width, &height);
+  ck_assert (width == 85 && height == 48);
+  dicenet_model_fit_size (model, 9.0 / 16, &width, &height);
+  ck_assert (width == 48 && height == 85);
+  dicenet_model_fit_size (model, 1e6, &width, &height);
+  ck_assert (width == DICENET_MAX_SIZE && height == 48);
+}
+END_TEST
+
+START_TEST (refuses_bad_metadata)
+{
+  static const struct {
+    Change change;
+    DicenetError code;
+    const char *says;
+  } cases[] = {
+    { { .key = "format", .value = NULL }, DICENET_ERROR_UNSUPPORTED, "not a DiCENet model" },
+    { { .key = "format_version", .value = "2" }, DICENET_ERROR_UNSUPPORTED, "newer version" },
+    { { .key = "format_version", .value = "x" }, DICENET_ERROR_INVALID_MODEL, "format_version" },
+    { { .key = "task", .value = "dream" }, DICENET_ERROR_INVALID_MODEL, "classify, detect or segment" },
+    { { .key = "scale", .value = "0.3" }, DICENET_ERROR_INVALID_MODEL, "found \"0.3\"" },
+    { { .key = "scale", .value = "" }, DICENET_ERROR_INVALID_MODEL, "scale" },
+    { { .key = "classes", .value = "0" }, DICENET_ERROR_INVALID_MODEL, "whole number from 2 to 256" },
+    { { .key = "classes", .value = "257" }, DICENET_ERROR_INVALID_MODEL, "found \"257\"" },
+    { { .key = "classes", .value = "99999999999999999999" }, DICENET_ERROR_INVALID_MODEL, "classes" },
+    { { .key = "background", .value = "21" }, DICENET_ERROR_INVALID_MODEL, "background" },
+    { { .key = "labels", .value = "[\"one\"]" }, DICENET_ERROR_INVALID_MODEL, "expected 21 labels" },
+    { { .key = "labels", .value = "[[[[[[[[[[[[" }, DICENET_ERROR_INVALID_MODEL, "labels" },
+    { { .key = "labels", .value = "{" }, DICENET_ERROR_INVALID_MODEL, "labels" },
+    { { .key = "mean", .value = "[0.5,0.5]" }, DICENET_ERROR_INVALID_MODEL, "three numbers" },
+    { { .key = "std", .value = "[1,0,1]" }, DICENET_ERROR_INVALID_MODEL, "positive" },
+    { { .key = "std", .value = "[1,\"a\",1]" }, DICENET_ERROR_INVALID_MODEL, "positive" },
+    { { .key = "size", .value = "64" }, DICENET_ERROR_INVALID_MODEL, "WxH from 32x32 to 4096x4096" },
+    { { .key = "size", .value = "64x9999" }, DICENET_ERROR_INVALID_MODEL, "64x9999" },
+    { { .key = "kernel_size", .value = NULL }, DICENET_ERROR_INVALID_MODEL, "found nothing" },
+    { { .key = "kernel_size", .value = "256x224" }, DICENET_ERROR_INVALID_MODEL, "conv_width.weight" },
+    { { .key = "decoder_width", .value = "17" }, DICENET_ERROR_INVALID_MODEL, "expected shape" },
+    { { .key = "decoder_width", .value = "-1" }, DICENET_ERROR_INVALID_MODEL, "decoder_width" },
+    { { .key = "task", .value = "classify" }, DICENET_ERROR_INVALID_MODEL, "is missing" },
+    { { .key = "classes", .value = "20" }, DICENET_ERROR_INVALID_MODEL, "20" },
+  };
+  char *folder = test_folder_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+    ck_assert_msg (load_changed (folder, "segment", &cases[i].change, &error) == NULL, "case %u", i);
+    assert_error (error, cases[i].code, cases[i].says, "changed.safetensors");
+  }
+  test_folder_remove (folder);
+}
+END_TEST
+
+START_TEST (refuses_bad_tensors)
+{
+#define CONV "base_net.level3.1.layer_right.1.conv_channel.weight"
+#define VAR  "bu_br_64x64.0.running_var"
+  static const struct {
+    Change change;
+    const char *says[2];
+  } cases[] = {
+    { { .drop = CONV }, { CONV, "is missing" } },
+    { { .drop = "base_net.level1.cbr.2.weight" }, { "base_net.level1.cbr.2.weight", "[8]" } },
+    { { .reshape = CONV }, { CONV, "found [" } },
+    { { .rename = CONV, .new_name = "stranger" }, { CONV, "is missing" } },
+    { { .poison = CONV, .poison_with = NAN }, { CONV, "element 0 is not a finite number" } },
+    { { .poison = CONV, .poison_with = INFINITY }, { CONV, "finite" } },
+    { { .poison = VAR, .poison_with = -1 }, { VAR, "negative" } },
+  };
+  char *folder = test_folder_new ();
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    ck_assert_msg (load_changed (folder, "segment", &cases[i].change, &error) == NULL, "case %u", i);
+    assert_error (error, DICENET_ERROR_INVALID_MODEL, cases[i].says[0], cases[i].says[1], "changed.safetensors");
+  }
+  /* A detector with a pyramid that its description does not mention. */
+  ck_assert (load_changed (folder, "pyramid", &(Change){ .key = "pyramid", .value = "false" }, &error) == NULL);
+  assert_error (error, DICENET_ERROR_INVALID_MODEL, "base_net.bu_", "belongs to no layer");
+  test_folder_remove (folder);
+}
+END_TEST
+
+START_TEST (is_loaded_once)
+{
+  char *folder = test_folder_new ();
+  g_autoptr (GError) error = NULL;
+  const Change nothing = { .key = NULL }, labels = { .key = "labels" };
+
+  DicenetModel *first = load_changed (folder, "segment", &nothing, &error);
+  assert_no_error (error);
+  g_autofree char *path = g_strdup (dicenet_model_get_path (first));
+  g_autoptr (DicenetModel) again = dicenet_model_load (path, &error);
+  ck_assert_ptr_eq (first, again);
+
+  /* The file was replaced: what is loaded now is the new one, and the old one lives on. */
+  g_autoptr (DicenetModel) other = load_changed (folder, "segment", &labels, &error);
+  assert_no_error (error);
+  ck_assert_ptr_ne (other, first);
+
+  /* Nobody holds it: the cache does not either. */
+  gpointer gone = first;
+  g_object_add_weak_pointer (G_OBJECT (first), &gone);
+  g_clear_object (&again);
+  g_object_unref (first);
+  ck_assert_ptr_null (gone);
+  test_folder_remove (folder);
+}
+END_TEST
+
+static gpointer
+load_and_drop (gpointer path)
+{
+  for (guint i = 0; i < 30; i++) {
+    g_autoptr (DicenetModel) model = dicenet_model_load (path, NULL);
+    ck_assert_uint_eq (dicenet_model_get_n_classes (model), 21);
+  }
+  return NULL;
+}
+
+START_TEST (loads_from_many_threads)
+{
+  g_autofree char *path = test_model_path ("segment");
+  GThread *threads[4];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("load", load_and_drop, path);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+}
+END_TEST
+
+static char **
+load_labels (DicenetModel *model, const char *folder, const char *text, gsize n, GError **error)
+{
+  g_autofree char *path = g_build_filename (folder, "labels.txt", NULL);
+  ck_assert (g_file_set_contents (path, text, (gssize) n, NULL));
+  return dicenet_model_load_labels (model, path, error);
+}
+
+START_TEST (reads_labels)
+{
+  char *folder = test_folder_new ();
+  g_autoptr (DicenetModel) model = test_model_load ("detect"); /* 5 classes with the background */
+  g_autoptr (GError) error = NULL;
+
+  g_auto (GStrv) all = load_labels (model, folder, "none\r\na\r\nb\nc\nd\n\n", 16, &error);
+  assert_no_error (error);
+  ck_assert_str_eq (all[0], "none");
+  ck_assert_str_eq (all[4], "d");
+  g_auto (GStrv) objects = load_labels (model, folder, "a\nb\nc\nd", 7, &error);
+  ck_assert_str_eq (objects[0], "background");
+  ck_assert_str_eq (objects[4], "d");
+
+  ck_assert (load_labels (model, folder, "a\nb\n", 4, &error) == NULL);
+  assert_error (error, DICENET_ERROR_LABELS, "expected 5 labels", "found 2", "labels.txt");
+  ck_assert (load_labels (model, folder, "\xff\xfe", 2, &error) == NULL);
+  assert_error (error, DICENET_ERROR_LABELS, "UTF-8");
+  ck_assert (load_labels (model, folder, "", 0, &error) == NULL);
+  assert_error (error, DICENET_ERROR_LABELS, "0 bytes");
+  ck_assert (dicenet_model_load_labels (model, folder, &error) == NULL);
+  assert_error (error, DICENET_ERROR_OPEN, "not a file");
+  ck_assert (dicenet_model_load_labels (model, "/nonexistent.txt", &error) == NULL);
+  assert_error (error, DICENET_ERROR_OPEN, "/nonexistent.txt", "no such");
+  test_folder_remove (folder);
+}
+END_TEST
+
+TEST_MAIN ("model", describes_itself, refuses_bad_metadata, refuses_bad_tensors, is_loaded_once,
+           loads_from_many_threads, reads_labels)

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const models[] = { "classify", "detect", "pyramid", "segment" };
+
+static DicenetSession *
+open_session (DicenetModel *model, guint threads)
+{
+  g_autoptr (GError) error = NULL;
+  DicenetSession *session = dicenet_session_new (model, DICENET_BACKEND_CPU, -1, threads, &error);
+  assert_no_error (error);
+  return session;
+}
+
+static void
+run_noise (DicenetSession *session, guint batch, guint width, guint height, guint32 seed)
+{
+  g_autofree gfloat *input = test_noise (3 * (gsize) batch * width * height, seed);
+  g_autoptr (GError) error = NULL;
+  dicenet_session_run_tensor (session, input, 3 * (gsize) batch * width * height, batch, width, height, &error);
+  assert_no_error (error);
+}
+
+/* All outputs of one picture, one after the other. */
+static GArray *
+outputs (DicenetSession *session, guint image)
+{
+  static const char *const names[] = { "logits", "confidences", "locations" };
+  GArray *all = g_array_new (FALSE, FALSE, sizeof (gfloat));
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    gsize n;
+    const gfloat *values = dicenet_session_get_output (session, names[i], image, &n);
+    if (values != NULL)
+      g_array_append_vals (all, values, (guint) n);
+  }
+  ck_assert_uint_gt (all->len, 0);
+  return all;
+}
+
+static void
+assert_same (GArray *a, GArray *b)
+{
+  ck_assert_uint_eq (a->len, b->len);
+  ck_assert_mem_eq (a->data, b->data, a->len * sizeof (gfloat));
+}
+
+START_TEST (runs_at_any_size)
+{
+  static const guint sizes[][2] = { { 32, 32 }, { 33, 47 }, { 64, 48 }, { 31 + 66, 131 }, { 4096, 32 }, { 32, 1031 } };
+
+  for (guint m = 0; m < G_N_ELEMENTS (models); m++) {
+    g_autoptr (DicenetModel) model = test_model_load (models[m]);
+    g_autoptr (DicenetSession) session = open_session (model, 2);
+    for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+      run_noise (session, 1, sizes[i][0], sizes[i][1], i);
+      g_autoptr (GArray) all = outputs (session, 0);
+      for (guint k = 0; k < all->len; k++)
+        ck_assert_msg (isfinite (g_array_index (all, gfloat, k)), "%s at %ux%u", models[m], sizes[i][0], sizes[i][1]);
+    }
+  }
+}
+END_TEST
+
+START_TEST (refuses_sizes_out_of_range)
+{
+  static const guint sizes[][3] = { { 1, 31, 64 }, { 1, 64, 31 }, { 1, 4097, 64 }, { 1, 64, 100000 }, { 0, 64, 64 } };
+  g_autoptr (DicenetModel) model = test_model_load ("segment");
+  g_autoptr (DicenetSession) session = open_session (model, 1);
+  g_autoptr (GError) error = NULL;
+  gfloat unread = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    ck_assert (!dicenet_session_run_tensor (session, &unread, 1, sizes[i][0], sizes[i][1], sizes[i][2], &error));
+    assert_error (error, DICENET_ERROR_ARGUMENT, "from 32x32 to 4096x4096");
+  }
+  ck_assert (!dicenet_session_run_tensor (session, &unread, 1, 1, 64, 64, &error));
+  assert_error (error, DICENET_ERROR_ARGUMENT, "expected 1 x 3 x 64 x 64 numbers, found 1");
+  ck_assert_ptr_null (dicenet_session_get_output (session, "logits", 0, NULL));
+  run_noise (session, 1, 64, 64, 1);
+  ck_assert_ptr_nonnull (dicenet_session_get_output (session, "logits", 0, NULL));
+  ck_assert_ptr_null (dicenet_session_get_output (session, "logits", 1, NULL));
+  ck_assert_ptr_null (dicenet_session_get_output (session, "boxes", 0, NULL));
+}
+END_TEST
+
+START_TEST (batch_equals_single)
+{
+  for (guint m = 0; m < G_N_ELEMENTS (models); m++) {
+    g_autoptr (DicenetModel) model = test_model_load (models[m]);
+    g_autoptr (DicenetSession) together = open_session (model, 2), alone = open_session (model, 2);
+    const gsize n = 3 * 50 * 38;
+    g_autofree gfloat *input = test_noise (3 * n, 5);
+    g_autoptr (GError) error = NULL;
+
+    dicenet_session_run_tensor (together, input, 3 * n, 3, 50, 38, &error);
+    assert_no_error (error);
+    for (guint i = 0; i < 3; i++) {
+      dicenet_session_run_tensor (alone, input + i * n, n, 1, 50, 38, &error);
+      assert_no_error (error);
+      g_autoptr (GArray) a = outputs (together, i), b = outputs (alone, 0);
+      assert_same (a, b);
+    }
+  }
+}
+END_TEST
+
+START_TEST (threads_change_nothing)
+{
+  for (guint m = 0; m < G_N_ELEMENTS (models); m++) {
+    g_autoptr (DicenetModel) model = test_model_load (models[m]);
+    g_autoptr (DicenetSession) one = open_session (model, 1);
+    run_noise (one, 1, 75, 61, 3);
+    g_autoptr (GArray) expected = outputs (one, 0);
+    for (guint threads = 2; threads <= 5; threads++) {
+      g_autoptr (DicenetSession) session = open_session (model, threads);
+      ck_assert_uint_eq (dicenet_session_get_n_threads (session), threads);
+      run_noise (session, 1, 75, 61, 3);
+      g_autoptr (GArray) found = outputs (session, 0);
+      assert_same (expected, found);
+    }
+  }
+}
+END_TEST
+
+/* Another size in between, and back: plans and memory that were used before give the same again. */
+START_TEST (sizes_alternate)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("pyramid");
+  g_autoptr (DicenetSession) session = open_session (model, 2);
+  run_noise (session, 1, 64, 64, 9);
+  g_autoptr (GArray) expected = outputs (session, 0);
+
+  for (guint i = 0; i < 20; i++) /* more sizes than plans are kept */
+    run_noise (session, 1 + i % 2, 64 + i, 80 - i, i);
+  run_noise (session, 1, 64, 64, 9);
+  g_autoptr (GArray) found = outputs (session, 0);
+  assert_same (expected, found);
+}
+END_TEST
+
+typedef struct {
+  DicenetModel *model;
+  GArray *expected;
+} Parallel;
+
+static gpointer
+run_parallel (gpointer data)
+{
+  Parallel *p = data;
+  g_autoptr (DicenetSession) session = open_session (p->model, 2);
+  for (guint i = 0; i < 5; i++) {
+    run_noise (session, 1, 64, 48, 11);
+    g_autoptr (GArray) found = outputs (session, 0);
+    assert_same (p->expected, found);
+  }
+  return NULL;
+}
+
+START_TEST (sessions_run_in_parallel)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("segment");
+  g_autoptr (DicenetSession) session = open_session (model, 1);
+  GThread *threads[4];
+
+  run_noise (session, 1, 64, 48, 11);
+  Parallel p = { model, outputs (session, 0) };
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("session", run_parallel, &p);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  g_array_unref (p.expected);
+}
+END_TEST
+
+START_TEST (images_equal_tensors)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("classify");
+  g_autoptr (DicenetSession) session = open_session (model, 1);
+  g_autoptr (GError) error = NULL;
+  guint8 pixels[40 * 44 * 3];
+  gfloat tensor[3 * 40 * 44];
+  const gfloat mean[] = { 0.485f, 0.456f, 0.406f }, std[] = { 0.229f, 0.224f, 0.225f };
+
+  for (guint i = 0; i < sizeof pixels; i++) {
+    pixels[i] = (guint8) (i * 7919 >> 3);
+    tensor[i % 3 * (40 * 44) + i / 3] = (pixels[i] / 255.0f - mean[i % 3]) / std[i % 3];
+  }
+  const DicenetImage image = {
+    .format = DICENET_PIXEL_FORMAT_RGB, .width = 40, .height = 44, .planes = { pixels }, .strides = { 120 }
+  };
+  ck_assert (dicenet_session_run_image (session, &image, 40, 44, &error));
+  g_autoptr (GArray) a = outputs (session, 0);
+  ck_assert (dicenet_session_run_tensor (session, tensor, G_N_ELEMENTS (tensor), 1, 40, 44, &error));
+  g_autoptr (GArray) b = outputs (session, 0);
+  for (guint i = 0; i < a->len; i++)
+    ck_assert_float_eq_tol (g_array_index (a, gfloat, i), g_array_index (b, gfloat, i), 1e-4f);
+
+  DicenetImage unknown = image;
+  unknown.format = DICENET_PIXEL_FORMAT_UNKNOWN;
+  ck_assert (!dicenet_session_run_image (session, &unknown, 40, 44, &error));
+  assert_error (error, DICENET_ERROR_ARGUMENT, "format");
+}
+END_TEST
+
+START_TEST (mask_is_the_largest_logit)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("segment");
+  g_autoptr (DicenetSession) session = open_session (model, 2);
+  const guint width = 301, height = 37, stride = 320, classes = 21;
+  g_autofree gfloat *logits = g_new (gfloat, classes * width * height);
+  guint8 mask[320 * 37];
+
+  run_noise (session, 1, width, height, 4);
+  memset (mask, 0xee, sizeof mask);
+  dicenet_session_get_logits (session, 0, logits);
+  dicenet_session_get_mask (session, 0, mask, stride);
+  for (guint i = 0; i < height; i++) {
+    for (guint j = 0; j < width; j++) {
+      guint best = 0;
+      for (guint c = 1; c < classes; c++)
+        if (logits[(c * height + i) * width + j] > logits[(best * height + i) * width + j])
+          best = c;
+      ck_assert_uint_eq (mask[i * stride + j], best);
+    }
+    ck_assert_uint_eq (mask[i * stride + width], 0xee);
+  }
+}
+END_TEST
+
+START_TEST (cuda_says_that_it_is_not_there)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("classify");
+  g_autoptr (GError) error = NULL;
+
+  g_autoptr (DicenetSession) session = dicenet_session_new (model, DICENET_BACKEND_AUTO, -1, 1, &error);
+  assert_no_error (error);
+  if (dicenet_session_get_backend (session) == DICENET_BACKEND_CUDA)
+    return;
+  ck_assert (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, 1, &error) == NULL);
+  assert_error (error, DICENET_ERROR_BACKEND, "CUDA", "backend=cpu");
+}
+END_TEST
+
+TEST_MAIN ("session", runs_at_any_size, refuses_sizes_out_of_range, batch_equals_single, threads_change_nothing,
+           sizes_alternate, sessions_run_in_parallel, images_equal_tensors, mask_is_the_largest_logit,
+           cuda_says_that_it_is_not_there)

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The library from Python: what introspection offers works, and a photo's mask is the one that Pillow's scaling gives.
+
+    test_bindings.py MODELS_FOLDER PROJECT_ROOT
+"""
+
+import glob
+import os
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77
+# The promise for masks of photos beside those made after Pillow's resize. Scaling is bit-exact, so none should differ.
+MASK_PIXELS_THAT_MAY_DIFFER = 0.01
+
+try:
+    import gi
+
+    gi.require_version("Dicenet", "1.0")
+    from gi.repository import Dicenet, GLib
+except (ImportError, ValueError) as error:
+    print(f"SKIP: {error}")
+    sys.exit(SKIPPED)
+try:
+    from PIL import Image
+except ImportError:
+    Image = None
+
+
+def session_of(path):
+    return Dicenet.Session.new(Dicenet.Model.load(path), Dicenet.Backend.CPU, -1, 2)
+
+
+def noise(n):
+    return bytes((i * 7919 >> 3) & 255 for i in range(n))
+
+
+def check_error(code, words, call, *arguments):
+    try:
+        call(*arguments)
+    except GLib.Error as error:
+        assert error.matches(Dicenet.error_quark(), code), error
+        assert words in error.message, error.message
+    else:
+        raise AssertionError(f"expected an error that says {words!r}")
+
+
+def check_classify(folder):
+    session = session_of(f"{folder}/core-classify.safetensors")
+    model = session.get_model()
+    assert model.get_task() == Dicenet.Task.CLASSIFY and model.get_size() == (64, 64)
+    assert model.fit_size(2.0) == (128, 64)
+    session.run_bytes(GLib.Bytes(noise(50 * 40 * 3)), Dicenet.PixelFormat.RGB, 50, 40, 64, 64)
+    logits = session.get_output("logits", 0)
+    classes = session.get_classes(0, 5, 0.0)
+    assert len(logits) == len(model.get_labels()) == 21
+    assert len(classes) == 5 and classes[0].class_id == max(range(21), key=lambda i: logits[i])
+    session.run_tensor([0.0] * (3 * 64 * 64), 1, 64, 64)
+    assert session.get_output("logits", 0) != logits
+    too_few = GLib.Bytes(noise(10))
+    check_error(Dicenet.Error.ARGUMENT, "found 10", session.run_bytes, too_few, Dicenet.PixelFormat.RGB, 50, 40, 64, 64)
+    check_error(Dicenet.Error.OPEN, "/nonexistent", Dicenet.Model.load, "/nonexistent")
+
+
+def check_detect(folder):
+    session = session_of(f"{folder}/core-detect.safetensors")
+    session.run_bytes(GLib.Bytes(noise(64 * 64 * 4)), Dicenet.PixelFormat.BGRX, 64, 64, 64, 64)
+    params = Dicenet.DetectParams()
+    params.threshold, params.iou_threshold, params.max_detections = 0.2, 0.45, 3
+    boxes = session.get_boxes(0, params)
+    assert 0 < len(boxes) <= 3, len(boxes)
+    assert boxes[0].confidence >= boxes[-1].confidence >= 0.2 and boxes[0].class_id in range(1, 5)
+    assert boxes[0].x0 < boxes[0].x1 and boxes[0].y0 < boxes[0].y1
+    assert len(session.get_priors()) == len(session.get_output("locations", 0))
+
+
+def mask_of(session, image, width, height):
+    session.run_bytes(GLib.Bytes(image.tobytes()), Dicenet.PixelFormat.RGB, *image.size, width, height)
+    return session.dup_mask(0).get_data()
+
+
+def check_photos(root):
+    """False if there are none."""
+    shared = os.environ.get("DICENET_SHARED") or os.path.join(root, "..", "shared")
+    photos = sorted(glob.glob(os.path.join(shared, "images", "*.jpg")))
+    if not photos or Image is None:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        model = os.path.join(folder, "model.safetensors")
+        checkpoint = os.path.join(shared, "models", "edgenets", "dicenet_s_0.5_pascal_384x384.pth")
+        subprocess.run([sys.executable, os.path.join(root, "models", "convert.py"), checkpoint, model], check=True)
+        session = session_of(model)
+    something_seen = 0
+    for path in photos:
+        photo = Image.open(path).convert("RGB")
+        width, height = session.get_model().fit_size(photo.width / photo.height)
+        ours = mask_of(session, photo, width, height)
+        theirs = mask_of(session, photo.resize((width, height), Image.Resampling.BILINEAR), width, height)
+        share = sum(a != b for a, b in zip(ours, theirs)) / (width * height)
+        print(f"{os.path.basename(path)}: {photo.width}x{photo.height} -> {width}x{height}: {share:.4%} of the mask differ")
+        something_seen += len(set(ours)) > 1
+        assert share <= MASK_PIXELS_THAT_MAY_DIFFER
+    assert something_seen > len(photos) / 2, "masks of background only prove nothing"
+    return True
+
+
+def main(folder, root):
+    check_classify(folder)
+    check_detect(folder)
+    if not check_photos(root):
+        print("SKIP: no photos (set DICENET_SHARED) or no Pillow; the rest passed")
+        return SKIPPED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

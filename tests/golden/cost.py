@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Holds what `dicenet info` says of a network's size and cost against the published figures, and against a count of
+its own over the list of layers in architecture.py.
+
+    cost.py DICENET
+
+DICENET is the program, or "numpy" to hold only the list of layers against the published figures.
+"""
+
+import os
+import sys
+import tempfile
+
+from engines import Program
+
+import architecture
+import random_model
+import safetensors
+
+# Per scale: classification at 224 x 224 with 1000 classes, its parameters; segmentation with 21 classes at 256 x 256
+# and 384 x 384, its parameters. Millions, as published.
+PUBLISHED = {
+    0.2: ("14.90", "1.131", "60.98", "135.65", "0.047"),
+    0.5: ("24.71", "1.214", "82.33", "182.91", "0.076"),
+    0.75: ("46.83", "1.496", "127.23", "282.05", "0.190"),
+    1.0: ("70.71", "1.806", "141.54", "312.76", "0.283"),
+    1.25: ("98.11", "2.163", "155.39", "342.53", "0.389"),
+    1.5: ("135.48", "2.652", "191.30", "421.71", "0.552"),
+    1.75: ("182.24", "3.265", "289.97", "641.99", "0.808"),
+    2.0: ("236.29", "3.979", "313.76", "693.79", "1.021"),
+    2.4: ("297.94", "5.114", "416.04", "922.16", "1.333"),
+}
+
+# Of scale 2.4 at 224 x 224.
+PUBLISHED_KINDS = {
+    "pointwise": "248",
+    "dimconv_depth": "8.8",
+    "dimconv_height": "8.8",
+    "dimconv_width": "8.8",
+    "depthwise": "9.7",
+    "first_conv": "8.1",
+    "local_fusion": "3.3",
+    "vectors": "2.3",
+}
+
+# Detection at scale 2.4, by (size, classes, pyramid). These were published for another extra8: 3x3 512 -> 512 with
+# stride 2 on four cells, then 2x2 512 -> 256 on one, in place of the 1x1 512 -> 256. Those without the pyramid leave
+# the biases out.
+PUBLISHED_DETECTORS = {
+    (300, 21, False): "707",
+    (300, 81, False): "975",
+    (300, 21, True): "986",
+    (300, 81, True): "1254",
+    (512, 21, False): "1894",
+    (512, 81, False): "2638",
+    (512, 21, True): "2662",
+    (512, 81, True): "3407",
+}
+PUBLISHED_EXTRA8 = 4 * 9 * 512 * 512 + 4 * 512 * 256 - 512 * 256
+
+
+class Count:
+    """The count over the list of layers, in the program's place."""
+
+    def info(self, options, width, height):
+        layers = list_layers(options, width, height)
+        return {"parameters": architecture.parameters(layers), "multiply_adds": architecture.multiply_adds(layers)}
+
+
+class ProgramCount:
+    """`dicenet info` on models of zeros, for only shapes matter; held against the list of layers each time."""
+
+    def __init__(self, path, folder):
+        self.program, self.folder, self.models = Program(path), folder, {}
+
+    def model(self, options):
+        key = tuple(options.items())
+        if key not in self.models:
+            self.models[key] = os.path.join(self.folder, f"{len(self.models)}.safetensors")
+            safetensors.write(self.models[key], *random_model.make(**options, fill="zeros", dtype="f16"))
+        return self.models[key]
+
+    def info(self, options, width, height):
+        info = self.program.info(self.model(options), width, height)
+        expected = Count().info(options, width, height)
+        where = f"{options} at {width}x{height}"
+        for key in ("task", "scale", "classes"):
+            assert info[key] == options[key], f"{where}: expected {key} {options[key]}, found {info[key]}"
+        assert info["parameters"] == expected["parameters"], (
+            f"{where}: expected {expected['parameters']} parameters, found {info['parameters']}"
+        )
+        assert info["multiply_adds"] == expected["multiply_adds"], (
+            f"{where}: expected multiply-adds {expected['multiply_adds']}, found {info['multiply_adds']}"
+        )
+        return info
+
+
+def list_layers(options, width, height):
+    """Options are random_model's, with sizes as (width, height); architecture's are (height, width)."""
+    arguments = dict(options)
+    if "kernel_size" in arguments:
+        arguments["kernel_size"] = arguments["kernel_size"][::-1]
+    return getattr(architecture, arguments.pop("task"))((height, width), **arguments)
+
+
+def agree(what, count, published):
+    """`count` in millions, rounded to the digits that were printed."""
+    digits = len(published.partition(".")[2])
+    found = f"{count / 1e6:.{digits}f}"
+    print(f"{what}: {count} = {found} M, published {published} M")
+    assert found == published, f"{what}: {count} is {found} M; published {published} M"
+
+
+def check_published(counter):
+    for scale, (macs, params, macs_256, macs_384, segment_params) in PUBLISHED.items():
+        options = dict(task="classify", scale=scale, classes=1000)
+        info = counter.info(options, 224, 224)
+        agree(f"classify {scale} at 224x224", info["multiply_adds"]["total"], macs)
+        agree(f"classify {scale} parameters", info["parameters"], params)
+        options = dict(task="segment", scale=scale, classes=21)
+        for size, published in ((256, macs_256), (384, macs_384)):
+            info = counter.info(options, size, size)
+            agree(f"segment {scale} at {size}x{size}", info["multiply_adds"]["total"], published)
+        agree(f"segment {scale} parameters", info["parameters"], segment_params)
+
+
+def check_kinds(counter):
+    counts = counter.info(dict(task="classify", scale=2.4, classes=1000), 224, 224)["multiply_adds"]
+    for kind, published in PUBLISHED_KINDS.items():
+        agree(f"classify 2.4, {kind}", counts[kind], published)
+
+
+def check_detectors(counter):
+    for (size, classes, pyramid), published in PUBLISHED_DETECTORS.items():
+        options = dict(task="detect", scale=2.4, classes=classes, pyramid=pyramid)
+        counts = counter.info(options, size, size)["multiply_adds"]
+        count = counts["total"] - (0 if pyramid else counts["bias"]) + PUBLISHED_EXTRA8
+        agree(f"detect 2.4, {classes} classes, {size}x{size}, pyramid {pyramid}", count, published)
+
+
+def check_odd_sizes(counter):
+    """Nothing is published for these: the program against the list of layers only."""
+    for options in (
+        dict(task="classify", scale=0.1, classes=3, kernel_size=(96, 64)),
+        dict(task="segment", scale=0.1, classes=5, decoder_width=32),
+        dict(task="detect", scale=0.75, classes=3, pyramid=True),
+    ):
+        for width, height in ((32, 32), (33, 47), (280, 139), (641, 360)):
+            counter.info(options, width, height)
+
+
+def main(path):
+    with tempfile.TemporaryDirectory() as folder:
+        counter = Count() if path == "numpy" else ProgramCount(path, folder)
+        for check in (check_published, check_kinds, check_detectors, check_odd_sizes):
+            check(counter)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What runs a model in these tests: the command-line program, or the numpy reference in its place."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77
+OPTIONS = {"threshold": "--threshold", "iou_threshold": "--iou", "max_per_class": "--max-per-class"}
+
+try:
+    import numpy as np
+except ImportError:
+    print("SKIP: numpy is missing: install python3-numpy")
+    sys.exit(SKIPPED)
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference"))
+
+import network  # noqa: E402
+import safetensors  # noqa: E402
+
+
+class Program:
+    """`dicenet run`, through files."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def call(self, *arguments):
+        done = subprocess.run([self.path, *arguments], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise AssertionError(f"dicenet {' '.join(arguments)}\nexited {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def run(self, model, inputs, suppression=None):
+        """Outputs by name; with `suppression` (arguments of network.detections()) the first picture's boxes too."""
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
+            safetensors.write(source, inputs)
+            options = [text for key, value in (suppression or {}).items() for text in (OPTIONS[key], str(value))]
+            self.call("run", model, source, target, *options)
+            return safetensors.read(target)[0]
+
+    def info(self, model, width, height):
+        return json.loads(self.call("info", model, "--size", f"{width}x{height}", "--json"))
+
+
+class Reference:
+    """network.py, which makes the same outputs."""
+
+    def run(self, model, inputs, suppression=None):
+        tensors, metadata = safetensors.read(model)
+        x = inputs["input"] if "input" in inputs else network.normalise(inputs["pixels"], metadata)
+        outputs = network.run(tensors, metadata, x)
+        if suppression:
+            raw = (outputs["confidences"][0], outputs["locations"][0], outputs["priors"])
+            found = network.detections(*raw, **suppression)
+            outputs.update(zip(("boxes", "box_labels", "box_scores"), found))
+        return outputs
+
+
+def engine(path):
+    """The program at `path`; "numpy" stands for the reference."""
+    return Reference() if path == "numpy" else Program(path)

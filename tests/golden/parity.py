@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Holds the program against the numpy reference on random models of one task.
+
+    parity.py DICENET TASK [CASE]
+
+DICENET is the program, or "numpy" to try the test itself. The cases are where sizes, channels and options go odd; a
+CASE by its number runs alone.
+"""
+
+import os
+import sys
+import tempfile
+
+from engines import Reference, engine
+
+import numpy as np
+
+import compare
+import network
+import random_model
+import safetensors
+import tolerances
+
+# Arguments of random_model.make(), with "runs": a list of inputs as (width, height[, batch]), where "pixels" in place
+# of the batch gives bytes, and "suppression": arguments of network.detections(). Nothing is resized in the DiCE units
+# where the input is as large as "kernel_size", 224x224 unless given.
+CASES = {
+    "classify": [
+        # Smaller than the kernels, as large, larger; odd; batches.
+        dict(
+            scale=0.1,
+            classes=10,
+            runs=[(32, 32), (33, 47, 3), (224, 224), (256, 290), (224, 64), (64, 230, 2)],
+        ),
+        dict(
+            scale=0.1,
+            classes=5,
+            kernel_size=(96, 64),
+            runs=[(96, 64), (64, 96), (130, 70), (95, 63, 2), (40, 40, "pixels")],
+        ),
+        dict(scale=0.2, classes=2, multi_label=True, runs=[(61, 35), (48, 64, 5)]),
+        dict(scale=0.5, classes=1500, dtype="f16", runs=[(95, 63)]),
+        # Branches with an odd number of channels.
+        dict(scale=0.75, classes=7, runs=[(65, 64, 2), (113, 97, "pixels")]),
+        dict(scale=1.0, classes=3, kernel_size=(160, 160), runs=[(160, 161)]),
+        dict(scale=1.25, classes=17, runs=[(63, 33)]),
+        dict(scale=1.5, classes=16, dtype="f16", runs=[(47, 47)]),
+        dict(scale=1.75, classes=20, runs=[(96, 40)]),
+        dict(scale=2.0, classes=101, runs=[(36, 100)]),
+        dict(scale=2.4, classes=1000, runs=[(64, 64), (99, 51, 2)]),
+    ],
+    "segment": [
+        dict(
+            scale=0.1,
+            classes=21,
+            runs=[(32, 32), (33, 47, 2), (64, 64, 3), (95, 63), (224, 224), (272, 250), (80, 48, "pixels")],
+        ),
+        # Level 1 is 70 x 140 here: 70 * 0.1 is 7, but 70 * 0.1f is above it when widened, and would round up to 8.
+        dict(scale=0.1, classes=4, runs=[(140, 280), (280, 139)]),
+        # One plane in the decoder's pyramids.
+        dict(scale=0.1, classes=2, runs=[(49, 33)]),
+        dict(scale=0.1, classes=3, kernel_size=(64, 96), runs=[(64, 96), (97, 65, 2)]),
+        dict(scale=0.2, classes=150, runs=[(65, 47)]),
+        dict(scale=0.5, classes=20, decoder_width=32, runs=[(64, 48), (37, 90, 2)]),
+        dict(scale=0.75, classes=80, decoder_width=32, dtype="f16", runs=[(71, 59)]),
+        dict(scale=1.0, classes=21, dtype="f16", runs=[(63, 95, "pixels")]),
+        dict(scale=1.75, classes=21, decoder_width=32, runs=[(48, 80)]),
+        dict(scale=2.4, classes=12, runs=[(50, 34)]),
+    ],
+    "detect": [
+        dict(
+            scale=0.1,
+            classes=21,
+            size=(96, 96),
+            objects=80,
+            runs=[(32, 32), (96, 96, 2), (33, 47, 3), (128, 70), (250, 290), (90, 90, "pixels")],
+        ),
+        dict(
+            scale=0.1,
+            classes=21,
+            size=(96, 96),
+            pyramid=True,
+            runs=[(32, 32), (96, 96, 2), (33, 47, 3), (128, 70), (250, 290)],
+        ),
+        # Priors are for the shorter side of the model's size.
+        dict(scale=0.2, classes=2, size=(300, 160), objects=200, runs=[(300, 160)]),
+        dict(scale=0.5, classes=81, size=(128, 128), pyramid=True, dtype="f16", runs=[(113, 131)]),
+        dict(
+            scale=0.5,
+            classes=9,
+            size=(64, 64),
+            kernel_size=(300, 300),
+            objects=0,
+            runs=[(64, 64, "pixels"), (79, 65)],
+        ),
+        dict(
+            scale=0.75,
+            classes=21,
+            size=(64, 64),
+            kernel_size=(96, 64),
+            pyramid=True,
+            runs=[(64, 64), (97, 65, 2)],
+            suppression=dict(threshold=0.05, iou_threshold=0.2, max_per_class=3),
+        ),
+        dict(scale=1.0, classes=4, size=(96, 96), pyramid=True, runs=[(96, 96)]),
+        dict(
+            scale=1.75,
+            classes=5,
+            size=(64, 64),
+            objects=60,
+            runs=[(65, 64)],
+            suppression=dict(threshold=0.2, iou_threshold=0.7, max_per_class=1),
+        ),
+        dict(scale=2.4, classes=21, size=(64, 64), pyramid=True, runs=[(64, 64)]),
+    ],
+}
+
+
+def main(program, task, only=None):
+    cases = CASES[task]
+    for number in range(len(cases)) if only is None else [int(only)]:
+        options = dict(cases[number])
+        print(f"case {number}:", ", ".join(f"{key} {value}" for key, value in options.items()))
+        runs, suppression = options.pop("runs"), options.pop("suppression", {"threshold": 0.3})
+        with tempfile.TemporaryDirectory() as folder:
+            model = os.path.join(folder, "model.safetensors")
+            safetensors.write(model, *random_model.make(task, **options))
+            for run in runs:
+                check(engine(program), model, task, make_input(*run), suppression)
+    return 0
+
+
+def make_input(width, height, batch=1):
+    """Smooth shapes and noise."""
+    random = np.random.default_rng(width * height)
+    pictures = 1 if batch == "pixels" else batch
+    x = network.up(random.normal(size=(pictures, 3, 5, 4)), height, width)
+    x += 0.3 * random.normal(size=x.shape)
+    if batch == "pixels":
+        return {"pixels": np.clip(x[0].transpose(1, 2, 0) * 60 + 128, 0, 255).astype(np.uint8)}
+    return {"input": x.astype(np.float32)}
+
+
+def check(runner, model, task, inputs, suppression):
+    outputs = runner.run(model, inputs, suppression if task == "detect" else None)
+    expected = Reference().run(model, inputs)
+    for name, value in expected.items():
+        compare.close(name, outputs[name], value, limit(task, name))
+    if task == "detect":
+        found = tuple(outputs[name] for name in ("boxes", "box_labels", "box_scores"))
+        raw = (outputs["confidences"][0], outputs["locations"][0], outputs["priors"])
+        compare.suppressed("boxes", found, raw, tolerances.NMS_SAME_INPUT, **suppression)
+
+
+def limit(task, name):
+    if name == "priors":
+        return tolerances.REFERENCE
+    return tolerances.DETECTOR if task == "detect" else tolerances.LOGITS
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

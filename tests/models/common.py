@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the tests of the scripts in models/ share."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(TESTS)
+MODELS = os.path.join(ROOT, "models")
+SHARED = os.environ.get("DICENET_SHARED") or os.path.join(os.path.dirname(ROOT), "shared")
+SKIPPED = 77
+
+sys.path.insert(0, os.path.join(TESTS, "reference"))
+import architecture  # noqa: E402  the tests' own list of tensors, made independently of models/network.py
+
+# Both have a module named network; models/ must find its own.
+sys.path.remove(os.path.join(TESTS, "reference"))
+sys.path.insert(0, MODELS)
+
+
+def run_script(name, *arguments, env=None):
+    """Runs models/NAME; the completed process, with text output."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
+    return subprocess.run(
+        [sys.executable, os.path.join(MODELS, name), *map(str, arguments)],
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def random_arrays(layers, seed=1):
+    """Random float32 weights for a network of the tests' architecture module."""
+    random = np.random.default_rng(seed)
+    return {name: random.uniform(0.1, 1, shape).astype("<f4") for name, shape in layers.tensors.items()}
+
+
+def read_model(path):
+    """Arrays by name, metadata and the raw header's length of a safetensors file, with its layout checked."""
+    with open(path, "rb") as file:
+        content = file.read()
+    (length,) = struct.unpack_from("<Q", content)
+    header = json.loads(content[8 : 8 + length])
+    metadata = header.pop("__metadata__")
+    data = content[8 + length :]
+    arrays, end = {}, 0
+    for name, entry in header.items():
+        start, stop = entry["data_offsets"]
+        assert start == end, f"{name}: a gap or an overlap before it"
+        kind = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}[entry["dtype"]]
+        assert start % kind.itemsize == 0, f"{name}: not aligned"
+        arrays[name] = np.frombuffer(data[start:stop], kind).reshape(entry["shape"])
+        end = stop
+    assert end == len(data), "bytes after the last tensor"
+    assert (8 + length) % 64 == 0, "data not aligned"
+    return arrays, metadata
+
+
+class TestCase(unittest.TestCase):
+    """A test with a folder of its own."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="dicenet-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def file(self, name, content):
+        with open(self.path(name), "wb") as file:
+            file.write(content)
+        return self.path(name)
+
+    def assert_failed(self, process, *parts):
+        """A script said what is wrong, in one line with all of `parts`, and failed."""
+        self.assertNotEqual(process.returncode, 0, process.stdout)
+        self.assertNotIn("Traceback", process.stderr)
+        last = process.stderr.strip().splitlines()[-1]
+        self.assertRegex(last, "^error: ")
+        for part in parts:
+            self.assertIn(part, last)

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Compares the pre-processing's scaling with Pillow's BILINEAR, bit for bit.
+
+compare-pillow.py PREPROCESS-DUMP [--photos DIR]
+
+Without --photos: gradients and noise. With it: the JPEG photos in DIR, or DICENET_SHARED/images where that is set.
+Exit status: 0 all equal, 1 something differs, 77 Pillow, numpy or the photos are missing.
+"""
+import argparse
+import glob
+import os
+import subprocess
+import sys
+
+try:
+    import numpy as np
+    from PIL import Image
+except ImportError as error:
+    print(f"skipped: {error} (Debian: python3-pil python3-numpy)")
+    sys.exit(77)
+
+# Where R, G and B lie in a pixel of each format, and the pixel's bytes.
+FORMATS = {
+    "RGB": ((0, 1, 2), 3), "BGR": ((2, 1, 0), 3),
+    "RGBx": ((0, 1, 2), 4), "BGRx": ((2, 1, 0), 4), "xRGB": ((1, 2, 3), 4), "xBGR": ((3, 2, 1), 4),
+    "RGBA": ((0, 1, 2), 4), "BGRA": ((2, 1, 0), 4), "ARGB": ((1, 2, 3), 4), "ABGR": ((3, 2, 1), 4),
+}
+
+
+def dump(program, fmt, rgb, size):
+    """The picture (height x width x 3, RGB) through the pre-processing at size (width, height)."""
+    places, step = FORMATS[fmt]
+    height, width, _ = rgb.shape
+    frame = np.full((height, width, step), 77, np.uint8)
+    frame[:, :, places] = rgb
+    command = [program, fmt, "bt601", "limited", *map(str, (width, height, *size))]
+    out = subprocess.run(command, input=frame.tobytes(), stdout=subprocess.PIPE, check=True).stdout
+    return np.frombuffer(out, np.uint8).reshape(3, size[1], size[0]).transpose(1, 2, 0)
+
+
+def compare(program, name, fmt, rgb, size):
+    """Whether both agree on every byte; says so."""
+    expected = np.asarray(Image.fromarray(rgb).resize(size, Image.BILINEAR))
+    difference = np.abs(dump(program, fmt, rgb, size).astype(int) - expected)
+    wrong = np.count_nonzero(difference)
+    print(f"{name} {fmt} {rgb.shape[1]}x{rgb.shape[0]} -> {size[0]}x{size[1]}: "
+          + (f"{wrong} bytes differ, by up to {difference.max()}" if wrong else "equal"))
+    return wrong == 0
+
+
+def patterns():
+    """Names and pictures that need no file."""
+    random = np.random.default_rng(1)
+    yield "noise", random.integers(0, 256, (135, 241, 3), np.uint8)
+    yield "extremes", random.integers(0, 2, (90, 160, 3), np.uint8) * 255
+    x, y = np.meshgrid(np.arange(640), np.arange(360))
+    yield "gradient", np.stack([x * 255 // 639, y * 255 // 359, (x + y) * 255 // 998], 2).astype(np.uint8)
+
+
+def compare_patterns(program):
+    """All formats on one size, one format on many."""
+    sizes = [(683, 384), (224, 224), (33, 32), (32, 301), (641, 361), (640, 32), (32, 360)]
+    results = []
+    for name, rgb in patterns():
+        results += [compare(program, name, fmt, rgb, (97, 61)) for fmt in FORMATS]
+        results += [compare(program, name, "RGB", rgb, size) for size in sizes]
+    return results
+
+
+def compare_photos(program, files):
+    """Every photo at the sizes that networks run at, up-scaled too, and one of them as if from a large camera."""
+    results = []
+    for i, file in enumerate(files):
+        photo = Image.open(file).convert("RGB")
+        if i == 0:
+            photo = photo.resize((2848, 2848 * photo.height // photo.width), Image.BICUBIC)
+        rgb = np.asarray(photo)
+        short = min(photo.size)
+        fit = tuple(round(384 * side / short) for side in photo.size)
+        larger = tuple(side * 5 // 3 for side in photo.size) if i > 0 else (1000, 2000)
+        results += [compare(program, os.path.basename(file), "BGRx", rgb, size) for size in ((224, 224), fit, larger)]
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--photos", metavar="DIR")
+    args = parser.parse_args()
+    if args.photos:
+        shared = os.environ.get("DICENET_SHARED")
+        folder = os.path.join(shared, "images") if shared else args.photos
+        files = sorted(glob.glob(os.path.join(folder, "*.jpg")))
+        if not files:
+            print(f"skipped: no *.jpg in {folder}")
+            return 77
+        results = compare_photos(args.program, files)
+    else:
+        results = compare_patterns(args.program)
+    print(f"{sum(results)} of {len(results)} equal to Pillow's")
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The DiCENet networks in plain numpy and double precision: the arithmetic that every other part is held against.
+
+Written to be read beside the paper: one function per building block, named as the paper and the checkpoints name
+them, and no optimisation that would need an explanation. All feature maps are N x C x H x W.
+
+    tensors, metadata = safetensors.read("model.safetensors")
+    outputs = network.run(tensors, metadata, input)
+"""
+
+import json
+from math import ceil, floor, gcd, sqrt
+
+import numpy as np
+
+BATCH_NORM_EPS = 1e-5
+EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
+BLOCKS = {3: 3, 4: 7, 5: 3}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Operations without weights
+
+
+def pad(x, value=0.0):
+    """One more row and column of `value` on every side."""
+    return np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=value)
+
+
+def windows3x3(x, stride, value=0.0):
+    """What each of the nine places of a padded 3x3 window sees: N x C x ceil(H/stride) x ceil(W/stride) each."""
+    h, w = x.shape[2:]
+    padded = pad(x, value)
+    return [[padded[:, :, i : i + h : stride, j : j + w : stride] for j in range(3)] for i in range(3)]
+
+
+def max_pool(x):
+    """3x3, stride 2, padding 1."""
+    return np.maximum.reduce([view for row in windows3x3(x, 2, -np.inf) for view in row])
+
+
+def average_pool(x):
+    """3x3, stride 2, padding 1; the padding counts in the mean, so the divisor is always 9."""
+    return sum(view for row in windows3x3(x, 2) for view in row) / 9.0
+
+
+def shuffle(x, groups):
+    """Channels as (groups, C/groups), transposed, flattened."""
+    n, c, h, w = x.shape
+    return x.reshape(n, groups, c // groups, h, w).swapaxes(1, 2).reshape(n, c, h, w)
+
+
+def up_axis(x, axis, size):
+    """Linear interpolation whose first and last points lie on the first and last input (align_corners)."""
+    last = x.shape[axis] - 1
+    position = np.arange(size) * (last / (size - 1) if size > 1 else 0.0)
+    lower = np.minimum(np.floor(position).astype(int), last)
+    upper = np.minimum(lower + 1, last)
+    fraction = (position - lower).reshape((-1, 1) if axis == 2 else (-1,))
+    return (1.0 - fraction) * x.take(lower, axis) + fraction * x.take(upper, axis)
+
+
+def down_axis(x, axis, size):
+    """Point i is the mean of inputs floor(i * n / size) .. ceil((i + 1) * n / size) - 1."""
+    n = x.shape[axis]
+    cells = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]
+    return np.stack([x.take(range(first, end), axis).mean(axis) for first, end in cells], axis)
+
+
+def up(x, h, w):
+    """Bilinear, align_corners = true."""
+    return up_axis(up_axis(x, 2, h), 3, w)
+
+
+def down(x, h, w):
+    """Adaptive average pooling."""
+    return down_axis(down_axis(x, 2, h), 3, w)
+
+
+def sigmoid(x):
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def mean_hw(x):
+    return x.mean(axis=(2, 3), keepdims=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The network's building blocks
+
+
+class Blocks:
+    """Building blocks that find their weights by the names that checkpoints give them."""
+
+    def __init__(self, tensors):
+        self.tensors = {name: np.asarray(value, np.float64) for name, value in tensors.items()}
+
+    def has(self, name):
+        return name + ".weight" in self.tensors
+
+    def weight(self, name):
+        return self.tensors[name + ".weight"]
+
+    def conv(self, name, x, stride=1):
+        """1x1 or 3x3 convolution, padding 0 or 1, with a bias if there is one. The groups follow from the shapes."""
+        weight = self.weight(name)
+        cout, cin_per_group, k, _ = weight.shape
+        groups = x.shape[1] // cin_per_group
+        weight = weight.reshape(groups, cout // groups, cin_per_group, k, k)
+        views = windows3x3(x, stride) if k == 3 else [[x]]
+        n, _, h, w = views[0][0].shape
+        y = np.zeros((n, groups, cout // groups, h * w))
+        for i in range(k):
+            for j in range(k):
+                y += weight[:, :, :, i, j] @ views[i][j].reshape(n, groups, cin_per_group, h * w)
+        y = y.reshape(n, cout, h, w)
+        bias = self.tensors.get(name + ".bias")
+        return y if bias is None else y + bias[:, None, None]
+
+    def batch_norm(self, name, x):
+        weight, bias, mean, var = (
+            self.tensors[f"{name}.{part}"][:, None, None]
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        return (x - mean) / np.sqrt(var + BATCH_NORM_EPS) * weight + bias
+
+    def prelu(self, name, x):
+        return np.where(x > 0, x, self.weight(name)[:, None, None] * x)
+
+    def br(self, name, x):
+        return self.prelu(name + ".1", self.batch_norm(name + ".0", x))
+
+    def cbr(self, name, x, stride=1):
+        x = self.conv(name + ".cbr.0", x, stride)
+        return self.prelu(name + ".cbr.2", self.batch_norm(name + ".cbr.1", x))
+
+    # The DiCE unit
+
+    def dim_conv_depth(self, name, x):
+        """d[c,h,w] = sum over i, j of kc[c,i,j] * x[c, h+i, w+j]"""
+        return self.conv(name + ".conv_channel", x)
+
+    def dim_conv_height(self, name, x):
+        """y[c,h,w] = sum over i, j of kh[h,i,j] * x[c+i, h, w+j], at the height that the layer was trained with"""
+        h, w = x.shape[2:]
+        h0 = len(self.weight(name + ".conv_height"))
+        x = resize(x, h0, w)
+        y = self.conv(name + ".conv_height", x.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3)
+        return resize(y, h, w)
+
+    def dim_conv_width(self, name, x):
+        """z[c,h,w] = sum over i, j of kw[w,i,j] * x[c+j, h+i, w], at the width that the layer was trained with"""
+        h, w = x.shape[2:]
+        w0 = len(self.weight(name + ".conv_width"))
+        x = resize(x, h, w0)
+        z = self.conv(name + ".conv_width", x.transpose(0, 3, 2, 1)).transpose(0, 3, 2, 1)
+        return resize(z, h, w)
+
+    def dice(self, name, x):
+        branches = (self.dim_conv_depth(name, x), self.dim_conv_height(name, x), self.dim_conv_width(name, x))
+        planes = self.br(name + ".br_act.br", np.concatenate(branches, axis=1))
+        u = self.cbr(name + ".weight_avg_layer", shuffle(planes, 3))
+        p = self.cbr(name + ".proj_layer", u)
+        hidden = np.maximum(self.conv(name + ".linear_comb_layer.1", mean_hw(u)), 0.0)
+        return p * sigmoid(self.conv(name + ".linear_comb_layer.3", hidden))
+
+    def strided_dice(self, name, x):
+        left = self.cbr(name + ".left_layer.1", self.cbr(name + ".left_layer.0", x, stride=2))
+        right = self.cbr(name + ".right_layer.2", self.dice(name + ".right_layer.1", average_pool(x)))
+        return shuffle(np.concatenate((left, right), axis=1), 2)
+
+    def shuffle_dice_block(self, name, x):
+        passed = round(x.shape[1] / 2)  # ties to even, as Python rounds
+        processed = self.dice(name + ".layer_right.1", self.cbr(name + ".layer_right.0", x[:, passed:]))
+        return shuffle(np.concatenate((x[:, :passed], processed), axis=1), 2)
+
+    def backbone(self, prefix, x, levels):
+        """Outputs of level 1 to `levels`, by level."""
+        maps = {1: self.cbr(prefix + "level1", x, stride=2)}
+        maps[2] = max_pool(maps[1])
+        for level in range(3, levels + 1):
+            x = self.strided_dice(f"{prefix}level{level}.0", maps[level - 1])
+            for i in range(1, BLOCKS[level] + 1):
+                x = self.shuffle_dice_block(f"{prefix}level{level}.{i}", x)
+            maps[level] = x
+        return maps
+
+    # The decoder's blocks
+
+    def epp(self, name, x):
+        """Efficient pyramid pooling; the last one of a decoder has no BR at its end."""
+        x = self.cbr(name + ".projection_layer", x)
+        h, w = x.shape[2:]
+        branches = []
+        for i, scale in enumerate(EPP_SCALES):
+            size = max(5, ceil(h * scale)), max(5, ceil(w * scale))
+            stage = f"{name}.stages.{i}"
+            if scale < 1.0:
+                branches.append(up(self.conv(stage, down(x, *size)), h, w))
+            elif scale > 1.0:
+                branches.append(down(self.conv(stage, up(x, *size)), h, w))
+            else:
+                branches.append(self.conv(stage, x))
+        x = self.br(name + ".merge_layer.0.br", np.concatenate(branches, axis=1))
+        x = self.cbr(name + ".merge_layer.2", shuffle(x, len(EPP_SCALES)))
+        x = self.conv(name + ".merge_layer.3", x)
+        return self.br(name + ".br.br", x) if self.has(name + ".br.br.0") else x
+
+    def epw(self, name, x):
+        return self.cbr(name + ".expansion_layer", x) * sigmoid(self.conv(name + ".wt_layer.1", mean_hw(x)))
+
+
+def resize(x, h, w):
+    """Dynamic scaling: what is too small goes up, what is too large goes down, what fits stays."""
+    if x.shape[2] < h or x.shape[3] < w:
+        return up(x, h, w)
+    if x.shape[2] > h or x.shape[3] > w:
+        return down(x, h, w)
+    return x
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The networks
+
+
+def classify(net, x):
+    """Logits, N x classes."""
+    pooled = mean_hw(net.backbone("", x, 5)[5])
+    return net.conv("classifier.2", net.conv("classifier.0", pooled))[:, :, 0, 0]
+
+
+def segment_half(net, x):
+    """Logits before the last scaling, N x classes x ceil(H/2) x ceil(W/2)."""
+    maps = net.backbone("base_net.", x, 4)
+    d = net.epp("eff_pool_16x16", maps[4])
+    for level, name, next_epp in (
+        (3, "32x32", "eff_pool_32x32"),
+        (2, "64x64", "eff_pool_64x64"),
+        (1, "128x128", "eff_pool_128x128"),
+    ):
+        encoded = net.epw("proj_enc_" + name, maps[level])
+        d = net.br("bu_br_" + name, up(d, *encoded.shape[2:]) + encoded)
+        d = net.epp(next_epp, d)
+    return d
+
+
+def segment(net, x):
+    """Logits, N x classes x H x W."""
+    return up(segment_half(net, x), *x.shape[2:])
+
+
+def detect(net, x, trained_size, pyramid, classes):
+    """Raw confidences (N x priors x classes) and locations (N x priors x 4), and the priors (priors x 4)."""
+    levels = net.backbone("base_net.basenet.", x, 5)
+    maps = [levels[3], levels[4], levels[5]]
+    for name in ("base_net.extra_level6.layer", "base_net.extra_level7.layer"):
+        maps.append(net.cbr(name + ".1", net.cbr(name + ".0", maps[-1], stride=2)))
+    maps.append(np.maximum(net.conv("base_net.extra_level8.1", mean_hw(maps[-1])), 0.0))
+    if pyramid:
+        for k, name in ((3, "3x3_5x5"), (2, "5x5_10x10"), (1, "10x10_19x19"), (0, "19x19_38x38")):
+            coarser = up(maps[k + 1], *maps[k].shape[2:])
+            maps[k] = net.epp("base_net.bu_" + name, np.concatenate((coarser, maps[k]), axis=1))
+
+    def predictions(layers, width):
+        outputs = (net.conv(f"{layers}.{k}", m) for k, m in enumerate(maps))
+        return np.concatenate([y.transpose(0, 2, 3, 1).reshape(len(x), -1, width) for y in outputs], axis=1)
+
+    priors = make_priors([m.shape[2:] for m in maps], x.shape[2:], trained_size)
+    return predictions("cls_layers", classes), predictions("loc_layers", 4), priors
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Boxes
+
+
+def prior_edges(trained_size):
+    """min_0 .. min_5 and, shifted by one, max_0 .. max_5 in pixels."""
+    first, last = ceil(0.1 * trained_size), ceil(1.05 * trained_size)
+    return [int(edge) for edge in np.linspace(first, last, 7)]
+
+
+def make_priors(map_sizes, input_size, trained_size):
+    """Centre x, centre y, width, height of every prior as fractions of the input: map by map, row, column, box."""
+    height, width = input_size
+    edges = prior_edges(trained_size)
+    priors = []
+    for k, (h, w) in enumerate(map_sizes):
+        small, large = edges[k], edges[k + 1]
+        boxes = [(small, small), (sqrt(small * large), sqrt(small * large))]
+        for ratio in (2.0, 3.0):
+            boxes.append((small * sqrt(ratio), small / sqrt(ratio)))
+            boxes.append((small / sqrt(ratio), small * sqrt(ratio)))
+        step_x, step_y = (2 ** (3 + k) / width, 2 ** (3 + k) / height) if k < 4 else (1.0 / w, 1.0 / h)
+        for i in range(h):
+            for j in range(w):
+                centre = ((j + 0.5) * step_x, (i + 0.5) * step_y)
+                priors += [(*centre, box_w / width, box_h / height) for box_w, box_h in boxes]
+    return np.clip(np.array(priors), 0.0, 1.0)
+
+
+def decode(locations, priors):
+    """Boxes as x0, y0, x1, y1 (fractions of the picture, not clipped)."""
+    centre = priors[:, :2] + 0.1 * locations[:, :2] * priors[:, 2:]
+    size = priors[:, 2:] * np.exp(0.2 * locations[:, 2:])
+    return np.concatenate((centre - size / 2, centre + size / 2), axis=1)
+
+
+def iou(box, boxes):
+    """Intersection over union of one box with each of several; 0 for boxes without an area."""
+    overlap = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    intersection = np.prod(np.maximum(overlap, 0.0), axis=1)
+    area, areas = np.prod(box[2:] - box[:2]), np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    union = area + areas - intersection
+    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
+
+
+def nms(boxes, scores, iou_threshold, limit):
+    """Indices of what is kept, strongest first: greedy suppression of what overlaps by more than the threshold."""
+    order = np.argsort(-scores, kind="stable")
+    kept = []
+    while len(order) and len(kept) < limit:
+        best, order = order[0], order[1:]
+        kept.append(best)
+        order = order[iou(boxes[best], boxes[order]) <= iou_threshold]
+    return np.array(kept, np.int64)
+
+
+def detections(confidences, locations, priors, threshold, iou_threshold=0.45, max_per_class=200):
+    """One picture's boxes, labels and scores after decoding and per-class NMS, strongest first."""
+    boxes, scores = decode(locations, priors), softmax(confidences)
+    found = [(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))]
+    for label in range(1, scores.shape[1]):
+        above = np.flatnonzero(scores[:, label] >= threshold)
+        kept = above[nms(boxes[above], scores[above, label], iou_threshold, max_per_class)]
+        found.append((boxes[kept], np.full(len(kept), label), scores[kept, label]))
+    boxes, labels, scores = (np.concatenate(parts) for parts in zip(*found))
+    order = np.argsort(-scores, kind="stable")
+    return boxes[order], labels[order], scores[order]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Running a model file's content
+
+
+def normalise(pixels, metadata):
+    """H x W x 3 RGB bytes to the 1 x 3 x H x W input.
+
+    The networks' input is single precision, made in this order with a rounding after each step. A pyramid detector may
+    amplify the last bit of it to 1e-5 of its largest output, so the steps matter.
+    """
+    mean, std = (np.array(json.loads(metadata[key]), np.float32) for key in ("mean", "std"))
+    return ((pixels.astype(np.float32) / np.float32(255) - mean) / std).transpose(2, 0, 1)[None]
+
+
+def run(tensors, metadata, x):
+    """A dict of the outputs that a model has, by the names that they have everywhere in the project."""
+    return run_blocks(Blocks(tensors), metadata, x)
+
+
+def run_blocks(net, metadata, x):
+    """The same with building blocks that may do more than compute."""
+    x = np.asarray(x, np.float64)
+    if metadata["task"] == "classify":
+        return {"logits": classify(net, x)}
+    if metadata["task"] == "segment":
+        return {"logits": segment(net, x)}
+    trained_size = min(int(n) for n in metadata["size"].split("x"))
+    outputs = detect(net, x, trained_size, metadata["pyramid"] == "true", int(metadata["classes"]))
+    return dict(zip(("confidences", "locations", "priors"), outputs))

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Layers include downwards only, and elements see public headers only.
+
+    structure.py PROJECT_ROOT
+"""
+
+import os
+import re
+import sys
+
+# What each folder may include from beside itself; the layers are those of docs/architecture.md.
+PUBLIC = {"dicenet-core/dicenet"}
+KERNELS = PUBLIC | {"dicenet-core/kernels"}
+MODEL = PUBLIC | {"dicenet-core/model"}
+GRAPH = MODEL | {"dicenet-core/graph"}
+ALLOWED = {
+    "dicenet-core/dicenet": PUBLIC,
+    # The kernels' reference names the graph's activations.
+    "dicenet-core/kernels": KERNELS | {"dicenet-core/graph"},
+    "dicenet-core/model": MODEL | {"dicenet-core/exec"},  # model.c hands its program to executors
+    "dicenet-core/graph": GRAPH | {"dicenet-core/prepost"},  # SSD's boxes per cell
+    "dicenet-core/prepost": GRAPH | {"dicenet-core/prepost"},
+    "dicenet-core/exec": GRAPH | KERNELS | {"dicenet-core/prepost", "dicenet-core/exec"},
+    "dicenet-core/tools": GRAPH | {"dicenet-core/exec", "dicenet-core/tools"},
+    "cuda": GRAPH | {"cuda", "dicenet-core/exec"},
+    "gst": PUBLIC | {"gst", "gst/meta"},
+    "gst/meta": {"gst/meta"},
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
+
+
+def folder_of(path):
+    return max((f for f in ALLOWED if path == f or path.startswith(f + "/")), key=len, default=None)
+
+
+def target(root, source, kind, name):
+    """The folder that an include leads to, or None for what is not this project's."""
+    candidates = [os.path.join(os.path.dirname(source), name)] if kind == '"' else []
+    candidates += [os.path.join("dicenet-core", name), os.path.join("gst", "meta", os.path.basename(name))]
+    for candidate in map(os.path.normpath, candidates):
+        if os.path.exists(os.path.join(root, candidate)):
+            return folder_of(os.path.dirname(candidate))
+    return None
+
+
+def main(root):
+    wrong, checked = [], 0
+    for top in ("dicenet-core", "cuda", "gst"):
+        for folder, _, files in os.walk(os.path.join(root, top)):
+            for name in files:
+                if not name.endswith((".c", ".h", ".cu", ".cuh")):
+                    continue
+                source = os.path.relpath(os.path.join(folder, name), root)
+                with open(os.path.join(root, source), encoding="utf-8") as file:
+                    includes = INCLUDE.findall(file.read())
+                for kind, included in includes:
+                    to = target(root, source, kind, included)
+                    checked += to is not None
+                    if to is not None and to not in ALLOWED[folder_of(os.path.dirname(source))]:
+                        wrong.append(f"{source} includes {included}: {to} is not below {folder_of(os.path.dirname(source))}")
+    print("\n".join(wrong) or f"{checked} includes, all downwards")
+    assert checked > 100, "the includes were not found"
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
