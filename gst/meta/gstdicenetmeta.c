@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <math.h>
+#include "gstdicenetmeta.h"
+
+static GstDicenetDetection *
+detection_copy (GstDicenetDetection *self)
+{
+  return g_memdup2 (self, sizeof *self);
+}
+
+G_DEFINE_BOXED_TYPE (GstDicenetDetection, gst_dicenet_detection, detection_copy, g_free)
+
+/* --- where things go when a frame is cropped, scaled, flipped --- */
+
+typedef struct {
+  gdouble x0, y0, x1, y1;
+} Rect;
+
+/* Frame in -> frame out: (x, y) -> (xx x + xy y + x0, yx x + yy y + y0), one of each pair of factors being zero. */
+typedef struct {
+  gdouble xx, xy, x0;
+  gdouble yx, yy, y0;
+  Rect content; /* the part of the frame out that shows the frame in; the rest is border */
+  guint width, height;
+} Mapping;
+
+static Rect
+rect_intersect (Rect a, Rect b)
+{
+  return (Rect){ MAX (a.x0, b.x0), MAX (a.y0, b.y0), MIN (a.x1, b.x1), MIN (a.y1, b.y1) };
+}
+
+static Rect
+mapping_apply (const Mapping *m, Rect r)
+{
+  gdouble ax = m->xx * r.x0 + m->xy * r.y0 + m->x0, bx = m->xx * r.x1 + m->xy * r.y1 + m->x0;
+  gdouble ay = m->yx * r.x0 + m->yy * r.y0 + m->y0, by = m->yx * r.x1 + m->yy * r.y1 + m->y0;
+
+  return (Rect){ MIN (ax, bx), MIN (ay, by), MAX (ax, bx), MAX (ay, by) };
+}
+
+static void
+mapping_invert (const Mapping *m, gdouble x, gdouble y, gdouble *in_x, gdouble *in_y)
+{
+  x -= m->x0;
+  y -= m->y0;
+  *in_x = m->xx != 0 ? x / m->xx : y / m->yx;
+  *in_y = m->yy != 0 ? y / m->yy : x / m->xy;
+}
+
+/* The rectangle @in of the old frame fills the rectangle @out of the new one. */
+static void
+mapping_init (Mapping *m, Rect in, Rect out, guint width, guint height)
+{
+  *m = (Mapping){ .width = width, .height = height };
+  m->xx = (out.x1 - out.x0) / (in.x1 - in.x0);
+  m->yy = (out.y1 - out.y0) / (in.y1 - in.y0);
+  m->x0 = out.x0 - m->xx * in.x0;
+  m->y0 = out.y0 - m->yy * in.y0;
+  m->content = rect_intersect (out, (Rect){ 0, 0, width, height });
+}
+
+#if GST_CHECK_VERSION(1, 28, 0)
+/* A flip's matrix maps the indices of pixels: edges, which we map, lie one further where the direction turns round. */
+static gdouble
+edge_offset (gdouble a, gdouble b)
+{
+  return a < 0 || b < 0 ? 1 : 0;
+}
+
+static gboolean
+mapping_init_from_matrix (Mapping *m, const GstVideoMetaTransformMatrix *t)
+{
+  const gfloat (*a)[3] = t->matrix;
+  const GstVideoRectangle *in = &t->in_rectangle, *out = &t->out_rectangle;
+  gboolean straight = a[0][1] == 0 && a[1][0] == 0, turned = a[0][0] == 0 && a[1][1] == 0;
+  gdouble scale = a[2][2];
+
+  /* Boxes stay boxes through everything but shears and perspective. */
+  if (a[2][0] != 0 || a[2][1] != 0 || scale == 0 || straight == turned)
+    return FALSE;
+  *m = (Mapping){ .width = GST_VIDEO_INFO_WIDTH (t->out_info), .height = GST_VIDEO_INFO_HEIGHT (t->out_info) };
+  m->xx = a[0][0] / scale;
+  m->xy = a[0][1] / scale;
+  m->yx = a[1][0] / scale;
+  m->yy = a[1][1] / scale;
+  m->x0 = a[0][2] / scale - m->xx * in->x - m->xy * in->y + out->x + edge_offset (m->xx, m->xy);
+  m->y0 = a[1][2] / scale - m->yx * in->x - m->yy * in->y + out->y + edge_offset (m->yx, m->yy);
+  if (m->xx * m->yy - m->xy * m->yx == 0)
+    return FALSE;
+  m->content =
+      rect_intersect ((Rect){ out->x, out->y, out->x + out->w, out->y + out->h }, (Rect){ 0, 0, m->width, m->height });
+  return TRUE;
+}
+#else
+/* Borders that videoscale adds to keep the picture's shape, in all. It says nothing of them before GStreamer 1.28, but
+ * it adds them by default, and then they follow from the sizes: this is its own calculation. */
+static void
+guess_borders (const GstVideoInfo *in, const GstVideoInfo *out, guint *horizontal, guint *vertical)
+{
+  gint in_n, in_d, out_n, out_d, n, d;
+
+  *horizontal = *vertical = 0;
+  if (!gst_util_fraction_multiply (in->width, in->height, in->par_n, in->par_d, &in_n, &in_d) ||
+      !gst_util_fraction_multiply (out->width, out->height, out->par_n, out->par_d, &out_n, &out_d) ||
+      (in_n == out_n && in_d == out_d) || !gst_util_fraction_multiply (in_n, in_d, out->par_d, out->par_n, &n, &d))
+    return;
+  gint height = gst_util_uint64_scale_int (out->width, d, n);
+  gint width = gst_util_uint64_scale_int (out->height, n, d);
+  if (height > 0 && height <= out->height)
+    *vertical = out->height - height;
+  else if (width > 0 && width <= out->width)
+    *horizontal = out->width - width;
+}
+#endif
+
+static gboolean
+mapping_init_from_scale (Mapping *m, const GstVideoMetaTransform *t)
+{
+  guint w = GST_VIDEO_INFO_WIDTH (t->out_info), h = GST_VIDEO_INFO_HEIGHT (t->out_info);
+  Rect in = { 0, 0, GST_VIDEO_INFO_WIDTH (t->in_info), GST_VIDEO_INFO_HEIGHT (t->in_info) };
+  guint horizontal = 0, vertical = 0;
+
+  if (in.x1 <= 0 || in.y1 <= 0 || w == 0 || h == 0)
+    return FALSE;
+#if !GST_CHECK_VERSION(1, 28, 0)
+  guess_borders (t->in_info, t->out_info, &horizontal, &vertical);
+#endif
+  guint left = horizontal / 2, top = vertical / 2;
+  mapping_init (m, in, (Rect){ left, top, left + w - horizontal, top + h - vertical }, w, h);
+  return TRUE;
+}
+
+static gboolean
+mapping_init_from_crop (Mapping *m, const GstVideoCropMeta *crop)
+{
+  if (crop->width == 0 || crop->height == 0)
+    return FALSE;
+  mapping_init (m, (Rect){ crop->x, crop->y, (gdouble) crop->x + crop->width, (gdouble) crop->y + crop->height },
+                (Rect){ 0, 0, crop->width, crop->height }, crop->width, crop->height);
+  return TRUE;
+}
+
+/* --- masks --- */
+
+static guint8
+outside_label (const GstDicenetResult *result)
+{
+  return result->background >= 0 ? result->background : GST_DICENET_MASK_NONE;
+}
+
+/* Column (or row) of a mask of @n that shows at fraction @at; -1 if none does. */
+static gint
+mask_index (gdouble at, guint n)
+{
+  gdouble i = floor (at * n);
+
+  return i >= 0 && i < n ? (gint) i : -1;
+}
+
+static void
+read_row (const guint8 *src, guint8 outside, const gint *columns, guint width, guint8 *dest)
+{
+  for (guint x = 0; x < width; x++)
+    dest[x] = columns[x] < 0 ? outside : src[columns[x]];
+}
+
+void
+gst_dicenet_meta_read_mask (const GstDicenetMeta *self, guint8 *mask, guint width, guint height, gsize stride)
+{
+  g_return_if_fail (self && self->result->mask);
+  g_return_if_fail (mask && stride >= width);
+
+  const GstDicenetResult *result = self->result;
+  const guint8 *src = g_bytes_get_data (result->mask, NULL);
+  guint8 outside = outside_label (result);
+  gint *columns = g_new (gint, width);
+  gint last = -1;
+
+  for (guint x = 0; x < width; x++)
+    columns[x] = mask_index (self->view_x + self->view_w * (x + 0.5) / width, result->mask_width);
+  for (guint y = 0; y < height; y++) {
+    guint8 *dest = mask + y * stride;
+    gint row = mask_index (self->view_y + self->view_h * (y + 0.5) / height, result->mask_height);
+    if (row < 0)
+      memset (dest, outside, width);
+    else if (row == last)
+      memcpy (dest, dest - stride, width);
+    else
+      read_row (src + (gsize) row * result->mask_width, outside, columns, width, dest);
+    last = row;
+  }
+  g_free (columns);
+}
+
+GBytes *
+gst_dicenet_meta_get_mask (const GstDicenetMeta *self, guint width, guint height)
+{
+  g_return_val_if_fail (self, NULL);
+
+  if (!self->result->mask)
+    return NULL;
+  if (width == 0)
+    width = self->frame_width;
+  if (height == 0)
+    height = self->frame_height;
+  guint8 *mask = g_malloc ((gsize) width * height);
+  gst_dicenet_meta_read_mask (self, mask, width, height, width);
+  return g_bytes_new_take (mask, (gsize) width * height);
+}
+
+/* Columns (or rows) whose centres the view shows, those outside of the mask among them; at least one. */
+static void
+view_range (gdouble start, gdouble size, guint n, gint *from, gint *to)
+{
+  *from = (gint) ceil (start * n - 0.5);
+  *to = (gint) ceil ((start + size) * n - 0.5);
+  if (*to <= *from) {
+    *from = (gint) floor ((start + size / 2) * n);
+    *to = *from + 1;
+  }
+}
+
+void
+gst_dicenet_meta_get_shares (const GstDicenetMeta *self, gdouble shares[256])
+{
+  guint64 counts[256] = { 0 };
+  gint x0, x1, y0, y1;
+
+  g_return_if_fail (self && self->result->mask);
+
+  const GstDicenetResult *result = self->result;
+  const guint8 *mask = g_bytes_get_data (result->mask, NULL);
+  gint w = result->mask_width, h = result->mask_height;
+  view_range (self->view_x, self->view_w, w, &x0, &x1);
+  view_range (self->view_y, self->view_h, h, &y0, &y1);
+  gdouble total = (gdouble) (x1 - x0) * (y1 - y0);
+
+  for (gint y = MAX (y0, 0); y < MIN (y1, h); y++) {
+    for (gint x = MAX (x0, 0); x < MIN (x1, w); x++)
+      counts[mask[(gsize) y * w + x]]++;
+  }
+  for (guint i = 0; i < 256; i++)
+    shares[i] = counts[i] / total;
+}
+
+gdouble *
+gst_dicenet_meta_dup_shares (const GstDicenetMeta *self, guint *n_shares)
+{
+  gdouble *shares = g_new0 (gdouble, 256);
+
+  *n_shares = 256;
+  gst_dicenet_meta_get_shares (self, shares);
+  return shares;
+}
+
+/* --- the meta --- */
+
+GType
+gst_dicenet_meta_api_get_type (void)
+{
+  static GType type = 0;
+  static const gchar *tags[] = { GST_META_TAG_VIDEO_STR, GST_META_TAG_VIDEO_SIZE_STR,
+                                 GST_META_TAG_VIDEO_ORIENTATION_STR, NULL };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, gst_meta_api_type_register ("GstDicenetMetaAPI", tags));
+  return type;
+}
+
+static gboolean
+meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
+{
+  GstDicenetMeta *self = (GstDicenetMeta *) meta;
+
+  self->result = NULL;
+  self->frame_width = self->frame_height = 0;
+  self->detections = NULL;
+  self->view_x = self->view_y = 0;
+  self->view_w = self->view_h = 1;
+  self->age = 0;
+  return TRUE;
+}
+
+static void
+meta_free (GstMeta *meta, GstBuffer *buffer)
+{
+  GstDicenetMeta *self = (GstDicenetMeta *) meta;
+
+  g_clear_pointer (&self->result, gst_dicenet_result_unref);
+  g_clear_pointer (&self->detections, g_array_unref);
+}
+
+static GstDicenetMeta *
+add_meta (GstBuffer *buffer, GstDicenetResult *result, guint width, guint height)
+{
+  GstDicenetMeta *self = (GstDicenetMeta *) gst_buffer_add_meta (buffer, GST_DICENET_META_INFO, NULL);
+
+  self->result = gst_dicenet_result_ref (result);
+  self->frame_width = width;
+  self->frame_height = height;
+  return self;
+}
+
+static void
+copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
+{
+  GstDicenetMeta *copy = add_meta (dest, self->result, self->frame_width, self->frame_height);
+
+  /* Never changed once attached, so it can be shared as well. */
+  copy->detections = self->detections ? g_array_ref (self->detections) : NULL;
+  copy->view_x = self->view_x;
+  copy->view_y = self->view_y;
+  copy->view_w = self->view_w;
+  copy->view_h = self->view_h;
+  copy->age = self->age;
+}
+
+/* What of @detections lies in @content after the mapping (%NULL: none to do). */
+static GArray *
+map_detections (GArray *detections, const Mapping *m, Rect content)
+{
+  GArray *mapped = g_array_sized_new (FALSE, FALSE, sizeof (GstDicenetDetection), detections->len);
+
+  for (guint i = 0; i < detections->len; i++) {
+    GstDicenetDetection d = g_array_index (detections, GstDicenetDetection, i);
+    Rect r = { d.x, d.y, d.x + d.w, d.y + d.h };
+    r = rect_intersect (m ? mapping_apply (m, r) : r, content);
+    /* Written so that a NaN is left out as well. */
+    if (!(r.x1 > r.x0 && r.y1 > r.y0))
+      continue;
+    d.x = r.x0;
+    d.y = r.y0;
+    d.w = r.x1 - r.x0;
+    d.h = r.y1 - r.y0;
+    g_array_append_val (mapped, d);
+  }
+  return mapped;
+}
+
+/* Whether the whole frame in, wherever it falls into the frame out, is its content: then a larger or smaller view of
+ * the same mask shows the frame out. A flip, or a crop that borders follow, needs a mask of its own. */
+static gboolean
+view_is_enough (const Mapping *m, const GstDicenetMeta *self)
+{
+  Rect all = mapping_apply (m, (Rect){ 0, 0, self->frame_width, self->frame_height });
+
+  all = rect_intersect (all, (Rect){ 0, 0, m->width, m->height });
+  return m->xx > 0 && m->yy > 0 && fabs (all.x0 - m->content.x0) < 0.5 && fabs (all.y0 - m->content.y0) < 0.5 &&
+         fabs (all.x1 - m->content.x1) < 0.5 && fabs (all.y1 - m->content.y1) < 0.5;
+}
+
+static void
+map_view (GstDicenetMeta *to, const GstDicenetMeta *from, const Mapping *m)
+{
+  gdouble unit_x = from->view_w / from->frame_width, unit_y = from->view_h / from->frame_height;
+
+  to->view_x = from->view_x - m->x0 / m->xx * unit_x;
+  to->view_y = from->view_y - m->y0 / m->yy * unit_y;
+  to->view_w = m->width / m->xx * unit_x;
+  to->view_h = m->height / m->yy * unit_y;
+}
+
+/* As many mask pixels as the frame out shows, so that nothing gets coarser. */
+static guint
+mapped_size (guint frame_out, gdouble factor, gdouble mask_per_pixel)
+{
+  return CLAMP (lround (frame_out / fabs (factor) * mask_per_pixel), 1, 8192);
+}
+
+static GBytes *
+map_mask (const GstDicenetMeta *from, const Mapping *m, guint width, guint height)
+{
+  const GstDicenetResult *result = from->result;
+  const guint8 *src = g_bytes_get_data (result->mask, NULL);
+  guint8 outside = outside_label (result);
+  guint8 *mask = g_malloc ((gsize) width * height);
+
+  for (guint j = 0; j < height; j++) {
+    for (guint i = 0; i < width; i++) {
+      gdouble x = (i + 0.5) / width * m->width, y = (j + 0.5) / height * m->height, in_x, in_y;
+      gboolean shown = x >= m->content.x0 && x < m->content.x1 && y >= m->content.y0 && y < m->content.y1;
+      mapping_invert (m, x, y, &in_x, &in_y);
+      gint column = mask_index (from->view_x + from->view_w * in_x / from->frame_width, result->mask_width);
+      gint row = mask_index (from->view_y + from->view_h * in_y / from->frame_height, result->mask_height);
+      mask[(gsize) j * width + i] =
+          shown && column >= 0 && row >= 0 ? src[(gsize) row * result->mask_width + column] : outside;
+    }
+  }
+  return g_bytes_new_take (mask, (gsize) width * height);
+}
+
+static GstDicenetResult *
+map_result (const GstDicenetMeta *from, const Mapping *m)
+{
+  const GstDicenetResult *old = from->result;
+  GstDicenetResult *result =
+      gst_dicenet_result_new (old->task, old->model, (const gchar *const *) old->labels, old->background);
+  gdouble per_x = from->view_w * old->mask_width / from->frame_width;
+  gdouble per_y = from->view_h * old->mask_height / from->frame_height;
+  gboolean turned = m->xx == 0;
+
+  result->mask_width = mapped_size (m->width, turned ? m->xy : m->xx, turned ? per_y : per_x);
+  result->mask_height = mapped_size (m->height, turned ? m->yx : m->yy, turned ? per_x : per_y);
+  result->mask = map_mask (from, m, result->mask_width, result->mask_height);
+  return result;
+}
+
+static void
+map_meta (GstBuffer *dest, const GstDicenetMeta *self, const Mapping *m)
+{
+  GstDicenetMeta *mapped = add_meta (dest, self->result, m->width, m->height);
+
+  mapped->age = self->age;
+  if (self->detections)
+    mapped->detections = map_detections (self->detections, m, m->content);
+  if (!self->result->mask)
+    return;
+  if (view_is_enough (m, self)) {
+    map_view (mapped, self, m);
+  } else {
+    gst_dicenet_result_unref (mapped->result);
+    mapped->result = map_result (self, m);
+  }
+}
+
+static GQuark
+crop_quark (void)
+{
+  return g_quark_from_static_string ("gst-dicenet-crop");
+}
+
+/* The whole buffer is copied, or at least all of its memory. */
+static gboolean
+is_whole (const GstMetaTransformCopy *copy, GstBuffer *buffer)
+{
+  return !copy->region ||
+         (copy->offset == 0 && (copy->size == (gsize) -1 || copy->size == gst_buffer_get_size (buffer)));
+}
+
+static gboolean
+meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *buffer, GQuark type, gpointer data)
+{
+  const GstDicenetMeta *self = (const GstDicenetMeta *) meta;
+  gboolean known = FALSE;
+  Mapping m;
+
+  if (GST_META_TRANSFORM_IS_COPY (type)) {
+    /* A piece of the memory is no picture that the result is of. */
+    if (is_whole (data, buffer))
+      copy_meta (dest, self);
+    return TRUE;
+  }
+  if (GST_VIDEO_META_TRANSFORM_IS_SCALE (type))
+    known = mapping_init_from_scale (&m, data);
+#if GST_CHECK_VERSION(1, 28, 0)
+  else if (GST_VIDEO_META_TRANSFORM_IS_MATRIX (type))
+    known = mapping_init_from_matrix (&m, data);
+#endif
+  else if (type == crop_quark ())
+    known = mapping_init_from_crop (&m, data);
+  if (known)
+    map_meta (dest, self, &m);
+  return known;
+}
+
+const GstMetaInfo *
+gst_dicenet_meta_get_info (void)
+{
+  static const GstMetaInfo *info = NULL;
+
+  if (g_once_init_enter ((GstMetaInfo **) &info)) {
+    const GstMetaInfo *registered = gst_meta_register (GST_DICENET_META_API_TYPE, "GstDicenetMeta",
+                                                       sizeof (GstDicenetMeta), meta_init, meta_free, meta_transform);
+    g_once_init_leave ((GstMetaInfo **) &info, (GstMetaInfo *) registered);
+  }
+  return info;
+}
+
+static gint
+next_region_id (GstBuffer *buffer)
+{
+  gpointer state = NULL;
+  gint id = 0;
+
+  for (GstMeta *meta;
+       (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));)
+    id = MAX (id, ((GstVideoRegionOfInterestMeta *) meta)->id);
+  return id + 1;
+}
+
+/* For applications that read the standard meta. Whole pixels, at least one, within the frame. */
+static void
+add_region (GstBuffer *buffer, const GstDicenetMeta *self, const GstDicenetDetection *d)
+{
+  gdouble w = self->frame_width, h = self->frame_height;
+  guint x0 = MIN (lround (d->x), self->frame_width - 1), y0 = MIN (lround (d->y), self->frame_height - 1);
+  guint x1 = MAX (lround (d->x + d->w), x0 + 1), y1 = MAX (lround (d->y + d->h), y0 + 1);
+  const gchar *label = gst_dicenet_result_get_label (self->result, d->label_id);
+  GstVideoRegionOfInterestMeta *roi =
+      gst_buffer_add_video_region_of_interest_meta (buffer, label, x0, y0, x1 - x0, y1 - y0);
+
+  roi->id = d->id;
+  roi->parent_id = -1;
+  gst_video_region_of_interest_meta_add_param (
+      roi, gst_structure_new ("detection", "label", G_TYPE_STRING, label, "label_id", G_TYPE_INT, (gint) d->label_id,
+                              "confidence", G_TYPE_DOUBLE, d->confidence, "x_min", G_TYPE_DOUBLE, d->x / w, "x_max",
+                              G_TYPE_DOUBLE, (d->x + d->w) / w, "y_min", G_TYPE_DOUBLE, d->y / h, "y_max",
+                              G_TYPE_DOUBLE, (d->y + d->h) / h, NULL));
+}
+
+GstDicenetMeta *
+gst_buffer_add_dicenet_meta (GstBuffer *buffer, GstDicenetResult *result, guint frame_width, guint frame_height,
+                             GArray *detections, guint age)
+{
+  g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), NULL);
+  g_return_val_if_fail (result, NULL);
+  g_return_val_if_fail (frame_width > 0 && frame_height > 0, NULL);
+  g_return_val_if_fail (!result->mask ||
+                            (result->mask_width > 0 && result->mask_height > 0 &&
+                             g_bytes_get_size (result->mask) >= (gsize) result->mask_width * result->mask_height),
+                        NULL);
+
+  GstDicenetMeta *self = add_meta (buffer, result, frame_width, frame_height);
+  self->age = age;
+  if (result->task == GST_DICENET_TASK_DETECT) {
+    self->detections = detections ? map_detections (detections, NULL, (Rect){ 0, 0, frame_width, frame_height })
+                                  : g_array_new (FALSE, FALSE, sizeof (GstDicenetDetection));
+    gint id = next_region_id (buffer);
+    for (guint i = 0; i < self->detections->len; i++) {
+      GstDicenetDetection *d = &g_array_index (self->detections, GstDicenetDetection, i);
+      d->id = id++;
+      add_region (buffer, self, d);
+    }
+  }
+  g_clear_pointer (&detections, g_array_unref);
+  return self;
+}
+
+GstDicenetMeta *
+gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
+                                        guint frame_height, const GstDicenetDetection *detections, guint n_detections,
+                                        guint age)
+{
+  GArray *array = g_array_new (FALSE, FALSE, sizeof *detections);
+
+  g_array_append_vals (array, detections, n_detections);
+  return gst_buffer_add_dicenet_meta (buffer, result, frame_width, frame_height, array, age);
+}
+
+GstDicenetMeta *
+gst_buffer_get_dicenet_meta (GstBuffer *buffer, GstDicenetTask task)
+{
+  gpointer state = NULL;
+
+  g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
+
+  for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));) {
+    GstDicenetMeta *self = (GstDicenetMeta *) meta;
+    if (self->result->task == task)
+      return self;
+  }
+  return NULL;
+}
+
+GstBuffer *
+gst_buffer_apply_crop_to_dicenet_meta (GstBuffer *buffer)
+{
+  gpointer state = NULL;
+
+  g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
+
+  GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
+  if (!crop)
+    return gst_buffer_ref (buffer);
+  GstBuffer *cropped = gst_buffer_new ();
+  for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));)
+    meta_transform (cropped, meta, buffer, crop_quark (), crop);
+  return cropped;
+}
+
+guint
+gst_dicenet_meta_get_n_detections (const GstDicenetMeta *self)
+{
+  g_return_val_if_fail (self, 0);
+
+  return self->detections ? self->detections->len : 0;
+}
+
+const GstDicenetDetection *
+gst_dicenet_meta_get_detection (const GstDicenetMeta *self, guint index)
+{
+  g_return_val_if_fail (index < gst_dicenet_meta_get_n_detections (self), NULL);
+
+  return &g_array_index (self->detections, GstDicenetDetection, index);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "gstdicenetmeta.h"
+
+/* Names of classes, shared by all results of a model: a thousand strings are not to be copied for every frame. */
+typedef struct {
+  gatomicrefcount ref;
+  gchar **names;
+  guint n;
+} LabelSet;
+
+typedef struct {
+  GstDicenetResult pub; /* first, so that a pointer to it is a pointer to this */
+  gatomicrefcount ref;
+  LabelSet *labels;
+} ResultImpl;
+
+/* The sets seen last are kept, so that one stays while no result uses it: between two frames, for instance. */
+#define N_RECENT 8
+static LabelSet *recent[N_RECENT];
+static guint next_recent;
+static GMutex recent_lock;
+
+G_DEFINE_BOXED_TYPE (GstDicenetResult, gst_dicenet_result, gst_dicenet_result_ref, gst_dicenet_result_unref)
+
+static GstDicenetClass *
+class_copy (GstDicenetClass *self)
+{
+  return g_memdup2 (self, sizeof *self);
+}
+
+G_DEFINE_BOXED_TYPE (GstDicenetClass, gst_dicenet_class, class_copy, g_free)
+
+static LabelSet *
+label_set_ref (LabelSet *self)
+{
+  g_atomic_ref_count_inc (&self->ref);
+  return self;
+}
+
+static void
+label_set_unref (LabelSet *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref))
+    return;
+  g_strfreev (self->names);
+  g_free (self);
+}
+
+/* Readers may rely on UTF-8, whatever the file had in it. */
+static LabelSet *
+label_set_new (const gchar *const *names)
+{
+  LabelSet *self = g_new (LabelSet, 1);
+
+  g_atomic_ref_count_init (&self->ref);
+  self->n = g_strv_length ((gchar **) names);
+  self->names = g_new0 (gchar *, self->n + 1);
+  for (guint i = 0; i < self->n; i++)
+    self->names[i] = g_utf8_make_valid (names[i], -1);
+  return self;
+}
+
+/* A set with these names: the one that others use already if there is one. */
+static LabelSet *
+label_set_get (const gchar *const *names)
+{
+  static const gchar *const none[] = { NULL };
+  LabelSet *found = NULL;
+
+  if (!names)
+    names = none;
+  g_mutex_lock (&recent_lock);
+  for (guint i = 0; i < N_RECENT && !found; i++) {
+    if (recent[i] && g_strv_equal ((const gchar *const *) recent[i]->names, names))
+      found = recent[i];
+  }
+  if (!found) {
+    found = label_set_new (names);
+    g_clear_pointer (&recent[next_recent], label_set_unref);
+    recent[next_recent] = found;
+    next_recent = (next_recent + 1) % N_RECENT;
+  }
+  label_set_ref (found);
+  g_mutex_unlock (&recent_lock);
+  return found;
+}
+
+GstDicenetResult *
+gst_dicenet_result_new (GstDicenetTask task, const gchar *model, const gchar *const *labels, gint background)
+{
+  ResultImpl *impl = g_new0 (ResultImpl, 1);
+
+  g_atomic_ref_count_init (&impl->ref);
+  impl->labels = label_set_get (labels);
+  impl->pub.task = task;
+  impl->pub.model = g_ref_string_new_intern (model ? model : "");
+  impl->pub.labels = impl->labels->names;
+  impl->pub.n_labels = impl->labels->n;
+  impl->pub.background = background;
+  return &impl->pub;
+}
+
+GstDicenetResult *
+gst_dicenet_result_ref (GstDicenetResult *self)
+{
+  g_return_val_if_fail (self, NULL);
+
+  g_atomic_ref_count_inc (&((ResultImpl *) self)->ref);
+  return self;
+}
+
+void
+gst_dicenet_result_unref (GstDicenetResult *self)
+{
+  ResultImpl *impl = (ResultImpl *) self;
+
+  g_return_if_fail (self);
+
+  if (!g_atomic_ref_count_dec (&impl->ref))
+    return;
+  g_ref_string_release (self->model);
+  g_clear_pointer (&self->classes, g_array_unref);
+  g_clear_pointer (&self->mask, g_bytes_unref);
+  label_set_unref (impl->labels);
+  g_free (impl);
+}
+
+void
+gst_dicenet_result_add_class (GstDicenetResult *self, guint label_id, gdouble confidence)
+{
+  GstDicenetClass c = { .label_id = label_id, .confidence = confidence };
+
+  g_return_if_fail (self);
+
+  if (!self->classes)
+    self->classes = g_array_new (FALSE, FALSE, sizeof c);
+  g_array_append_val (self->classes, c);
+}
+
+void
+gst_dicenet_result_set_mask (GstDicenetResult *self, GBytes *mask, guint width, guint height)
+{
+  g_return_if_fail (self);
+  g_return_if_fail (mask && width > 0 && height > 0 && g_bytes_get_size (mask) >= (gsize) width * height);
+
+  g_bytes_ref (mask);
+  g_clear_pointer (&self->mask, g_bytes_unref);
+  self->mask = mask;
+  self->mask_width = width;
+  self->mask_height = height;
+}
+
+const gchar *
+gst_dicenet_result_get_label (const GstDicenetResult *self, guint label_id)
+{
+  g_return_val_if_fail (self, NULL);
+
+  if (label_id < self->n_labels)
+    return self->labels[label_id];
+
+  gchar name[24];
+  g_snprintf (name, sizeof name, "class %u", label_id);
+  return g_intern_string (name);
+}
+
+guint
+gst_dicenet_result_get_n_classes (const GstDicenetResult *self)
+{
+  g_return_val_if_fail (self, 0);
+
+  return self->classes ? self->classes->len : 0;
+}
+
+const GstDicenetClass *
+gst_dicenet_result_get_class (const GstDicenetResult *self, guint index)
+{
+  g_return_val_if_fail (index < gst_dicenet_result_get_n_classes (self), NULL);
+
+  return &g_array_index (self->classes, GstDicenetClass, index);
+}

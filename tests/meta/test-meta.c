@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The meta by itself, and through the elements that change the frame under it. */
+
+#include <gst/check/gstcheck.h>
+#include <gst/check/gstharness.h>
+#include <string.h>
+#include "gstdicenetmeta.h"
+
+#define W 320
+#define H 240
+
+static const gchar *const labels[] = { "background", "person", "car", NULL };
+
+static void
+fail_unless_near (gdouble value, gdouble expected, gdouble tolerance)
+{
+  fail_unless (value >= expected - tolerance && value <= expected + tolerance, "%g is not %g", value, expected);
+}
+
+/* 8 x 6: class 1 in the left half, class 2 in the lower right quarter. */
+static GstDicenetResult *
+mask_new (gint background)
+{
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_SEGMENT, "seg", labels, background);
+  guint8 *mask = g_malloc0 (8 * 6);
+
+  for (guint i = 0; i < 8 * 6; i++)
+    mask[i] = i % 8 < 4 ? 1 : i / 8 >= 3 ? 2 : 0;
+  GBytes *bytes = g_bytes_new_take (mask, 8 * 6);
+  gst_dicenet_result_set_mask (result, bytes, 8, 6);
+  g_bytes_unref (bytes);
+  return result;
+}
+
+static GArray *
+detections_new (void)
+{
+  const GstDicenetDetection some[] = {
+    { .label_id = 1, .confidence = 0.9, .x = 40, .y = 60, .w = 80, .h = 120 },
+    { .label_id = 2, .confidence = 0.8, .x = -20, .y = 200, .w = 60, .h = 100 },  /* reaches out */
+    { .label_id = 2, .confidence = 0.7, .x = W + 5, .y = 0, .w = 10, .h = 10 },   /* lies outside */
+    { .label_id = 9, .confidence = 0.6, .x = W - 30, .y = 0, .w = 30, .h = 30.5 } /* has no name */
+  };
+  GArray *array = g_array_new (FALSE, FALSE, sizeof *some);
+
+  return g_array_append_vals (array, some, G_N_ELEMENTS (some));
+}
+
+static void
+add_detections (GstBuffer *buffer)
+{
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "det", labels, 0);
+
+  gst_buffer_add_dicenet_meta (buffer, result, W, H, detections_new (), 3);
+  gst_dicenet_result_unref (result);
+}
+
+static void
+add_mask (GstBuffer *buffer, gint background)
+{
+  GstDicenetResult *result = mask_new (background);
+
+  gst_buffer_add_dicenet_meta (buffer, result, W, H, NULL, 0);
+  gst_dicenet_result_unref (result);
+}
+
+/* A white frame with detections and a mask. */
+static GstBuffer *
+frame_new (void)
+{
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, W * H, NULL);
+
+  gst_buffer_memset (buffer, 0, 255, W * H);
+  GST_BUFFER_PTS (buffer) = 0;
+  add_detections (buffer);
+  add_mask (buffer, 0);
+  return buffer;
+}
+
+static void
+expect_detection (GstBuffer *buffer, guint index, gdouble x, gdouble y, gdouble w, gdouble h)
+{
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT);
+
+  fail_unless (meta != NULL, "no detections");
+  fail_unless (index < gst_dicenet_meta_get_n_detections (meta));
+  const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, index);
+  fail_unless_near (d->x, x, 1e-3);
+  fail_unless_near (d->y, y, 1e-3);
+  fail_unless_near (d->w, w, 1e-3);
+  fail_unless_near (d->h, h, 1e-3);
+}
+
+/* Whether the mask at frame size has this class at this pixel. */
+static void
+expect_class (GstBuffer *buffer, guint x, guint y, guint label_id)
+{
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
+
+  fail_unless (meta != NULL, "no mask");
+  GBytes *mask = gst_dicenet_meta_get_mask (meta, 0, 0);
+  fail_unless_equals_int (g_bytes_get_size (mask), meta->frame_width * meta->frame_height);
+  fail_unless_equals_int (((const guint8 *) g_bytes_get_data (mask, NULL))[y * meta->frame_width + x], label_id);
+  g_bytes_unref (mask);
+}
+
+GST_START_TEST (test_result)
+{
+  gchar *other[] = { g_strdup ("background"), g_strdup ("person"), g_strdup ("car"), NULL };
+  GstDicenetResult *a = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, "model", labels, -1);
+  GstDicenetResult *b = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, "model", (const gchar *const *) other, -1);
+  GstDicenetResult *none = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, NULL, NULL, -1);
+
+  fail_unless (a->labels == b->labels, "the same names must not be stored twice");
+  fail_unless (a->labels != (gchar **) labels);
+  fail_unless_equals_int (a->n_labels, 3);
+  fail_unless_equals_string (a->model, "model");
+  fail_unless_equals_string (gst_dicenet_result_get_label (a, 2), "car");
+  fail_unless_equals_string (gst_dicenet_result_get_label (a, 7), "class 7");
+  fail_unless_equals_int (none->n_labels, 0);
+  fail_unless_equals_string (none->model, "");
+
+  fail_unless_equals_int (gst_dicenet_result_get_n_classes (a), 0);
+  gst_dicenet_result_add_class (a, 2, 0.75);
+  gst_dicenet_result_add_class (a, 1, 0.25);
+  fail_unless_equals_int (gst_dicenet_result_get_n_classes (a), 2);
+  fail_unless_equals_int (gst_dicenet_result_get_class (a, 1)->label_id, 1);
+  fail_unless_equals_float (gst_dicenet_result_get_class (a, 0)->confidence, 0.75);
+
+  gst_dicenet_result_unref (a);
+  gst_dicenet_result_unref (b);
+  gst_dicenet_result_unref (none);
+  for (guint i = 0; i < 3; i++)
+    g_free (other[i]);
+}
+GST_END_TEST;
+
+/* More sets of names than are kept: each result must still have its own. */
+GST_START_TEST (test_many_label_sets)
+{
+  GstDicenetResult *results[40];
+
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++) {
+    gchar *name = g_strdup_printf ("only %u", i);
+    const gchar *names[] = { name, NULL };
+    results[i] = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, name, names, -1);
+    g_free (name);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++) {
+    fail_unless_equals_string (gst_dicenet_result_get_label (results[i], 0), results[i]->model);
+    gst_dicenet_result_unref (results[i]);
+  }
+}
+GST_END_TEST;
+
+GST_START_TEST (test_attach)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+
+  gst_buffer_add_video_region_of_interest_meta (buffer, "other", 0, 0, 1, 1)->id = 41;
+  add_detections (buffer);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT);
+  fail_unless (gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_CLASSIFY) == NULL);
+  fail_unless_equals_int (meta->age, 3);
+  fail_unless_equals_int (gst_dicenet_meta_get_n_detections (meta), 3);
+  expect_detection (buffer, 0, 40, 60, 80, 120);
+  expect_detection (buffer, 1, 0, 200, 40, 40);
+  expect_detection (buffer, 2, W - 30, 0, 30, 30.5);
+
+  const gchar *const names[] = { "person", "car", "class 9" };
+  for (guint i = 0; i < 3; i++) {
+    const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, i);
+    GstVideoRegionOfInterestMeta *roi = gst_buffer_get_video_region_of_interest_meta_id (buffer, 42 + i);
+    fail_unless (roi != NULL);
+    fail_unless_equals_int (d->id, 42 + i);
+    fail_unless_equals_string (g_quark_to_string (roi->roi_type), names[i]);
+    fail_unless (roi->w > 0 && roi->h > 0 && roi->x + roi->w <= W && roi->y + roi->h <= H);
+
+    GstStructure *param = gst_video_region_of_interest_meta_get_param (roi, "detection");
+    gint label_id;
+    gdouble confidence, x_min, x_max, y_min, y_max;
+    fail_unless (gst_structure_get (param, "label_id", G_TYPE_INT, &label_id, "confidence", G_TYPE_DOUBLE, &confidence,
+                                    "x_min", G_TYPE_DOUBLE, &x_min, "x_max", G_TYPE_DOUBLE, &x_max, "y_min",
+                                    G_TYPE_DOUBLE, &y_min, "y_max", G_TYPE_DOUBLE, &y_max, NULL));
+    fail_unless_equals_string (gst_structure_get_string (param, "label"), names[i]);
+    fail_unless_equals_int (label_id, d->label_id);
+    fail_unless_near (confidence, d->confidence, 1e-9);
+    fail_unless_near (x_min * W, d->x, 1e-6);
+    fail_unless_near (x_max * W, d->x + d->w, 1e-6);
+    fail_unless_near (y_min * H, d->y, 1e-6);
+    fail_unless_near (y_max * H, d->y + d->h, 1e-6);
+  }
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_mask)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  guint8 pixels[3 * 10];
+  gdouble shares[256];
+
+  add_mask (buffer, 0);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
+  fail_unless (meta->detections == NULL);
+  gst_dicenet_meta_get_shares (meta, shares);
+  fail_unless_near (shares[0], 0.25, 1e-12);
+  fail_unless_near (shares[1], 0.5, 1e-12);
+  fail_unless_near (shares[2], 0.25, 1e-12);
+  fail_unless_near (shares[3], 0, 0);
+
+  memset (pixels, 77, sizeof pixels);
+  gst_dicenet_meta_read_mask (meta, pixels, 4, 3, 10);
+  const guint8 rows[3][4] = { { 1, 1, 0, 0 }, { 1, 1, 2, 2 }, { 1, 1, 2, 2 } };
+  for (guint y = 0; y < 3; y++) {
+    fail_unless (memcmp (pixels + 10 * y, rows[y], 4) == 0, "row %u", y);
+    fail_unless_equals_int (pixels[10 * y + 4], 77);
+  }
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_copies)
+{
+  GstBuffer *buffer = frame_new ();
+  GstBuffer *copy = gst_buffer_copy (buffer);
+  GstBuffer *whole = gst_buffer_copy_region (buffer, GST_BUFFER_COPY_ALL, 0, W * H);
+  GstBuffer *part = gst_buffer_copy_region (buffer, GST_BUFFER_COPY_ALL, W, W * 10);
+  GstDicenetMeta *from = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
+  GstDicenetMeta *to = gst_buffer_get_dicenet_meta (copy, GST_DICENET_TASK_SEGMENT);
+
+  fail_unless (to && to != from && to->result == from->result);
+  gst_buffer_unref (buffer);
+  expect_detection (copy, 1, 0, 200, 40, 40);
+  expect_detection (whole, 1, 0, 200, 40, 40);
+  fail_unless_equals_int (gst_buffer_get_dicenet_meta (copy, GST_DICENET_TASK_DETECT)->age, 3);
+  expect_class (copy, 0, 0, 1);
+  expect_class (copy, W - 1, H - 1, 2);
+  fail_unless (gst_buffer_get_dicenet_meta (part, GST_DICENET_TASK_DETECT) == NULL, "half a frame is another picture");
+  gst_buffer_unref (copy);
+  gst_buffer_unref (whole);
+  gst_buffer_unref (part);
+}
+GST_END_TEST;
+
+/* --- through elements --- */
+
+static gboolean
+have_element (const gchar *name)
+{
+  GstElementFactory *factory = gst_element_factory_find (name);
+
+  if (!factory) {
+    GST_ERROR ("no element '%s': not tested", name);
+    return FALSE;
+  }
+  gst_object_unref (factory);
+  return TRUE;
+}
+
+static GstBuffer *
+through (const gchar *launch, gboolean downstream_crops)
+{
+  GstHarness *h = gst_harness_new_parse (launch);
+
+  if (downstream_crops) {
+    gst_harness_add_propose_allocation_meta (h, GST_VIDEO_META_API_TYPE, NULL);
+    gst_harness_add_propose_allocation_meta (h, GST_VIDEO_CROP_META_API_TYPE, NULL);
+  }
+  gst_harness_set_src_caps_str (h,
+                                "video/x-raw,format=GRAY8,width=320,height=240,framerate=30/1,pixel-aspect-ratio=1/1");
+  GstBuffer *out = gst_harness_push_and_pull (h, frame_new ());
+  fail_unless (out != NULL, "'%s' gave no buffer", launch);
+  gst_harness_teardown (h);
+  return out;
+}
+
+GST_START_TEST (test_scale)
+{
+  if (!have_element ("videoscale"))
+    return;
+  GstBuffer *out =
+      through ("videoscale ! capsfilter caps=video/x-raw,width=640,height=480,pixel-aspect-ratio=1/1", FALSE);
+
+  expect_detection (out, 0, 80, 120, 160, 240);
+  expect_detection (out, 1, 0, 400, 80, 80);
+  expect_class (out, 0, 479, 1);
+  expect_class (out, 639, 0, 0);
+  expect_class (out, 639, 479, 2);
+  gst_buffer_unref (out);
+
+  /* The shape stays by pixels that are not square: no borders. */
+  out = through ("videoscale ! capsfilter caps=video/x-raw,width=640,height=240,pixel-aspect-ratio=1/2", FALSE);
+  expect_detection (out, 0, 80, 60, 160, 120);
+  expect_class (out, 320, 239, 2);
+  gst_buffer_unref (out);
+}
+GST_END_TEST;
+
+/* The borders of the mask are where the picture has its own: the frame is white, borders are black. */
+static void
+expect_mask_follows_picture (GstBuffer *buffer, guint width, guint height)
+{
+  GstMapInfo map;
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
+
+  fail_unless (meta != NULL);
+  fail_unless_equals_int (meta->frame_width, width);
+  fail_unless_equals_int (meta->frame_height, height);
+  GBytes *mask = gst_dicenet_meta_get_mask (meta, width, height);
+  const guint8 *labels_of = g_bytes_get_data (mask, NULL);
+  fail_unless (gst_buffer_map (buffer, &map, GST_MAP_READ));
+  guint stride = GST_ROUND_UP_4 (width);
+  guint wrong = 0;
+  for (guint y = 0; y < height; y++) {
+    for (guint x = 0; x < width; x++) {
+      gboolean picture = map.data[y * stride + x] > 128;
+      /* The left half is all of class 1. On the right there is background in the picture, too. */
+      wrong += x < width / 2 ? picture != (labels_of[y * width + x] == 1) : !picture && labels_of[y * width + x] != 0;
+    }
+  }
+  fail_unless_equals_int (wrong, 0);
+  gst_buffer_unmap (buffer, &map);
+  g_bytes_unref (mask);
+}
+
+GST_START_TEST (test_letterbox)
+{
+  if (!have_element ("videoscale"))
+    return;
+  GstBuffer *out =
+      through ("videoscale ! capsfilter caps=video/x-raw,width=640,height=640,pixel-aspect-ratio=1/1", FALSE);
+  expect_detection (out, 0, 80, 80 + 120, 160, 240);
+  expect_class (out, 0, 40, 0);
+  expect_class (out, 0, 81, 1);
+  expect_class (out, 639, 558, 2);
+  expect_class (out, 639, 600, 0);
+  expect_mask_follows_picture (out, 640, 640);
+  gst_buffer_unref (out);
+
+  out = through ("videoscale ! capsfilter caps=video/x-raw,width=401,height=101,pixel-aspect-ratio=1/1", FALSE);
+  expect_mask_follows_picture (out, 401, 101);
+  gst_buffer_unref (out);
+
+  /* Scaled back, with borders around it: the middle quarter of the frame. */
+  out = through ("videoscale ! capsfilter caps=video/x-raw,width=640,height=640,pixel-aspect-ratio=1/1 ! "
+                 "videoscale ! capsfilter caps=video/x-raw,width=1280,height=640,pixel-aspect-ratio=1/1",
+                 FALSE);
+  expect_detection (out, 0, 320 + 80, 80 + 120, 160, 240);
+  expect_class (out, 330, 320, 1);
+  expect_class (out, 310, 320, 0);
+  gst_buffer_unref (out);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_mask_without_background)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  GstVideoInfo in, out;
+  const GstMetaInfo *info = GST_DICENET_META_INFO;
+
+  gst_video_info_set_format (&in, GST_VIDEO_FORMAT_GRAY8, W, H);
+  gst_video_info_set_format (&out, GST_VIDEO_FORMAT_GRAY8, W, H * 2);
+  add_mask (buffer, -1);
+  GstMeta *meta = (GstMeta *) gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
+  GstBuffer *scaled = gst_buffer_new ();
+  GstVideoMetaTransform transform = { &in, &out };
+  fail_unless (info->transform_func (scaled, meta, buffer, gst_video_meta_transform_scale_get_quark (), &transform));
+#if !GST_CHECK_VERSION(1, 28, 0)
+  gdouble shares[256];
+  expect_class (scaled, 0, 0, GST_DICENET_MASK_NONE);
+  expect_class (scaled, 0, H, 1);
+  gst_dicenet_meta_get_shares (gst_buffer_get_dicenet_meta (scaled, GST_DICENET_TASK_SEGMENT), shares);
+  fail_unless_near (shares[1], 0.25, 1e-12);
+  fail_unless_near (shares[GST_DICENET_MASK_NONE], 0, 0);
+#endif
+  gst_buffer_unref (scaled);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_elements_that_keep_the_frame)
+{
+  const gchar *const elements[] = { "identity", "queue", "videoconvert ! capsfilter caps=video/x-raw,format=I420",
+                                    "videobalance hue=0.5" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (elements); i++) {
+    gchar *name = g_strdup (elements[i]);
+    if (have_element (g_strdelimit (name, " ", '\0'))) {
+      gchar *launch = g_strdup_printf (
+          "%s%s", i == 3 ? "videoconvert ! capsfilter caps=video/x-raw,format=I420 ! " : "", elements[i]);
+      GstBuffer *out = through (launch, FALSE);
+      expect_detection (out, 0, 40, 60, 80, 120);
+      expect_class (out, 0, 0, 1);
+      gst_buffer_unref (out);
+      g_free (launch);
+    }
+    g_free (name);
+  }
+}
+GST_END_TEST;
+
+/* Downstream crops by meta: the frame and the results on it stay whole. */
+GST_START_TEST (test_crop_meta)
+{
+  if (!have_element ("videocrop"))
+    return;
+  GstBuffer *out = through ("videocrop left=60 top=100 right=20 bottom=60", TRUE);
+  GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (out);
+
+  fail_unless (crop && crop->x == 60 && crop->y == 100 && crop->width == 240 && crop->height == 80);
+  expect_detection (out, 0, 40, 60, 80, 120);
+  GstBuffer *shown = gst_buffer_apply_crop_to_dicenet_meta (out);
+  fail_unless (shown != out);
+  expect_detection (shown, 0, 0, 0, 60, 80);
+  fail_unless_equals_int (
+      gst_dicenet_meta_get_n_detections (gst_buffer_get_dicenet_meta (shown, GST_DICENET_TASK_DETECT)), 1);
+  expect_class (shown, 99, 19, 1);
+  expect_class (shown, 100, 19, 0);
+  expect_class (shown, 100, 20, 2);
+  gst_buffer_unref (shown);
+  gst_buffer_unref (out);
+
+  GstBuffer *plain = frame_new ();
+  shown = gst_buffer_apply_crop_to_dicenet_meta (plain);
+  fail_unless (shown == plain);
+  gst_buffer_unref (shown);
+  gst_buffer_unref (plain);
+}
+GST_END_TEST;
+
+/* Before 1.28 elements that crop or flip by copying say nothing about it, and the results must go rather than be wrong.
+ */
+GST_START_TEST (test_crop_and_flip)
+{
+  const gchar *const launches[] = { "videocrop left=60 top=100 right=20 bottom=60", "videoflip video-direction=horiz" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (launches); i++) {
+    if (!have_element (i == 0 ? "videocrop" : "videoflip"))
+      continue;
+    GstBuffer *out = through (launches[i], FALSE);
+#if GST_CHECK_VERSION(1, 28, 0)
+    if (i == 0) {
+      expect_detection (out, 0, 0, 0, 60, 80);
+      expect_class (out, 100, 20, 2);
+    } else {
+      expect_detection (out, 0, W - 120, 60, 80, 120);
+      expect_class (out, W - 1, 0, 1);
+      expect_class (out, 0, H - 1, 2);
+    }
+#else
+    fail_unless (gst_buffer_get_dicenet_meta (out, GST_DICENET_TASK_DETECT) == NULL);
+    fail_unless (gst_buffer_get_dicenet_meta (out, GST_DICENET_TASK_SEGMENT) == NULL);
+#endif
+    gst_buffer_unref (out);
+  }
+}
+GST_END_TEST;
+
+#if GST_CHECK_VERSION(1, 28, 0)
+typedef struct {
+  gint width, height; /* of what comes out */
+  GstVideoRectangle in, out;
+  gfloat matrix[3][3];
+  gdouble box[4]; /* where the first detection comes to lie */
+  struct {
+    guint x, y, label_id;
+  } pixels[4];
+} MatrixCase;
+
+static const MatrixCase matrix_cases[] = {
+  /* Crop. */
+  { 240,
+    80,
+    { 60, 100, 240, 80 },
+    { 0, 0, 240, 80 },
+    { { 1, 0, 0 }, { 0, 1, 0 }, { 0, 0, 1 } },
+    { 0, 0, 60, 80 },
+    { { 99, 19, 1 }, { 100, 19, 0 }, { 100, 20, 2 }, { 99, 20, 1 } } },
+  /* Letterbox. */
+  { 640,
+    640,
+    { 0, 0, W, H },
+    { 0, 80, 640, 480 },
+    { { 2, 0, 0 }, { 0, 2, 0 }, { 0, 0, 1 } },
+    { 80, 200, 160, 240 },
+    { { 0, 79, 0 }, { 0, 80, 1 }, { 639, 559, 2 }, { 639, 560, 0 } } },
+  /* Cut off at the left, a border at the right. */
+  { W,
+    H,
+    { 100, 0, 220, H },
+    { 0, 0, 220, H },
+    { { 1, 0, 0 }, { 0, 1, 0 }, { 0, 0, 1 } },
+    { 0, 60, 20, 120 },
+    { { 59, 200, 1 }, { 60, 200, 2 }, { 219, 239, 2 }, { 221, 239, 0 } } },
+  /* Mirrored, as videoflip says it. */
+  { W,
+    H,
+    { 0, 0, W, H },
+    { 0, 0, W, H },
+    { { -1, 0, W - 1 }, { 0, 1, 0 }, { 0, 0, 1 } },
+    { W - 120, 60, 80, 120 },
+    { { W - 1, 0, 1 }, { 0, 0, 0 }, { 0, H - 1, 2 }, { W / 2, 0, 1 } } },
+  /* A quarter turn to the right. */
+  { H,
+    W,
+    { 0, 0, W, H },
+    { 0, 0, H, W },
+    { { 0, -1, H - 1 }, { 1, 0, 0 }, { 0, 0, 1 } },
+    { H - 180, 40, 120, 80 },
+    { { 0, 0, 1 }, { H - 1, 0, 1 }, { 0, W - 1, 2 }, { H - 1, W - 1, 0 } } },
+  /* Transposed. */
+  { H,
+    W,
+    { 0, 0, W, H },
+    { 0, 0, H, W },
+    { { 0, 1, 0 }, { 1, 0, 0 }, { 0, 0, 1 } },
+    { 60, 40, 120, 80 },
+    { { 0, 0, 1 }, { H - 1, W - 1, 2 }, { 0, W - 1, 0 }, { H - 1, 0, 1 } } },
+};
+
+static GstBuffer *
+transform_by_matrix (GstBuffer *buffer, GstVideoMetaTransformMatrix *transform, gboolean *known)
+{
+  GstBuffer *out = gst_buffer_new ();
+  gpointer state = NULL;
+
+  *known = TRUE;
+  for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));)
+    *known &= meta->info->transform_func (out, meta, buffer, gst_video_meta_transform_matrix_get_quark (), transform);
+  return out;
+}
+
+GST_START_TEST (test_matrix)
+{
+  const MatrixCase *c = &matrix_cases[__i__];
+  GstBuffer *buffer = frame_new ();
+  GstVideoInfo in, out;
+  gboolean known;
+
+  gst_video_info_set_format (&in, GST_VIDEO_FORMAT_GRAY8, W, H);
+  gst_video_info_set_format (&out, GST_VIDEO_FORMAT_GRAY8, c->width, c->height);
+  GstVideoMetaTransformMatrix transform = {
+    .in_info = &in, .in_rectangle = c->in, .out_info = &out, .out_rectangle = c->out
+  };
+  memcpy (transform.matrix, c->matrix, sizeof transform.matrix);
+  GstBuffer *mapped = transform_by_matrix (buffer, &transform, &known);
+  fail_unless (known);
+  expect_detection (mapped, 0, c->box[0], c->box[1], c->box[2], c->box[3]);
+  for (guint i = 0; i < G_N_ELEMENTS (c->pixels); i++)
+    expect_class (mapped, c->pixels[i].x, c->pixels[i].y, c->pixels[i].label_id);
+  gst_buffer_unref (mapped);
+
+  /* What does not keep boxes boxes is refused. */
+  transform.matrix[0][1] += 0.5;
+  transform.matrix[0][0] += 0.25;
+  mapped = transform_by_matrix (buffer, &transform, &known);
+  fail_unless (!known);
+  gst_buffer_unref (mapped);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+#endif
+
+static Suite *
+meta_suite (void)
+{
+  Suite *suite = suite_create ("dicenetmeta");
+  TCase *tests = tcase_create ("meta");
+
+  suite_add_tcase (suite, tests);
+  tcase_add_test (tests, test_result);
+  tcase_add_test (tests, test_many_label_sets);
+  tcase_add_test (tests, test_attach);
+  tcase_add_test (tests, test_mask);
+  tcase_add_test (tests, test_copies);
+  tcase_add_test (tests, test_scale);
+  tcase_add_test (tests, test_letterbox);
+  tcase_add_test (tests, test_mask_without_background);
+  tcase_add_test (tests, test_elements_that_keep_the_frame);
+  tcase_add_test (tests, test_crop_meta);
+  tcase_add_test (tests, test_crop_and_flip);
+#if GST_CHECK_VERSION(1, 28, 0)
+  tcase_add_loop_test (tests, test_matrix, 0, G_N_ELEMENTS (matrix_cases));
+#endif
+  return suite;
+}
+
+GST_CHECK_MAIN (meta);

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Reads and writes the metadata from Python, through GObject introspection."""
+
+import sys
+
+try:
+    import gi
+    gi.require_version('Gst', '1.0')
+    gi.require_version('GstVideo', '1.0')
+    from gi.repository import GLib, Gst, GstVideo
+except (ImportError, ValueError) as error:
+    print('skipped:', error, '(Debian: python3-gi, gir1.2-gst-plugins-base-1.0)')
+    sys.exit(77)
+
+gi.require_version('GstDicenetMeta', '1.0')
+from gi.repository import GstDicenetMeta  # noqa: E402
+
+LABELS = ['background', 'person', 'car']
+TASK = GstDicenetMeta.DicenetTask
+
+
+def detection(label_id, confidence, x, y, w, h):
+    d = GstDicenetMeta.DicenetDetection()
+    d.label_id, d.confidence, d.x, d.y, d.w, d.h = label_id, confidence, x, y, w, h
+    return d
+
+
+def make_buffer():
+    buffer = Gst.Buffer.new()
+    found = GstDicenetMeta.DicenetResult.new(TASK.DETECT, 'det', LABELS, 0)
+    GstDicenetMeta.buffer_add_dicenet_meta(
+        buffer, found, 320, 240, [detection(1, 0.9, 10, 20, 30, 40), detection(2, 0.5, 100, 120, 50, 60)], 2)
+    classes = GstDicenetMeta.DicenetResult.new(TASK.CLASSIFY, 'cls', LABELS, -1)
+    classes.add_class(2, 0.75)
+    classes.add_class(1, 0.25)
+    GstDicenetMeta.buffer_add_dicenet_meta(buffer, classes, 320, 240, [], 0)
+    mask = GstDicenetMeta.DicenetResult.new(TASK.SEGMENT, 'seg', LABELS, 0)
+    mask.set_mask(GLib.Bytes.new(bytes([0, 1, 2, 1])), 2, 2)
+    GstDicenetMeta.buffer_add_dicenet_meta(buffer, mask, 320, 240, [], 0)
+    return buffer
+
+
+def check_detections(buffer):
+    meta = GstDicenetMeta.buffer_get_dicenet_meta(buffer, TASK.DETECT)
+    assert (meta.frame_width, meta.frame_height, meta.age) == (320, 240, 2)
+    boxes = [meta.get_detection(i) for i in range(meta.get_n_detections())]
+    assert [(d.x, d.y, d.w, d.h) for d in boxes] == [(10, 20, 30, 40), (100, 120, 50, 60)]
+    assert [meta.result.get_label(d.label_id) for d in boxes] == ['person', 'car']
+    assert [d.confidence for d in boxes] == [0.9, 0.5]
+    region = GstVideo.buffer_get_video_region_of_interest_meta_id(buffer, boxes[1].id)
+    assert GLib.quark_to_string(region.roi_type) == 'car' and (region.x, region.w) == (100, 50)
+    param = region.get_param('detection')
+    assert param.get_string('label') == 'car' and param.get_double('confidence') == (True, 0.5)
+
+
+def check_classes(buffer):
+    result = GstDicenetMeta.buffer_get_dicenet_meta(buffer, TASK.CLASSIFY).result
+    assert result.model == 'cls' and result.labels == LABELS and result.background == -1
+    classes = [result.get_class(i) for i in range(result.get_n_classes())]
+    assert [(c.label_id, c.confidence) for c in classes] == [(2, 0.75), (1, 0.25)]
+
+
+def check_mask(buffer):
+    meta = GstDicenetMeta.buffer_get_dicenet_meta(buffer, TASK.SEGMENT)
+    assert meta.get_mask(4, 2).get_data() == bytes([0, 0, 1, 1, 2, 2, 1, 1])
+    assert len(meta.get_mask(0, 0).get_data()) == 320 * 240
+    assert list(meta.get_shares()[:4]) == [0.25, 0.5, 0.25, 0]
+    assert meta.result.mask.get_data() == bytes([0, 1, 2, 1])
+
+
+def main():
+    Gst.init(None)
+    buffer = make_buffer()
+    # A copy, of which the original is gone: what Python holds must not depend on it.
+    copy = buffer.copy_deep()
+    del buffer
+    check_detections(copy)
+    check_classes(copy)
+    check_mask(copy)
+    assert GstDicenetMeta.buffer_get_dicenet_meta(Gst.Buffer.new(), TASK.DETECT) is None
+
+
+main()
