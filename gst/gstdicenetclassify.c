@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-dicenetclassify
+ * @title: dicenetclassify
+ * @see_also: dicenetoverlay, dicenetjson
+ *
+ * Says what a frame shows: the most likely classes of a DiCENet classification model, attached to each frame as a
+ * #GstDicenetMeta. Frames pass in their own format and size, their pixels untouched unless overlay is true.
+ *
+ * Every frame gets a result: late frames are not skipped unless the property qos is set to true, which lets frames that
+ * are late at the sink be dropped before the model runs. In a live pipeline the element tells its processing time in
+ * the LATENCY query.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetclassify model=classify.safetensors
+ * overlay=true ! videoconvert ! autovideosink
+ * ]|
+ *
+ * With post-messages=true each inference posts an element message `dicenet-classify`: pts, running-time, stream-time,
+ * width, height, model, and `classes`, an array of structures with label, label-id and confidence.
+ */
+
+#include "gstdicenetclassify.h"
+
+enum {
+  PROP_0,
+  PROP_TOP_K,
+  PROP_THRESHOLD,
+};
+
+#define DEFAULT_TOP_K     5
+#define DEFAULT_THRESHOLD 0.0
+
+struct _GstDicenetClassify {
+  GstDicenetFilter parent;
+
+  /* Under the object lock. */
+  guint top_k;
+  gfloat threshold;
+};
+
+G_DEFINE_FINAL_TYPE (GstDicenetClassify, gst_dicenet_classify, GST_TYPE_DICENET_FILTER)
+
+static GArray *
+gst_dicenet_classify_decode (GstDicenetFilter *filter, DicenetSession *session, guint width, guint height,
+                             GstDicenetResult *result)
+{
+  GstDicenetClassify *self = GST_DICENET_CLASSIFY (filter);
+
+  GST_OBJECT_LOCK (self);
+  guint top_k = self->top_k;
+  gfloat threshold = self->threshold;
+  GST_OBJECT_UNLOCK (self);
+
+  GArray *found = dicenet_session_get_classes (session, 0, top_k, threshold);
+  for (guint i = 0; i < found->len; i++) {
+    const DicenetClass *class = &g_array_index (found, DicenetClass, i);
+    gst_dicenet_result_add_class (result, class->class_id, class->confidence);
+  }
+  g_array_unref (found);
+  return NULL;
+}
+
+static void
+gst_dicenet_classify_describe (GstDicenetFilter *filter, const GstDicenetMeta *meta, GstStructure *message)
+{
+  const GstDicenetResult *result = meta->result;
+  GValue classes = G_VALUE_INIT;
+
+  g_value_init (&classes, GST_TYPE_ARRAY);
+  for (guint i = 0; i < gst_dicenet_result_get_n_classes (result); i++) {
+    const GstDicenetClass *class = gst_dicenet_result_get_class (result, i);
+    gst_dicenet_filter_append_structure (
+        &classes, gst_structure_new ("class", "label", G_TYPE_STRING,
+                                     gst_dicenet_result_get_label (result, class->label_id), "label-id", G_TYPE_UINT,
+                                     class->label_id, "confidence", G_TYPE_DOUBLE, class->confidence, NULL));
+  }
+  gst_structure_take_value (message, "classes", &classes);
+}
+
+static void
+gst_dicenet_classify_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstDicenetClassify *self = GST_DICENET_CLASSIFY (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_TOP_K:
+    self->top_k = g_value_get_uint (value);
+    break;
+  case PROP_THRESHOLD:
+    self->threshold = g_value_get_float (value);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_dicenet_classify_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstDicenetClassify *self = GST_DICENET_CLASSIFY (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_TOP_K:
+    g_value_set_uint (value, self->top_k);
+    break;
+  case PROP_THRESHOLD:
+    g_value_set_float (value, self->threshold);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
+{
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstDicenetFilterClass *filter_class = GST_DICENET_FILTER_CLASS (klass);
+
+  object_class->set_property = gst_dicenet_classify_set_property;
+  object_class->get_property = gst_dicenet_classify_get_property;
+  g_object_class_install_property (object_class, PROP_TOP_K,
+                                   g_param_spec_uint ("top-k", "Top k",
+                                                      "How many classes to report, most likely first; 0 for all", 0,
+                                                      G_MAXUINT, DEFAULT_TOP_K, flags));
+  g_object_class_install_property (object_class, PROP_THRESHOLD,
+                                   g_param_spec_float ("threshold", "Threshold",
+                                                       "Report only classes with at least this confidence", 0, 1,
+                                                       DEFAULT_THRESHOLD, flags));
+
+  gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "DiCENet image classifier", "Filter/Analyzer/Video",
+                                         "Says what each video frame shows, as metadata", "The dicenet developers");
+  gst_dicenet_filter_class_add_templates (GST_ELEMENT_CLASS (klass));
+
+  filter_class->task = GST_DICENET_TASK_CLASSIFY;
+  filter_class->decode = gst_dicenet_classify_decode;
+  filter_class->describe = gst_dicenet_classify_describe;
+}
+
+static void
+gst_dicenet_classify_init (GstDicenetClassify *self)
+{
+  self->top_k = DEFAULT_TOP_K;
+  self->threshold = DEFAULT_THRESHOLD;
+}

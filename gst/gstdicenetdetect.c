@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-dicenetdetect
+ * @title: dicenetdetect
+ * @see_also: dicenetoverlay, dicenetjson
+ *
+ * Finds objects in a frame: boxes with a class and a confidence from a DiCENet-SSD model, attached to each frame as a
+ * #GstDicenetMeta and as #GstVideoRegionOfInterestMeta with a `detection` param (label, label_id, confidence). Frames
+ * pass in their own format and size, their pixels untouched unless overlay is true. Boxes are in pixels of the frame
+ * and end at its borders.
+ *
+ * Every frame gets a result: late frames are not skipped unless the property qos is set to true, which lets frames that
+ * are late at the sink be dropped before the model runs. In a live pipeline the element tells its processing time in
+ * the LATENCY query.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetdetect model=detect.safetensors
+ * threshold=0.4 class-thresholds="person=0.6" overlay=true ! videoconvert ! autovideosink
+ * ]|
+ *
+ * With post-messages=true each inference posts an element message `dicenet-detect`: pts, running-time, stream-time,
+ * width, height, model, and `objects`, an array of structures with label, label-id, confidence, x, y, w and h.
+ */
+
+#include "gstdicenetdetect.h"
+#include "gstdicenetlabels.h"
+
+enum {
+  PROP_0,
+  PROP_THRESHOLD,
+  PROP_CLASS_THRESHOLDS,
+  PROP_IOU_THRESHOLD,
+  PROP_MAX_DETECTIONS,
+  PROP_OBJECT_CLASS,
+};
+
+#define DEFAULT_THRESHOLD      0.5f
+#define DEFAULT_IOU_THRESHOLD  0.45f
+#define DEFAULT_MAX_DETECTIONS 100
+
+/* As in the published evaluation. */
+#define MAX_PER_CLASS 200
+
+struct _GstDicenetDetect {
+  GstDicenetFilter parent;
+
+  /* Under the object lock. */
+  gfloat threshold;
+  gfloat iou_threshold;
+  guint max_detections;
+  gchar *class_thresholds;
+  gchar *object_class;
+  gfloat *own_thresholds; /* the two strings, read with the open model's labels; n_classes numbers or NULL */
+  guint n_classes;
+};
+
+G_DEFINE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST_TYPE_DICENET_FILTER)
+
+/* --- results --- */
+
+static gfloat *
+class_thresholds_now (GstDicenetDetect *self, DicenetDetectParams *params)
+{
+  gfloat *thresholds;
+
+  GST_OBJECT_LOCK (self);
+  params->threshold = self->threshold;
+  params->iou_threshold = self->iou_threshold;
+  params->max_per_class = MAX_PER_CLASS;
+  params->max_detections = self->max_detections;
+  thresholds = g_new (gfloat, self->n_classes + 1);
+  for (guint i = 0; i < self->n_classes; i++)
+    thresholds[i] = self->own_thresholds[i] < 0 ? self->threshold : self->own_thresholds[i];
+  GST_OBJECT_UNLOCK (self);
+  params->class_thresholds = thresholds;
+  return thresholds;
+}
+
+static GArray *
+gst_dicenet_detect_decode (GstDicenetFilter *filter, DicenetSession *session, guint width, guint height,
+                           GstDicenetResult *result)
+{
+  const GstVideoInfo *info = gst_dicenet_video_get_info (GST_DICENET_VIDEO (filter));
+  gdouble frame_width = GST_VIDEO_INFO_WIDTH (info), frame_height = GST_VIDEO_INFO_HEIGHT (info);
+  DicenetDetectParams params = { 0 };
+  gfloat *thresholds = class_thresholds_now (GST_DICENET_DETECT (filter), &params);
+  GArray *boxes = dicenet_session_get_boxes (session, 0, &params);
+  GArray *detections = g_array_sized_new (FALSE, TRUE, sizeof (GstDicenetDetection), boxes->len);
+
+  for (guint i = 0; i < boxes->len; i++) {
+    const DicenetBox *box = &g_array_index (boxes, DicenetBox, i);
+    GstDicenetDetection detection = {
+      .label_id = box->class_id,
+      .confidence = box->confidence,
+      .x = box->x0 * frame_width,
+      .y = box->y0 * frame_height,
+      .w = (box->x1 - box->x0) * frame_width,
+      .h = (box->y1 - box->y0) * frame_height,
+    };
+    g_array_append_val (detections, detection);
+  }
+  g_array_unref (boxes);
+  g_free (thresholds);
+  return detections;
+}
+
+static void
+gst_dicenet_detect_describe (GstDicenetFilter *filter, const GstDicenetMeta *meta, GstStructure *message)
+{
+  GValue objects = G_VALUE_INIT;
+
+  g_value_init (&objects, GST_TYPE_ARRAY);
+  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++) {
+    const GstDicenetDetection *object = gst_dicenet_meta_get_detection (meta, i);
+    gst_dicenet_filter_append_structure (
+        &objects, gst_structure_new ("object", "label", G_TYPE_STRING,
+                                     gst_dicenet_result_get_label (meta->result, object->label_id), "label-id",
+                                     G_TYPE_UINT, object->label_id, "confidence", G_TYPE_DOUBLE, object->confidence,
+                                     "x", G_TYPE_DOUBLE, object->x, "y", G_TYPE_DOUBLE, object->y, "w", G_TYPE_DOUBLE,
+                                     object->w, "h", G_TYPE_DOUBLE, object->h, NULL));
+  }
+  gst_structure_take_value (message, "objects", &objects);
+}
+
+/* --- classes --- */
+
+static gboolean
+gst_dicenet_detect_labels_changed (GstDicenetFilter *filter, const gchar *const *labels, GError **error)
+{
+  GstDicenetDetect *self = GST_DICENET_DETECT (filter);
+
+  GST_OBJECT_LOCK (self);
+  gfloat *thresholds = gst_dicenet_labels_parse_thresholds (labels, self->class_thresholds, self->object_class, error);
+  if (thresholds) {
+    g_free (self->own_thresholds);
+    self->own_thresholds = thresholds;
+    self->n_classes = g_strv_length ((gchar **) labels);
+  }
+  GST_OBJECT_UNLOCK (self);
+  return thresholds != NULL;
+}
+
+/* While a model is open, text that does not fit it is refused with a warning; else it is checked when one is opened. */
+static void
+set_class_text (GstDicenetDetect *self, gchar **field, const GValue *value)
+{
+  gchar **labels = gst_dicenet_filter_dup_labels (GST_DICENET_FILTER (self));
+  GError *error = NULL;
+
+  GST_OBJECT_LOCK (self);
+  gchar *before = *field;
+  *field = g_value_dup_string (value);
+  GST_OBJECT_UNLOCK (self);
+  if (labels && !gst_dicenet_detect_labels_changed (GST_DICENET_FILTER (self), (const gchar *const *) labels, &error)) {
+    GST_OBJECT_LOCK (self);
+    gchar *refused = *field;
+    *field = g_steal_pointer (&before);
+    GST_OBJECT_UNLOCK (self);
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s. The property stays as it was.", error->message), (NULL));
+    g_error_free (error);
+    g_free (refused);
+  }
+  g_free (before);
+  g_strfreev (labels);
+}
+
+/* --- properties --- */
+
+static void
+gst_dicenet_detect_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstDicenetDetect *self = GST_DICENET_DETECT (object);
+
+  if (id == PROP_CLASS_THRESHOLDS || id == PROP_OBJECT_CLASS) {
+    set_class_text (self, id == PROP_OBJECT_CLASS ? &self->object_class : &self->class_thresholds, value);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_THRESHOLD:
+    self->threshold = g_value_get_float (value);
+    break;
+  case PROP_IOU_THRESHOLD:
+    self->iou_threshold = g_value_get_float (value);
+    break;
+  case PROP_MAX_DETECTIONS:
+    self->max_detections = g_value_get_uint (value);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_dicenet_detect_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstDicenetDetect *self = GST_DICENET_DETECT (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_THRESHOLD:
+    g_value_set_float (value, self->threshold);
+    break;
+  case PROP_CLASS_THRESHOLDS:
+    g_value_set_string (value, self->class_thresholds);
+    break;
+  case PROP_IOU_THRESHOLD:
+    g_value_set_float (value, self->iou_threshold);
+    break;
+  case PROP_MAX_DETECTIONS:
+    g_value_set_uint (value, self->max_detections);
+    break;
+  case PROP_OBJECT_CLASS:
+    g_value_set_string (value, self->object_class);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_dicenet_detect_finalize (GObject *object)
+{
+  GstDicenetDetect *self = GST_DICENET_DETECT (object);
+
+  g_free (self->class_thresholds);
+  g_free (self->object_class);
+  g_free (self->own_thresholds);
+  G_OBJECT_CLASS (gst_dicenet_detect_parent_class)->finalize (object);
+}
+
+static void
+install_properties (GObjectClass *klass)
+{
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+
+  g_object_class_install_property (klass, PROP_THRESHOLD,
+                                   g_param_spec_float ("threshold", "Threshold",
+                                                       "Report only objects with at least this confidence", 0, 1,
+                                                       DEFAULT_THRESHOLD, flags));
+  g_object_class_install_property (
+      klass, PROP_CLASS_THRESHOLDS,
+      g_param_spec_string ("class-thresholds", "Class thresholds",
+                           "Thresholds of single classes, in place of threshold: label=value, separated by commas, "
+                           "person=0.6,car=0.4 say",
+                           NULL, flags));
+  g_object_class_install_property (
+      klass, PROP_IOU_THRESHOLD,
+      g_param_spec_float (
+          "iou-threshold", "IoU threshold",
+          "Of two objects of one class that overlap by more than this (intersection over union), report "
+          "the more confident one only",
+          0, 1, DEFAULT_IOU_THRESHOLD, flags));
+  g_object_class_install_property (
+      klass, PROP_MAX_DETECTIONS,
+      g_param_spec_uint ("max-detections", "Maximum detections",
+                         "How many objects to report per frame, most confident first; 0 for "
+                         "all",
+                         0, G_MAXUINT, DEFAULT_MAX_DETECTIONS, flags));
+  g_object_class_install_property (
+      klass, PROP_OBJECT_CLASS,
+      g_param_spec_string ("object-class", "Object class",
+                           "Report only these classes: labels, separated by commas; none for "
+                           "all",
+                           NULL, flags));
+}
+
+static void
+gst_dicenet_detect_class_init (GstDicenetDetectClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstDicenetFilterClass *filter_class = GST_DICENET_FILTER_CLASS (klass);
+
+  object_class->set_property = gst_dicenet_detect_set_property;
+  object_class->get_property = gst_dicenet_detect_get_property;
+  object_class->finalize = gst_dicenet_detect_finalize;
+  install_properties (object_class);
+
+  gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "DiCENet object detector", "Filter/Analyzer/Video",
+                                         "Finds objects in video frames, as metadata", "The dicenet developers");
+  gst_dicenet_filter_class_add_templates (GST_ELEMENT_CLASS (klass));
+
+  filter_class->task = GST_DICENET_TASK_DETECT;
+  filter_class->labels_changed = gst_dicenet_detect_labels_changed;
+  filter_class->decode = gst_dicenet_detect_decode;
+  filter_class->describe = gst_dicenet_detect_describe;
+}
+
+static void
+gst_dicenet_detect_init (GstDicenetDetect *self)
+{
+  self->threshold = DEFAULT_THRESHOLD;
+  self->iou_threshold = DEFAULT_IOU_THRESHOLD;
+  self->max_detections = DEFAULT_MAX_DETECTIONS;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "gstdicenetfilter.h"
+
+G_BEGIN_DECLS
+
+#define GST_TYPE_DICENET_DETECT (gst_dicenet_detect_get_type ())
+G_DECLARE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST, DICENET_DETECT, GstDicenetFilter)
+
+G_END_DECLS

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What is drawn is cut into small rectangles: four thin edges per box, which are one pixel that the sink or the blender
+ * stretches; a plate per text; and the mask at its own size, stretched likewise. A canvas of the frame's size would
+ * have to be cleared, uploaded and blended whole for every frame.
+ */
+
+#include "gstdicenetdraw.h"
+
+#include <math.h>
+#include <string.h>
+#include "gstdicenetplate.h"
+#include "meta/gstdicenetmeta.h"
+
+struct _GstDicenetDrawer {
+  GstDicenetPlates *plates;
+
+  /* The last composition, what it shows, and the results that its description points to. */
+  GstVideoOverlayComposition *last;
+  GByteArray *last_key;
+  GPtrArray *last_results;
+};
+
+typedef struct {
+  gint x, y, w, h;
+} Place;
+
+/* One frame being drawn. */
+typedef struct {
+  GstDicenetDrawer *drawer;
+  GstDicenetStyle style;
+  gint width, height;
+  GstVideoOverlayComposition *composition;
+  GArray *taken; /* Place: where plates are */
+} Canvas;
+
+/* Distance of plates from the frame's corners, and between stacked ones. */
+#define MARGIN(canvas) ((canvas)->style.pad * 2)
+
+GstDicenetDrawer *
+gst_dicenet_drawer_new (void)
+{
+  return g_new0 (GstDicenetDrawer, 1);
+}
+
+static void
+forget_last (GstDicenetDrawer *self)
+{
+  g_clear_pointer (&self->last, gst_video_overlay_composition_unref);
+  g_clear_pointer (&self->last_key, g_byte_array_unref);
+  g_clear_pointer (&self->last_results, g_ptr_array_unref);
+}
+
+void
+gst_dicenet_drawer_free (GstDicenetDrawer *self)
+{
+  if (!self)
+    return;
+  forget_last (self);
+  g_clear_pointer (&self->plates, gst_dicenet_plates_free);
+  g_free (self);
+}
+
+static void
+add_rectangle_with_flags (Canvas *canvas, GstBuffer *pixels, Place at, GstVideoOverlayFormatFlags flags)
+{
+  GstVideoOverlayRectangle *rectangle = gst_video_overlay_rectangle_new_raw (pixels, at.x, at.y, at.w, at.h, flags);
+
+  if (canvas->composition)
+    gst_video_overlay_composition_add_rectangle (canvas->composition, rectangle);
+  else
+    canvas->composition = gst_video_overlay_composition_new (rectangle);
+  gst_video_overlay_rectangle_unref (rectangle);
+}
+
+/* For what cairo drew, and for what is opaque. */
+static void
+add_rectangle (Canvas *canvas, GstBuffer *pixels, Place at)
+{
+  add_rectangle_with_flags (canvas, pixels, at, GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA);
+}
+
+/* --- masks --- */
+
+/* Colours of the labels, 0xAARRGGBB; 0 for what is not to be seen. */
+static void
+fill_palette (guint32 palette[256], const GstDicenetResult *result, gdouble opacity)
+{
+  guint32 alpha = lround (CLAMP (opacity, 0, 1) * 255);
+
+  for (guint i = 0; i < 256; i++)
+    palette[i] = alpha ? alpha << 24 | gst_dicenet_class_color (i) : 0;
+  palette[GST_DICENET_MASK_NONE] = 0;
+  if (result->background >= 0 && result->background < 256)
+    palette[result->background] = 0;
+}
+
+/* The part of the mask that the frame shows, in mask pixels. */
+static Place
+visible_part (const GstDicenetMeta *meta)
+{
+  gint w = meta->result->mask_width, h = meta->result->mask_height;
+  gint x0 = MAX ((gint) floor (meta->view_x * w), 0), x1 = MIN ((gint) ceil ((meta->view_x + meta->view_w) * w), w);
+  gint y0 = MAX ((gint) floor (meta->view_y * h), 0), y1 = MIN ((gint) ceil ((meta->view_y + meta->view_h) * h), h);
+
+  return (Place){ x0, y0, MAX (x1 - x0, 0), MAX (y1 - y0, 0) };
+}
+
+/* The part of @part in which there is something to see, and a pixel around it for the colours to fade out in. */
+static Place
+trim (const guint8 *mask, gint stride, const guint32 palette[256], Place part)
+{
+  gint x0 = part.x + part.w, x1 = -1, y0 = part.y + part.h, y1 = -1;
+
+  for (gint y = part.y; y < part.y + part.h; y++) {
+    const guint8 *row = mask + (gsize) y * stride;
+    gint first = part.x, last = part.x + part.w - 1;
+    while (first <= last && !palette[row[first]])
+      first++;
+    if (first > last)
+      continue;
+    while (!palette[row[last]])
+      last--;
+    x0 = MIN (x0, first);
+    x1 = MAX (x1, last);
+    y0 = MIN (y0, y);
+    y1 = y;
+  }
+  if (y1 < 0)
+    return (Place){ 0, 0, 0, 0 };
+  x0 = MAX (x0 - 1, part.x);
+  y0 = MAX (y0 - 1, part.y);
+  x1 = MIN (x1 + 1, part.x + part.w - 1);
+  y1 = MIN (y1 + 1, part.y + part.h - 1);
+  return (Place){ x0, y0, x1 - x0 + 1, y1 - y0 + 1 };
+}
+
+/* The colour of a visible neighbour, but invisible. Stretching mixes it with that neighbour, so that a mask fades out
+ * in its own colour and not through black. */
+static guint32
+fringe_color (const guint8 *mask, gint stride, const guint32 palette[256], Place part, gint x, gint y)
+{
+  for (gint j = MAX (y - 1, part.y); j <= MIN (y + 1, part.y + part.h - 1); j++) {
+    for (gint i = MAX (x - 1, part.x); i <= MIN (x + 1, part.x + part.w - 1); i++) {
+      guint32 color = palette[mask[(gsize) j * stride + i]];
+      if (color)
+        return color & 0xffffff;
+    }
+  }
+  return 0;
+}
+
+static GstBuffer *
+color_mask (const guint8 *mask, gint stride, const guint32 palette[256], Place part)
+{
+  guint32 *dest;
+  GstBuffer *pixels = gst_dicenet_pixels_new (part.w, part.h, &dest);
+
+  for (gint y = part.y; y < part.y + part.h; y++) {
+    const guint8 *row = mask + (gsize) y * stride;
+    for (gint x = part.x; x < part.x + part.w; x++) {
+      guint32 color = palette[row[x]];
+      *dest++ = color ? color : fringe_color (mask, stride, palette, part, x, y);
+    }
+  }
+  return pixels;
+}
+
+/* Where a part of the mask comes to lie in the frame. */
+static Place
+mask_to_frame (const Canvas *canvas, const GstDicenetMeta *meta, Place part)
+{
+  gdouble w = meta->result->mask_width, h = meta->result->mask_height;
+  gdouble sx = canvas->width / meta->view_w, sy = canvas->height / meta->view_h;
+  gint x0 = lround ((part.x / w - meta->view_x) * sx), x1 = lround (((part.x + part.w) / w - meta->view_x) * sx);
+  gint y0 = lround ((part.y / h - meta->view_y) * sy), y1 = lround (((part.y + part.h) / h - meta->view_y) * sy);
+
+  return (Place){ x0, y0, MAX (x1 - x0, 1), MAX (y1 - y0, 1) };
+}
+
+static void
+draw_mask (Canvas *canvas, const GstDicenetMeta *meta, gdouble opacity)
+{
+  const guint8 *mask = g_bytes_get_data (meta->result->mask, NULL);
+  gint stride = meta->result->mask_width;
+  guint32 palette[256];
+
+  fill_palette (palette, meta->result, opacity);
+  Place part = trim (mask, stride, palette, visible_part (meta));
+  if (part.w == 0)
+    return;
+  GstBuffer *pixels = color_mask (mask, stride, palette, part);
+  /* Not premultiplied: GStreamer's blender forgets that it is when it scales (1.22 to 1.28), and darkens the colours.
+   */
+  add_rectangle_with_flags (canvas, pixels, mask_to_frame (canvas, meta, part), GST_VIDEO_OVERLAY_FORMAT_FLAG_NONE);
+  gst_buffer_unref (pixels);
+}
+
+/* --- plates in the corners: legend and top classes --- */
+
+typedef struct {
+  guint label_id;
+  gdouble share;
+} Share;
+
+static gint
+compare_shares (gconstpointer a, gconstpointer b)
+{
+  const Share *first = a, *second = b;
+
+  if (first->share != second->share)
+    return first->share < second->share ? 1 : -1;
+  return first->label_id < second->label_id ? -1 : 1;
+}
+
+static gchar *
+format_percent (gdouble fraction)
+{
+  return fraction < 0.005 ? g_strdup ("<1%") : g_strdup_printf ("%ld%%", lround (fraction * 100));
+}
+
+static gboolean
+overlaps (Place a, Place b)
+{
+  return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+}
+
+/* In the right or left upper corner, below what is there already. */
+static void
+place_in_corner (Canvas *canvas, const GstDicenetPlate *plate, gboolean right)
+{
+  gint margin = MARGIN (canvas);
+  Place at = { right ? canvas->width - margin - plate->width : margin, margin, plate->width, plate->height };
+
+  at.x = MAX (at.x, 0);
+  at.y = MIN (at.y, MAX (canvas->height - at.h, 0));
+  for (guint i = 0; i < canvas->taken->len; i++) {
+    Place other = g_array_index (canvas->taken, Place, i);
+    if (overlaps (at, other))
+      at.y = other.y + other.h + margin / 2;
+  }
+  if (at.y + at.h > canvas->height && at.y > margin)
+    return; /* full: better nothing than a pile */
+  add_rectangle (canvas, plate->pixels, at);
+  g_array_append_val (canvas->taken, at);
+}
+
+static void
+draw_list (Canvas *canvas, GPtrArray *rows, gboolean swatches, gboolean right)
+{
+  if (rows->len > 0)
+    place_in_corner (canvas, gst_dicenet_plates_get_list (canvas->drawer->plates, &canvas->style, rows, swatches),
+                     right);
+}
+
+static void
+draw_legend (Canvas *canvas, const GstDicenetMeta *meta)
+{
+  GArray *shares = g_array_new (FALSE, FALSE, sizeof (Share));
+  GPtrArray *rows = gst_dicenet_rows_new ();
+  gdouble all[256];
+
+  gst_dicenet_meta_get_shares (meta, all);
+  for (guint i = 0; i < 256; i++) {
+    Share s = { i, all[i] };
+    if (s.share > 0 && i != GST_DICENET_MASK_NONE && (gint) i != meta->result->background)
+      g_array_append_val (shares, s);
+  }
+  g_array_sort (shares, compare_shares);
+  for (guint i = 0; i < shares->len; i++) {
+    Share s = g_array_index (shares, Share, i);
+    gst_dicenet_rows_add (rows, s.label_id, gst_dicenet_result_get_label (meta->result, s.label_id),
+                          format_percent (s.share));
+  }
+  draw_list (canvas, rows, TRUE, TRUE);
+  g_ptr_array_unref (rows);
+  g_array_unref (shares);
+}
+
+static void
+draw_classes (Canvas *canvas, const GstDicenetMeta *meta)
+{
+  GPtrArray *rows = gst_dicenet_rows_new ();
+
+  for (guint i = 0; i < gst_dicenet_result_get_n_classes (meta->result); i++) {
+    const GstDicenetClass *c = gst_dicenet_result_get_class (meta->result, i);
+    gst_dicenet_rows_add (rows, c->label_id, gst_dicenet_result_get_label (meta->result, c->label_id),
+                          format_percent (c->confidence));
+  }
+  draw_list (canvas, rows, FALSE, FALSE);
+  g_ptr_array_unref (rows);
+}
+
+/* --- boxes --- */
+
+/* Even numbers, where the frame has room for them: one chroma sample of 4:2:0 video covers 2 x 2 pixels, and a line
+ * that covers half of it has washed-out colours. */
+static gint
+snap (gdouble at, gint limit)
+{
+  return CLAMP (2 * (gint) lround (at / 2), 0, limit);
+}
+
+static Place
+box_place (const Canvas *canvas, const GstDicenetDetection *d)
+{
+  gint x0 = snap (d->x, canvas->width), x1 = snap (d->x + d->w, canvas->width);
+  gint y0 = snap (d->y, canvas->height), y1 = snap (d->y + d->h, canvas->height);
+
+  return (Place){ x0, y0, x1 - x0, y1 - y0 };
+}
+
+static void
+draw_edges (Canvas *canvas, const GstDicenetDetection *d)
+{
+  Place box = box_place (canvas, d);
+  gint t = MIN (canvas->style.line, MIN (box.w, box.h));
+  GstBuffer *pixel = gst_dicenet_plates_get_pixel (canvas->drawer->plates, d->label_id);
+
+  if (t <= 0)
+    return;
+  if (box.w <= 2 * t || box.h <= 2 * t) {
+    add_rectangle (canvas, pixel, box);
+    return;
+  }
+  add_rectangle (canvas, pixel, (Place){ box.x, box.y, box.w, t });
+  add_rectangle (canvas, pixel, (Place){ box.x, box.y + box.h - t, box.w, t });
+  add_rectangle (canvas, pixel, (Place){ box.x, box.y + t, t, box.h - 2 * t });
+  add_rectangle (canvas, pixel, (Place){ box.x + box.w - t, box.y + t, t, box.h - 2 * t });
+}
+
+/* Area of the plates that one at @at would cover. */
+static gint64
+covered (const Canvas *canvas, Place at)
+{
+  gint64 area = 0;
+
+  for (guint i = 0; i < canvas->taken->len; i++) {
+    Place other = g_array_index (canvas->taken, Place, i);
+    if (overlaps (at, other))
+      area += (gint64) (MIN (at.x + at.w, other.x + other.w) - MAX (at.x, other.x)) *
+              (MIN (at.y + at.h, other.y + other.h) - MAX (at.y, other.y));
+  }
+  return area;
+}
+
+/* Above the box, or inside it at the top where the frame ends there; else at its foot, or at the right side. The first
+ * that covers no other plate, or covers the least. */
+static Place
+place_label (const Canvas *canvas, Place box, gint w, gint h)
+{
+  gint right = box.x + box.w - w;
+  const struct {
+    gint x, y;
+  } candidates[] = {
+    { box.x, box.y - h }, { box.x, box.y },         { right, box.y - h },
+    { right, box.y },     { box.x, box.y + box.h }, { box.x, box.y + box.h - h },
+  };
+  Place best = { 0, 0, w, h };
+  gint64 least = G_MAXINT64;
+
+  for (guint i = 0; i < G_N_ELEMENTS (candidates) && least > 0; i++) {
+    Place at = { CLAMP (candidates[i].x, 0, MAX (canvas->width - w, 0)), candidates[i].y, w, h };
+    if (at.y < 0 || at.y + h > canvas->height)
+      continue;
+    gint64 area = covered (canvas, at);
+    if (area < least) {
+      least = area;
+      best = at;
+    }
+  }
+  if (least == G_MAXINT64) {
+    best.x = CLAMP (box.x, 0, MAX (canvas->width - w, 0));
+    best.y = CLAMP (box.y, 0, MAX (canvas->height - h, 0));
+  }
+  return best;
+}
+
+static void
+draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetection *d)
+{
+  Place box = box_place (canvas, d);
+  gchar *percent = format_percent (d->confidence);
+  gchar *text = g_strdup_printf ("%s %s", gst_dicenet_result_get_label (meta->result, d->label_id), percent);
+  const GstDicenetPlate *plate = gst_dicenet_plates_get_label (
+      canvas->drawer->plates, &canvas->style, text, d->label_id, CLAMP (box.w, canvas->style.max_label, canvas->width));
+  Place at = place_label (canvas, box, plate->width, plate->height);
+
+  add_rectangle (canvas, plate->pixels, at);
+  g_array_append_val (canvas->taken, at);
+  g_free (text);
+  g_free (percent);
+}
+
+/* --- all of it --- */
+
+static GPtrArray *
+collect_metas (GstBuffer *buffer)
+{
+  GPtrArray *metas = g_ptr_array_new ();
+  gpointer state = NULL;
+
+  for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));)
+    g_ptr_array_add (metas, meta);
+  return metas;
+}
+
+static void
+add_number (GByteArray *key, gdouble number)
+{
+  g_byte_array_append (key, (const guint8 *) &number, sizeof number);
+}
+
+/* All that the picture depends on. Results are told apart by their address, which is theirs alone while they are held.
+ */
+static GByteArray *
+describe (GPtrArray *metas, const GstVideoInfo *info, gdouble opacity)
+{
+  const gdouble frame[] = { info->width, info->height, info->par_n, info->par_d, opacity };
+  GByteArray *key = g_byte_array_new ();
+
+  g_byte_array_append (key, (const guint8 *) frame, sizeof frame);
+  for (guint i = 0; i < metas->len; i++) {
+    const GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+    const gdouble view[] = { meta->view_x, meta->view_y, meta->view_w, meta->view_h };
+    g_byte_array_append (key, (const guint8 *) &meta->result, sizeof meta->result);
+    g_byte_array_append (key, (const guint8 *) view, sizeof view);
+    for (guint j = 0; j < gst_dicenet_meta_get_n_detections (meta); j++) {
+      const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, j);
+      const gdouble numbers[] = { d->label_id, d->confidence, d->x, d->y, d->w, d->h };
+      g_byte_array_append (key, (const guint8 *) numbers, sizeof numbers);
+    }
+    add_number (key, NAN); /* ends the detections of one meta */
+  }
+  return key;
+}
+
+static gboolean
+same_key (const GByteArray *a, const GByteArray *b)
+{
+  return a && b && a->len == b->len && memcmp (a->data, b->data, a->len) == 0;
+}
+
+static void
+remember (GstDicenetDrawer *self, GPtrArray *metas, GByteArray *key, GstVideoOverlayComposition *composition)
+{
+  forget_last (self);
+  self->last_key = g_byte_array_ref (key);
+  self->last_results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_result_unref);
+  for (guint i = 0; i < metas->len; i++)
+    g_ptr_array_add (self->last_results,
+                     gst_dicenet_result_ref (((GstDicenetMeta *) g_ptr_array_index (metas, i))->result));
+  self->last = composition ? gst_video_overlay_composition_ref (composition) : NULL;
+}
+
+/* Masks lie lowest, then the boxes, the strongest above; texts are on top. */
+static void
+draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity)
+{
+  for (guint i = 0; i < metas->len; i++) {
+    GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+    if (meta->result->mask)
+      draw_mask (canvas, meta, opacity);
+  }
+  for (guint i = 0; i < metas->len; i++) {
+    GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+    for (guint j = gst_dicenet_meta_get_n_detections (meta); j-- > 0;)
+      draw_edges (canvas, gst_dicenet_meta_get_detection (meta, j));
+  }
+  for (guint i = 0; i < metas->len; i++) {
+    GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+    if (meta->result->mask)
+      draw_legend (canvas, meta);
+    if (meta->result->classes)
+      draw_classes (canvas, meta);
+  }
+  for (guint i = 0; i < metas->len; i++) {
+    GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+    for (guint j = 0; j < gst_dicenet_meta_get_n_detections (meta); j++)
+      draw_label (canvas, meta, gst_dicenet_meta_get_detection (meta, j));
+  }
+}
+
+static gboolean
+has_both_lists (GPtrArray *metas)
+{
+  gboolean legend = FALSE, classes = FALSE;
+
+  for (guint i = 0; i < metas->len; i++) {
+    const GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+    legend |= meta->result->mask != NULL;
+    classes |= meta->result->classes != NULL;
+  }
+  return legend && classes;
+}
+
+static GstVideoOverlayComposition *
+compose_anew (GstDicenetDrawer *self, GPtrArray *metas, const GstVideoInfo *info, gdouble opacity)
+{
+  Canvas canvas = { .drawer = self, .width = info->width, .height = info->height };
+
+  if (!self->plates)
+    self->plates = gst_dicenet_plates_new ();
+  gst_dicenet_style_init (&canvas.style, info, has_both_lists (metas));
+  canvas.taken = g_array_new (FALSE, FALSE, sizeof (Place));
+  draw_all (&canvas, metas, opacity);
+  g_array_unref (canvas.taken);
+  gst_dicenet_plates_trim (self->plates);
+  return canvas.composition;
+}
+
+GstVideoOverlayComposition *
+gst_dicenet_drawer_compose (GstDicenetDrawer *self, GstBuffer *buffer, const GstVideoInfo *info, gdouble opacity)
+{
+  g_return_val_if_fail (self && GST_IS_BUFFER (buffer) && info && info->width > 0 && info->height > 0, NULL);
+
+  GstBuffer *shown = gst_buffer_apply_crop_to_dicenet_meta (buffer);
+  GPtrArray *metas = collect_metas (shown);
+  GByteArray *key = describe (metas, info, opacity);
+  GstVideoOverlayComposition *composition;
+
+  if (same_key (key, self->last_key)) {
+    composition = self->last ? gst_video_overlay_composition_ref (self->last) : NULL;
+  } else {
+    composition = compose_anew (self, metas, info, opacity);
+    remember (self, metas, key, composition);
+  }
+  g_byte_array_unref (key);
+  g_ptr_array_unref (metas);
+  gst_buffer_unref (shown);
+  return composition;
+}

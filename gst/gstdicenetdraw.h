@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gst/gst.h>
+#include <gst/video/video.h>
+
+G_BEGIN_DECLS
+
+/**
+ * GstDicenetDrawer:
+ *
+ * Turns the results on a buffer into pictures: boxes with labels, a plate with the top classes, a coloured mask with a
+ * legend. It keeps what it rendered for the next frames. Not thread-safe: one drawer belongs to one streaming thread.
+ */
+typedef struct _GstDicenetDrawer GstDicenetDrawer;
+
+/**
+ * gst_dicenet_drawer_new:
+ *
+ * Returns: (transfer full): a drawer with empty caches
+ */
+GstDicenetDrawer *gst_dicenet_drawer_new (void);
+
+/**
+ * gst_dicenet_drawer_free:
+ * @self: (nullable): a drawer
+ *
+ * Compositions that were made earlier stay valid.
+ */
+void gst_dicenet_drawer_free (GstDicenetDrawer *self);
+
+/**
+ * gst_dicenet_drawer_compose:
+ * @self: a drawer
+ * @buffer: a frame; it is only read and may be shared
+ * @info: format and size of the frame
+ * @opacity: 0 to 1: how much of the picture the colours of a mask hide. Boxes and text are not affected
+ *
+ * Draws every #GstDicenetMeta on @buffer.
+ *
+ * Rectangles are in the frame's coordinates, in %GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB. They may be
+ * shared with earlier compositions, which lets a sink keep their textures: attach or blend the composition as it is,
+ * and copy it with gst_video_overlay_composition_copy() before adding to it.
+ *
+ * Returns: (transfer full) (nullable): what to attach or to blend; %NULL if there is nothing to draw
+ */
+GstVideoOverlayComposition *gst_dicenet_drawer_compose (GstDicenetDrawer *self, GstBuffer *buffer,
+                                                        const GstVideoInfo *info, gdouble opacity);
+
+G_END_DECLS

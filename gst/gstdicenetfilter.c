@@ -1,0 +1,694 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What the three inference elements have in common, and what was decided on purpose:
+ *
+ * Inference size: by default the frame's own shape as it is displayed, with the short side that the model is meant for;
+ * smaller frames are scaled up. No side is ever below 32 pixels: "native" scales smaller frames up to it.
+ *
+ * Interval: frames between two inferences carry the last result again, its age telling how many frames old it is: an
+ * overlay does not flicker, and no frame silently lacks a result. New caps, a flush, a seek or a new segment start
+ * afresh with an inference. GAP buffers have no picture: they pass without a result and are not counted.
+ *
+ * QoS is off unless asked for (the base class's property qos): late frames keep their results. With qos=true frames
+ * that are late at the sink are dropped before they are inferred, and QoS messages tell how many.
+ *
+ * Latency: the element adds a quarter more than a frame takes from in to out, as a moving average. In a live pipeline
+ * it is measured on a blank frame when the caps are known; when frames get slower than was told, a LATENCY message asks
+ * the application to distribute the latency again. It shrinks only with new caps: each change is heard and seen.
+ */
+
+#include "gstdicenetfilter.h"
+#include "gstdicenetengine.h"
+#include "gstdicenetimage.h"
+
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_filter_debug);
+#define GST_CAT_DEFAULT gst_dicenet_filter_debug
+
+enum {
+  PROP_0,
+  PROP_MODEL,
+  PROP_LABELS_FILE,
+  PROP_BACKEND,
+  PROP_DEVICE_ID,
+  PROP_THREADS,
+  PROP_INFERENCE_SIZE,
+  PROP_INFERENCE_INTERVAL,
+  PROP_OVERLAY,
+  PROP_POST_MESSAGES,
+  PROP_STATS,
+};
+
+#define DEFAULT_INFERENCE_SIZE "auto"
+
+typedef struct {
+  /* Properties; under the object lock. */
+  GstDicenetSettings settings;
+  guint interval;
+  gboolean overlay;
+  gboolean post_messages;
+
+  /* From start to stop. Changes under the object lock; the streaming thread reads it without. */
+  GstDicenetEngine engine;
+
+  /* Of the streaming thread. */
+  guint width, height;      /* inference size for the present caps */
+  GstDicenetResult *result; /* last one, for the frames between two inferences */
+  GArray *detections;
+  guint age;         /* frames since @result was made */
+  gboolean inferred; /* the frame at hand was */
+
+  /* Under the object lock. */
+  guint64 n_frames;
+  guint64 n_inferred;
+  GstClockTime total_time;
+  GstClockTime last_time;
+  GstClockTime mean_time; /* moving average */
+  GstClockTime latency;   /* what the LATENCY query is told */
+} GstDicenetFilterPrivate;
+
+G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstDicenetFilter, gst_dicenet_filter, GST_TYPE_DICENET_VIDEO)
+
+#define PRIV(self) ((GstDicenetFilterPrivate *) gst_dicenet_filter_get_instance_private (self))
+
+static GType
+gst_dicenet_backend_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { DICENET_BACKEND_AUTO, "The fastest one that works on this machine", "auto" },
+    { DICENET_BACKEND_CPU, "The processor", "cpu" },
+    { DICENET_BACKEND_CUDA, "An NVIDIA GPU", "cuda" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstDicenetBackend", values));
+  return type;
+}
+
+gchar **
+gst_dicenet_filter_dup_labels (GstDicenetFilter *self)
+{
+  GST_OBJECT_LOCK (self);
+  gchar **labels = g_strdupv (PRIV (self)->engine.labels);
+  GST_OBJECT_UNLOCK (self);
+  return labels;
+}
+
+/* --- opening and closing --- */
+
+static void
+forget_result (GstDicenetFilter *self)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  g_clear_pointer (&priv->result, gst_dicenet_result_unref);
+  g_clear_pointer (&priv->detections, g_array_unref);
+  priv->age = 0;
+}
+
+static void
+set_engine (GstDicenetFilter *self, GstDicenetEngine engine)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  GST_OBJECT_LOCK (self);
+  GstDicenetEngine old = priv->engine;
+  priv->engine = engine;
+  GST_OBJECT_UNLOCK (self);
+  gst_dicenet_engine_close (&old);
+}
+
+static void
+reset_statistics (GstDicenetFilter *self)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  GST_OBJECT_LOCK (self);
+  priv->n_frames = priv->n_inferred = 0;
+  priv->total_time = priv->last_time = priv->mean_time = priv->latency = 0;
+  GST_OBJECT_UNLOCK (self);
+}
+
+static gboolean
+open_engine (GstDicenetFilter *self, GError **error)
+{
+  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
+  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetSettings settings;
+  GstDicenetEngine engine;
+
+  GST_OBJECT_LOCK (self);
+  gst_dicenet_settings_copy (&settings, &priv->settings);
+  GST_OBJECT_UNLOCK (self);
+  gboolean ok = gst_dicenet_engine_open (&engine, &settings, klass->task, error);
+  gst_dicenet_settings_clear (&settings);
+  if (!ok)
+    return FALSE;
+  set_engine (self, engine);
+  return !klass->labels_changed || klass->labels_changed (self, (const gchar *const *) engine.labels, error);
+}
+
+static gboolean
+gst_dicenet_filter_start (GstBaseTransform *trans)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (trans);
+  GError *error = NULL;
+
+  if (!GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->start (trans))
+    return FALSE;
+  forget_result (self);
+  reset_statistics (self);
+  if (!open_engine (self, &error)) {
+    set_engine (self, (GstDicenetEngine){ 0 });
+    gst_dicenet_post_error (GST_ELEMENT (self), error);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+gst_dicenet_filter_stop (GstBaseTransform *trans)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (trans);
+
+  forget_result (self);
+  set_engine (self, (GstDicenetEngine){ 0 });
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->stop (trans);
+}
+
+/* --- one frame --- */
+
+static gboolean
+run (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+  GError *error = NULL;
+  GstVideoFrame frame;
+  DicenetImage image;
+
+  if (!gst_video_frame_map (&frame, info, buffer, GST_MAP_READ)) {
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, READ,
+        ("Can't read a frame: its memory can't be mapped, or is smaller than the caps say. If the frames are "
+         "not in system memory, insert an element that downloads them before '%s'.",
+         GST_OBJECT_NAME (self)),
+        ("%" GST_PTR_FORMAT, buffer));
+    return FALSE;
+  }
+  gst_dicenet_image_from_frame (&image, &frame);
+  gboolean ok = dicenet_session_run_image (priv->engine.session, &image, priv->width, priv->height, &error);
+  gst_video_frame_unmap (&frame);
+  if (!ok)
+    gst_dicenet_post_error (GST_ELEMENT (self), error);
+  return ok;
+}
+
+static void
+count_inference (GstDicenetFilter *self, GstClockTime elapsed)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  GST_OBJECT_LOCK (self);
+  priv->n_inferred++;
+  priv->total_time += elapsed;
+  priv->last_time = elapsed;
+  GST_OBJECT_UNLOCK (self);
+}
+
+/* The average follows changes within some frames, and one slow frame does not raise it far: the latency of a pipeline
+ * should not stay up because of a hiccup. */
+static gboolean
+update_latency (GstDicenetFilter *self, GstClockTime elapsed)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+  gboolean grown = FALSE;
+
+  GST_OBJECT_LOCK (self);
+  priv->mean_time = priv->mean_time ? (7 * priv->mean_time + elapsed) / 8 : elapsed;
+  if (priv->mean_time > priv->latency) {
+    priv->latency = priv->mean_time + priv->mean_time / 4;
+    grown = TRUE;
+  }
+  GST_OBJECT_UNLOCK (self);
+  return grown;
+}
+
+static GstClockTime
+time_since (gint64 start)
+{
+  return (GstClockTime) (g_get_monotonic_time () - start) * GST_USECOND;
+}
+
+static void
+post_latency (GstDicenetFilter *self)
+{
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
+}
+
+static gboolean
+infer (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
+  GstDicenetFilterPrivate *priv = PRIV (self);
+  gint64 start = g_get_monotonic_time ();
+
+  forget_result (self);
+  if (!run (self, buffer, info))
+    return FALSE;
+  priv->result = gst_dicenet_result_new (klass->task, dicenet_model_get_name (priv->engine.model),
+                                         (const gchar *const *) priv->engine.labels,
+                                         dicenet_model_get_background (priv->engine.model));
+  priv->detections = klass->decode (self, priv->engine.session, priv->width, priv->height, priv->result);
+  count_inference (self, time_since (start));
+  priv->inferred = TRUE;
+  return TRUE;
+}
+
+void
+gst_dicenet_filter_append_structure (GValue *array, GstStructure *structure)
+{
+  GValue value = G_VALUE_INIT;
+
+  g_value_init (&value, GST_TYPE_STRUCTURE);
+  g_value_take_boxed (&value, structure);
+  gst_value_array_append_and_take_value (array, &value);
+}
+
+static GstDicenetMeta *
+add_result (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  return gst_buffer_add_dicenet_meta (buffer, priv->result, (guint) GST_VIDEO_INFO_WIDTH (info),
+                                      (guint) GST_VIDEO_INFO_HEIGHT (info),
+                                      priv->detections ? g_array_copy (priv->detections) : NULL, priv->age);
+}
+
+static void
+post_result (GstDicenetFilter *self, GstBuffer *buffer, const GstDicenetMeta *meta)
+{
+  static const gchar *const names[] = { "dicenet-classify", "dicenet-detect", "dicenet-segment" };
+  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+  GstClockTime pts = GST_BUFFER_PTS (buffer);
+  GstClockTime running_time = GST_CLOCK_TIME_NONE, stream_time = GST_CLOCK_TIME_NONE;
+
+  if (segment->format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID (pts)) {
+    running_time = gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts);
+    stream_time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
+  }
+  GstStructure *message =
+      gst_structure_new (names[klass->task], "pts", G_TYPE_UINT64, pts, "running-time", G_TYPE_UINT64, running_time,
+                         "stream-time", G_TYPE_UINT64, stream_time, "width", G_TYPE_UINT, meta->frame_width, "height",
+                         G_TYPE_UINT, meta->frame_height, "model", G_TYPE_STRING, meta->result->model, NULL);
+  klass->describe (self, meta, message);
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), message));
+}
+
+static GstFlowReturn
+gst_dicenet_filter_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (video);
+  GstDicenetFilterPrivate *priv = PRIV (self);
+  const GstVideoInfo *info = gst_dicenet_video_get_info (video);
+
+  GST_OBJECT_LOCK (self);
+  guint interval = priv->interval;
+  gboolean post_messages = priv->post_messages;
+  priv->n_frames++;
+  GST_OBJECT_UNLOCK (self);
+
+  if ((!priv->result || ++priv->age >= interval) && !infer (self, buffer, info))
+    return GST_FLOW_ERROR;
+  GstDicenetMeta *meta = add_result (self, buffer, info);
+  if (post_messages && meta->age == 0)
+    post_result (self, buffer, meta);
+  return GST_FLOW_OK;
+}
+
+static GstFlowReturn
+gst_dicenet_filter_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (trans);
+  GstDicenetFilterPrivate *priv = PRIV (self);
+  gint64 start = g_get_monotonic_time ();
+
+  priv->inferred = FALSE;
+  GstFlowReturn ret = GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->transform_ip (trans, buffer);
+  if (priv->inferred && update_latency (self, time_since (start)))
+    post_latency (self);
+  return ret;
+}
+
+/* --- new caps --- */
+
+static gboolean
+is_live (GstDicenetFilter *self)
+{
+  GstQuery *query = gst_query_new_latency ();
+  gboolean live = FALSE;
+
+  if (gst_pad_peer_query (GST_BASE_TRANSFORM_SINK_PAD (self), query))
+    gst_query_parse_latency (query, &live, NULL, NULL);
+  gst_query_unref (query);
+  return live;
+}
+
+/* A live pipeline must know its latency before the first frame is shown, and its first frame must not be late: run once
+ * on a blank frame. Elsewhere nobody waits, and that time would be lost. */
+static gboolean
+warm_up (GstDicenetFilter *self, const GstVideoInfo *info)
+{
+  GstBuffer *blank = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info), NULL);
+
+  gst_buffer_memset (blank, 0, 0, GST_VIDEO_INFO_SIZE (info));
+  gint64 start = g_get_monotonic_time ();
+  gboolean ok = run (self, blank, info);
+  gst_buffer_unref (blank);
+  if (ok && update_latency (self, time_since (start)))
+    post_latency (self);
+  return ok;
+}
+
+static gboolean
+gst_dicenet_filter_set_info (GstDicenetVideo *video, const GstVideoInfo *info)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (video);
+  GstDicenetFilterPrivate *priv = PRIV (self);
+  GError *error = NULL;
+
+  forget_result (self);
+  if (!gst_dicenet_engine_choose_size (&priv->engine, info, &priv->width, &priv->height, &error)) {
+    gst_dicenet_post_error (GST_ELEMENT (self), error);
+    return FALSE;
+  }
+  GST_INFO_OBJECT (self, "frames of %dx%d, inference at %ux%u", GST_VIDEO_INFO_WIDTH (info),
+                   GST_VIDEO_INFO_HEIGHT (info), priv->width, priv->height);
+  if (!dicenet_session_prepare (priv->engine.session, priv->width, priv->height, 1, &error)) {
+    gst_dicenet_post_error (GST_ELEMENT (self), error);
+    return FALSE;
+  }
+  GST_OBJECT_LOCK (self);
+  priv->mean_time = priv->latency = 0;
+  GST_OBJECT_UNLOCK (self);
+  return !is_live (self) || warm_up (self, info);
+}
+
+/* A result does not outlive the picture that it was made for: after a seek or a new segment the next frame is inferred.
+ */
+static gboolean
+gst_dicenet_filter_sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP || GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
+    forget_result (GST_DICENET_FILTER (trans));
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->sink_event (trans, event);
+}
+
+static gboolean
+gst_dicenet_filter_query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (trans);
+  GstClockTime min, max;
+  gboolean live;
+
+  if (!GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->query (trans, direction, query))
+    return FALSE;
+  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY && direction == GST_PAD_SRC) {
+    GST_OBJECT_LOCK (self);
+    GstClockTime latency = PRIV (self)->latency;
+    GST_OBJECT_UNLOCK (self);
+    gst_query_parse_latency (query, &live, &min, &max);
+    gst_query_set_latency (query, live, min + latency, GST_CLOCK_TIME_IS_VALID (max) ? max + latency : max);
+  }
+  return TRUE;
+}
+
+/* --- drawing --- */
+
+static gboolean
+gst_dicenet_filter_wants_overlay (GstDicenetVideo *video)
+{
+  GST_OBJECT_LOCK (video);
+  gboolean overlay = PRIV (GST_DICENET_FILTER (video))->overlay;
+  GST_OBJECT_UNLOCK (video);
+  return overlay;
+}
+
+/* Only this element's result is drawn: one before it on the same frame may have drawn its own already. */
+static GstVideoOverlayComposition *
+gst_dicenet_filter_compose (GstDicenetVideo *video, GstDicenetDrawer *drawer, GstBuffer *buffer)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (video);
+  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
+  const GstVideoInfo *info = gst_dicenet_video_get_info (video);
+  GstBuffer *own = gst_buffer_new ();
+
+  add_result (self, own, info);
+  GstVideoOverlayComposition *composition =
+      gst_dicenet_drawer_compose (drawer, own, info, klass->get_opacity ? klass->get_opacity (self) : 1);
+  gst_buffer_unref (own);
+  return composition;
+}
+
+/* --- properties --- */
+
+/* What is read when the model is opened can't change under a running model; to say so beats to ignore it silently. */
+static gboolean
+refuse_while_open (GstDicenetFilter *self, GParamSpec *pspec)
+{
+  GST_OBJECT_LOCK (self);
+  gboolean open = PRIV (self)->engine.session != NULL;
+  GST_OBJECT_UNLOCK (self);
+
+  if (!open || !(pspec->flags & GST_PARAM_MUTABLE_READY))
+    return FALSE;
+  GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+                       ("The property %s of '%s' can't change while a model is open, and stays as it was: set the "
+                        "element to READY first.",
+                        pspec->name, GST_OBJECT_NAME (self)),
+                       (NULL));
+  return TRUE;
+}
+
+static void
+gst_dicenet_filter_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (object);
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  if (refuse_while_open (self, pspec))
+    return;
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_MODEL:
+    g_free (priv->settings.model);
+    priv->settings.model = g_value_dup_string (value);
+    break;
+  case PROP_LABELS_FILE:
+    g_free (priv->settings.labels_file);
+    priv->settings.labels_file = g_value_dup_string (value);
+    break;
+  case PROP_BACKEND:
+    priv->settings.backend = g_value_get_enum (value);
+    break;
+  case PROP_DEVICE_ID:
+    priv->settings.device_id = g_value_get_int (value);
+    break;
+  case PROP_THREADS:
+    priv->settings.threads = g_value_get_uint (value);
+    break;
+  case PROP_INFERENCE_SIZE:
+    g_free (priv->settings.inference_size);
+    priv->settings.inference_size =
+        g_strdup (g_value_get_string (value) ? g_value_get_string (value) : DEFAULT_INFERENCE_SIZE);
+    break;
+  case PROP_INFERENCE_INTERVAL:
+    priv->interval = g_value_get_uint (value);
+    break;
+  case PROP_OVERLAY:
+    priv->overlay = g_value_get_boolean (value);
+    break;
+  case PROP_POST_MESSAGES:
+    priv->post_messages = g_value_get_boolean (value);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (id == PROP_OVERLAY)
+    gst_dicenet_video_overlay_changed (GST_DICENET_VIDEO (self));
+}
+
+static GstStructure *
+make_stats (const GstDicenetFilterPrivate *priv)
+{
+  GstClockTime mean = priv->n_inferred ? priv->total_time / priv->n_inferred : 0;
+
+  return gst_structure_new ("dicenet-stats", "frames", G_TYPE_UINT64, priv->n_frames, "inferred", G_TYPE_UINT64,
+                            priv->n_inferred, "mean-latency", G_TYPE_UINT64, mean, "last-latency", G_TYPE_UINT64,
+                            priv->last_time, NULL);
+}
+
+static void
+gst_dicenet_filter_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (object);
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_MODEL:
+    g_value_set_string (value, priv->settings.model);
+    break;
+  case PROP_LABELS_FILE:
+    g_value_set_string (value, priv->settings.labels_file);
+    break;
+  case PROP_BACKEND:
+    g_value_set_enum (value, priv->settings.backend);
+    break;
+  case PROP_DEVICE_ID:
+    g_value_set_int (value, priv->settings.device_id);
+    break;
+  case PROP_THREADS:
+    g_value_set_uint (value, priv->settings.threads);
+    break;
+  case PROP_INFERENCE_SIZE:
+    g_value_set_string (value, priv->settings.inference_size);
+    break;
+  case PROP_INFERENCE_INTERVAL:
+    g_value_set_uint (value, priv->interval);
+    break;
+  case PROP_OVERLAY:
+    g_value_set_boolean (value, priv->overlay);
+    break;
+  case PROP_POST_MESSAGES:
+    g_value_set_boolean (value, priv->post_messages);
+    break;
+  case PROP_STATS:
+    g_value_take_boxed (value, make_stats (priv));
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_dicenet_filter_finalize (GObject *object)
+{
+  GstDicenetFilter *self = GST_DICENET_FILTER (object);
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  forget_result (self);
+  set_engine (self, (GstDicenetEngine){ 0 });
+  gst_dicenet_settings_clear (&priv->settings);
+  G_OBJECT_CLASS (gst_dicenet_filter_parent_class)->finalize (object);
+}
+
+static void
+install_properties (GObjectClass *klass)
+{
+  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+  const GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+
+  g_object_class_install_property (
+      klass, PROP_MODEL, g_param_spec_string ("model", "Model", "Model file (.safetensors) to run", NULL, ready));
+  g_object_class_install_property (
+      klass, PROP_LABELS_FILE,
+      g_param_spec_string ("labels-file", "Labels file",
+                           "Text file with one label per class and line, in place of the labels in the model", NULL,
+                           ready));
+  g_object_class_install_property (klass, PROP_BACKEND,
+                                   g_param_spec_enum ("backend", "Backend", "What to compute on",
+                                                      gst_dicenet_backend_get_type (), DICENET_BACKEND_AUTO, ready));
+  g_object_class_install_property (
+      klass, PROP_DEVICE_ID,
+      g_param_spec_int ("device-id", "Device", "Which GPU, from 0; -1 for the default one", -1, G_MAXINT, -1, ready));
+  g_object_class_install_property (klass, PROP_THREADS,
+                                   g_param_spec_uint ("threads", "Threads",
+                                                      "Threads to compute with on the CPU; 0 for one per processor", 0,
+                                                      1024, 0, ready));
+  g_object_class_install_property (
+      klass, PROP_INFERENCE_SIZE,
+      g_param_spec_string (
+          "inference-size", "Inference size",
+          "Size at which the network sees the frame: auto (the frame's shape, its short side as the model "
+          "is meant for), model (the model's own size), native (the frame's size), or WIDTHxHEIGHT; each "
+          "side from 32 to 4096",
+          DEFAULT_INFERENCE_SIZE, ready));
+  g_object_class_install_property (
+      klass, PROP_INFERENCE_INTERVAL,
+      g_param_spec_uint ("inference-interval", "Inference interval",
+                         "Run the model on every Nth frame; those between carry the last result again, with its age", 1,
+                         G_MAXUINT, 1, playing));
+  g_object_class_install_property (
+      klass, PROP_OVERLAY,
+      g_param_spec_boolean ("overlay", "Overlay", "Draw the results on the frames", FALSE, playing));
+  g_object_class_install_property (
+      klass, PROP_POST_MESSAGES,
+      g_param_spec_boolean ("post-messages", "Post messages",
+                            "Post the results of each inference as an element message on the bus", FALSE, playing));
+  g_object_class_install_property (
+      klass, PROP_STATS,
+      g_param_spec_boxed (
+          "stats", "Statistics",
+          "Since start: frames, inferred (both counts), mean-latency and last-latency of an inference in "
+          "nanoseconds",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+}
+
+static void
+gst_dicenet_filter_class_init (GstDicenetFilterClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+  GstDicenetVideoClass *video_class = GST_DICENET_VIDEO_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_filter_debug, "dicenetfilter", 0, "base of the DiCENet inference elements");
+
+  object_class->set_property = gst_dicenet_filter_set_property;
+  object_class->get_property = gst_dicenet_filter_get_property;
+  object_class->finalize = gst_dicenet_filter_finalize;
+  install_properties (object_class);
+
+  trans_class->start = gst_dicenet_filter_start;
+  trans_class->stop = gst_dicenet_filter_stop;
+  trans_class->transform_ip = gst_dicenet_filter_transform_ip;
+  trans_class->sink_event = gst_dicenet_filter_sink_event;
+  trans_class->query = gst_dicenet_filter_query;
+  video_class->set_info = gst_dicenet_filter_set_info;
+  video_class->process_frame = gst_dicenet_filter_process_frame;
+  video_class->wants_overlay = gst_dicenet_filter_wants_overlay;
+  video_class->compose = gst_dicenet_filter_compose;
+
+  gst_type_mark_as_plugin_api (GST_TYPE_DICENET_FILTER, 0);
+  gst_type_mark_as_plugin_api (gst_dicenet_backend_get_type (), 0);
+}
+
+static void
+gst_dicenet_filter_init (GstDicenetFilter *self)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  priv->settings.device_id = -1;
+  priv->interval = 1;
+  priv->settings.inference_size = g_strdup (DEFAULT_INFERENCE_SIZE);
+}
+
+void
+gst_dicenet_filter_class_add_templates (GstElementClass *klass)
+{
+  static GstStaticCaps static_caps =
+      GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_DICENET_IMAGE_FORMATS) ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES (
+          GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY "," GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION,
+          GST_DICENET_IMAGE_FORMATS));
+  GstCaps *caps = gst_static_caps_get (&static_caps);
+
+  gst_element_class_add_pad_template (klass, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (klass, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
+  gst_caps_unref (caps);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <dicenet/dicenet.h>
+#include "gstdicenetvideo.h"
+#include "meta/gstdicenetmeta.h"
+
+G_BEGIN_DECLS
+
+#define GST_TYPE_DICENET_FILTER (gst_dicenet_filter_get_type ())
+G_DECLARE_DERIVABLE_TYPE (GstDicenetFilter, gst_dicenet_filter, GST, DICENET_FILTER, GstDicenetVideo)
+
+/**
+ * GstDicenetFilterClass:
+ * @task: what the models of this element do
+ * @labels_changed: (nullable): the labels are known now; checks the element's own properties against them. Called by
+ *   start, before the first frame
+ * @decode: reads what the session found at an inference size of width x height into the result, and returns the boxes
+ *   in pixels of the frame, #GstDicenetDetection (detection), or %NULL
+ * @describe: puts what was found into the message for the bus
+ * @get_opacity: (nullable): how strongly a mask is drawn
+ *
+ * An element that runs a model on frames: everything that classification, detection and segmentation have in common.
+ */
+struct _GstDicenetFilterClass {
+  GstDicenetVideoClass parent_class;
+
+  GstDicenetTask task;
+  gboolean (*labels_changed) (GstDicenetFilter *self, const gchar *const *labels, GError **error);
+  GArray *(*decode) (GstDicenetFilter *self, DicenetSession *session, guint width, guint height,
+                     GstDicenetResult *result);
+  void (*describe) (GstDicenetFilter *self, const GstDicenetMeta *meta, GstStructure *message);
+  gdouble (*get_opacity) (GstDicenetFilter *self);
+};
+
+/**
+ * gst_dicenet_filter_dup_labels:
+ * @self: a filter
+ *
+ * Returns: (transfer full) (nullable): the labels in use, or %NULL while no model is open. Thread-safe
+ */
+gchar **gst_dicenet_filter_dup_labels (GstDicenetFilter *self);
+
+/** Appends @structure to @array, a GST_TYPE_ARRAY. Takes @structure. */
+void gst_dicenet_filter_append_structure (GValue *array, GstStructure *structure);
+
+/** Pad template of all filters: the formats that the core reads, with and without the composition feature. */
+void gst_dicenet_filter_class_add_templates (GstElementClass *klass);
+
+G_END_DECLS

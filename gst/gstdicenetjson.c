@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-dicenetjson
+ * @title: dicenetjson
+ * @see_also: dicenetclassify, dicenetdetect, dicenetsegment
+ *
+ * Frames in, JSON lines out: one line for each frame, which tells all that dicenetclassify, dicenetdetect and
+ * dicenetsegment found in it. The lines have the layout of DL Streamer's gvametaconvert, with some members more:
+ * docs/metadata.md lists them. Each buffer that goes out is one line with its line end and has the frame's timestamps,
+ * so that filesink writes a file that `jq` and other programs read as it grows.
+ *
+ * Frames without results give a line as well, so that line N is frame N; #GstDicenetJson:add-empty-results turns that
+ * off. The frames themselves are not looked at and may be in any format and memory.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetdetect model=detect.safetensors !
+ * dicenetjson ! filesink location=clip.jsonl
+ * ]|
+ */
+
+#include "gstdicenetjson.h"
+
+#include <gst/video/video.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include "meta/gstdicenetmeta.h"
+
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_json_debug);
+#define GST_CAT_DEFAULT gst_dicenet_json_debug
+
+enum {
+  PROP_0,
+  PROP_SOURCE,
+  PROP_TAGS,
+  PROP_ADD_EMPTY_RESULTS,
+};
+
+#define DEFAULT_ADD_EMPTY_RESULTS TRUE
+
+struct _GstDicenetJson {
+  GstElement parent;
+
+  GstPad *sinkpad, *srcpad;
+
+  /* Under the object lock. */
+  gchar *source;
+  gchar *tags;
+  gboolean add_empty_results;
+
+  /* Of the streaming thread. */
+  GstVideoInfo info;
+  GstSegment segment;
+  gchar *head; /* "source" and "tags" as they stand in each line */
+};
+
+G_DEFINE_FINAL_TYPE (GstDicenetJson, gst_dicenet_json, GST_TYPE_ELEMENT)
+
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+                             GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE_WITH_FEATURES ("ANY", GST_VIDEO_FORMATS_ALL)));
+
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("application/x-ndjson"));
+
+/* --- writing JSON --- */
+
+/* Text is escaped by the library. The rest is written here, because it would print a confidence of 0.84 as
+ * 0.83999999999999997. */
+static void
+put_string (GString *out, const gchar *text)
+{
+  gchar *valid = g_utf8_make_valid (text, -1);
+  JsonNode *node = json_node_init_string (json_node_alloc (), valid);
+  gchar *quoted = json_to_string (node, FALSE);
+
+  g_string_append (out, quoted);
+  g_free (quoted);
+  json_node_free (node);
+  g_free (valid);
+}
+
+/* Six digits are what a float32 holds; the decimal point does not depend on the locale. */
+static void
+put_number (GString *out, gdouble number)
+{
+  gchar text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  g_string_append (out, isfinite (number) ? g_ascii_formatd (text, sizeof text, "%.6g", number) : "null");
+}
+
+static void
+put_model (GString *out, const GstDicenetResult *result)
+{
+  g_string_append (out, "\"model\":{\"name\":");
+  put_string (out, result->model);
+  g_string_append_c (out, '}');
+}
+
+/* "label_id" and "label", and @what with @number. */
+static void
+put_class (GString *out, const GstDicenetResult *result, guint label_id, const gchar *what, gdouble number)
+{
+  g_string_append_printf (out, "\"label_id\":%u,\"label\":", label_id);
+  put_string (out, gst_dicenet_result_get_label (result, label_id));
+  g_string_append_printf (out, ",\"%s\":", what);
+  put_number (out, number);
+}
+
+/* Between the elements of an array. */
+static void
+put_comma (GString *out)
+{
+  if (out->len > 0 && out->str[out->len - 1] != '[')
+    g_string_append_c (out, ',');
+}
+
+/* --- results --- */
+
+static void
+put_bounding_box (GString *out, const GstDicenetMeta *meta, const GstDicenetDetection *d)
+{
+  const struct {
+    const gchar *name;
+    gdouble value;
+  } edges[] = {
+    { "x_min", d->x / meta->frame_width },
+    { "y_min", d->y / meta->frame_height },
+    { "x_max", (d->x + d->w) / meta->frame_width },
+    { "y_max", (d->y + d->h) / meta->frame_height },
+  };
+
+  g_string_append (out, "\"bounding_box\":{");
+  for (guint i = 0; i < G_N_ELEMENTS (edges); i++) {
+    g_string_append_printf (out, "%s\"%s\":", i > 0 ? "," : "", edges[i].name);
+    put_number (out, edges[i].value);
+  }
+  g_string_append_c (out, '}');
+}
+
+static void
+put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetection *d)
+{
+  glong x = lround (d->x), y = lround (d->y);
+
+  put_comma (out);
+  g_string_append_printf (out, "{\"x\":%ld,\"y\":%ld,\"w\":%ld,\"h\":%ld,\"region_id\":%d,\"roi_type\":", x, y,
+                          lround (d->x + d->w) - x, lround (d->y + d->h) - y, d->id);
+  put_string (out, gst_dicenet_result_get_label (meta->result, d->label_id));
+  g_string_append (out, ",\"detection\":{");
+  put_bounding_box (out, meta, d);
+  g_string_append_c (out, ',');
+  put_class (out, meta->result, d->label_id, "confidence", d->confidence);
+  g_string_append_c (out, ',');
+  put_model (out, meta->result);
+  g_string_append_printf (out, ",\"age\":%u}}", meta->age);
+}
+
+/* As gvametaconvert does for results that are of the whole frame: an object of the frame's size. */
+static void
+put_classification (GString *out, const GstDicenetMeta *meta)
+{
+  const GstDicenetResult *result = meta->result;
+  guint n = gst_dicenet_result_get_n_classes (result);
+
+  if (n == 0)
+    return;
+  put_comma (out);
+  g_string_append_printf (out, "{\"x\":0,\"y\":0,\"w\":%u,\"h\":%u,\"classification\":{", meta->frame_width,
+                          meta->frame_height);
+  const GstDicenetClass *best = gst_dicenet_result_get_class (result, 0);
+  put_class (out, result, best->label_id, "confidence", best->confidence);
+  g_string_append_c (out, ',');
+  put_model (out, result);
+  g_string_append (out, ",\"classes\":[");
+  for (guint i = 0; i < n; i++) {
+    const GstDicenetClass *c = gst_dicenet_result_get_class (result, i);
+    put_comma (out);
+    g_string_append_c (out, '{');
+    put_class (out, result, c->label_id, "confidence", c->confidence);
+    g_string_append_c (out, '}');
+  }
+  g_string_append_printf (out, "],\"age\":%u}}", meta->age);
+}
+
+static void
+put_segmentation (GString *out, const GstDicenetMeta *meta, guint index)
+{
+  gdouble shares[256];
+
+  gst_dicenet_meta_get_shares (meta, shares);
+  g_string_append (out, ",\"segmentation");
+  if (index > 0)
+    g_string_append_printf (out, "_%u", index + 1);
+  g_string_append (out, "\":{");
+  put_model (out, meta->result);
+  g_string_append (out, ",\"classes\":[");
+  for (guint i = 0; i < 256; i++) {
+    if (shares[i] == 0 || (i == GST_DICENET_MASK_NONE && i >= meta->result->n_labels))
+      continue;
+    put_comma (out);
+    g_string_append_c (out, '{');
+    put_class (out, meta->result, i, "share", shares[i]);
+    g_string_append_c (out, '}');
+  }
+  g_string_append_printf (out, "],\"age\":%u}", meta->age);
+}
+
+/* Appends "objects" and "segmentation". Returns whether there is anything in them. */
+static gboolean
+put_results (GString *out, GstBuffer *buffer)
+{
+  guint n_masks = 0;
+  gpointer state = NULL;
+  GstMeta *item;
+
+  g_string_append (out, ",\"objects\":[");
+  gsize empty = out->len;
+  while ((item = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE))) {
+    const GstDicenetMeta *meta = (const GstDicenetMeta *) item;
+    for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++)
+      put_detection (out, meta, gst_dicenet_meta_get_detection (meta, i));
+    put_classification (out, meta);
+  }
+  gboolean any = out->len > empty;
+  g_string_append_c (out, ']');
+
+  state = NULL;
+  while ((item = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE))) {
+    const GstDicenetMeta *meta = (const GstDicenetMeta *) item;
+    if (meta->result->mask)
+      put_segmentation (out, meta, n_masks++);
+  }
+  return any || n_masks > 0;
+}
+
+static void
+put_times (GstDicenetJson *self, GString *out, GstBuffer *buffer)
+{
+  GstClockTime pts = GST_BUFFER_PTS (buffer), stream_time = GST_CLOCK_TIME_NONE;
+
+  if (self->segment.format == GST_FORMAT_TIME)
+    stream_time = gst_segment_to_stream_time (&self->segment, GST_FORMAT_TIME, pts);
+  if (GST_CLOCK_TIME_IS_VALID (stream_time))
+    g_string_append_printf (out, ",\"timestamp\":%" G_GUINT64_FORMAT, stream_time);
+  if (GST_CLOCK_TIME_IS_VALID (pts))
+    g_string_append_printf (out, ",\"pts\":%" G_GUINT64_FORMAT, pts);
+}
+
+/* The line for a frame. Returns whether it has results. */
+static gboolean
+put_line (GstDicenetJson *self, GString *out, GstBuffer *buffer)
+{
+  GstBuffer *shown = gst_buffer_apply_crop_to_dicenet_meta (buffer);
+
+  g_string_append_printf (out, "{\"resolution\":{\"width\":%d,\"height\":%d}", self->info.width, self->info.height);
+  put_times (self, out, buffer);
+  g_string_append (out, self->head);
+  gboolean any = put_results (out, shown);
+  g_string_append (out, "}\n");
+  gst_buffer_unref (shown);
+  return any;
+}
+
+/* --- streaming --- */
+
+static gboolean
+wants_empty_results (GstDicenetJson *self)
+{
+  GST_OBJECT_LOCK (self);
+  gboolean wants = self->add_empty_results;
+  GST_OBJECT_UNLOCK (self);
+  return wants;
+}
+
+static GstFlowReturn
+gst_dicenet_json_chain (GstPad *pad, GstObject *parent, GstBuffer *frame)
+{
+  GstDicenetJson *self = GST_DICENET_JSON (parent);
+
+  if (self->info.width == 0) {
+    gst_buffer_unref (frame);
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
+  GString *line = g_string_new (NULL);
+  GstFlowReturn ret = GST_FLOW_OK;
+  if (put_line (self, line, frame) || wants_empty_results (self)) {
+    gsize size = line->len;
+    GstBuffer *out = gst_buffer_new_wrapped (g_string_free (line, FALSE), size);
+    gst_buffer_copy_into (out, frame, GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
+    GST_BUFFER_FLAGS (out) |= GST_BUFFER_FLAGS (frame) & GST_BUFFER_FLAG_DISCONT;
+    ret = gst_pad_push (self->srcpad, out);
+  } else {
+    g_string_free (line, TRUE);
+    /* Downstream learns that time goes on, and need not wait for a first line to start. */
+    if (GST_BUFFER_PTS_IS_VALID (frame))
+      gst_pad_push_event (self->srcpad, gst_event_new_gap (GST_BUFFER_PTS (frame), GST_BUFFER_DURATION (frame)));
+  }
+  gst_buffer_unref (frame);
+  return ret;
+}
+
+static gboolean
+set_caps (GstDicenetJson *self, GstCaps *caps)
+{
+  if (!gst_video_info_from_caps (&self->info, caps)) {
+    GST_ERROR_OBJECT (self, "not video caps: %" GST_PTR_FORMAT, caps);
+    return FALSE;
+  }
+  GstCaps *lines = gst_static_pad_template_get_caps (&src_template);
+  gboolean ok = gst_pad_set_caps (self->srcpad, lines);
+  gst_caps_unref (lines);
+  return ok;
+}
+
+static gboolean
+gst_dicenet_json_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  GstDicenetJson *self = GST_DICENET_JSON (parent);
+  GstCaps *caps;
+
+  switch (GST_EVENT_TYPE (event)) {
+  case GST_EVENT_CAPS: {
+    gst_event_parse_caps (event, &caps);
+    gboolean ok = set_caps (self, caps);
+    gst_event_unref (event);
+    return ok;
+  }
+  case GST_EVENT_SEGMENT:
+    gst_event_copy_segment (event, &self->segment);
+    break;
+  case GST_EVENT_FLUSH_STOP:
+    gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+    break;
+  default:
+    break;
+  }
+  return gst_pad_event_default (pad, parent, event);
+}
+
+/* The frame's memory is never looked at: any layout is welcome, and a crop by meta is applied to the results. */
+static gboolean
+gst_dicenet_json_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
+{
+  if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
+    return gst_pad_query_default (pad, parent, query);
+  gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+  gst_query_add_allocation_meta (query, GST_VIDEO_CROP_META_API_TYPE, NULL);
+  return TRUE;
+}
+
+/* --- element --- */
+
+/* What is the same in all lines. Returns %FALSE with an error posted if the tags are not JSON. */
+static gboolean
+make_head (GstDicenetJson *self)
+{
+  GString *head = g_string_new (NULL);
+  GError *error = NULL;
+
+  GST_OBJECT_LOCK (self);
+  gchar *source = g_strdup (self->source), *tags = g_strdup (self->tags);
+  GST_OBJECT_UNLOCK (self);
+
+  if (source) {
+    g_string_append (head, ",\"source\":");
+    put_string (head, source);
+  }
+  if (tags) {
+    JsonNode *node = json_from_string (tags, &error);
+    if (node) {
+      /* Written anew, since it must fit on one line. */
+      gchar *text = json_to_string (node, FALSE);
+      g_string_append_printf (head, ",\"tags\":%s", text);
+      g_free (text);
+      json_node_unref (node);
+    } else {
+      GST_ELEMENT_ERROR (
+          self, RESOURCE, SETTINGS,
+          ("Property tags of '%s' is not JSON: %s. It must be a JSON text like {\"camera\": \"north\"}; it is: %s",
+           GST_OBJECT_NAME (self), error ? error->message : "it is empty", tags),
+          (NULL));
+      g_clear_error (&error);
+      g_string_free (head, TRUE);
+      head = NULL;
+    }
+  }
+  g_free (self->head);
+  self->head = head ? g_string_free (head, FALSE) : NULL;
+  g_free (source);
+  g_free (tags);
+  return self->head != NULL;
+}
+
+static GstStateChangeReturn
+gst_dicenet_json_change_state (GstElement *element, GstStateChange transition)
+{
+  GstDicenetJson *self = GST_DICENET_JSON (element);
+
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
+    gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+    gst_video_info_init (&self->info);
+    if (!make_head (self))
+      return GST_STATE_CHANGE_FAILURE;
+  }
+  return GST_ELEMENT_CLASS (gst_dicenet_json_parent_class)->change_state (element, transition);
+}
+
+static void
+set_text (gchar **text, const GValue *value)
+{
+  g_free (*text);
+  *text = g_value_dup_string (value);
+}
+
+static void
+gst_dicenet_json_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstDicenetJson *self = GST_DICENET_JSON (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_SOURCE:
+    set_text (&self->source, value);
+    break;
+  case PROP_TAGS:
+    set_text (&self->tags, value);
+    break;
+  case PROP_ADD_EMPTY_RESULTS:
+    self->add_empty_results = g_value_get_boolean (value);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_dicenet_json_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstDicenetJson *self = GST_DICENET_JSON (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+  case PROP_SOURCE:
+    g_value_set_string (value, self->source);
+    break;
+  case PROP_TAGS:
+    g_value_set_string (value, self->tags);
+    break;
+  case PROP_ADD_EMPTY_RESULTS:
+    g_value_set_boolean (value, self->add_empty_results);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_dicenet_json_finalize (GObject *object)
+{
+  GstDicenetJson *self = GST_DICENET_JSON (object);
+
+  g_free (self->source);
+  g_free (self->tags);
+  g_free (self->head);
+  G_OBJECT_CLASS (gst_dicenet_json_parent_class)->finalize (object);
+}
+
+static void
+install_properties (GObjectClass *object_class)
+{
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS;
+
+  g_object_class_install_property (object_class, PROP_SOURCE,
+                                   g_param_spec_string ("source", "Source",
+                                                        "Name of the source, written into each line as \"source\"",
+                                                        NULL, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_TAGS,
+                                   g_param_spec_string ("tags", "Tags", "JSON text, written into each line as \"tags\"",
+                                                        NULL, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_ADD_EMPTY_RESULTS,
+                                   g_param_spec_boolean ("add-empty-results", "Add empty results",
+                                                         "Write a line for a frame in which nothing was found as well",
+                                                         DEFAULT_ADD_EMPTY_RESULTS, flags | GST_PARAM_MUTABLE_PLAYING));
+}
+
+static void
+gst_dicenet_json_class_init (GstDicenetJsonClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_json_debug, "dicenetjson", 0, "DiCENet results as JSON lines");
+
+  object_class->set_property = gst_dicenet_json_set_property;
+  object_class->get_property = gst_dicenet_json_get_property;
+  object_class->finalize = gst_dicenet_json_finalize;
+  install_properties (object_class);
+
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_set_static_metadata (element_class, "DiCENet results to JSON", "Converter/Analyzer/Video",
+                                         "Writes what DiCENet elements found as JSON, one line per frame",
+                                         "The dicenet developers");
+  element_class->change_state = gst_dicenet_json_change_state;
+}
+
+static void
+gst_dicenet_json_init (GstDicenetJson *self)
+{
+  self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");
+  gst_pad_set_chain_function (self->sinkpad, gst_dicenet_json_chain);
+  gst_pad_set_event_function (self->sinkpad, gst_dicenet_json_sink_event);
+  gst_pad_set_query_function (self->sinkpad, gst_dicenet_json_sink_query);
+  gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
+
+  self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
+  gst_pad_use_fixed_caps (self->srcpad);
+  gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
+
+  self->add_empty_results = DEFAULT_ADD_EMPTY_RESULTS;
+  gst_video_info_init (&self->info);
+}

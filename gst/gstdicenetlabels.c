@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+#include <gst/gst.h>
+#include "gstdicenetlabels.h"
+
+/* Labels listed in an error: enough for the usual sets (VOC: 21), and still a readable message. */
+#define MAX_LISTED 25
+
+#define LEFT_OUT 2.0f
+#define NOT_SET  -1.0f
+
+/* Levenshtein's distance, upper and lower case being the same. */
+static guint
+edit_distance (const gchar *a, const gchar *b)
+{
+  gsize n = strlen (b);
+  guint *row = g_new (guint, n + 1);
+
+  for (gsize j = 0; j <= n; j++)
+    row[j] = (guint) j;
+  for (gsize i = 0; a[i]; i++) {
+    guint diagonal = row[0];
+    row[0] = (guint) i + 1;
+    for (gsize j = 0; j < n; j++) {
+      guint substituted = diagonal + (g_ascii_tolower (a[i]) != g_ascii_tolower (b[j]));
+      diagonal = row[j + 1];
+      row[j + 1] = MIN (substituted, MIN (row[j], row[j + 1]) + 1);
+    }
+  }
+  guint distance = row[n];
+  g_free (row);
+  return distance;
+}
+
+static void
+set_unknown_label_error (GError **error, const gchar *const *labels, const gchar *name)
+{
+  GString *list = g_string_new (NULL);
+  guint nearest = 0, best = G_MAXUINT, n = 0;
+
+  for (; labels[n]; n++) {
+    guint distance = edit_distance (name, labels[n]);
+    if (distance < best) {
+      best = distance;
+      nearest = n;
+    }
+    if (n < MAX_LISTED)
+      g_string_append_printf (list, "%s%s", n ? ", " : "", labels[n]);
+  }
+  if (n > MAX_LISTED)
+    g_string_append_printf (list, " and %u more", n - MAX_LISTED);
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+               "the model has no class '%s'; the nearest name is '%s'. Its classes are: %s", name,
+               n ? labels[nearest] : "", list->str);
+  g_string_free (list, TRUE);
+}
+
+static gint
+find_label (const gchar *const *labels, const gchar *name, GError **error)
+{
+  for (gint i = 0; labels[i]; i++) {
+    if (g_ascii_strcasecmp (labels[i], name) == 0)
+      return i;
+  }
+  set_unknown_label_error (error, labels, name);
+  return -1;
+}
+
+static gboolean
+parse_pair (const gchar *const *labels, gchar *pair, gfloat *thresholds, GError **error)
+{
+  gchar *equals = strrchr (pair, '=');
+  gchar *end = NULL;
+  gdouble value = equals ? g_ascii_strtod (g_strchug (equals + 1), &end) : -1;
+
+  if (!equals || end == equals + 1 || *g_strchug (end) || !(value >= 0 && value <= 1)) {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                 "class-thresholds has '%s' where label=threshold is expected, with a threshold from 0 to 1: "
+                 "person=0.6,car=0.4 say",
+                 pair);
+    return FALSE;
+  }
+  *equals = '\0';
+  gint label = find_label (labels, g_strstrip (pair), error);
+  if (label < 0) {
+    g_prefix_error (error, "class-thresholds: ");
+    return FALSE;
+  }
+  /* A class that is left out stays so. */
+  if (thresholds[label] != LEFT_OUT)
+    thresholds[label] = (gfloat) value;
+  return TRUE;
+}
+
+static gboolean
+parse_allowed (const gchar *const *labels, gchar **names, gfloat *thresholds, GError **error)
+{
+  for (gsize i = 0; labels[i]; i++)
+    thresholds[i] = LEFT_OUT;
+  for (gsize i = 0; names[i]; i++) {
+    if (!*g_strstrip (names[i]))
+      continue;
+    gint label = find_label (labels, names[i], error);
+    if (label < 0) {
+      g_prefix_error (error, "object-class: ");
+      return FALSE;
+    }
+    thresholds[label] = NOT_SET;
+  }
+  return TRUE;
+}
+
+gfloat *
+gst_dicenet_labels_parse_thresholds (const gchar *const *labels, const gchar *class_thresholds,
+                                     const gchar *object_class, GError **error)
+{
+  gchar **allowed = g_strsplit (object_class ? object_class : "", ",", -1);
+  gchar **pairs = g_strsplit (class_thresholds ? class_thresholds : "", ",", -1);
+  guint n = g_strv_length ((gchar **) labels);
+  gfloat *thresholds = g_new (gfloat, n + 1);
+  gboolean ok = TRUE;
+
+  for (guint i = 0; i < n; i++)
+    thresholds[i] = NOT_SET;
+  if (object_class && *object_class)
+    ok = parse_allowed (labels, allowed, thresholds, error);
+  for (gsize i = 0; ok && pairs[i]; i++)
+    ok = !*g_strstrip (pairs[i]) || parse_pair (labels, pairs[i], thresholds, error);
+
+  g_strfreev (allowed);
+  g_strfreev (pairs);
+  if (!ok)
+    g_clear_pointer (&thresholds, g_free);
+  return thresholds;
+}

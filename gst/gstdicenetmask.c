@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-dicenetmask
+ * @title: dicenetmask
+ * @see_also: dicenetsegment, dicenetjson
+ *
+ * Turns the mask that dicenetsegment attached to a frame into video of its own: GRAY8 of the frame's size and rate,
+ * each pixel the label_id of its class (nearest neighbour, because classes can't be averaged), with the frame's
+ * timestamps. The frame itself is not looked at, so it may be in any format and memory.
+ *
+ * Pixels that no mask reaches, in the borders of a letterboxed frame, are background, or 255 if the model has none. A
+ * frame without a mask comes out black (0); the first one makes the element post a warning.
+ *
+ * Label numbers are dark to the eye: #GstDicenetMask:scale-to-visible spreads them over 0 to 255.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment model=segment.safetensors !
+ * dicenetmask scale-to-visible=true ! videoconvert ! autovideosink
+ * ]|
+ * |[
+ * gst-launch-1.0 filesrc location=photo.jpg ! jpegdec ! videoconvert ! dicenetsegment model=segment.safetensors !
+ * dicenetmask ! pngenc ! filesink location=mask.png
+ * ]|
+ */
+
+#include "gstdicenetmask.h"
+
+#include <gst/video/video.h>
+#include "meta/gstdicenetmeta.h"
+
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_mask_debug);
+#define GST_CAT_DEFAULT gst_dicenet_mask_debug
+
+enum {
+  PROP_0,
+  PROP_SCALE_TO_VISIBLE,
+};
+
+struct _GstDicenetMask {
+  GstBaseTransform parent;
+
+  GstVideoInfo info;     /* of what goes out */
+  gboolean warned;       /* of frames without a mask */
+  gint scale_to_visible; /* atomic */
+};
+
+G_DEFINE_FINAL_TYPE (GstDicenetMask, gst_dicenet_mask, GST_TYPE_BASE_TRANSFORM)
+
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+                             GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE_WITH_FEATURES ("ANY", GST_VIDEO_FORMATS_ALL)));
+
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE ("GRAY8")));
+
+static void
+gst_dicenet_mask_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstDicenetMask *self = GST_DICENET_MASK (object);
+
+  switch (id) {
+  case PROP_SCALE_TO_VISIBLE:
+    g_atomic_int_set (&self->scale_to_visible, g_value_get_boolean (value));
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+}
+
+static void
+gst_dicenet_mask_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstDicenetMask *self = GST_DICENET_MASK (object);
+
+  switch (id) {
+  case PROP_SCALE_TO_VISIBLE:
+    g_value_set_boolean (value, g_atomic_int_get (&self->scale_to_visible));
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+}
+
+static gboolean
+gst_dicenet_mask_start (GstBaseTransform *trans)
+{
+  GST_DICENET_MASK (trans)->warned = FALSE;
+  return TRUE;
+}
+
+/* Size, shape of pixels and rate are the same on both sides; nothing else of the caps is. */
+static GstCaps *
+gst_dicenet_mask_transform_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps, GstCaps *filter)
+{
+  static const gchar *const kept[] = { "width", "height", "pixel-aspect-ratio", "framerate", "max-framerate" };
+  GstCaps *other = gst_caps_new_empty ();
+
+  for (guint i = 0; i < gst_caps_get_size (caps); i++) {
+    const GstStructure *from = gst_caps_get_structure (caps, i);
+    GstStructure *to = gst_structure_new_empty ("video/x-raw");
+    for (guint j = 0; j < G_N_ELEMENTS (kept); j++) {
+      const GValue *value = gst_structure_get_value (from, kept[j]);
+      if (value)
+        gst_structure_set_value (to, kept[j], value);
+    }
+    if (direction == GST_PAD_SINK)
+      gst_structure_set (to, "format", G_TYPE_STRING, "GRAY8", NULL);
+    other = gst_caps_merge_structure_full (other, to, direction == GST_PAD_SINK ? NULL : gst_caps_features_new_any ());
+  }
+  if (filter) {
+    GstCaps *all = other;
+    other = gst_caps_intersect_full (filter, all, GST_CAPS_INTERSECT_FIRST);
+    gst_caps_unref (all);
+  }
+  return other;
+}
+
+static gboolean
+gst_dicenet_mask_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outcaps)
+{
+  return gst_video_info_from_caps (&GST_DICENET_MASK (trans)->info, outcaps);
+}
+
+/* What goes out depends on the caps only: a frame may have padding. */
+static gboolean
+gst_dicenet_mask_transform_size (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps, gsize size,
+                                 GstCaps *othercaps, gsize *othersize)
+{
+  GstVideoInfo info;
+
+  if (!gst_video_info_from_caps (&info, othercaps))
+    return FALSE;
+  *othersize = GST_VIDEO_INFO_SIZE (&info);
+  return TRUE;
+}
+
+/* The frame's memory is never looked at: any layout is welcome, and a crop by meta is applied to the mask. */
+static gboolean
+gst_dicenet_mask_propose_allocation (GstBaseTransform *trans, GstQuery *decide_query, GstQuery *query)
+{
+  gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+  gst_query_add_allocation_meta (query, GST_VIDEO_CROP_META_API_TYPE, NULL);
+  return TRUE;
+}
+
+/* Rows of a pool's buffers may be padded: GstVideoMeta, which a mapped frame follows, tells it. */
+static gboolean
+gst_dicenet_mask_decide_allocation (GstBaseTransform *trans, GstQuery *query)
+{
+  GstBufferPool *pool = NULL;
+
+  if (!GST_BASE_TRANSFORM_CLASS (gst_dicenet_mask_parent_class)->decide_allocation (trans, query))
+    return FALSE;
+  if (gst_query_get_n_allocation_pools (query) > 0)
+    gst_query_parse_nth_allocation_pool (query, 0, &pool, NULL, NULL, NULL);
+  if (pool && gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL)) {
+    GstStructure *config = gst_buffer_pool_get_config (pool);
+    gst_buffer_pool_config_add_option (config, GST_BUFFER_POOL_OPTION_VIDEO_META);
+    gst_buffer_pool_set_config (pool, config);
+  }
+  gst_clear_object (&pool);
+  return TRUE;
+}
+
+static void
+fill_black (GstVideoFrame *out)
+{
+  guint8 *row = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
+
+  for (gint y = 0; y < GST_VIDEO_FRAME_HEIGHT (out); y++, row += GST_VIDEO_FRAME_PLANE_STRIDE (out, 0))
+    memset (row, 0, GST_VIDEO_FRAME_WIDTH (out));
+}
+
+static void
+spread_values (GstVideoFrame *out, guint n_labels)
+{
+  guint8 *row = GST_VIDEO_FRAME_PLANE_DATA (out, 0), spread[256];
+
+  for (guint i = 0; i < 256; i++)
+    spread[i] = n_labels > 1 ? MIN (i * 255 / (n_labels - 1), 255) : i;
+  for (gint y = 0; y < GST_VIDEO_FRAME_HEIGHT (out); y++, row += GST_VIDEO_FRAME_PLANE_STRIDE (out, 0)) {
+    for (gint x = 0; x < GST_VIDEO_FRAME_WIDTH (out); x++)
+      row[x] = spread[row[x]];
+  }
+}
+
+static void
+write_mask (GstDicenetMask *self, const GstDicenetMeta *meta, GstVideoFrame *out)
+{
+  gst_dicenet_meta_read_mask (meta, GST_VIDEO_FRAME_PLANE_DATA (out, 0), GST_VIDEO_FRAME_WIDTH (out),
+                              GST_VIDEO_FRAME_HEIGHT (out), GST_VIDEO_FRAME_PLANE_STRIDE (out, 0));
+  if (g_atomic_int_get (&self->scale_to_visible))
+    spread_values (out, meta->result->n_labels);
+}
+
+static void
+warn_of_missing_mask (GstDicenetMask *self, GstBuffer *inbuf)
+{
+  if (self->warned || GST_BUFFER_FLAG_IS_SET (inbuf, GST_BUFFER_FLAG_GAP))
+    return;
+  self->warned = TRUE;
+  GST_ELEMENT_WARNING (
+      self, STREAM, FAILED,
+      ("A frame has no mask and comes out black. Put dicenetsegment before '%s', with no element between "
+       "them that drops metadata.",
+       GST_OBJECT_NAME (self)),
+      ("first frame without: pts %" GST_TIME_FORMAT, GST_TIME_ARGS (GST_BUFFER_PTS (inbuf))));
+}
+
+static GstFlowReturn
+gst_dicenet_mask_transform (GstBaseTransform *trans, GstBuffer *inbuf, GstBuffer *outbuf)
+{
+  GstDicenetMask *self = GST_DICENET_MASK (trans);
+  GstVideoFrame out;
+
+  if (!gst_video_frame_map (&out, &self->info, outbuf, GST_MAP_READWRITE)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("Can't write a mask: the memory that downstream gave can't be mapped."),
+                       ("%" GST_PTR_FORMAT, outbuf));
+    return GST_FLOW_ERROR;
+  }
+  GstBuffer *shown = gst_buffer_apply_crop_to_dicenet_meta (inbuf);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (shown, GST_DICENET_TASK_SEGMENT);
+  if (meta && meta->result->mask) {
+    write_mask (self, meta, &out);
+  } else {
+    fill_black (&out);
+    warn_of_missing_mask (self, inbuf);
+  }
+  gst_buffer_unref (shown);
+  gst_video_frame_unmap (&out);
+  return GST_FLOW_OK;
+}
+
+static void
+gst_dicenet_mask_class_init (GstDicenetMaskClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_mask_debug, "dicenetmask", 0, "DiCENet masks as video");
+
+  object_class->set_property = gst_dicenet_mask_set_property;
+  object_class->get_property = gst_dicenet_mask_get_property;
+  g_object_class_install_property (
+      object_class, PROP_SCALE_TO_VISIBLE,
+      g_param_spec_boolean (
+          "scale-to-visible", "Scale to visible",
+          "Spread the labels' numbers over 0 to 255, for the eye; else each pixel is its label's number", FALSE,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_set_static_metadata (element_class, "DiCENet mask to video", "Converter/Analyzer/Video",
+                                         "Turns segmentation masks on frames into GRAY8 video",
+                                         "The dicenet developers");
+
+  trans_class->start = gst_dicenet_mask_start;
+  trans_class->transform_caps = gst_dicenet_mask_transform_caps;
+  trans_class->set_caps = gst_dicenet_mask_set_caps;
+  trans_class->transform_size = gst_dicenet_mask_transform_size;
+  trans_class->propose_allocation = gst_dicenet_mask_propose_allocation;
+  trans_class->decide_allocation = gst_dicenet_mask_decide_allocation;
+  trans_class->transform = gst_dicenet_mask_transform;
+}
+
+static void
+gst_dicenet_mask_init (GstDicenetMask *self)
+{
+  gst_video_info_init (&self->info);
+  /* A late frame must not lose its mask unasked. */
+  gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
+}

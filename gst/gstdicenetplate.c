@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "gstdicenetplate.h"
+
+#include <math.h>
+#include <pango/pangocairo.h>
+
+/* Several hundred labels at 1080p; a legend at 2160p takes 2 MiB. */
+#define MAX_CACHE_BYTES (16 * 1024 * 1024)
+
+/* Each as far as possible, in CIELAB, from those before it, among saturated colours of medium lightness: no two of the
+ * first 21 are nearer than 34, of all 32 than 27 (2 is just noticeable). */
+static const guint32 colors[32] = {
+  0xff3c3c, 0x00ff00, 0x1e4bff, 0x1ef0ff, 0xffd200, 0xffb4ff, 0x2d781e, 0xff00e1, 0x0069b4, 0x965a00, 0xb42d69,
+  0x00f0a5, 0xd2e187, 0xa5e11e, 0xff9687, 0x963cb4, 0xff8700, 0xb400ff, 0x0078ff, 0x1ec33c, 0x878700, 0xf0b45a,
+  0xff69d2, 0x0fb496, 0x0fc3ff, 0xff0069, 0xb43c3c, 0x96a5ff, 0xff87b4, 0xa569b4, 0xd25aff, 0xc34b00,
+};
+
+struct _GstDicenetPlates {
+  PangoContext *context;
+  GHashTable *plates; /* key -> CachedPlate */
+  GQueue recent;      /* of CachedPlate, the last used first */
+  gsize bytes;
+  GstBuffer *pixels[G_N_ELEMENTS (colors)];
+};
+
+typedef struct {
+  GstDicenetPlate plate;
+  gchar *key;
+  GList link; /* in @recent */
+} CachedPlate;
+
+typedef struct {
+  guint label_id;
+  gchar *name;
+  gchar *value;
+} Row;
+
+guint32
+gst_dicenet_class_color (guint label_id)
+{
+  return colors[label_id % G_N_ELEMENTS (colors)];
+}
+
+void
+gst_dicenet_style_init (GstDicenetStyle *self, const GstVideoInfo *info, gboolean two_lists)
+{
+  gdouble par = info->par_n > 0 && info->par_d > 0 ? (gdouble) info->par_n / info->par_d : 1;
+  gdouble size = MIN (info->height, info->width * par);
+
+  self->font = MAX (10, lround (size / 40));
+  self->line = MAX (2, 2 * lround (size / 540));
+  self->pad = MAX (2, self->font / 4);
+  self->stretch = 1 / par;
+  self->max_label = MIN (MAX (info->width * 2 / 5, 10 * self->font), info->width);
+  self->max_width = info->width * (info->width >= 320 ? 0.4 : two_lists ? 0.47 : 0.6);
+  self->max_height = info->height * 0.9;
+}
+
+GstBuffer *
+gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels)
+{
+  *pixels = g_new (guint32, (gsize) width * height);
+  GstBuffer *buffer = gst_buffer_new_wrapped (*pixels, (gsize) width * height * sizeof (guint32));
+
+  gst_buffer_add_video_meta (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, width,
+                             height);
+  return buffer;
+}
+
+/* --- cache --- */
+
+static void
+cached_plate_free (CachedPlate *self)
+{
+  gst_buffer_unref (self->plate.pixels);
+  g_free (self->key);
+  g_free (self);
+}
+
+GstDicenetPlates *
+gst_dicenet_plates_new (void)
+{
+  GstDicenetPlates *self = g_new0 (GstDicenetPlates, 1);
+  /* Not the default font map, which belongs to one thread: streaming threads come and go. */
+  PangoFontMap *fonts = pango_cairo_font_map_new ();
+  cairo_font_options_t *options = cairo_font_options_create ();
+
+  self->context = pango_font_map_create_context (fonts);
+  g_object_unref (fonts);
+  cairo_font_options_set_antialias (options, CAIRO_ANTIALIAS_GRAY);
+  pango_cairo_context_set_font_options (self->context, options);
+  cairo_font_options_destroy (options);
+  self->plates = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) cached_plate_free);
+  g_queue_init (&self->recent);
+  return self;
+}
+
+void
+gst_dicenet_plates_free (GstDicenetPlates *self)
+{
+  g_hash_table_unref (self->plates);
+  for (guint i = 0; i < G_N_ELEMENTS (colors); i++)
+    gst_clear_buffer (&self->pixels[i]);
+  g_object_unref (self->context);
+  g_free (self);
+}
+
+static gsize
+plate_bytes (const CachedPlate *cached)
+{
+  return (gsize) cached->plate.width * cached->plate.height * 4;
+}
+
+void
+gst_dicenet_plates_trim (GstDicenetPlates *self)
+{
+  while (self->bytes > MAX_CACHE_BYTES) {
+    CachedPlate *oldest = g_queue_peek_tail (&self->recent);
+    g_queue_unlink (&self->recent, &oldest->link);
+    self->bytes -= plate_bytes (oldest);
+    g_hash_table_remove (self->plates, oldest->key);
+  }
+}
+
+static const GstDicenetPlate *
+lookup (GstDicenetPlates *self, const gchar *key)
+{
+  CachedPlate *cached = g_hash_table_lookup (self->plates, key);
+
+  if (!cached)
+    return NULL;
+  g_queue_unlink (&self->recent, &cached->link);
+  g_queue_push_head_link (&self->recent, &cached->link);
+  return &cached->plate;
+}
+
+static const GstDicenetPlate *
+insert (GstDicenetPlates *self, const gchar *key, GstDicenetPlate plate)
+{
+  CachedPlate *cached = g_new0 (CachedPlate, 1);
+
+  cached->plate = plate;
+  cached->key = g_strdup (key);
+  cached->link.data = cached;
+  g_queue_push_head_link (&self->recent, &cached->link);
+  g_hash_table_insert (self->plates, cached->key, cached);
+  self->bytes += plate_bytes (cached);
+  return &cached->plate;
+}
+
+/* --- drawing --- */
+
+static void
+set_color (cairo_t *cr, guint32 rgb, gdouble alpha)
+{
+  cairo_set_source_rgba (cr, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0, (rgb & 255) / 255.0, alpha);
+}
+
+/* Black or white, whichever can be read on @rgb. */
+static guint32
+text_color (guint32 rgb)
+{
+  return 0.299 * (rgb >> 16 & 255) + 0.587 * (rgb >> 8 & 255) + 0.114 * (rgb & 255) > 130 ? 0x000000 : 0xffffff;
+}
+
+static PangoLayout *
+layout_new (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar *text)
+{
+  PangoLayout *layout = pango_layout_new (self->context);
+  PangoFontDescription *font = pango_font_description_new ();
+
+  pango_font_description_set_family_static (font, "Sans");
+  pango_font_description_set_weight (font, PANGO_WEIGHT_BOLD);
+  pango_font_description_set_absolute_size (font, style->font * PANGO_SCALE);
+  pango_layout_set_font_description (layout, font);
+  pango_font_description_free (font);
+  pango_layout_set_single_paragraph_mode (layout, TRUE);
+  pango_layout_set_text (layout, text, -1);
+  return layout;
+}
+
+/* Size on the frame, with pixels that may not be square. */
+static void
+layout_size (PangoLayout *layout, const GstDicenetStyle *style, gint *width, gint *height)
+{
+  gint w, h;
+
+  pango_layout_get_pixel_size (layout, &w, &h);
+  *width = ceil (w * style->stretch);
+  *height = h;
+}
+
+static void
+layout_limit (PangoLayout *layout, const GstDicenetStyle *style, gint width, PangoEllipsizeMode mode)
+{
+  pango_layout_set_ellipsize (layout, mode);
+  pango_layout_set_width (layout, MAX (width, 1) / style->stretch * PANGO_SCALE);
+}
+
+static void
+show_layout (cairo_t *cr, PangoLayout *layout, const GstDicenetStyle *style, gint x, gint y)
+{
+  cairo_save (cr);
+  cairo_translate (cr, x, y);
+  cairo_scale (cr, style->stretch, 1);
+  pango_cairo_show_layout (cr, layout);
+  cairo_restore (cr);
+}
+
+static cairo_t *
+plate_begin (GstDicenetPlate *plate, guint32 color, gdouble alpha)
+{
+  guint32 *pixels;
+
+  plate->pixels = gst_dicenet_pixels_new (plate->width, plate->height, &pixels);
+  cairo_surface_t *surface = cairo_image_surface_create_for_data ((guchar *) pixels, CAIRO_FORMAT_ARGB32, plate->width,
+                                                                  plate->height, plate->width * 4);
+  cairo_t *cr = cairo_create (surface);
+
+  cairo_surface_destroy (surface);
+  cairo_set_operator (cr, CAIRO_OPERATOR_SOURCE);
+  set_color (cr, color, alpha);
+  cairo_paint (cr);
+  cairo_set_operator (cr, CAIRO_OPERATOR_OVER);
+  return cr;
+}
+
+static void
+plate_end (cairo_t *cr)
+{
+  cairo_surface_flush (cairo_get_target (cr));
+  cairo_destroy (cr);
+}
+
+GstBuffer *
+gst_dicenet_plates_get_pixel (GstDicenetPlates *self, guint label_id)
+{
+  GstBuffer **pixel = &self->pixels[label_id % G_N_ELEMENTS (colors)];
+  guint32 *color;
+
+  if (!*pixel) {
+    *pixel = gst_dicenet_pixels_new (1, 1, &color);
+    *color = 0xff000000 | gst_dicenet_class_color (label_id);
+  }
+  return *pixel;
+}
+
+static GstDicenetPlate
+render_label (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar *text, guint label_id, gint max_width)
+{
+  guint32 color = gst_dicenet_class_color (label_id);
+  gint pad = ceil (style->pad * style->stretch), above = style->pad / 2, w, h;
+  PangoLayout *layout = layout_new (self, style, text);
+  GstDicenetPlate plate;
+
+  layout_size (layout, style, &w, &h);
+  if (w > max_width - 2 * pad) {
+    /* In the middle, so that the confidence at the end stays. */
+    layout_limit (layout, style, max_width - 2 * pad, PANGO_ELLIPSIZE_MIDDLE);
+    layout_size (layout, style, &w, &h);
+  }
+  plate.width = w + 2 * pad;
+  plate.height = h + 2 * above;
+  cairo_t *cr = plate_begin (&plate, color, 1);
+  set_color (cr, text_color (color), 1);
+  show_layout (cr, layout, style, pad, above);
+  plate_end (cr);
+  g_object_unref (layout);
+  return plate;
+}
+
+const GstDicenetPlate *
+gst_dicenet_plates_get_label (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar *text, guint label_id,
+                              gint max_width)
+{
+  /* Boxes have many widths: in steps, and without a limit where the text surely fits, most of them share a plate. */
+  gint step = 4 * style->font;
+  gboolean fits = max_width >= (gint) strlen (text) * style->font;
+  gint limit = fits ? G_MAXINT : MAX (max_width / step, 1) * step;
+  gchar *key = g_strdup_printf ("label %d %g %d %u %s", style->font, style->stretch, limit, label_id, text);
+  const GstDicenetPlate *plate = lookup (self, key);
+
+  if (!plate)
+    plate = insert (self, key, render_label (self, style, text, label_id, limit));
+  g_free (key);
+  return plate;
+}
+
+/* --- lists --- */
+
+/* A row without a patch of colour. */
+#define NO_LABEL G_MAXUINT
+
+static void
+row_free (Row *self)
+{
+  g_free (self->name);
+  g_free (self->value);
+  g_free (self);
+}
+
+GPtrArray *
+gst_dicenet_rows_new (void)
+{
+  return g_ptr_array_new_with_free_func ((GDestroyNotify) row_free);
+}
+
+void
+gst_dicenet_rows_add (GPtrArray *rows, guint label_id, const gchar *name, gchar *value)
+{
+  Row *row = g_new (Row, 1);
+
+  row->label_id = label_id;
+  row->name = g_strdup (name);
+  row->value = value;
+  g_ptr_array_add (rows, row);
+}
+
+typedef struct {
+  PangoLayout *name, *value;
+  gint value_width;
+} RowLayout;
+
+/* Columns of a list: patch of colour, name, value. */
+typedef struct {
+  RowLayout *rows;
+  guint n;
+  gint pad, swatch, name_width, value_width, row_height;
+} List;
+
+static void
+list_init (List *list, GstDicenetPlates *self, const GstDicenetStyle *style, GPtrArray *rows, gboolean swatches)
+{
+  gint w, h;
+
+  *list = (List){ .n = rows->len, .rows = g_new0 (RowLayout, rows->len) };
+  list->pad = ceil (style->pad * style->stretch);
+  list->swatch = swatches ? ceil (style->font * style->stretch) + list->pad : 0;
+  for (guint i = 0; i < list->n; i++) {
+    const Row *row = g_ptr_array_index (rows, i);
+    RowLayout *layout = &list->rows[i];
+    layout->value = layout_new (self, style, row->value);
+    layout_size (layout->value, style, &layout->value_width, &h);
+    list->value_width = MAX (list->value_width, layout->value_width);
+    layout->name = layout_new (self, style, row->name);
+    layout_size (layout->name, style, &w, &h);
+    list->name_width = MAX (list->name_width, w);
+    list->row_height = MAX (list->row_height, h);
+  }
+  gint room = style->max_width - list->swatch - list->value_width - 4 * list->pad;
+  if (list->name_width > room) {
+    list->name_width = MAX (room, style->font);
+    for (guint i = 0; i < list->n; i++)
+      layout_limit (list->rows[i].name, style, list->name_width, PANGO_ELLIPSIZE_END);
+  }
+}
+
+static void
+list_clear (List *list)
+{
+  for (guint i = 0; i < list->n; i++) {
+    g_object_unref (list->rows[i].name);
+    g_object_unref (list->rows[i].value);
+  }
+  g_free (list->rows);
+}
+
+static GstDicenetPlate
+list_render (const List *list, const GstDicenetStyle *style, GPtrArray *rows)
+{
+  GstDicenetPlate plate = { .width = list->swatch + list->name_width + list->value_width + 4 * list->pad,
+                            .height = list->row_height * list->n + 2 * style->pad };
+  cairo_t *cr = plate_begin (&plate, 0x000000, 0.65);
+
+  for (guint i = 0; i < list->n; i++) {
+    const RowLayout *layout = &list->rows[i];
+    gint y = style->pad + i * list->row_height, x = list->pad;
+    guint label_id = ((const Row *) g_ptr_array_index (rows, i))->label_id;
+    if (list->swatch && label_id != NO_LABEL) {
+      gint side = style->font * 4 / 5;
+      set_color (cr, gst_dicenet_class_color (((Row *) g_ptr_array_index (rows, i))->label_id), 1);
+      cairo_rectangle (cr, x, y + (list->row_height - side) / 2, ceil (side * style->stretch), side);
+      cairo_fill (cr);
+    }
+    set_color (cr, 0xffffff, 1);
+    show_layout (cr, layout->name, style, x + list->swatch, y);
+    show_layout (cr, layout->value, style, plate.width - list->pad - layout->value_width, y);
+  }
+  plate_end (cr);
+  return plate;
+}
+
+static gint
+row_height (GstDicenetPlates *self, const GstDicenetStyle *style)
+{
+  PangoLayout *layout = layout_new (self, style, "Xg");
+  gint w, h;
+
+  layout_size (layout, style, &w, &h);
+  g_object_unref (layout);
+  return MAX (h, 1);
+}
+
+/* The rows that @room has place for, the last of them telling how many more there are. The rows stay those of @rows. */
+static GPtrArray *
+rows_that_fit (GPtrArray *rows, guint room, Row *more)
+{
+  GPtrArray *fitting = g_ptr_array_new ();
+  guint shown = rows->len <= room ? rows->len : room - 1;
+
+  for (guint i = 0; i < shown; i++)
+    g_ptr_array_add (fitting, g_ptr_array_index (rows, i));
+  if (shown < rows->len) {
+    *more = (Row){ .label_id = NO_LABEL, .name = g_strdup_printf ("+%u", rows->len - shown), .value = g_strdup ("") };
+    g_ptr_array_add (fitting, more);
+  }
+  return fitting;
+}
+
+static GstDicenetPlate
+render_list (GstDicenetPlates *self, const GstDicenetStyle *style, GPtrArray *rows, gboolean swatches)
+{
+  Row more = { 0 };
+  gint room = (style->max_height - 2 * style->pad) / row_height (self, style);
+  GPtrArray *fitting = rows_that_fit (rows, MAX (room, 1), &more);
+  List list;
+
+  list_init (&list, self, style, fitting, swatches);
+  GstDicenetPlate plate = list_render (&list, style, fitting);
+  list_clear (&list);
+  g_ptr_array_unref (fitting);
+  g_free (more.name);
+  g_free (more.value);
+  return plate;
+}
+
+const GstDicenetPlate *
+gst_dicenet_plates_get_list (GstDicenetPlates *self, const GstDicenetStyle *style, GPtrArray *rows, gboolean swatches)
+{
+  GString *key = g_string_new (NULL);
+
+  g_string_printf (key, "list %d %g %d %d %d", style->font, style->stretch, style->max_width, style->max_height,
+                   swatches);
+  for (guint i = 0; i < rows->len; i++) {
+    const Row *row = g_ptr_array_index (rows, i);
+    g_string_append_printf (key, "\n%u %s\t%s", row->label_id, row->name, row->value);
+  }
+  const GstDicenetPlate *plate = lookup (self, key->str);
+  if (!plate)
+    plate = insert (self, key->str, render_list (self, style, rows, swatches));
+  g_string_free (key, TRUE);
+  return plate;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-dicenetsegment
+ * @title: dicenetsegment
+ * @see_also: dicenetmask, dicenetoverlay, dicenetjson
+ *
+ * Says what each pixel of a frame shows: a class per pixel from a DiCENet segmentation model, attached to each frame as
+ * a #GstDicenetMeta. Frames pass in their own format and size, their pixels untouched unless overlay is true.
+ * dicenetmask turns the result into a video of its own.
+ *
+ * Every frame gets a result: late frames are not skipped unless the property qos is set to true, which lets frames that
+ * are late at the sink be dropped before the model runs. In a live pipeline the element tells its processing time in
+ * the LATENCY query.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment model=segment.safetensors
+ * overlay=true ! videoconvert ! autovideosink
+ * ]|
+ *
+ * With post-messages=true each inference posts an element message `dicenet-segment`: pts, running-time, stream-time,
+ * width, height, model, and `classes`, an array of structures with label, label-id and share: the part of the pixels,
+ * from 0 to 1, of each class that is there at all.
+ */
+
+#include "gstdicenetsegment.h"
+
+enum {
+  PROP_0,
+  PROP_OPACITY,
+};
+
+#define DEFAULT_OPACITY 0.5
+
+struct _GstDicenetSegment {
+  GstDicenetFilter parent;
+
+  gdouble opacity; /* under the object lock */
+};
+
+G_DEFINE_FINAL_TYPE (GstDicenetSegment, gst_dicenet_segment, GST_TYPE_DICENET_FILTER)
+
+static GArray *
+gst_dicenet_segment_decode (GstDicenetFilter *filter, DicenetSession *session, guint width, guint height,
+                            GstDicenetResult *result)
+{
+  gsize size = (gsize) width * height;
+  guint8 *mask = g_malloc (size);
+
+  dicenet_session_get_mask (session, 0, mask, width);
+  GBytes *bytes = g_bytes_new_take (mask, size);
+  gst_dicenet_result_set_mask (result, bytes, width, height);
+  g_bytes_unref (bytes);
+  return NULL;
+}
+
+static void
+gst_dicenet_segment_describe (GstDicenetFilter *filter, const GstDicenetMeta *meta, GstStructure *message)
+{
+  gdouble shares[256];
+  GValue classes = G_VALUE_INIT;
+
+  gst_dicenet_meta_get_shares (meta, shares);
+  g_value_init (&classes, GST_TYPE_ARRAY);
+  for (guint id = 0; id < G_N_ELEMENTS (shares); id++) {
+    if (shares[id] <= 0)
+      continue;
+    gst_dicenet_filter_append_structure (
+        &classes, gst_structure_new ("class", "label", G_TYPE_STRING, gst_dicenet_result_get_label (meta->result, id),
+                                     "label-id", G_TYPE_UINT, id, "share", G_TYPE_DOUBLE, shares[id], NULL));
+  }
+  gst_structure_take_value (message, "classes", &classes);
+}
+
+static gdouble
+gst_dicenet_segment_get_opacity (GstDicenetFilter *filter)
+{
+  GstDicenetSegment *self = GST_DICENET_SEGMENT (filter);
+
+  GST_OBJECT_LOCK (self);
+  gdouble opacity = self->opacity;
+  GST_OBJECT_UNLOCK (self);
+  return opacity;
+}
+
+static void
+gst_dicenet_segment_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  switch (id) {
+  case PROP_OPACITY:
+    GST_OBJECT_LOCK (object);
+    GST_DICENET_SEGMENT (object)->opacity = g_value_get_double (value);
+    GST_OBJECT_UNLOCK (object);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+}
+
+static void
+gst_dicenet_segment_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  switch (id) {
+  case PROP_OPACITY:
+    g_value_set_double (value, gst_dicenet_segment_get_opacity (GST_DICENET_FILTER (object)));
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    break;
+  }
+}
+
+static void
+gst_dicenet_segment_class_init (GstDicenetSegmentClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstDicenetFilterClass *filter_class = GST_DICENET_FILTER_CLASS (klass);
+
+  object_class->set_property = gst_dicenet_segment_set_property;
+  object_class->get_property = gst_dicenet_segment_get_property;
+  g_object_class_install_property (
+      object_class, PROP_OPACITY,
+      g_param_spec_double ("opacity", "Opacity", "How much of the picture the mask hides where overlay draws it", 0, 1,
+                           DEFAULT_OPACITY, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+
+  gst_element_class_set_static_metadata (
+      GST_ELEMENT_CLASS (klass), "DiCENet semantic segmenter", "Filter/Analyzer/Video",
+      "Says what each pixel of a video frame shows, as metadata", "The dicenet developers");
+  gst_dicenet_filter_class_add_templates (GST_ELEMENT_CLASS (klass));
+
+  filter_class->task = GST_DICENET_TASK_SEGMENT;
+  filter_class->decode = gst_dicenet_segment_decode;
+  filter_class->describe = gst_dicenet_segment_describe;
+  filter_class->get_opacity = gst_dicenet_segment_get_opacity;
+}
+
+static void
+gst_dicenet_segment_init (GstDicenetSegment *self)
+{
+  self->opacity = DEFAULT_OPACITY;
+}

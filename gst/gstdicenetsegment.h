@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "gstdicenetfilter.h"
+
+G_BEGIN_DECLS
+
+#define GST_TYPE_DICENET_SEGMENT (gst_dicenet_segment_get_type ())
+G_DECLARE_FINAL_TYPE (GstDicenetSegment, gst_dicenet_segment, GST, DICENET_SEGMENT, GstDicenetFilter)
+
+G_END_DECLS

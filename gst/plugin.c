@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <gst/gst.h>
+#include "gstdicenetclassify.h"
+#include "gstdicenetdetect.h"
+#include "gstdicenetjson.h"
+#include "gstdicenetmask.h"
+#include "gstdicenetoverlay.h"
+#include "gstdicenetsegment.h"
+
+static gboolean
+plugin_init (GstPlugin *plugin)
+{
+  return gst_element_register (plugin, "dicenetclassify", GST_RANK_NONE, GST_TYPE_DICENET_CLASSIFY) &&
+         gst_element_register (plugin, "dicenetdetect", GST_RANK_NONE, GST_TYPE_DICENET_DETECT) &&
+         gst_element_register (plugin, "dicenetsegment", GST_RANK_NONE, GST_TYPE_DICENET_SEGMENT) &&
+         gst_element_register (plugin, "dicenetoverlay", GST_RANK_NONE, GST_TYPE_DICENET_OVERLAY) &&
+         gst_element_register (plugin, "dicenetjson", GST_RANK_NONE, GST_TYPE_DICENET_JSON) &&
+         gst_element_register (plugin, "dicenetmask", GST_RANK_NONE, GST_TYPE_DICENET_MASK);
+}
+
+GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, dicenet,
+                   "Classification, detection and segmentation of video with DiCENet", plugin_init, VERSION, "LGPL",
+                   PACKAGE, GST_PACKAGE_ORIGIN)

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The drawer: what it draws where, and that it draws it well from the smallest frame to the largest. */
+
+#include <gst/check/gstcheck.h>
+#include <string.h>
+#include "gstdicenetdraw.h"
+#include "gstdicenetmeta.h"
+#include "gstdicenetplate.h"
+
+#define OPACITY 0.5
+
+static const gchar *const labels[] = { "background",     "person", "car", "a class with quite a long name",
+                                       "bad \xff UTF-8", NULL };
+
+/* The blender takes the fourth byte of BGRx for alpha. */
+static void
+make_opaque (GstBuffer *buffer)
+{
+  GstMapInfo map;
+
+  fail_unless (gst_buffer_map (buffer, &map, GST_MAP_WRITE));
+  for (gsize i = 3; i < map.size; i += 4)
+    map.data[i] = 255;
+  gst_buffer_unmap (buffer, &map);
+}
+
+static GstBuffer *
+frame_new (GstVideoInfo *info, GstVideoFormat format, guint width, guint height)
+{
+  gst_video_info_set_format (info, format, width, height);
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info), NULL);
+  gst_buffer_memset (buffer, 0, 0x60, GST_VIDEO_INFO_SIZE (info));
+  if (format == GST_VIDEO_FORMAT_BGRx)
+    make_opaque (buffer);
+  return buffer;
+}
+
+static void
+add_boxes (GstBuffer *buffer, const GstVideoInfo *info, const GstDicenetDetection *boxes, guint n)
+{
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "det", labels, 0);
+
+  gst_buffer_add_dicenet_meta_from_array (buffer, result, info->width, info->height, boxes, n, 0);
+  gst_dicenet_result_unref (result);
+}
+
+/* Class 1 in the middle, a quarter of the area. */
+static void
+add_mask (GstBuffer *buffer, const GstVideoInfo *info, gint background)
+{
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_SEGMENT, "seg", labels, background);
+  guint8 *mask = g_malloc0 (64 * 48);
+
+  for (guint y = 12; y < 36; y++)
+    memset (mask + 64 * y + 16, 1, 32);
+  GBytes *bytes = g_bytes_new_take (mask, 64 * 48);
+  gst_dicenet_result_set_mask (result, bytes, 64, 48);
+  g_bytes_unref (bytes);
+  gst_buffer_add_dicenet_meta (buffer, result, info->width, info->height, NULL, 0);
+  gst_dicenet_result_unref (result);
+}
+
+static void
+add_classes (GstBuffer *buffer, const GstVideoInfo *info, guint n)
+{
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, "cls", labels, -1);
+
+  for (guint i = 0; i < n; i++)
+    gst_dicenet_result_add_class (result, i, 1.0 / (i + 2));
+  gst_buffer_add_dicenet_meta (buffer, result, info->width, info->height, NULL, 0);
+  gst_dicenet_result_unref (result);
+}
+
+static void
+blend (GstVideoOverlayComposition *composition, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GstVideoFrame frame;
+
+  fail_unless (gst_video_frame_map (&frame, info, buffer, GST_MAP_READWRITE));
+  fail_unless (gst_video_overlay_composition_blend (composition, &frame));
+  gst_video_frame_unmap (&frame);
+}
+
+/* 0xRRGGBB of a pixel of a BGRx frame. */
+static guint32
+pixel_at (GstBuffer *buffer, const GstVideoInfo *info, guint x, guint y)
+{
+  guint8 bgr[4];
+
+  gst_buffer_extract (buffer, y * GST_VIDEO_INFO_PLANE_STRIDE (info, 0) + 4 * x, bgr, 4);
+  return bgr[2] << 16 | bgr[1] << 8 | bgr[0];
+}
+
+static void
+expect_color (GstBuffer *buffer, const GstVideoInfo *info, guint x, guint y, guint32 color)
+{
+  guint32 found = pixel_at (buffer, info, x, y);
+
+  for (guint shift = 0; shift < 24; shift += 8)
+    fail_unless (ABS ((gint) (found >> shift & 255) - (gint) (color >> shift & 255)) <= 2,
+                 "at %u, %u: %06x is not %06x", x, y, found, color);
+}
+
+static guint32
+half_of (guint32 color, guint32 other)
+{
+  guint32 mixed = 0;
+
+  for (guint shift = 0; shift < 24; shift += 8)
+    mixed |= ((color >> shift & 255) + (other >> shift & 255)) / 2 << shift;
+  return mixed;
+}
+
+static const GstDicenetDetection BOX = { .label_id = 1, .confidence = 0.9, .x = 200, .y = 160, .w = 240, .h = 200 };
+
+GST_START_TEST (test_nothing)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 64, 48);
+
+  fail_unless (gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY) == NULL);
+  add_boxes (buffer, &info, NULL, 0);
+  add_classes (buffer, &info, 0);
+  fail_unless (gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY) == NULL);
+  fail_unless (gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY) == NULL);
+  gst_buffer_unref (buffer);
+  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_drawer_free (NULL);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_box)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
+
+  add_boxes (buffer, &info, &BOX, 1);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  fail_unless (composition != NULL);
+  gst_dicenet_drawer_free (drawer);
+  blend (composition, buffer, &info);
+  guint32 color = gst_dicenet_class_color (1);
+  expect_color (buffer, &info, 320, 160, color);
+  expect_color (buffer, &info, 320, 161, color);
+  expect_color (buffer, &info, 320, 162, 0x606060);
+  expect_color (buffer, &info, 320, 359, color);
+  expect_color (buffer, &info, 320, 360, 0x606060);
+  expect_color (buffer, &info, 200, 250, color);
+  expect_color (buffer, &info, 439, 250, color);
+  expect_color (buffer, &info, 440, 250, 0x606060);
+  expect_color (buffer, &info, 320, 250, 0x606060);
+  /* The label stands on the box. */
+  expect_color (buffer, &info, 201, 159, color);
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_mask)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
+
+  add_mask (buffer, &info, 0);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  /* The mask, at its own size and without what is background only, and the legend. */
+  fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 2);
+  GstVideoOverlayRectangle *mask = gst_video_overlay_composition_get_rectangle (composition, 0);
+  GstBuffer *pixels = gst_video_overlay_rectangle_get_pixels_unscaled_raw (mask, GST_VIDEO_OVERLAY_FORMAT_FLAG_NONE);
+  fail_unless_equals_int (gst_buffer_get_video_meta (pixels)->width, 34);
+  fail_unless_equals_int (gst_buffer_get_video_meta (pixels)->height, 26);
+
+  blend (composition, buffer, &info);
+  expect_color (buffer, &info, 320, 240, half_of (gst_dicenet_class_color (1), 0x606060));
+  expect_color (buffer, &info, 170, 130, half_of (gst_dicenet_class_color (1), 0x606060));
+  /* At the edge it fades out in its own colour: green falls to 0x60 and never below. */
+  for (guint x = 140; x < 180; x++)
+    fail_unless ((pixel_at (buffer, &info, x, 240) >> 8 & 255) >= 0x5e);
+  expect_color (buffer, &info, 320, 105, 0x606060);
+  expect_color (buffer, &info, 145, 240, 0x606060);
+  expect_color (buffer, &info, 495, 240, 0x606060);
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
+
+  /* Without a background every class has a colour. */
+  buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
+  add_mask (buffer, &info, -1);
+  composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  blend (composition, buffer, &info);
+  expect_color (buffer, &info, 30, 450, half_of (gst_dicenet_class_color (0), 0x606060));
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
+/* Text, and nothing but the text, is lighter than the dark plate. */
+GST_START_TEST (test_classes)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
+  guint light = 0, dark = 0;
+
+  add_classes (buffer, &info, 3);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  blend (composition, buffer, &info);
+  for (guint y = 0; y < 60; y++) {
+    for (guint x = 0; x < 200; x++) {
+      guint green = pixel_at (buffer, &info, x, y) >> 8 & 255;
+      light += green > 200;
+      dark += green < 0x60;
+    }
+  }
+  fail_unless (dark > 1000, "no plate");
+  fail_unless (light > 100, "no text: is a font installed?");
+  expect_color (buffer, &info, 400, 300, 0x606060);
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
+/* While nothing changes, the same composition comes again: a sink keeps its textures. */
+GST_START_TEST (test_steady)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info;
+  GstBuffer *first = frame_new (&info, GST_VIDEO_FORMAT_I420, 320, 240);
+
+  add_mask (first, &info, 0);
+  add_boxes (first, &info, &BOX, 1);
+  GstBuffer *second = gst_buffer_copy (first);
+  GstVideoOverlayComposition *a = gst_dicenet_drawer_compose (drawer, first, &info, OPACITY);
+  gst_buffer_unref (first);
+  GstVideoOverlayComposition *b = gst_dicenet_drawer_compose (drawer, second, &info, OPACITY);
+  fail_unless (a && a == b);
+  GstVideoOverlayComposition *c = gst_dicenet_drawer_compose (drawer, second, &info, 0.25);
+  fail_unless (c && c != a);
+  add_classes (second, &info, 1);
+  GstVideoOverlayComposition *d = gst_dicenet_drawer_compose (drawer, second, &info, 0.25);
+  fail_unless (d && d != c);
+  gst_video_overlay_composition_unref (a);
+  gst_video_overlay_composition_unref (b);
+  gst_video_overlay_composition_unref (c);
+  gst_video_overlay_composition_unref (d);
+  gst_buffer_unref (second);
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
+/* Edges are four rectangles per box, and the labels come last. */
+static GstVideoRectangle
+label_of (GstVideoOverlayComposition *composition, guint n_boxes, guint index)
+{
+  GstVideoRectangle at;
+  GstVideoOverlayRectangle *rectangle = gst_video_overlay_composition_get_rectangle (composition, 4 * n_boxes + index);
+
+  fail_unless (
+      gst_video_overlay_rectangle_get_render_rectangle (rectangle, &at.x, &at.y, (guint *) &at.w, (guint *) &at.h));
+  return at;
+}
+
+GST_START_TEST (test_label_places)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 640, 480);
+  const GstDicenetDetection boxes[] = {
+    { 1, 0.9, 100, 100, 200, 200, 0 }, { 2, 0.8, 104, 102, 200, 200, 0 },
+    { 1, 0.7, 98, 98, 208, 208, 0 },   { 1, 0.6, 400, 0, 100, 200, 0 }, /* touches the top */
+    { 3, 0.5, 600, 300, 40, 100, 0 },                                   /* narrow, at the right side */
+  };
+  const guint n = G_N_ELEMENTS (boxes);
+
+  add_boxes (buffer, &info, boxes, n);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 5 * n);
+  for (guint i = 0; i < n; i++) {
+    GstVideoRectangle a = label_of (composition, n, i);
+    fail_unless (a.x >= 0 && a.y >= 0 && a.x + a.w <= 640 && a.y + a.h <= 480, "label %u is cut off", i);
+    for (guint j = 0; j < i; j++) {
+      GstVideoRectangle b = label_of (composition, n, j);
+      fail_unless (a.x >= b.x + b.w || b.x >= a.x + a.w || a.y >= b.y + b.h || b.y >= a.y + a.h,
+                   "labels %u and %u cover each other", i, j);
+    }
+  }
+  GstVideoRectangle above = label_of (composition, n, 0), inside = label_of (composition, n, 3);
+  fail_unless (above.x == 100 && above.y + above.h == 100);
+  fail_unless (inside.x == 400 && inside.y == 0);
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
+static const struct {
+  guint width, height;
+} sizes[] = { { 1, 1 },       { 32, 32 },   { 33, 47 },   { 160, 120 },  { 641, 479 },
+              { 1080, 1920 }, { 4096, 32 }, { 32, 4096 }, { 3840, 2160 } };
+
+static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_BGRx,
+                                          GST_VIDEO_FORMAT_RGB };
+
+/* Everything at once, boxes that reach every border among them; sanitizers watch the blending. */
+GST_START_TEST (test_sizes)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  guint w = sizes[__i__].width, h = sizes[__i__].height;
+
+  for (guint f = 0; f < G_N_ELEMENTS (formats); f++) {
+    GstVideoInfo info;
+    GstBuffer *buffer = frame_new (&info, formats[f], w, h);
+    const GstDicenetDetection boxes[] = {
+      { 1, 0.9, 0, 0, w, h, 0 },
+      { 2, 0.8, w * 0.5, h * 0.5, w * 0.5, h * 0.5, 0 },
+      { 3, 0.7, w - 1.5, h - 1.5, 1.5, 1.5, 0 },
+      { 4, 0.001, w * 0.2, h * 0.1, w * 0.6, 0.01, 0 },
+      { 77, 1, w * 0.3, h * 0.3, 5, 5, 0 },
+    };
+    info.par_n = f == 0 ? 12 : 1;
+    info.par_d = f == 0 ? 11 : 1;
+    add_mask (buffer, &info, f % 2 ? -1 : 0);
+    add_classes (buffer, &info, 5);
+    add_boxes (buffer, &info, boxes, G_N_ELEMENTS (boxes));
+    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+    fail_unless (composition != NULL);
+    blend (composition, buffer, &info);
+    gst_video_overlay_composition_unref (composition);
+    gst_buffer_unref (buffer);
+  }
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
+/* More different labels than the cache holds. */
+GST_START_TEST (test_many_labels)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info;
+
+  for (guint i = 0; i < 60; i++) {
+    GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_GRAY8, 1920, 1080);
+    GstDicenetDetection boxes[20];
+    for (guint j = 0; j < G_N_ELEMENTS (boxes); j++)
+      boxes[j] = (GstDicenetDetection){ 1000 + i * 20 + j, 0.5, 10 * j, 30 * j, 300, 100, 0 };
+    add_boxes (buffer, &info, boxes, G_N_ELEMENTS (boxes));
+    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+    fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 100);
+    gst_video_overlay_composition_unref (composition);
+    gst_buffer_unref (buffer);
+  }
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
+/* More classes than rows: the plate stays within the frame. */
+GST_START_TEST (test_long_list)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_GRAY8, 320, 100);
+  GstVideoRectangle at;
+
+  add_classes (buffer, &info, 100);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  GstVideoOverlayRectangle *plate = gst_video_overlay_composition_get_rectangle (composition, 0);
+  gst_video_overlay_rectangle_get_render_rectangle (plate, &at.x, &at.y, (guint *) &at.w, (guint *) &at.h);
+  fail_unless (at.y >= 0 && at.y + at.h <= 100 && at.x + at.w <= 160);
+  fail_unless (at.h > 50);
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
+/* A frame that is cropped by meta is drawn on as it is shown; a shared buffer is not changed. */
+GST_START_TEST (test_crop_and_sharing)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info, shown;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
+  GstVideoRectangle top;
+
+  add_boxes (buffer, &info, &BOX, 1);
+  gst_buffer_add_video_crop_meta (buffer);
+  GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
+  crop->x = 100;
+  crop->y = 60;
+  crop->width = 320;
+  crop->height = 240;
+  gst_video_info_set_format (&shown, GST_VIDEO_FORMAT_BGRx, 320, 240);
+  gst_buffer_ref (buffer);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &shown, OPACITY);
+  GstVideoOverlayRectangle *edge = gst_video_overlay_composition_get_rectangle (composition, 0);
+  gst_video_overlay_rectangle_get_render_rectangle (edge, &top.x, &top.y, (guint *) &top.w, (guint *) &top.h);
+  fail_unless_equals_int (top.x, 100);
+  fail_unless_equals_int (top.y, 100);
+  fail_unless_equals_int (top.w, 220);
+  fail_unless_equals_int (GST_MINI_OBJECT_REFCOUNT_VALUE (buffer), 2);
+  expect_color (buffer, &info, 320, 160, 0x606060);
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
+  gst_buffer_unref (buffer);
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
+static Suite *
+draw_suite (void)
+{
+  Suite *suite = suite_create ("dicenetdraw");
+  TCase *tests = tcase_create ("draw");
+
+  suite_add_tcase (suite, tests);
+  tcase_add_test (tests, test_nothing);
+  tcase_add_test (tests, test_box);
+  tcase_add_test (tests, test_mask);
+  tcase_add_test (tests, test_classes);
+  tcase_add_test (tests, test_steady);
+  tcase_add_test (tests, test_label_places);
+  tcase_add_loop_test (tests, test_sizes, 0, G_N_ELEMENTS (sizes));
+  tcase_add_test (tests, test_many_labels);
+  tcase_add_test (tests, test_long_list);
+  tcase_add_test (tests, test_crop_and_sharing);
+  return suite;
+}
+
+GST_CHECK_MAIN (draw);

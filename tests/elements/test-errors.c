@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Models and settings that can't work: an error of the right kind whose text tells what to do, and a second chance. */
+
+#include <glib/gstdio.h>
+#include "common.h"
+
+static GstElement *
+element_new (const gchar *name)
+{
+  GstElement *element = gst_element_factory_make (name, NULL);
+  GstBus *bus = gst_bus_new ();
+
+  fail_unless (element != NULL, "no element %s: is GST_PLUGIN_PATH set?", name);
+  gst_element_set_bus (element, bus);
+  gst_object_unref (bus);
+  return element;
+}
+
+static void
+element_free (GstElement *element)
+{
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (element);
+}
+
+static void
+expect_start_error (GstElement *element, GstResourceError code, const gchar *part, const gchar *part2)
+{
+  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  expect_message (GST_ELEMENT_BUS (element), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, (gint) code, part, part2);
+  fail_unless (next_message (GST_ELEMENT_BUS (element), GST_MESSAGE_ERROR) == NULL, "one mistake, one error");
+  gst_element_set_state (element, GST_STATE_NULL);
+}
+
+static void
+expect_start (GstElement *element)
+{
+  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_SUCCESS);
+  gst_element_set_state (element, GST_STATE_NULL);
+}
+
+static void
+set_model (GstElement *element, const gchar *task)
+{
+  gchar *path = model_path (task);
+
+  g_object_set (element, "model", path, NULL);
+  g_free (path);
+}
+
+/* Writes a file that is removed by the caller. */
+static gchar *
+temporary_file (const gchar *contents, gsize size)
+{
+  gchar *path = NULL;
+  gint fd = g_file_open_tmp ("dicenet-test-XXXXXX", &path, NULL);
+
+  fail_unless (fd >= 0);
+  g_close (fd, NULL);
+  fail_unless (g_file_set_contents (path, contents, (gssize) size, NULL));
+  return path;
+}
+
+static void
+expect_bad_model (const gchar *contents, gsize size, GstResourceError code)
+{
+  GstElement *element = element_new ("dicenetsegment");
+  gchar *path = temporary_file (contents, size);
+
+  g_object_set (element, "model", path, NULL);
+  expect_start_error (element, code, path, NULL);
+  g_remove (path);
+  g_free (path);
+  /* The element is as good as new. */
+  set_model (element, "segment");
+  expect_start (element);
+  element_free (element);
+}
+
+GST_START_TEST (test_missing_model)
+{
+  GstElement *element = element_new ("dicenetclassify");
+
+  expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, "set the property model", "classification");
+  g_object_set (element, "model", "", NULL);
+  expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, "set the property model", NULL);
+  g_object_set (element, "model", "/nonexistent/model.safetensors", NULL);
+  expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, "/nonexistent/model.safetensors", "property model");
+  set_model (element, "classify");
+  expect_start (element);
+  element_free (element);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_unreadable_model)
+{
+  GstElement *element = element_new ("dicenetsegment");
+
+  g_object_set (element, "model", g_get_tmp_dir (), NULL);
+  expect_start_error (element, GST_RESOURCE_ERROR_OPEN_READ, g_get_tmp_dir (), NULL);
+  element_free (element);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_corrupt_model)
+{
+  gchar *path = model_path ("segment");
+  gchar *contents;
+  gsize size;
+
+  fail_unless (g_file_get_contents (path, &contents, &size, NULL));
+  expect_bad_model ("", 0, GST_RESOURCE_ERROR_READ);
+  expect_bad_model ("this is not a model", 19, GST_RESOURCE_ERROR_READ);
+  expect_bad_model (contents, size / 2, GST_RESOURCE_ERROR_READ);
+  expect_bad_model (contents, size - 1, GST_RESOURCE_ERROR_READ);
+  g_free (contents);
+  g_free (path);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_wrong_task)
+{
+  static const gchar *const tasks[] = { "classify", "detect", "segment" };
+
+  for (guint e = 0; e < 3; e++) {
+    for (guint m = 0; m < 3; m++) {
+      gchar *name = g_strconcat ("dicenet", tasks[e], NULL);
+      gchar *fits = g_strconcat ("use dicenet", tasks[m], NULL);
+      GstElement *element = element_new (name);
+      set_model (element, tasks[m]);
+      if (e == m)
+        expect_start (element);
+      else
+        expect_start_error (element, GST_RESOURCE_ERROR_SETTINGS, fits, tasks[m]);
+      element_free (element);
+      g_free (name);
+      g_free (fits);
+    }
+  }
+}
+GST_END_TEST;
+
+GST_START_TEST (test_labels_file)
+{
+  GstElement *element = element_new ("dicenetsegment");
+  gchar *path = temporary_file ("one\ntwo\n", 8);
+
+  set_model (element, "segment");
+  g_object_set (element, "labels-file", path, NULL);
+  expect_start_error (element, GST_RESOURCE_ERROR_SETTINGS, path, "labels-file");
+  g_remove (path);
+  expect_start_error (element, GST_RESOURCE_ERROR_OPEN_READ, path, "labels-file");
+  g_object_set (element, "labels-file", NULL, NULL);
+  expect_start (element);
+  g_free (path);
+  element_free (element);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_inference_size)
+{
+  static const gchar *const bad[] = { "big",   "64",      "64x",   "x64",     "64x64x64",       "-64x64",
+                                      "31x64", "64x4097", "6 x 6", "64.0x64", "999999999999x64" };
+  static const gchar *const good[] = { "auto", "model", "native", "64x64", "32x4096", "" };
+  GstElement *element = element_new ("dicenetsegment");
+
+  set_model (element, "segment");
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_object_set (element, "inference-size", bad[i], NULL);
+    expect_start_error (element, GST_RESOURCE_ERROR_SETTINGS, bad[i], "WIDTHxHEIGHT");
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++) {
+    g_object_set (element, "inference-size", good[i], NULL);
+    expect_start (element);
+  }
+  element_free (element);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_class_settings)
+{
+  static const struct {
+    const gchar *property, *value, *part, *part2;
+  } bad[] = {
+    { "class-thresholds", "persn=0.4", "no class 'persn'", "nearest name is 'person'" },
+    { "class-thresholds", "person=0.4,car", "'car'", "label=threshold" },
+    { "class-thresholds", "person=1.4", "'person=1.4'", "from 0 to 1" },
+    { "class-thresholds", "person=high", "'person=high'", "from 0 to 1" },
+    { "class-thresholds", "person=nan", "'person=nan'", "from 0 to 1" },
+    { "class-thresholds", "=0.4", "no class ''", "person" },
+    { "object-class", "car,zebra", "no class 'zebra'", "dog" },
+  };
+  GstElement *element = element_new ("dicenetdetect");
+
+  set_model (element, "detect");
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_object_set (element, bad[i].property, bad[i].value, NULL);
+    expect_start_error (element, GST_RESOURCE_ERROR_SETTINGS, bad[i].part, bad[i].part2);
+    g_object_set (element, bad[i].property, NULL, NULL);
+  }
+  g_object_set (element, "class-thresholds", " Person = 0.6 ,car=.4,", "object-class", "person, car", NULL);
+  expect_start (element);
+  element_free (element);
+}
+GST_END_TEST;
+
+/* What a running model depends on can't change under it: refused with a warning, and the value stays. */
+GST_START_TEST (test_ready_properties)
+{
+  GstElement *element = element_new ("dicenetdetect");
+  gchar *before, *after;
+  guint threads;
+
+  set_model (element, "detect");
+  g_object_set (element, "threads", 1, NULL);
+  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_SUCCESS);
+  g_object_get (element, "model", &before, NULL);
+  g_object_set (element, "model", "other.safetensors", NULL);
+  expect_message (GST_ELEMENT_BUS (element), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                  "property model", "READY");
+  g_object_get (element, "model", &after, NULL);
+  fail_unless_equals_string (after, before);
+  g_object_set (element, "threads", 2, NULL);
+  g_object_get (element, "threads", &threads, NULL);
+  fail_unless_equals_int (threads, 1);
+
+  gst_element_set_state (element, GST_STATE_READY);
+  g_object_set (element, "threads", 2, NULL);
+  g_object_get (element, "threads", &threads, NULL);
+  fail_unless_equals_int (threads, 2);
+  g_free (before);
+  g_free (after);
+  element_free (element);
+}
+GST_END_TEST;
+
+int
+main (int argc, char **argv)
+{
+  TCase *tests = tcase_create ("errors");
+
+  tcase_add_test (tests, test_missing_model);
+  tcase_add_test (tests, test_unreadable_model);
+  tcase_add_test (tests, test_corrupt_model);
+  tcase_add_test (tests, test_wrong_task);
+  tcase_add_test (tests, test_labels_file);
+  tcase_add_test (tests, test_inference_size);
+  tcase_add_test (tests, test_class_settings);
+  tcase_add_test (tests, test_ready_properties);
+  return run_tests (argc, argv, "errors", tests);
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* dicenetjson: the lines it writes, read back with a JSON parser. */
+
+#include <gst/check/gstcheck.h>
+#include <gst/check/gstharness.h>
+#include <gst/video/video.h>
+#include <json-glib/json-glib.h>
+#include <locale.h>
+#include <string.h>
+#include "gstdicenetmeta.h"
+
+#define W    320
+#define H    240
+#define CAPS "video/x-raw,format=I420,width=320,height=240,framerate=30/1"
+
+static const gchar *const labels[] = { "background", "person", "a \"car\"\n\\ \xc3\xa9 \xff", NULL };
+
+static GstBuffer *
+frame_new (guint index)
+{
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, W * H * 3 / 2, NULL);
+
+  GST_BUFFER_PTS (buffer) = index * GST_SECOND;
+  GST_BUFFER_DURATION (buffer) = GST_SECOND;
+  return buffer;
+}
+
+static void
+add_detections (GstBuffer *buffer, guint n, guint age)
+{
+  const GstDicenetDetection boxes[] = {
+    { .label_id = 1, .confidence = 0.84, .x = 32, .y = 24, .w = 160, .h = 120 },
+    { .label_id = 2, .confidence = 0.5, .x = 100.4, .y = 0, .w = 19.8, .h = 12.6 },
+  };
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "det", labels, 0);
+
+  gst_buffer_add_dicenet_meta_from_array (buffer, result, W, H, boxes, n, age);
+  gst_dicenet_result_unref (result);
+}
+
+static void
+add_classes (GstBuffer *buffer)
+{
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, "cls", labels, -1);
+
+  gst_dicenet_result_add_class (result, 1, 0.75);
+  gst_dicenet_result_add_class (result, 2, 0.125);
+  gst_buffer_add_dicenet_meta (buffer, result, W, H, NULL, 0);
+  gst_dicenet_result_unref (result);
+}
+
+static void
+add_mask (GstBuffer *buffer)
+{
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_SEGMENT, "seg", labels, 0);
+  GBytes *mask = g_bytes_new_static ("\0\0\1\1\0\0\0\2", 8);
+
+  gst_dicenet_result_set_mask (result, mask, 4, 2);
+  g_bytes_unref (mask);
+  gst_buffer_add_dicenet_meta (buffer, result, W, H, NULL, 7);
+  gst_dicenet_result_unref (result);
+}
+
+static GstHarness *
+harness_new (const gchar *launch)
+{
+  GstHarness *h = gst_harness_new_parse (launch);
+
+  gst_harness_set_src_caps_str (h, CAPS);
+  return h;
+}
+
+/* The one line in a buffer; no line may have another within it. */
+static gchar *
+text_of (GstBuffer *buffer)
+{
+  gsize size = gst_buffer_get_size (buffer);
+  gchar *text = g_malloc0 (size + 1);
+
+  fail_unless_equals_int (gst_buffer_extract (buffer, 0, text, size), size);
+  fail_unless (strlen (text) == size && size > 0);
+  fail_unless (strchr (text, '\n') == text + size - 1, "not one line: %s", text);
+  fail_unless (g_utf8_validate (text, -1, NULL));
+  return text;
+}
+
+static JsonNode *
+parse (GstBuffer *buffer)
+{
+  GError *error = NULL;
+  gchar *text = text_of (buffer);
+  JsonNode *node = json_from_string (text, &error);
+
+  fail_unless (node != NULL, "%s: %s", error ? error->message : "", text);
+  g_free (text);
+  return node;
+}
+
+static JsonNode *
+push (GstHarness *h, GstBuffer *frame)
+{
+  GstBuffer *out = gst_harness_push_and_pull (h, frame);
+
+  fail_unless (out != NULL);
+  JsonNode *node = parse (out);
+  gst_buffer_unref (out);
+  return node;
+}
+
+/* What is at a path: the only match. */
+static JsonNode *
+get (JsonNode *root, const gchar *path)
+{
+  JsonNode *matches = json_path_query (path, root, NULL);
+  JsonArray *array = json_node_get_array (matches);
+
+  fail_unless (json_array_get_length (array) == 1, "%u matches of %s", json_array_get_length (array), path);
+  JsonNode *node = json_node_copy (json_array_get_element (array, 0));
+  json_node_unref (matches);
+  return node;
+}
+
+static void
+expect_number (JsonNode *root, const gchar *path, gdouble number)
+{
+  JsonNode *node = get (root, path);
+  gdouble found =
+      json_node_get_value_type (node) == G_TYPE_INT64 ? json_node_get_int (node) : json_node_get_double (node);
+
+  fail_unless (ABS (found - number) < 1e-6, "%s is %g, not %g", path, found, number);
+  json_node_unref (node);
+}
+
+static void
+expect_string (JsonNode *root, const gchar *path, const gchar *string)
+{
+  JsonNode *node = get (root, path);
+
+  fail_unless_equals_string (json_node_get_string (node), string);
+  json_node_unref (node);
+}
+
+static gboolean
+has_member (JsonNode *root, const gchar *name)
+{
+  return json_object_has_member (json_node_get_object (root), name);
+}
+
+static guint
+n_objects (JsonNode *root)
+{
+  return json_array_get_length (json_object_get_array_member (json_node_get_object (root), "objects"));
+}
+
+GST_START_TEST (test_detections)
+{
+  GstHarness *h = harness_new ("dicenetjson");
+  GstBuffer *frame = frame_new (5);
+
+  add_detections (frame, 2, 3);
+  GstBuffer *out = gst_harness_push_and_pull (h, frame);
+  fail_unless_equals_uint64 (GST_BUFFER_PTS (out), 5 * GST_SECOND);
+  fail_unless_equals_uint64 (GST_BUFFER_DURATION (out), GST_SECOND);
+  JsonNode *line = parse (out);
+  gst_buffer_unref (out);
+
+  expect_number (line, "$.resolution.width", W);
+  expect_number (line, "$.resolution.height", H);
+  expect_number (line, "$.timestamp", 5e9);
+  expect_number (line, "$.pts", 5e9);
+  fail_unless (!has_member (line, "source") && !has_member (line, "tags") && !has_member (line, "segmentation"));
+  fail_unless_equals_int (n_objects (line), 2);
+  expect_number (line, "$.objects[0].x", 32);
+  expect_number (line, "$.objects[0].y", 24);
+  expect_number (line, "$.objects[0].w", 160);
+  expect_number (line, "$.objects[0].h", 120);
+  expect_number (line, "$.objects[0].region_id", 1);
+  expect_string (line, "$.objects[0].roi_type", "person");
+  expect_number (line, "$.objects[0].detection.bounding_box.x_min", 0.1);
+  expect_number (line, "$.objects[0].detection.bounding_box.y_min", 0.1);
+  expect_number (line, "$.objects[0].detection.bounding_box.x_max", 0.6);
+  expect_number (line, "$.objects[0].detection.bounding_box.y_max", 0.6);
+  expect_number (line, "$.objects[0].detection.confidence", 0.84);
+  expect_number (line, "$.objects[0].detection.label_id", 1);
+  expect_string (line, "$.objects[0].detection.label", "person");
+  expect_string (line, "$.objects[0].detection.model.name", "det");
+  expect_number (line, "$.objects[0].detection.age", 3);
+  /* Pixels are rounded edge by edge: 100.4 to 120.2 is 100 to 120. */
+  expect_number (line, "$.objects[1].x", 100);
+  expect_number (line, "$.objects[1].w", 20);
+  expect_number (line, "$.objects[1].h", 13);
+  expect_string (line, "$.objects[1].detection.label", "a \"car\"\n\\ \xc3\xa9 \xef\xbf\xbd");
+  json_node_unref (line);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_classes_and_mask)
+{
+  GstHarness *h = harness_new ("dicenetjson");
+  GstBuffer *frame = frame_new (0);
+
+  add_mask (frame);
+  add_classes (frame);
+  add_mask (frame);
+  JsonNode *line = push (h, frame);
+  fail_unless_equals_int (n_objects (line), 1);
+  expect_number (line, "$.objects[0].w", W);
+  expect_number (line, "$.objects[0].h", H);
+  expect_string (line, "$.objects[0].classification.label", "person");
+  expect_number (line, "$.objects[0].classification.confidence", 0.75);
+  expect_string (line, "$.objects[0].classification.model.name", "cls");
+  expect_number (line, "$.objects[0].classification.classes[1].label_id", 2);
+  expect_number (line, "$.objects[0].classification.classes[1].confidence", 0.125);
+  expect_string (line, "$.segmentation.model.name", "seg");
+  expect_number (line, "$.segmentation.age", 7);
+  expect_string (line, "$.segmentation.classes[0].label", "background");
+  expect_number (line, "$.segmentation.classes[0].share", 0.625);
+  expect_number (line, "$.segmentation.classes[1].share", 0.25);
+  expect_number (line, "$.segmentation.classes[2].share", 0.125);
+  expect_number (line, "$.segmentation_2.classes[2].share", 0.125);
+  json_node_unref (line);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_empty_results)
+{
+  GstHarness *h = harness_new ("dicenetjson");
+  GstBuffer *frame = frame_new (0);
+  GstElement *element = gst_harness_find_element (h, "dicenetjson");
+  GstEvent *event;
+  gboolean gap = FALSE;
+
+  add_detections (frame, 0, 0);
+  JsonNode *line = push (h, frame);
+  fail_unless_equals_int (n_objects (line), 0);
+  json_node_unref (line);
+  line = push (h, frame_new (1));
+  fail_unless_equals_int (n_objects (line), 0);
+  json_node_unref (line);
+
+  g_object_set (element, "add-empty-results", FALSE, NULL);
+  fail_unless_equals_int (gst_harness_push (h, frame_new (2)), GST_FLOW_OK);
+  fail_unless_equals_int (gst_harness_buffers_in_queue (h), 0);
+  while ((event = gst_harness_try_pull_event (h))) {
+    gap |= GST_EVENT_TYPE (event) == GST_EVENT_GAP;
+    gst_event_unref (event);
+  }
+  fail_unless (gap, "downstream must learn that time goes on");
+  frame = frame_new (3);
+  add_classes (frame);
+  line = push (h, frame);
+  fail_unless_equals_int (n_objects (line), 1);
+  json_node_unref (line);
+  gst_object_unref (element);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_source_and_tags)
+{
+  GstHarness *h = gst_harness_new ("dicenetjson");
+
+  g_object_set (h->element, "source", "a \"name\"", "tags", "{ \"camera\" : \"north\",\n \"list\": [1, 2.5, null] }",
+                NULL);
+  gst_harness_set_src_caps_str (h, CAPS);
+  gst_element_set_state (h->element, GST_STATE_READY);
+  gst_element_set_state (h->element, GST_STATE_PLAYING);
+  gst_harness_set_src_caps_str (h, CAPS);
+  JsonNode *line = push (h, frame_new (0));
+  expect_string (line, "$.source", "a \"name\"");
+  expect_string (line, "$.tags.camera", "north");
+  expect_number (line, "$.tags.list[1]", 2.5);
+  json_node_unref (line);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_bad_tags)
+{
+  const gchar *const bad[] = { "{\"camera\": }", "north", "" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    GstElement *element = gst_element_factory_make ("dicenetjson", NULL);
+    GstBus *bus = gst_bus_new ();
+    GError *error = NULL;
+
+    gst_element_set_bus (element, bus);
+    g_object_set (element, "tags", bad[i], NULL);
+    fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+    GstMessage *message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+    fail_unless (message != NULL);
+    gst_message_parse_error (message, &error, NULL);
+    fail_unless (g_error_matches (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS));
+    fail_unless (strstr (error->message, "tags") && strstr (error->message, bad[i]), "%s", error->message);
+    g_error_free (error);
+    gst_message_unref (message);
+
+    /* It can be set right. */
+    g_object_set (element, "tags", "[1]", NULL);
+    fail_unless (gst_element_set_state (element, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE);
+    gst_element_set_state (element, GST_STATE_NULL);
+    gst_element_set_bus (element, NULL);
+    gst_object_unref (bus);
+    gst_object_unref (element);
+  }
+}
+GST_END_TEST;
+
+/* Stream time is the position in the clip, whatever the timestamps are. */
+GST_START_TEST (test_times)
+{
+  GstHarness *h = harness_new ("dicenetjson");
+  GstSegment segment;
+  GstBuffer *frame = frame_new (0);
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.start = 100 * GST_SECOND;
+  segment.time = 7 * GST_SECOND;
+  fail_unless (gst_harness_push_event (h, gst_event_new_segment (&segment)));
+  JsonNode *line = push (h, frame_new (102));
+  expect_number (line, "$.timestamp", 9e9);
+  expect_number (line, "$.pts", 102e9);
+  json_node_unref (line);
+
+  GST_BUFFER_PTS (frame) = GST_CLOCK_TIME_NONE;
+  line = push (h, frame);
+  fail_unless (!has_member (line, "timestamp") && !has_member (line, "pts"));
+  json_node_unref (line);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_size_change)
+{
+  GstHarness *h = harness_new ("dicenetjson");
+
+  json_node_unref (push (h, frame_new (0)));
+  gst_harness_set_src_caps_str (h, "video/x-raw,format=NV12,width=64,height=48,framerate=30/1");
+  JsonNode *line = push (h, gst_buffer_new_allocate (NULL, 64 * 48 * 3 / 2, NULL));
+  expect_number (line, "$.resolution.width", 64);
+  json_node_unref (line);
+  fail_unless (gst_harness_push_event (h, gst_event_new_eos ()));
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
+/* videocrop can leave the cropping to us, and the results follow. */
+GST_START_TEST (test_crop)
+{
+  GstElementFactory *factory = gst_element_factory_find ("videocrop");
+
+  if (!factory)
+    return;
+  gst_object_unref (factory);
+  GstHarness *h = harness_new ("videocrop left=32 top=64 ! dicenetjson");
+  GstBuffer *frame = frame_new (0);
+  add_detections (frame, 2, 0);
+  JsonNode *line = push (h, frame);
+  expect_number (line, "$.resolution.width", W - 32);
+  expect_number (line, "$.resolution.height", H - 64);
+  fail_unless_equals_int (n_objects (line), 1);
+  expect_number (line, "$.objects[0].x", 0);
+  expect_number (line, "$.objects[0].y", 0);
+  expect_number (line, "$.objects[0].h", 80);
+  expect_number (line, "$.objects[0].detection.bounding_box.x_max", 160.0 / (W - 32));
+  json_node_unref (line);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
+/* Where a comma is the decimal point, JSON still has a dot. */
+GST_START_TEST (test_locale)
+{
+  const gchar *const locales[] = { "de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "fr_FR" };
+  gboolean found = FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (locales) && !found; i++)
+    found = setlocale (LC_NUMERIC, locales[i]) != NULL;
+  if (!found)
+    GST_WARNING ("no locale with a decimal comma is installed: tested in the C locale only");
+  GstHarness *h = harness_new ("dicenetjson");
+  GstBuffer *frame = frame_new (0);
+  add_detections (frame, 1, 0);
+  JsonNode *line = push (h, frame);
+  expect_number (line, "$.objects[0].detection.confidence", 0.84);
+  json_node_unref (line);
+  gst_harness_teardown (h);
+  setlocale (LC_NUMERIC, "C");
+}
+GST_END_TEST;
+
+static Suite *
+json_suite (void)
+{
+  Suite *suite = suite_create ("dicenetjson");
+  TCase *tests = tcase_create ("json");
+
+  suite_add_tcase (suite, tests);
+  tcase_add_test (tests, test_detections);
+  tcase_add_test (tests, test_classes_and_mask);
+  tcase_add_test (tests, test_empty_results);
+  tcase_add_test (tests, test_source_and_tags);
+  tcase_add_test (tests, test_bad_tags);
+  tcase_add_test (tests, test_times);
+  tcase_add_test (tests, test_size_change);
+  tcase_add_test (tests, test_crop);
+  tcase_add_test (tests, test_locale);
+  return suite;
+}
+
+GST_CHECK_MAIN (json);

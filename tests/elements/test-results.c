@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the three elements report: metas, regions of interest and messages, and the properties that choose among it. */
+
+#include "common.h"
+
+#define WIDTH  96
+#define HEIGHT 64
+
+static GstBuffer *
+push_one (GstHarness *h, guint index)
+{
+  GstBuffer *out = gst_harness_push_and_pull (h, frame_like (h, index));
+
+  fail_unless (out != NULL);
+  return out;
+}
+
+static guint
+push_and_count (GstHarness *h)
+{
+  static guint index = 0;
+  GstBuffer *out = push_one (h, index++);
+  guint n = gst_dicenet_meta_get_n_detections (result_of (out, GST_DICENET_TASK_DETECT));
+
+  gst_buffer_unref (out);
+  return n;
+}
+
+/* --- detection --- */
+
+static void
+expect_region (GstBuffer *buffer, const GstDicenetMeta *meta, const GstDicenetDetection *detection)
+{
+  GstVideoRegionOfInterestMeta *region = gst_buffer_get_video_region_of_interest_meta_id (buffer, detection->id);
+  const gchar *label;
+  gdouble confidence;
+  gint label_id;
+
+  fail_unless (region != NULL);
+  fail_unless (ABS (region->x - detection->x) <= 1 && ABS (region->y - detection->y) <= 1);
+  fail_unless (ABS (region->w - detection->w) <= 1 && ABS (region->h - detection->h) <= 1);
+  GstStructure *param = gst_video_region_of_interest_meta_get_param (region, "detection");
+  fail_unless (param != NULL);
+  label = gst_structure_get_string (param, "label");
+  fail_unless (gst_structure_get_int (param, "label_id", &label_id));
+  fail_unless (gst_structure_get_double (param, "confidence", &confidence));
+  fail_unless_equals_string (label, gst_dicenet_result_get_label (meta->result, detection->label_id));
+  fail_unless_equals_int (label_id, detection->label_id);
+  fail_unless_equals_float (confidence, detection->confidence);
+}
+
+GST_START_TEST (test_detections)
+{
+  GstHarness *h = harness_new ("dicenetdetect", "threshold=0.2 iou-threshold=1", "RGB", WIDTH, HEIGHT);
+  GstBuffer *out = push_one (h, 0);
+  GstDicenetMeta *meta = result_of (out, GST_DICENET_TASK_DETECT);
+  guint n = gst_dicenet_meta_get_n_detections (meta);
+  gdouble last = 1;
+
+  fail_unless (n > 0 && n <= 100, "%u detections", n);
+  fail_unless_equals_int (count_metas (out, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE), n);
+  for (guint i = 0; i < n; i++) {
+    const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, i);
+    fail_unless (d->x >= 0 && d->y >= 0 && d->x + d->w <= WIDTH && d->y + d->h <= HEIGHT, "a box leaves the frame");
+    fail_unless (d->w > 0 && d->h > 0);
+    fail_unless (d->confidence >= 0.2 && d->confidence <= last);
+    fail_unless (d->label_id > 0, "background is no object");
+    last = d->confidence;
+    expect_region (out, meta, d);
+  }
+  gst_buffer_unref (out);
+  harness_free (h);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_thresholds_while_playing)
+{
+  GstHarness *h = harness_new ("dicenetdetect", "threshold=0 iou-threshold=1 max-detections=0", "RGB", WIDTH, HEIGHT);
+  guint all = push_and_count (h);
+
+  fail_unless (all > 10, "%u detections are too few for this test", all);
+  g_object_set (h->element, "max-detections", 3, NULL);
+  fail_unless_equals_int (push_and_count (h), 3);
+  g_object_set (h->element, "max-detections", 0, "iou-threshold", 0.1, NULL);
+  fail_unless (push_and_count (h) < all);
+  g_object_set (h->element, "iou-threshold", 1.0, "threshold", 1.0, NULL);
+  fail_unless_equals_int (push_and_count (h), 0);
+  g_object_set (h->element, "threshold", 0.0, NULL);
+  fail_unless_equals_int (push_and_count (h), all);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* How many objects there are of each class of the model: background, person, car, dog, cat. */
+static void
+count_per_class (GstHarness *h, guint counts[5])
+{
+  GstBuffer *out = push_one (h, 0);
+  GstDicenetMeta *meta = result_of (out, GST_DICENET_TASK_DETECT);
+
+  memset (counts, 0, 5 * sizeof *counts);
+  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++)
+    counts[gst_dicenet_meta_get_detection (meta, i)->label_id]++;
+  gst_buffer_unref (out);
+}
+
+GST_START_TEST (test_classes_while_playing)
+{
+  GstHarness *h =
+      harness_new ("dicenetdetect", "threshold=0.01 iou-threshold=1 max-detections=0", "RGB", WIDTH, HEIGHT);
+  guint all[5], some[5];
+  gchar *text;
+
+  count_per_class (h, all);
+  fail_unless (all[0] == 0 && all[1] > 0 && all[2] > 0 && all[3] > 0 && all[4] > 0);
+
+  g_object_set (h->element, "object-class", "car,DOG", NULL);
+  count_per_class (h, some);
+  fail_unless (some[1] == 0 && some[2] == all[2] && some[3] == all[3] && some[4] == 0);
+
+  /* A threshold does not bring back a class that is left out. */
+  g_object_set (h->element, "class-thresholds", "person=0,car=1", NULL);
+  count_per_class (h, some);
+  fail_unless (some[1] == 0 && some[2] == 0 && some[3] == all[3] && some[4] == 0);
+
+  g_object_set (h->element, "object-class", NULL, NULL);
+  count_per_class (h, some);
+  fail_unless (some[1] >= all[1] && some[2] == 0 && some[3] == all[3] && some[4] == all[4]);
+
+  /* A mistake is refused, and all stays as it was. */
+  g_object_set (h->element, "class-thresholds", "elephant=0.5", NULL);
+  expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                  "no class 'elephant'", "person");
+  g_object_get (h->element, "class-thresholds", &text, NULL);
+  fail_unless_equals_string (text, "person=0,car=1");
+  count_per_class (h, some);
+  fail_unless (some[2] == 0 && some[3] == all[3]);
+  g_free (text);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* Boxes are in pixels of the frame: twice the frame, twice the box. */
+GST_START_TEST (test_box_scale)
+{
+  GstHarness *h = harness_new ("dicenetdetect", "threshold=0.2 inference-size=64x64", "GRAY8", 100, 80);
+  GstBuffer *small = gst_buffer_new_allocate (NULL, 100 * 80, NULL);
+  GstBuffer *large = gst_buffer_new_allocate (NULL, 200 * 160, NULL);
+
+  /* One grey, so that the picture is the same at both sizes; 100 and 200 need no padding in GRAY8. */
+  gst_buffer_memset (small, 0, 90, 100 * 80);
+  gst_buffer_memset (large, 0, 90, 200 * 160);
+  GstBuffer *out = gst_harness_push_and_pull (h, small);
+  set_caps (h, "GRAY8", 200, 160);
+  GstBuffer *out2 = gst_harness_push_and_pull (h, large);
+  GstDicenetMeta *meta = result_of (out, GST_DICENET_TASK_DETECT), *meta2 = result_of (out2, GST_DICENET_TASK_DETECT);
+
+  fail_unless (gst_dicenet_meta_get_n_detections (meta) > 0);
+  fail_unless_equals_int (gst_dicenet_meta_get_n_detections (meta), gst_dicenet_meta_get_n_detections (meta2));
+  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++) {
+    const GstDicenetDetection *a = gst_dicenet_meta_get_detection (meta, i);
+    const GstDicenetDetection *b = gst_dicenet_meta_get_detection (meta2, i);
+    fail_unless (ABS (2 * a->x - b->x) < 0.01 && ABS (2 * a->y - b->y) < 0.01);
+    fail_unless (ABS (2 * a->w - b->w) < 0.01 && ABS (2 * a->h - b->h) < 0.01);
+  }
+  gst_buffer_unref (out);
+  gst_buffer_unref (out2);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* --- classification --- */
+
+GST_START_TEST (test_top_k)
+{
+  GstHarness *h = harness_new ("dicenetclassify", NULL, "RGB", WIDTH, HEIGHT);
+  GstBuffer *out = push_one (h, 0);
+  const GstDicenetResult *result = result_of (out, GST_DICENET_TASK_CLASSIFY)->result;
+  gdouble sum = 0, last = 1;
+
+  fail_unless_equals_int (gst_dicenet_result_get_n_classes (result), 5);
+  for (guint i = 0; i < 5; i++) {
+    const GstDicenetClass *class = gst_dicenet_result_get_class (result, i);
+    fail_unless (class->confidence > 0 && class->confidence <= last && class->label_id < 21);
+    last = class->confidence;
+  }
+  gst_buffer_unref (out);
+
+  g_object_set (h->element, "top-k", 0, NULL);
+  out = push_one (h, 1);
+  result = result_of (out, GST_DICENET_TASK_CLASSIFY)->result;
+  fail_unless_equals_int (gst_dicenet_result_get_n_classes (result), 21);
+  for (guint i = 0; i < 21; i++)
+    sum += gst_dicenet_result_get_class (result, i)->confidence;
+  fail_unless (ABS (sum - 1) < 1e-5, "confidences add up to %f", sum);
+  gdouble best = gst_dicenet_result_get_class (result, 0)->confidence;
+  gst_buffer_unref (out);
+
+  g_object_set (h->element, "threshold", (gfloat) best - 1e-4f, NULL);
+  out = push_one (h, 2);
+  fail_unless_equals_int (gst_dicenet_result_get_n_classes (result_of (out, GST_DICENET_TASK_CLASSIFY)->result), 1);
+  gst_buffer_unref (out);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* --- messages --- */
+
+static GstStructure *
+message_of (const gchar *element, const gchar *extra, const gchar *name)
+{
+  GstHarness *h = harness_new (element, extra, "RGB", WIDTH, HEIGHT);
+  guint64 pts, running_time;
+  guint width, height;
+
+  gst_buffer_unref (push_one (h, 0));
+  fail_unless (next_message (bus_of (h), GST_MESSAGE_ELEMENT) == NULL, "a message without post-messages");
+  g_object_set (h->element, "post-messages", TRUE, "inference-interval", 2, NULL);
+  gst_buffer_unref (push_one (h, 1));
+  fail_unless (next_message (bus_of (h), GST_MESSAGE_ELEMENT) == NULL, "a message without an inference");
+  gst_buffer_unref (push_one (h, 2));
+  GstMessage *message = next_message (bus_of (h), GST_MESSAGE_ELEMENT);
+  fail_unless (message != NULL);
+  const GstStructure *structure = gst_message_get_structure (message);
+  fail_unless_equals_string (gst_structure_get_name (structure), name);
+  fail_unless (gst_structure_get (structure, "pts", G_TYPE_UINT64, &pts, "running-time", G_TYPE_UINT64, &running_time,
+                                  "width", G_TYPE_UINT, &width, "height", G_TYPE_UINT, &height, NULL));
+  fail_unless_equals_uint64 (pts, gst_util_uint64_scale (2, GST_SECOND, 30));
+  fail_unless_equals_uint64 (running_time, pts);
+  fail_unless (width == WIDTH && height == HEIGHT);
+  fail_unless (gst_structure_get_string (structure, "model") != NULL);
+  GstStructure *copy = gst_structure_copy (structure);
+  gst_message_unref (message);
+  harness_free (h);
+  return copy;
+}
+
+static const GstStructure *
+first_entry (const GstStructure *message, const gchar *field, guint *n)
+{
+  const GValue *array = gst_structure_get_value (message, field);
+
+  fail_unless (array && GST_VALUE_HOLDS_ARRAY (array));
+  *n = gst_value_array_get_size (array);
+  fail_unless (*n > 0);
+  return gst_value_get_structure (gst_value_array_get_value (array, 0));
+}
+
+GST_START_TEST (test_messages)
+{
+  guint n, label_id;
+  gdouble confidence, share, w, h;
+  const GstStructure *entry;
+
+  GstStructure *message = message_of ("dicenetclassify", "top-k=3", "dicenet-classify");
+  entry = first_entry (message, "classes", &n);
+  fail_unless_equals_int (n, 3);
+  fail_unless (
+      gst_structure_get (entry, "label-id", G_TYPE_UINT, &label_id, "confidence", G_TYPE_DOUBLE, &confidence, NULL));
+  fail_unless (gst_structure_has_field_typed (entry, "label", G_TYPE_STRING));
+  gst_structure_free (message);
+
+  message = message_of ("dicenetdetect", "threshold=0.1", "dicenet-detect");
+  entry = first_entry (message, "objects", &n);
+  fail_unless (gst_structure_get (entry, "label-id", G_TYPE_UINT, &label_id, "confidence", G_TYPE_DOUBLE, &confidence,
+                                  "w", G_TYPE_DOUBLE, &w, "h", G_TYPE_DOUBLE, &h, NULL));
+  fail_unless (w > 0 && w <= WIDTH && h > 0 && h <= HEIGHT);
+  gst_structure_free (message);
+
+  message = message_of ("dicenetsegment", NULL, "dicenet-segment");
+  entry = first_entry (message, "classes", &n);
+  fail_unless (n > 1);
+  fail_unless (gst_structure_get (entry, "label-id", G_TYPE_UINT, &label_id, "share", G_TYPE_DOUBLE, &share, NULL));
+  fail_unless (share > 0 && share < 1);
+  gst_structure_free (message);
+}
+GST_END_TEST;
+
+/* --- one property after another, from another thread --- */
+
+static gpointer
+change_properties (gpointer data)
+{
+  GstElement *element = data;
+
+  for (guint i = 0; i < 300; i++) {
+    gchar *text = g_strdup_printf ("person=0.%u,car=0.%u", i % 10, (i + 5) % 10);
+    GstStructure *stats;
+    g_object_set (element, "threshold", (i % 10) / 10.0, "overlay", i % 3 == 0, "class-thresholds", text,
+                  "object-class", i % 2 ? "person,dog" : NULL, "inference-interval", 1 + i % 3, NULL);
+    g_object_get (element, "stats", &stats, NULL);
+    gst_structure_free (stats);
+    g_free (text);
+    g_usleep (200);
+  }
+  return NULL;
+}
+
+GST_START_TEST (test_properties_from_thread)
+{
+  GstHarness *h = harness_new ("dicenetdetect", NULL, "RGB", WIDTH, HEIGHT);
+  GThread *thread = g_thread_new ("properties", change_properties, h->element);
+
+  for (guint i = 0; i < 60; i++) {
+    GstBuffer *out = push_one (h, i);
+    result_of (out, GST_DICENET_TASK_DETECT);
+    gst_buffer_unref (out);
+  }
+  g_thread_join (thread);
+  fail_unless (next_message (bus_of (h), GST_MESSAGE_ERROR | GST_MESSAGE_WARNING) == NULL);
+  harness_free (h);
+}
+GST_END_TEST;
+
+int
+main (int argc, char **argv)
+{
+  TCase *tests = tcase_create ("results");
+
+  tcase_add_test (tests, test_detections);
+  tcase_add_test (tests, test_thresholds_while_playing);
+  tcase_add_test (tests, test_classes_while_playing);
+  tcase_add_test (tests, test_box_scale);
+  tcase_add_test (tests, test_top_k);
+  tcase_add_test (tests, test_messages);
+  tcase_add_test (tests, test_properties_from_thread);
+  return run_tests (argc, argv, "results", tests);
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What happens to a stream: buffers pass as they are, and caps changes, flushes, seeks, EOS and state changes are
+ * survived. */
+
+#include "common.h"
+
+static const gchar *const ELEMENTS[] = { "dicenetclassify", "dicenetdetect", "dicenetsegment" };
+
+static GstBuffer *
+marked_frame (GstHarness *h)
+{
+  GstBuffer *frame = frame_like (h, 7);
+
+  GST_BUFFER_DTS (frame) = 5 * GST_MSECOND;
+  GST_BUFFER_OFFSET (frame) = 70;
+  GST_BUFFER_OFFSET_END (frame) = 71;
+  GST_BUFFER_FLAG_SET (frame, GST_BUFFER_FLAG_DISCONT | GST_BUFFER_FLAG_MARKER | GST_BUFFER_FLAG_CORRUPTED |
+                                  GST_VIDEO_BUFFER_FLAG_INTERLACED);
+  gst_buffer_add_video_time_code_meta_full (frame, 30, 1, NULL, GST_VIDEO_TIME_CODE_FLAGS_NONE, 1, 2, 3, 4, 0);
+  return frame;
+}
+
+static void
+check_untouched (const gchar *element, gboolean shared)
+{
+  GstHarness *h = harness_new (element, NULL, "I420", 64, 48);
+  GstBuffer *in = marked_frame (h);
+  GstBuffer *reference = gst_buffer_copy_deep (in);
+  GstMemory *memory = gst_buffer_peek_memory (in, 0);
+
+  if (shared)
+    gst_buffer_ref (in);
+  GstBuffer *out = gst_harness_push_and_pull (h, in);
+
+  fail_unless_equals_uint64 (GST_BUFFER_PTS (out), GST_BUFFER_PTS (reference));
+  fail_unless_equals_uint64 (GST_BUFFER_DTS (out), GST_BUFFER_DTS (reference));
+  fail_unless_equals_uint64 (GST_BUFFER_DURATION (out), GST_BUFFER_DURATION (reference));
+  fail_unless_equals_uint64 (GST_BUFFER_OFFSET (out), GST_BUFFER_OFFSET (reference));
+  fail_unless_equals_uint64 (GST_BUFFER_OFFSET_END (out), GST_BUFFER_OFFSET_END (reference));
+  fail_unless_equals_int (GST_BUFFER_FLAGS (out) & ~GST_BUFFER_FLAG_TAG_MEMORY,
+                          GST_BUFFER_FLAGS (reference) & ~GST_BUFFER_FLAG_TAG_MEMORY);
+  fail_unless (gst_buffer_get_video_time_code_meta (out) != NULL);
+  fail_unless (gst_buffer_peek_memory (out, 0) == memory, "the pixels were copied");
+  fail_unless_equals_int (count_metas (out, GST_DICENET_META_API_TYPE), 1);
+  if (shared) {
+    fail_unless_equals_int (count_metas (in, GST_DICENET_META_API_TYPE), 0);
+    gst_buffer_unref (in);
+  }
+  gst_buffer_unref (out);
+  gst_buffer_unref (reference);
+  harness_free (h);
+}
+
+GST_START_TEST (test_buffers_untouched)
+{
+  check_untouched (ELEMENTS[__i__], FALSE);
+  check_untouched (ELEMENTS[__i__], TRUE);
+}
+GST_END_TEST;
+
+static void
+expect_frame_size (GstHarness *h, GstDicenetTask task, const gchar *format, guint width, guint height)
+{
+  gchar *text = video_caps (format, (gint) width, (gint) height);
+  GstCaps *caps = gst_caps_from_string (text);
+
+  /* New caps alone, not a new segment as well. */
+  fail_unless (gst_harness_push_event (h, gst_event_new_caps (caps)));
+  gst_caps_unref (caps);
+  g_free (text);
+  GstBuffer *out = gst_harness_push_and_pull (h, frame_like (h, 0));
+  GstDicenetMeta *meta = result_of (out, task);
+
+  fail_unless_equals_int (meta->frame_width, width);
+  fail_unless_equals_int (meta->frame_height, height);
+  fail_unless_equals_int (meta->age, 0);
+  if (task == GST_DICENET_TASK_SEGMENT) {
+    fail_unless_equals_int (meta->result->mask_width, MAX (width, 32));
+    fail_unless_equals_int (meta->result->mask_height, MAX (height, 32));
+  }
+  gst_buffer_unref (out);
+}
+
+GST_START_TEST (test_caps_change)
+{
+  GstHarness *h = harness_new (ELEMENTS[__i__], "inference-size=native inference-interval=100", "I420", 64, 48);
+  GstDicenetTask task = (GstDicenetTask) __i__;
+
+  expect_frame_size (h, task, "I420", 64, 48);
+  expect_frame_size (h, task, "I420", 96, 50);
+  expect_frame_size (h, task, "RGB", 33, 35);
+  expect_frame_size (h, task, "NV12", 8, 8);
+  expect_frame_size (h, task, "I420", 64, 48);
+  harness_free (h);
+}
+GST_END_TEST;
+
+static guint
+push_for_age (GstHarness *h, guint index, GstDicenetResult **result)
+{
+  GstBuffer *out = gst_harness_push_and_pull (h, frame_like (h, index));
+
+  fail_unless (out != NULL);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (out, GST_DICENET_TASK_DETECT);
+  guint age = meta->age;
+  if (result)
+    *result = meta->result;
+  gst_buffer_unref (out);
+  return age;
+}
+
+GST_START_TEST (test_interval)
+{
+  GstHarness *h = harness_new ("dicenetdetect", "inference-interval=3", "I420", 64, 48);
+  GstDicenetResult *at_0 = NULL, *at_1 = NULL, *at_2 = NULL;
+  guint64 frames, inferred;
+  GstStructure *stats;
+
+  fail_unless_equals_int (push_for_age (h, 0, &at_0), 0);
+  fail_unless_equals_int (push_for_age (h, 1, &at_1), 1);
+  fail_unless_equals_int (push_for_age (h, 2, &at_2), 2);
+  fail_unless (at_0 && at_0 == at_1 && at_0 == at_2);
+  fail_unless_equals_int (push_for_age (h, 3, NULL), 0);
+  fail_unless_equals_int (push_for_age (h, 4, NULL), 1);
+  g_object_get (h->element, "stats", &stats, NULL);
+  fail_unless (gst_structure_get (stats, "frames", G_TYPE_UINT64, &frames, "inferred", G_TYPE_UINT64, &inferred, NULL));
+  fail_unless_equals_uint64 (frames, 5);
+  fail_unless_equals_uint64 (inferred, 2);
+  gst_structure_free (stats);
+
+  /* It can change while playing. */
+  g_object_set (h->element, "inference-interval", 1, NULL);
+  fail_unless_equals_int (push_for_age (h, 5, NULL), 0);
+  fail_unless_equals_int (push_for_age (h, 6, NULL), 0);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* After a flush, the first frame is looked at: the last result belongs to another place of the stream. */
+GST_START_TEST (test_flush)
+{
+  GstHarness *h = harness_new ("dicenetdetect", "inference-interval=10", "I420", 64, 48);
+  GstSegment segment;
+
+  fail_unless_equals_int (push_for_age (h, 0, NULL), 0);
+  fail_unless_equals_int (push_for_age (h, 1, NULL), 1);
+  fail_unless (gst_harness_push_event (h, gst_event_new_flush_start ()));
+  fail_unless_equals_int (gst_harness_push (h, frame_like (h, 2)), GST_FLOW_FLUSHING);
+  fail_unless (gst_harness_push_event (h, gst_event_new_flush_stop (TRUE)));
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  fail_unless (gst_harness_push_event (h, gst_event_new_segment (&segment)));
+  fail_unless_equals_int (push_for_age (h, 3, NULL), 0);
+  fail_unless_equals_int (push_for_age (h, 4, NULL), 1);
+  /* Another file after this one, without a flush. */
+  fail_unless (gst_harness_push_event (h, gst_event_new_segment (&segment)));
+  fail_unless_equals_int (push_for_age (h, 5, NULL), 0);
+  fail_unless (gst_harness_push_event (h, gst_event_new_eos ()));
+  fail_unless (next_message (bus_of (h), GST_MESSAGE_ERROR) == NULL);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* A gap is no picture: it passes, and no result is invented for it. */
+GST_START_TEST (test_gap)
+{
+  GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
+  GstBuffer *gap = frame_like (h, 0);
+
+  GST_BUFFER_FLAG_SET (gap, GST_BUFFER_FLAG_GAP);
+  GstBuffer *out = gst_harness_push_and_pull (h, gap);
+  fail_unless (GST_BUFFER_FLAG_IS_SET (out, GST_BUFFER_FLAG_GAP));
+  fail_unless_equals_int (count_metas (out, GST_DICENET_META_API_TYPE), 0);
+  gst_buffer_unref (out);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* A buffer that is smaller than its caps say is an error with words, not a read beyond its end. */
+GST_START_TEST (test_short_buffer)
+{
+  GstHarness *h = harness_new ("dicenetsegment", NULL, "I420", 64, 48);
+
+  fail_unless_equals_int (gst_harness_push (h, gst_buffer_new_allocate (NULL, 100, NULL)), GST_FLOW_ERROR);
+  expect_message (bus_of (h), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
+                  "smaller than the caps say", NULL);
+  harness_free (h);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_too_large_for_native)
+{
+  GstHarness *h = harness_new ("dicenetsegment", "inference-size=native", "GRAY8", 64, 48);
+
+  set_caps (h, "GRAY8", 5000, 32);
+  fail_if (gst_harness_push (h, frame_new ("GRAY8", 5000, 32, LAYOUT_TIGHT, 1, 0)) == GST_FLOW_OK);
+  expect_message (bus_of (h), GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "5000x32", "4096");
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* --- latency and QoS --- */
+
+GST_START_TEST (test_latency)
+{
+  gchar *line = launch_line ("dicenetsegment", NULL);
+  GstHarness *h = harness_for (line);
+  guint64 last;
+  GstStructure *stats;
+
+  gst_harness_set_upstream_latency (h, 10 * GST_MSECOND);
+  set_caps (h, "I420", 64, 48);
+  /* A live pipeline is told before the first frame, and once more when it changes. */
+  GstMessage *message = next_message (bus_of (h), GST_MESSAGE_LATENCY);
+  fail_unless (message != NULL);
+  gst_message_unref (message);
+  fail_unless (gst_harness_query_latency (h) > 10 * GST_MSECOND);
+
+  gst_buffer_unref (gst_harness_push_and_pull (h, frame_like (h, 0)));
+  g_object_get (h->element, "stats", &stats, NULL);
+  fail_unless (gst_structure_get (stats, "last-latency", G_TYPE_UINT64, &last, NULL));
+  fail_unless (last > 0);
+  gst_structure_free (stats);
+  harness_free (h);
+  g_free (line);
+}
+GST_END_TEST;
+
+static void
+send_late (GstHarness *h, GstClockTime now)
+{
+  /* "What was due at @now - 1 s came 1 s late": all before @now is too late as well. */
+  gst_harness_push_upstream_event (
+      h, gst_event_new_qos (GST_QOS_TYPE_UNDERFLOW, 2.0, (GstClockTimeDiff) GST_SECOND / 2, now - GST_SECOND / 2));
+}
+
+GST_START_TEST (test_qos)
+{
+  GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
+  gboolean qos;
+
+  g_object_get (h->element, "qos", &qos, NULL);
+  fail_unless (!qos);
+  gst_buffer_unref (gst_harness_push_and_pull (h, frame_like (h, 0)));
+  send_late (h, 10 * GST_SECOND);
+  GstBuffer *late = gst_harness_push_and_pull (h, frame_like (h, 1));
+  fail_unless (late && count_metas (late, GST_DICENET_META_API_TYPE) == 1, "a late frame lost its result unasked");
+  gst_buffer_unref (late);
+
+  g_object_set (h->element, "qos", TRUE, NULL);
+  send_late (h, 10 * GST_SECOND);
+  fail_unless_equals_int (gst_harness_push (h, frame_like (h, 2)), GST_FLOW_OK);
+  fail_unless_equals_int (gst_harness_buffers_in_queue (h), 0);
+  GstMessage *message = next_message (bus_of (h), GST_MESSAGE_QOS);
+  fail_unless (message != NULL);
+  gst_message_unref (message);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* --- pipelines --- */
+
+static GstElement *
+pipeline_new (const gchar *element, guint n_buffers)
+{
+  gchar *filter = launch_line (element, "name=filter inference-interval=4 inference-size=32x32");
+  gchar *line = g_strdup_printf ("videotestsrc num-buffers=%u ! video/x-raw,format=I420,width=64,height=48 ! %s ! "
+                                 "fakesink name=sink sync=false",
+                                 n_buffers, filter);
+  GError *error = NULL;
+  GstElement *pipeline = gst_parse_launch (line, &error);
+
+  fail_unless (pipeline && !error, "%s", error ? error->message : line);
+  g_free (filter);
+  g_free (line);
+  return pipeline;
+}
+
+static void
+wait_for_eos (GstElement *pipeline)
+{
+  GstMessage *message =
+      gst_bus_timed_pop_filtered (GST_ELEMENT_BUS (pipeline), 30 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+
+  fail_unless (message != NULL, "the pipeline hangs");
+  fail_unless_equals_string (GST_MESSAGE_TYPE_NAME (message), "eos");
+  gst_message_unref (message);
+}
+
+static guint64
+frames_of (GstElement *pipeline)
+{
+  GstElement *filter = gst_bin_get_by_name (GST_BIN (pipeline), "filter");
+  GstStructure *stats;
+  guint64 frames = 0;
+
+  g_object_get (filter, "stats", &stats, NULL);
+  gst_structure_get (stats, "frames", G_TYPE_UINT64, &frames, NULL);
+  gst_structure_free (stats);
+  gst_object_unref (filter);
+  return frames;
+}
+
+GST_START_TEST (test_eos)
+{
+  GstElement *pipeline = pipeline_new (ELEMENTS[__i__], 10);
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  wait_for_eos (pipeline);
+  fail_unless_equals_uint64 (frames_of (pipeline), 10);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (pipeline);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_seek)
+{
+  GstElement *pipeline = pipeline_new ("dicenetsegment", 1000);
+  GstState state;
+
+  gst_element_set_state (pipeline, GST_STATE_PAUSED);
+  fail_unless_equals_int (gst_element_get_state (pipeline, &state, NULL, 30 * GST_SECOND), GST_STATE_CHANGE_SUCCESS);
+  for (guint i = 0; i < 10; i++) {
+    fail_unless (gst_element_seek (pipeline, 1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET,
+                                   i * GST_SECOND / 3, GST_SEEK_TYPE_SET, (i + 1) * GST_SECOND));
+    fail_unless_equals_int (gst_element_get_state (pipeline, &state, NULL, 30 * GST_SECOND), GST_STATE_CHANGE_SUCCESS);
+  }
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  wait_for_eos (pipeline);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (pipeline);
+}
+GST_END_TEST;
+
+/* Every second time only to READY and back; sometimes in the middle of a stream. */
+GST_START_TEST (test_state_cycles)
+{
+  GstElement *pipeline = pipeline_new (ELEMENTS[__i__], 3);
+
+  for (guint i = 0; i < 50; i++) {
+    fail_if (gst_element_set_state (pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE);
+    if (i % 5 != 4) {
+      wait_for_eos (pipeline);
+      fail_unless_equals_uint64 (frames_of (pipeline), 3);
+    }
+    fail_unless_equals_int (gst_element_set_state (pipeline, i % 2 ? GST_STATE_NULL : GST_STATE_READY),
+                            GST_STATE_CHANGE_SUCCESS);
+    gst_bus_set_flushing (GST_ELEMENT_BUS (pipeline), TRUE);
+    gst_bus_set_flushing (GST_ELEMENT_BUS (pipeline), FALSE);
+  }
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (pipeline);
+}
+GST_END_TEST;
+
+int
+main (int argc, char **argv)
+{
+  TCase *tests = tcase_create ("stream");
+  const int n = G_N_ELEMENTS (ELEMENTS);
+
+  tcase_add_loop_test (tests, test_buffers_untouched, 0, n);
+  tcase_add_loop_test (tests, test_caps_change, 0, n);
+  tcase_add_test (tests, test_interval);
+  tcase_add_test (tests, test_flush);
+  tcase_add_test (tests, test_gap);
+  tcase_add_test (tests, test_short_buffer);
+  tcase_add_test (tests, test_too_large_for_native);
+  tcase_add_test (tests, test_latency);
+  tcase_add_test (tests, test_qos);
+  tcase_add_loop_test (tests, test_eos, 0, n);
+  tcase_add_test (tests, test_seek);
+  tcase_add_loop_test (tests, test_state_cycles, 0, n);
+  return run_tests (argc, argv, "stream", tests);
+}
