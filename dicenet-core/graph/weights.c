@@ -32,9 +32,8 @@ reserve (Folder *f, gsize n)
 static gboolean
 check_tensor (Folder *f, const DicenetTensor *tensor, const char *name, const guint64 *dims, guint n_dims)
 {
-  g_autofree char *expected = dicenet_tensor_shape_string (dims, n_dims);
-
   if (tensor == NULL) {
+    g_autofree char *expected = dicenet_tensor_shape_string (dims, n_dims);
     g_set_error (f->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
                  "%s: tensor \"%s\" %s is missing: the file is not the network that its description says",
                  f->file->path, name, expected);
@@ -47,6 +46,7 @@ check_tensor (Folder *f, const DicenetTensor *tensor, const char *name, const gu
     return FALSE;
   }
   if (tensor->n_dims != n_dims || memcmp (tensor->dims, dims, n_dims * sizeof *dims) != 0) {
+    g_autofree char *expected = dicenet_tensor_shape_string (dims, n_dims);
     g_autofree char *found = dicenet_tensor_shape_string (tensor->dims, tensor->n_dims);
     g_set_error (f->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL, "%s: tensor \"%s\": expected shape %s, found %s",
                  f->file->path, name, expected, found);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dicenet/error.h>
 
-G_DEFINE_QUARK (dicenet - error - quark, dicenet_error)
+/* clang-format takes the name for a difference. */
+/* clang-format off */
+G_DEFINE_QUARK (dicenet-error-quark, dicenet_error)

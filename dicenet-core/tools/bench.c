@@ -155,7 +155,7 @@ dicenet_tool_bench (int argc, char **argv, GError **error)
     { "backend", 0, 0, G_OPTION_ARG_STRING, &o.backend, "auto, cpu or cuda", "B" },
     { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds, "how long to measure, at least 10 runs (3)", "S" },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &o.json, "print JSON", NULL },
-    { NULL },
+    G_OPTION_ENTRY_NULL,
   };
   const gboolean ok = dicenet_tool_parse (&argc, &argv, entries, "MODEL", 1, error) && bench (argv[1], &o, error);
 

@@ -141,7 +141,7 @@ dicenet_tool_info (int argc, char **argv, GError **error)
   const GOptionEntry entries[] = {
     { "size", 's', 0, G_OPTION_ARG_STRING, &size, "inference size; the model's own by default", "WxH" },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &json, "print JSON", NULL },
-    { NULL },
+    G_OPTION_ENTRY_NULL,
   };
   Info info = { 0 };
 

@@ -195,7 +195,7 @@ dicenet_tool_run (int argc, char **argv, GError **error)
     { "iou", 0, 0, G_OPTION_ARG_DOUBLE, &iou, "detection: overlap from which the weaker box goes (0.45)", "T" },
     { "max-per-class", 0, 0, G_OPTION_ARG_INT, &max_per_class, "detection: boxes per class at most, 0 for all (200)",
       "N" },
-    { NULL },
+    G_OPTION_ENTRY_NULL,
   };
   DicenetBackend backend;
 
