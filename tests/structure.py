@@ -13,15 +13,14 @@ import sys
 PUBLIC = {"dicenet-core/dicenet"}
 KERNELS = PUBLIC | {"dicenet-core/kernels"}
 MODEL = PUBLIC | {"dicenet-core/model"}
-GRAPH = MODEL | {"dicenet-core/graph"}
+GRAPH = MODEL | KERNELS | {"dicenet-core/graph"}  # kernels.h says how weights lie
 ALLOWED = {
     "dicenet-core/dicenet": PUBLIC,
-    # The kernels' reference names the graph's activations.
-    "dicenet-core/kernels": KERNELS | {"dicenet-core/graph"},
+    "dicenet-core/kernels": KERNELS,
     "dicenet-core/model": MODEL | {"dicenet-core/exec"},  # model.c hands its program to executors
     "dicenet-core/graph": GRAPH | {"dicenet-core/prepost"},  # SSD's boxes per cell
     "dicenet-core/prepost": GRAPH | {"dicenet-core/prepost"},
-    "dicenet-core/exec": GRAPH | KERNELS | {"dicenet-core/prepost", "dicenet-core/exec"},
+    "dicenet-core/exec": GRAPH | {"dicenet-core/prepost", "dicenet-core/exec"},
     "dicenet-core/tools": GRAPH | {"dicenet-core/exec", "dicenet-core/tools"},
     "cuda": GRAPH | {"cuda", "dicenet-core/exec"},
     "gst": PUBLIC | {"gst", "gst/meta"},

@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cpu-steps.h"
 
-/* One step: which kernel, on what, shared among the threads by output channels. */
+#include <string.h>
+#include "axis.h"
 
-typedef struct {
+/* One step: which kernel, on what, shared among the threads. Every output float is computed by one thread, in an order
+ * that does not depend on the others. */
+
+typedef struct _Step Step;
+
+/* Computes [begin, begin + n) of what the step is shared by: channels, blocks or pixels. */
+typedef void (*Task) (Step *step, gsize begin, gsize n);
+
+struct _Step {
   const DicenetCpu *cpu;
   const DicenetNode *node;
   const DicenetNodeWeights *w;
   const DicenetStep *step;
+  const DicenetStepAxes *axes;
   gfloat *arena;
-  guint piece; /* channels that one thread takes */
+  Task task;
+  gsize n;       /* what is shared out */
+  gsize piece;   /* how much of it is one piece; there are at most as many pieces as threads */
+  gsize scratch; /* floats per piece */
+  gboolean by_pixels;
   DicenetPlanes x[DICENET_MAX_INPUTS], y;
-} Step;
-
-/* Computes output channels [begin, begin + n). */
-typedef void (*Task) (void *step, size_t begin, size_t n);
+};
 
 static DicenetPlanes
 planes_of (const DicenetView *view, gfloat *arena)
@@ -22,33 +33,83 @@ planes_of (const DicenetView *view, gfloat *arena)
   return (DicenetPlanes){ arena, view->planes, view->c, view->h, view->w };
 }
 
-/* A piece per thread: channels of one step all cost the same. */
-static void
-share (Step *s, Task task, guint n)
+/* The scratch of the piece that begins at @begin. */
+static gfloat *
+scratch_of (const Step *s, size_t begin)
 {
-  s->piece = (n + s->cpu->n_threads - 1) / s->cpu->n_threads;
-  pthreadpool_parallelize_1d_tile_1d (s->cpu->pool, task, s, n, s->piece,
-                                      PTHREADPOOL_FLAG_DISABLE_DENORMALS | PTHREADPOOL_FLAG_YIELD_WORKERS);
+  return s->arena + s->step->scratch + begin / s->piece * s->scratch;
 }
 
-static void
-conv_task (void *data, size_t begin, size_t n)
+static gsize
+align_floats (gsize n)
 {
-  Step *s = data;
+  return (n + DICENET_PLANE_ALIGNMENT - 1) / DICENET_PLANE_ALIGNMENT * DICENET_PLANE_ALIGNMENT;
+}
+
+/* --- convolutions --- */
+
+static gboolean
+is_dense (const DicenetNode *node)
+{
+  return dicenet_conv_is_dense (node->channels, node->groups, node->kernel);
+}
+
+static gboolean
+is_vector (const DicenetNode *node, guint h, guint w)
+{
+  return node->kernel == 1 && h * w == 1;
+}
+
+static DicenetConv
+conv_of (const Step *s)
+{
   const DicenetNode *node = s->node;
-  const DicenetConv conv = { s->w->weight, s->w->bias,   s->w->slope,           node->kernel,
-                             node->stride, node->groups, (int) node->activation };
+  return (DicenetConv){ s->w->weight, s->w->bias,   s->w->slope,     node->kernel,
+                        node->stride, node->groups, node->activation };
+}
 
-  if (node->kernel == 1 && node->groups == 1 && node->stride == 1)
-    s->cpu->kernels->conv_pointwise (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n));
-  else
-    s->cpu->kernels->conv (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n));
+static gsize
+conv_scratch (const DicenetNode *node, guint c, guint h, guint w)
+{
+  if (is_vector (node, h, w))
+    return c;
+  if (is_dense (node))
+    return dicenet_conv_dense_scratch (c, node->groups, node->kernel);
+  return c / node->groups * dicenet_padded_floats (h, w);
 }
 
 static void
-pool_task (void *data, size_t begin, size_t n)
+dense_task (Step *s, gsize begin, gsize n)
 {
-  Step *s = data;
+  const DicenetConv conv = conv_of (s);
+  const size_t pixels = (size_t) s->y.h * s->y.w;
+  const guint blocks = s->node->groups * dicenet_conv_blocks (s->y.c, s->node->groups);
+  const DicenetPart part = s->by_pixels ? (DicenetPart){ 0, blocks, begin, begin + n }
+                                        : (DicenetPart){ (unsigned) begin, (unsigned) (begin + n), 0, pixels };
+  s->cpu->kernels->conv_dense (&s->x[0], &s->y, &conv, &part, scratch_of (s, begin));
+}
+
+static void
+vector_task (Step *s, gsize begin, gsize n)
+{
+  const DicenetConv conv = conv_of (s);
+  s->cpu->kernels->conv_vector (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n),
+                                scratch_of (s, begin));
+}
+
+static void
+sparse_task (Step *s, gsize begin, gsize n)
+{
+  const DicenetConv conv = conv_of (s);
+  s->cpu->kernels->conv_sparse (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n),
+                                scratch_of (s, begin));
+}
+
+/* --- between convolutions --- */
+
+static void
+pool_task (Step *s, gsize begin, gsize n)
+{
   if (s->node->op == DICENET_OP_MAX_POOL)
     s->cpu->kernels->max_pool (&s->x[0], &s->y, (unsigned) begin, (unsigned) (begin + n));
   else
@@ -56,46 +117,36 @@ pool_task (void *data, size_t begin, size_t n)
 }
 
 static void
-mean_task (void *data, size_t begin, size_t n)
+mean_task (Step *s, gsize begin, gsize n)
 {
-  Step *s = data;
   s->cpu->kernels->mean (&s->x[0], &s->y, (unsigned) begin, (unsigned) (begin + n));
 }
 
 static void
-gate_task (void *data, size_t begin, size_t n)
+gate_task (Step *s, gsize begin, gsize n)
 {
-  Step *s = data;
   s->cpu->kernels->gate (&s->x[0], &s->x[1], &s->y, (unsigned) begin, (unsigned) (begin + n));
 }
 
 static void
-norm_task (void *data, size_t begin, size_t n)
+norm_task (Step *s, gsize begin, gsize n)
 {
-  Step *s = data;
   s->cpu->kernels->norm (&s->x[0], s->step->n_inputs > 1 ? &s->x[1] : NULL, &s->y, s->w->scale, s->w->bias, s->w->slope,
                          (unsigned) begin, (unsigned) (begin + n));
 }
 
 static void
-resize_task (void *data, size_t begin, size_t n)
+resize_task (Step *s, gsize begin, gsize n)
 {
-  Step *s = data;
-  const DicenetPlanes *x = &s->x[0], *y = &s->y;
-
-  for (unsigned c = (unsigned) begin; c < begin + n; c++) {
-    if (s->node->op == DICENET_OP_UP)
-      s->cpu->kernels->up (dicenet_plane (x, c), x->h, x->w, dicenet_plane (y, c), y->h, y->w);
-    else
-      s->cpu->kernels->down (dicenet_plane (x, c), x->h, x->w, dicenet_plane (y, c), y->h, y->w);
-  }
+  for (unsigned c = (unsigned) begin; c < begin + n; c++)
+    s->cpu->kernels->resize (dicenet_plane (&s->x[0], c), s->x[0].w, dicenet_plane (&s->y, c), s->y.w, s->axes->rows,
+                             s->axes->columns, scratch_of (s, begin));
 }
 
 /* Shared by maps, whose rows follow each other. */
 static void
-rows_task (void *data, size_t begin, size_t n)
+rows_task (Step *s, gsize begin, gsize n)
 {
-  Step *s = data;
   gfloat *out = dicenet_plane (&s->y, 0);
 
   for (size_t k = 0; k < begin + n; k++) {
@@ -106,73 +157,87 @@ rows_task (void *data, size_t begin, size_t n)
   }
 }
 
-/* DimConv's scratch, one per thread: the planes of three neighbouring channels scaled to the height kernels' rows and
- * to the width kernels' columns (where sizes differ: dynamic scaling, paper 3.3), the three branches at the map's size,
- * and one branch at its kernels' size. */
+/* --- the DiCE unit --- */
+
+/* One thread's scratch: padded planes of three neighbouring channels and one of zeros, as they are, scaled to the
+ * height kernels' rows and to the width kernels' columns (where sizes differ: dynamic scaling, paper 3.3), the two
+ * scaled branches before and after they are scaled back, and what resizing wants. */
 typedef struct {
-  gfloat *tall[3], *wide[3]; /* H0 x w, h x W0 */
-  gfloat *branch[3];         /* h x w */
-  gfloat *unscaled;
+  gfloat *center[4], *tall[4], *wide[4];
+  gfloat *unscaled, *branch[3], *resize;
+  gsize zeroed; /* how much from the start has to be zeros */
 } DiceScratch;
 
-/* Lays it out at @at; returns its size in floats. */
-static gsize
-lay_out_scratch (const DicenetNode *node, guint h, guint w, gfloat *at, DiceScratch *out)
+static gfloat *
+take (gfloat **at, gsize *n, gsize size)
 {
-  const gsize tall = h != node->kernel_height ? (gsize) node->kernel_height * w : 0;
-  const gsize wide = w != node->kernel_width ? (gsize) h * node->kernel_width : 0, map = (gsize) h * w;
-  const gsize sizes[] = { tall, tall, tall, wide, wide, wide, map, map, map, MAX (tall, wide) };
-  gfloat **const pointers[] = { &out->tall[0], &out->tall[1],   &out->tall[2],   &out->wide[0],   &out->wide[1],
-                                &out->wide[2], &out->branch[0], &out->branch[1], &out->branch[2], &out->unscaled };
+  gfloat *here = *at ? *at + *n : NULL;
+  *n += align_floats (size);
+  return here;
+}
+
+static gsize
+resize_floats (guint in, guint out, guint columns)
+{
+  const guint up =
+      MAX (dicenet_axis_taps (in, out, DICENET_RESIZE_UP), dicenet_axis_taps (in, out, DICENET_RESIZE_DOWN));
+  return (gsize) (up + 1) * columns;
+}
+
+/* Lays it out at @at, which may be NULL; returns its size in floats. */
+static gsize
+lay_out_dice (const DicenetNode *node, guint h, guint w, gfloat *at, DiceScratch *out)
+{
+  const guint h0 = node->kernel_height, w0 = node->kernel_width, widest = MAX (w, w0);
+  const gsize center = dicenet_padded_floats (h, w);
+  const gsize tall = h != h0 ? dicenet_padded_floats (h0, w) : 0, wide = w != w0 ? dicenet_padded_floats (h, w0) : 0;
   gsize n = 0;
 
-  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
-    *pointers[i] = at ? at + n : NULL;
-    n += (sizes[i] + DICENET_PLANE_ALIGNMENT - 1) / DICENET_PLANE_ALIGNMENT * DICENET_PLANE_ALIGNMENT;
+  for (guint i = 0; i < 4; i++) {
+    out->center[i] = take (&at, &n, center);
+    out->tall[i] = take (&at, &n, tall);
+    out->wide[i] = take (&at, &n, wide);
   }
+  out->zeroed = n;
+  out->unscaled = take (&at, &n, MAX (tall, wide));
+  out->branch[0] = NULL;
+  out->branch[1] = take (&at, &n, tall ? center : 0);
+  out->branch[2] = take (&at, &n, wide ? center : 0);
+  gsize resize = MAX (resize_floats (h, h0, widest), resize_floats (h0, h, widest));
+  resize = MAX (resize, 4 * (gsize) widest);
+  out->resize = take (&at, &n, resize);
   return n;
 }
 
-gsize
-dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
-{
-  const DicenetCpu *cpu = data;
-  DiceScratch scratch;
-  return node->op == DICENET_OP_DICE ? cpu->n_threads * lay_out_scratch (node, input.h, input.w, NULL, &scratch) : 0;
-}
-
-static void
-scale_plane (const DicenetKernels *k, const gfloat *x, guint h, guint w, gfloat *y, guint oh, guint ow)
-{
-  if (oh > h || ow > w)
-    k->up (x, h, w, y, oh, ow);
-  else
-    k->down (x, h, w, y, oh, ow);
-}
-
-/* Scales channel @c into its place among three, unless there is no such channel or nothing to scale. */
+/* Copies and scales channel @c into its place among three, unless there is no such channel. */
 static void
 enter_channel (const Step *s, const DiceScratch *scratch, guint c)
 {
   const DicenetPlanes *x = &s->x[0];
-  const guint h0 = s->node->kernel_height, w0 = s->node->kernel_width;
+  const DicenetStepAxes *a = s->axes;
+  const guint w0 = s->node->kernel_width;
 
   if (c >= x->c)
     return;
-  if (h0 != x->h)
-    scale_plane (s->cpu->kernels, dicenet_plane (x, c), x->h, x->w, scratch->tall[c % 3], h0, x->w);
-  if (w0 != x->w)
-    scale_plane (s->cpu->kernels, dicenet_plane (x, c), x->h, x->w, scratch->wide[c % 3], x->h, w0);
+  const gfloat *plane = dicenet_plane (x, c);
+  gfloat *center = dicenet_padded_origin (scratch->center[c % 3], x->w);
+  for (guint i = 0; i < x->h; i++)
+    memcpy (center + i * dicenet_padded_stride (x->w), plane + (gsize) i * x->w, x->w * sizeof *plane);
+  if (a->rows)
+    s->cpu->kernels->resize (plane, x->w, dicenet_padded_origin (scratch->tall[c % 3], x->w),
+                             dicenet_padded_stride (x->w), a->rows, a->same_columns, scratch->resize);
+  if (a->columns)
+    s->cpu->kernels->resize (plane, x->w, dicenet_padded_origin (scratch->wide[c % 3], w0), dicenet_padded_stride (w0),
+                             a->same_rows, a->columns, scratch->resize);
 }
 
-/* The planes of channels c - 1, c and c + 1, NULL outside; @scaled as enter_channel() left them, or NULL for the input
- * itself. */
+/* The planes of channels c - 1, c and c + 1; the fourth, of zeros, where there is none. */
 static void
-neighbours (const DicenetPlanes *x, gfloat *const scaled[3], guint c, const gfloat *out[3])
+neighbours (gfloat *const planes[4], guint c, guint n_channels, const gfloat *out[3])
 {
   for (guint i = 0; i < 3; i++) {
     const guint channel = c + i - 1; /* wraps below 0 */
-    out[i] = channel >= x->c ? NULL : scaled ? scaled[channel % 3] : dicenet_plane (x, channel);
+    out[i] = planes[channel < n_channels ? channel % 3 : 3];
   }
 }
 
@@ -181,36 +246,42 @@ dice_channel (const Step *s, const DiceScratch *scratch, guint c)
 {
   const DicenetKernels *k = s->cpu->kernels;
   const DicenetPlanes *x = &s->x[0];
+  const DicenetStepAxes *a = s->axes;
   const guint h0 = s->node->kernel_height, w0 = s->node->kernel_width;
-  const gboolean scale_height = h0 != x->h, scale_width = w0 != x->w;
+  const gsize stride = dicenet_padded_stride (x->w);
   const DicenetFusion fusion = { s->w->branch_scale, s->w->branch_bias, s->w->branch_slope,
                                  s->w->fuse_weight,  s->w->fuse_bias,   s->w->slope };
-  const gfloat *around[3];
+  DicenetDice d = { .h = x->h, .w = x->w, .depth = s->w->weight + 9 * (gsize) c };
 
-  k->dimconv_depth (dicenet_plane (x, c), x->h, x->w, s->w->weight + 9 * (gsize) c, scratch->branch[0]);
-
-  neighbours (x, scale_height ? scratch->tall : NULL, c, around);
-  k->dimconv_height (around, h0, x->w, s->w->height, scale_height ? scratch->unscaled : scratch->branch[1]);
-  if (scale_height)
-    scale_plane (k, scratch->unscaled, h0, x->w, scratch->branch[1], x->h, x->w);
-
-  neighbours (x, scale_width ? scratch->wide : NULL, c, around);
-  k->dimconv_width (around, x->h, w0, s->w->width, scale_width ? scratch->unscaled : scratch->branch[2]);
-  if (scale_width)
-    scale_plane (k, scratch->unscaled, x->h, w0, scratch->branch[2], x->h, x->w);
-
-  k->local_fusion ((const gfloat *const *) scratch->branch, &s->y, &fusion, c);
+  if (a->rows) {
+    DicenetDice tall = { .h = h0, .w = x->w, .height = s->w->height };
+    neighbours (scratch->tall, c, x->c, tall.around);
+    k->dimconv_height (&tall, scratch->unscaled);
+    k->resize (scratch->unscaled, stride, scratch->branch[1], stride, a->rows_back, a->same_columns, scratch->resize);
+    d.branch[1] = scratch->branch[1];
+  } else
+    d.height = s->w->height;
+  if (a->columns) {
+    DicenetDice wide = { .h = x->h, .w = w0, .width = s->w->width };
+    neighbours (scratch->wide, c, x->c, wide.around);
+    k->dimconv_width (&wide, scratch->unscaled);
+    k->resize (scratch->unscaled, dicenet_padded_stride (w0), scratch->branch[2], stride, a->same_rows, a->columns_back,
+               scratch->resize);
+    d.branch[2] = scratch->branch[2];
+  } else
+    d.width = s->w->width;
+  neighbours (scratch->center, c, x->c, d.around);
+  k->dice (&d, &s->y, &fusion, c);
 }
 
 static void
-dice_task (void *data, size_t begin, size_t n)
+dice_task (Step *s, gsize begin, gsize n)
 {
-  Step *s = data;
   DiceScratch scratch;
-  const gsize per_thread = lay_out_scratch (s->node, s->x[0].h, s->x[0].w, NULL, &scratch);
+  gfloat *at = scratch_of (s, begin);
 
-  lay_out_scratch (s->node, s->x[0].h, s->x[0].w, s->arena + s->step->scratch + begin / s->piece * per_thread,
-                   &scratch);
+  lay_out_dice (s->node, s->x[0].h, s->x[0].w, at, &scratch);
+  memset (at, 0, scratch.zeroed * sizeof *at);
   enter_channel (s, &scratch, (guint) begin - 1); /* wraps below 0: no such channel */
   enter_channel (s, &scratch, (guint) begin);
   for (guint c = (guint) begin; c < begin + n; c++) {
@@ -219,21 +290,123 @@ dice_task (void *data, size_t begin, size_t n)
   }
 }
 
-void
-dicenet_cpu_step (const DicenetCpu *cpu, const DicenetNode *node, const DicenetNodeWeights *weights,
-                  const DicenetStep *step, gfloat *arena)
+/* --- what the plan needs to know --- */
+
+static gsize
+thread_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
+{
+  DiceScratch scratch;
+
+  switch (node->op) {
+  case DICENET_OP_CONV:
+    return align_floats (conv_scratch (node, input.c, input.h, input.w));
+  case DICENET_OP_DICE:
+    return lay_out_dice (node, input.h, input.w, NULL, &scratch);
+  case DICENET_OP_UP:
+  case DICENET_OP_DOWN:
+    return align_floats (resize_floats (input.h, output.h, output.w));
+  default:
+    return 0;
+  }
+}
+
+gsize
+dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
+{
+  const DicenetCpu *cpu = data;
+  return cpu->n_threads * thread_scratch (node, input, output);
+}
+
+DicenetStepAxes
+dicenet_cpu_axes (const DicenetNode *node, const DicenetStep *step, GHashTable *cache)
+{
+  const guint h = step->inputs[0]->h, w = step->inputs[0]->w;
+  DicenetStepAxes a = { .rows = NULL };
+
+  if (node->op == DICENET_OP_UP || node->op == DICENET_OP_DOWN) {
+    const DicenetResize mode = node->op == DICENET_OP_UP ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN;
+    a.rows = dicenet_axis_get (cache, h, step->output->h, mode);
+    a.columns = dicenet_axis_get (cache, w, step->output->w, mode);
+  } else if (node->op == DICENET_OP_DICE) {
+    const guint h0 = node->kernel_height, w0 = node->kernel_width;
+    a.same_rows = dicenet_axis_get (cache, h, h, DICENET_RESIZE_UP);
+    a.same_columns = dicenet_axis_get (cache, w, w, DICENET_RESIZE_UP);
+    if (h != h0) {
+      a.rows = dicenet_axis_get (cache, h, h0, h < h0 ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
+      a.rows_back = dicenet_axis_get (cache, h0, h, h < h0 ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP);
+    }
+    if (w != w0) {
+      a.columns = dicenet_axis_get (cache, w, w0, w < w0 ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
+      a.columns_back = dicenet_axis_get (cache, w0, w, w < w0 ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP);
+    }
+  }
+  return a;
+}
+
+/* --- sharing --- */
+
+/* Pixels of one thread: whole panels of the widest kernels, so that all but the last are full. */
+#define PANEL 48
+
+static Task
+task_of (const DicenetNode *node, const Step *s)
 {
   static const Task tasks[] = {
-    [DICENET_OP_CONV] = conv_task,     [DICENET_OP_DICE] = dice_task,   [DICENET_OP_MAX_POOL] = pool_task,
-    [DICENET_OP_AVG_POOL] = pool_task, [DICENET_OP_MEAN] = mean_task,   [DICENET_OP_GATE] = gate_task,
-    [DICENET_OP_UP] = resize_task,     [DICENET_OP_DOWN] = resize_task, [DICENET_OP_NORM] = norm_task,
-    [DICENET_OP_ROWS] = rows_task,
-  };
-  Step s = {
-    .cpu = cpu, .node = node, .w = weights, .step = step, .arena = arena, .y = planes_of (step->output, arena)
+    [DICENET_OP_DICE] = dice_task,   [DICENET_OP_MAX_POOL] = pool_task, [DICENET_OP_AVG_POOL] = pool_task,
+    [DICENET_OP_MEAN] = mean_task,   [DICENET_OP_GATE] = gate_task,     [DICENET_OP_UP] = resize_task,
+    [DICENET_OP_DOWN] = resize_task, [DICENET_OP_NORM] = norm_task,     [DICENET_OP_ROWS] = rows_task,
   };
 
+  if (node->op != DICENET_OP_CONV)
+    return tasks[node->op];
+  return is_vector (node, s->x[0].h, s->x[0].w) ? vector_task : is_dense (node) ? dense_task : sparse_task;
+}
+
+static gsize
+divide (gsize n, gsize by)
+{
+  return (n + by - 1) / by;
+}
+
+/* By output channels; dense products by pixels where there are enough, so that columns are packed once only. */
+static void
+choose_pieces (Step *s)
+{
+  const gsize threads = s->cpu->n_threads, pixels = (gsize) s->y.h * s->y.w;
+
+  if (s->task == dense_task && pixels >= 2 * PANEL * threads) {
+    s->by_pixels = TRUE;
+    s->n = pixels;
+    s->piece = divide (divide (pixels, PANEL), threads) * PANEL;
+    return;
+  }
+  if (s->task == dense_task || s->task == vector_task)
+    s->n = s->node->groups * dicenet_conv_blocks (s->y.c, s->node->groups);
+  else
+    s->n = s->node->op == DICENET_OP_ROWS ? s->step->n_inputs : s->y.c;
+  s->piece = divide (s->n, threads);
+}
+
+static void
+run_piece (gpointer job, guint i)
+{
+  Step *s = job;
+  const gsize begin = i * s->piece;
+  s->task (s, begin, MIN (s->piece, s->n - begin));
+}
+
+void
+dicenet_cpu_step (const DicenetCpu *cpu, const DicenetNode *node, const DicenetNodeWeights *weights,
+                  const DicenetStep *step, const DicenetStepAxes *axes, gfloat *arena)
+{
+  Step s = { .cpu = cpu, .node = node, .w = weights, .step = step, .axes = axes, .arena = arena };
+
+  s.y = planes_of (step->output, arena);
   for (guint i = 0; i < step->n_inputs; i++)
     s.x[i] = planes_of (step->inputs[i], arena);
-  share (&s, tasks[node->op], node->op == DICENET_OP_ROWS ? step->n_inputs : s.y.c);
+  s.scratch =
+      thread_scratch (node, (DicenetShape){ s.x[0].c, s.x[0].h, s.x[0].w }, (DicenetShape){ s.y.c, s.y.h, s.y.w });
+  s.task = task_of (node, &s);
+  choose_pieces (&s);
+  dicenet_threads_run (cpu->threads, (guint) divide (s.n, s.piece), run_piece, &s);
 }

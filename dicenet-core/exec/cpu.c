@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dicenet/error.h>
-#include <pthreadpool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "../prepost/preprocess.h"
+#include "axis.h"
 #include "backend.h"
 #include "cpu-steps.h"
 
@@ -14,12 +14,20 @@
 /* A stream has one size, a renegotiating one a few. Plans are some hundred KiB each. */
 #define MAX_PLANS 8
 
+/* A plan with what only this backend needs. */
+typedef struct {
+  DicenetPlan *plan;
+  DicenetStepAxes *axes; /* one per step */
+  GHashTable *tables;
+} CpuPlan;
+
 typedef struct {
   DicenetExecutor parent;
   const DicenetProgram program;
   DicenetCpu cpu;
-  GPtrArray *plans; /* DicenetPlan, most recently used last */
-  DicenetPlan *current;
+  const char *kernels_name;
+  GPtrArray *plans; /* CpuPlan, most recently used last */
+  CpuPlan *current;
   DicenetPreprocess *preprocess;
   gfloat *arena;
   gsize arena_bytes;
@@ -30,6 +38,40 @@ typedef struct {
 
 static void cpu_close (DicenetExecutor *executor);
 
+static void
+cpu_plan_free (gpointer data)
+{
+  CpuPlan *self = data;
+  dicenet_plan_free (self->plan);
+  g_hash_table_unref (self->tables);
+  g_free (self->axes);
+  g_free (self);
+}
+
+static CpuPlan *
+cpu_plan_new (CpuExecutor *executor, guint width, guint height)
+{
+  const DicenetGraph *graph = executor->program.graph;
+  CpuPlan *self = g_new (CpuPlan, 1);
+
+  self->plan = dicenet_plan_new (graph, width, height, dicenet_cpu_scratch, &executor->cpu);
+  self->tables = dicenet_axis_cache_new ();
+  self->axes = g_new (DicenetStepAxes, self->plan->n_steps);
+  for (guint i = 0; i < self->plan->n_steps; i++) {
+    const DicenetStep *step = &self->plan->steps[i];
+    self->axes[i] = dicenet_cpu_axes (dicenet_graph_node (graph, step->node), step, self->tables);
+  }
+  return self;
+}
+
+/* DICENET_CPU_MASK: which instruction sets may be used, as DICENET_CPU_* in kernels.h; 0 is the reference. */
+static guint
+dicenet_cpu_mask (void)
+{
+  const char *text = g_getenv ("DICENET_CPU_MASK");
+  return text ? (guint) g_ascii_strtoull (text, NULL, 0) : DICENET_CPU_ALL;
+}
+
 static DicenetExecutor *
 cpu_open (const DicenetProgram *program, gint device_id, guint n_threads, GError **error)
 {
@@ -37,13 +79,11 @@ cpu_open (const DicenetProgram *program, gint device_id, guint n_threads, GError
 
   self->parent.ops = &dicenet_backend_cpu;
   memcpy ((void *) &self->program, program, sizeof *program);
-  self->plans = g_ptr_array_new_with_free_func ((GDestroyNotify) dicenet_plan_free);
-  self->cpu.kernels = &dicenet_kernels_ref;
+  self->plans = g_ptr_array_new_with_free_func (cpu_plan_free);
+  self->cpu.kernels = dicenet_kernels_get (dicenet_cpu_mask (), &self->kernels_name);
   self->cpu.n_threads = n_threads > 0 ? n_threads : g_get_num_processors ();
-  self->cpu.pool = pthreadpool_create (self->cpu.n_threads);
-  if (self->cpu.pool == NULL) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "%u threads could not be started: ask for fewer",
-                 self->cpu.n_threads);
+  self->cpu.threads = dicenet_threads_new (self->cpu.n_threads, error);
+  if (self->cpu.threads == NULL) {
     cpu_close (&self->parent);
     return NULL;
   }
@@ -59,24 +99,23 @@ cpu_close (DicenetExecutor *executor)
   dicenet_preprocess_free (self->preprocess);
   free (self->arena);
   free (self->batch_outputs);
-  if (self->cpu.pool != NULL)
-    pthreadpool_destroy (self->cpu.pool);
+  dicenet_threads_free (self->cpu.threads);
   g_free (self);
 }
 
-static DicenetPlan *
+static CpuPlan *
 find_plan (CpuExecutor *self, guint width, guint height)
 {
   for (guint i = 0; i < self->plans->len; i++) {
-    DicenetPlan *plan = self->plans->pdata[i];
-    if (plan->width == width && plan->height == height) {
+    CpuPlan *plan = self->plans->pdata[i];
+    if (plan->plan->width == width && plan->plan->height == height) {
       g_ptr_array_add (self->plans, g_ptr_array_steal_index (self->plans, i));
       return plan;
     }
   }
   if (self->plans->len >= MAX_PLANS)
     g_ptr_array_remove_index (self->plans, 0);
-  DicenetPlan *plan = dicenet_plan_new (self->program.graph, width, height, dicenet_cpu_scratch, &self->cpu);
+  CpuPlan *plan = cpu_plan_new (self, width, height);
   g_ptr_array_add (self->plans, plan);
   return plan;
 }
@@ -101,7 +140,7 @@ grow (gfloat **block, gsize *have, gsize want, GError **error)
 static gsize
 output_floats (CpuExecutor *self, guint k)
 {
-  const DicenetView *view = &self->current->views[self->program.graph->outputs[k].node];
+  const DicenetView *view = &self->current->plan->views[self->program.graph->outputs[k].node];
   return (gsize) view->c * view->h * view->w;
 }
 
@@ -121,7 +160,7 @@ cpu_prepare (DicenetExecutor *executor, guint width, guint height, guint batch, 
 
   self->current = find_plan (self, width, height);
   self->batch = batch;
-  if (grow (&self->arena, &self->arena_bytes, self->current->arena_floats * sizeof (gfloat), error) &&
+  if (grow (&self->arena, &self->arena_bytes, self->current->plan->arena_floats * sizeof (gfloat), error) &&
       (batch == 1 ||
        grow (&self->batch_outputs, &self->batch_bytes, batch * all_output_floats (self) * sizeof (gfloat), error)))
     return TRUE;
@@ -144,7 +183,7 @@ ensure_preprocess (CpuExecutor *self, const DicenetRun *run, GError **error)
 static gfloat *
 packed (CpuExecutor *self, guint node)
 {
-  return self->arena + self->current->views[node].planes[0];
+  return self->arena + self->current->plan->views[node].planes[0];
 }
 
 static void
@@ -155,6 +194,20 @@ keep_outputs (CpuExecutor *self, guint image)
     memcpy (out, packed (self, self->program.graph->outputs[k].node), output_floats (self, k) * sizeof (gfloat));
     out += output_floats (self, k);
   }
+}
+
+static void
+run_steps (CpuExecutor *self)
+{
+  const DicenetPlan *plan = self->current->plan;
+  const guint64 denormals = dicenet_denormals_flush ();
+
+  for (guint k = 0; k < plan->n_steps; k++) {
+    const DicenetStep *step = &plan->steps[k];
+    dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node),
+                      &self->program.weights->nodes[step->node], step, &self->current->axes[k], self->arena);
+  }
+  dicenet_denormals_restore (denormals);
 }
 
 static gboolean
@@ -171,11 +224,7 @@ cpu_run (DicenetExecutor *executor, const DicenetRun *run, GError **error)
       dicenet_preprocess_run (self->preprocess, run->image, packed (self, 0));
     else
       memcpy (packed (self, 0), run->tensor + i * n_input, n_input * sizeof (gfloat));
-    for (guint k = 0; k < self->current->n_steps; k++) {
-      const DicenetStep *step = &self->current->steps[k];
-      dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node),
-                        &self->program.weights->nodes[step->node], step, self->arena);
-    }
+    run_steps (self);
     if (run->batch > 1)
       keep_outputs (self, i);
   }

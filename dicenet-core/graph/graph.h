@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "../kernels/kernels.h"
 #include "../model/description.h"
 
 G_BEGIN_DECLS
@@ -28,13 +29,6 @@ typedef enum {
   DICENET_OP_SHUFFLE, /* groups: (g, C/g) -> (C/g, g) */
   DICENET_OP_SLICE,   /* channels [first, first + channels) */
 } DicenetOp;
-
-typedef enum {
-  DICENET_ACTIVATION_NONE,
-  DICENET_ACTIVATION_PRELU,
-  DICENET_ACTIVATION_RELU,
-  DICENET_ACTIVATION_SIGMOID,
-} DicenetActivation;
 
 typedef struct {
   DicenetOp op;

@@ -154,6 +154,27 @@ store (Folder *f, const double *values, gsize n)
   return at;
 }
 
+/* The same in the blocks that dense convolutions take: see DicenetConv. */
+static const float *
+store_blocks (Folder *f, const float *values, guint n, guint groups, gsize m, const double *scale)
+{
+  const guint group = n / groups, blocks = dicenet_conv_blocks (n, groups);
+  const gsize size = (gsize) groups * blocks * m * DICENET_BLOCK;
+  float *at = reserve (f, size);
+
+  if (at == NULL)
+    return NULL;
+  memset (at, 0, size * sizeof (float));
+  for (guint i = 0; i < n; i++) {
+    const guint in_group = i % group;
+    const gsize block = (gsize) (i / group) * blocks + in_group / DICENET_BLOCK;
+    for (gsize k = 0; k < m; k++)
+      at[(block * m + k) * DICENET_BLOCK + in_group % DICENET_BLOCK] =
+          (float) (values[i * m + k] * (scale ? scale[i] : 1.0));
+  }
+  return at;
+}
+
 static gboolean
 fold_conv (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
 {
@@ -165,7 +186,10 @@ fold_conv (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
   if (weight == NULL || (node->bias && plain_bias == NULL) ||
       (node->norm && !load_norm (f, node->norm, n, scale, bias)))
     return FALSE;
-  w->weight = store_scaled (f, weight, n, (gsize) cin * node->kernel * node->kernel, scale);
+  const gsize inputs = (gsize) cin * node->kernel * node->kernel;
+  w->weight = dicenet_conv_is_dense (n, node->groups, node->kernel)
+                  ? store_blocks (f, weight, n, node->groups, inputs, scale)
+                  : store_scaled (f, weight, n, inputs, scale);
   w->bias = node->norm ? store (f, bias, n) : plain_bias ? store_scaled (f, plain_bias, n, 1, NULL) : NULL;
   return node->prelu == NULL || load_slope (f, node->prelu, n, &w->slope);
 }
@@ -201,6 +225,19 @@ fold_local_fusion (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
   return load_slope (f, node->fuse_prelu, c, &w->slope);
 }
 
+/* From [W0][3][3] to [3][3][padded W0]: a register takes the same tap of neighbouring columns. */
+static const float *
+store_columns (Folder *f, const float *values, guint n)
+{
+  const gsize stride = dicenet_padded_stride (n);
+  float *at = reserve (f, 9 * stride);
+
+  for (gsize tap = 0; at && tap < 9; tap++)
+    for (gsize i = 0; i < stride; i++)
+      at[tap * stride + i] = i < n ? values[9 * i + tap] : 0;
+  return at;
+}
+
 static gboolean
 fold_dice (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
 {
@@ -214,7 +251,7 @@ fold_dice (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
     return FALSE;
   w->weight = store_scaled (f, depth, c, 9, scale);
   w->height = store_scaled (f, height, node->kernel_height, 9, NULL);
-  w->width = store_scaled (f, width, node->kernel_width, 9, NULL);
+  w->width = store_columns (f, width, node->kernel_width);
   for (guint i = 0; i < c; i++)
     scale[i] = 1; /* now in the depth branch's kernels */
   w->branch_scale = store (f, scale, 3 * (gsize) c);

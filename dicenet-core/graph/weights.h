@@ -10,14 +10,14 @@ G_BEGIN_DECLS
 
 /* One node's share. Unused pointers are NULL. */
 typedef struct {
-  const float *weight; /* CONV: [cout][cin / groups][k][k]; DICE depth: [c][3][3], scaled */
+  const float *weight; /* CONV: as DicenetConv says; DICE depth: [c][3][3], scaled */
   const float *bias;   /* CONV, NORM: per channel, or NULL for zeros */
   const float *scale;  /* NORM: per channel */
   const float *slope;  /* PReLU, per channel of the output; DICE: of the fused output */
 
   /* DICE. The height and width kernels are shared by all channels, so their BatchNorm stays apart. Arrays of 3 are
    * depth, height, width; [b][c]. */
-  const float *height, *width;             /* [H0][3][3], [W0][3][3] */
+  const float *height, *width;             /* as DicenetDice says */
   const float *branch_scale, *branch_bias; /* [3][c]; the depth branch's scale is in its kernels */
   const float *branch_slope;               /* [3][c] */
   const float *fuse_weight, *fuse_bias;    /* [3][c], [c] */

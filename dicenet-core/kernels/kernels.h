@@ -6,8 +6,8 @@
 /* Arithmetic on planes: pure functions on pointers, without allocation, state or threads.
  *
  * A tensor is @c planes of h x w floats, rows without gap between; plane i starts at base + planes[i]. Kernels that
- * take a range work on channels [begin, end) of the output, so that threads can share a tensor: every output float is
- * computed by one call, in an order that does not depend on the range. Input and output never overlap. */
+ * take a range compute that part of the output only, so that threads can share a tensor: every output float is computed
+ * by one call, in an order that does not depend on the range. Input and output never overlap. */
 
 typedef struct {
   float *base;
@@ -21,15 +21,88 @@ dicenet_plane (const DicenetPlanes *t, unsigned c)
   return t->base + t->planes[c];
 }
 
+typedef enum {
+  DICENET_ACTIVATION_NONE,
+  DICENET_ACTIVATION_PRELU,
+  DICENET_ACTIVATION_RELU,
+  DICENET_ACTIVATION_SIGMOID,
+} DicenetActivation;
+
+/* Dense convolutions keep the weights of so many output channels together: [group][block][cin / groups * k * k][8],
+ * zeros where a group's channels end. */
+#define DICENET_BLOCK 8
+
 typedef struct {
-  const float *weight; /* [cout][cin / groups][k][k] */
+  const float *weight; /* dense: in blocks; sparse: [cout][cin / groups][k][k] */
   const float *bias;   /* [cout], or NULL for zeros */
   const float *slope;  /* [cout] PReLU slopes, where @activation is PReLU */
   unsigned kernel;     /* 1 or 3, padding (kernel - 1) / 2 */
   unsigned stride;
   unsigned groups;
-  int activation; /* DicenetActivation */
+  DicenetActivation activation;
 } DicenetConv;
+
+/* Whether a convolution is dense, that is best done as a matrix product: blocks would be mostly zeros otherwise. */
+static inline int
+dicenet_conv_is_dense (unsigned cout, unsigned groups, unsigned kernel)
+{
+  return kernel == 1 || cout / groups >= DICENET_BLOCK;
+}
+
+static inline unsigned
+dicenet_conv_blocks (unsigned cout, unsigned groups)
+{
+  return (cout / groups + DICENET_BLOCK - 1) / DICENET_BLOCK; /* per group */
+}
+
+/* Which part of a dense convolution's output: blocks of channels, counted over all groups, and pixels. */
+typedef struct {
+  unsigned first_block, end_block;
+  size_t first_pixel, end_pixel;
+} DicenetPart;
+
+/* Floats of scratch that conv_dense wants: input columns side by side, as many as the caches like, and at least 48
+ * pixels (three of the widest registers). */
+static inline size_t
+dicenet_conv_dense_scratch (unsigned cin, unsigned groups, unsigned kernel)
+{
+  const size_t least = (size_t) cin / groups * kernel * kernel * 48;
+  return least > 32768 ? least : 32768;
+}
+
+/* A padded plane stands in zeros: a row above and below, and rows dicenet_padded_stride() apart, in which DICENET_PAD
+ * floats before the w columns and those after them are zero. Kernels need no conditions at borders and may load whole
+ * registers. */
+#define DICENET_PAD 16
+
+static inline size_t
+dicenet_padded_stride (unsigned w)
+{
+  return ((size_t) w + 15) / 16 * 16 + 2 * DICENET_PAD;
+}
+
+static inline size_t
+dicenet_padded_floats (unsigned h, unsigned w)
+{
+  return dicenet_padded_stride (w) * ((size_t) h + 2);
+}
+
+/* The first of the w x h floats within. */
+static inline float *
+dicenet_padded_origin (float *padded, unsigned w)
+{
+  return padded + dicenet_padded_stride (w) + DICENET_PAD;
+}
+
+/* The DiCE unit's DimConv and local fusion for one channel. */
+typedef struct {
+  const float *around[3]; /* padded planes of the channels before, this one and after; zeros where there is none */
+  unsigned h, w;
+  const float *depth;     /* [3][3], scaled */
+  const float *height;    /* [h][3][3]; NULL: the branch is in @branch[1] */
+  const float *width;     /* [3][3][dicenet_padded_stride (w)], column by column; NULL: the branch is in @branch[2] */
+  const float *branch[3]; /* h rows of w floats, dicenet_padded_stride() apart; [0] unused */
+} DicenetDice;
 
 /* What is added up after the three branches of DimConv; arrays of 3 x c are branch by branch: depth, height, width. */
 typedef struct {
@@ -38,22 +111,37 @@ typedef struct {
   const float *fuse_bias, *fuse_slope; /* [c] */
 } DicenetFusion;
 
-/* name, arguments. One list makes the prototypes and the table, so that a kernel can't be in one and not in the other.
+/* A resampling of one axis: out[i] = sum over t < taps of weight[t * out + i] * in[start[i] + t]. Bilinear scaling and
+ * adaptive average pooling are both this for rows and for columns. All of start[i] + t are valid positions. */
+typedef struct {
+  unsigned in, out, taps;
+  const int *start;
+  const float *weight;
+} DicenetAxis;
+
+static inline size_t
+dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
+{
+  return ((size_t) rows->taps + 1) * columns->out;
+}
+
+/* name, arguments. One list makes the prototypes and the tables, so that a kernel can't be in one and not in another.
  */
 #define DICENET_KERNELS(K)                                                                                             \
-  /* Convolution of any kernel, stride and groups, with its epilogue. */                                               \
-  K (conv, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin, unsigned end))    \
-  /* Dense 1 x 1 convolution, the product that most multiply-adds are in. */                                           \
-  K (conv_pointwise,                                                                                                   \
-     (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin, unsigned end))          \
-  /* DimConv's branches for one channel (paper 3.1), before BatchNorm; planes of h x w. @x: the planes of the channel  \
-   * before, this one and the one after, NULL where there is none. @kernels: height [h][3][3], width [w][3][3]. */     \
-  K (dimconv_depth, (const float *x, unsigned h, unsigned w, const float kernel[9], float *out))                       \
-  K (dimconv_height, (const float *const x[3], unsigned h, unsigned w, const float *kernels, float *out))              \
-  K (dimconv_width, (const float *const x[3], unsigned h, unsigned w, const float *kernels, float *out))               \
-  /* BatchNorm and PReLU of three branch planes of n floats and their local fusion (paper 3.2) into y's channel. */    \
-  K (local_fusion,                                                                                                     \
-     (const float *const branches[3], const DicenetPlanes *y, const DicenetFusion *fusion, unsigned channel))          \
+  K (conv_dense, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, const DicenetPart *part,    \
+                  float *scratch))                                                                                     \
+  /* Dense on one pixel: a matrix times a vector. Blocks [begin, end); @scratch: x->c floats. */                       \
+  K (conv_vector, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
+                   unsigned end, float *scratch))                                                                      \
+  /* 3 x 3 with few channels per group; output channels [begin, end). @scratch: a padded plane per channel of a group. \
+   */                                                                                                                  \
+  K (conv_sparse, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
+                   unsigned end, float *scratch))                                                                      \
+  /* One branch of DimConv (paper 3.1), before BatchNorm: rows of w floats dicenet_padded_stride() apart. */           \
+  K (dimconv_height, (const DicenetDice *dice, float *out))                                                            \
+  K (dimconv_width, (const DicenetDice *dice, float *out))                                                             \
+  /* The branches that @dice has kernels for, then BatchNorm, PReLU and local fusion (3.2) into y's channel. */        \
+  K (dice, (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned channel))           \
   K (max_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
   K (avg_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
   K (mean, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                             \
@@ -62,9 +150,9 @@ typedef struct {
   /* y = PReLU (scale * (x0 + x1) + bias); x1 may be NULL. */                                                          \
   K (norm, (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const float *scale,              \
             const float *bias, const float *slope, unsigned begin, unsigned end))                                      \
-  /* One plane from h x w to oh x ow: bilinear with align_corners; adaptive average pooling. */                        \
-  K (up, (const float *x, unsigned h, unsigned w, float *y, unsigned oh, unsigned ow))                                 \
-  K (down, (const float *x, unsigned h, unsigned w, float *y, unsigned oh, unsigned ow))                               \
+  /* One plane; its rows and the output's are strides apart. @scratch: dicenet_resize_scratch() floats. */             \
+  K (resize, (const float *x, size_t x_stride, float *y, size_t y_stride, const DicenetAxis *rows,                     \
+              const DicenetAxis *columns, float *scratch))                                                             \
   /* Channels last: out[(i * w + j) * c + k] = x[k, i, j], map rows [begin, end). */                                   \
   K (rows, (const DicenetPlanes *x, float *out, unsigned begin, unsigned end))
 
@@ -76,3 +164,13 @@ typedef struct {
 
 /* The readable reference in plain C, which every other implementation is tested against. */
 extern const DicenetKernels dicenet_kernels_ref;
+
+/* The fastest for this processor that @mask allows: one bit per set, DICENET_CPU_*; and its name. */
+enum {
+  DICENET_CPU_BASELINE = 1, /* x86-64: SSE2; aarch64: NEON */
+  DICENET_CPU_AVX2 = 2,
+  DICENET_CPU_AVX512 = 4,
+  DICENET_CPU_ALL = 7,
+};
+
+const DicenetKernels *dicenet_kernels_get (unsigned mask, const char **name);

@@ -152,6 +152,7 @@ dicenet_tool_bench (int argc, char **argv, GError **error)
     { "size", 's', 0, G_OPTION_ARG_STRING, &o.size, "inference size; the model's own by default", "WxH" },
     { "batch", 'b', 0, G_OPTION_ARG_INT, &o.batch, "pictures per run (1)", "N" },
     { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads, "threads; 0, the default, for one per processor", "N" },
+    DICENET_TOOL_CPU_MASK_ENTRY,
     { "backend", 0, 0, G_OPTION_ARG_STRING, &o.backend, "auto, cpu or cuda", "B" },
     { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds, "how long to measure, at least 10 runs (3)", "S" },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &o.json, "print JSON", NULL },

@@ -71,6 +71,19 @@ dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **
   return TRUE;
 }
 
+gboolean
+dicenet_tool_set_cpu_mask (const char *option, const char *value, gpointer data, GError **error)
+{
+  guint64 mask;
+
+  if (!g_ascii_string_to_unsigned (value, 10, 0, 7, &mask, NULL)) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "--cpu-mask: expected a number from 0 to 7, found \"%s\"", value);
+    return FALSE;
+  }
+  return g_setenv ("DICENET_CPU_MASK", value, TRUE);
+}
+
 static int
 usage (FILE *to, int status)
 {

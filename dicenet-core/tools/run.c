@@ -189,6 +189,7 @@ dicenet_tool_run (int argc, char **argv, GError **error)
   double threshold = -1, iou = 0.45;
   const GOptionEntry entries[] = {
     { "backend", 0, 0, G_OPTION_ARG_STRING, &backend_name, "auto, cpu or cuda", "B" },
+    DICENET_TOOL_CPU_MASK_ENTRY,
     { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "threads; 0, the default, for one per processor", "N" },
     { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold,
       "detection: write the first picture's boxes of at least this confidence too", "T" },

@@ -18,3 +18,12 @@ gboolean dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *
 
 /* "auto", "cpu" or "cuda"; NULL means auto. */
 gboolean dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **error);
+
+/* --cpu-mask, which is the environment variable DICENET_CPU_MASK by another way. */
+gboolean dicenet_tool_set_cpu_mask (const char *option, const char *value, gpointer data, GError **error);
+
+#define DICENET_TOOL_CPU_MASK_ENTRY                                                                                    \
+  {                                                                                                                    \
+    "cpu-mask", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer) dicenet_tool_set_cpu_mask,                                     \
+        "instruction sets that may be used: 1 baseline, 2 AVX2, 4 AVX-512, added up; 0 the reference (7)", "M"         \
+  }

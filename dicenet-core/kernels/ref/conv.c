@@ -1,109 +1,90 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
-#include "../../graph/graph.h"
 #include "ref.h"
 
 /* PReLU's slopes run from -2 to 3 in the published checkpoints, so max (x, slope * x) would be wrong. */
-static void
-activate (float *y, size_t n, const DicenetConv *conv, unsigned channel)
+static float
+activate (float x, const DicenetConv *conv, unsigned channel)
 {
   switch (conv->activation) {
   case DICENET_ACTIVATION_PRELU:
-    for (size_t i = 0; i < n; i++)
-      y[i] = y[i] > 0 ? y[i] : conv->slope[channel] * y[i];
-    break;
+    return x > 0 ? x : conv->slope[channel] * x;
   case DICENET_ACTIVATION_RELU:
-    for (size_t i = 0; i < n; i++)
-      y[i] = y[i] > 0 ? y[i] : 0;
-    break;
+    return x > 0 ? x : 0;
   case DICENET_ACTIVATION_SIGMOID:
-    for (size_t i = 0; i < n; i++)
-      y[i] = 1 / (1 + expf (-y[i]));
-    break;
-  default:
+    return 1 / (1 + expf (-x));
+  case DICENET_ACTIVATION_NONE:
     break;
   }
+  return x;
 }
 
+/* The weight of output channel co for the k-th input (channel, row, column) of its group. */
+static float
+weight_of (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned co, size_t k)
+{
+  const size_t inputs = (size_t) x->c / conv->groups * conv->kernel * conv->kernel;
+
+  if (!dicenet_conv_is_dense (y->c, conv->groups, conv->kernel))
+    return conv->weight[co * inputs + k];
+  const unsigned group_out = y->c / conv->groups, blocks = dicenet_conv_blocks (y->c, conv->groups);
+  const size_t block = (size_t) (co / group_out) * blocks + co % group_out / DICENET_BLOCK;
+  return conv->weight[(block * inputs + k) * DICENET_BLOCK + co % group_out % DICENET_BLOCK];
+}
+
+/* y[co,i,j] = activation (bias + sum over c, a, b of weight[c,a,b] * x[c, i * stride + a - pad, j * stride + b - pad])
+ */
 static void
-fill (float *y, size_t n, float value)
+conv_pixel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned co, unsigned i,
+            unsigned j)
 {
-  for (size_t i = 0; i < n; i++)
-    y[i] = value;
-}
+  const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups, k = conv->kernel;
+  const int pad = (int) (k - 1) / 2;
+  float sum = conv->bias ? conv->bias[co] : 0;
 
-/* y += k * (row of x, seen through one column of the kernel): out[j] += k * x[j * stride + shift]. */
-static void
-add_row (const float *restrict x, unsigned w, float *restrict y, unsigned ow, unsigned stride, int shift, float k)
-{
-  const unsigned begin = shift < 0 ? ((unsigned) -shift + stride - 1) / stride : 0;
-  unsigned end = ow;
-  while (end > begin && (long) (end - 1) * stride + shift >= (long) w)
-    end--;
-  if (stride == 1)
-    for (unsigned j = begin; j < end; j++)
-      y[j] += k * x[(int) j + shift];
-  else
-    for (unsigned j = begin; j < end; j++)
-      y[j] += k * x[(long) j * stride + shift];
-}
-
-/* One input plane through one k x k kernel, added to one output plane; zeros outside. */
-static void
-add_plane (const float *x, unsigned h, unsigned w, float *y, unsigned oh, unsigned ow, const float *k, unsigned kernel,
-           unsigned stride)
-{
-  const int pad = (int) (kernel - 1) / 2;
-
-  for (unsigned i = 0; i < oh; i++) {
-    for (unsigned a = 0; a < kernel; a++) {
-      const long row = (long) i * stride + a - pad;
-      if (row < 0 || row >= (long) h)
-        continue;
-      for (unsigned b = 0; b < kernel; b++)
-        add_row (x + (size_t) row * w, w, y + (size_t) i * ow, ow, stride, (int) b - pad, k[a * kernel + b]);
-    }
-  }
-}
-
-void
-dicenet_ref_conv (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin, unsigned end)
-{
-  const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups, taps = conv->kernel * conv->kernel;
-  const size_t n = (size_t) y->h * y->w;
-
-  for (unsigned co = begin; co < end; co++) {
-    const float *weight = conv->weight + (size_t) co * group_in * taps;
-    float *out = dicenet_plane (y, co);
-    fill (out, n, conv->bias ? conv->bias[co] : 0);
-    for (unsigned ci = 0; ci < group_in; ci++)
-      add_plane (dicenet_plane (x, co / group_out * group_in + ci), x->h, x->w, out, y->h, y->w, weight + ci * taps,
-                 conv->kernel, conv->stride);
-    activate (out, n, conv, co);
-  }
-}
-
-/* So many pixels at a time that the input of all channels stays in the second-level cache. */
-#define PIXELS 256
-
-void
-dicenet_ref_conv_pointwise (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
-                            unsigned end)
-{
-  const size_t n = (size_t) y->h * y->w;
-
-  for (size_t at = 0; at < n; at += PIXELS) {
-    const size_t m = n - at < PIXELS ? n - at : PIXELS;
-    for (unsigned co = begin; co < end; co++) {
-      float *restrict out = dicenet_plane (y, co) + at;
-      fill (out, m, conv->bias ? conv->bias[co] : 0);
-      for (unsigned ci = 0; ci < x->c; ci++) {
-        const float *restrict in = dicenet_plane (x, ci) + at;
-        const float k = conv->weight[(size_t) co * x->c + ci];
-        for (size_t i = 0; i < m; i++)
-          out[i] += k * in[i];
+  for (unsigned c = 0; c < group_in; c++) {
+    const float *plane = dicenet_plane (x, co / group_out * group_in + c);
+    for (unsigned a = 0; a < k; a++) {
+      for (unsigned b = 0; b < k; b++) {
+        const long row = (long) i * conv->stride + a - pad, column = (long) j * conv->stride + b - pad;
+        if (row >= 0 && row < (long) x->h && column >= 0 && column < (long) x->w)
+          sum += weight_of (x, y, conv, co, ((size_t) c * k + a) * k + b) * plane[row * x->w + column];
       }
-      activate (out, m, conv, co);
     }
   }
+  dicenet_plane (y, co)[(size_t) i * y->w + j] = activate (sum, conv, co);
+}
+
+void
+dicenet_ref_conv_dense (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
+                        const DicenetPart *part, float *scratch)
+{
+  const unsigned group_out = y->c / conv->groups, blocks = dicenet_conv_blocks (y->c, conv->groups);
+
+  (void) scratch;
+  for (unsigned block = part->first_block; block < part->end_block; block++) {
+    const unsigned first = block % blocks * DICENET_BLOCK;
+    for (unsigned c = first; c < first + DICENET_BLOCK && c < group_out; c++)
+      for (size_t p = part->first_pixel; p < part->end_pixel; p++)
+        conv_pixel (x, y, conv, block / blocks * group_out + c, (unsigned) (p / y->w), (unsigned) (p % y->w));
+  }
+}
+
+void
+dicenet_ref_conv_vector (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                         unsigned end, float *scratch)
+{
+  const DicenetPart part = { begin, end, 0, 1 };
+  dicenet_ref_conv_dense (x, y, conv, &part, scratch);
+}
+
+void
+dicenet_ref_conv_sparse (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                         unsigned end, float *scratch)
+{
+  (void) scratch;
+  for (unsigned c = begin; c < end; c++)
+    for (unsigned i = 0; i < y->h; i++)
+      for (unsigned j = 0; j < y->w; j++)
+        conv_pixel (x, y, conv, c, i, j);
 }

@@ -1,60 +1,62 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ref.h"
 
-#include <string.h>
-
-/* y[j] += k * x[j + shift], zeros outside. */
-static void
-add_shifted (const float *restrict x, float *restrict y, unsigned w, int shift, float k)
+/* x[c + i, h + j, w + k] of the channels around c, zeros outside: what padding is for. */
+static float
+at (const DicenetDice *d, int i, unsigned h, int j, unsigned w, int k)
 {
-  const unsigned begin = shift < 0 ? 1 : 0, end = shift > 0 ? w - 1 : w;
-  for (unsigned j = begin; j < end; j++)
-    y[j] += k * x[(int) j + shift];
+  const size_t stride = dicenet_padded_stride (d->w);
+  return d->around[i + 1][((size_t) h + 1) * stride + DICENET_PAD + w + (size_t) ((long) j * (long) stride + k)];
 }
 
 /* d[c,h,w] = sum over i, j of kc[c,i,j] * x[c, h+i, w+j] */
-void
-dicenet_ref_dimconv_depth (const float *x, unsigned h, unsigned w, const float kernel[9], float *out)
+static float
+depth_branch (const DicenetDice *d, unsigned h, unsigned w)
 {
-  memset (out, 0, (size_t) h * w * sizeof *out);
-  for (unsigned row = 0; row < h; row++)
-    for (int i = -1; i <= 1; i++)
-      if ((int) row + i >= 0 && (int) row + i < (int) h)
-        for (int j = -1; j <= 1; j++)
-          add_shifted (x + (size_t) ((int) row + i) * w, out + (size_t) row * w, w, j, kernel[3 * (i + 1) + j + 1]);
+  float sum = 0;
+  for (int i = -1; i <= 1; i++)
+    for (int j = -1; j <= 1; j++)
+      sum += d->depth[3 * (i + 1) + j + 1] * at (d, 0, h, i, w, j);
+  return sum;
 }
 
 /* y[c,h,w] = sum over i, j of kh[h,i,j] * x[c+i, h, w+j]: a kernel per row, over channels and width */
-void
-dicenet_ref_dimconv_height (const float *const x[3], unsigned h, unsigned w, const float *kernels, float *out)
+static float
+height_branch (const DicenetDice *d, unsigned h, unsigned w)
 {
-  memset (out, 0, (size_t) h * w * sizeof *out);
-  for (int i = 0; i < 3; i++)
-    if (x[i] != NULL)
-      for (unsigned row = 0; row < h; row++)
-        for (int j = 0; j < 3; j++)
-          add_shifted (x[i] + (size_t) row * w, out + (size_t) row * w, w, j - 1,
-                       kernels[9 * (size_t) row + (size_t) (3 * i + j)]);
+  float sum = 0;
+  for (int i = -1; i <= 1; i++)
+    for (int j = -1; j <= 1; j++)
+      sum += d->height[9 * (size_t) h + (size_t) (3 * (i + 1) + j + 1)] * at (d, i, h, 0, w, j);
+  return sum;
 }
 
 /* z[c,h,w] = sum over i, j of kw[w,i,j] * x[c+j, h+i, w]: a kernel per column, over height and channels */
-void
-dicenet_ref_dimconv_width (const float *const x[3], unsigned h, unsigned w, const float *kernels, float *out)
+static float
+width_branch (const DicenetDice *d, unsigned h, unsigned w)
 {
-  memset (out, 0, (size_t) h * w * sizeof *out);
-  for (unsigned row = 0; row < h; row++) {
-    for (int i = -1; i <= 1; i++) {
-      if ((int) row + i < 0 || (int) row + i >= (int) h)
-        continue;
-      for (int j = 0; j < 3; j++) {
-        if (x[j] == NULL)
-          continue;
-        const float *in = x[j] + (size_t) ((int) row + i) * w, *k = kernels + 3 * (i + 1) + j;
-        for (unsigned column = 0; column < w; column++)
-          out[(size_t) row * w + column] += k[9 * (size_t) column] * in[column];
-      }
-    }
-  }
+  const size_t stride = dicenet_padded_stride (d->w);
+  float sum = 0;
+  for (int i = -1; i <= 1; i++)
+    for (int j = -1; j <= 1; j++)
+      sum += d->width[(size_t) (3 * (i + 1) + j + 1) * stride + w] * at (d, j, h, i, w, 0);
+  return sum;
+}
+
+void
+dicenet_ref_dimconv_height (const DicenetDice *d, float *out)
+{
+  for (unsigned h = 0; h < d->h; h++)
+    for (unsigned w = 0; w < d->w; w++)
+      out[h * dicenet_padded_stride (d->w) + w] = height_branch (d, h, w);
+}
+
+void
+dicenet_ref_dimconv_width (const DicenetDice *d, float *out)
+{
+  for (unsigned h = 0; h < d->h; h++)
+    for (unsigned w = 0; w < d->w; w++)
+      out[h * dicenet_padded_stride (d->w) + w] = width_branch (d, h, w);
 }
 
 static float
@@ -64,18 +66,23 @@ prelu (float x, float slope)
 }
 
 void
-dicenet_ref_local_fusion (const float *const branches[3], const DicenetPlanes *y, const DicenetFusion *f, unsigned c)
+dicenet_ref_dice (const DicenetDice *d, const DicenetPlanes *y, const DicenetFusion *f, unsigned c)
 {
-  const size_t n = (size_t) y->h * y->w;
-  float *out = dicenet_plane (y, c);
+  const size_t stride = dicenet_padded_stride (d->w);
 
-  for (size_t i = 0; i < n; i++) {
-    float sum = f->fuse_bias[c];
-    for (unsigned b = 0; b < 3; b++) {
-      const size_t bc = (size_t) b * y->c + c;
-      sum +=
-          f->fuse_weight[bc] * prelu (f->branch_scale[bc] * branches[b][i] + f->branch_bias[bc], f->branch_slope[bc]);
+  for (unsigned h = 0; h < d->h; h++) {
+    for (unsigned w = 0; w < d->w; w++) {
+      const float branches[3] = {
+        depth_branch (d, h, w),
+        d->height ? height_branch (d, h, w) : d->branch[1][h * stride + w],
+        d->width ? width_branch (d, h, w) : d->branch[2][h * stride + w],
+      };
+      float sum = f->fuse_bias[c];
+      for (unsigned b = 0; b < 3; b++) {
+        const size_t bc = (size_t) b * y->c + c;
+        sum += f->fuse_weight[bc] * prelu (f->branch_scale[bc] * branches[b] + f->branch_bias[bc], f->branch_slope[bc]);
+      }
+      dicenet_plane (y, c)[(size_t) h * d->w + w] = prelu (sum, f->fuse_slope[c]);
     }
-    out[i] = prelu (sum, f->fuse_slope[c]);
   }
 }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include "../kernels/kernels.h"
+
+/* Resampling tables, made once per plan. */
+
+typedef enum {
+  DICENET_RESIZE_UP,   /* bilinear, corners aligned */
+  DICENET_RESIZE_DOWN, /* adaptive average pooling */
+} DicenetResize;
+
+/* Taps of such a table, without making it. */
+guint dicenet_axis_taps (guint in, guint out, DicenetResize mode);
+
+/* Tables by size and mode; equal ones are one. Free with g_hash_table_unref(). */
+GHashTable *dicenet_axis_cache_new (void);
+const DicenetAxis *dicenet_axis_get (GHashTable *cache, guint in, guint out, DicenetResize mode);

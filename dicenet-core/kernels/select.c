@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernels.h"
+
+/* Which kernels run on this processor. The compiler's own check is used, because it also asks whether the operating
+ * system saves the registers, which CPUID alone does not tell. */
+
+extern const DicenetKernels dicenet_kernels_baseline;
+#if defined(__x86_64__)
+extern const DicenetKernels dicenet_kernels_avx2, dicenet_kernels_avx512;
+
+static int
+has_avx2 (void)
+{
+  return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma");
+}
+
+static int
+has_avx512 (void)
+{
+  return has_avx2 () && __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw") &&
+         __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl");
+}
+#endif
+
+const DicenetKernels *
+dicenet_kernels_get (unsigned mask, const char **name)
+{
+#if defined(__x86_64__)
+  if ((mask & DICENET_CPU_AVX512) && has_avx512 ()) {
+    *name = "avx512";
+    return &dicenet_kernels_avx512;
+  }
+  if ((mask & DICENET_CPU_AVX2) && has_avx2 ()) {
+    *name = "avx2";
+    return &dicenet_kernels_avx2;
+  }
+#endif
+  if (mask & DICENET_CPU_BASELINE) {
+    *name = "baseline";
+    return &dicenet_kernels_baseline;
+  }
+  *name = "ref";
+  return &dicenet_kernels_ref;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "../kernels.h"
+
+/* Prototypes of one instruction set's kernels; DICENET_ISA is the ending of their names. */
+
+#define SIMD_JOIN_(a, b)   a##_##b
+#define SIMD_JOIN(a, b)    SIMD_JOIN_ (a, b)
+#define K(name, arguments) void SIMD_JOIN (dicenet_##name, DICENET_ISA) arguments;
+DICENET_KERNELS (K)
+#undef K

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+/* A small vector type over the compiler's own. One source is compiled once per instruction set, with DICENET_ISA as the
+ * ending of its names and the flags of the set; the register's width follows from those flags. */
+
+#if defined(__AVX512F__)
+#define VL 16
+#elif defined(__AVX__)
+#define VL 8
+#else
+#define VL 4 /* SSE2, NEON */
+#endif
+
+typedef float vf __attribute__ ((vector_size (VL * 4), may_alias));
+typedef int32_t vi __attribute__ ((vector_size (VL * 4), may_alias));
+/* The same at any address. */
+typedef float vfu __attribute__ ((vector_size (VL * 4), may_alias, aligned (4)));
+
+#define JOIN_(a, b)  a##_##b
+#define JOIN(a, b)   JOIN_ (a, b)
+#define KERNEL(name) JOIN (dicenet_##name, DICENET_ISA)
+
+#define INLINE static inline __attribute__ ((always_inline))
+
+#if defined(__clang__)
+#define UNROLL _Pragma ("unroll")
+#else
+#define UNROLL _Pragma ("GCC unroll 16")
+#endif
+
+INLINE vf
+load (const float *p)
+{
+  return *(const vfu *) p;
+}
+
+INLINE void
+store (float *p, vf v)
+{
+  *(vfu *) p = v;
+}
+
+INLINE vf
+all (float x)
+{
+  return x - (vf){ 0 };
+}
+
+/* The first n lanes, n < VL: the ends of rows. */
+INLINE void
+store_first (float *p, vf v, size_t n)
+{
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps (p, (__mmask16) ((1u << n) - 1), (__m512) v);
+#else
+  float lanes[VL];
+  store (lanes, v);
+  for (size_t i = 0; i < n; i++)
+    p[i] = lanes[i];
+#endif
+}
+
+INLINE vf
+prelu (vf x, vf slope)
+{
+  const vi positive = x > 0;
+  return (vf) (((vi) x & positive) | ((vi) (x * slope) & ~positive));
+}
+
+/* p[0], p[2], p[4] ...: 2 * VL floats are read. */
+INLINE vf
+load_even (const float *p)
+{
+  const vf a = load (p), b = load (p + VL);
+#if VL == 16
+  return (vf) __builtin_shufflevector (a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#elif VL == 8
+  return (vf) __builtin_shufflevector (a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+#else
+  return (vf) __builtin_shufflevector (a, b, 0, 2, 4, 6);
+#endif
+}

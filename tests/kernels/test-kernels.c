@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Every kernel of every instruction set that this processor has, against the readable reference: random shapes and
+ * those around register widths, random parts, special values, and bands around outputs that must stay as they were. The
+ * same program times them:
+ *
+ *     test-kernels [SEED]
+ *     test-kernels --bench
+ */
+
+#include <glib.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "exec/axis.h"
+#include "exec/threads.h"
+#include "kernels/kernels.h"
+
+#define GUARD       64
+#define GUARD_VALUE 12345.678f
+/* A sum of n products in another order differs by rounding, which grows with the size of its terms: 1e-5 of them. */
+#define TOLERANCE 2e-5f
+
+static GRand *rand_;
+static const DicenetKernels *ref = &dicenet_kernels_ref, *tested;
+static const char *isa;
+static guint failures, checks;
+
+static guint
+random_int (guint low, guint high)
+{
+  return (guint) g_rand_int_range (rand_, (gint) low, (gint) high + 1);
+}
+
+/* Sizes at which registers and panels end, as often as any other. */
+static guint
+random_size (guint most)
+{
+  static const guint special[] = { 1, 2, 3, 4, 5, 7, 8, 9, 14, 15, 16, 17, 28, 31, 32, 33, 47, 48, 49, 56, 64, 65 };
+  const guint size = random_int (0, 1) ? special[random_int (0, G_N_ELEMENTS (special) - 1)] : random_int (1, most);
+  return MIN (size, most);
+}
+
+static float
+random_value (void)
+{
+  switch (random_int (0, 40)) {
+  case 0:
+    return 0;
+  case 1:
+    return -0.0f;
+  case 2:
+    return 1e-39f; /* denormal */
+  case 3:
+    return (float) g_rand_double_range (rand_, -100, 100);
+  default:
+    return (float) g_rand_double_range (rand_, -1, 1);
+  }
+}
+
+static float *
+random_floats (gsize n)
+{
+  float *x = g_new (float, n + 1);
+  for (gsize i = 0; i < n; i++)
+    x[i] = random_value ();
+  return x;
+}
+
+/* Planes in one piece of memory, in any order, with a band around each. */
+typedef struct {
+  DicenetPlanes planes;
+  gsize *offsets;
+  gsize n;
+} Tensor;
+
+static Tensor
+tensor_new (guint c, guint h, guint w, gboolean fill)
+{
+  const gsize plane = (gsize) h * w, step = plane + GUARD;
+  Tensor t = { .offsets = g_new (gsize, c), .n = c * step + GUARD };
+
+  float *base = g_new (float, t.n);
+  for (gsize i = 0; i < t.n; i++)
+    base[i] = GUARD_VALUE;
+  for (guint i = 0; i < c; i++)
+    t.offsets[i] = GUARD + i * step;
+  for (guint i = c; i > 1; i--) { /* shuffled */
+    const guint k = random_int (0, i - 1);
+    const gsize swap = t.offsets[i - 1];
+    t.offsets[i - 1] = t.offsets[k];
+    t.offsets[k] = swap;
+  }
+  t.planes = (DicenetPlanes){ base, t.offsets, c, h, w };
+  for (guint i = 0; fill && i < c; i++)
+    for (gsize k = 0; k < plane; k++)
+      base[t.offsets[i] + k] = random_value ();
+  return t;
+}
+
+/* The same planes at the same places, unwritten. */
+static Tensor
+tensor_like (const Tensor *t)
+{
+  Tensor copy = *t;
+  copy.offsets = g_memdup2 (t->offsets, t->planes.c * sizeof (gsize));
+  copy.planes.planes = copy.offsets;
+  copy.planes.base = g_new (float, t->n);
+  for (gsize i = 0; i < t->n; i++)
+    copy.planes.base[i] = GUARD_VALUE;
+  return copy;
+}
+
+static void
+tensor_free (Tensor *t)
+{
+  g_free (t->planes.base);
+  g_free (t->offsets);
+}
+
+/* All of the memory: where the reference wrote nothing, nothing may have been written. */
+static void
+compare (const char *kernel, const float *expected, const float *found, gsize n, float size, const char *shape)
+{
+  checks++;
+  for (gsize i = 0; i < n; i++) {
+    const float bound = expected[i] == GUARD_VALUE ? 0 : TOLERANCE * (size + fabsf (expected[i]));
+    if (!(fabsf (expected[i] - found[i]) <= bound)) {
+      if (failures++ < 20)
+        printf ("FAIL %s, %s, %s: float %zu: expected %g, found %g\n", kernel, isa, shape, i, (double) expected[i],
+                (double) found[i]);
+      return;
+    }
+  }
+}
+
+static void
+compare_tensors (const char *kernel, const Tensor *a, const Tensor *b, float size, const char *shape)
+{
+  compare (kernel, a->planes.base, b->planes.base, a->n, size, shape);
+}
+
+static gsize
+blocked_floats (guint cin, guint cout, guint groups, guint kernel)
+{
+  return (gsize) groups * dicenet_conv_blocks (cout, groups) * DICENET_BLOCK * (cin / groups) * kernel * kernel;
+}
+
+static void
+test_conv (void)
+{
+  const guint kernel = random_int (0, 1) ? 1 : 3, stride = kernel == 1 ? 1 : random_int (1, 2),
+              groups = random_int (1, 3);
+  const guint group_in = random_size (40), group_out = random_size (40), cin = groups * group_in,
+              cout = groups * group_out;
+  const guint h = random_size (20), w = random_size (70), oh = (h - 1) / stride + 1, ow = (w - 1) / stride + 1;
+  const gboolean dense = dicenet_conv_is_dense (cout, groups, kernel);
+  const gsize n_weights = dense ? blocked_floats (cin, cout, groups, kernel) : (gsize) cout * group_in * 9;
+  g_autofree float *weight = random_floats (n_weights), *bias = random_floats (cout), *slope = random_floats (cout);
+  const DicenetConv conv = { weight, random_int (0, 3) ? bias : NULL,      slope, kernel, stride,
+                             groups, (DicenetActivation) random_int (0, 3) };
+  Tensor x = tensor_new (cin, h, w, TRUE), y = tensor_new (cout, oh, ow, FALSE), z = tensor_like (&y);
+  const float size = sqrtf ((float) (group_in * kernel * kernel)) * 20;
+  g_autofree char *shape = g_strdup_printf ("%u x %u x %u to %u, kernel %u, stride %u, groups %u, activation %d", cin,
+                                            h, w, cout, kernel, stride, groups, (int) conv.activation);
+
+  if (dense) {
+    const guint blocks = groups * dicenet_conv_blocks (cout, groups);
+    const gsize pixels = (gsize) oh * ow;
+    DicenetPart part = { random_int (0, blocks - 1), 0, random_int (0, (guint) pixels - 1), 0 };
+    part.end_block = random_int (part.first_block + 1, blocks);
+    part.end_pixel = random_int (0, 1) ? pixels : random_int ((guint) part.first_pixel + 1, (guint) pixels);
+    g_autofree float *scratch = random_floats (dicenet_conv_dense_scratch (cin, groups, kernel));
+    ref->conv_dense (&x.planes, &y.planes, &conv, &part, scratch);
+    tested->conv_dense (&x.planes, &z.planes, &conv, &part, scratch);
+    compare_tensors ("conv_dense", &y, &z, size, shape);
+  } else {
+    const guint begin = random_int (0, cout - 1), end = random_int (begin + 1, cout);
+    g_autofree float *scratch = random_floats (group_in * dicenet_padded_floats (h, w));
+    ref->conv_sparse (&x.planes, &y.planes, &conv, begin, end, scratch);
+    tested->conv_sparse (&x.planes, &z.planes, &conv, begin, end, scratch);
+    compare_tensors ("conv_sparse", &y, &z, size, shape);
+  }
+  tensor_free (&x);
+  tensor_free (&y);
+  tensor_free (&z);
+}
+
+static void
+test_vector (void)
+{
+  const guint groups = random_int (1, 4), cin = groups * random_size (150), cout = groups * random_size (60);
+  const guint blocks = groups * dicenet_conv_blocks (cout, groups), begin = random_int (0, blocks - 1),
+              end = random_int (begin + 1, blocks);
+  g_autofree float *weight = random_floats (blocked_floats (cin, cout, groups, 1)), *bias = random_floats (cout),
+                   *slope = random_floats (cout);
+  g_autofree float *scratch = random_floats (cin);
+  const DicenetConv conv = { weight, bias, slope, 1, 1, groups, (DicenetActivation) random_int (0, 3) };
+  Tensor x = tensor_new (cin, 1, 1, TRUE), y = tensor_new (cout, 1, 1, FALSE), z = tensor_like (&y);
+  g_autofree char *shape = g_strdup_printf ("%u to %u, groups %u", cin, cout, groups);
+
+  ref->conv_vector (&x.planes, &y.planes, &conv, begin, end, scratch);
+  tested->conv_vector (&x.planes, &z.planes, &conv, begin, end, scratch);
+  compare_tensors ("conv_vector", &y, &z, 20 * sqrtf ((float) cin), shape);
+  tensor_free (&x);
+  tensor_free (&y);
+  tensor_free (&z);
+}
+
+static float *
+random_padded (guint h, guint w)
+{
+  float *padded = g_new0 (float, dicenet_padded_floats (h, w));
+  for (guint i = 0; i < h; i++)
+    for (guint j = 0; j < w; j++)
+      dicenet_padded_origin (padded, w)[i * dicenet_padded_stride (w) + j] = random_value ();
+  return padded;
+}
+
+static void
+test_dice (void)
+{
+  const guint c = random_int (1, 3), h = random_size (30), w = random_size (70), channel = random_int (0, c - 1);
+  const gsize stride = dicenet_padded_stride (w), rows = h * stride;
+  g_autofree float *p0 = random_padded (h, w), *p1 = random_padded (h, w), *p2 = random_padded (h, w);
+  g_autofree float *depth = random_floats (9), *height = random_floats (9 * h), *width = random_floats (9 * stride);
+  g_autofree float *b1 = random_floats (rows), *b2 = random_floats (rows), *per_branch = random_floats (12 * c),
+                   *per_channel = random_floats (2 * c);
+  const DicenetFusion fusion = { per_branch,         per_branch + 3 * c, per_branch + 6 * c,
+                                 per_branch + 9 * c, per_channel,        per_channel + c };
+  const gboolean has_height = random_int (0, 1), has_width = random_int (0, 1);
+  const DicenetDice dice = { { p0, p1, p2 },  h, w, depth, has_height ? height : NULL, has_width ? width : NULL,
+                             { NULL, b1, b2 } };
+  const DicenetDice branches = { { p0, p1, p2 }, h, w, depth, height, width, { NULL } };
+  Tensor y = tensor_new (c, h, w, FALSE), z = tensor_like (&y);
+  g_autofree char *shape = g_strdup_printf ("%u x %u, height %d, width %d", h, w, has_height, has_width);
+  g_autofree float *expected = g_new0 (float, rows), *found = g_new0 (float, rows);
+
+  ref->dice (&dice, &y.planes, &fusion, channel);
+  tested->dice (&dice, &z.planes, &fusion, channel);
+  compare_tensors ("dice", &y, &z, 1e5f, shape); /* three products of values up to 100 */
+  ref->dimconv_height (&branches, expected);
+  tested->dimconv_height (&branches, found);
+  for (guint i = 0; i < h; i++)
+    compare ("dimconv_height", expected + i * stride, found + i * stride, w, 1e3f, shape);
+  ref->dimconv_width (&branches, expected);
+  tested->dimconv_width (&branches, found);
+  for (guint i = 0; i < h; i++)
+    compare ("dimconv_width", expected + i * stride, found + i * stride, w, 1e3f, shape);
+  tensor_free (&y);
+  tensor_free (&z);
+}
+
+static void
+test_planes (void)
+{
+  const guint c = random_int (1, 9), h = random_size (40), w = random_size (70), oh = (h - 1) / 2 + 1,
+              ow = (w - 1) / 2 + 1;
+  const guint begin = random_int (0, c - 1), end = random_int (begin + 1, c);
+  g_autofree float *scale = random_floats (c), *bias = random_floats (c), *slope = random_floats (c);
+  Tensor x = tensor_new (c, h, w, TRUE), x1 = tensor_new (c, h, w, TRUE), gate = tensor_new (c, 1, 1, TRUE);
+  Tensor half = tensor_new (c, oh, ow, FALSE), same = tensor_new (c, h, w, FALSE), one = tensor_new (c, 1, 1, FALSE);
+  const DicenetPlanes *second = random_int (0, 1) ? &x1.planes : NULL;
+  g_autofree char *shape = g_strdup_printf ("%u x %u x %u", c, h, w);
+
+#define CHECK(kernel, like, size, ...)                                                                                 \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    Tensor y = tensor_like (&like), z = tensor_like (&like);                                                           \
+    const DicenetPlanes *out = &y.planes;                                                                              \
+    ref->kernel (__VA_ARGS__);                                                                                         \
+    out = &z.planes;                                                                                                   \
+    tested->kernel (__VA_ARGS__);                                                                                      \
+    compare_tensors (#kernel, &y, &z, size, shape);                                                                    \
+    tensor_free (&y);                                                                                                  \
+    tensor_free (&z);                                                                                                  \
+  }                                                                                                                    \
+  G_STMT_END
+  CHECK (max_pool, half, 0, &x.planes, out, begin, end);
+  CHECK (avg_pool, half, 100, &x.planes, out, begin, end);
+  CHECK (mean, one, 10, &x.planes, out, begin, end);
+  CHECK (gate, same, 0, &x.planes, &gate.planes, out, begin, end);
+  CHECK (norm, same, 1e4f, &x.planes, second, out, scale, bias, slope, begin, end);
+#undef CHECK
+  g_autofree float *expected = g_new0 (float, (gsize) c *h *w), *found = g_new0 (float, (gsize) c *h *w);
+  ref->rows (&x.planes, expected, begin % h, h);
+  tested->rows (&x.planes, found, begin % h, h);
+  compare ("rows", expected, found, (gsize) c * h * w, 0, shape);
+  Tensor *all[] = { &x, &x1, &gate, &half, &same, &one };
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
+    tensor_free (all[i]);
+}
+
+static void
+test_resize (void)
+{
+  const guint h = random_size (60), w = random_size (70), oh = random_int (0, 3) ? random_size (60) : h,
+              ow = random_int (0, 3) ? random_size (70) : w;
+  const DicenetResize mode = random_int (0, 1) ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN;
+  g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
+  const DicenetAxis *rows = dicenet_axis_get (cache, h, oh, mode), *columns = dicenet_axis_get (cache, w, ow, mode);
+  g_autofree float *scratch = random_floats (dicenet_resize_scratch (rows, columns));
+  Tensor x = tensor_new (1, h, w, TRUE), y = tensor_new (1, oh, ow, FALSE), z = tensor_like (&y);
+  g_autofree char *shape =
+      g_strdup_printf ("%u x %u to %u x %u, %s", h, w, oh, ow, mode == DICENET_RESIZE_UP ? "up" : "down");
+
+  ref->resize (dicenet_plane (&x.planes, 0), w, dicenet_plane (&y.planes, 0), ow, rows, columns, scratch);
+  tested->resize (dicenet_plane (&x.planes, 0), w, dicenet_plane (&z.planes, 0), ow, rows, columns, scratch);
+  compare_tensors ("resize", &y, &z, 100, shape);
+  tensor_free (&x);
+  tensor_free (&y);
+  tensor_free (&z);
+}
+
+/* What the tables mean, by the definition: align_corners, and cells from floor to ceiling. */
+static void
+test_axis (void)
+{
+  const guint in = random_size (300), out = random_size (300);
+  g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
+  const DicenetAxis *up = dicenet_axis_get (cache, in, out, DICENET_RESIZE_UP),
+                    *down = dicenet_axis_get (cache, in, out, DICENET_RESIZE_DOWN);
+
+  checks++;
+  for (guint i = 0; i < out; i++) {
+    double position = 0, mean = 0, weights = 0;
+    for (guint t = 0; t < up->taps; t++)
+      position += (double) up->weight[t * out + i] * (up->start[i] + (int) t);
+    const guint begin = (guint) ((guint64) i * in / out), end = (guint) (((guint64) (i + 1) * in + out - 1) / out);
+    for (guint t = 0; t < down->taps; t++) {
+      mean += (double) down->weight[t * out + i] * (down->start[i] + (int) t);
+      weights += (double) down->weight[t * out + i];
+    }
+    const double wanted = out > 1 ? (double) i * (in - 1) / (out - 1) : 0;
+    if (fabs (position - wanted) > 1e-4 || fabs (mean - (begin + end - 1) / 2.0) > 1e-3 || fabs (weights - 1) > 1e-5 ||
+        down->start[i] + (int) down->taps > (int) in || up->start[i] + (int) up->taps > (int) in) {
+      if (failures++ < 20)
+        printf ("FAIL axis %u to %u at %u: %g for %g, %g for %g\n", in, out, i, position, wanted, mean,
+                (begin + end - 1) / 2.0);
+      return;
+    }
+  }
+}
+
+static void
+test_isa (void)
+{
+  for (guint i = 0; i < 400; i++) {
+    test_conv ();
+    test_vector ();
+    test_dice ();
+    test_planes ();
+    test_resize ();
+    test_axis ();
+  }
+}
+
+/* --- time --- */
+
+typedef struct {
+  const char *name;
+  double flops, bytes; /* per run */
+  Tensor x, y;
+  DicenetConv conv;
+  DicenetDice dice;
+  DicenetFusion fusion;
+  const DicenetAxis *rows, *columns;
+  float *scratch;
+} Bench;
+
+static void
+bench_run (const Bench *b, const DicenetKernels *k)
+{
+  const guint blocks = dicenet_conv_blocks (b->y.planes.c, b->conv.groups ? b->conv.groups : 1) * b->conv.groups;
+  const DicenetPart part = { 0, blocks, 0, (gsize) b->y.planes.h * b->y.planes.w };
+
+  if (g_str_has_prefix (b->name, "conv_dense"))
+    k->conv_dense (&b->x.planes, &b->y.planes, &b->conv, &part, b->scratch);
+  else if (g_str_has_prefix (b->name, "conv_vector"))
+    k->conv_vector (&b->x.planes, &b->y.planes, &b->conv, 0, blocks, b->scratch);
+  else if (g_str_has_prefix (b->name, "conv_sparse"))
+    k->conv_sparse (&b->x.planes, &b->y.planes, &b->conv, 0, b->y.planes.c, b->scratch);
+  else if (g_str_has_prefix (b->name, "dice"))
+    for (guint c = 0; c < b->y.planes.c; c++)
+      k->dice (&b->dice, &b->y.planes, &b->fusion, c);
+  else
+    for (guint c = 0; c < b->y.planes.c; c++)
+      k->resize (dicenet_plane (&b->x.planes, c), b->x.planes.w, dicenet_plane (&b->y.planes, c), b->y.planes.w,
+                 b->rows, b->columns, b->scratch);
+}
+
+static double
+seconds_per_run (const Bench *b, const DicenetKernels *k)
+{
+  guint runs = 0;
+  const gint64 start = g_get_monotonic_time ();
+  do {
+    bench_run (b, k);
+    runs++;
+  } while (g_get_monotonic_time () - start < 200000);
+  return (double) (g_get_monotonic_time () - start) / 1e6 / runs;
+}
+
+static Bench
+bench_conv (const char *name, guint cin, guint cout, guint h, guint w, guint kernel, guint stride, guint groups)
+{
+  const guint oh = (h - 1) / stride + 1, ow = (w - 1) / stride + 1;
+  Bench b = { .name = name, .x = tensor_new (cin, h, w, TRUE), .y = tensor_new (cout, oh, ow, FALSE) };
+  const gsize n = MAX (blocked_floats (cin, cout, groups, kernel), (gsize) cout * cin / groups * 9);
+  b.conv = (DicenetConv){ random_floats (n),       random_floats (cout), random_floats (cout), kernel, stride, groups,
+                          DICENET_ACTIVATION_PRELU };
+  b.scratch =
+      random_floats (MAX (dicenet_conv_dense_scratch (cin, groups, kernel), cin * dicenet_padded_floats (h, w)));
+  b.flops = 2.0 * cout * oh * ow * cin / groups * kernel * kernel;
+  b.bytes = 4.0 * ((double) cin * h * w + (double) cout * oh * ow + (double) cout * cin / groups * kernel * kernel);
+  return b;
+}
+
+static Bench
+bench_dice (const char *name, guint c, guint size)
+{
+  Bench b = { .name = name, .x = tensor_new (1, 1, 1, TRUE), .y = tensor_new (c, size, size, FALSE) };
+  float *per = random_floats (14 * c);
+  b.dice = (DicenetDice){ { random_padded (size, size), random_padded (size, size), random_padded (size, size) },
+                          size,
+                          size,
+                          random_floats (9),
+                          random_floats (9 * size),
+                          random_floats (9 * dicenet_padded_stride (size)),
+                          { NULL } };
+  b.fusion = (DicenetFusion){ per, per + 3 * c, per + 6 * c, per + 9 * c, per + 12 * c, per + 13 * c };
+  b.flops = 2.0 * 30 * c * size * size;
+  b.bytes = 8.0 * c * size * size;
+  return b;
+}
+
+static Bench
+bench_resize (const char *name, guint c, guint in, guint out, DicenetResize mode, GHashTable *cache)
+{
+  Bench b = { .name = name, .x = tensor_new (c, in, in, TRUE), .y = tensor_new (c, out, out, FALSE) };
+  b.rows = b.columns = dicenet_axis_get (cache, in, out, mode);
+  b.scratch = random_floats (dicenet_resize_scratch (b.rows, b.columns));
+  b.flops = 2.0 * c * ((double) in * out + (double) out * out) * b.rows->taps;
+  b.bytes = 4.0 * c * ((double) in * in + (double) out * out);
+  return b;
+}
+
+static int
+bench (void)
+{
+  g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
+  const Bench benches[] = {
+    bench_conv ("conv_dense 139 to 139, 28 x 28", 139, 139, 28, 28, 1, 1, 1),
+    bench_conv ("conv_dense 278 to 278, 14 x 14", 278, 278, 14, 14, 1, 1, 1),
+    bench_conv ("conv_dense 556 to 556, 7 x 7", 556, 556, 7, 7, 1, 1, 1),
+    bench_conv ("conv_dense 32 to 10, 192 x 192", 32, 10, 192, 192, 1, 1, 1),
+    bench_conv ("conv_dense 3 x 3, 210 to 64 in 2, 48 x 48", 210, 64, 48, 48, 3, 1, 2),
+    bench_conv ("conv_dense 3 x 3, 3 to 24, 224 x 224 by 2", 3, 24, 224, 224, 3, 2, 1),
+    bench_conv ("conv_vector 1280 to 1000", 1280, 1000, 1, 1, 1, 1, 1),
+    bench_conv ("conv_sparse depthwise 139, 28 x 28", 139, 139, 28, 28, 3, 1, 139),
+    bench_conv ("conv_sparse depthwise 278, 28 x 28 by 2", 278, 278, 28, 28, 3, 2, 278),
+    bench_conv ("conv_sparse 50 to 10 in 10, 192 x 192", 50, 10, 192, 192, 3, 1, 10),
+    bench_dice ("dice 139, 28 x 28", 139, 28),
+    bench_dice ("dice 278, 14 x 14", 278, 14),
+    bench_dice ("dice 556, 7 x 7", 556, 7),
+    bench_resize ("resize up 10, 192 to 384", 10, 192, 384, DICENET_RESIZE_UP, cache),
+    bench_resize ("resize down 10, 384 to 192", 10, 384, 192, DICENET_RESIZE_DOWN, cache),
+  };
+
+  dicenet_denormals_flush ();
+  printf ("%-44s %-9s %10s %10s %10s\n", "kernel", "set", "us", "GFLOP/s", "GB/s");
+  for (guint i = 0; i < G_N_ELEMENTS (benches); i++) {
+    for (guint mask = DICENET_CPU_BASELINE; mask <= DICENET_CPU_AVX512; mask *= 2) {
+      const char *name;
+      const DicenetKernels *k = dicenet_kernels_get (mask, &name);
+      if (k == ref)
+        continue;
+      const double seconds = seconds_per_run (&benches[i], k);
+      printf ("%-44s %-9s %10.1f %10.1f %10.1f\n", benches[i].name, name, seconds * 1e6,
+              benches[i].flops / seconds / 1e9, benches[i].bytes / seconds / 1e9);
+    }
+  }
+  return 0;
+}
+
+int
+main (int argc, char **argv)
+{
+  const gboolean is_bench = argc > 1 && g_str_equal (argv[1], "--bench");
+  const guint32 seed = argc > 1 && !is_bench ? (guint32) g_ascii_strtoull (argv[1], NULL, 10) : g_random_int ();
+
+  rand_ = g_rand_new_with_seed (seed);
+  if (is_bench)
+    return bench ();
+  printf ("seed %u\n", seed);
+  for (guint mask = DICENET_CPU_BASELINE; mask <= DICENET_CPU_AVX512; mask *= 2) {
+    tested = dicenet_kernels_get (mask, &isa);
+    if (tested == ref) {
+      printf ("set %u: this processor has it not\n", mask);
+      continue;
+    }
+    const guint before = checks;
+    test_isa ();
+    printf ("%s: %u checks\n", isa, checks - before);
+  }
+  g_rand_free (rand_);
+  printf ("%u checks, %u failures\n", checks, failures);
+  return failures || !checks ? 1 : 0;
+}
