@@ -75,7 +75,7 @@ conv_scratch (const DicenetNode *node, guint c, guint h, guint w)
     return c;
   if (is_dense (node))
     return dicenet_conv_dense_scratch (c, node->groups, node->kernel);
-  return c / node->groups * dicenet_padded_floats (h, w);
+  return dicenet_conv_sparse_scratch (c, node->groups, w);
 }
 
 static void

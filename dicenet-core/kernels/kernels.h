@@ -87,6 +87,13 @@ dicenet_padded_floats (unsigned h, unsigned w)
   return dicenet_padded_stride (w) * ((size_t) h + 2);
 }
 
+/* Floats of scratch that conv_sparse wants: four padded rows of each channel of a group. */
+static inline size_t
+dicenet_conv_sparse_scratch (unsigned cin, unsigned groups, unsigned w)
+{
+  return (size_t) cin / groups * 4 * dicenet_padded_stride (w);
+}
+
 /* The first of the w x h floats within. */
 static inline float *
 dicenet_padded_origin (float *padded, unsigned w)
@@ -133,8 +140,7 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
   /* Dense on one pixel: a matrix times a vector. Blocks [begin, end); @scratch: x->c floats. */                       \
   K (conv_vector, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
                    unsigned end, float *scratch))                                                                      \
-  /* 3 x 3 with few channels per group; output channels [begin, end). @scratch: a padded plane per channel of a group. \
-   */                                                                                                                  \
+  /* 3 x 3 with few channels per group; output channels [begin, end). */                                               \
   K (conv_sparse, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
                    unsigned end, float *scratch))                                                                      \
   /* One branch of DimConv (paper 3.1), before BatchNorm: rows of w floats dicenet_padded_stride() apart. */           \

@@ -177,7 +177,7 @@ test_conv (void)
     compare_tensors ("conv_dense", &y, &z, size, shape);
   } else {
     const guint begin = random_int (0, cout - 1), end = random_int (begin + 1, cout);
-    g_autofree float *scratch = random_floats (group_in * dicenet_padded_floats (h, w));
+    g_autofree float *scratch = random_floats (dicenet_conv_sparse_scratch (cin, groups, w));
     ref->conv_sparse (&x.planes, &y.planes, &conv, begin, end, scratch);
     tested->conv_sparse (&x.planes, &z.planes, &conv, begin, end, scratch);
     compare_tensors ("conv_sparse", &y, &z, size, shape);

@@ -2,21 +2,13 @@
 #include "activate.h"
 #include "simd.h"
 
-/* 3 x 3 convolution with few channels per group: a stencil over padded planes, so that borders need no conditions. */
-
-static void
-pad (const float *x, unsigned h, unsigned w, float *padded)
-{
-  float *origin = dicenet_padded_origin (padded, w);
-
-  for (unsigned i = 0; i < h; i++)
-    memcpy (origin + i * dicenet_padded_stride (w), x + (size_t) i * w, w * sizeof *x);
-}
+/* 3 x 3 convolution with few channels per group: a stencil over rows between zeros, so that borders need no conditions.
+ */
 
 #define WIDE 4 /* registers at a time: each is one chain of sums, which would wait for itself */
 
 INLINE void
-stencil (const float *row, size_t stride, const float *k, vf *sum, const int wide, const int step)
+stencil (const float *const rows[3], size_t at, const float *k, vf *sum, const int wide, const int step)
 {
   UNROLL
   for (int a = 0; a < 3; a++)
@@ -25,15 +17,19 @@ stencil (const float *row, size_t stride, const float *k, vf *sum, const int wid
     const vf weight = all (k[3 * a + b]);
     UNROLL
     for (int v = 0; v < wide; v++) {
-      const float *p = row + (size_t) a * stride + v * VL * step + b - 1;
+      const float *p = rows[a] + at + v * VL * step + b - 1;
       sum[v] += weight * (step == 1 ? load (p) : load_even (p));
     }
   }
 }
 
+/* Rows of the group's channels between zeros: row r of channel c at ring + (c * RING + r % RING) * stride, its first
+ * column DICENET_PAD further. */
+#define RING 4
+
 typedef struct {
-  const float *rows; /* the first of three padded rows of the group's first channel, at its first column */
-  size_t plane, stride;
+  const float *rows[3]; /* of the first channel */
+  size_t channel_floats;
   unsigned group_in;
   const float *weight;
   const DicenetConv *conv;
@@ -50,7 +46,7 @@ columns (const Sparse *s, float *out, size_t at, size_t n, const int wide, const
   for (int v = 0; v < wide; v++)
     sum[v] = all (s->conv->bias ? s->conv->bias[s->channel] : 0);
   for (unsigned c = 0; c < s->group_in; c++)
-    stencil (s->rows + c * s->plane + (size_t) step * at, s->stride, s->weight + 9 * (size_t) c, sum, wide, step);
+    stencil (s->rows, c * s->channel_floats + (size_t) step * at, s->weight + 9 * (size_t) c, sum, wide, step);
   UNROLL
   for (int v = 0; v < wide; v++) {
     const vf value = activate (sum[v], s->conv, s->channel);
@@ -79,35 +75,56 @@ sparse_row (const Sparse *s, float *out, unsigned width, const int step)
     columns (s, out, at, left, 1, step);
 }
 
+/* Row @row of the group's channels into the ring; zeros where there is no such row. */
+static void
+enter_row (const DicenetPlanes *x, unsigned first_channel, unsigned channels, unsigned row, float *ring)
+{
+  const size_t stride = dicenet_padded_stride (x->w);
+
+  for (unsigned c = 0; c < channels; c++) {
+    float *to = ring + ((size_t) c * RING + row % RING) * stride + DICENET_PAD;
+    if (row < x->h)
+      memcpy (to, dicenet_plane (x, first_channel + c) + (size_t) row * x->w, x->w * sizeof *to);
+    else
+      memset (to, 0, x->w * sizeof *to);
+  }
+}
+
+static void
+sparse_channel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned channel, float *ring)
+{
+  const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups,
+                 first = channel / group_out * group_in;
+  const size_t stride = dicenet_padded_stride (x->w);
+  float *out = dicenet_plane (y, channel);
+  unsigned next = 0;
+
+  for (unsigned c = 0; c < group_in; c++) /* above the first row: where row -1 would be */
+    memset (ring + ((size_t) c * RING + RING - 1) * stride + DICENET_PAD, 0, x->w * sizeof *ring);
+  for (unsigned i = 0; i < y->h; i++) {
+    Sparse s = {
+      .channel_floats = RING * stride,
+      .group_in = group_in,
+      .weight = conv->weight + 9 * (size_t) channel * group_in,
+      .conv = conv,
+      .channel = channel,
+    };
+    for (; next <= i * conv->stride + 1; next++)
+      enter_row (x, first, group_in, next, ring);
+    for (unsigned a = 0; a < 3; a++)
+      s.rows[a] = ring + (i * conv->stride + a + RING - 1) % RING * stride + DICENET_PAD;
+    if (conv->stride == 1)
+      sparse_row (&s, out + (size_t) i * y->w, y->w, 1);
+    else
+      sparse_row (&s, out + (size_t) i * y->w, y->w, 2);
+  }
+}
+
 void
 KERNEL (conv_sparse) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
                       unsigned end, float *scratch)
 {
-  const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups;
-  const size_t plane = dicenet_padded_floats (x->h, x->w), stride = dicenet_padded_stride (x->w);
-  unsigned padded_group = (unsigned) -1;
-
-  memset (scratch, 0, group_in * plane * sizeof *scratch);
-  for (unsigned co = begin; co < end; co++) {
-    const unsigned group = co / group_out;
-    float *out = dicenet_plane (y, co);
-    for (unsigned c = 0; c < group_in && group != padded_group; c++)
-      pad (dicenet_plane (x, group * group_in + c), x->h, x->w, scratch + c * plane);
-    padded_group = group;
-    for (unsigned i = 0; i < y->h; i++) {
-      const Sparse sparse = {
-        .rows = scratch + (size_t) i * conv->stride * stride + DICENET_PAD,
-        .plane = plane,
-        .stride = stride,
-        .group_in = group_in,
-        .weight = conv->weight + 9 * (size_t) co * group_in,
-        .conv = conv,
-        .channel = co,
-      };
-      if (conv->stride == 1)
-        sparse_row (&sparse, out + (size_t) i * y->w, y->w, 1);
-      else
-        sparse_row (&sparse, out + (size_t) i * y->w, y->w, 2);
-    }
-  }
+  memset (scratch, 0, dicenet_conv_sparse_scratch (x->c, conv->groups, x->w) * sizeof *scratch);
+  for (unsigned c = begin; c < end; c++)
+    sparse_channel (x, y, conv, c, scratch);
 }
