@@ -60,8 +60,12 @@ gst_dicenet_style_init (GstDicenetStyle *self, const GstVideoInfo *info, gboolea
 GstBuffer *
 gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels)
 {
-  *pixels = g_new (guint32, (gsize) width * height);
-  GstBuffer *buffer = gst_buffer_new_wrapped (*pixels, (gsize) width * height * sizeof (guint32));
+  gsize n = (gsize) width * height;
+
+  /* One more: where GStreamer enlarges a picture of one column it reads, with a weight of 0, what lies beside it. */
+  *pixels = g_new (guint32, n + 1);
+  (*pixels)[n] = 0;
+  GstBuffer *buffer = gst_buffer_new_wrapped (*pixels, n * sizeof (guint32));
 
   gst_buffer_add_video_meta (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, width,
                              height);

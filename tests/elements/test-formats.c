@@ -26,29 +26,30 @@ mask_of (GstHarness *h, GstBuffer *frame)
 }
 
 static GBytes *
-mask_of_format (const gchar *format, gint width, gint height, Layout layout)
+mask_of_format (GstHarness *h, const gchar *format, gint width, gint height, Layout layout)
 {
-  GstHarness *h = harness_new ("dicenetsegment", "inference-size=64x48", format, width, height);
+  set_caps (h, format, width, height);
   GBytes *mask = mask_of (h, frame_new (format, width, height, layout, 1, 0));
 
   fail_unless_equals_int (g_bytes_get_size (mask), 64 * 48);
-  harness_free (h);
   return mask;
 }
 
 GST_START_TEST (test_strides)
 {
   const gchar *format = FORMATS[__i__];
+  GstHarness *h = harness_new ("dicenetsegment", "inference-size=64x48", format, 64, 48);
 
   for (guint i = 0; i < G_N_ELEMENTS (SIZES); i++) {
-    GBytes *tight = mask_of_format (format, SIZES[i][0], SIZES[i][1], LAYOUT_TIGHT);
-    GBytes *padded = mask_of_format (format, SIZES[i][0], SIZES[i][1], LAYOUT_PADDED);
+    GBytes *tight = mask_of_format (h, format, SIZES[i][0], SIZES[i][1], LAYOUT_TIGHT);
+    GBytes *padded = mask_of_format (h, format, SIZES[i][0], SIZES[i][1], LAYOUT_PADDED);
 
     fail_unless (count_labels (tight) > 1, "%s: a mask of one class would prove nothing", format);
     fail_unless (g_bytes_equal (tight, padded), "%s %dx%d: padding changed the mask", format, SIZES[i][0], SIZES[i][1]);
     g_bytes_unref (tight);
     g_bytes_unref (padded);
   }
+  harness_free (h);
 }
 GST_END_TEST;
 
@@ -62,17 +63,19 @@ static const gchar *const FAMILIES[][11] = {
 GST_START_TEST (test_families)
 {
   const gchar *const *family = FAMILIES[__i__];
+  GstHarness *h = harness_new ("dicenetsegment", "inference-size=64x48", family[0], 64, 48);
 
   for (guint i = 0; i < G_N_ELEMENTS (SIZES); i++) {
-    GBytes *first = mask_of_format (family[0], SIZES[i][0], SIZES[i][1], LAYOUT_TIGHT);
+    GBytes *first = mask_of_format (h, family[0], SIZES[i][0], SIZES[i][1], LAYOUT_TIGHT);
     for (guint f = 1; family[f]; f++) {
-      GBytes *other = mask_of_format (family[f], SIZES[i][0], SIZES[i][1], LAYOUT_TIGHT);
+      GBytes *other = mask_of_format (h, family[f], SIZES[i][0], SIZES[i][1], LAYOUT_TIGHT);
       fail_unless (g_bytes_equal (first, other), "%s and %s differ at %dx%d", family[0], family[f], SIZES[i][0],
                    SIZES[i][1]);
       g_bytes_unref (other);
     }
     g_bytes_unref (first);
   }
+  harness_free (h);
 }
 GST_END_TEST;
 
