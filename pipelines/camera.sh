@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# A camera: what it sees, with what the model finds, as it happens.
+#
+#   camera.sh [--model FILE] [--set PROPERTY=VALUE]... [--seconds N] [--test] [/dev/videoN]
+#
+# On a desktop a window shows the picture; elsewhere JSON lines go to standard output. Without a device the first camera
+# that works is taken. --test shows GStreamer's test picture in its place.
+# --set passes a property of the element on: --set threshold=0.6, say. It runs until Ctrl-C, or for --seconds.
+# Needs: a camera that Linux knows (v4l2), the plugin (built or installed), a model, GStreamer's base and good plugins.
+# Shows: a live source; the leaky queue before the model lets it always take the newest frame, so that the picture stays
+# in step with the world where the model is slower than the camera.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck source=pipelines/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# Not every /dev/video* is one: the metadata and encoder devices of cameras and boards have that name too.
+first_camera() {
+  local device
+  for device in /dev/video*; do
+    [ -e "$device" ] || continue
+    timeout 10 gst-launch-1.0 -q v4l2src "device=$device" num-buffers=1 ! fakesink >/dev/null 2>&1 || continue
+    echo "$device" && return
+  done
+  die "no camera was found$(cameras): plug one in, name one (camera.sh /dev/video2), or see the test picture with --test"
+}
+
+read_options "$@"
+[ ${#arguments[@]} -lt 2 ] || { usage >&2 && exit 2; }
+find_plugin
+find_model
+if "$test_picture"; then
+  # shellcheck disable=SC2054
+  reader=(videotestsrc is-live=true ! video/x-raw,width=640,height=480,framerate=30/1 ! identity name=decoder)
+else
+  device=${arguments[0]:-$(first_camera)}
+  set_reader "$device"
+fi
+set_network
+set_live_output
+
+launch_live -q "${reader[@]}" decoder. ! queue leaky=downstream max-size-buffers=1 ! "${network[@]}" ! "${output[@]}"

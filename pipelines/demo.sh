@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# The whole way in one command: installs what is missing, builds, fetches a model, and segments a video.
+#
+#   demo.sh [--as-is] [--show] [--model FILE] [--set PROPERTY=VALUE]... [--seconds N] [INPUT]
+#
+# INPUT is a video file, a camera (/dev/video0), or an address (rtsp://... or https://...). Without one, photos from a
+# Debian package move across the frame. Into output/NAME/ go annotated.mkv, results.jsonl with one line per frame, and
+# frame-*.png, one picture per second. A camera or an rtsp address is recorded for 10 seconds, or for --seconds.
+# --as-is installs and builds nothing. --show opens a window as well. Another model: --model, or in DICENET_DEMO_MODEL its
+# name for models/fetch.py.
+# Needs: Debian 12 or later, or a relative of it; root, or sudo, where packages are missing; a connection for them and for
+# the model. DICENET_MIRROR names a folder or server with the checkpoints, in place of the authors' repository;
+# DICENET_BUILD another folder than build/, DICENET_OUTPUT another than output/.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck source=pipelines/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+photos=(cat.jpg hummingbird.jpg surfer.jpg plane.jpg)
+fetched_model=${DICENET_DEMO_MODEL:-$default_model}
+
+install_and_build() {
+  local groups=(build run)
+  "$show" && groups+=(show)
+  "$here/packages.sh" "${groups[@]}"
+  say "Building into $build"
+  [ -e "$build/build.ninja" ] || quietly meson setup "$build" "$root" -Dtests=false
+  quietly meson compile -C "$build"
+}
+
+# The output of a command only if it fails.
+quietly() {
+  local log
+  log=$("$@" 2>&1) || { say "$log" && die "failed, see above: $*"; }
+}
+
+fetch_model() {
+  local beside=$root/../shared/models/edgenets
+  [ -n "${DICENET_MIRROR:-}" ] || [ ! -d "$beside" ] || export DICENET_MIRROR=$beside
+  say "Fetching the model $fetched_model"
+  model=$(python "$root/models/fetch.py" "$fetched_model") ||
+    die "there is no model to run: see above. DICENET_MIRROR=FOLDER takes checkpoints from there, --model FILE a model"
+}
+
+# Sets photo_folder: GNOME's pictures for user accounts, installed or unpacked here.
+find_photos() {
+  local package unpacked=$build/photos
+  for photo_folder in /usr/share/pixmaps/faces "$unpacked"/usr/share/pixmaps/faces; do
+    [ ! -e "$photo_folder/${photos[0]}" ] || return 0
+  done
+  mkdir -p "$unpacked"
+  for package in gnome-control-center-data gnome-control-center-faces; do
+    say "Downloading photos: the Debian package $package, which is unpacked but not installed"
+    (cd "$unpacked" && apt-get download "$package" && dpkg-deb --extract "$package"_*.deb . && rm "$package"_*.deb) \
+      >/dev/null 2>&1 || continue
+    [ ! -e "$photo_folder/${photos[0]}" ] || return 0
+  done
+  die "no photos could be downloaded; give the demo a video file: demo.sh clip.mp4"
+}
+
+make_photo_clip() {
+  find_photos
+  mkdir -p "$output_folder"
+  input=$output_folder/photos.mkv
+  "$build/pipelines/photo-clip" "$input" "${photos[@]/#/$photo_folder/}" 2>&1 || die "the photos could not be made a clip"
+}
+
+# Sets pipeline. Three ways leave the network: JSON lines, the video, a picture each second (and a window). async=false: a
+# sink that waits until all have their first frame would hold up the others, whose first frame may need more of them.
+set_pipeline() {
+  set_reader "$input"
+  set_sound "$input"
+  set_network
+  # What is live does not wait for a slow network: the newest frame is taken.
+  local pace=(queue)
+  ! is_live "$input" || pace=(queue leaky=downstream max-size-buffers=1)
+  # shellcheck disable=SC2054
+  pipeline=("${reader[@]}" decoder. ! "${pace[@]}" ! "${network[@]}" ! tee name=results
+    results. ! queue ! dicenetjson "source=$input" ! filesink async=false "location=$output_folder/results.jsonl"
+    results. ! queue ! dicenetoverlay ! tee name=pictures
+    pictures. ! queue ! "${encoder[@]}" ! queue ! container.
+    matroskamux name=container ! filesink "location=$output_folder/annotated.mkv"
+    pictures. ! queue ! videorate drop-only=true ! video/x-raw,framerate=1/1 ! videoconvert ! pngenc
+    ! multifilesink async=false "location=$output_folder/frame-%03d.png" max-files=100
+    "${sound[@]}")
+  ! "$show" || pipeline+=(pictures. ! queue ! videoconvert ! autovideosink sync=false)
+}
+
+run_pipeline() {
+  local progress=
+  if is_live "$input"; then seconds=${seconds:-10}; fi
+  say "Running $element on $input with $(basename "$model"); Ctrl-C ends it early"
+  if [ -t 2 ]; then show_progress & progress=$!; fi
+  launch_live -q "${pipeline[@]}" || die "the pipeline failed, see above"
+  [ -z "$progress" ] || kill "$progress"
+  [ -s "$output_folder/results.jsonl" ] || die "not one frame came from $input"
+}
+
+# Ends by itself where the script does.
+show_progress() {
+  while sleep 1 && kill -0 $$ 2>/dev/null; do
+    printf '\r%d frames ' "$(wc -l <"$output_folder/results.jsonl")" >&2
+  done
+}
+
+show_where() {
+  local pictures=("$output_folder"/frame-*.png)
+  say "" "Done: $(wc -l <"$output_folder/results.jsonl") frames. Look at:"
+  say "  $output_folder/annotated.mkv    the video, with what was found drawn on it"
+  say "  ${pictures[${#pictures[@]} / 2]}    one of its frames"
+  say "  $output_folder/results.jsonl    one line per frame"
+}
+
+read_options "$@"
+[ ${#arguments[@]} -lt 2 ] || { usage >&2 && exit 2; }
+input=${arguments[0]:-}
+if [ -n "$input" ]; then set_reader "$input"; fi # a wrong name is better told now than after the build
+name=$(basename "${input:-photos}")
+output_folder=${DICENET_OUTPUT:-$root/output}/${name%.*}
+
+"$as_is" || install_and_build
+[ -n "$model" ] || fetch_model
+find_plugin
+find_model
+rm -rf "$output_folder"
+[ -n "$input" ] || make_photo_clip
+mkdir -p "$output_folder"
+set_pipeline
+run_pipeline
+show_where

@@ -1,0 +1,146 @@
+/* An application that embeds dicenet: prints, for each frame of a video, what the model found in it.
+ *
+ *   read-results ELEMENT MODEL VIDEO
+ *   read-results dicenetsegment models/dicenet_s_1.0_pascal_384x384.safetensors clip.mp4
+ *
+ * Needs: dicenet installed, a model, GStreamer's base, good and libav plugins.
+ * Shows: pulling frames from an appsink and reading the three kinds of results from their metadata.
+ * Build: cc read-results.c -o read-results $(pkg-config --cflags --libs gstreamer-app-1.0 gstreamer-dicenet-meta-1.0)
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <gst/app/app.h>
+#include <gst/gst.h>
+#include <gst/dicenet/gstdicenetmeta.h>
+
+static void
+print_classes (const GstDicenetResult *result)
+{
+  for (guint i = 0; i < gst_dicenet_result_get_n_classes (result); i++) {
+    const GstDicenetClass *found = gst_dicenet_result_get_class (result, i);
+    g_print ("  %s %.2f", gst_dicenet_result_get_label (result, found->label_id), found->confidence);
+  }
+}
+
+static void
+print_detections (const GstDicenetMeta *meta)
+{
+  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++) {
+    const GstDicenetDetection *found = gst_dicenet_meta_get_detection (meta, i);
+    g_print ("  %s %.2f at %.0f,%.0f %.0fx%.0f", gst_dicenet_result_get_label (meta->result, found->label_id),
+             found->confidence, found->x, found->y, found->w, found->h);
+  }
+}
+
+static void
+print_shares (const GstDicenetMeta *meta)
+{
+  gdouble shares[256];
+
+  gst_dicenet_meta_get_shares (meta, shares);
+  for (guint id = 0; id < meta->result->n_labels; id++)
+    if (shares[id] > 0)
+      g_print ("  %s %.1f %%", gst_dicenet_result_get_label (meta->result, id), 100 * shares[id]);
+}
+
+/* A frame can carry several results: one for each dicenet element that it went through. */
+static void
+print_results (GstBuffer *frame)
+{
+  gpointer state = NULL;
+  GstMeta *item;
+
+  g_print ("%" GST_TIME_FORMAT, GST_TIME_ARGS (GST_BUFFER_PTS (frame)));
+  while ((item = gst_buffer_iterate_meta_filtered (frame, &state, GST_DICENET_META_API_TYPE))) {
+    const GstDicenetMeta *meta = (const GstDicenetMeta *) item;
+    switch (meta->result->task) {
+    case GST_DICENET_TASK_CLASSIFY:
+      print_classes (meta->result);
+      break;
+    case GST_DICENET_TASK_DETECT:
+      print_detections (meta);
+      break;
+    case GST_DICENET_TASK_SEGMENT:
+      print_shares (meta);
+      break;
+    }
+  }
+  g_print ("\n");
+}
+
+static GstElement *
+new_pipeline (const char *element, const char *model, const char *video, GError **error)
+{
+  char *text = g_strdup_printf ("filesrc name=file ! decodebin ! queue ! videoconvert ! %s name=network ! queue ! "
+                                "appsink name=frames sync=false max-buffers=1",
+                                element);
+  GstElement *pipeline = gst_parse_launch (text, error);
+
+  g_free (text);
+  if (pipeline)
+    gst_child_proxy_set (GST_CHILD_PROXY (pipeline), "file::location", video, "network::model", model, NULL);
+  return pipeline;
+}
+
+/* What went wrong, if anything did. */
+static gboolean
+print_error (GstElement *pipeline)
+{
+  GstBus *bus = gst_element_get_bus (pipeline);
+  GstMessage *message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+  GError *error = NULL;
+
+  gst_object_unref (bus);
+  if (!message)
+    return FALSE;
+  gst_message_parse_error (message, &error, NULL);
+  g_printerr ("error: %s\n", error->message);
+  g_error_free (error);
+  gst_message_unref (message);
+  return TRUE;
+}
+
+/* Until the end, or an error: a pipeline that fails sends no frames, but need not say that there will be none either.
+ */
+static gboolean
+print_frames (GstElement *pipeline)
+{
+  GstElement *frames = gst_bin_get_by_name (GST_BIN (pipeline), "frames");
+  gboolean failed = FALSE;
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  while (!failed && !gst_app_sink_is_eos (GST_APP_SINK (frames))) {
+    GstSample *sample = gst_app_sink_try_pull_sample (GST_APP_SINK (frames), GST_SECOND / 10);
+    if (sample) {
+      print_results (gst_sample_get_buffer (sample));
+      gst_sample_unref (sample);
+    } else {
+      failed = print_error (pipeline);
+    }
+  }
+  failed = failed || print_error (pipeline);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (frames);
+  return !failed;
+}
+
+int
+main (int argc, char **argv)
+{
+  GError *error = NULL;
+
+  gst_init (&argc, &argv);
+  if (argc != 4) {
+    g_printerr ("usage: read-results dicenetclassify|dicenetdetect|dicenetsegment MODEL VIDEO\n");
+    return 2;
+  }
+  GstElement *pipeline = new_pipeline (argv[1], argv[2], argv[3], &error);
+  if (!pipeline) {
+    g_printerr ("error: %s\n", error->message);
+    g_error_free (error);
+    return 1;
+  }
+  gboolean ok = print_frames (pipeline);
+  gst_object_unref (pipeline);
+  return ok ? 0 : 1;
+}

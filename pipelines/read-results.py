@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""An application that embeds dicenet: prints, for each frame of a video, what the model found in it.
+
+    read-results.py ELEMENT MODEL VIDEO
+    read-results.py dicenetsegment models/dicenet_s_1.0_pascal_384x384.safetensors clip.mp4
+
+Needs: python3-gi, gir1.2-gstreamer-1.0 and gir1.2-gst-plugins-base-1.0, a model, GStreamer's base, good and libav plugins,
+and the plugin; if that is not installed, run this in its build tree: meson devenv -C build $PWD/pipelines/read-results.py
+Shows: the same as read-results.c in Python: a probe on a pad sees every frame and reads the results from its metadata.
+"""
+
+import sys
+
+try:
+    import gi
+
+    for namespace in ("Gst", "GstVideo", "GstDicenetMeta"):
+        gi.require_version(namespace, "1.0")
+    from gi.repository import Gst, GstDicenetMeta
+except (ImportError, ValueError) as error:
+    sys.exit(
+        f"error: {error}: install python3-gi, gir1.2-gstreamer-1.0 and gir1.2-gst-plugins-base-1.0, and install dicenet or "
+        "run this with: meson devenv -C build"
+    )
+
+
+def classes(result):
+    for i in range(result.get_n_classes()):
+        found = result.get_class(i)
+        yield f"{result.get_label(found.label_id)} {found.confidence:.2f}"
+
+
+def detections(meta):
+    for i in range(meta.get_n_detections()):
+        found = meta.get_detection(i)
+        label = meta.result.get_label(found.label_id)
+        yield f"{label} {found.confidence:.2f} at {found.x:.0f},{found.y:.0f} {found.w:.0f}x{found.h:.0f}"
+
+
+def shares(meta):
+    mask = bytes(meta.get_mask(0, 0).get_data())  # one label_id per pixel of the frame; numpy.frombuffer() takes it too
+    for label_id in sorted(set(mask)):
+        yield f"{meta.result.get_label(label_id)} {100 * mask.count(label_id) / len(mask):.1f} %"
+
+
+def print_results(_pad, info):
+    frame = info.get_buffer()
+    texts = []
+    for task in GstDicenetMeta.DicenetTask.CLASSIFY, GstDicenetMeta.DicenetTask.DETECT, GstDicenetMeta.DicenetTask.SEGMENT:
+        meta = GstDicenetMeta.buffer_get_dicenet_meta(frame, task)
+        if meta and task == GstDicenetMeta.DicenetTask.CLASSIFY:
+            texts += classes(meta.result)
+        elif meta and task == GstDicenetMeta.DicenetTask.DETECT:
+            texts += detections(meta)
+        elif meta:
+            texts += shares(meta)
+    print(f"{frame.pts / Gst.SECOND:.3f}", *texts, sep="  ", flush=True)
+    return Gst.PadProbeReturn.OK
+
+
+def main():
+    Gst.init(None)
+    if len(sys.argv) != 4:
+        sys.exit("usage: read-results.py dicenetclassify|dicenetdetect|dicenetsegment MODEL VIDEO")
+    element, model, video = sys.argv[1:]
+    pipeline = Gst.parse_launch(
+        f"filesrc name=file ! decodebin ! queue ! videoconvert ! {element} name=network ! fakesink name=end"
+    )
+    pipeline.get_by_name("file").set_property("location", video)
+    pipeline.get_by_name("network").set_property("model", model)
+    pipeline.get_by_name("end").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, print_results)
+    pipeline.set_state(Gst.State.PLAYING)
+    message = pipeline.get_bus().timed_pop_filtered(Gst.CLOCK_TIME_NONE, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    pipeline.set_state(Gst.State.NULL)
+    if message.type == Gst.MessageType.ERROR:
+        sys.exit(f"error: {message.parse_error()[0].message}")
+
+
+if __name__ == "__main__":
+    main()

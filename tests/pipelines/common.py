@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the tests of pipelines/ share."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PIPELINES = os.path.join(ROOT, "pipelines")
+BUILD = os.environ["DICENET_BUILD"]
+MODELS = os.environ["DICENET_TEST_MODELS"]
+SHARED = os.environ.get("DICENET_SHARED") or os.path.join(os.path.dirname(ROOT), "shared")
+SKIPPED = 77
+
+# Set for builds with AddressSanitizer, whose runtime has to be there before the programs that load the plugin are.
+PRELOAD = os.environ.get("DICENET_TEST_PRELOAD", "")
+
+
+def model(task):
+    return os.path.join(MODELS, task + ".safetensors")
+
+
+def environment(**changes):
+    """For scripts and gst-launch-1.0. No desktop: nothing opens a window."""
+    result = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **changes}
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "DICENET_MODEL"):
+        result.pop(name, None)
+    if PRELOAD:
+        result["LD_PRELOAD"] = PRELOAD
+    return result
+
+
+def script(name, *arguments, folder=None, timeout=60, **changes):
+    """Runs pipelines/NAME; the completed process, with text output."""
+    return subprocess.run(
+        [os.path.join(PIPELINES, name), *map(str, arguments)],
+        cwd=folder,
+        env=environment(**changes),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def launch(*words):
+    """Runs a pipeline, written as words for gst-launch-1.0."""
+    subprocess.run(
+        ["gst-launch-1.0", "-q", *map(str, words)], env=environment(), check=True, timeout=60, stdin=subprocess.DEVNULL
+    )
+
+
+def count_frames(path, folder):
+    """How many pictures a video file holds, found without any element of ours."""
+    side = 8
+    raw = os.path.join(folder, "count.raw")
+    caps = f"video/x-raw,format=GRAY8,width={side},height={side}"
+    launch("filesrc", f"location={path}", "!", "decodebin", "!", "videoconvert", "!", "videoscale", "!", caps, "!",
+           "filesink", f"location={raw}")  # fmt: skip
+    return os.path.getsize(raw) // side**2
+
+
+def read_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def read_json_lines(path):
+    with open(path, encoding="utf-8") as file:
+        return read_lines(file.read())
+
+
+class TestCase(unittest.TestCase):
+    """A test with a folder of its own, whose name is one that careless scripts stumble over."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="dicenet test ")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def clip(self, name="clip.mp4", frames=12, sound=True, size=(96, 64)):
+        """A small video of a moving ball, with a tone."""
+        caps = f"video/x-raw,width={size[0]},height={size[1]},framerate=10/1"
+        tone = ["audiotestsrc", f"num-buffers={frames * 4}", "samplesperbuffer=1102", "!", "audio/x-raw,rate=44100", "!",
+                "avenc_aac", "!", "queue", "!", "mux."]  # fmt: skip
+        launch("videotestsrc", f"num-buffers={frames}", "pattern=ball", "!", caps, "!", "x264enc", "!",
+               "queue", "!", "mp4mux", "name=mux", "!", "filesink", f"location={self.path(name)}",
+               *(tone if sound else []))  # fmt: skip
+        return self.path(name)
+
+    def streams(self, path):
+        """The kinds of streams in a file."""
+        text = subprocess.run(["gst-discoverer-1.0", path], env=environment(), capture_output=True, text=True,
+                              timeout=60, check=True).stdout  # fmt: skip
+        return [kind for kind in ("video", "audio") for line in text.splitlines() if line.strip().startswith(kind)]
+
+    def assert_done(self, process):
+        self.assertEqual(process.returncode, 0, process.stdout + process.stderr)
+
+    def assert_refused(self, process, *parts):
+        """A script said in one line what is wrong, with all of `parts`, and failed."""
+        self.assertNotEqual(process.returncode, 0, process.stdout)
+        last = process.stderr.strip().splitlines()[-1]
+        self.assertRegex(last, "^error: ")
+        for part in parts:
+            self.assertIn(part, last)
+
+
+def main():
+    """unittest.main(), with Meson's exit status for "skipped" where no test could run."""
+    program = unittest.main(exit=False, verbosity=2)
+    skipped_all = program.result.testsRun == len(program.result.skipped)
+    sys.exit(SKIPPED if program.result.wasSuccessful() and skipped_all else not program.result.wasSuccessful())

@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The scripts of pipelines/ on a small video that is made here."""
+
+import glob
+import os
+import shlex
+import shutil
+import struct
+import subprocess
+import unittest
+
+import common
+
+FRAMES = 12
+
+
+def turn(path):
+    """Notes in a file that its pictures are to be shown turned by 90 degrees, as telephones do."""
+    with open(path, "rb") as file:
+        content = bytearray(file.read())
+    header = content.index(b"tkhd")
+    matrix = header + (56 if content[header + 4] == 1 else 44)
+    content[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 64 << 16, 0, 1 << 30)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+class Files(common.TestCase):
+    def test_annotate_keeps_sound_and_every_frame(self):
+        clip = self.clip()
+        out = self.path("out.mkv")
+        self.assert_done(common.script("annotate.sh", "--model", common.model("segment"), clip, out))
+        self.assertEqual(self.streams(out), ["video", "audio"])
+        self.assertEqual(common.count_frames(out, self.folder), FRAMES)
+
+    def test_annotate_draws(self):
+        clip = self.clip()
+        out = self.path("out.mkv")
+        self.assert_done(common.script("annotate.sh", "--model", common.model("segment"), clip, out))
+        raw = []
+        for path in clip, out:
+            common.launch("filesrc", f"location={path}", "!", "decodebin", "!", "videoconvert", "!",
+                          "video/x-raw,format=GRAY8", "!", "filesink", f"location={self.path('raw')}")  # fmt: skip
+            with open(self.path("raw"), "rb") as file:
+                raw.append(file.read())
+        self.assertEqual(len(raw[0]), len(raw[1]))
+        differing = sum(abs(a - b) > 20 for a, b in zip(*raw)) / len(raw[0])
+        self.assertGreater(differing, 0.05)
+
+    def test_annotate_without_sound(self):
+        clip = self.clip(sound=False)
+        out = self.path("out.mkv")
+        self.assert_done(common.script("annotate.sh", "--model", common.model("classify"), clip, out))
+        self.assertEqual(self.streams(out), ["video"])
+
+    def test_json_lines(self):
+        clip = self.clip()
+        for task in "classify", "detect", "segment":
+            process = common.script("json-lines.sh", "--model", common.model(task), clip)
+            self.assert_done(process)
+            lines = common.read_lines(process.stdout)
+            self.assertEqual(len(lines), FRAMES)
+            self.assertEqual([line["timestamp"] for line in lines], [i * 10**8 for i in range(FRAMES)])
+            self.assertEqual({line["source"] for line in lines}, {clip})
+            found = "segmentation" in lines[0] if task == "segment" else lines[0]["objects"]
+            self.assertTrue(found, lines[0])
+
+    def test_json_lines_to_a_file_with_a_property(self):
+        clip = self.clip()
+        out = self.path("lines.jsonl")
+        self.assert_done(common.script("json-lines.sh", "--model", common.model("segment"), "--set", "inference-interval=4",
+                                       clip, out))  # fmt: skip
+        ages = [line["segmentation"]["age"] for line in common.read_json_lines(out)]
+        self.assertEqual(ages, [0, 1, 2, 3] * 3)
+
+    def test_turned_pictures_are_set_upright(self):
+        clip = self.clip(sound=False)
+        turn(clip)
+        process = common.script("json-lines.sh", "--model", common.model("segment"), clip)
+        self.assert_done(process)
+        self.assertEqual(common.read_lines(process.stdout)[-1]["resolution"], {"width": 64, "height": 96})
+
+    def test_several(self):
+        clips = [self.clip("one.mp4"), self.clip("two.mp4", frames=5, sound=False), self.clip("three.mp4", frames=20)]
+        self.assert_done(common.script("several.sh", "--model", common.model("segment"), *clips, folder=self.folder))
+        for name, frames in ("one", 12), ("two", 5), ("three", 20):
+            self.assertEqual(len(common.read_json_lines(self.path(name + ".jsonl"))), frames)
+
+    def test_several_of_one_name(self):
+        clip = self.clip()
+        process = common.script("several.sh", "--model", common.model("segment"), clip, clip, folder=self.folder)
+        self.assert_refused(process, "clip.jsonl")
+
+
+class Live(common.TestCase):
+    def test_no_camera(self):
+        if glob.glob("/dev/video*"):
+            self.skipTest("there is a camera, or something that looks like one")
+        process = common.script("camera.sh", "--model", common.model("segment"))
+        self.assertEqual(process.returncode, 1)
+        self.assert_refused(process, "no camera was found", "--test")
+        self.assertEqual(process.stdout, "")
+
+    def test_no_such_camera(self):
+        process = common.script("camera.sh", "--model", common.model("segment"), "/dev/video-none")
+        self.assertEqual(process.returncode, 1)
+        self.assert_refused(process, "there is no camera /dev/video-none")
+
+    def test_test_picture(self):
+        process = common.script("camera.sh", "--model", common.model("segment"), "--test", "--seconds", 2)
+        self.assert_done(process)
+        lines = common.read_lines(process.stdout)
+        self.assertGreater(len(lines), 1)
+        self.assertEqual(lines[0]["resolution"], {"width": 640, "height": 480})
+
+
+class Demo(common.TestCase):
+    def test_file(self):
+        clip = self.clip(frames=25)
+        process = common.script("demo.sh", "--as-is", "--model", common.model("segment"), clip, DICENET_OUTPUT=self.path("o"))
+        self.assert_done(process)
+        folder = self.path("o", "clip")
+        self.assertIn(folder, process.stderr)
+        self.assertEqual(len(common.read_json_lines(os.path.join(folder, "results.jsonl"))), 25)
+        annotated = os.path.join(folder, "annotated.mkv")
+        self.assertEqual(self.streams(annotated), ["video", "audio"])
+        self.assertEqual(common.count_frames(annotated, self.folder), 25)
+        pictures = sorted(glob.glob(os.path.join(glob.escape(folder), "frame-*.png")))
+        self.assertGreaterEqual(len(pictures), 2)
+        self.assertEqual(common.count_frames(pictures[0], self.folder), 1)
+
+    def test_long_file(self):
+        """More frames than all queues together hold: no branch may wait for another for ever."""
+        clip = self.clip(frames=400)
+        process = common.script("demo.sh", "--as-is", "--model", common.model("segment"), "--set", "inference-interval=20",
+                                clip, DICENET_OUTPUT=self.path("o"))  # fmt: skip
+        self.assert_done(process)
+        self.assertEqual(len(common.read_json_lines(self.path("o", "clip", "results.jsonl"))), 400)
+
+    def test_photos(self):
+        """The clip that the demo makes itself."""
+        for i, pattern in enumerate(("smpte", "snow", "circular")):
+            common.launch("videotestsrc", "num-buffers=1", f"pattern={pattern}", "!", "jpegenc", "!", "filesink",
+                          f"location={self.path(f'{i}.jpg')}")  # fmt: skip
+        program = os.path.join(common.BUILD, "pipelines", "photo-clip")
+        clip = self.path("photos.mkv")
+        photos = [self.path(f"{i}.jpg") for i in range(3)]
+        subprocess.run([program, clip, *photos], env=common.environment(), check=True, timeout=60)
+        self.assertEqual(common.count_frames(clip, self.folder), 60)
+        failed = subprocess.run([program, clip, self.path("none.jpg")], capture_output=True, text=True, timeout=60,
+                                env=common.environment())  # fmt: skip
+        self.assertEqual(failed.returncode, 1)
+        self.assertIn("none.jpg", failed.stderr)
+
+
+class Readme(common.TestCase):
+    def test_pipelines(self):
+        """What the README shows works as it stands there, but for the camera and the window."""
+        self.clip(frames=3)
+        for task in "classify", "detect", "segment":
+            os.symlink(common.model(task), self.path(task + ".safetensors"))
+        with open(os.path.join(common.ROOT, "README.md"), encoding="utf-8") as file:
+            lines = [line for line in file if line.startswith("gst-launch-1.0 ")]
+        self.assertGreaterEqual(len(lines), 6)
+        for line in lines:
+            words = shlex.split(line.replace(" v4l2src ", " videotestsrc num-buffers=3 ").replace("autovideosink", "fakesink"))
+            process = subprocess.run(words, cwd=self.folder, env=common.environment(), capture_output=True, text=True,
+                                     stdin=subprocess.DEVNULL, timeout=60)  # fmt: skip
+            self.assert_done(process)
+            self.assertNotIn("WARNING", process.stderr, line)
+            if "post-messages" in line:
+                self.assertIn("dicenet-classify", process.stdout)
+            if "dicenetjson" in line:
+                self.assertEqual(len(common.read_lines(process.stdout)), 3)
+        self.assertEqual(len(glob.glob(os.path.join(self.folder, "mask-*.png"))), 3)
+
+
+class Mistakes(common.TestCase):
+    def test_help(self):
+        for path in glob.glob(os.path.join(glob.escape(common.PIPELINES), "*.sh")):
+            name = os.path.basename(path)
+            if name not in ("common.sh", "packages.sh"):
+                process = common.script(name, "--help")
+                self.assert_done(process)
+                for part in name, "Needs:":
+                    self.assertIn(part, process.stdout)
+
+    def test_no_file(self):
+        process = common.script("json-lines.sh", "--model", common.model("segment"), self.path("none.mp4"))
+        self.assert_refused(process, "there is no file", "none.mp4")
+
+    def test_no_model(self):
+        process = common.script("json-lines.sh", "--model", self.path("none.safetensors"), self.clip())
+        self.assert_refused(process, "there is no model", "none.safetensors", "models/fetch.py")
+
+    def test_bad_model(self):
+        clip = self.clip()
+        process = common.script("json-lines.sh", "--model", clip, clip)
+        self.assert_refused(process, clip)
+
+    def test_not_a_video(self):
+        process = common.script("json-lines.sh", "--model", common.model("segment"), common.model("segment"))
+        self.assertNotEqual(process.returncode, 0)
+        self.assertIn("ERROR", process.stderr)
+
+    def test_unknown_option(self):
+        self.assert_refused(common.script("annotate.sh", "--frobnicate"), "--frobnicate", "--help")
+
+    def test_bad_seconds(self):
+        self.assert_refused(common.script("camera.sh", "--seconds", "soon"), "'soon'")
+
+    def test_no_rtsp_address(self):
+        process = common.script("rtsp.sh", "--model", common.model("segment"), "http://localhost/")
+        self.assert_refused(process, "rtsp://")
+
+    @unittest.skipUnless(shutil.which("shellcheck"), "no shellcheck here")
+    def test_shellcheck(self):
+        scripts = [path for folder in ("pipelines", "tests") for path in
+                   glob.glob(os.path.join(glob.escape(common.ROOT), folder, "*.sh"))]  # fmt: skip
+        process = subprocess.run(["shellcheck", "-x", "-P", common.ROOT, *scripts, os.path.join(common.ROOT, ".ci", "run")],
+                                 capture_output=True, text=True, timeout=120)  # fmt: skip
+        self.assertEqual(process.returncode, 0, process.stdout)
+
+
+if __name__ == "__main__":
+    common.main()

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Builds with warnings as errors and runs all tests, after installing what is missing for that.
+#
+#   run.sh [--sanitize] [MESON-OPTION...]
+#
+# --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer. Further words go to `meson setup`, say
+# -Dcuda=disabled. The last line counts the tests; the status is that of the tests.
+# Needs: Debian 12 or later, or a relative of it; root, or sudo, where packages are missing. DICENET_BUILD names the build
+# folder; it is build-test, or build-asan with --sanitize.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${DICENET_BUILD:-$root/build-test}
+options=(-Dwerror=true)
+case ${1:-} in
+  --help | -h) sed -n '2,/^[^#]/{/^# SPDX/d;/^#/s/^# \{0,1\}//p}' "$0" && exit 0 ;;
+  --sanitize)
+    shift
+    build=${DICENET_BUILD:-$root/build-asan}
+    # The scanner for introspection is a program without the sanitizers' runtime.
+    options+=("-Db_sanitize=address,undefined" -Db_lundef=false --buildtype=debugoptimized -Dintrospection=disabled)
+    ;;
+esac
+
+"$root/pipelines/packages.sh" build run tests
+reconfigure=()
+[ ! -e "$build/build.ninja" ] || reconfigure=(--reconfigure)
+meson setup "$build" "$root" "${reconfigure[@]}" "${options[@]}" "$@"
+meson compile -C "$build"
+
+status=0
+meson test -C "$build" --no-rebuild --print-errorlogs || status=$?
+
+count() { sed -n "s/^$1: *\([0-9]*\) *$/\1/p" "$build/meson-logs/testlog.txt" | tail -n 1; }
+passed=$(count 'Ok')
+failed=$(($(count 'Fail') + $(count 'Unexpected Pass') + $(count 'Timeout')))
+skipped=$(count 'Skipped')
+echo "$passed passed, $failed failed, $skipped skipped"
+exit "$status"
