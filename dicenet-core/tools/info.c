@@ -2,6 +2,7 @@
 #include "tools.h"
 
 #include <json-glib/json-glib.h>
+#include "../exec/cpu-steps.h"
 #include "../graph/cost.h"
 #include "../model/model-private.h"
 
@@ -130,7 +131,8 @@ print_text (const Info *info)
     g_print ("  %-14s %8.2f M\n", dicenet_cost_names[k], (double) info->macs[k] / 1e6);
   g_print ("memory         %10.2f MB for weights, once per process\n",
            (double) dicenet_model_get_weight_bytes (info->model) / 1e6);
-  g_print ("               %10.2f MB for activations, per session on the CPU\n", (double) info->arena_bytes / 1e6);
+  g_print ("               %10.2f MB for activations, per session on this CPU (%u threads)\n",
+           (double) info->arena_bytes / 1e6, g_get_num_processors ());
 }
 
 gboolean
@@ -151,7 +153,9 @@ dicenet_tool_info (int argc, char **argv, GError **error)
   if (model == NULL || !dicenet_tool_parse_size (size, model, &info.width, &info.height, error))
     return FALSE;
   /* The plan's own figure, without touching memory: a session would allocate it. */
-  DicenetPlan *plan = dicenet_plan_new (dicenet_model_get_program (model)->graph, info.width, info.height, NULL, NULL);
+  DicenetCpu cpu = { .n_threads = g_get_num_processors () };
+  DicenetPlan *plan =
+      dicenet_plan_new (dicenet_model_get_program (model)->graph, info.width, info.height, dicenet_cpu_scratch, &cpu);
   info.model = model;
   info.total = dicenet_cost (dicenet_model_get_program (model)->graph, info.width, info.height, info.macs);
   info.arena_bytes = plan->arena_floats * sizeof (gfloat);

@@ -230,6 +230,19 @@ START_TEST (mask_is_the_largest_logit)
 }
 END_TEST
 
+/* Denormals are flushed while a network runs, in its threads only. */
+START_TEST (floating_point_state_is_left_alone)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("segment");
+  g_autoptr (DicenetSession) session = open_session (model, 2);
+  volatile float tiny = 2e-38f, smaller;
+
+  run_noise (session, 1, 64, 48, 2);
+  smaller = tiny / 1000;
+  ck_assert (smaller != 0);
+}
+END_TEST
+
 START_TEST (cuda_says_that_it_is_not_there)
 {
   g_autoptr (DicenetModel) model = test_model_load ("classify");
@@ -246,4 +259,4 @@ END_TEST
 
 TEST_MAIN ("session", runs_at_any_size, refuses_sizes_out_of_range, batch_equals_single, threads_change_nothing,
            sizes_alternate, sessions_run_in_parallel, images_equal_tensors, mask_is_the_largest_logit,
-           cuda_says_that_it_is_not_there)
+           floating_point_state_is_left_alone, cuda_says_that_it_is_not_there)
