@@ -75,7 +75,7 @@ conv_scratch (const DicenetNode *node, guint c, guint h, guint w)
     return c;
   if (is_dense (node))
     return dicenet_conv_dense_scratch (c, node->groups, node->kernel);
-  return dicenet_conv_sparse_scratch (c, node->groups, w);
+  return dicenet_conv_sparse_scratch (c, node->groups, h, w);
 }
 
 static void
@@ -220,9 +220,7 @@ enter_channel (const Step *s, const DiceScratch *scratch, guint c)
   if (c >= x->c)
     return;
   const gfloat *plane = dicenet_plane (x, c);
-  gfloat *center = dicenet_padded_origin (scratch->center[c % 3], x->w);
-  for (guint i = 0; i < x->h; i++)
-    memcpy (center + i * dicenet_padded_stride (x->w), plane + (gsize) i * x->w, x->w * sizeof *plane);
+  s->cpu->kernels->pad (plane, x->h, x->w, scratch->center[c % 3]);
   if (a->rows)
     s->cpu->kernels->resize (plane, x->w, dicenet_padded_origin (scratch->tall[c % 3], x->w),
                              dicenet_padded_stride (x->w), a->rows, a->same_columns, scratch->resize);
@@ -345,8 +343,9 @@ dicenet_cpu_axes (const DicenetNode *node, const DicenetStep *step, GHashTable *
 
 /* --- sharing --- */
 
-/* Pixels of one thread: whole panels of the widest kernels, so that all but the last are full. */
-#define PANEL 48
+/* Pixels of one thread: whole panels of every instruction set's kernels (32, 24, 12), so that all but the last are
+ * full. */
+#define PANEL 96
 
 static Task
 task_of (const DicenetNode *node, const Step *s)

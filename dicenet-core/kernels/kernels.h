@@ -70,28 +70,34 @@ dicenet_conv_dense_scratch (unsigned cin, unsigned groups, unsigned kernel)
   return least > 32768 ? least : 32768;
 }
 
-/* A padded plane stands in zeros: a row above and below, and rows dicenet_padded_stride() apart, in which DICENET_PAD
- * floats before the w columns and those after them are zero. Kernels need no conditions at borders and may load whole
- * registers. */
+/* A padded plane stands in zeros: a row above and below, and DICENET_PAD floats or more between the ends of rows and
+ * the beginnings of the next. Kernels need no conditions at borders and may load whole registers, three of which at the
+ * end still lie within. */
 #define DICENET_PAD 16
 
 static inline size_t
 dicenet_padded_stride (unsigned w)
 {
-  return ((size_t) w + 15) / 16 * 16 + 2 * DICENET_PAD;
+  return ((size_t) w + 15) / 16 * 16 + DICENET_PAD;
 }
 
 static inline size_t
 dicenet_padded_floats (unsigned h, unsigned w)
 {
-  return dicenet_padded_stride (w) * ((size_t) h + 2);
+  return dicenet_padded_stride (w) * ((size_t) h + 2) + 3 * DICENET_PAD;
 }
 
-/* Floats of scratch that conv_sparse wants: four padded rows of each channel of a group. */
+/* Planes of so many floats stay in the first-level cache and are padded whole; of larger ones, a few rows at a time. */
+#define DICENET_SMALL_PLANE 8192
+
+/* Floats of scratch that conv_sparse wants: four padded rows of each channel of a group, or a small padded plane. */
 static inline size_t
-dicenet_conv_sparse_scratch (unsigned cin, unsigned groups, unsigned w)
+dicenet_conv_sparse_scratch (unsigned cin, unsigned groups, unsigned h, unsigned w)
 {
-  return (size_t) cin / groups * 4 * dicenet_padded_stride (w);
+  const size_t rows = (size_t) cin / groups * 4 * dicenet_padded_stride (w) + 3 * DICENET_PAD;
+  const size_t plane = dicenet_padded_floats (h, w);
+
+  return plane <= DICENET_SMALL_PLANE && plane > rows ? plane : rows;
 }
 
 /* The first of the w x h floats within. */
@@ -143,6 +149,8 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
   /* 3 x 3 with few channels per group; output channels [begin, end). */                                               \
   K (conv_sparse, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
                    unsigned end, float *scratch))                                                                      \
+  /* Copies a plane into the middle of a padded one. */                                                                \
+  K (pad, (const float *x, unsigned h, unsigned w, float *padded))                                                     \
   /* One branch of DimConv (paper 3.1), before BatchNorm: rows of w floats dicenet_padded_stride() apart. */           \
   K (dimconv_height, (const DicenetDice *dice, float *out))                                                            \
   K (dimconv_width, (const DicenetDice *dice, float *out))                                                             \

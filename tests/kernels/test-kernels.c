@@ -152,7 +152,8 @@ test_conv (void)
 {
   const guint kernel = random_int (0, 1) ? 1 : 3, stride = kernel == 1 ? 1 : random_int (1, 2),
               groups = random_int (1, 3);
-  const guint group_in = random_size (40), group_out = random_size (40), cin = groups * group_in,
+  const guint group_in = random_int (0, 3) ? random_size (40) : 1,
+              group_out = group_in > 1 ? random_size (40) : random_int (1, 2), cin = groups * group_in,
               cout = groups * group_out;
   const guint h = random_size (20), w = random_size (70), oh = (h - 1) / stride + 1, ow = (w - 1) / stride + 1;
   const gboolean dense = dicenet_conv_is_dense (cout, groups, kernel);
@@ -177,7 +178,7 @@ test_conv (void)
     compare_tensors ("conv_dense", &y, &z, size, shape);
   } else {
     const guint begin = random_int (0, cout - 1), end = random_int (begin + 1, cout);
-    g_autofree float *scratch = random_floats (dicenet_conv_sparse_scratch (cin, groups, w));
+    g_autofree float *scratch = random_floats (dicenet_conv_sparse_scratch (cin, groups, h, w));
     ref->conv_sparse (&x.planes, &y.planes, &conv, begin, end, scratch);
     tested->conv_sparse (&x.planes, &z.planes, &conv, begin, end, scratch);
     compare_tensors ("conv_sparse", &y, &z, size, shape);
@@ -237,6 +238,13 @@ test_dice (void)
   g_autofree char *shape = g_strdup_printf ("%u x %u, height %d, width %d", h, w, has_height, has_width);
   g_autofree float *expected = g_new0 (float, rows), *found = g_new0 (float, rows);
 
+  Tensor plane = tensor_new (1, h, w, TRUE);
+  g_autofree float *padded = g_new0 (float, dicenet_padded_floats (h, w)),
+                   *copy = g_new0 (float, dicenet_padded_floats (h, w));
+  ref->pad (dicenet_plane (&plane.planes, 0), h, w, padded);
+  tested->pad (dicenet_plane (&plane.planes, 0), h, w, copy);
+  compare ("pad", padded, copy, dicenet_padded_floats (h, w), 0, shape);
+  tensor_free (&plane);
   ref->dice (&dice, &y.planes, &fusion, channel);
   tested->dice (&dice, &z.planes, &fusion, channel);
   compare_tensors ("dice", &y, &z, 1e5f, shape); /* three products of values up to 100 */

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ref.h"
 
+void
+dicenet_ref_pad (const float *x, unsigned h, unsigned w, float *padded)
+{
+  for (unsigned i = 0; i < h; i++)
+    for (unsigned j = 0; j < w; j++)
+      dicenet_padded_origin (padded, w)[i * dicenet_padded_stride (w) + j] = x[(size_t) i * w + j];
+}
+
 /* x[c + i, h + j, w + k] of the channels around c, zeros outside: what padding is for. */
 static float
 at (const DicenetDice *d, int i, unsigned h, int j, unsigned w, int k)

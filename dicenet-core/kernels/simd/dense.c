@@ -3,36 +3,58 @@
 #include "simd.h"
 
 /* Dense convolution as a matrix product: output channels x inputs times inputs x pixels, where an input is one tap of
- * one channel. Columns are packed side by side (three registers of pixels wide), so that the inner loop reads both
+ * one channel. Columns are packed side by side (some registers of pixels wide), so that the inner loop reads both
  * operands in order; each packed piece is used by all blocks of output channels while it is in the cache. */
 
-#define WIDE 3 /* registers of pixels */
-#define NR   (WIDE * VL)
-
-/* Half a block where there are 16 registers: 4 x 3 accumulators, 3 inputs and a weight fill them. */
+/* Registers of pixels, such that accumulators, inputs and a weight fit the registers there are: 8 x 2 of 32, 4 x 3
+ * of 16. 8 x 3 would fit 32 on paper, but the compiler then keeps some in memory, which costs a quarter of the speed.
+ */
 #if VL == 16 || defined(__aarch64__)
 #define ROWS DICENET_BLOCK
+#define WIDE 2
 #else
 #define ROWS (DICENET_BLOCK / 2)
+#define WIDE 3
 #endif
+#define NR (WIDE * VL)
 
-/* acc[r][v] += w[k][r] * x[k][v] */
+/* The inputs of one panel: packed, or, where @planes is not NULL, at @x from the start of each plane. */
+typedef struct {
+  const float *x;
+  const size_t *planes;
+  size_t n;
+} Inputs;
+
+/* acc[r][v] += w[r] * x[v] */
 INLINE void
-multiply (const float *restrict w, const float *restrict x, size_t n, const int rows, const int wide, vf *acc)
+add_products (const float *restrict w, const float *restrict x, const int rows, const int wide, vf *acc)
 {
-  for (size_t k = 0; k < n; k++, w += DICENET_BLOCK, x += NR) {
-    vf in[WIDE];
+  vf in[WIDE];
+
+  UNROLL
+  for (int v = 0; v < wide; v++)
+    in[v] = load (x + v * VL);
+  UNROLL
+  for (int r = 0; r < rows; r++) {
+    const vf weight = all (w[r]);
     UNROLL
     for (int v = 0; v < wide; v++)
-      in[v] = load (x + v * VL);
-    UNROLL
-    for (int r = 0; r < rows; r++) {
-      const vf weight = all (w[r]);
-      UNROLL
-      for (int v = 0; v < wide; v++)
-        acc[r * WIDE + v] += weight * in[v];
-    }
+      acc[r * WIDE + v] += weight * in[v];
   }
+}
+
+INLINE void
+multiply (const float *restrict w, const Inputs *inputs, const int rows, const int wide, const int packed, vf *acc)
+{
+  const float *restrict x = inputs->x;
+  const size_t *planes = inputs->planes, n = inputs->n;
+
+  if (packed)
+    for (size_t k = 0; k < n; k++, w += DICENET_BLOCK, x += NR)
+      add_products (w, x, rows, wide, acc);
+  else
+    for (size_t k = 0; k < n; k++, w += DICENET_BLOCK)
+      add_products (w, x + planes[k], rows, wide, acc);
 }
 
 INLINE void
@@ -54,8 +76,8 @@ finish (const DicenetPlanes *y, const DicenetConv *conv, unsigned channel, size_
 
 /* Channels [channel, channel + count) of a block, count <= rows, and n <= wide * VL pixels. */
 INLINE void
-block_of (const float *w, const float *x, size_t inputs, const DicenetPlanes *y, const DicenetConv *conv,
-          unsigned channel, unsigned count, size_t pixel, size_t n, const int rows, const int wide)
+block_of (const float *w, const Inputs *inputs, const DicenetPlanes *y, const DicenetConv *conv, unsigned channel,
+          unsigned count, size_t pixel, size_t n, const int rows, const int wide, const int packed)
 {
   vf acc[ROWS * WIDE];
 
@@ -66,35 +88,38 @@ block_of (const float *w, const float *x, size_t inputs, const DicenetPlanes *y,
     for (int v = 0; v < wide; v++)
       acc[r * WIDE + v] = bias;
   }
-  multiply (w, x, inputs, rows, wide, acc);
+  multiply (w, inputs, rows, wide, packed, acc);
   UNROLL
   for (int r = 0; r < rows; r++)
     if ((unsigned) r < count)
       finish (y, conv, channel + (unsigned) r, pixel, n, acc + r * WIDE, wide);
 }
 
+/* For the number of channels and of pixels that there are. */
 static void
-block (const float *w, const float *x, size_t inputs, const DicenetPlanes *y, const DicenetConv *conv, unsigned channel,
+block (const float *w, const Inputs *inputs, const DicenetPlanes *y, const DicenetConv *conv, unsigned channel,
        unsigned count, size_t pixel, size_t n)
 {
-#define CASE(rows, wide) block_of (w, x, inputs, y, conv, channel, count, pixel, n, rows, wide)
+#define CASE(rows, wide, packed) block_of (w, inputs, y, conv, channel, count, pixel, n, rows, wide, packed)
 #if ROWS == DICENET_BLOCK
   if (count > DICENET_BLOCK / 2) {
-    if (n > 2 * VL)
-      CASE (8, 3);
+    if (inputs->planes)
+      CASE (DICENET_BLOCK, WIDE, 0);
     else if (n > VL)
-      CASE (8, 2);
+      CASE (DICENET_BLOCK, WIDE, 1);
     else
-      CASE (8, 1);
+      CASE (DICENET_BLOCK, 1, 1);
     return;
   }
 #endif
-  if (n > 2 * VL)
-    CASE (4, 3);
+  if (inputs->planes)
+    CASE (DICENET_BLOCK / 2, WIDE, 0);
+  else if (n > 2 * VL)
+    CASE (DICENET_BLOCK / 2, WIDE, 1);
   else if (n > VL)
-    CASE (4, 2);
+    CASE (DICENET_BLOCK / 2, 2, 1);
   else
-    CASE (4, 1);
+    CASE (DICENET_BLOCK / 2, 1, 1);
 #undef CASE
 }
 
@@ -115,26 +140,39 @@ pack_segment (const float *restrict in, long w, long column, long dx, size_t n, 
     out[i] = 0;
 }
 
-/* One tap of one channel for output pixels [pixel, pixel + n). */
-static void
-pack_tap (const DicenetPlanes *x, const float *plane, const DicenetPlanes *y, const DicenetConv *conv, int dy, int dx,
-          size_t pixel, size_t n, float *restrict out)
+/* Pixels of a panel that stand in one row. */
+typedef struct {
+  long row, column;
+  size_t n;
+} Segment;
+
+static unsigned
+find_segments (const DicenetPlanes *y, size_t pixel, size_t n, Segment segments[NR])
 {
-  while (n > 0) {
-    const size_t row = pixel / y->w, column = pixel % y->w, m = n < y->w - column ? n : y->w - column;
-    const long from = (long) (row * conv->stride) + dy;
+  unsigned count = 0;
+
+  for (size_t row = pixel / y->w, column = pixel % y->w; n > 0; row++, column = 0) {
+    const size_t m = n < y->w - column ? n : y->w - column;
+    segments[count++] = (Segment){ (long) row, (long) column, m };
+    n -= m;
+  }
+  return count;
+}
+
+/* One tap of one channel. */
+INLINE void
+pack_tap (const DicenetPlanes *x, const float *plane, const Segment *segments, unsigned count, long dy, long dx,
+          float *restrict out, const long stride)
+{
+  for (unsigned i = 0; i < count; i++) {
+    const Segment *s = &segments[i];
+    const long from = s->row * stride + dy;
 
     if (from < 0 || from >= (long) x->h)
-      memset (out, 0, m * sizeof *out);
-    else if (conv->stride == 1)
-      pack_segment (plane + from * (long) x->w, x->w, (long) column, dx, m, out, 1);
-    else if (conv->stride == 2)
-      pack_segment (plane + from * (long) x->w, x->w, (long) column, dx, m, out, 2);
+      memset (out, 0, s->n * sizeof *out);
     else
-      pack_segment (plane + from * (long) x->w, x->w, (long) column, dx, m, out, (long) conv->stride);
-    pixel += m;
-    out += m;
-    n -= m;
+      pack_segment (plane + from * (long) x->w, x->w, s->column, dx, s->n, out, stride);
+    out += s->n;
   }
 }
 
@@ -144,45 +182,70 @@ pack (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, u
       size_t n, float *out)
 {
   const unsigned channels = x->c / conv->groups;
-  const int pad = (int) (conv->kernel - 1) / 2, k = (int) conv->kernel;
+  const long pad = (long) (conv->kernel - 1) / 2, k = (long) conv->kernel;
 
+  if (k == 1 && conv->stride == 1) {
+    for (unsigned c = 0; c < channels; c++, out += NR)
+      memcpy (out, dicenet_plane (x, first_channel + c) + pixel, n * sizeof *out);
+    return;
+  }
+  Segment segments[NR];
+  const unsigned count = find_segments (y, pixel, n, segments);
   for (unsigned c = 0; c < channels; c++) {
     const float *plane = dicenet_plane (x, first_channel + c);
-    if (k == 1 && conv->stride == 1) {
-      memcpy (out, plane + pixel, n * sizeof *out);
-      out += NR;
-      continue;
+    for (long a = -pad; a < k - pad; a++) {
+      for (long b = -pad; b < k - pad; b++, out += NR) {
+        if (conv->stride == 1)
+          pack_tap (x, plane, segments, count, a, b, out, 1);
+        else
+          pack_tap (x, plane, segments, count, a, b, out, conv->stride);
+      }
     }
-    for (int a = 0; a < k; a++)
-      for (int b = 0; b < k; b++, out += NR)
-        pack_tap (x, plane, y, conv, a - pad, b - pad, pixel, n, out);
   }
 }
 
-/* Blocks [first, end) of one group. */
+/* Blocks [first, end) of one group for n <= NR pixels. */
+static void
+panel_blocks (const Inputs *inputs, const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned first,
+              unsigned end, size_t pixel, size_t n)
+{
+  const unsigned group_out = y->c / conv->groups, blocks = dicenet_conv_blocks (y->c, conv->groups);
+
+  for (unsigned b = first; b < end; b++) {
+    const float *w = conv->weight + ((size_t) group * blocks + b) * inputs->n * DICENET_BLOCK;
+    for (unsigned channel = b * DICENET_BLOCK, half = 0; half < DICENET_BLOCK && channel < group_out;
+         half += ROWS, channel += ROWS) {
+      const unsigned count = group_out - channel < ROWS ? group_out - channel : ROWS;
+      block (w + half, inputs, y, conv, group * group_out + channel, count, pixel, n);
+    }
+  }
+}
+
+/* Where few blocks share a panel, packing it costs more than it saves: full panels are read from the planes. */
+#define FEW_BLOCKS 2
+
 static void
 group_part (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, const DicenetPart *part,
             unsigned group, unsigned first, unsigned end, float *scratch)
 {
-  const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups;
-  const unsigned blocks = dicenet_conv_blocks (y->c, conv->groups);
+  const unsigned group_in = x->c / conv->groups;
   const size_t inputs = (size_t) group_in * conv->kernel * conv->kernel, panel = inputs * NR;
   const size_t panels = dicenet_conv_dense_scratch (x->c, conv->groups, conv->kernel) / panel;
+  const int direct = conv->kernel == 1 && conv->stride == 1 && end - first <= FEW_BLOCKS;
+  size_t at = part->first_pixel;
 
-  for (size_t at = part->first_pixel; at < part->end_pixel; at += panels * NR) {
+  for (; direct && at + NR <= part->end_pixel; at += NR) {
+    const Inputs in = { x->base + at, x->planes + group * group_in, inputs };
+    panel_blocks (&in, y, conv, group, first, end, at, NR);
+  }
+  for (; at < part->end_pixel; at += panels * NR) {
     const size_t stop = part->end_pixel - at < panels * NR ? part->end_pixel : at + panels * NR;
     for (size_t p = at; p < stop; p += NR)
       pack (x, y, conv, group * group_in, p, stop - p < NR ? stop - p : NR, scratch + (p - at) / NR * panel);
-    for (unsigned b = first; b < end; b++) {
-      const float *w = conv->weight + ((size_t) group * blocks + b) * inputs * DICENET_BLOCK;
-      for (unsigned half = 0; half < DICENET_BLOCK; half += ROWS) {
-        const unsigned channel = b * DICENET_BLOCK + half;
-        if (channel >= group_out)
-          break;
-        const unsigned count = group_out - channel < ROWS ? group_out - channel : ROWS;
-        for (size_t p = at; p < stop; p += NR)
-          block (w + half, scratch + (p - at) / NR * panel, inputs, y, conv, group * group_out + channel, count, p,
-                 stop - p < NR ? stop - p : NR);
+    for (unsigned b = first; b < end; b++) { /* a block's weights stay in the cache for all panels */
+      for (size_t p = at; p < stop; p += NR) {
+        const Inputs in = { scratch + (p - at) / NR * panel, NULL, inputs };
+        panel_blocks (&in, y, conv, group, b, b + 1, p, stop - p < NR ? stop - p : NR);
       }
     }
   }

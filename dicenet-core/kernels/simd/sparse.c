@@ -84,7 +84,7 @@ enter_row (const DicenetPlanes *x, unsigned first_channel, unsigned channels, un
   for (unsigned c = 0; c < channels; c++) {
     float *to = ring + ((size_t) c * RING + row % RING) * stride + DICENET_PAD;
     if (row < x->h)
-      memcpy (to, dicenet_plane (x, first_channel + c) + (size_t) row * x->w, x->w * sizeof *to);
+      copy_row (to, dicenet_plane (x, first_channel + c) + (size_t) row * x->w, x->w);
     else
       memset (to, 0, x->w * sizeof *to);
   }
@@ -120,11 +120,47 @@ sparse_channel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetCon
   }
 }
 
+/* A depthwise convolution of a small plane, all of it between zeros. */
+INLINE void
+depthwise_plane (const float *padded, unsigned w, const DicenetPlanes *y, const DicenetConv *conv, unsigned channel,
+                 const int step)
+{
+  const size_t stride = dicenet_padded_stride (w);
+  const float bias = conv->bias ? conv->bias[channel] : 0;
+  float *out = dicenet_plane (y, channel), k[9];
+
+  memcpy (k, conv->weight + 9 * (size_t) channel, sizeof k);
+  for (unsigned i = 0; i < y->h; i++, out += y->w) {
+    const float *row = padded + (size_t) step * i * stride + DICENET_PAD;
+    const float *const rows[3] = { row, row + stride, row + 2 * stride };
+    for (size_t j = 0; j < y->w; j += VL) {
+      vf sum = all (bias);
+      stencil (rows, (size_t) step * j, k, &sum, 1, step);
+      const vf value = activate (sum, conv, channel);
+      if (j + VL <= y->w)
+        store (out + j, value);
+      else
+        store_first (out + j, value, y->w - j);
+    }
+  }
+}
+
 void
 KERNEL (conv_sparse) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
                       unsigned end, float *scratch)
 {
-  memset (scratch, 0, dicenet_conv_sparse_scratch (x->c, conv->groups, x->w) * sizeof *scratch);
-  for (unsigned c = begin; c < end; c++)
-    sparse_channel (x, y, conv, c, scratch);
+  const int whole = conv->groups == x->c && x->c == y->c && dicenet_padded_floats (x->h, x->w) <= DICENET_SMALL_PLANE;
+
+  memset (scratch, 0, dicenet_conv_sparse_scratch (x->c, conv->groups, x->h, x->w) * sizeof *scratch);
+  for (unsigned c = begin; c < end; c++) {
+    if (!whole) {
+      sparse_channel (x, y, conv, c, scratch);
+      continue;
+    }
+    KERNEL (pad) (dicenet_plane (x, c), x->h, x->w, scratch);
+    if (conv->stride == 1)
+      depthwise_plane (scratch, x->w, y, conv, c, 1);
+    else
+      depthwise_plane (scratch, x->w, y, conv, c, 2);
+  }
 }

@@ -88,3 +88,26 @@ load_even (const float *p)
   return (vf) __builtin_shufflevector (a, b, 0, 2, 4, 6);
 #endif
 }
+
+/* A short row, without a call and without a float too many on either side. */
+INLINE void
+copy_row (float *restrict to, const float *restrict from, size_t n)
+{
+  size_t i = 0;
+
+  for (; i + VL <= n; i += VL)
+    store (to + i, load (from + i));
+  if (i == n)
+    return;
+#if defined(__AVX512F__)
+  const __mmask16 mask = (__mmask16) ((1u << (n - i)) - 1);
+  _mm512_mask_storeu_ps (to + i, mask, _mm512_maskz_loadu_ps (mask, from + i));
+#else
+  if (n >= VL) {
+    store (to + n - VL, load (from + n - VL));
+    return;
+  }
+  for (; i < n; i++)
+    to[i] = from[i];
+#endif
+}
