@@ -337,7 +337,7 @@ GST_START_TEST (test_state_cycles)
 {
   GstElement *pipeline = pipeline_new (ELEMENTS[__i__], 3);
 
-  for (guint i = 0; i < 20; i++) {
+  for (guint i = 0; i < 50; i++) {
     fail_if (gst_element_set_state (pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE);
     if (i % 5 != 4) {
       wait_for_eos (pipeline);
