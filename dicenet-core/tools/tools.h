@@ -3,8 +3,8 @@
 
 #include <dicenet/dicenet.h>
 
-/* The commands of the program `dicenet`. Each parses its own arguments (argv[0] is the command's name) and returns the
- * exit status; an error is printed by main(). */
+/* The commands of the program `dicenet`. Each parses its own arguments (argv[0] is the command's name) and returns
+ * whether it worked; an error is printed by main(). */
 gboolean dicenet_tool_info (int argc, char **argv, GError **error);
 gboolean dicenet_tool_run (int argc, char **argv, GError **error);
 gboolean dicenet_tool_bench (int argc, char **argv, GError **error);
