@@ -32,7 +32,7 @@ struct _DicenetThreads {
   guint n_helpers;
   GMutex lock;
   GCond wake;
-  _Atomic guint n_asleep;
+  _Atomic guint n_started, n_asleep;
   _Atomic gboolean quit;
 };
 
@@ -114,6 +114,7 @@ help (gpointer data)
   gint64 idle_since = g_get_monotonic_time ();
 
   dicenet_denormals_flush ();
+  atomic_fetch_add (&self->n_started, 1);
   while (!atomic_load_explicit (&self->quit, memory_order_acquire)) {
     for (guint i = 0; i < SPINS_BETWEEN_CLOCK; i++) {
       if (work (self, atomic_load_explicit (&self->state, memory_order_acquire))) {
@@ -181,6 +182,9 @@ dicenet_threads_new (guint n, GError **error)
     }
     self->n_helpers++;
   }
+  /* A thread allocates when it starts; nobody waits for helpers later, and then it would do so beside a frame. */
+  while (atomic_load (&self->n_started) < self->n_helpers)
+    g_thread_yield ();
   return self;
 }
 
