@@ -69,21 +69,6 @@ gst_dicenet_settings_clear (GstDicenetSettings *self)
 /* --- inference size --- */
 
 static gboolean
-parse_fixed_size (const gchar *text, guint *width, guint *height)
-{
-  gchar **parts = g_strsplit (text, "x", -1);
-  gboolean ok = g_strv_length (parts) == 2;
-  guint64 numbers[2] = { 0, 0 };
-
-  for (guint i = 0; ok && i < 2; i++)
-    ok = g_ascii_string_to_unsigned (parts[i], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &numbers[i], NULL);
-  g_strfreev (parts);
-  *width = (guint) numbers[0];
-  *height = (guint) numbers[1];
-  return ok;
-}
-
-static gboolean
 parse_size (GstDicenetEngine *self, const gchar *text, GError **error)
 {
   if (!text || !*text || g_str_equal (text, "auto")) {
@@ -92,7 +77,7 @@ parse_size (GstDicenetEngine *self, const gchar *text, GError **error)
     self->size_mode = GST_DICENET_SIZE_MODEL;
   } else if (g_str_equal (text, "native")) {
     self->size_mode = GST_DICENET_SIZE_NATIVE;
-  } else if (parse_fixed_size (text, &self->fixed_width, &self->fixed_height)) {
+  } else if (dicenet_parse_size (text, &self->fixed_width, &self->fixed_height)) {
     self->size_mode = GST_DICENET_SIZE_FIXED;
   } else {
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,

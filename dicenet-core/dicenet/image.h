@@ -11,6 +11,18 @@ G_BEGIN_DECLS
 #define DICENET_MAX_SIZE 4096
 
 /**
+ * dicenet_parse_size:
+ * @text: "WIDTHxHEIGHT"
+ * @width: (out): width in pixels
+ * @height: (out): height in pixels
+ *
+ * Reads an inference size.
+ *
+ * Returns: whether both are whole numbers from %DICENET_MIN_SIZE to %DICENET_MAX_SIZE; if not, neither is set
+ */
+DICENET_API gboolean dicenet_parse_size (const char *text, guint *width, guint *height);
+
+/**
  * DicenetPixelFormat:
  *
  * How the bytes of a picture lie in memory. Names and layouts are those of GstVideoFormat and FourCC; 8 bits per

@@ -17,12 +17,11 @@ struct _Step {
   const DicenetNode *node;
   const DicenetNodeWeights *w;
   const DicenetStep *step;
-  const DicenetStepAxes *axes;
+  const DicenetStepTables *tables;
   gfloat *arena;
   Task task;
-  gsize n;       /* what is shared out */
-  gsize piece;   /* how much of it is one piece; there are at most as many pieces as threads */
-  gsize scratch; /* floats per piece */
+  gsize n;     /* what is shared out */
+  gsize piece; /* how much of it is one piece; there are at most as many pieces as threads */
   gboolean by_pixels;
   DicenetPlanes x[DICENET_MAX_INPUTS], y;
 };
@@ -37,13 +36,7 @@ planes_of (const DicenetView *view, gfloat *arena)
 static gfloat *
 scratch_of (const Step *s, size_t begin)
 {
-  return s->arena + s->step->scratch + begin / s->piece * s->scratch;
-}
-
-static gsize
-align_floats (gsize n)
-{
-  return (n + DICENET_PLANE_ALIGNMENT - 1) / DICENET_PLANE_ALIGNMENT * DICENET_PLANE_ALIGNMENT;
+  return s->arena + s->step->scratch + begin / s->piece * s->tables->scratch;
 }
 
 /* --- convolutions --- */
@@ -139,8 +132,8 @@ static void
 resize_task (Step *s, gsize begin, gsize n)
 {
   for (unsigned c = (unsigned) begin; c < begin + n; c++)
-    s->cpu->kernels->resize (dicenet_plane (&s->x[0], c), s->x[0].w, dicenet_plane (&s->y, c), s->y.w, s->axes->rows,
-                             s->axes->columns, scratch_of (s, begin));
+    s->cpu->kernels->resize (dicenet_plane (&s->x[0], c), s->x[0].w, dicenet_plane (&s->y, c), s->y.w, s->tables->rows,
+                             s->tables->columns, scratch_of (s, begin));
 }
 
 /* Shared by maps, whose rows follow each other. */
@@ -161,10 +154,10 @@ rows_task (Step *s, gsize begin, gsize n)
 
 /* One thread's scratch: padded planes of three neighbouring channels and one of zeros, as they are, scaled to the
  * height kernels' rows and to the width kernels' columns (where sizes differ: dynamic scaling, paper 3.3), the two
- * scaled branches before and after they are scaled back, and what resizing wants. */
+ * scaled branches before and after they are scaled back. */
 typedef struct {
   gfloat *center[4], *tall[4], *wide[4];
-  gfloat *unscaled, *branch[3], *resize;
+  gfloat *unscaled, *branch[3];
   gsize zeroed; /* how much from the start has to be zeros */
 } DiceScratch;
 
@@ -172,23 +165,15 @@ static gfloat *
 take (gfloat **at, gsize *n, gsize size)
 {
   gfloat *here = *at ? *at + *n : NULL;
-  *n += align_floats (size);
+  *n += dicenet_align_floats (size);
   return here;
-}
-
-static gsize
-resize_floats (guint in, guint out, guint columns)
-{
-  const guint up =
-      MAX (dicenet_axis_taps (in, out, DICENET_RESIZE_UP), dicenet_axis_taps (in, out, DICENET_RESIZE_DOWN));
-  return (gsize) (up + 1) * columns;
 }
 
 /* Lays it out at @at, which may be NULL; returns its size in floats. */
 static gsize
 lay_out_dice (const DicenetNode *node, guint h, guint w, gfloat *at, DiceScratch *out)
 {
-  const guint h0 = node->kernel_height, w0 = node->kernel_width, widest = MAX (w, w0);
+  const guint h0 = node->kernel_height, w0 = node->kernel_width;
   const gsize center = dicenet_padded_floats (h, w);
   const gsize tall = h != h0 ? dicenet_padded_floats (h0, w) : 0, wide = w != w0 ? dicenet_padded_floats (h, w0) : 0;
   gsize n = 0;
@@ -203,9 +188,6 @@ lay_out_dice (const DicenetNode *node, guint h, guint w, gfloat *at, DiceScratch
   out->branch[0] = NULL;
   out->branch[1] = take (&at, &n, tall ? center : 0);
   out->branch[2] = take (&at, &n, wide ? center : 0);
-  gsize resize = MAX (resize_floats (h, h0, widest), resize_floats (h0, h, widest));
-  resize = MAX (resize, 4 * (gsize) widest);
-  out->resize = take (&at, &n, resize);
   return n;
 }
 
@@ -214,7 +196,7 @@ static void
 enter_channel (const Step *s, const DiceScratch *scratch, guint c)
 {
   const DicenetPlanes *x = &s->x[0];
-  const DicenetStepAxes *a = s->axes;
+  const DicenetStepTables *a = s->tables;
   const guint w0 = s->node->kernel_width;
 
   if (c >= x->c)
@@ -223,10 +205,10 @@ enter_channel (const Step *s, const DiceScratch *scratch, guint c)
   s->cpu->kernels->pad (plane, x->h, x->w, scratch->center[c % 3]);
   if (a->rows)
     s->cpu->kernels->resize (plane, x->w, dicenet_padded_origin (scratch->tall[c % 3], x->w),
-                             dicenet_padded_stride (x->w), a->rows, a->same_columns, scratch->resize);
+                             dicenet_padded_stride (x->w), a->rows, a->same_columns, NULL);
   if (a->columns)
     s->cpu->kernels->resize (plane, x->w, dicenet_padded_origin (scratch->wide[c % 3], w0), dicenet_padded_stride (w0),
-                             a->same_rows, a->columns, scratch->resize);
+                             a->same_rows, a->columns, NULL);
 }
 
 /* The planes of channels c - 1, c and c + 1; the fourth, of zeros, where there is none. */
@@ -244,7 +226,7 @@ dice_channel (const Step *s, const DiceScratch *scratch, guint c)
 {
   const DicenetKernels *k = s->cpu->kernels;
   const DicenetPlanes *x = &s->x[0];
-  const DicenetStepAxes *a = s->axes;
+  const DicenetStepTables *a = s->tables;
   const guint h0 = s->node->kernel_height, w0 = s->node->kernel_width;
   const gsize stride = dicenet_padded_stride (x->w);
   const DicenetFusion fusion = { s->w->branch_scale, s->w->branch_bias, s->w->branch_slope,
@@ -255,7 +237,7 @@ dice_channel (const Step *s, const DiceScratch *scratch, guint c)
     DicenetDice tall = { .h = h0, .w = x->w, .height = s->w->height };
     neighbours (scratch->tall, c, x->c, tall.around);
     k->dimconv_height (&tall, scratch->unscaled);
-    k->resize (scratch->unscaled, stride, scratch->branch[1], stride, a->rows_back, a->same_columns, scratch->resize);
+    k->resize (scratch->unscaled, stride, scratch->branch[1], stride, a->rows_back, a->same_columns, NULL);
     d.branch[1] = scratch->branch[1];
   } else
     d.height = s->w->height;
@@ -264,7 +246,7 @@ dice_channel (const Step *s, const DiceScratch *scratch, guint c)
     neighbours (scratch->wide, c, x->c, wide.around);
     k->dimconv_width (&wide, scratch->unscaled);
     k->resize (scratch->unscaled, dicenet_padded_stride (w0), scratch->branch[2], stride, a->same_rows, a->columns_back,
-               scratch->resize);
+               NULL);
     d.branch[2] = scratch->branch[2];
   } else
     d.width = s->w->width;
@@ -290,19 +272,28 @@ dice_task (Step *s, gsize begin, gsize n)
 
 /* --- what the plan needs to know --- */
 
+/* An upper bound for both ways of resizing. */
 static gsize
-thread_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
+resize_scratch (DicenetShape input, DicenetShape output)
+{
+  const guint up = dicenet_axis_taps (input.h, output.h, DICENET_RESIZE_UP);
+  const guint down = dicenet_axis_taps (input.h, output.h, DICENET_RESIZE_DOWN);
+  return ((gsize) MAX (up, down) + 1) * output.w;
+}
+
+static gsize
+piece_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
 {
   DiceScratch scratch;
 
   switch (node->op) {
   case DICENET_OP_CONV:
-    return align_floats (conv_scratch (node, input.c, input.h, input.w));
+    return dicenet_align_floats (conv_scratch (node, input.c, input.h, input.w));
   case DICENET_OP_DICE:
     return lay_out_dice (node, input.h, input.w, NULL, &scratch);
   case DICENET_OP_UP:
   case DICENET_OP_DOWN:
-    return align_floats (resize_floats (input.h, output.h, output.w));
+    return dicenet_align_floats (resize_scratch (input, output));
   default:
     return 0;
   }
@@ -312,14 +303,16 @@ gsize
 dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
 {
   const DicenetCpu *cpu = data;
-  return cpu->n_threads * thread_scratch (node, input, output);
+  return cpu->n_threads * piece_scratch (node, input, output);
 }
 
-DicenetStepAxes
-dicenet_cpu_axes (const DicenetNode *node, const DicenetStep *step, GHashTable *cache)
+DicenetStepTables
+dicenet_cpu_tables (const DicenetNode *node, const DicenetStep *step, GHashTable *cache)
 {
   const guint h = step->inputs[0]->h, w = step->inputs[0]->w;
-  DicenetStepAxes a = { .rows = NULL };
+  const DicenetShape input = { step->inputs[0]->c, h, w };
+  const DicenetShape output = { step->output->c, step->output->h, step->output->w };
+  DicenetStepTables a = { .scratch = piece_scratch (node, input, output) };
 
   if (node->op == DICENET_OP_UP || node->op == DICENET_OP_DOWN) {
     const DicenetResize mode = node->op == DICENET_OP_UP ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN;
@@ -396,15 +389,13 @@ run_piece (gpointer job, guint i)
 
 void
 dicenet_cpu_step (const DicenetCpu *cpu, const DicenetNode *node, const DicenetNodeWeights *weights,
-                  const DicenetStep *step, const DicenetStepAxes *axes, gfloat *arena)
+                  const DicenetStep *step, const DicenetStepTables *tables, gfloat *arena)
 {
-  Step s = { .cpu = cpu, .node = node, .w = weights, .step = step, .axes = axes, .arena = arena };
+  Step s = { .cpu = cpu, .node = node, .w = weights, .step = step, .tables = tables, .arena = arena };
 
   s.y = planes_of (step->output, arena);
   for (guint i = 0; i < step->n_inputs; i++)
     s.x[i] = planes_of (step->inputs[i], arena);
-  s.scratch =
-      thread_scratch (node, (DicenetShape){ s.x[0].c, s.x[0].h, s.x[0].w }, (DicenetShape){ s.y.c, s.y.h, s.y.w });
   s.task = task_of (node, &s);
   choose_pieces (&s);
   dicenet_threads_run (cpu->threads, (guint) divide (s.n, s.piece), run_piece, &s);

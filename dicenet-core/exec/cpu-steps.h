@@ -13,20 +13,22 @@ typedef struct {
   guint n_threads;
 } DicenetCpu;
 
-/* Resampling tables of one step, where sizes differ: UP and DOWN use the first two; a DiCE unit's branches go there and
- * back. NULL where nothing is resampled. */
+/* What is known of a step once its sizes are: resampling tables, where sizes differ (UP and DOWN use the first two; a
+ * DiCE unit's branches go there and back; NULL where nothing is resampled), and floats of scratch for each piece of it.
+ */
 typedef struct {
   const DicenetAxis *rows, *columns; /* DICE: to the height kernels' rows, to the width kernels' columns */
   const DicenetAxis *rows_back, *columns_back;
   const DicenetAxis *same_rows, *same_columns; /* DICE: no change of the other axis */
-} DicenetStepAxes;
+  gsize scratch;
+} DicenetStepTables;
 
 /* Makes or finds the tables that a step needs. */
-DicenetStepAxes dicenet_cpu_axes (const DicenetNode *node, const DicenetStep *step, GHashTable *cache);
+DicenetStepTables dicenet_cpu_tables (const DicenetNode *node, const DicenetStep *step, GHashTable *cache);
 
 /* Runs one step of a plan in @arena. */
 void dicenet_cpu_step (const DicenetCpu *cpu, const DicenetNode *node, const DicenetNodeWeights *weights,
-                       const DicenetStep *step, const DicenetStepAxes *axes, gfloat *arena);
+                       const DicenetStep *step, const DicenetStepTables *tables, gfloat *arena);
 
 /* DicenetScratchFunc of this backend; @data is the DicenetCpu. */
 gsize dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data);

@@ -17,15 +17,14 @@
 /* A plan with what only this backend needs. */
 typedef struct {
   DicenetPlan *plan;
-  DicenetStepAxes *axes; /* one per step */
-  GHashTable *tables;
+  DicenetStepTables *tables; /* one per step */
+  GHashTable *axes;          /* which they point into */
 } CpuPlan;
 
 typedef struct {
   DicenetExecutor parent;
   const DicenetProgram program;
   DicenetCpu cpu;
-  const char *kernels_name;
   GPtrArray *plans; /* CpuPlan, most recently used last */
   CpuPlan *current;
   DicenetPreprocess *preprocess;
@@ -43,8 +42,8 @@ cpu_plan_free (gpointer data)
 {
   CpuPlan *self = data;
   dicenet_plan_free (self->plan);
-  g_hash_table_unref (self->tables);
-  g_free (self->axes);
+  g_hash_table_unref (self->axes);
+  g_free (self->tables);
   g_free (self);
 }
 
@@ -55,11 +54,11 @@ cpu_plan_new (CpuExecutor *executor, guint width, guint height)
   CpuPlan *self = g_new (CpuPlan, 1);
 
   self->plan = dicenet_plan_new (graph, width, height, dicenet_cpu_scratch, &executor->cpu);
-  self->tables = dicenet_axis_cache_new ();
-  self->axes = g_new (DicenetStepAxes, self->plan->n_steps);
+  self->axes = dicenet_axis_cache_new ();
+  self->tables = g_new (DicenetStepTables, self->plan->n_steps);
   for (guint i = 0; i < self->plan->n_steps; i++) {
     const DicenetStep *step = &self->plan->steps[i];
-    self->axes[i] = dicenet_cpu_axes (dicenet_graph_node (graph, step->node), step, self->tables);
+    self->tables[i] = dicenet_cpu_tables (dicenet_graph_node (graph, step->node), step, self->axes);
   }
   return self;
 }
@@ -76,11 +75,13 @@ static DicenetExecutor *
 cpu_open (const DicenetProgram *program, gint device_id, guint n_threads, GError **error)
 {
   CpuExecutor *self = g_new0 (CpuExecutor, 1);
+  const char *kernels;
 
   self->parent.ops = &dicenet_backend_cpu;
   memcpy ((void *) &self->program, program, sizeof *program);
   self->plans = g_ptr_array_new_with_free_func (cpu_plan_free);
-  self->cpu.kernels = dicenet_kernels_get (dicenet_cpu_mask (), &self->kernels_name);
+  self->cpu.kernels = dicenet_kernels_get (dicenet_cpu_mask (), &kernels);
+  g_debug ("kernels: %s", kernels);
   self->cpu.n_threads = n_threads > 0 ? n_threads : g_get_num_processors ();
   self->cpu.threads = dicenet_threads_new (self->cpu.n_threads, error);
   if (self->cpu.threads == NULL) {
@@ -205,7 +206,7 @@ run_steps (CpuExecutor *self)
   for (guint k = 0; k < plan->n_steps; k++) {
     const DicenetStep *step = &plan->steps[k];
     dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node),
-                      &self->program.weights->nodes[step->node], step, &self->current->axes[k], self->arena);
+                      &self->program.weights->nodes[step->node], step, &self->current->tables[k], self->arena);
   }
   dicenet_denormals_restore (denormals);
 }

@@ -156,10 +156,10 @@ dicenet_build_slice (DicenetGraph *g, guint x, guint first, guint channels)
   return last (g);
 }
 
-static guint
-greatest_common_divisor (guint a, guint b)
+guint
+dicenet_common_groups (guint cin, guint cout)
 {
-  return b == 0 ? a : greatest_common_divisor (b, a % b);
+  return cout == 0 ? cin : dicenet_common_groups (cout, cin % cout);
 }
 
 /* DimConv, BatchNorm, PReLU, shuffle and local fusion: one node, because they are one pass over the tensor. */
@@ -191,7 +191,7 @@ dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guin
   g_autofree char *excite = g_strconcat (name, ".linear_comb_layer.3", NULL);
 
   const guint u = build_dimconv (g, name, x, kernel_height, kernel_width);
-  const guint p = dicenet_build_cbr (g, proj, u, cout, 3, 1, greatest_common_divisor (cin, cout));
+  const guint p = dicenet_build_cbr (g, proj, u, cout, 3, 1, dicenet_common_groups (cin, cout));
   guint s = dicenet_build_simple (g, DICENET_OP_MEAN, name, u);
   s = dicenet_build_fc (g, squeeze, s, cin / 4, 1, FALSE, DICENET_ACTIVATION_RELU);
   s = dicenet_build_fc (g, excite, s, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);

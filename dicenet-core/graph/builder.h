@@ -27,6 +27,9 @@ guint dicenet_build_concat (DicenetGraph *g, const guint *inputs, guint n);
 guint dicenet_build_shuffle (DicenetGraph *g, guint x, guint groups);
 guint dicenet_build_slice (DicenetGraph *g, guint x, guint first, guint channels);
 
+/* How many groups a 3 x 3 convolution between so many channels has. */
+guint dicenet_common_groups (guint cin, guint cout);
+
 /* The DiCE unit (paper 3.1 to 3.3), whose DimConv kernels are for kernel_height rows and kernel_width columns. */
 guint dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel_height,
                           guint kernel_width);

@@ -19,12 +19,6 @@ typedef struct {
   guint **source_plane; /* node -> per channel, the plane in that memory */
 } Planner;
 
-static gsize
-align_floats (gsize n)
-{
-  return (n + DICENET_PLANE_ALIGNMENT - 1) / DICENET_PLANE_ALIGNMENT * DICENET_PLANE_ALIGNMENT;
-}
-
 /* From one plane of a node's own memory to the next. The input and the outputs are packed, since tensors outside are.
  */
 static gsize
@@ -37,7 +31,7 @@ plane_floats (const Planner *p, guint i)
   for (guint k = 0; k < p->graph->n_outputs; k++)
     if (p->graph->outputs[k].node == i)
       return n;
-  return align_floats (n);
+  return dicenet_align_floats (n);
 }
 
 /* Which memory each channel of a node lies in: its own, or, for views, that of the nodes it looks at. */
@@ -76,7 +70,7 @@ trace_channels (Planner *p, guint i)
 static guint
 add_block (Planner *p, gsize size, guint first, guint last)
 {
-  g_array_append_val (p->blocks, ((Block){ .size = align_floats (size), .first = first, .last = last }));
+  g_array_append_val (p->blocks, ((Block){ .size = dicenet_align_floats (size), .first = first, .last = last }));
   return p->blocks->len - 1;
 }
 

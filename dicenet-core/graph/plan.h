@@ -14,6 +14,12 @@ G_BEGIN_DECLS
 /* Planes start on a cache line, but for the input's and the outputs', which are packed. */
 #define DICENET_PLANE_ALIGNMENT 16 /* floats */
 
+static inline gsize
+dicenet_align_floats (gsize n)
+{
+  return (n + DICENET_PLANE_ALIGNMENT - 1) / DICENET_PLANE_ALIGNMENT * DICENET_PLANE_ALIGNMENT;
+}
+
 /* A tensor in the arena. Rows follow each other without gap. */
 typedef struct {
   guint c, h, w;

@@ -12,11 +12,8 @@ build_weighting (DicenetGraph *g, const char *name, guint x, guint cout)
   const guint cin = dicenet_node_channels (g, x);
   g_autofree char *expansion = g_strconcat (name, ".expansion_layer", NULL),
                   *weight = g_strconcat (name, ".wt_layer.1", NULL);
-  guint groups = cin;
-  while (cin % groups != 0 || cout % groups != 0)
-    groups--;
 
-  const guint expanded = dicenet_build_cbr (g, expansion, x, cout, 3, 1, groups);
+  const guint expanded = dicenet_build_cbr (g, expansion, x, cout, 3, 1, dicenet_common_groups (cin, cout));
   guint gate = dicenet_build_simple (g, DICENET_OP_MEAN, name, x);
   gate = dicenet_build_fc (g, weight, gate, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
   return dicenet_build_gate (g, name, expanded, gate);

@@ -132,10 +132,11 @@ typedef struct {
   const float *weight;
 } DicenetAxis;
 
+/* Floats of scratch that resize wants; none where one axis stays as it is. */
 static inline size_t
 dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
 {
-  return ((size_t) rows->taps + 1) * columns->out;
+  return rows->in == rows->out || columns->in == columns->out ? 0 : ((size_t) rows->taps + 1) * columns->out;
 }
 
 /* name, arguments. One list makes the prototypes and the tables, so that a kernel can't be in one and not in another.

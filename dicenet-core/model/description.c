@@ -82,22 +82,31 @@ read_bool (Reader *r, const char *key, gboolean *out)
   return TRUE;
 }
 
+gboolean
+dicenet_parse_size (const char *text, guint *width, guint *height)
+{
+  g_auto (GStrv) parts = g_strsplit (text, "x", 3);
+  guint64 w, h;
+
+  if (g_strv_length (parts) != 2 ||
+      !g_ascii_string_to_unsigned (parts[0], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &w, NULL) ||
+      !g_ascii_string_to_unsigned (parts[1], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &h, NULL))
+    return FALSE;
+  *width = (guint) w;
+  *height = (guint) h;
+  return TRUE;
+}
+
 static gboolean
 read_size (Reader *r, const char *key, guint *width, guint *height)
 {
   const char *text = value_of (r, key);
+
+  if (text != NULL && dicenet_parse_size (text, width, height))
+    return TRUE;
   g_autofree char *expected = g_strdup_printf ("WxH from %dx%d to %dx%d", DICENET_MIN_SIZE, DICENET_MIN_SIZE,
                                                DICENET_MAX_SIZE, DICENET_MAX_SIZE);
-  g_auto (GStrv) parts = text ? g_strsplit (text, "x", 3) : NULL;
-  guint64 w, h;
-
-  if (parts == NULL || g_strv_length (parts) != 2 ||
-      !g_ascii_string_to_unsigned (parts[0], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &w, NULL) ||
-      !g_ascii_string_to_unsigned (parts[1], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &h, NULL))
-    return bad_value (r, key, expected, text);
-  *width = (guint) w;
-  *height = (guint) h;
-  return TRUE;
+  return bad_value (r, key, expected, text);
 }
 
 /* json-glib recurses into nested arrays, so depth is refused before it parses. */

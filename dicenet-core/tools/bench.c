@@ -132,7 +132,7 @@ bench (const char *path, const Options *o, GError **error)
   if (times == NULL)
     return FALSE;
 
-  const char *name = dicenet_session_get_backend (session) == DICENET_BACKEND_CUDA ? "cuda" : "cpu";
+  const char *name = dicenet_tool_nick (DICENET_TYPE_BACKEND, (int) dicenet_session_get_backend (session));
   const guint threads = dicenet_session_get_n_threads (session);
   const double median = percentile (times, 0.5);
   if (o->json)

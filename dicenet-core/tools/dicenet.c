@@ -38,22 +38,15 @@ dicenet_tool_parse (int *argc, char ***argv, const GOptionEntry *entries, const 
 gboolean
 dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *width, guint *height, GError **error)
 {
-  guint64 w, h;
-  g_auto (GStrv) parts = text ? g_strsplit (text, "x", 3) : NULL;
-
-  dicenet_model_get_size (model, width, height);
-  if (parts == NULL)
+  if (text == NULL) {
+    dicenet_model_get_size (model, width, height);
     return TRUE;
-  if (g_strv_length (parts) != 2 ||
-      !g_ascii_string_to_unsigned (parts[0], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &w, NULL) ||
-      !g_ascii_string_to_unsigned (parts[1], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &h, NULL)) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "--size: expected WxH from %dx%d to %dx%d, found \"%s\"",
-                 DICENET_MIN_SIZE, DICENET_MIN_SIZE, DICENET_MAX_SIZE, DICENET_MAX_SIZE, text);
-    return FALSE;
   }
-  *width = (guint) w;
-  *height = (guint) h;
-  return TRUE;
+  if (dicenet_parse_size (text, width, height))
+    return TRUE;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "--size: expected WxH from %dx%d to %dx%d, found \"%s\"",
+               DICENET_MIN_SIZE, DICENET_MIN_SIZE, DICENET_MAX_SIZE, DICENET_MAX_SIZE, text);
+  return FALSE;
 }
 
 gboolean
@@ -82,6 +75,13 @@ dicenet_tool_set_cpu_mask (const char *option, const char *value, gpointer data,
     return FALSE;
   }
   return g_setenv ("DICENET_CPU_MASK", value, TRUE);
+}
+
+const char *
+dicenet_tool_nick (GType type, int value)
+{
+  g_autoptr (GEnumClass) names = g_type_class_ref (type);
+  return g_enum_get_value (names, value)->value_nick; /* static: it outlives the class */
 }
 
 static int

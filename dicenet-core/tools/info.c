@@ -16,10 +16,7 @@ typedef struct {
 static const char *
 task_name (DicenetModel *model)
 {
-  static const char *const names[] = {
-    [DICENET_TASK_CLASSIFY] = "classify", [DICENET_TASK_DETECT] = "detect", [DICENET_TASK_SEGMENT] = "segment"
-  };
-  return names[dicenet_model_get_task (model)];
+  return dicenet_tool_nick (DICENET_TYPE_TASK, (int) dicenet_model_get_task (model));
 }
 
 static void

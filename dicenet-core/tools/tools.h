@@ -19,6 +19,9 @@ gboolean dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *
 /* "auto", "cpu" or "cuda"; NULL means auto. */
 gboolean dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **error);
 
+/* An enum value's name as users write it. */
+const char *dicenet_tool_nick (GType type, int value);
+
 /* --cpu-mask, which is the environment variable DICENET_CPU_MASK by another way. */
 gboolean dicenet_tool_set_cpu_mask (const char *option, const char *value, gpointer data, GError **error);
 
