@@ -62,24 +62,32 @@ conv_of (const Step *s)
 }
 
 static gsize
-conv_scratch (const DicenetNode *node, guint c, guint h, guint w)
+conv_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
 {
-  if (is_vector (node, h, w))
-    return c;
-  if (is_dense (node))
-    return dicenet_conv_dense_scratch (c, node->groups, node->kernel);
-  return dicenet_conv_sparse_scratch (c, node->groups, h, w);
+  if (is_vector (node, input.h, input.w))
+    return input.c;
+  if (!is_dense (node))
+    return dicenet_conv_sparse_scratch (input.c, node->groups, input.h, input.w);
+  return node->kernel == 1 ? dicenet_conv_pointwise_scratch (input.c, node->groups)
+                           : dicenet_conv_full_scratch (input.c, node->groups, output.w, node->stride);
 }
 
 static void
-dense_task (Step *s, gsize begin, gsize n)
+pointwise_task (Step *s, gsize begin, gsize n)
 {
   const DicenetConv conv = conv_of (s);
   const size_t pixels = (size_t) s->y.h * s->y.w;
   const guint blocks = s->node->groups * dicenet_conv_blocks (s->y.c, s->node->groups);
   const DicenetPart part = s->by_pixels ? (DicenetPart){ 0, blocks, begin, begin + n }
                                         : (DicenetPart){ (unsigned) begin, (unsigned) (begin + n), 0, pixels };
-  s->cpu->kernels->conv_dense (&s->x[0], &s->y, &conv, &part, scratch_of (s, begin));
+  s->cpu->kernels->conv_pointwise (&s->x[0], &s->y, &conv, &part, scratch_of (s, begin));
+}
+
+static void
+full_task (Step *s, gsize begin, gsize n)
+{
+  const DicenetConv conv = conv_of (s);
+  s->cpu->kernels->conv_full (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), scratch_of (s, begin));
 }
 
 static void
@@ -288,7 +296,7 @@ piece_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
 
   switch (node->op) {
   case DICENET_OP_CONV:
-    return dicenet_align_floats (conv_scratch (node, input.c, input.h, input.w));
+    return dicenet_align_floats (conv_scratch (node, input, output));
   case DICENET_OP_DICE:
     return lay_out_dice (node, input.h, input.w, NULL, &scratch);
   case DICENET_OP_UP:
@@ -336,7 +344,7 @@ dicenet_cpu_tables (const DicenetNode *node, const DicenetStep *step, GHashTable
 
 /* --- sharing --- */
 
-/* Pixels of one thread: whole panels of every instruction set's kernels (32, 24, 12), so that all but the last are
+/* Pixels of one thread: whole panels of every instruction set's kernels (48, 24, 12), so that all but the last are
  * full. */
 #define PANEL 96
 
@@ -351,7 +359,9 @@ task_of (const DicenetNode *node, const Step *s)
 
   if (node->op != DICENET_OP_CONV)
     return tasks[node->op];
-  return is_vector (node, s->x[0].h, s->x[0].w) ? vector_task : is_dense (node) ? dense_task : sparse_task;
+  if (is_vector (node, s->x[0].h, s->x[0].w))
+    return vector_task;
+  return !is_dense (node) ? sparse_task : node->kernel == 1 ? pointwise_task : full_task;
 }
 
 static gsize
@@ -360,19 +370,22 @@ divide (gsize n, gsize by)
   return (n + by - 1) / by;
 }
 
-/* By output channels; dense products by pixels where there are enough, so that columns are packed once only. */
+/* By output channels; point-wise products by pixels where there are enough, so that inputs are packed once only; dense
+ * 3 x 3 by rows for the same reason. */
 static void
 choose_pieces (Step *s)
 {
   const gsize threads = s->cpu->n_threads, pixels = (gsize) s->y.h * s->y.w;
 
-  if (s->task == dense_task && pixels >= 2 * PANEL * threads) {
+  if (s->task == pointwise_task && pixels >= 2 * PANEL * threads) {
     s->by_pixels = TRUE;
     s->n = pixels;
     s->piece = divide (divide (pixels, PANEL), threads) * PANEL;
     return;
   }
-  if (s->task == dense_task || s->task == vector_task)
+  if (s->task == full_task)
+    s->n = s->y.h;
+  else if (s->task == pointwise_task || s->task == vector_task)
     s->n = s->node->groups * dicenet_conv_blocks (s->y.c, s->node->groups);
   else
     s->n = s->node->op == DICENET_OP_ROWS ? s->step->n_inputs : s->y.c;

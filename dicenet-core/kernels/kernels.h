@@ -55,18 +55,18 @@ dicenet_conv_blocks (unsigned cout, unsigned groups)
   return (cout / groups + DICENET_BLOCK - 1) / DICENET_BLOCK; /* per group */
 }
 
-/* Which part of a dense convolution's output: blocks of channels, counted over all groups, and pixels. */
+/* Which part of a point-wise convolution's output: blocks of channels, counted over all groups, and pixels. */
 typedef struct {
   unsigned first_block, end_block;
   size_t first_pixel, end_pixel;
 } DicenetPart;
 
-/* Floats of scratch that conv_dense wants: input columns side by side, as many as the caches like, and at least 48
- * pixels (three of the widest registers). */
+/* Floats of scratch that conv_pointwise wants: inputs of pixels side by side, as many as the caches like, and at least
+ * 48 pixels (three of the widest registers). */
 static inline size_t
-dicenet_conv_dense_scratch (unsigned cin, unsigned groups, unsigned kernel)
+dicenet_conv_pointwise_scratch (unsigned cin, unsigned groups)
 {
-  const size_t least = (size_t) cin / groups * kernel * kernel * 48;
+  const size_t least = (size_t) cin / groups * 48;
   return least > 32768 ? least : 32768;
 }
 
@@ -85,6 +85,31 @@ static inline size_t
 dicenet_padded_floats (unsigned h, unsigned w)
 {
   return dicenet_padded_stride (w) * ((size_t) h + 2) + 3 * DICENET_PAD;
+}
+
+/* conv_full reads bands of padded input rows, of all channels of a group; with stride 2, even and odd columns stand
+ * apart, each between zeros. Floats of such a row for @w output columns, and how many output rows a band is made for:
+ * so many that it stays in the second-level cache. */
+static inline size_t
+dicenet_band_row (unsigned w, unsigned stride)
+{
+  return stride * dicenet_padded_stride (w);
+}
+
+static inline unsigned
+dicenet_band_rows (unsigned channels, unsigned w, unsigned stride)
+{
+  const size_t rows = 65536 / (channels * dicenet_band_row (w, stride)) / stride;
+  return rows < 2 ? 1 : rows > 32 ? 32 : (unsigned) rows - 1;
+}
+
+/* Floats of scratch that conv_full wants: such a band, an offset for each input, and room for loads at the end. */
+static inline size_t
+dicenet_conv_full_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride)
+{
+  const unsigned channels = cin / groups;
+  const size_t rows = (dicenet_band_rows (channels, w, stride) - 1) * stride + 3;
+  return channels * (rows * dicenet_band_row (w, stride) + 9 * sizeof (size_t) / sizeof (float)) + 3 * DICENET_PAD;
 }
 
 /* Planes of so many floats stay in the first-level cache and are padded whole; of larger ones, a few rows at a time. */
@@ -142,8 +167,12 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
 /* name, arguments. One list makes the prototypes and the tables, so that a kernel can't be in one and not in another.
  */
 #define DICENET_KERNELS(K)                                                                                             \
-  K (conv_dense, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, const DicenetPart *part,    \
-                  float *scratch))                                                                                     \
+  /* 1 x 1, stride 1. */                                                                                               \
+  K (conv_pointwise, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,                         \
+                      const DicenetPart *part, float *scratch))                                                        \
+  /* 3 x 3 with many channels per group; output rows [begin, end). */                                                  \
+  K (conv_full, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,              \
+                 unsigned end, float *scratch))                                                                        \
   /* Dense on one pixel: a matrix times a vector. Blocks [begin, end); @scratch: x->c floats. */                       \
   K (conv_vector, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
                    unsigned end, float *scratch))                                                                      \

@@ -166,16 +166,22 @@ test_conv (void)
   g_autofree char *shape = g_strdup_printf ("%u x %u x %u to %u, kernel %u, stride %u, groups %u, activation %d", cin,
                                             h, w, cout, kernel, stride, groups, (int) conv.activation);
 
-  if (dense) {
+  if (dense && kernel == 1) {
     const guint blocks = groups * dicenet_conv_blocks (cout, groups);
     const gsize pixels = (gsize) oh * ow;
     DicenetPart part = { random_int (0, blocks - 1), 0, random_int (0, (guint) pixels - 1), 0 };
     part.end_block = random_int (part.first_block + 1, blocks);
     part.end_pixel = random_int (0, 1) ? pixels : random_int ((guint) part.first_pixel + 1, (guint) pixels);
-    g_autofree float *scratch = random_floats (dicenet_conv_dense_scratch (cin, groups, kernel));
-    ref->conv_dense (&x.planes, &y.planes, &conv, &part, scratch);
-    tested->conv_dense (&x.planes, &z.planes, &conv, &part, scratch);
-    compare_tensors ("conv_dense", &y, &z, size, shape);
+    g_autofree float *scratch = random_floats (dicenet_conv_pointwise_scratch (cin, groups));
+    ref->conv_pointwise (&x.planes, &y.planes, &conv, &part, scratch);
+    tested->conv_pointwise (&x.planes, &z.planes, &conv, &part, scratch);
+    compare_tensors ("conv_pointwise", &y, &z, size, shape);
+  } else if (dense) {
+    const guint begin = random_int (0, oh - 1), end = random_int (begin + 1, oh);
+    g_autofree float *scratch = random_floats (dicenet_conv_full_scratch (cin, groups, ow, stride));
+    ref->conv_full (&x.planes, &y.planes, &conv, begin, end, scratch);
+    tested->conv_full (&x.planes, &z.planes, &conv, begin, end, scratch);
+    compare_tensors ("conv_full", &y, &z, size, shape);
   } else {
     const guint begin = random_int (0, cout - 1), end = random_int (begin + 1, cout);
     g_autofree float *scratch = random_floats (dicenet_conv_sparse_scratch (cin, groups, h, w));
@@ -383,8 +389,10 @@ bench_run (const Bench *b, const DicenetKernels *k)
   const guint blocks = dicenet_conv_blocks (b->y.planes.c, b->conv.groups ? b->conv.groups : 1) * b->conv.groups;
   const DicenetPart part = { 0, blocks, 0, (gsize) b->y.planes.h * b->y.planes.w };
 
-  if (g_str_has_prefix (b->name, "conv_dense"))
-    k->conv_dense (&b->x.planes, &b->y.planes, &b->conv, &part, b->scratch);
+  if (g_str_has_prefix (b->name, "conv_pointwise"))
+    k->conv_pointwise (&b->x.planes, &b->y.planes, &b->conv, &part, b->scratch);
+  else if (g_str_has_prefix (b->name, "conv_full"))
+    k->conv_full (&b->x.planes, &b->y.planes, &b->conv, 0, b->y.planes.h, b->scratch);
   else if (g_str_has_prefix (b->name, "conv_vector"))
     k->conv_vector (&b->x.planes, &b->y.planes, &b->conv, 0, blocks, b->scratch);
   else if (g_str_has_prefix (b->name, "conv_sparse"))
@@ -419,7 +427,8 @@ bench_conv (const char *name, guint cin, guint cout, guint h, guint w, guint ker
   b.conv = (DicenetConv){ random_floats (n),       random_floats (cout), random_floats (cout), kernel, stride, groups,
                           DICENET_ACTIVATION_PRELU };
   b.scratch =
-      random_floats (MAX (dicenet_conv_dense_scratch (cin, groups, kernel), cin * dicenet_padded_floats (h, w)));
+      random_floats (MAX (MAX (dicenet_conv_pointwise_scratch (cin, groups), cin * dicenet_padded_floats (h, w)),
+                          dicenet_conv_full_scratch (cin, groups, ow, stride)));
   b.flops = 2.0 * cout * oh * ow * cin / groups * kernel * kernel;
   b.bytes = 4.0 * ((double) cin * h * w + (double) cout * oh * ow + (double) cout * cin / groups * kernel * kernel);
   return b;
@@ -459,12 +468,12 @@ bench (void)
 {
   g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
   const Bench benches[] = {
-    bench_conv ("conv_dense 139 to 139, 28 x 28", 139, 139, 28, 28, 1, 1, 1),
-    bench_conv ("conv_dense 278 to 278, 14 x 14", 278, 278, 14, 14, 1, 1, 1),
-    bench_conv ("conv_dense 556 to 556, 7 x 7", 556, 556, 7, 7, 1, 1, 1),
-    bench_conv ("conv_dense 32 to 10, 192 x 192", 32, 10, 192, 192, 1, 1, 1),
-    bench_conv ("conv_dense 3 x 3, 210 to 64 in 2, 48 x 48", 210, 64, 48, 48, 3, 1, 2),
-    bench_conv ("conv_dense 3 x 3, 3 to 24, 224 x 224 by 2", 3, 24, 224, 224, 3, 2, 1),
+    bench_conv ("conv_pointwise 139 to 139, 28 x 28", 139, 139, 28, 28, 1, 1, 1),
+    bench_conv ("conv_pointwise 278 to 278, 14 x 14", 278, 278, 14, 14, 1, 1, 1),
+    bench_conv ("conv_pointwise 556 to 556, 7 x 7", 556, 556, 7, 7, 1, 1, 1),
+    bench_conv ("conv_pointwise 32 to 10, 192 x 192", 32, 10, 192, 192, 1, 1, 1),
+    bench_conv ("conv_full 210 to 64 in 2, 48 x 48", 210, 64, 48, 48, 3, 1, 2),
+    bench_conv ("conv_full 3 to 24, 224 x 224 by 2", 3, 24, 224, 224, 3, 2, 1),
     bench_conv ("conv_vector 1280 to 1000", 1280, 1000, 1, 1, 1, 1, 1),
     bench_conv ("conv_sparse depthwise 139, 28 x 28", 139, 139, 28, 28, 3, 1, 139),
     bench_conv ("conv_sparse depthwise 278, 28 x 28 by 2", 278, 278, 28, 28, 3, 2, 278),

@@ -56,8 +56,8 @@ conv_pixel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
 }
 
 void
-dicenet_ref_conv_dense (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
-                        const DicenetPart *part, float *scratch)
+dicenet_ref_conv_pointwise (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
+                            const DicenetPart *part, float *scratch)
 {
   const unsigned group_out = y->c / conv->groups, blocks = dicenet_conv_blocks (y->c, conv->groups);
 
@@ -75,7 +75,18 @@ dicenet_ref_conv_vector (const DicenetPlanes *x, const DicenetPlanes *y, const D
                          unsigned end, float *scratch)
 {
   const DicenetPart part = { begin, end, 0, 1 };
-  dicenet_ref_conv_dense (x, y, conv, &part, scratch);
+  dicenet_ref_conv_pointwise (x, y, conv, &part, scratch);
+}
+
+void
+dicenet_ref_conv_full (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                       unsigned end, float *scratch)
+{
+  (void) scratch;
+  for (unsigned c = 0; c < y->c; c++)
+    for (unsigned i = begin; i < end; i++)
+      for (unsigned j = 0; j < y->w; j++)
+        conv_pixel (x, y, conv, c, i, j);
 }
 
 void

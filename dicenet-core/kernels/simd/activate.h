@@ -13,17 +13,30 @@ sigmoid (float x)
   return 1 / (1 + expf (-x));
 }
 
-INLINE vf
-activate (vf x, const DicenetConv *conv, unsigned channel)
+/* Of one channel. All but the sigmoid are a PReLU of some slope. */
+typedef struct {
+  vf bias, slope;
+  int is_sigmoid;
+} Epilogue;
+
+INLINE Epilogue
+epilogue (const DicenetConv *conv, unsigned channel)
 {
-  if (conv->activation == DICENET_ACTIVATION_PRELU)
-    return prelu (x, all (conv->slope[channel]));
-  if (conv->activation == DICENET_ACTIVATION_RELU)
-    return prelu (x, all (0));
-  if (conv->activation == DICENET_ACTIVATION_SIGMOID)
+  const float slope = conv->activation == DICENET_ACTIVATION_PRELU  ? conv->slope[channel]
+                      : conv->activation == DICENET_ACTIVATION_RELU ? 0
+                                                                    : 1;
+  return (Epilogue){ all (conv->bias ? conv->bias[channel] : 0), all (slope),
+                     conv->activation == DICENET_ACTIVATION_SIGMOID };
+}
+
+INLINE vf
+activate (vf x, const Epilogue *e)
+{
+  x += e->bias;
+  if (e->is_sigmoid)
     for (int i = 0; i < VL; i++)
       x[i] = sigmoid (x[i]);
-  return x;
+  return prelu (x, e->slope);
 }
 
 static inline float

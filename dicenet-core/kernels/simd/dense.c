@@ -2,224 +2,222 @@
 #include "activate.h"
 #include "simd.h"
 
-/* Dense convolution as a matrix product: output channels x inputs times inputs x pixels, where an input is one tap of
- * one channel. Columns are packed side by side (some registers of pixels wide), so that the inner loop reads both
- * operands in order; each packed piece is used by all blocks of output channels while it is in the cache. */
+/* Dense convolutions as matrix products: output channels x inputs times inputs x pixels, where an input is one tap of
+ * one channel. Whoever calls the inner loops lays inputs out such that input k of neighbouring pixels is one load. */
 
-/* Registers of pixels, such that accumulators, inputs and a weight fit the registers there are: 8 x 2 of 32, 4 x 3
- * of 16. 8 x 3 would fit 32 on paper, but the compiler then keeps some in memory, which costs a quarter of the speed.
- */
+/* The inner loops hold so many channels times registers of pixels. 24 sums, three inputs and a weight fit 32 registers,
+ * twelve sums fit 16. */
 #if VL == 16 || defined(__aarch64__)
 #define ROWS DICENET_BLOCK
-#define WIDE 2
 #else
 #define ROWS (DICENET_BLOCK / 2)
-#define WIDE 3
 #endif
-#define NR (WIDE * VL)
+#define WIDE 3
+#define NR   (WIDE * VL)
 
-/* The inputs of one panel: packed, or, where @planes is not NULL, at @x from the start of each plane. */
+/* Eight channels of one pixel. */
+typedef float Block __attribute__ ((vector_size (DICENET_BLOCK * 4), may_alias, aligned (4)));
+
+/* A few pixels at the end would waste most of a register: so many are better done with a register of channels each,
+ * as eight sums that do not wait for each other. Each number is summed up in the same order either way. */
+#if VL == 16
+#define TAIL 8
+#else
+#define TAIL 0
+#endif
+
+/* What the inner loops read: input k of pixel p at x[offsets[k] + p], or, packed, at x[k * stride + p]. */
 typedef struct {
   const float *x;
-  const size_t *planes;
-  size_t n;
+  const size_t *offsets;
+  size_t n, stride;
 } Inputs;
 
-/* acc[r][v] += w[r] * x[v] */
+/* sums[r][p] = sum over k of w[k][r] * x[k][p]. Sums go through memory once per block, which costs nothing beside n
+ * steps; kept in registers across the epilogue, the compiler spills them within the loop. */
 INLINE void
-add_products (const float *restrict w, const float *restrict x, const int rows, const int wide, vf *acc)
-{
-  vf in[WIDE];
-
-  UNROLL
-  for (int v = 0; v < wide; v++)
-    in[v] = load (x + v * VL);
-  UNROLL
-  for (int r = 0; r < rows; r++) {
-    const vf weight = all (w[r]);
-    UNROLL
-    for (int v = 0; v < wide; v++)
-      acc[r * WIDE + v] += weight * in[v];
-  }
-}
-
-INLINE void
-multiply (const float *restrict w, const Inputs *inputs, const int rows, const int wide, const int packed, vf *acc)
+multiply (const float *restrict w, const Inputs *inputs, float *restrict sums, const int rows, const int wide,
+          const int packed)
 {
   const float *restrict x = inputs->x;
-  const size_t *planes = inputs->planes, n = inputs->n;
-
-  if (packed)
-    for (size_t k = 0; k < n; k++, w += DICENET_BLOCK, x += NR)
-      add_products (w, x, rows, wide, acc);
-  else
-    for (size_t k = 0; k < n; k++, w += DICENET_BLOCK)
-      add_products (w, x + planes[k], rows, wide, acc);
-}
-
-INLINE void
-finish (const DicenetPlanes *y, const DicenetConv *conv, unsigned channel, size_t pixel, size_t n, const vf *acc,
-        const int wide)
-{
-  float *out = dicenet_plane (y, channel) + pixel;
+  const size_t n = inputs->n;
+  vf acc[ROWS * WIDE];
 
   UNROLL
-  for (int v = 0; v < wide; v++) {
-    const size_t at = (size_t) v * VL;
-    const vf value = activate (acc[v], conv, channel);
+  for (int i = 0; i < rows * wide; i++)
+    acc[i] = all (0);
+  for (size_t k = 0; k < n; k++, w += DICENET_BLOCK) {
+    const float *at = packed ? x : x + inputs->offsets[k];
+    vf in[WIDE];
+    UNROLL
+    for (int v = 0; v < wide; v++)
+      in[v] = load (at + v * VL);
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+      const vf weight = all (w[r]);
+      UNROLL
+      for (int v = 0; v < wide; v++)
+        acc[r * wide + v] += weight * in[v];
+    }
+    if (packed)
+      x += inputs->stride;
+  }
+  UNROLL
+  for (int r = 0; r < rows; r++)
+    UNROLL
+  for (int v = 0; v < wide; v++)
+    store (sums + r * NR + v * VL, acc[r * wide + v]);
+}
+
+/* Apart, so that each has the registers for itself. */
+#define MULTIPLY(rows, wide, packed)                                                                                   \
+  static void __attribute__ ((noinline))                                                                               \
+  multiply_##rows##_##wide##_##packed (const float *w, const Inputs *inputs, float *sums)                              \
+  {                                                                                                                    \
+    multiply (w, inputs, sums, rows, wide, packed);                                                                    \
+  }
+#define MULTIPLIES(rows)                                                                                               \
+  MULTIPLY (rows, 1, 0)                                                                                                \
+  MULTIPLY (rows, 2, 0) MULTIPLY (rows, 3, 0) MULTIPLY (rows, 1, 1) MULTIPLY (rows, 2, 1) MULTIPLY (rows, 3, 1)
+typedef void (*Multiply) (const float *w, const Inputs *inputs, float *sums);
+
+MULTIPLIES (4)
+static const Multiply multiply_half[2][WIDE] = {
+  { multiply_4_1_0, multiply_4_2_0, multiply_4_3_0 },
+  { multiply_4_1_1, multiply_4_2_1, multiply_4_3_1 },
+};
+#if ROWS == DICENET_BLOCK
+MULTIPLIES (8)
+static const Multiply multiply_whole[2][WIDE] = {
+  { multiply_8_1_0, multiply_8_2_0, multiply_8_3_0 },
+  { multiply_8_1_1, multiply_8_2_1, multiply_8_3_1 },
+};
+#endif
+
+/* Registers of pixels, of the block's first @count channels. */
+static void
+multiply_block (const float *w, const Inputs *inputs, unsigned count, unsigned wide, float *sums)
+{
+  const int packed = inputs->offsets == NULL;
+
+#if ROWS == DICENET_BLOCK
+  if (count > DICENET_BLOCK / 2) {
+    multiply_whole[packed][wide - 1](w, inputs, sums);
+    return;
+  }
+#endif
+  multiply_half[packed][wide - 1](w, inputs, sums);
+  if (count > DICENET_BLOCK / 2)
+    multiply_half[packed][wide - 1](w + DICENET_BLOCK / 2, inputs, sums + DICENET_BLOCK / 2 * NR);
+}
+
+/* A few pixels, packed, all channels of the block. */
+static void
+multiply_tail (const float *restrict w, const Inputs *inputs, float *restrict sums)
+{
+  const float *restrict x = inputs->x;
+  Block acc[TAIL + 1] = { { 0 } };
+
+  for (size_t k = 0; k < inputs->n; k++, w += DICENET_BLOCK, x += TAIL) {
+    const Block weight = *(const Block *) w;
+    UNROLL
+    for (int p = 0; p < TAIL; p++)
+      acc[p] += weight * x[p];
+  }
+  for (int p = 0; p < TAIL; p++)
+    for (int r = 0; r < DICENET_BLOCK; r++)
+      sums[r * NR + p] = acc[p][r];
+}
+
+/* n sums of a channel: bias, activation, and out. */
+static inline void
+finish (const float *sums, const DicenetConv *conv, unsigned channel, float *out, size_t n)
+{
+  const Epilogue e = epilogue (conv, channel);
+
+  if (n == NR) { /* nearly always */
+    UNROLL
+    for (int v = 0; v < WIDE; v++)
+      store (out + v * VL, activate (load (sums + v * VL), &e));
+    return;
+  }
+  for (size_t at = 0; at < n; at += VL) {
+    const vf value = activate (load (sums + at), &e);
     if (at + VL <= n)
       store (out + at, value);
-    else if (at < n)
+    else
       store_first (out + at, value, n - at);
   }
 }
 
-/* Channels [channel, channel + count) of a block, count <= rows, and n <= wide * VL pixels. */
-INLINE void
-block_of (const float *w, const Inputs *inputs, const DicenetPlanes *y, const DicenetConv *conv, unsigned channel,
-          unsigned count, size_t pixel, size_t n, const int rows, const int wide, const int packed)
-{
-  vf acc[ROWS * WIDE];
-
-  UNROLL
-  for (int r = 0; r < rows; r++) {
-    const vf bias = all (conv->bias && (unsigned) r < count ? conv->bias[channel + (unsigned) r] : 0);
-    UNROLL
-    for (int v = 0; v < wide; v++)
-      acc[r * WIDE + v] = bias;
-  }
-  multiply (w, inputs, rows, wide, packed, acc);
-  UNROLL
-  for (int r = 0; r < rows; r++)
-    if ((unsigned) r < count)
-      finish (y, conv, channel + (unsigned) r, pixel, n, acc + r * WIDE, wide);
-}
-
-/* For the number of channels and of pixels that there are. */
-static void
-block (const float *w, const Inputs *inputs, const DicenetPlanes *y, const DicenetConv *conv, unsigned channel,
-       unsigned count, size_t pixel, size_t n)
-{
-#define CASE(rows, wide, packed) block_of (w, inputs, y, conv, channel, count, pixel, n, rows, wide, packed)
-#if ROWS == DICENET_BLOCK
-  if (count > DICENET_BLOCK / 2) {
-    if (inputs->planes)
-      CASE (DICENET_BLOCK, WIDE, 0);
-    else if (n > VL)
-      CASE (DICENET_BLOCK, WIDE, 1);
-    else
-      CASE (DICENET_BLOCK, 1, 1);
-    return;
-  }
-#endif
-  if (inputs->planes)
-    CASE (DICENET_BLOCK / 2, WIDE, 0);
-  else if (n > 2 * VL)
-    CASE (DICENET_BLOCK / 2, WIDE, 1);
-  else if (n > VL)
-    CASE (DICENET_BLOCK / 2, 2, 1);
-  else
-    CASE (DICENET_BLOCK / 2, 1, 1);
-#undef CASE
-}
-
-/* out[i] = in[(column + i) * stride + dx] where that is within w, else 0. */
-INLINE void
-pack_segment (const float *restrict in, long w, long column, long dx, size_t n, float *restrict out, const long stride)
-{
-  const long first = column * stride + dx;
-  const size_t begin = first < 0 ? (size_t) ((-first + stride - 1) / stride) : 0;
-  size_t end = first < w ? (size_t) ((w - first + stride - 1) / stride) : 0, i = 0;
-
-  end = end < n ? end : n;
-  for (; i < begin && i < n; i++)
-    out[i] = 0;
-  for (; i < end; i++)
-    out[i] = in[first + (long) i * stride];
-  for (; i < n; i++)
-    out[i] = 0;
-}
-
-/* Pixels of a panel that stand in one row. */
+/* Pixels side by side that are computed together: some registers, or, where @wide is 0, a tail. */
 typedef struct {
-  long row, column;
-  size_t n;
-} Segment;
+  Inputs inputs;
+  size_t pixel, n;
+  unsigned wide;
+} Panel;
 
-static unsigned
-find_segments (const DicenetPlanes *y, size_t pixel, size_t n, Segment segments[NR])
-{
-  unsigned count = 0;
-
-  for (size_t row = pixel / y->w, column = pixel % y->w; n > 0; row++, column = 0) {
-    const size_t m = n < y->w - column ? n : y->w - column;
-    segments[count++] = (Segment){ (long) row, (long) column, m };
-    n -= m;
-  }
-  return count;
-}
-
-/* One tap of one channel. */
-INLINE void
-pack_tap (const DicenetPlanes *x, const float *plane, const Segment *segments, unsigned count, long dy, long dx,
-          float *restrict out, const long stride)
-{
-  for (unsigned i = 0; i < count; i++) {
-    const Segment *s = &segments[i];
-    const long from = s->row * stride + dy;
-
-    if (from < 0 || from >= (long) x->h)
-      memset (out, 0, s->n * sizeof *out);
-    else
-      pack_segment (plane + from * (long) x->w, x->w, s->column, dx, s->n, out, stride);
-    out += s->n;
-  }
-}
-
-/* Columns of inputs for n <= NR pixels: [inputs][NR]. */
+/* All of a block's channels of a panel. */
 static void
-pack (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned first_channel, size_t pixel,
-      size_t n, float *out)
-{
-  const unsigned channels = x->c / conv->groups;
-  const long pad = (long) (conv->kernel - 1) / 2, k = (long) conv->kernel;
-
-  if (k == 1 && conv->stride == 1) {
-    for (unsigned c = 0; c < channels; c++, out += NR)
-      memcpy (out, dicenet_plane (x, first_channel + c) + pixel, n * sizeof *out);
-    return;
-  }
-  Segment segments[NR];
-  const unsigned count = find_segments (y, pixel, n, segments);
-  for (unsigned c = 0; c < channels; c++) {
-    const float *plane = dicenet_plane (x, first_channel + c);
-    for (long a = -pad; a < k - pad; a++) {
-      for (long b = -pad; b < k - pad; b++, out += NR) {
-        if (conv->stride == 1)
-          pack_tap (x, plane, segments, count, a, b, out, 1);
-        else
-          pack_tap (x, plane, segments, count, a, b, out, conv->stride);
-      }
-    }
-  }
-}
-
-/* Blocks [first, end) of one group for n <= NR pixels. */
-static void
-panel_blocks (const Inputs *inputs, const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned first,
-              unsigned end, size_t pixel, size_t n)
+block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, const Panel *panel)
 {
   const unsigned group_out = y->c / conv->groups, blocks = dicenet_conv_blocks (y->c, conv->groups);
+  const unsigned first = b * DICENET_BLOCK,
+                 count = group_out - first < DICENET_BLOCK ? group_out - first : DICENET_BLOCK;
+  const float *w = conv->weight + ((size_t) group * blocks + b) * panel->inputs.n * DICENET_BLOCK;
+  float sums[DICENET_BLOCK * NR] __attribute__ ((aligned (64)));
 
-  for (unsigned b = first; b < end; b++) {
-    const float *w = conv->weight + ((size_t) group * blocks + b) * inputs->n * DICENET_BLOCK;
-    for (unsigned channel = b * DICENET_BLOCK, half = 0; half < DICENET_BLOCK && channel < group_out;
-         half += ROWS, channel += ROWS) {
-      const unsigned count = group_out - channel < ROWS ? group_out - channel : ROWS;
-      block (w + half, inputs, y, conv, group * group_out + channel, count, pixel, n);
-    }
+  if (panel->wide > 0)
+    multiply_block (w, &panel->inputs, count, panel->wide, sums);
+  else
+    multiply_tail (w, &panel->inputs, sums);
+  for (unsigned r = 0; r < count; r++) {
+    const unsigned channel = group * group_out + first + r;
+    finish (sums + r * NR, conv, channel, dicenet_plane (y, channel) + panel->pixel, panel->n);
   }
 }
+
+/* How many of the next @left pixels one panel takes, and how. */
+static void
+size_panel (Panel *panel, size_t left)
+{
+  const size_t full = left / VL, rest = left % VL;
+
+  if (left >= NR)
+    *panel = (Panel){ .n = NR, .wide = WIDE };
+  else if (full > 0 && rest > 0 && rest <= TAIL)
+    *panel = (Panel){ .n = full * VL, .wide = (unsigned) full };
+  else if (rest > 0 && rest <= TAIL)
+    *panel = (Panel){ .n = rest };
+  else
+    *panel = (Panel){ .n = left, .wide = (unsigned) (full + (rest > 0)) };
+}
+
+/* --- 1 x 1 --- */
+
+static float *
+pack_panel (const DicenetPlanes *x, unsigned first_channel, Panel *panel, float *out)
+{
+  const size_t width = panel->wide > 0 ? panel->wide * (size_t) VL : TAIL, whole = panel->n / VL * VL;
+
+  panel->inputs.x = out;
+  panel->inputs.stride = width;
+  for (size_t k = 0; k < panel->inputs.n; k++, out += width) {
+    const float *in = dicenet_plane (x, first_channel + (unsigned) k) + panel->pixel;
+    size_t i = 0;
+    for (; i < whole; i += VL)
+      store (out + i, load (in + i));
+    if (panel->wide > 0 && i < panel->n)
+      store (out + i, load_first (in + i, panel->n - i));
+    else
+      for (; i < width; i++)
+        out[i] = i < panel->n ? in[i] : 0;
+  }
+  return out;
+}
+
+/* Panels that are packed at a time: as much as the scratch holds, which stays in the second-level cache. */
+#define MAX_PANELS 32
 
 /* Where few blocks share a panel, packing it costs more than it saves: full panels are read from the planes. */
 #define FEW_BLOCKS 2
@@ -228,32 +226,36 @@ static void
 group_part (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, const DicenetPart *part,
             unsigned group, unsigned first, unsigned end, float *scratch)
 {
-  const unsigned group_in = x->c / conv->groups;
-  const size_t inputs = (size_t) group_in * conv->kernel * conv->kernel, panel = inputs * NR;
-  const size_t panels = dicenet_conv_dense_scratch (x->c, conv->groups, conv->kernel) / panel;
-  const int direct = conv->kernel == 1 && conv->stride == 1 && end - first <= FEW_BLOCKS;
+  const size_t inputs = x->c / conv->groups, panel_floats = inputs * NR;
+  const float *scratch_end = scratch + dicenet_conv_pointwise_scratch (x->c, conv->groups);
+  const size_t *planes = x->planes + group * inputs;
   size_t at = part->first_pixel;
 
-  for (; direct && at + NR <= part->end_pixel; at += NR) {
-    const Inputs in = { x->base + at, x->planes + group * group_in, inputs };
-    panel_blocks (&in, y, conv, group, first, end, at, NR);
+  for (; end - first <= FEW_BLOCKS && at + NR <= part->end_pixel; at += NR) {
+    const Panel panel = { { x->base + at, planes, inputs, 0 }, at, NR, WIDE };
+    for (unsigned b = first; b < end; b++)
+      block (y, conv, group, b, &panel);
   }
-  for (; at < part->end_pixel; at += panels * NR) {
-    const size_t stop = part->end_pixel - at < panels * NR ? part->end_pixel : at + panels * NR;
-    for (size_t p = at; p < stop; p += NR)
-      pack (x, y, conv, group * group_in, p, stop - p < NR ? stop - p : NR, scratch + (p - at) / NR * panel);
-    for (unsigned b = first; b < end; b++) { /* a block's weights stay in the cache for all panels */
-      for (size_t p = at; p < stop; p += NR) {
-        const Inputs in = { scratch + (p - at) / NR * panel, NULL, inputs };
-        panel_blocks (&in, y, conv, group, b, b + 1, p, stop - p < NR ? stop - p : NR);
-      }
+  while (at < part->end_pixel) {
+    Panel panels[MAX_PANELS];
+    unsigned n = 0;
+    for (float *to = scratch; n < MAX_PANELS && at < part->end_pixel && (size_t) (scratch_end - to) >= panel_floats;
+         n++) {
+      size_panel (&panels[n], part->end_pixel - at);
+      panels[n].pixel = at;
+      panels[n].inputs.n = inputs;
+      to = pack_panel (x, group * (unsigned) inputs, &panels[n], to);
+      at += panels[n].n;
     }
+    for (unsigned b = first; b < end; b++) /* a block's weights stay in the cache for all panels */
+      for (unsigned i = 0; i < n; i++)
+        block (y, conv, group, b, &panels[i]);
   }
 }
 
 void
-KERNEL (conv_dense) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, const DicenetPart *part,
-                     float *scratch)
+KERNEL (conv_pointwise) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
+                         const DicenetPart *part, float *scratch)
 {
   const unsigned blocks = dicenet_conv_blocks (y->c, conv->groups);
 
@@ -265,10 +267,108 @@ KERNEL (conv_dense) (const DicenetPlanes *x, const DicenetPlanes *y, const Dicen
   }
 }
 
-/* A block is eight sums, in one register or two; several such chains are under way at a time, because each would wait
- * for itself. */
-typedef float Block __attribute__ ((vector_size (DICENET_BLOCK * 4), may_alias, aligned (4)));
+/* --- 3 x 3 --- */
 
+/* A band of a group's input rows between zeros, in which every tap is a load at an offset of its own: nothing is
+ * packed. With stride 2, even and odd columns stand apart, so that neighbouring outputs read neighbours there, too. */
+typedef struct {
+  float *rows;
+  size_t row_floats, channel_floats;
+  unsigned n_rows; /* of input */
+  unsigned step;   /* the stride */
+} Band;
+
+/* The columns of a row of which every second is taken: even ones from out, odd ones from out + half. */
+static void
+split_row (const float *restrict in, size_t w, float *restrict out, size_t half)
+{
+  size_t i = 0;
+
+  for (; 2 * i + 2 * VL + 1 <= w; i += VL) { /* the odd ones read one further */
+    store (out + i, load_even (in + 2 * i));
+    store (out + half + i, load_even (in + 2 * i + 1));
+  }
+  for (; 2 * i < w; i++) {
+    out[i] = in[2 * i];
+    if (2 * i + 1 < w)
+      out[half + i] = in[2 * i + 1];
+  }
+}
+
+/* Input rows from @first, which may be -1, of all the group's channels. */
+static void
+enter_band (const DicenetPlanes *x, unsigned first_channel, unsigned channels, long first, const Band *band)
+{
+  for (unsigned c = 0; c < channels; c++) {
+    for (unsigned r = 0; r < band->n_rows; r++) {
+      const long row = first + (long) r;
+      float *to = band->rows + c * band->channel_floats + r * band->row_floats + DICENET_PAD;
+      const float *plane = dicenet_plane (x, first_channel + c);
+      if (row < 0 || row >= (long) x->h)
+        continue; /* the band was zeroed */
+      if (band->step == 1)
+        copy_row (to, plane + row * (long) x->w, x->w);
+      else
+        split_row (plane + row * (long) x->w, x->w, to, band->row_floats / 2);
+    }
+  }
+}
+
+static void
+find_offsets (const Band *band, unsigned channels, size_t *offsets)
+{
+  const size_t odd = band->row_floats / 2;
+  const size_t columns[2][3] = { { DICENET_PAD - 1, DICENET_PAD, DICENET_PAD + 1 },
+                                 { odd + DICENET_PAD - 1, DICENET_PAD, odd + DICENET_PAD } };
+
+  for (unsigned c = 0; c < channels; c++)
+    for (unsigned a = 0; a < 3; a++)
+      for (unsigned b = 0; b < 3; b++)
+        *offsets++ = c * band->channel_floats + a * band->row_floats + columns[band->step - 1][b];
+}
+
+/* Row i of the output, all channels of a group. */
+static void
+full_row (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned i, const float *rows,
+          const size_t *offsets, size_t n)
+{
+  const unsigned blocks = dicenet_conv_blocks (y->c, conv->groups);
+
+  for (size_t j = 0; j < y->w;) {
+    const size_t left = y->w - j, full = left < NR ? left : NR;
+    const Panel panel = { { rows + j, offsets, n, 0 }, (size_t) i * y->w + j, full, (unsigned) ((full + VL - 1) / VL) };
+    for (unsigned b = 0; b < blocks; b++)
+      block (y, conv, group, b, &panel);
+    j += full;
+  }
+}
+
+void
+KERNEL (conv_full) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                    unsigned end, float *scratch)
+{
+  const unsigned channels = x->c / conv->groups, step = conv->stride, height = dicenet_band_rows (channels, y->w, step);
+  const size_t n = 9 * (size_t) channels, row_floats = dicenet_band_row (y->w, step);
+  size_t *offsets = (size_t *) scratch;
+  Band band = { scratch + n * sizeof *offsets / sizeof *scratch, row_floats, 0, 0, step };
+
+  for (unsigned group = 0; group < conv->groups; group++) {
+    for (unsigned i = begin; i < end; i += height) {
+      const unsigned stop = end - i < height ? end : i + height;
+      band.n_rows = (stop - i - 1) * step + 3;
+      band.channel_floats = band.n_rows * row_floats;
+      memset (band.rows, 0, (channels * band.channel_floats + NR) * sizeof *band.rows);
+      find_offsets (&band, channels, offsets);
+      enter_band (x, group * channels, channels, (long) i * step - 1, &band);
+      for (unsigned row = i; row < stop; row++)
+        full_row (y, conv, group, row, band.rows + (row - i) * step * row_floats, offsets, n);
+    }
+  }
+}
+
+/* --- on one pixel --- */
+
+/* Several chains of sums are under way at a time, because each would wait for itself. */
 #define CHAINS 4
 
 static void

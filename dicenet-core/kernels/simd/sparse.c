@@ -32,8 +32,7 @@ typedef struct {
   size_t channel_floats;
   unsigned group_in;
   const float *weight;
-  const DicenetConv *conv;
-  unsigned channel;
+  Epilogue epilogue;
 } Sparse;
 
 /* Output columns [at, at + n), n <= wide * VL; all registers but the last are full. */
@@ -44,12 +43,12 @@ columns (const Sparse *s, float *out, size_t at, size_t n, const int wide, const
 
   UNROLL
   for (int v = 0; v < wide; v++)
-    sum[v] = all (s->conv->bias ? s->conv->bias[s->channel] : 0);
+    sum[v] = all (0);
   for (unsigned c = 0; c < s->group_in; c++)
     stencil (s->rows, c * s->channel_floats + (size_t) step * at, s->weight + 9 * (size_t) c, sum, wide, step);
   UNROLL
   for (int v = 0; v < wide; v++) {
-    const vf value = activate (sum[v], s->conv, s->channel);
+    const vf value = activate (sum[v], &s->epilogue);
     if ((size_t) (v + 1) * VL <= n)
       store (out + at + v * VL, value);
     else
@@ -106,8 +105,7 @@ sparse_channel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetCon
       .channel_floats = RING * stride,
       .group_in = group_in,
       .weight = conv->weight + 9 * (size_t) channel * group_in,
-      .conv = conv,
-      .channel = channel,
+      .epilogue = epilogue (conv, channel),
     };
     for (; next <= i * conv->stride + 1; next++)
       enter_row (x, first, group_in, next, ring);
@@ -126,7 +124,7 @@ depthwise_plane (const float *padded, unsigned w, const DicenetPlanes *y, const 
                  const int step)
 {
   const size_t stride = dicenet_padded_stride (w);
-  const float bias = conv->bias ? conv->bias[channel] : 0;
+  const Epilogue e = epilogue (conv, channel);
   float *out = dicenet_plane (y, channel), k[9];
 
   memcpy (k, conv->weight + 9 * (size_t) channel, sizeof k);
@@ -134,9 +132,9 @@ depthwise_plane (const float *padded, unsigned w, const DicenetPlanes *y, const 
     const float *row = padded + (size_t) step * i * stride + DICENET_PAD;
     const float *const rows[3] = { row, row + stride, row + 2 * stride };
     for (size_t j = 0; j < y->w; j += VL) {
-      vf sum = all (bias);
+      vf sum = all (0);
       stencil (rows, (size_t) step * j, k, &sum, 1, step);
-      const vf value = activate (sum, conv, channel);
+      const vf value = activate (sum, &e);
       if (j + VL <= y->w)
         store (out + j, value);
       else

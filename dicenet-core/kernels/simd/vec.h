@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__AVX512F__)
+#if defined(__AVX__)
 #include <immintrin.h>
 #endif
 
@@ -68,11 +68,32 @@ store_first (float *p, vf v, size_t n)
 #endif
 }
 
+/* The same the other way; the other lanes are zeros. */
+INLINE vf
+load_first (const float *p, size_t n)
+{
+#if defined(__AVX512F__)
+  return (vf) _mm512_maskz_loadu_ps ((__mmask16) ((1u << n) - 1), p);
+#else
+  vf v = { 0 };
+  for (size_t i = 0; i < n; i++)
+    v[i] = p[i];
+  return v;
+#endif
+}
+
 INLINE vf
 prelu (vf x, vf slope)
 {
+#if defined(__AVX512F__)
+  const __m512 v = (__m512) x;
+  return (vf) _mm512_mask_mul_ps (v, _mm512_cmp_ps_mask (v, _mm512_setzero_ps (), _CMP_NGT_UQ), v, (__m512) slope);
+#elif defined(__AVX__)
+  return (vf) _mm256_blendv_ps ((__m256) (x * slope), (__m256) x, (__m256) (x > 0));
+#else
   const vi positive = x > 0;
   return (vf) (((vi) x & positive) | ((vi) (x * slope) & ~positive));
+#endif
 }
 
 /* p[0], p[2], p[4] ...: 2 * VL floats are read. */
