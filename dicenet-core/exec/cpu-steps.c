@@ -160,12 +160,13 @@ rows_task (Step *s, gsize begin, gsize n)
 
 /* --- the DiCE unit --- */
 
-/* One thread's scratch: padded planes of three neighbouring channels and one of zeros, as they are, scaled to the
- * height kernels' rows and to the width kernels' columns (where sizes differ: dynamic scaling, paper 3.3), the two
- * scaled branches before and after they are scaled back. */
+/* One thread's scratch: padded planes of three neighbouring channels and one of zeros; as they are, scaled to the
+ * height kernels' rows, and transposed and scaled to the width kernels' columns (where sizes differ: dynamic scaling,
+ * paper 3.3). Transposed, columns are scaled and convolved like rows, which needs no gathering. Then a branch before it
+ * is scaled back, a transposed plane, and the two branches. */
 typedef struct {
   gfloat *center[4], *tall[4], *wide[4];
-  gfloat *unscaled, *branch[3];
+  gfloat *unscaled, *transposed, *branch[3];
   gsize zeroed; /* how much from the start has to be zeros */
 } DiceScratch;
 
@@ -183,7 +184,7 @@ lay_out_dice (const DicenetNode *node, guint h, guint w, gfloat *at, DiceScratch
 {
   const guint h0 = node->kernel_height, w0 = node->kernel_width;
   const gsize center = dicenet_padded_floats (h, w);
-  const gsize tall = h != h0 ? dicenet_padded_floats (h0, w) : 0, wide = w != w0 ? dicenet_padded_floats (h, w0) : 0;
+  const gsize tall = h != h0 ? dicenet_padded_floats (h0, w) : 0, wide = w != w0 ? dicenet_padded_floats (w0, h) : 0;
   gsize n = 0;
 
   for (guint i = 0; i < 4; i++) {
@@ -193,6 +194,7 @@ lay_out_dice (const DicenetNode *node, guint h, guint w, gfloat *at, DiceScratch
   }
   out->zeroed = n;
   out->unscaled = take (&at, &n, MAX (tall, wide));
+  out->transposed = take (&at, &n, wide ? dicenet_padded_floats (w, h) : 0);
   out->branch[0] = NULL;
   out->branch[1] = take (&at, &n, tall ? center : 0);
   out->branch[2] = take (&at, &n, wide ? center : 0);
@@ -205,18 +207,19 @@ enter_channel (const Step *s, const DiceScratch *scratch, guint c)
 {
   const DicenetPlanes *x = &s->x[0];
   const DicenetStepTables *a = s->tables;
-  const guint w0 = s->node->kernel_width;
 
   if (c >= x->c)
     return;
-  const gfloat *plane = dicenet_plane (x, c);
-  s->cpu->kernels->pad (plane, x->h, x->w, scratch->center[c % 3]);
+  const DicenetKernels *k = s->cpu->kernels;
+  gfloat *center = scratch->center[c % 3];
+  k->pad (dicenet_plane (x, c), x->h, x->w, center);
+  center = dicenet_padded_origin (center, x->w);
   if (a->rows)
-    s->cpu->kernels->resize (plane, x->w, dicenet_padded_origin (scratch->tall[c % 3], x->w),
-                             dicenet_padded_stride (x->w), a->rows, a->same_columns, NULL);
-  if (a->columns)
-    s->cpu->kernels->resize (plane, x->w, dicenet_padded_origin (scratch->wide[c % 3], w0), dicenet_padded_stride (w0),
-                             a->same_rows, a->columns, NULL);
+    k->resample_rows (center, dicenet_padded_origin (scratch->tall[c % 3], x->w), x->w, a->rows);
+  if (a->columns) {
+    k->transpose (center, scratch->transposed, x->h, x->w);
+    k->resample_rows (scratch->transposed, dicenet_padded_origin (scratch->wide[c % 3], x->h), x->h, a->columns);
+  }
 }
 
 /* The planes of channels c - 1, c and c + 1; the fourth, of zeros, where there is none. */
@@ -236,7 +239,6 @@ dice_channel (const Step *s, const DiceScratch *scratch, guint c)
   const DicenetPlanes *x = &s->x[0];
   const DicenetStepTables *a = s->tables;
   const guint h0 = s->node->kernel_height, w0 = s->node->kernel_width;
-  const gsize stride = dicenet_padded_stride (x->w);
   const DicenetFusion fusion = { s->w->branch_scale, s->w->branch_bias, s->w->branch_slope,
                                  s->w->fuse_weight,  s->w->fuse_bias,   s->w->slope };
   DicenetDice d = { .h = x->h, .w = x->w, .depth = s->w->weight + 9 * (gsize) c };
@@ -245,16 +247,16 @@ dice_channel (const Step *s, const DiceScratch *scratch, guint c)
     DicenetDice tall = { .h = h0, .w = x->w, .height = s->w->height };
     neighbours (scratch->tall, c, x->c, tall.around);
     k->dimconv_height (&tall, scratch->unscaled);
-    k->resize (scratch->unscaled, stride, scratch->branch[1], stride, a->rows_back, a->same_columns, NULL);
+    k->resample_rows (scratch->unscaled, scratch->branch[1], x->w, a->rows_back);
     d.branch[1] = scratch->branch[1];
   } else
     d.height = s->w->height;
   if (a->columns) {
-    DicenetDice wide = { .h = x->h, .w = w0, .width = s->w->width };
+    DicenetDice wide = { .h = w0, .w = x->h, .height = s->w->width_rows };
     neighbours (scratch->wide, c, x->c, wide.around);
-    k->dimconv_width (&wide, scratch->unscaled);
-    k->resize (scratch->unscaled, dicenet_padded_stride (w0), scratch->branch[2], stride, a->same_rows, a->columns_back,
-               NULL);
+    k->dimconv_height (&wide, scratch->unscaled);
+    k->resample_rows (scratch->unscaled, scratch->transposed, x->h, a->columns_back);
+    k->transpose (scratch->transposed, scratch->branch[2], x->w, x->h);
     d.branch[2] = scratch->branch[2];
   } else
     d.width = s->w->width;
@@ -328,8 +330,6 @@ dicenet_cpu_tables (const DicenetNode *node, const DicenetStep *step, GHashTable
     a.columns = dicenet_axis_get (cache, w, step->output->w, mode);
   } else if (node->op == DICENET_OP_DICE) {
     const guint h0 = node->kernel_height, w0 = node->kernel_width;
-    a.same_rows = dicenet_axis_get (cache, h, h, DICENET_RESIZE_UP);
-    a.same_columns = dicenet_axis_get (cache, w, w, DICENET_RESIZE_UP);
     if (h != h0) {
       a.rows = dicenet_axis_get (cache, h, h0, h < h0 ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
       a.rows_back = dicenet_axis_get (cache, h0, h, h < h0 ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP);

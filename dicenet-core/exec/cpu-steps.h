@@ -19,7 +19,6 @@ typedef struct {
 typedef struct {
   const DicenetAxis *rows, *columns; /* DICE: to the height kernels' rows, to the width kernels' columns */
   const DicenetAxis *rows_back, *columns_back;
-  const DicenetAxis *same_rows, *same_columns; /* DICE: no change of the other axis */
   gsize scratch;
 } DicenetStepTables;
 

@@ -238,6 +238,17 @@ store_columns (Folder *f, const float *values, guint n)
   return at;
 }
 
+/* Transposed, a width kernel's rows are channels and its columns rows of the plane, as a height kernel's are. */
+static const float *
+store_transposed (Folder *f, const float *values, guint n)
+{
+  float *at = reserve (f, 9 * (gsize) n);
+
+  for (gsize i = 0; at && i < 9 * (gsize) n; i++)
+    at[i] = values[i / 9 * 9 + i % 3 * 3 + i % 9 / 3];
+  return at;
+}
+
 static gboolean
 fold_dice (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
 {
@@ -252,6 +263,7 @@ fold_dice (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
   w->weight = store_scaled (f, depth, c, 9, scale);
   w->height = store_scaled (f, height, node->kernel_height, 9, NULL);
   w->width = store_columns (f, width, node->kernel_width);
+  w->width_rows = store_transposed (f, width, node->kernel_width);
   for (guint i = 0; i < c; i++)
     scale[i] = 1; /* now in the depth branch's kernels */
   w->branch_scale = store (f, scale, 3 * (gsize) c);

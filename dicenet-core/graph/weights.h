@@ -18,6 +18,7 @@ typedef struct {
   /* DICE. The height and width kernels are shared by all channels, so their BatchNorm stays apart. Arrays of 3 are
    * depth, height, width; [b][c]. */
   const float *height, *width;             /* as DicenetDice says */
+  const float *width_rows;                 /* the width kernels as the height kernels of a transposed plane */
   const float *branch_scale, *branch_bias; /* [3][c]; the depth branch's scale is in its kernels */
   const float *branch_slope;               /* [3][c] */
   const float *fuse_weight, *fuse_bias;    /* [3][c], [c] */

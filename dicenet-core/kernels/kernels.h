@@ -181,9 +181,15 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
                    unsigned end, float *scratch))                                                                      \
   /* Copies a plane into the middle of a padded one. */                                                                \
   K (pad, (const float *x, unsigned h, unsigned w, float *padded))                                                     \
-  /* One branch of DimConv (paper 3.1), before BatchNorm: rows of w floats dicenet_padded_stride() apart. */           \
+  /* The height branch of DimConv (paper 3.1) alone, before BatchNorm: rows of w floats dicenet_padded_stride() apart. \
+   * On transposed planes it is the width branch. */                                                                   \
   K (dimconv_height, (const DicenetDice *dice, float *out))                                                            \
-  K (dimconv_width, (const DicenetDice *dice, float *out))                                                             \
+  /* Rows of @w floats resampled. All rows are dicenet_padded_stride (w) apart and read and written in whole           \
+   * registers. */                                                                                                     \
+  K (resample_rows, (const float *x, float *y, unsigned w, const DicenetAxis *rows))                                   \
+  /* y[j][i] = x[i][j]. Rows are dicenet_padded_stride() of their widths apart; those of y are filled up with zeros    \
+   * to whole registers. */                                                                                            \
+  K (transpose, (const float *x, float *y, unsigned h, unsigned w))                                                    \
   /* The branches that @dice has kernels for, then BatchNorm, PReLU and local fusion (3.2) into y's channel. */        \
   K (dice, (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned channel))           \
   K (max_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \

@@ -60,11 +60,28 @@ dicenet_ref_dimconv_height (const DicenetDice *d, float *out)
 }
 
 void
-dicenet_ref_dimconv_width (const DicenetDice *d, float *out)
+dicenet_ref_resample_rows (const float *x, float *y, unsigned w, const DicenetAxis *rows)
 {
-  for (unsigned h = 0; h < d->h; h++)
-    for (unsigned w = 0; w < d->w; w++)
-      out[h * dicenet_padded_stride (d->w) + w] = width_branch (d, h, w);
+  const size_t stride = dicenet_padded_stride (w);
+
+  for (unsigned i = 0; i < rows->out; i++) {
+    for (unsigned j = 0; j < w; j++) {
+      float sum = 0;
+      for (unsigned t = 0; t < rows->taps; t++)
+        sum += rows->weight[(size_t) t * rows->out + i] * x[((size_t) rows->start[i] + t) * stride + j];
+      y[i * stride + j] = sum;
+    }
+  }
+}
+
+void
+dicenet_ref_transpose (const float *x, float *y, unsigned h, unsigned w)
+{
+  const size_t filled = dicenet_padded_stride (h) - DICENET_PAD;
+
+  for (unsigned j = 0; j < w; j++)
+    for (unsigned i = 0; i < filled; i++)
+      y[j * dicenet_padded_stride (h) + i] = i < h ? x[i * dicenet_padded_stride (w) + j] : 0;
 }
 
 static float

@@ -9,9 +9,10 @@
 #endif
 
 /* A small vector type over the compiler's own. One source is compiled once per instruction set, with DICENET_ISA as the
- * ending of its names and the flags of the set; the register's width follows from those flags. */
+ * ending of its names and the flags of the set; the register's width follows from those flags. DICENET_NARROW:
+ * registers of half the width, for rows that would leave much of a whole one unused; there are still 32 of them. */
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && !defined(DICENET_NARROW)
 #define VL 16
 #elif defined(__AVX__)
 #define VL 8
@@ -58,8 +59,10 @@ all (float x)
 INLINE void
 store_first (float *p, vf v, size_t n)
 {
-#if defined(__AVX512F__)
+#if VL == 16
   _mm512_mask_storeu_ps (p, (__mmask16) ((1u << n) - 1), (__m512) v);
+#elif defined(__AVX512VL__)
+  _mm256_mask_storeu_ps (p, (__mmask8) ((1u << n) - 1), (__m256) v);
 #else
   float lanes[VL];
   store (lanes, v);
@@ -72,8 +75,10 @@ store_first (float *p, vf v, size_t n)
 INLINE vf
 load_first (const float *p, size_t n)
 {
-#if defined(__AVX512F__)
+#if VL == 16
   return (vf) _mm512_maskz_loadu_ps ((__mmask16) ((1u << n) - 1), p);
+#elif defined(__AVX512VL__)
+  return (vf) _mm256_maskz_loadu_ps ((__mmask8) ((1u << n) - 1), p);
 #else
   vf v = { 0 };
   for (size_t i = 0; i < n; i++)
@@ -85,14 +90,42 @@ load_first (const float *p, size_t n)
 INLINE vf
 prelu (vf x, vf slope)
 {
-#if defined(__AVX512F__)
+#if VL == 16
   const __m512 v = (__m512) x;
   return (vf) _mm512_mask_mul_ps (v, _mm512_cmp_ps_mask (v, _mm512_setzero_ps (), _CMP_NGT_UQ), v, (__m512) slope);
+#elif defined(__AVX512VL__)
+  const __m256 v = (__m256) x;
+  return (vf) _mm256_mask_mul_ps (v, _mm256_cmp_ps_mask (v, _mm256_setzero_ps (), _CMP_NGT_UQ), v, (__m256) slope);
 #elif defined(__AVX__)
   return (vf) _mm256_blendv_ps ((__m256) (x * slope), (__m256) x, (__m256) (x > 0));
 #else
   const vi positive = x > 0;
   return (vf) (((vi) x & positive) | ((vi) (x * slope) & ~positive));
+#endif
+}
+
+/* before's last lane, then all of x but its last; and all of x but its first, then after's first. */
+INLINE vf
+shift_up (vf before, vf x)
+{
+#if VL == 16
+  return (vf) _mm512_alignr_epi32 ((__m512i) x, (__m512i) before, 15);
+#elif VL == 8
+  return (vf) __builtin_shufflevector (before, x, 7, 8, 9, 10, 11, 12, 13, 14);
+#else
+  return (vf) __builtin_shufflevector (before, x, 3, 4, 5, 6);
+#endif
+}
+
+INLINE vf
+shift_down (vf x, vf after)
+{
+#if VL == 16
+  return (vf) _mm512_alignr_epi32 ((__m512i) after, (__m512i) x, 1);
+#elif VL == 8
+  return (vf) __builtin_shufflevector (x, after, 1, 2, 3, 4, 5, 6, 7, 8);
+#else
+  return (vf) __builtin_shufflevector (x, after, 1, 2, 3, 4);
 #endif
 }
 
@@ -110,6 +143,31 @@ load_even (const float *p)
 #endif
 }
 
+/* a[0], b[0], a[1], b[1] ... of the first halves, and of the second. */
+INLINE vf
+zip_low (vf a, vf b)
+{
+#if VL == 16
+  return (vf) __builtin_shufflevector (a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif VL == 8
+  return (vf) __builtin_shufflevector (a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#else
+  return (vf) __builtin_shufflevector (a, b, 0, 4, 1, 5);
+#endif
+}
+
+INLINE vf
+zip_high (vf a, vf b)
+{
+#if VL == 16
+  return (vf) __builtin_shufflevector (a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif VL == 8
+  return (vf) __builtin_shufflevector (a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+  return (vf) __builtin_shufflevector (a, b, 2, 6, 3, 7);
+#endif
+}
+
 /* A short row, without a call and without a float too many on either side. */
 INLINE void
 copy_row (float *restrict to, const float *restrict from, size_t n)
@@ -120,9 +178,8 @@ copy_row (float *restrict to, const float *restrict from, size_t n)
     store (to + i, load (from + i));
   if (i == n)
     return;
-#if defined(__AVX512F__)
-  const __mmask16 mask = (__mmask16) ((1u << (n - i)) - 1);
-  _mm512_mask_storeu_ps (to + i, mask, _mm512_maskz_loadu_ps (mask, from + i));
+#if defined(__AVX512VL__)
+  store_first (to + i, load_first (from + i, n - i), n - i);
 #else
   if (n >= VL) {
     store (to + n - VL, load (from + n - VL));
