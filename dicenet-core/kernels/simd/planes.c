@@ -2,57 +2,77 @@
 #include "simd.h"
 #include "vec.h"
 
-/* What stands between convolutions. Plain loops, which the compiler turns into vector code. */
+/* What stands between convolutions. */
 
 #define LEAST (-3.402823466e38f)
 
-INLINE float
-combine (float a, float b, const int is_max)
-{
-  return is_max ? (a > b ? a : b) : a + b;
-}
-
 INLINE vf
-largest (vf a, vf b)
+combine (vf a, vf b, const int is_max)
 {
   const vi first = a > b;
-  return (vf) (((vi) a & first) | ((vi) b & ~first));
+
+  if (is_max)
+    return (vf) (((vi) a & first) | ((vi) b & ~first));
+  return a + b;
 }
 
-/* Row i of a 3 x 3, stride 2, padding 1 pool: first the three rows into one, then every second of three columns. */
+/* Row i of a 3 x 3, stride 2, padding 1 pool: the three rows as one. */
 INLINE void
-pool_row (const float *x, unsigned h, unsigned w, unsigned i, float *restrict line, float *restrict out, unsigned ow,
-          const int is_max)
+pool_rows (const float *x, unsigned h, unsigned w, unsigned i, float *line, const int is_max)
 {
-  const unsigned first = i > 0 ? 2 * i - 1 : 0, end = 2 * i + 2 < h ? 2 * i + 2 : h;
+  const float *above = x + (size_t) (i > 0 ? 2 * i - 1 : 0) * w, *here = x + 2 * (size_t) i * w,
+              *below = 2 * i + 1 < h ? here + w : here;
+  const int has_above = i > 0, has_below = 2 * i + 1 < h;
   const float outside = is_max ? LEAST : 0;
 
-  memcpy (line + 1, x + (size_t) first * w, w * sizeof *line);
-  for (unsigned r = first + 1; r < end; r++)
-    for (unsigned j = 0; j < w; j++)
-      line[j + 1] = combine (line[j + 1], x[(size_t) r * w + j], is_max);
-  line[0] = line[w + 1] = line[w + 2] = outside;
-  unsigned j = 0;
-  for (; j + VL <= ow; j += VL) {
-    const vf a = load_even (line + 2 * j), b = load_even (line + 2 * j + 1), c = load_even (line + 2 * j + 2);
-    store (out + j, is_max ? largest (largest (a, b), c) : (vf) ((a + b + c) / all (9)));
+  for (size_t j = 0; j < w; j += VL) {
+    const size_t n = w - j < VL ? w - j : VL;
+    vf sum = n < VL ? load_first (here + j, n) : load (here + j);
+    if (has_above)
+      sum = combine (sum, n < VL ? load_first (above + j, n) : load (above + j), is_max);
+    if (has_below)
+      sum = combine (sum, n < VL ? load_first (below + j, n) : load (below + j), is_max);
+    store (line + j, sum);
   }
-  for (; j < ow; j++) {
-    const float value = combine (combine (line[2 * j], line[2 * j + 1], is_max), line[2 * j + 2], is_max);
-    out[j] = is_max ? value : value / 9; /* the padding counts in the mean */
+  line[-1] = line[w] = line[w + 1] = outside;
+}
+
+/* Then every second of three columns. */
+INLINE void
+pool_columns (const float *line, float *out, unsigned ow, const int is_max)
+{
+  for (size_t j = 0; j < ow; j += VL) {
+    const vf a = load_even (line + 2 * j - 1), b = load_even (line + 2 * j), c = load_even (line + 2 * j + 1);
+    vf value = combine (combine (a, b, is_max), c, is_max);
+    if (!is_max)
+      value /= all (9); /* the padding counts in the mean */
+    if (j + VL <= ow)
+      store (out + j, value);
+    else
+      store_first (out + j, value, ow - j);
   }
 }
 
-#define LINE (2048 + 3 + 2 * 16) /* level 1's row at the largest input, its borders, and a register */
+/* Several rows at a time, because a line that was just written can't be read at other places at once. */
+#define LINES 8192
 
 INLINE void
 pool (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end, const int is_max)
 {
-  float line[LINE];
+  const size_t stride = (size_t) x->w + 4 * VL;
+  float lines[LINES];
+  const unsigned n_lines = (unsigned) (LINES / stride); /* level 1's rows at the largest input are 2048 wide */
 
-  for (unsigned c = begin; c < end; c++)
-    for (unsigned i = 0; i < y->h; i++)
-      pool_row (dicenet_plane (x, c), x->h, x->w, i, line, dicenet_plane (y, c) + (size_t) i * y->w, y->w, is_max);
+  for (unsigned c = begin; c < end; c++) {
+    float *out = dicenet_plane (y, c);
+    for (unsigned i = 0; i < y->h; i += n_lines) {
+      const unsigned n = y->h - i < n_lines ? y->h - i : n_lines;
+      for (unsigned k = 0; k < n; k++)
+        pool_rows (dicenet_plane (x, c), x->h, x->w, i + k, lines + k * stride + VL, is_max);
+      for (unsigned k = 0; k < n; k++)
+        pool_columns (lines + k * stride + VL, out + (size_t) (i + k) * y->w, y->w, is_max);
+    }
+  }
 }
 
 void
