@@ -26,6 +26,9 @@ typedef float Block __attribute__ ((vector_size (DICENET_BLOCK * 4), may_alias, 
 #define TAIL 0
 #endif
 
+/* Weights are read once per frame and come from afar: so many floats before they are wanted, they are asked for. */
+#define AHEAD 1024
+
 /* What the inner loops read: input k of pixel p at x[offsets[k] + p], or, packed, at x[k * stride + p]. */
 typedef struct {
   const float *x;
@@ -48,6 +51,7 @@ multiply (const float *restrict w, const Inputs *inputs, float *restrict sums, c
     acc[i] = all (0);
   for (size_t k = 0; k < n; k++, w += DICENET_BLOCK) {
     const float *at = packed ? x : x + inputs->offsets[k];
+    __builtin_prefetch (w + AHEAD, 0, 2);
     vf in[WIDE];
     UNROLL
     for (int v = 0; v < wide; v++)
@@ -111,23 +115,29 @@ multiply_block (const float *w, const Inputs *inputs, unsigned count, unsigned w
     multiply_half[packed][wide - 1](w + DICENET_BLOCK / 2, inputs, sums + DICENET_BLOCK / 2 * NR);
 }
 
-/* A few pixels, packed, all channels of the block. */
-static void
-multiply_tail (const float *restrict w, const Inputs *inputs, float *restrict sums)
+#if TAIL
+/* Some pixels, packed, of some blocks, so many together that the chains of sums don't wait for themselves. */
+INLINE void
+multiply_tail (const float *restrict w, size_t block_floats, const Inputs *inputs, float *restrict sums,
+               const int blocks, const int pixels)
 {
   const float *restrict x = inputs->x;
-  Block acc[TAIL + 1] = { { 0 } };
+  Block acc[TAIL] = { { 0 } };
 
-  for (size_t k = 0; k < inputs->n; k++, w += DICENET_BLOCK, x += TAIL) {
-    const Block weight = *(const Block *) w;
+  for (size_t k = 0; k < inputs->n; k++, w += DICENET_BLOCK, x += TAIL)
     UNROLL
-    for (int p = 0; p < TAIL; p++)
-      acc[p] += weight * x[p];
+  for (int b = 0; b < blocks; b++) {
+    const Block weight = *(const Block *) (w + (size_t) b * block_floats);
+    UNROLL
+    for (int p = 0; p < pixels; p++)
+      acc[b * pixels + p] += weight * x[p];
   }
-  for (int p = 0; p < TAIL; p++)
-    for (int r = 0; r < DICENET_BLOCK; r++)
-      sums[r * NR + p] = acc[p][r];
+  for (int b = 0; b < blocks; b++)
+    for (int p = 0; p < pixels; p++)
+      for (int r = 0; r < DICENET_BLOCK; r++)
+        sums[(b * DICENET_BLOCK + r) * TAIL + p] = acc[b * pixels + p][r];
 }
+#endif
 
 /* n sums of a channel: bias, activation, and out. */
 static inline void
@@ -157,25 +167,80 @@ typedef struct {
   unsigned wide;
 } Panel;
 
+static unsigned
+block_channels (unsigned group_out, unsigned b)
+{
+  const unsigned left = group_out - b * DICENET_BLOCK;
+  return left < DICENET_BLOCK ? left : DICENET_BLOCK;
+}
+
+static const float *
+block_weights (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, size_t inputs)
+{
+  const unsigned blocks = dicenet_conv_blocks (y->c, conv->groups);
+  return conv->weight + ((size_t) group * blocks + b) * inputs * DICENET_BLOCK;
+}
+
+/* The first sums of each of a block's channels, @stride apart. */
+static void
+finish_block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, const Panel *panel,
+              const float *sums, size_t stride)
+{
+  const unsigned group_out = y->c / conv->groups, count = block_channels (group_out, b);
+
+  for (unsigned r = 0; r < count; r++) {
+    const unsigned channel = group * group_out + b * DICENET_BLOCK + r;
+    finish (sums + r * stride, conv, channel, dicenet_plane (y, channel) + panel->pixel, panel->n);
+  }
+}
+
 /* All of a block's channels of a panel. */
 static void
 block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, const Panel *panel)
 {
-  const unsigned group_out = y->c / conv->groups, blocks = dicenet_conv_blocks (y->c, conv->groups);
-  const unsigned first = b * DICENET_BLOCK,
-                 count = group_out - first < DICENET_BLOCK ? group_out - first : DICENET_BLOCK;
-  const float *w = conv->weight + ((size_t) group * blocks + b) * panel->inputs.n * DICENET_BLOCK;
   float sums[DICENET_BLOCK * NR] __attribute__ ((aligned (64)));
 
-  if (panel->wide > 0)
-    multiply_block (w, &panel->inputs, count, panel->wide, sums);
-  else
-    multiply_tail (w, &panel->inputs, sums);
-  for (unsigned r = 0; r < count; r++) {
-    const unsigned channel = group * group_out + first + r;
-    finish (sums + r * NR, conv, channel, dicenet_plane (y, channel) + panel->pixel, panel->n);
+  multiply_block (block_weights (y, conv, group, b, panel->inputs.n), &panel->inputs,
+                  block_channels (y->c / conv->groups, b), panel->wide, sums);
+  finish_block (y, conv, group, b, panel, sums, NR);
+}
+
+#if TAIL
+/* The tail of blocks [b, end): as many at a time as there is one chain of sums for each of their pixels. */
+static void
+tail_blocks (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, unsigned end,
+             const Panel *panel)
+{
+  const unsigned pixels = panel->n > 4 ? 8 : panel->n > 2 ? 4 : panel->n > 1 ? 2 : 1;
+  const size_t block_floats = panel->inputs.n * DICENET_BLOCK;
+  float sums[TAIL * DICENET_BLOCK * TAIL + VL] = { 0 };
+
+  while (b < end) {
+    const float *w = block_weights (y, conv, group, b, panel->inputs.n);
+    unsigned n = 8 / pixels;
+    if (end - b < n) { /* the last ones one by one */
+      n = 1;
+      multiply_tail (w, block_floats, &panel->inputs, sums, 1, TAIL);
+    } else if (pixels == 1)
+      multiply_tail (w, block_floats, &panel->inputs, sums, TAIL, 1);
+    else if (pixels == 2)
+      multiply_tail (w, block_floats, &panel->inputs, sums, TAIL / 2, 2);
+    else if (pixels == 4)
+      multiply_tail (w, block_floats, &panel->inputs, sums, TAIL / 4, 4);
+    else
+      multiply_tail (w, block_floats, &panel->inputs, sums, 1, TAIL);
+    for (unsigned i = 0; i < n; i++, b++)
+      finish_block (y, conv, group, b, panel, sums + i * DICENET_BLOCK * TAIL, TAIL);
   }
 }
+#else
+static void
+tail_blocks (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, unsigned end,
+             const Panel *panel)
+{
+  (void) y, (void) conv, (void) group, (void) b, (void) end, (void) panel;
+}
+#endif
 
 /* How many of the next @left pixels one panel takes, and how. */
 static void
@@ -247,9 +312,12 @@ group_part (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
       to = pack_panel (x, group * (unsigned) inputs, &panels[n], to);
       at += panels[n].n;
     }
+    const unsigned whole = panels[n - 1].wide > 0 ? n : n - 1;
     for (unsigned b = first; b < end; b++) /* a block's weights stay in the cache for all panels */
-      for (unsigned i = 0; i < n; i++)
+      for (unsigned i = 0; i < whole; i++)
         block (y, conv, group, b, &panels[i]);
+    if (whole < n)
+      tail_blocks (y, conv, group, first, end, &panels[whole]);
   }
 }
 
