@@ -87,8 +87,38 @@ KERNEL (avg_pool) (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begi
   pool (x, y, begin, end, 0);
 }
 
+/* The sum of all lanes, halves by halves. */
+INLINE float
+sum_lanes (vf v)
+{
+  UNROLL
+  for (int n = VL / 2; n >= 1; n /= 2)
+    for (int k = 0; k < n; k++)
+      v[k] += v[k + n];
+  return v[0];
+}
+
 /* Sums of some thousand numbers in float, and those in double: a large map has more elements than a float can count. */
 #define PIECE 4096
+
+static float
+sum_piece (const float *in, size_t n)
+{
+  vf sum[2] = { { 0 } };
+  size_t i = 0;
+
+  for (; i + 2 * VL <= n; i += 2 * VL) {
+    sum[0] += load (in + i);
+    sum[1] += load (in + i + VL);
+  }
+  if (i + VL <= n) {
+    sum[0] += load (in + i);
+    i += VL;
+  }
+  if (i < n)
+    sum[1] += load_first (in + i, n - i);
+  return sum_lanes (sum[0] + sum[1]);
+}
 
 void
 KERNEL (mean) (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end)
@@ -96,22 +126,9 @@ KERNEL (mean) (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, u
   const size_t n = (size_t) x->h * x->w;
 
   for (unsigned c = begin; c < end; c++) {
-    const float *in = dicenet_plane (x, c);
     double total = 0;
-    for (size_t at = 0; at < n; at += PIECE) {
-      const size_t stop = n - at < PIECE ? n : at + PIECE;
-      vf sum[2] = { { 0 } };
-      size_t i = at;
-      for (; i + 2 * VL <= stop; i += 2 * VL) {
-        sum[0] += load (in + i);
-        sum[1] += load (in + i + VL);
-      }
-      sum[0] += sum[1];
-      for (int k = 0; k < VL; k++)
-        total += (double) sum[0][k];
-      for (; i < stop; i++)
-        total += (double) in[i];
-    }
+    for (size_t at = 0; at < n; at += PIECE)
+      total += (double) sum_piece (dicenet_plane (x, c) + at, n - at < PIECE ? n - at : PIECE);
     *dicenet_plane (y, c) = (float) (total / (double) n);
   }
 }
