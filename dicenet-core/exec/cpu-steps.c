@@ -48,6 +48,12 @@ is_dense (const DicenetNode *node)
 }
 
 static gboolean
+is_winograd (const DicenetNode *node, guint channels)
+{
+  return dicenet_conv_is_winograd (channels, node->channels, node->groups, node->kernel, node->stride);
+}
+
+static gboolean
 is_vector (const DicenetNode *node, guint h, guint w)
 {
   return node->kernel == 1 && h * w == 1;
@@ -68,6 +74,8 @@ conv_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
     return input.c;
   if (!is_dense (node))
     return dicenet_conv_sparse_scratch (input.c, node->groups, input.h, input.w);
+  if (is_winograd (node, input.c))
+    return dicenet_conv_winograd_scratch (input.c, node->groups, output.w);
   return node->kernel == 1 ? dicenet_conv_pointwise_scratch (input.c, node->groups)
                            : dicenet_conv_full_scratch (input.c, node->groups, output.w, node->stride);
 }
@@ -88,6 +96,14 @@ full_task (Step *s, gsize begin, gsize n)
 {
   const DicenetConv conv = conv_of (s);
   s->cpu->kernels->conv_full (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), scratch_of (s, begin));
+}
+
+static void
+winograd_task (Step *s, gsize begin, gsize n)
+{
+  const DicenetConv conv = conv_of (s);
+  s->cpu->kernels->conv_winograd (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n),
+                                  scratch_of (s, begin));
 }
 
 static void
@@ -361,7 +377,11 @@ task_of (const DicenetNode *node, const Step *s)
     return tasks[node->op];
   if (is_vector (node, s->x[0].h, s->x[0].w))
     return vector_task;
-  return !is_dense (node) ? sparse_task : node->kernel == 1 ? pointwise_task : full_task;
+  if (!is_dense (node))
+    return sparse_task;
+  if (is_winograd (node, s->x[0].c))
+    return winograd_task;
+  return node->kernel == 1 ? pointwise_task : full_task;
 }
 
 static gsize
@@ -385,6 +405,8 @@ choose_pieces (Step *s)
   }
   if (s->task == full_task)
     s->n = s->y.h;
+  else if (s->task == winograd_task)
+    s->n = divide (s->y.h, 2);
   else if (s->task == pointwise_task || s->task == vector_task)
     s->n = s->node->groups * dicenet_conv_blocks (s->y.c, s->node->groups);
   else

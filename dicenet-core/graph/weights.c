@@ -175,6 +175,46 @@ store_blocks (Folder *f, const float *values, guint n, guint groups, gsize m, co
   return at;
 }
 
+/* G g G' of 3 x 3 weights, and in the blocks that conv_winograd takes. */
+static const float *
+store_winograd (Folder *f, const float *values, guint n, guint groups, guint channels, const double *scale)
+{
+  static const double g[4][3] = { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { 0.5, -0.5, 0.5 }, { 0, 0, 1 } };
+  const guint group = n / groups, blocks = dicenet_conv_blocks (n, groups);
+  const gsize size = (gsize) groups * blocks * 16 * channels * DICENET_BLOCK;
+  float *at = reserve (f, size);
+
+  if (at == NULL)
+    return NULL;
+  memset (at, 0, size * sizeof (float));
+  for (guint i = 0; i < n; i++) {
+    const gsize block = (gsize) (i / group) * blocks + i % group / DICENET_BLOCK;
+    for (guint k = 0; k < 16 * channels; k++) {
+      const float *w = values + ((gsize) i * channels + k % channels) * 9;
+      double sum = 0;
+      for (guint a = 0; a < 3; a++)
+        for (guint b = 0; b < 3; b++)
+          sum += g[k / channels / 4][a] * w[3 * a + b] * g[k / channels % 4][b];
+      at[(block * 16 * channels + k) * DICENET_BLOCK + i % group % DICENET_BLOCK] =
+          (float) (sum * (scale ? scale[i] : 1.0));
+    }
+  }
+  return at;
+}
+
+static const float *
+store_weights (Folder *f, const DicenetNode *node, const float *values, guint channels, const double *scale)
+{
+  const guint n = node->channels, groups = node->groups;
+  const gsize inputs = (gsize) channels * node->kernel * node->kernel;
+
+  if (!dicenet_conv_is_dense (n, groups, node->kernel))
+    return store_scaled (f, values, n, inputs, scale);
+  if (dicenet_conv_is_winograd (channels * groups, n, groups, node->kernel, node->stride))
+    return store_winograd (f, values, n, groups, channels, scale);
+  return store_blocks (f, values, n, groups, inputs, scale);
+}
+
 static gboolean
 fold_conv (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
 {
@@ -186,10 +226,7 @@ fold_conv (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
   if (weight == NULL || (node->bias && plain_bias == NULL) ||
       (node->norm && !load_norm (f, node->norm, n, scale, bias)))
     return FALSE;
-  const gsize inputs = (gsize) cin * node->kernel * node->kernel;
-  w->weight = dicenet_conv_is_dense (n, node->groups, node->kernel)
-                  ? store_blocks (f, weight, n, node->groups, inputs, scale)
-                  : store_scaled (f, weight, n, inputs, scale);
+  w->weight = store_weights (f, node, weight, cin, scale);
   w->bias = node->norm ? store (f, bias, n) : plain_bias ? store_scaled (f, plain_bias, n, 1, NULL) : NULL;
   return node->prelu == NULL || load_slope (f, node->prelu, n, &w->slope);
 }

@@ -33,7 +33,7 @@ typedef enum {
 #define DICENET_BLOCK 8
 
 typedef struct {
-  const float *weight; /* dense: in blocks; sparse: [cout][cin / groups][k][k] */
+  const float *weight; /* dense: in blocks, maybe transformed; sparse: [cout][cin / groups][k][k] */
   const float *bias;   /* [cout], or NULL for zeros */
   const float *slope;  /* [cout] PReLU slopes, where @activation is PReLU */
   unsigned kernel;     /* 1 or 3, padding (kernel - 1) / 2 */
@@ -47,6 +47,14 @@ static inline int
 dicenet_conv_is_dense (unsigned cout, unsigned groups, unsigned kernel)
 {
   return kernel == 1 || cout / groups >= DICENET_BLOCK;
+}
+
+/* Whether a dense 3 x 3 convolution is worth Winograd's transform. Its weights are then in blocks of transformed ones:
+ * [group][block][16][cin / groups][8], sixteen being the 4 x 4 of G g G' row by row. */
+static inline int
+dicenet_conv_is_winograd (unsigned cin, unsigned cout, unsigned groups, unsigned kernel, unsigned stride)
+{
+  return kernel == 3 && stride == 1 && cin / groups >= 16 && cout / groups >= DICENET_BLOCK;
 }
 
 static inline unsigned
@@ -112,6 +120,15 @@ dicenet_conv_full_scratch (unsigned cin, unsigned groups, unsigned w, unsigned s
   return channels * (rows * dicenet_band_row (w, stride) + 9 * sizeof (size_t) / sizeof (float)) + 3 * DICENET_PAD;
 }
 
+/* Floats of scratch that conv_winograd wants: a band for tiles of two columns, and transformed inputs of 48 tiles. */
+static inline size_t
+dicenet_conv_winograd_scratch (unsigned cin, unsigned groups, unsigned w)
+{
+  const unsigned channels = cin / groups, across = (w + 1) / 2;
+  const size_t rows = 2 * (size_t) dicenet_band_rows (channels, across, 2) + 2;
+  return channels * (rows * dicenet_band_row (across, 2) + 16 * 48) + (16 + 3) * DICENET_PAD;
+}
+
 /* Planes of so many floats stay in the first-level cache and are padded whole; of larger ones, a few rows at a time. */
 #define DICENET_SMALL_PLANE 8192
 
@@ -173,6 +190,9 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
   /* 3 x 3 with many channels per group; output rows [begin, end). */                                                  \
   K (conv_full, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,              \
                  unsigned end, float *scratch))                                                                        \
+  /* The same with Winograd's transform, stride 1; rows [begin, end) of tiles, which are two rows of the output. */    \
+  K (conv_winograd, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,          \
+                     unsigned end, float *scratch))                                                                    \
   /* Dense on one pixel: a matrix times a vector. Blocks [begin, end); @scratch: x->c floats. */                       \
   K (conv_vector, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
                    unsigned end, float *scratch))                                                                      \

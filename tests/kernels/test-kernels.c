@@ -147,6 +147,34 @@ blocked_floats (guint cin, guint cout, guint groups, guint kernel)
   return (gsize) groups * dicenet_conv_blocks (cout, groups) * DICENET_BLOCK * (cin / groups) * kernel * kernel;
 }
 
+/* Weights are made for whoever reads them: Winograd's are 16 numbers for nine. */
+static void
+test_winograd (void)
+{
+  const guint groups = random_int (1, 3), cin = groups * random_int (1, 40), cout = groups * random_int (8, 30);
+  const guint h = random_size (20), w = random_size (110), rows = (h + 1) / 2, begin = random_int (0, rows - 1),
+              end = random_int (begin + 1, rows);
+  g_autofree float *weight = random_floats (16 * blocked_floats (cin, cout, groups, 1)), *bias = random_floats (cout),
+                   *slope = random_floats (cout);
+  const DicenetConv conv = { .weight = weight,
+                             .bias = random_int (0, 3) ? bias : NULL,
+                             .slope = slope,
+                             .kernel = 3,
+                             .stride = 1,
+                             .groups = groups,
+                             .activation = (DicenetActivation) random_int (0, 3) };
+  Tensor x = tensor_new (cin, h, w, TRUE), y = tensor_new (cout, h, w, FALSE), z = tensor_like (&y);
+  g_autofree float *scratch = random_floats (dicenet_conv_winograd_scratch (cin, groups, w));
+  g_autofree char *shape = g_strdup_printf ("%u x %u x %u to %u, groups %u", cin, h, w, cout, groups);
+
+  ref->conv_winograd (&x.planes, &y.planes, &conv, begin, end, scratch);
+  tested->conv_winograd (&x.planes, &z.planes, &conv, begin, end, scratch);
+  compare_tensors ("conv_winograd", &y, &z, sqrtf ((float) (cin / groups * 16)) * 400, shape);
+  tensor_free (&x);
+  tensor_free (&y);
+  tensor_free (&z);
+}
+
 static void
 test_conv (void)
 {
@@ -381,6 +409,7 @@ test_isa (void)
 {
   for (guint i = 0; i < 400; i++) {
     test_conv ();
+    test_winograd ();
     test_vector ();
     test_dice ();
     test_rows_between ();
@@ -413,6 +442,8 @@ bench_run (const Bench *b, const DicenetKernels *k)
     k->conv_pointwise (&b->x.planes, &b->y.planes, &b->conv, &part, b->scratch);
   else if (g_str_has_prefix (b->name, "conv_full"))
     k->conv_full (&b->x.planes, &b->y.planes, &b->conv, 0, b->y.planes.h, b->scratch);
+  else if (g_str_has_prefix (b->name, "conv_winograd"))
+    k->conv_winograd (&b->x.planes, &b->y.planes, &b->conv, 0, (b->y.planes.h + 1) / 2, b->scratch);
   else if (g_str_has_prefix (b->name, "conv_vector"))
     k->conv_vector (&b->x.planes, &b->y.planes, &b->conv, 0, blocks, b->scratch);
   else if (g_str_has_prefix (b->name, "conv_sparse"))
@@ -443,12 +474,12 @@ bench_conv (const char *name, guint cin, guint cout, guint h, guint w, guint ker
 {
   const guint oh = (h - 1) / stride + 1, ow = (w - 1) / stride + 1;
   Bench b = { .name = name, .x = tensor_new (cin, h, w, TRUE), .y = tensor_new (cout, oh, ow, FALSE) };
-  const gsize n = MAX (blocked_floats (cin, cout, groups, kernel), (gsize) cout * cin / groups * 9);
+  const gsize n = MAX (16 * blocked_floats (cin, cout, groups, 1), (gsize) cout * cin / groups * 9);
   b.conv = (DicenetConv){ random_floats (n),       random_floats (cout), random_floats (cout), kernel, stride, groups,
                           DICENET_ACTIVATION_PRELU };
-  b.scratch =
-      random_floats (MAX (MAX (dicenet_conv_pointwise_scratch (cin, groups), cin * dicenet_padded_floats (h, w)),
-                          dicenet_conv_full_scratch (cin, groups, ow, stride)));
+  b.scratch = random_floats (
+      MAX (MAX (dicenet_conv_pointwise_scratch (cin, groups), cin * dicenet_padded_floats (h, w)),
+           MAX (dicenet_conv_full_scratch (cin, groups, ow, stride), dicenet_conv_winograd_scratch (cin, groups, ow))));
   b.flops = 2.0 * cout * oh * ow * cin / groups * kernel * kernel;
   b.bytes = 4.0 * ((double) cin * h * w + (double) cout * oh * ow + (double) cout * cin / groups * kernel * kernel);
   return b;
@@ -493,6 +524,7 @@ bench (void)
     bench_conv ("conv_pointwise 556 to 556, 7 x 7", 556, 556, 7, 7, 1, 1, 1),
     bench_conv ("conv_pointwise 32 to 10, 192 x 192", 32, 10, 192, 192, 1, 1, 1),
     bench_conv ("conv_full 210 to 64 in 2, 48 x 48", 210, 64, 48, 48, 3, 1, 2),
+    bench_conv ("conv_winograd 210 to 64 in 2, 48 x 48", 210, 64, 48, 48, 3, 1, 2),
     bench_conv ("conv_full 3 to 24, 224 x 224 by 2", 3, 24, 224, 224, 3, 2, 1),
     bench_conv ("conv_vector 1280 to 1000", 1280, 1000, 1, 1, 1, 1, 1),
     bench_conv ("conv_sparse depthwise 139, 28 x 28", 139, 139, 28, 28, 3, 1, 139),

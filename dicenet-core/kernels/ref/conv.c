@@ -89,6 +89,69 @@ dicenet_ref_conv_full (const DicenetPlanes *x, const DicenetPlanes *y, const Dic
         conv_pixel (x, y, conv, c, i, j);
 }
 
+/* d[i][j] of the tile whose outputs begin at row, column. */
+static float
+tile_input (const DicenetPlanes *x, unsigned c, long row, long column)
+{
+  const int inside = row >= 0 && row < (long) x->h && column >= 0 && column < (long) x->w;
+  return inside ? dicenet_plane (x, c)[row * (long) x->w + column] : 0;
+}
+
+/* B' d B */
+static void
+transform_tile (const DicenetPlanes *x, unsigned c, long row, long column, float out[4][4])
+{
+  static const float b[4][4] = { { 1, 0, -1, 0 }, { 0, 1, 1, 0 }, { 0, -1, 1, 0 }, { 0, 1, 0, -1 } };
+
+  for (int i = 0; i < 4; i++) {
+    for (int j = 0; j < 4; j++) {
+      out[i][j] = 0;
+      for (int k = 0; k < 4; k++)
+        for (int l = 0; l < 4; l++)
+          out[i][j] += b[i][k] * tile_input (x, c, row - 1 + k, column - 1 + l) * b[j][l];
+    }
+  }
+}
+
+/* m = sum over channels of U * B' d B, element by element; y = A' m A */
+static void
+winograd_tile (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned co, unsigned row,
+               unsigned column)
+{
+  static const float a[2][4] = { { 1, 1, 1, 0 }, { 0, 1, -1, -1 } };
+  const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups, group = co / group_out,
+                 block = group * dicenet_conv_blocks (y->c, conv->groups) + co % group_out / DICENET_BLOCK;
+  float m[4][4] = { { 0 } }, tile[4][4];
+
+  for (unsigned c = 0; c < group_in; c++) {
+    transform_tile (x, group * group_in + c, row, column, tile);
+    for (unsigned k = 0; k < 16; k++)
+      m[k / 4][k % 4] +=
+          conv->weight[(((size_t) block * 16 + k) * group_in + c) * DICENET_BLOCK + co % group_out % DICENET_BLOCK] *
+          tile[k / 4][k % 4];
+  }
+  for (unsigned i = 0; i < 2 && row + i < y->h; i++) {
+    for (unsigned j = 0; j < 2 && column + j < y->w; j++) {
+      float sum = conv->bias ? conv->bias[co] : 0;
+      for (int k = 0; k < 4; k++)
+        for (int l = 0; l < 4; l++)
+          sum += a[i][k] * m[k][l] * a[j][l];
+      dicenet_plane (y, co)[(size_t) (row + i) * y->w + column + j] = activate (sum, conv, co);
+    }
+  }
+}
+
+void
+dicenet_ref_conv_winograd (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                           unsigned end, float *scratch)
+{
+  (void) scratch;
+  for (unsigned c = 0; c < y->c; c++)
+    for (unsigned row = 2 * begin; row < 2 * end && row < y->h; row += 2)
+      for (unsigned column = 0; column < y->w; column += 2)
+        winograd_tile (x, y, conv, c, row, column);
+}
+
 void
 dicenet_ref_conv_sparse (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
                          unsigned end, float *scratch)

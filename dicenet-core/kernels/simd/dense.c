@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "activate.h"
+#include "band.h"
+#include "product.h"
 #include "simd.h"
 
-/* Dense convolutions as matrix products: output channels x inputs times inputs x pixels, where an input is one tap of
- * one channel. Whoever calls the inner loops lays inputs out such that input k of neighbouring pixels is one load. */
-
-/* The inner loops hold so many channels times registers of pixels. 24 sums, three inputs and a weight fit 32 registers,
- * twelve sums fit 16. */
-#if VL == 16 || defined(__aarch64__)
-#define ROWS DICENET_BLOCK
-#else
-#define ROWS (DICENET_BLOCK / 2)
-#endif
-#define WIDE 3
-#define NR   (WIDE * VL)
+/* Dense convolutions as matrix products, where an input is one tap of one channel. */
 
 /* Eight channels of one pixel. */
 typedef float Block __attribute__ ((vector_size (DICENET_BLOCK * 4), may_alias, aligned (4)));
@@ -25,95 +15,6 @@ typedef float Block __attribute__ ((vector_size (DICENET_BLOCK * 4), may_alias, 
 #else
 #define TAIL 0
 #endif
-
-/* Weights are read once per frame and come from afar: so many floats before they are wanted, they are asked for. */
-#define AHEAD 1024
-
-/* What the inner loops read: input k of pixel p at x[offsets[k] + p], or, packed, at x[k * stride + p]. */
-typedef struct {
-  const float *x;
-  const size_t *offsets;
-  size_t n, stride;
-} Inputs;
-
-/* sums[r][p] = sum over k of w[k][r] * x[k][p]. Sums go through memory once per block, which costs nothing beside n
- * steps; kept in registers across the epilogue, the compiler spills them within the loop. */
-INLINE void
-multiply (const float *restrict w, const Inputs *inputs, float *restrict sums, const int rows, const int wide,
-          const int packed)
-{
-  const float *restrict x = inputs->x;
-  const size_t n = inputs->n;
-  vf acc[ROWS * WIDE];
-
-  UNROLL
-  for (int i = 0; i < rows * wide; i++)
-    acc[i] = all (0);
-  for (size_t k = 0; k < n; k++, w += DICENET_BLOCK) {
-    const float *at = packed ? x : x + inputs->offsets[k];
-    __builtin_prefetch (w + AHEAD, 0, 2);
-    vf in[WIDE];
-    UNROLL
-    for (int v = 0; v < wide; v++)
-      in[v] = load (at + v * VL);
-    UNROLL
-    for (int r = 0; r < rows; r++) {
-      const vf weight = all (w[r]);
-      UNROLL
-      for (int v = 0; v < wide; v++)
-        acc[r * wide + v] += weight * in[v];
-    }
-    if (packed)
-      x += inputs->stride;
-  }
-  UNROLL
-  for (int r = 0; r < rows; r++)
-    UNROLL
-  for (int v = 0; v < wide; v++)
-    store (sums + r * NR + v * VL, acc[r * wide + v]);
-}
-
-/* Apart, so that each has the registers for itself. */
-#define MULTIPLY(rows, wide, packed)                                                                                   \
-  static void __attribute__ ((noinline))                                                                               \
-  multiply_##rows##_##wide##_##packed (const float *w, const Inputs *inputs, float *sums)                              \
-  {                                                                                                                    \
-    multiply (w, inputs, sums, rows, wide, packed);                                                                    \
-  }
-#define MULTIPLIES(rows)                                                                                               \
-  MULTIPLY (rows, 1, 0)                                                                                                \
-  MULTIPLY (rows, 2, 0) MULTIPLY (rows, 3, 0) MULTIPLY (rows, 1, 1) MULTIPLY (rows, 2, 1) MULTIPLY (rows, 3, 1)
-typedef void (*Multiply) (const float *w, const Inputs *inputs, float *sums);
-
-MULTIPLIES (4)
-static const Multiply multiply_half[2][WIDE] = {
-  { multiply_4_1_0, multiply_4_2_0, multiply_4_3_0 },
-  { multiply_4_1_1, multiply_4_2_1, multiply_4_3_1 },
-};
-#if ROWS == DICENET_BLOCK
-MULTIPLIES (8)
-static const Multiply multiply_whole[2][WIDE] = {
-  { multiply_8_1_0, multiply_8_2_0, multiply_8_3_0 },
-  { multiply_8_1_1, multiply_8_2_1, multiply_8_3_1 },
-};
-#endif
-
-/* Registers of pixels, of the block's first @count channels. */
-static void
-multiply_block (const float *w, const Inputs *inputs, unsigned count, unsigned wide, float *sums)
-{
-  const int packed = inputs->offsets == NULL;
-
-#if ROWS == DICENET_BLOCK
-  if (count > DICENET_BLOCK / 2) {
-    multiply_whole[packed][wide - 1](w, inputs, sums);
-    return;
-  }
-#endif
-  multiply_half[packed][wide - 1](w, inputs, sums);
-  if (count > DICENET_BLOCK / 2)
-    multiply_half[packed][wide - 1](w + DICENET_BLOCK / 2, inputs, sums + DICENET_BLOCK / 2 * NR);
-}
 
 #if TAIL
 /* Some pixels, packed, of some blocks, so many together that the chains of sums don't wait for themselves. */
@@ -138,27 +39,6 @@ multiply_tail (const float *restrict w, size_t block_floats, const Inputs *input
         sums[(b * DICENET_BLOCK + r) * TAIL + p] = acc[b * pixels + p][r];
 }
 #endif
-
-/* n sums of a channel: bias, activation, and out. */
-static inline void
-finish (const float *sums, const DicenetConv *conv, unsigned channel, float *out, size_t n)
-{
-  const Epilogue e = epilogue (conv, channel);
-
-  if (n == NR) { /* nearly always */
-    UNROLL
-    for (int v = 0; v < WIDE; v++)
-      store (out + v * VL, activate (load (sums + v * VL), &e));
-    return;
-  }
-  for (size_t at = 0; at < n; at += VL) {
-    const vf value = activate (load (sums + at), &e);
-    if (at + VL <= n)
-      store (out + at, value);
-    else
-      store_first (out + at, value, n - at);
-  }
-}
 
 /* Pixels side by side that are computed together: some registers, or, where @wide is 0, a tail. */
 typedef struct {
@@ -336,64 +216,6 @@ KERNEL (conv_pointwise) (const DicenetPlanes *x, const DicenetPlanes *y, const D
 }
 
 /* --- 3 x 3 --- */
-
-/* A band of a group's input rows between zeros, in which every tap is a load at an offset of its own: nothing is
- * packed. With stride 2, even and odd columns stand apart, so that neighbouring outputs read neighbours there, too. */
-typedef struct {
-  float *rows;
-  size_t row_floats, channel_floats;
-  unsigned n_rows; /* of input */
-  unsigned step;   /* the stride */
-} Band;
-
-/* The columns of a row of which every second is taken: even ones from out, odd ones from out + half. */
-static void
-split_row (const float *restrict in, size_t w, float *restrict out, size_t half)
-{
-  size_t i = 0;
-
-  for (; 2 * i + 2 * VL + 1 <= w; i += VL) { /* the odd ones read one further */
-    store (out + i, load_even (in + 2 * i));
-    store (out + half + i, load_even (in + 2 * i + 1));
-  }
-  for (; 2 * i < w; i++) {
-    out[i] = in[2 * i];
-    if (2 * i + 1 < w)
-      out[half + i] = in[2 * i + 1];
-  }
-}
-
-/* Input rows from @first, which may be -1, of all the group's channels. */
-static void
-enter_band (const DicenetPlanes *x, unsigned first_channel, unsigned channels, long first, const Band *band)
-{
-  for (unsigned c = 0; c < channels; c++) {
-    for (unsigned r = 0; r < band->n_rows; r++) {
-      const long row = first + (long) r;
-      float *to = band->rows + c * band->channel_floats + r * band->row_floats + DICENET_PAD;
-      const float *plane = dicenet_plane (x, first_channel + c);
-      if (row < 0 || row >= (long) x->h)
-        continue; /* the band was zeroed */
-      if (band->step == 1)
-        copy_row (to, plane + row * (long) x->w, x->w);
-      else
-        split_row (plane + row * (long) x->w, x->w, to, band->row_floats / 2);
-    }
-  }
-}
-
-static void
-find_offsets (const Band *band, unsigned channels, size_t *offsets)
-{
-  const size_t odd = band->row_floats / 2;
-  const size_t columns[2][3] = { { DICENET_PAD - 1, DICENET_PAD, DICENET_PAD + 1 },
-                                 { odd + DICENET_PAD - 1, DICENET_PAD, odd + DICENET_PAD } };
-
-  for (unsigned c = 0; c < channels; c++)
-    for (unsigned a = 0; a < 3; a++)
-      for (unsigned b = 0; b < 3; b++)
-        *offsets++ = c * band->channel_floats + a * band->row_floats + columns[band->step - 1][b];
-}
 
 /* Row i of the output, all channels of a group. */
 static void
