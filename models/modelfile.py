@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes model files: safetensors with the network's description (see docs/model-format.md)."""
+"""Reads and writes model files: safetensors with the network's description (see docs/model-format.md)."""
 
 import contextlib
 import json
@@ -7,10 +7,32 @@ import os
 import struct
 import tempfile
 
+import numpy as np
+
 from errors import ModelError
 
 ALIGNMENT = 64
 DTYPES = {"float32": "F32", "float16": "F16"}
+NUMPY = {"F32": "<f4", "F16": "<f2"}
+
+
+def read(path):
+    """Tensors (name -> float32 or float16 array) and metadata (name -> text); ModelError where it is no model file."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        end = 8 + struct.unpack_from("<Q", content)[0]
+        header = json.loads(content[8:end])
+        metadata = header.pop("__metadata__", {})
+        arrays = {}
+        for name, entry in header.items():
+            start, stop = entry["data_offsets"]
+            arrays[name] = np.frombuffer(content[end + start : end + stop], NUMPY[entry["dtype"]]).reshape(entry["shape"])
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: is no model file, or damaged ({error}); `dicenet info` says more") from None
+    return arrays, metadata
 
 
 def write(path, tensors, metadata):

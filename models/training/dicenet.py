@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The DiCENet networks in PyTorch: one definition for classification, detection and segmentation.
+
+Modules are named so that their tensors have the names of the published checkpoints, which load as they are. Networks
+take N x 3 x H x W, normalised, of any size from 32 x 32: every DiCE unit scales its input to the size that its kernels
+were trained for.
+
+    net = dicenet.load("model.safetensors")      # or a checkpoint.pth
+    net = dicenet.build(Network("classify", "1.0", classes=20, kernel_width=224, kernel_height=224))
+"""
+
+import os
+import sys
+from math import ceil, gcd
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import checkpoint  # noqa: E402
+import modelfile  # noqa: E402
+from network import BOXES_PER_CELL, CLASSIFIER_GROUPS, SCALES, check_tensors, detect_network  # noqa: E402
+
+EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
+BLOCKS = {3: 3, 4: 7, 5: 3}
+
+
+# Operations without weights
+
+
+def size_of(x):
+    """Height and width, as numbers even while a run is recorded for ONNX."""
+    return int(x.shape[2]), int(x.shape[3])
+
+
+def up(x, h, w):
+    return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=True)
+
+
+def down(x, h, w):
+    """Adaptive average pooling: cell i covers rows floor(i * H / h) to ceil((i + 1) * H / h) - 1, likewise columns."""
+    if not torch.onnx.is_in_onnx_export():
+        return F.adaptive_avg_pool2d(x, (h, w))
+    height, width = size_of(x)
+    if height % h == 0 and width % w == 0:
+        return F.avg_pool2d(x, (height // h, width // w))
+    # ONNX has pooling with equal cells only; a matrix for each axis says the same.
+    if height != h:
+        x = torch.matmul(pooling_matrix(height, h), x)
+    if width != w:
+        x = torch.matmul(x, pooling_matrix(width, w).t())
+    return x
+
+
+def pooling_matrix(n, cells):
+    """cells x n: what adaptive average pooling takes of each of n points."""
+    matrix = torch.zeros(cells, n)
+    for i in range(cells):
+        first, end = i * n // cells, -(-(i + 1) * n // cells)
+        matrix[i, first:end] = 1.0 / (end - first)
+    return torch.tensor(matrix.tolist())  # a constant to the exporter, which follows what tensors come from
+
+
+def resize(x, h, w):
+    """Dynamic scaling: what is too small goes up, what is too large goes down, what fits stays."""
+    height, width = size_of(x)
+    if height < h or width < w:
+        return up(x, h, w)
+    if height > h or width > w:
+        return down(x, h, w)
+    return x
+
+
+class Shuffle(nn.Module):
+    def __init__(self, groups):
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        return x.view(n, self.groups, c // self.groups, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+# Convolution, BatchNorm, PReLU
+
+
+def conv(cin, cout, kernel, stride=1, groups=1, bias=False):
+    return nn.Conv2d(cin, cout, kernel, stride, (kernel - 1) // 2, groups=groups, bias=bias)
+
+
+class CBR(nn.Module):
+    def __init__(self, cin, cout, kernel, stride=1, groups=1):
+        super().__init__()
+        self.cbr = nn.Sequential(conv(cin, cout, kernel, stride, groups), nn.BatchNorm2d(cout), nn.PReLU(cout))
+
+    def forward(self, x):
+        return self.cbr(x)
+
+
+class BR(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.br = nn.Sequential(nn.BatchNorm2d(c), nn.PReLU(c))
+
+    def forward(self, x):
+        return self.br(x)
+
+
+# The DiCE unit and DiCENet's blocks
+
+
+class DICE(nn.Module):
+    """`rows` and `columns` are the size of the layer's input in training: there is a kernel for each."""
+
+    def __init__(self, cin, cout, rows, columns):
+        super().__init__()
+        self.conv_channel = conv(cin, cin, 3, groups=cin)
+        self.conv_height = conv(rows, rows, 3, groups=rows)
+        self.conv_width = conv(columns, columns, 3, groups=columns)
+        self.br_act = BR(3 * cin)
+        self.shuffle = Shuffle(3)
+        self.weight_avg_layer = CBR(3 * cin, cin, 1, groups=cin)
+        self.proj_layer = CBR(cin, cout, 3, groups=gcd(cin, cout))
+        self.linear_comb_layer = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), conv(cin, cin // 4, 1), nn.ReLU(), conv(cin // 4, cout, 1), nn.Sigmoid()
+        )
+
+    def height(self, x):
+        h, w = size_of(x)
+        x = resize(x, self.conv_height.in_channels, w)
+        return resize(self.conv_height(x.transpose(1, 2)).transpose(1, 2), h, w)
+
+    def width(self, x):
+        h, w = size_of(x)
+        x = resize(x, h, self.conv_width.in_channels)
+        return resize(self.conv_width(x.transpose(1, 3)).transpose(1, 3), h, w)
+
+    def forward(self, x):
+        branches = torch.cat((self.conv_channel(x), self.height(x), self.width(x)), 1)
+        fused = self.weight_avg_layer(self.shuffle(self.br_act(branches)))
+        return self.proj_layer(fused) * self.linear_comb_layer(fused)
+
+
+class StridedDICE(nn.Module):
+    def __init__(self, c, rows, columns):
+        super().__init__()
+        self.left_layer = nn.Sequential(CBR(c, c, 3, 2, groups=c), CBR(c, c, 1))
+        self.right_layer = nn.Sequential(nn.AvgPool2d(3, 2, 1), DICE(c, c, rows, columns), CBR(c, c, 1))
+        self.shuffle = Shuffle(2)
+
+    def forward(self, x):
+        return self.shuffle(torch.cat((self.left_layer(x), self.right_layer(x)), 1))
+
+
+class ShuffleDICEBlock(nn.Module):
+    def __init__(self, cin, cout, rows, columns):
+        super().__init__()
+        self.passed = round(cin / 2)  # ties to even, as the published networks were trained
+        c = cout - self.passed
+        self.layer_right = nn.Sequential(CBR(cin - self.passed, c, 1), DICE(c, c, rows, columns))
+        self.shuffle = Shuffle(2)
+
+    def forward(self, x):
+        return self.shuffle(torch.cat((x[:, : self.passed], self.layer_right(x[:, self.passed :])), 1))
+
+
+class Backbone(nn.Module):
+    """Levels 1 to `levels`."""
+
+    def __init__(self, description, levels):
+        super().__init__()
+        c0, *channels, _ = SCALES[description.scale]
+        self.level1 = CBR(3, c0, 3, 2)
+        self.level2 = nn.MaxPool2d(3, 2, 1)
+        self.levels = levels
+        for level, cin, cout in zip(range(3, levels + 1), channels, channels[1:]):
+            rows, columns = (ceil(n / 2**level) for n in (description.kernel_height, description.kernel_width))
+            blocks = [StridedDICE(cin, rows, columns)]
+            for i in range(BLOCKS[level]):
+                blocks.append(ShuffleDICEBlock(cout if i else 2 * cin, cout, rows, columns))
+            setattr(self, f"level{level}", nn.Sequential(*blocks))
+
+    def maps(self, x):
+        """The outputs of all levels."""
+        maps = []
+        for level in range(1, self.levels + 1):
+            x = getattr(self, f"level{level}")(x)
+            maps.append(x)
+        return maps
+
+
+# The decoder's blocks
+
+
+class EPP(nn.Module):
+    """Efficient pyramid pooling; the last one of a decoder has a bias in the place of BatchNorm and PReLU."""
+
+    def __init__(self, cin, c, cout, last=False):
+        super().__init__()
+        self.projection_layer = CBR(cin, c, 1)
+        self.stages = nn.ModuleList(conv(c, c, 3, groups=c) for _ in EPP_SCALES)
+        n = len(EPP_SCALES)
+        merged = CBR(n * c, c, 3, groups=c)
+        self.merge_layer = nn.Sequential(BR(n * c), Shuffle(n), merged, conv(c, cout, 1, bias=last))
+        self.br = nn.Identity() if last else BR(cout)
+
+    def forward(self, x):
+        x = self.projection_layer(x)
+        return self.br(self.merge_layer(torch.cat([self.stage(*s, x) for s in zip(EPP_SCALES, self.stages)], 1)))
+
+    @staticmethod
+    def stage(scale, convolution, x):
+        h, w = size_of(x)
+        size = max(5, ceil(h * scale)), max(5, ceil(w * scale))
+        if scale < 1.0:
+            return up(convolution(down(x, *size)), h, w)
+        if scale > 1.0:
+            return down(convolution(up(x, *size)), h, w)
+        return convolution(x)
+
+
+class EPW(nn.Module):
+    def __init__(self, cin, cout):
+        super().__init__()
+        self.wt_layer = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv(cin, cout, 1), nn.Sigmoid())
+        self.expansion_layer = CBR(cin, cout, 3, groups=gcd(cin, cout))
+
+    def forward(self, x):
+        return self.expansion_layer(x) * self.wt_layer(x)
+
+
+# The networks
+
+
+class Classify(Backbone):
+    """Logits, N x classes."""
+
+    def __init__(self, description):
+        super().__init__(description, 5)
+        *_, c4, c5 = SCALES[description.scale]
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(
+            conv(c4, c5, 1, groups=CLASSIFIER_GROUPS),
+            nn.Dropout(0.0),  # training sets its rate
+            conv(c5, description.classes, 1, bias=True),
+        )
+
+    def forward(self, x):
+        return self.classifier(self.pool(self.maps(x)[-1])).flatten(1)
+
+
+class Segment(nn.Module):
+    """Logits, N x classes x H x W."""
+
+    def __init__(self, description):
+        super().__init__()
+        c0, c1, c2, c3, *_ = SCALES[description.scale]
+        b, classes = description.decoder_width, description.classes
+        c = min(classes // 2, b)
+        self.base_net = Backbone(description, 4)
+        self.eff_pool_16x16 = EPP(c3, c, 4 * b)
+        self.eff_pool_32x32 = EPP(4 * b, c, 3 * b)
+        self.eff_pool_64x64 = EPP(3 * b, c, 2 * b)
+        self.eff_pool_128x128 = EPP(2 * b, c, classes, last=True)
+        for name, encoded, planes in (("32x32", c2, 4 * b), ("64x64", c1, 3 * b), ("128x128", c0, 2 * b)):
+            setattr(self, "proj_enc_" + name, EPW(encoded, planes))
+            setattr(self, "bu_br_" + name, nn.Sequential(nn.BatchNorm2d(planes), nn.PReLU(planes)))
+
+    def half(self, x):
+        """Logits at half the input's size."""
+        e1, e2, e3, e4 = self.base_net.maps(x)
+        d = self.eff_pool_16x16(e4)
+        for name, e in (("32x32", e3), ("64x64", e2), ("128x128", e1)):
+            e = getattr(self, "proj_enc_" + name)(e)
+            d = getattr(self, "bu_br_" + name)(up(d, *size_of(e)) + e)
+            d = getattr(self, "eff_pool_" + name)(d)
+        return d
+
+    def forward(self, x):
+        return up(self.half(x), *size_of(x))
+
+
+class Layers(nn.Module):
+    """Modules one after another."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layer = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+class Pyramid(nn.Module):
+    """The six maps that boxes are predicted from."""
+
+    NAMES = ("19x19_38x38", "10x10_19x19", "5x5_10x10", "3x3_5x5")
+
+    def __init__(self, description):
+        super().__init__()
+        *_, c2, c3, c4, _ = SCALES[description.scale]
+        self.channels = c2, c3, c4, 1024, 512, 256
+        self.basenet = Backbone(description, 5)
+        self.extra_level6 = Layers(CBR(c4, c4, 3, 2, groups=c4), CBR(c4, 1024, 1))
+        self.extra_level7 = Layers(CBR(1024, 1024, 3, 2, groups=1024), CBR(1024, 512, 1))
+        self.extra_level8 = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv(512, 256, 1), nn.ReLU())
+        self.pools = self.NAMES if description.pyramid else ()
+        for name, c, coarser in zip(self.pools, self.channels, self.channels[1:]):
+            setattr(self, "bu_" + name, EPP(c + coarser, c // 5, c))
+
+    def forward(self, x):
+        maps = self.basenet.maps(x)[2:]
+        for extra in (self.extra_level6, self.extra_level7, self.extra_level8):
+            maps.append(extra(maps[-1]))
+        for k in reversed(range(len(self.pools))):
+            coarser = up(maps[k + 1], *size_of(maps[k]))
+            maps[k] = getattr(self, "bu_" + self.pools[k])(torch.cat((coarser, maps[k]), 1))
+        return maps
+
+
+class Detect(nn.Module):
+    """Confidences, N x priors x classes, and locations, N x priors x 4: raw, map by map, row, column, box."""
+
+    def __init__(self, description):
+        super().__init__()
+        self.base_net = Pyramid(description)
+        channels = self.base_net.channels
+        self.loc_layers = self.head(channels, 4)
+        self.cls_layers = self.head(channels, description.classes)
+
+    @staticmethod
+    def head(channels, width):
+        return nn.ModuleList(conv(c, BOXES_PER_CELL * width, 1, bias=True) for c in channels)
+
+    @staticmethod
+    def predictions(layers, maps):
+        width = layers[0].out_channels // BOXES_PER_CELL
+        outputs = [layer(x).permute(0, 2, 3, 1).reshape(len(x), -1, width) for layer, x in zip(layers, maps)]
+        return torch.cat(outputs, 1)
+
+    def forward(self, x):
+        maps = self.base_net(x)
+        return self.predictions(self.cls_layers, maps), self.predictions(self.loc_layers, maps)
+
+
+def build(description):
+    """The network that a `Network` of models/network.py describes, with PyTorch's random weights, in training mode."""
+    return {"classify": Classify, "segment": Segment, "detect": Detect}[description.task](description)
+
+
+def load(path):
+    """The network in a model file or a checkpoint (models/convert.py says which), in evaluation mode; ModelError."""
+    if path.endswith(".safetensors"):
+        arrays = modelfile.read(path)[0]
+    else:
+        found = checkpoint.read(path)
+        arrays = {name: found.array(name) for name in found.tensors}
+    shapes = {name: array.shape for name, array in arrays.items()}
+    description = detect_network(shapes)
+    check_tensors(description, shapes)
+    net = build(description)
+    state = {name: torch.from_numpy(array.astype("float32")) for name, array in arrays.items()}
+    net.load_state_dict(state, strict=False)  # only counters of batches are missing: check_tensors() saw to it
+    return net.eval()

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Writes a network as ONNX, for one size, BatchNorm folded into convolutions.
+
+    export_onnx.py MODEL OUT.onnx [--size WxH]
+
+MODEL is a model file or a checkpoint. The input is named `input`, 1 x 3 x H x W, normalised; the outputs `logits`, or
+`confidences` and `locations`. Needs PyTorch, 1.13 or newer.
+"""
+
+import argparse
+import inspect
+import os
+import sys
+import warnings
+
+try:
+    import torch
+except ImportError:
+    sys.exit("error: PyTorch is missing: apt install python3-torch, or pip install torch")
+
+import dicenet
+from errors import ModelError
+from network import MAX_SIZE, MIN_SIZE
+
+OPSET = 13
+
+
+def export(net, path, width, height):
+    """Writes any network of pictures that PyTorch has to `path`, which appears when it is whole."""
+    outputs = ["confidences", "locations"] if isinstance(net, dicenet.Detect) else ["logits"]
+    # The exporter that follows a run of the network, everywhere: the newer one needs packages beside PyTorch.
+    tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    with warnings.catch_warnings(), torch.no_grad():
+        # That sizes become constants, which is what is wanted, and that this exporter will be superseded.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net.eval(),
+            torch.zeros(1, 3, height, width),
+            path + ".part",
+            opset_version=OPSET,
+            input_names=["input"],
+            output_names=outputs,
+            **tracing,
+        )
+    os.replace(path + ".part", path)
+
+
+def parse_size(text):
+    width, x, height = text.partition("x")
+    if not (x and all(n.isdecimal() and MIN_SIZE <= int(n) <= MAX_SIZE for n in (width, height))):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected WIDTHxHEIGHT, each {MIN_SIZE} to {MAX_SIZE}")
+    return int(width), int(height)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("model", metavar="MODEL", help=".safetensors or .pth")
+    parser.add_argument("output", metavar="OUT.onnx")
+    parser.add_argument("--size", type=parse_size, default=(224, 224), metavar="WxH", help="of the input (224x224)")
+    arguments = parser.parse_args(argv)
+    try:
+        export(dicenet.load(arguments.model), arguments.output, *arguments.size)
+    except (ModelError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""models/training's networks: against numpy on random models of every kind, against the golden outputs, and as ONNX.
+
+Skipped where PyTorch is missing; the golden outputs also where ../shared is absent.
+"""
+
+import glob
+import importlib.util
+import os
+import subprocess
+import sys
+import unittest
+
+import common
+import numpy as np
+
+try:
+    import torch
+except ImportError:
+    print("skipped: PyTorch is missing (apt install python3-torch, or pip install torch)")
+    sys.exit(common.SKIPPED)
+
+sys.path.append(os.path.join(common.MODELS, "training"))
+import dicenet  # noqa: E402
+
+import modelfile  # noqa: E402  of models/, as dicenet.py finds it
+from errors import ModelError  # noqa: E402
+
+REFERENCE = os.path.join(common.TESTS, "reference")
+
+
+def reference_module(name):
+    """By path, because models/ has a module named network, too."""
+    spec = importlib.util.spec_from_file_location("reference_" + name, os.path.join(REFERENCE, name + ".py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+reference, safetensors = reference_module("network"), reference_module("safetensors")
+
+# Double precision against double precision that was stored as single.
+TOLERANCE = 1e-6
+GOLDEN = os.path.join(common.SHARED, "golden")
+
+RANDOM_MODELS = {
+    "classify": ("--classes", "7", "--kernel-size", "96x64"),
+    "segment": ("--classes", "5", "--decoder-width", "32"),
+    "pyramid": ("--classes", "3", "--pyramid"),
+    "plain": ("--classes", "3"),
+}
+
+
+def random_model(path, task, *options):
+    script = os.path.join(REFERENCE, "random_model.py")
+    subprocess.run([sys.executable, script, path, "--task", task, "--size", "64x64", *options], check=True)
+
+
+def run(net, x):
+    """Outputs in double precision, as arrays."""
+    with torch.no_grad():
+        found = net.double()(torch.from_numpy(np.asarray(x, np.float64)))
+    return [y.numpy() for y in (found if isinstance(found, tuple) else (found,))]
+
+
+class Torch(common.TestCase):
+    def close(self, found, expected):
+        self.assertEqual(found.shape, expected.shape)
+        largest = np.abs(expected).max()
+        self.assertLessEqual(np.abs(found - expected).max(), TOLERANCE * largest)
+
+    def test_random_models(self):
+        random = np.random.default_rng(1)
+        for name, options in RANDOM_MODELS.items():
+            path = self.path(name + ".safetensors")
+            random_model(path, {"pyramid": "detect", "plain": "detect"}.get(name, name), *options)
+            arrays, metadata = modelfile.read(path)
+            for height, width in ((64, 64), (33, 47), (230, 100)):
+                with self.subTest(name, height=height, width=width):
+                    x = random.normal(size=(2, 3, height, width))
+                    expected = reference.run(arrays, metadata, x)
+                    outputs = run(dicenet.load(path), x)
+                    for key, found in zip(("confidences", "locations") if len(outputs) > 1 else ("logits",), outputs):
+                        self.close(found, expected[key])
+
+    def test_golden(self):
+        goldens = sorted(glob.glob(os.path.join(GOLDEN, "**", "*.safetensors"), recursive=True))
+        if not goldens:
+            self.skipTest(f"no golden outputs in {GOLDEN}")
+        for path in goldens:
+            with self.subTest(os.path.relpath(path, GOLDEN)):
+                self.check_golden(path)
+
+    def check_golden(self, path):
+        golden, metadata = safetensors.read(path)
+        pattern = os.path.join(common.SHARED, "models", "*", metadata["checkpoint"])
+        net = dicenet.load(glob.glob(pattern)[0])
+        normal = {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}
+        for name in golden:
+            kind, _, case = name.partition("_")
+            if kind == "input":
+                self.close(run(net, golden[name])[0], golden["logits_" + case])
+            elif kind == "pixels" and case:
+                outputs = run(net, reference.normalise(golden[name], normal))
+                for key, found in zip(("confidences", "locations"), outputs):
+                    self.close(found, golden[f"{key}_{case}"])
+            elif kind == "pixels":
+                self.check_segment(net, reference.normalise(golden[name], normal), golden, metadata)
+
+    def check_segment(self, net, x, golden, metadata):
+        logits = run(net, x)[0]
+        if "logits" in golden:
+            self.close(logits, golden["logits"])
+        elif "logits_half" in golden:
+            half = golden["logits_half"].astype(np.float64)
+            self.close(logits, reference.up(half, *golden["argmax"].shape))
+        else:
+            self.close(np.abs(logits).max(), np.array(float(metadata["max_abs_logit"])))
+        self.assertGreater(np.mean(logits[0].argmax(axis=0) == golden["argmax"]), 0.9999)
+
+    def test_wrong_files(self):
+        for content in (b"", b"12345678", b"\2\0\0\0\0\0\0\0[]", b"\x0c\0\0\0\0\0\0\0" + b'{"a":{"b":1}'):
+            with self.assertRaisesRegex(ModelError, "is no model file"):
+                dicenet.load(self.file("wrong.safetensors", content))
+        with self.assertRaisesRegex(ModelError, "cannot be read"):
+            dicenet.load(self.path("none.safetensors"))
+
+
+if __name__ == "__main__":
+    unittest.main()
