@@ -27,7 +27,9 @@ def read(path):
         arrays = {}
         for name, entry in header.items():
             start, stop = entry["data_offsets"]
-            arrays[name] = np.frombuffer(content[end + start : end + stop], NUMPY[entry["dtype"]]).reshape(entry["shape"])
+            arrays[name] = np.frombuffer(content[end + start : end + stop], NUMPY[entry["dtype"]]).reshape(
+                entry["shape"]
+            )
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:

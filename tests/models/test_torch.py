@@ -119,6 +119,31 @@ class Torch(common.TestCase):
             self.close(np.abs(logits).max(), np.array(float(metadata["max_abs_logit"])))
         self.assertGreater(np.mean(logits[0].argmax(axis=0) == golden["argmax"]), 0.9999)
 
+    def test_onnx(self):
+        model, target = self.path("model.safetensors"), self.path("model.onnx")
+        random_model(model, "segment", "--classes", "5")
+        process = common.run_script(os.path.join("training", "export_onnx.py"), model, target, "--size", "100x230")
+        self.assertEqual((process.returncode, process.stderr), (0, ""))
+        self.assertEqual(sorted(os.listdir(self.folder)), ["model.onnx", "model.safetensors"])
+        try:
+            import onnxruntime
+        except ImportError:
+            return  # that it could be exported is something
+        x = np.random.default_rng(1).normal(size=(1, 3, 230, 100)).astype(np.float32)
+        session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+        found, expected = session.run(None, {"input": x})[0], run(dicenet.load(model), x)[0]
+        self.assertLessEqual(np.abs(found - expected).max(), 1e-4 * np.abs(expected).max())
+
+    def test_mistakes(self):
+        for arguments, message in (
+            ((self.path("none.pth"), self.path("o.onnx")), "cannot be read"),
+            ((self.path("none.pth"), self.path("o.onnx"), "--size", "20x20"), "expected WIDTHxHEIGHT"),
+        ):
+            process = common.run_script(os.path.join("training", "export_onnx.py"), *arguments)
+            self.assertNotEqual(process.returncode, 0)
+            self.assertIn(message, process.stderr)
+            self.assertNotIn("Traceback", process.stderr)
+
     def test_wrong_files(self):
         for content in (b"", b"12345678", b"\2\0\0\0\0\0\0\0[]", b"\x0c\0\0\0\0\0\0\0" + b'{"a":{"b":1}'):
             with self.assertRaisesRegex(ModelError, "is no model file"):

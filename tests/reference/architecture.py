@@ -46,7 +46,8 @@ KINDS = (
     "vectors",
 )
 
-Conv = namedtuple("Conv", "name kind shape bias size")
+# `reads` and `writes` are floats of the maps before and after: DimConv and local fusion are one pass over memory.
+Conv = namedtuple("Conv", "name kind shape bias size reads writes")
 
 
 class Layers:
@@ -56,12 +57,15 @@ class Layers:
         self.tensors = {}
         self.convs = []
 
-    def conv(self, name, kind, shape, size, bias=False):
-        """A convolution: `shape` is that of its weights, `size` (h, w) that of its output."""
+    def conv(self, name, kind, shape, size, bias=False, reads=None, writes=None):
+        """A convolution: `shape` is that of its weights, `size` (h, w) that of its output. Without `reads`, it has one
+        group and stride 1."""
         self.tensors[name + ".weight"] = shape
         if bias:
             self.tensors[name + ".bias"] = shape[:1]
-        self.convs.append(Conv(name, kind, shape, bias, size))
+        reads = shape[1] * prod(size) if reads is None else reads
+        writes = shape[0] * prod(size) if writes is None else writes
+        self.convs.append(Conv(name, kind, shape, bias, size, reads, writes))
 
     def bn(self, name, c):
         for tensor in ("weight", "bias", "running_mean", "running_var"):
@@ -71,11 +75,12 @@ class Layers:
         self.bn(name + ".0", c)
         self.tensors[name + ".1.weight"] = (c,)
 
-    def cbr(self, name, cin, cout, k, size, stride=1, groups=1, kind=None):
+    def cbr(self, name, cin, cout, k, size, stride=1, groups=1, kind=None, reads=None):
         """CBR(cin, cout, k, stride, groups) on an input of `size`; returns the size of its output."""
+        reads = cin * prod(size) if reads is None else reads
         size = tuple((n + stride - 1) // stride for n in size)
         kind = kind or ("pointwise" if k == 1 else "depthwise")
-        self.conv(name + ".cbr.0", kind, (cout, cin // groups, k, k), size)
+        self.conv(name + ".cbr.0", kind, (cout, cin // groups, k, k), size, reads=reads)
         self.bn(name + ".cbr.1", cout)
         self.tensors[name + ".cbr.2.weight"] = (cout,)
         return size
@@ -84,12 +89,12 @@ class Layers:
         """DICE(cin, cout, H0, W0): `kernels` is (H0, W0)."""
         h, w = size
         h0, w0 = kernels
-        self.conv(name + ".conv_channel", "dimconv_depth", (cin, 1, 3, 3), (h, w))
+        self.conv(name + ".conv_channel", "dimconv_depth", (cin, 1, 3, 3), (h, w), reads=cin * h * w, writes=0)
         # One kernel per row, and the plane that it slides over is C x W (C x H for the width branch).
-        self.conv(name + ".conv_height", "dimconv_height", (h0, 1, 3, 3), (cin, w))
-        self.conv(name + ".conv_width", "dimconv_width", (w0, 1, 3, 3), (cin, h))
+        self.conv(name + ".conv_height", "dimconv_height", (h0, 1, 3, 3), (cin, w), reads=0, writes=0)
+        self.conv(name + ".conv_width", "dimconv_width", (w0, 1, 3, 3), (cin, h), reads=0, writes=0)
         self.br(name + ".br_act.br", 3 * cin)
-        self.cbr(name + ".weight_avg_layer", 3 * cin, cin, 1, size, groups=cin, kind="local_fusion")
+        self.cbr(name + ".weight_avg_layer", 3 * cin, cin, 1, size, groups=cin, kind="local_fusion", reads=0)
         self.conv(name + ".linear_comb_layer.1", "vectors", (cin // 4, cin, 1, 1), (1, 1))
         self.conv(name + ".linear_comb_layer.3", "vectors", (cout, cin // 4, 1, 1), (1, 1))
         self.cbr(name + ".proj_layer", cin, cout, 3, size, groups=gcd(cin, cout))
@@ -122,7 +127,8 @@ class Layers:
         self.cbr(name + ".projection_layer", cin, p, 1, size)
         for i, scale in enumerate(EPP_SCALES):
             scaled = size if scale == 1.0 else tuple(max(5, ceil(n * scale)) for n in size)
-            self.conv(f"{name}.stages.{i}", "depthwise", (p, 1, 3, 3), scaled)
+            moved = p * prod(size)
+            self.conv(f"{name}.stages.{i}", "depthwise", (p, 1, 3, 3), scaled, reads=moved, writes=moved)
         self.br(name + ".merge_layer.0.br", 5 * p)
         self.cbr(name + ".merge_layer.2", 5 * p, p, 3, size, groups=p)
         self.conv(name + ".merge_layer.3", "pointwise", (cout, p, 1, 1), size, bias=last)
@@ -138,7 +144,7 @@ def classify(size, scale, classes, kernel_size=(224, 224)):
     layers = Layers()
     channels = CHANNELS[scale]
     layers.backbone("", channels, kernel_size, size, 5)
-    layers.conv("classifier.0", "local_fusion", (channels[5], channels[4] // 4, 1, 1), (1, 1))
+    layers.conv("classifier.0", "local_fusion", (channels[5], channels[4] // 4, 1, 1), (1, 1), reads=channels[4])
     layers.conv("classifier.2", "vectors", (classes, channels[5], 1, 1), (1, 1), bias=True)
     return layers
 
@@ -201,3 +207,14 @@ def multiply_adds(layers):
 def parameters(layers):
     """Number of trained parameters."""
     return sum(prod(shape) for name, shape in layers.tensors.items() if "running_" not in name)
+
+
+def passes(layers):
+    """(multiply-adds, bytes) of every pass over memory: what a layer reads and writes and its weights, once each."""
+    macs = moved = 0
+    for conv in layers.convs:
+        macs += prod(conv.shape) * prod(conv.size)
+        moved += 4 * (conv.reads + conv.writes + prod(conv.shape))
+        if conv.writes:
+            yield macs, moved
+            macs = moved = 0

@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Times the networks of docs/performance.md: ours, and ONNX Runtime's best form of the same ones where it is installed.
+
+    networks.py [--build DIR] [--threads 1,2] [--networks TEXT,...] [--seconds S] [--rounds N] [--json FILE] [--own]
+
+Both are measured alternately in short rounds, because the speed of machines moves; shown are medians over rounds, of
+times and of each round's ratio. Models are random, made when they are missing, and so are ONNX files.
+
+Needs numpy; to compare, onnx, onnxruntime, PyTorch and torchvision, say in a virtual environment:
+
+    apt install python3-torch python3-torchvision
+    /usr/bin/python3 -m venv --system-site-packages venv && venv/bin/pip install onnx onnxruntime 'numpy<2'
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+try:
+    import numpy as np
+except ImportError:
+    sys.exit("error: numpy is missing: install python3-numpy (apt) or numpy (pip), or use a Python that has it")
+
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path.append(os.path.join(TESTS, "reference"))
+import architecture  # noqa: E402
+import random_model  # noqa: E402
+import safetensors  # noqa: E402
+
+NETWORKS = {
+    "classify 0.2 @224": dict(task="classify", scale=0.2, classes=1000, size=(224, 224)),
+    "classify 1.0 @224": dict(task="classify", scale=1.0, classes=1000, size=(224, 224)),
+    "classify 2.4 @224": dict(task="classify", scale=2.4, classes=1000, size=(224, 224)),
+    "ssd300 2.4 VOC, pyramid": dict(task="detect", scale=2.4, classes=21, size=(300, 300), pyramid=True),
+    "segment 1.0 @256 VOC": dict(task="segment", scale=1.0, classes=21, size=(256, 256)),
+    "segment 1.75 @384 VOC": dict(task="segment", scale=1.75, classes=21, size=(384, 384)),
+    "segment 1.0 @1024x512 city": dict(task="segment", scale=1.0, classes=20, size=(1024, 512)),
+}
+OTHERS = {"MobileNetV2 1.0 @224": "mobilenet_v2", "ShuffleNetV2 2.0x @224": "shufflenet_v2_x2_0"}
+OURS, THEIRS = "classify 2.4 @224", "MobileNetV2 1.0 @224"
+# Random networks amplify rounding errors; another network would differ by as much as its outputs are large.
+SAME = 1e-2
+
+
+class Program:
+    def __init__(self, path, cpu_time):
+        self.path, self.figure = path, "cpu_ms" if cpu_time else "median_ms"
+
+    def call(self, *arguments):
+        try:
+            done = subprocess.run([self.path, *map(str, arguments)], capture_output=True, text=True)
+        except OSError as error:
+            sys.exit(f"error: {self.path}: cannot be run: {error.strerror}; build it, or say where with --build")
+        if done.returncode:
+            sys.exit(f"error: {self.path} {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+    def milliseconds(self, model, threads, seconds):
+        text = self.call("bench", model, "--threads", threads, "--seconds", seconds, "--json")
+        return json.loads(text)[self.figure]
+
+    def multiply_adds(self, model):
+        return json.loads(self.call("info", model, "--json"))["multiply_adds"]["total"]
+
+    def output(self, model, x):
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
+            safetensors.write(source, {"input": x})
+            self.call("run", model, source, target)
+            found = safetensors.read(target)[0]
+            return found["logits"] if "logits" in found else found["confidences"]
+
+
+class Row:
+    """A network with a number of threads: ours, ONNX Runtime's, or both."""
+
+    def __init__(self, name, threads):
+        self.name, self.threads = name, threads
+        self.model = self.rival = None
+        self.ours, self.theirs = [], []
+
+    def measure(self, program, seconds):
+        if self.rival:
+            self.theirs.append(self.rival.measure(seconds))
+        if self.model:
+            self.ours.append(program.milliseconds(self.model, self.threads, seconds))
+
+    def result(self):
+        both = self.ours and self.theirs
+        return {
+            "network": self.name,
+            "threads": self.threads,
+            "multiply_adds": self.multiply_adds,
+            "onnxruntime_ms": statistics.median(self.theirs) if self.theirs else None,
+            "onnxruntime_form": self.rival.form if self.rival else None,
+            "ours_ms": statistics.median(self.ours) if self.ours else None,
+            "ratio": median_ratio(self.theirs, self.ours) if both else None,
+        }
+
+
+def median_ratio(over, under):
+    return statistics.median(a / b for a, b in zip(over, under))
+
+
+def prepare(options, program, rival):
+    """The rows, with their models made and the fastest forms found."""
+    os.makedirs(options.models, exist_ok=True)
+    names = [*NETWORKS, *(OTHERS if rival else ())]
+    names = [name for name in names if any(part.lower() in name.lower() for part in options.networks.split(","))]
+    if not names:
+        sys.exit(f"error: --networks {options.networks}: expected part of one of {', '.join([*NETWORKS, *OTHERS])}")
+    rows = []
+    for name in names:
+        model = make_model(options.models, name) if name in NETWORKS else None
+        for threads in options.threads:
+            print(f"{name}, {threads} thread{'s' * (threads > 1)} ...", file=sys.stderr)
+            row = Row(name, threads)
+            row.model = model
+            if rival:
+                row.rival = make_rival(rival, options, name, model, threads)
+            if model:
+                row.multiply_adds = program.multiply_adds(model)
+                if rival:
+                    check_same(name, program.output(model, row.rival.input), row.rival.output)
+            else:
+                row.multiply_adds = row.rival.multiply_adds
+            rows.append(row)
+    return rows
+
+
+def file_name(folder, name, ending):
+    return os.path.join(folder, re.sub(r"[^a-z0-9.]+", "-", name.lower()) + ending)
+
+
+def make_model(folder, name):
+    path = file_name(folder, name, ".safetensors")
+    if not os.path.exists(path):
+        safetensors.write(path + ".part", *random_model.make(**NETWORKS[name]))
+        os.replace(path + ".part", path)
+    return path
+
+
+def make_rival(rival, options, name, model, threads):
+    path = file_name(options.models, name, ".onnx")
+    size = NETWORKS[name]["size"] if model else (224, 224)
+    try:
+        rival.export(path, *size, model or OTHERS[name])
+    except RuntimeError as error:
+        sys.exit(f"error: {path} can't be made: {error}\nIt is needed to compare; --own leaves ONNX Runtime out")
+    return rival.Rival(path, threads, time.process_time if options.cpu_time else time.perf_counter)
+
+
+def check_same(name, found, expected):
+    error = np.abs(found - expected).max() / np.abs(expected).max()
+    if found.shape != expected.shape or not error <= SAME:
+        sys.exit(f"error: {name}: ONNX Runtime's output is another one, by {error:.1e} of the largest")
+
+
+def print_times(results, rival):
+    compared = f"ONNX Runtime {rival.VERSION}" if rival else None
+    head = ["network", "M multiply-adds", "threads"]
+    print_table(
+        head + ([f"{compared} (ms)", "its form", "ours (ms)", "ratio"] if rival else ["ours (ms)"]),
+        [
+            [r["network"], f"{r['multiply_adds'] / 1e6:.0f}", str(r["threads"])]
+            + ([number(r["onnxruntime_ms"]), r["onnxruntime_form"]] if rival else [])
+            + [number(r["ours_ms"])]
+            + ([number(r["ratio"])] if rival else [])
+            for r in results
+        ],
+    )
+
+
+def print_mobile(rows):
+    """Ours beside another network of the same cost in ONNX Runtime."""
+    found = {(row.name, row.threads): row for row in rows}
+    for (name, threads), row in found.items():
+        theirs = found.get((THEIRS, threads))
+        if name == OURS and theirs:
+            share = median_ratio(row.ours, theirs.theirs)
+            print(f"{OURS}, ours, takes {share:.2f} of the time of {THEIRS} in ONNX Runtime ({threads} threads)")
+
+
+def read_roof(build):
+    """Peak (GFLOP/s) of the widest instructions, and copying speeds (GB/s) by bytes; None without the program."""
+    path = os.path.join(build, "tests", "kernels", "test-kernels")
+    if not os.path.exists(path):
+        return None
+    lines = [line.split() for line in Program(path, False).call("--roof").splitlines()]
+    peaks = [(float(line[2]), line[1]) for line in lines if line[0] == "roof"]
+    return max(peaks), {int(line[1]): float(line[2]) for line in lines if line[0] == "copy"}
+
+
+def floor(name, peak, copies):
+    """Milliseconds on one thread: all multiply-adds at the peak, all bytes, and the sum over passes of the longer."""
+    options = dict(NETWORKS[name])
+    width, height = options.pop("size")
+    layers = getattr(architecture, options.pop("task"))((height, width), **options)
+    arithmetic = memory = longer = 0.0
+    parts = list(architecture.passes(layers))
+    if name.startswith("segment"):
+        parts.append((0, 4 * options["classes"] * width * height))  # what is enlarged at the end
+    for macs, moved in parts:
+        speed = next((s for size, s in sorted(copies.items()) if size >= moved), copies[max(copies)])
+        times = 2e-6 * macs / peak, 1e-6 * moved / speed
+        arithmetic, memory, longer = arithmetic + times[0], memory + times[1], longer + max(times)
+    return arithmetic, memory, longer
+
+
+def print_floors(results, roof):
+    (peak, name), copies = roof
+    at = {32768: "32 KiB", 2097152: "2 MiB", 134217728: "128 MiB"}
+    speeds = ", ".join(f"{text} at {copies[size]:.0f} GB/s" for size, text in at.items())
+    print(f"\nOne core multiplies and adds {peak:.0f} GFLOP/s ({name}), and copies {speeds}.\n")
+    times = {r["network"]: r["ours_ms"] for r in results if r["threads"] == 1 and r["ours_ms"]}
+    rows = []
+    for network, ours in times.items():
+        arithmetic, memory, longer = floor(network, peak, copies)
+        rows.append([network, *(f"{ms:.2f}" for ms in (arithmetic, memory, longer, ours)), f"{longer / ours:.0%}"])
+    print_table(["network, 1 thread", "multiply-adds (ms)", "bytes (ms)", "floor (ms)", "ours (ms)", "reached"], rows)
+
+
+def number(value):
+    return "" if value is None else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def print_table(head, rows):
+    """Markdown that is also readable as it is."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    for row in (head, ["-" * width for width in widths], *rows):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
+
+
+def import_rival():
+    missing = [name for name in ("onnx", "onnxruntime", "torch", "torchvision") if not importlib.util.find_spec(name)]
+    if missing:
+        print(f"Without ONNX Runtime, to compare with: {sys.executable} has no {', '.join(missing)}", file=sys.stderr)
+        return None
+    import rival
+
+    return rival
+
+
+def parse_threads(text):
+    if not re.fullmatch(r"[1-9]\d{0,2}(,[1-9]\d{0,2})*", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers like 1,2")
+    return [int(part) for part in text.split(",")]
+
+
+def parse_arguments():
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0],
+        epilog=__doc__.split("\n\n", 3)[3],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--build", default=os.path.join(TESTS, "..", "build"), help="where the project was built (build)"
+    )
+    parser.add_argument("--threads", type=parse_threads, default=[1, 2], metavar="N,...", help="(1,2)")
+    parser.add_argument(
+        "--networks", default="", metavar="TEXT,...", help="those with one of these in their names (all)"
+    )
+    parser.add_argument("--seconds", type=float, default=0.3, help="per network and round (0.3)")
+    parser.add_argument("--rounds", type=int, default=5, help="(5)")
+    parser.add_argument(
+        "--models",
+        default=os.path.join(cache, "dicenet-bench"),
+        metavar="DIR",
+        help="for models (~/.cache/dicenet-bench)",
+    )
+    parser.add_argument("--own", action="store_true", help="without ONNX Runtime")
+    parser.add_argument("--cpu-time", action="store_true", help="processor time; for --threads 1 on a busy machine")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    options = parser.parse_args()
+    if options.cpu_time and options.threads != [1]:
+        parser.error("--cpu-time adds up all threads': use it with --threads 1")
+    if options.rounds < 1 or not 0 < options.seconds <= 60:
+        parser.error("expected --rounds of at least 1, and --seconds up to 60")
+    return options
+
+
+def main():
+    options = parse_arguments()
+    program = Program(os.path.join(options.build, "dicenet-core", "tools", "dicenet"), options.cpu_time)
+    rival = None if options.own else import_rival()
+    rows = prepare(options, program, rival)
+    for i in range(options.rounds):
+        print(f"round {i + 1} of {options.rounds} ...", file=sys.stderr)
+        for row in rows:
+            row.measure(program, options.seconds)
+    results = [row.result() for row in rows]
+    print_times(results, rival)
+    if rival:
+        print_mobile(rows)
+    roof = read_roof(options.build) if 1 in options.threads else None
+    if roof:
+        print_floors(results, roof)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
