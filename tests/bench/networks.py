@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Times the networks of docs/performance.md: ours, and ONNX Runtime's best form of the same ones where it is installed.
 
-    networks.py [--build DIR] [--threads 1,2] [--networks TEXT,...] [--seconds S] [--rounds N] [--json FILE] [--own]
+    networks.py [--build DIR] [--threads 1,2] [--networks TEXT,...] [--seconds S] [--rounds N] [--own | --pytorch] ...
 
 Both are measured alternately in short rounds, because the speed of machines moves; shown are medians over rounds, of
 times and of each round's ratio. Models are random, made when they are missing, and so are ONNX files.
@@ -86,6 +86,7 @@ class Row:
         self.name, self.threads = name, threads
         self.model = self.rival = None
         self.ours, self.theirs = [], []
+        self.pytorch = None
 
     def measure(self, program, seconds):
         if self.rival:
@@ -101,6 +102,7 @@ class Row:
             "multiply_adds": self.multiply_adds,
             "onnxruntime_ms": statistics.median(self.theirs) if self.theirs else None,
             "onnxruntime_form": self.rival.form if self.rival else None,
+            "pytorch_ms": self.pytorch,
             "ours_ms": statistics.median(self.ours) if self.ours else None,
             "ratio": median_ratio(self.theirs, self.ours) if both else None,
         }
@@ -158,6 +160,14 @@ def make_rival(rival, options, name, model, threads):
     return rival.Rival(path, threads, time.process_time if options.cpu_time else time.perf_counter)
 
 
+def time_pytorch(row, seconds):
+    """Once, not in rounds: it takes seconds to start."""
+    width, height = NETWORKS[row.name]["size"] if row.model else (224, 224)
+    script = os.path.join(TESTS, "bench", "pytorch.py")
+    arguments = (row.model or OTHERS[row.name], width, height, row.threads, seconds)
+    return float(Program(sys.executable, False).call(script, *arguments))
+
+
 def check_same(name, found, expected):
     error = np.abs(found - expected).max() / np.abs(expected).max()
     if found.shape != expected.shape or not error <= SAME:
@@ -165,18 +175,17 @@ def check_same(name, found, expected):
 
 
 def print_times(results, rival):
-    compared = f"ONNX Runtime {rival.VERSION}" if rival else None
-    head = ["network", "M multiply-adds", "threads"]
-    print_table(
-        head + ([f"{compared} (ms)", "its form", "ours (ms)", "ratio"] if rival else ["ours (ms)"]),
-        [
-            [r["network"], f"{r['multiply_adds'] / 1e6:.0f}", str(r["threads"])]
-            + ([number(r["onnxruntime_ms"]), r["onnxruntime_form"]] if rival else [])
-            + [number(r["ours_ms"])]
-            + ([number(r["ratio"])] if rival else [])
-            for r in results
-        ],
-    )
+    columns = {"network": lambda r: r["network"], "M multiply-adds": lambda r: f"{r['multiply_adds'] / 1e6:.0f}"}
+    columns["threads"] = lambda r: str(r["threads"])
+    if rival:
+        columns[f"ONNX Runtime {rival.VERSION} (ms)"] = lambda r: number(r["onnxruntime_ms"])
+        columns["its form"] = lambda r: r["onnxruntime_form"]
+    if any(r["pytorch_ms"] for r in results):
+        columns["PyTorch (ms)"] = lambda r: number(r["pytorch_ms"])
+    columns["ours (ms)"] = lambda r: number(r["ours_ms"])
+    if rival:
+        columns["ratio"] = lambda r: number(r["ratio"])
+    print_table(list(columns), [[column(r) for column in columns.values()] for r in results])
 
 
 def print_mobile(rows):
@@ -278,6 +287,7 @@ def parse_arguments():
         help="for models (~/.cache/dicenet-bench)",
     )
     parser.add_argument("--own", action="store_true", help="without ONNX Runtime")
+    parser.add_argument("--pytorch", action="store_true", help="PyTorch as well, as it is or traced")
     parser.add_argument("--cpu-time", action="store_true", help="processor time; for --threads 1 on a busy machine")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
@@ -297,6 +307,8 @@ def main():
         print(f"round {i + 1} of {options.rounds} ...", file=sys.stderr)
         for row in rows:
             row.measure(program, options.seconds)
+    for row in rows if options.pytorch else ():
+        row.pytorch = time_pytorch(row, options.seconds)
     results = [row.result() for row in rows]
     print_times(results, rival)
     if rival:
