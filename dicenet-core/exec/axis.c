@@ -53,9 +53,12 @@ dicenet_axis_taps (guint in, guint out, DicenetResize mode)
   return taps;
 }
 
+#define REGISTER 16 /* floats of the widest */
+
 typedef struct {
   DicenetAxis axis;
   DicenetResize mode;
+  DicenetRoundTrip *trip; /* where one was asked for: scaling up by this axis and back */
 } Entry;
 
 static guint
@@ -78,6 +81,9 @@ entry_free (gpointer data)
   Entry *e = data;
   g_free ((gpointer) e->axis.start);
   g_free ((gpointer) e->axis.weight);
+  if (e->trip)
+    g_free ((gpointer) e->trip->weight);
+  g_free (e->trip);
   g_free (e);
 }
 
@@ -91,11 +97,12 @@ static Entry *
 entry_new (guint in, guint out, DicenetResize mode)
 {
   const guint taps = dicenet_axis_taps (in, out, mode);
-  gint *start = g_new0 (gint, out);
-  gfloat *weight = g_new (gfloat, (gsize) taps * out);
+  /* Kernels load whole registers. */
+  gint *start = g_new0 (gint, out + REGISTER);
+  gfloat *weight = g_new0 (gfloat, (gsize) taps * out + REGISTER);
   Entry *e = g_new (Entry, 1);
 
-  *e = (Entry){ { in, out, taps, start, weight }, mode };
+  *e = (Entry){ { in, out, taps, start, weight }, mode, NULL };
   if (taps == 1) { /* the same size, or one input for all */
     for (guint i = 0; i < out; i++) {
       start[i] = in == 1 ? 0 : (gint) (mode == DICENET_RESIZE_DOWN ? cell_begin (i, in, out) : i);
@@ -108,8 +115,8 @@ entry_new (guint in, guint out, DicenetResize mode)
   return e;
 }
 
-const DicenetAxis *
-dicenet_axis_get (GHashTable *cache, guint in, guint out, DicenetResize mode)
+static Entry *
+find_entry (GHashTable *cache, guint in, guint out, DicenetResize mode)
 {
   const Entry wanted = { .axis = { .in = in, .out = out }, .mode = mode };
   Entry *e = g_hash_table_lookup (cache, &wanted);
@@ -118,5 +125,90 @@ dicenet_axis_get (GHashTable *cache, guint in, guint out, DicenetResize mode)
     e = entry_new (in, out, mode);
     g_hash_table_add (cache, e);
   }
-  return &e->axis;
+  return e;
+}
+
+const DicenetAxis *
+dicenet_axis_get (GHashTable *cache, guint in, guint out, DicenetResize mode)
+{
+  return &find_entry (cache, in, out, mode)->axis;
+}
+
+/* How far from its own position an output's inputs may lie; wider than needed, to find out how wide it is. */
+#define REACH 8
+
+/* Adds what in[i + k - REACH] contributes to output i by tap a of the kernel, to sums[i][k]. */
+static void
+add_trip (const DicenetAxis *up, const DicenetAxis *down, gint a, gdouble (*sums)[2 * REACH + 1])
+{
+  for (guint i = 0; i < down->out; i++) {
+    for (guint d = 0; d < down->taps; d++) {
+      const gint at = down->start[i] + (gint) d + a - 1; /* on the larger scale, zeros around */
+      for (guint u = 0; at >= 0 && at < (gint) up->out && u < up->taps; u++) {
+        const gdouble weight =
+            (gdouble) down->weight[d * down->out + i] * (gdouble) up->weight[u * up->out + (guint) at];
+        if (weight != 0)
+          sums[i][up->start[at] + (gint) u - (gint) i + REACH] += weight;
+      }
+    }
+  }
+}
+
+/* Which of the 2 * REACH + 1 are not 0 for all outputs. */
+static void
+find_reach (guint n, gdouble (*sums)[2 * REACH + 1], guint *begin, guint *end)
+{
+  *begin = 2 * REACH + 1;
+  *end = 0;
+  for (guint i = 0; i < n; i++) {
+    for (guint k = 0; k < 2 * REACH + 1; k++) {
+      if (sums[i][k] != 0) {
+        *begin = MIN (*begin, k);
+        *end = MAX (*end, k + 1);
+      }
+    }
+  }
+  if (*end == 0) /* a kernel's outer taps see zeros only, where there is one position */
+    *begin = *end = REACH;
+}
+
+static DicenetRoundTrip *
+trip_new (const DicenetAxis *up, const DicenetAxis *down)
+{
+  typedef gdouble Sums[2 * REACH + 1];
+  const guint n = up->in;
+  const gsize stride = dicenet_trip_stride (n);
+  g_autofree Sums *sums = g_new0 (Sums, 3 * (gsize) n);
+  DicenetRoundTrip *trip = g_new0 (DicenetRoundTrip, 1);
+  guint first = 2 * REACH, end = 0;
+
+  for (guint a = 0; a < 3; a++) {
+    add_trip (up, down, (gint) a, sums + a * n);
+    find_reach (n, sums + a * n, &trip->part[a].begin, &trip->part[a].end);
+    first = MIN (first, trip->part[a].begin);
+    end = MAX (end, trip->part[a].end);
+  }
+  *trip =
+      (DicenetRoundTrip){ n, end - first, (gint) first - REACH, { trip->part[0], trip->part[1], trip->part[2] }, NULL };
+  g_assert (trip->taps <= DICENET_TRIP_TAPS);
+  gfloat *weight = g_new0 (gfloat, 3 * trip->taps * stride);
+  for (guint a = 0; a < 3; a++) {
+    for (guint t = 0; t < trip->taps; t++)
+      for (guint i = 0; i < n; i++)
+        weight[(a * trip->taps + t) * stride + i] = (gfloat) sums[a * n + i][first + t];
+    trip->part[a].begin -= first;
+    trip->part[a].end -= first;
+  }
+  trip->weight = weight;
+  return trip;
+}
+
+const DicenetRoundTrip *
+dicenet_trip_get (GHashTable *cache, guint n, guint larger)
+{
+  Entry *up = find_entry (cache, n, larger, DICENET_RESIZE_UP);
+
+  if (up->trip == NULL)
+    up->trip = trip_new (&up->axis, dicenet_axis_get (cache, larger, n, DICENET_RESIZE_DOWN));
+  return up->trip;
 }

@@ -63,8 +63,8 @@ static DicenetConv
 conv_of (const Step *s)
 {
   const DicenetNode *node = s->node;
-  return (DicenetConv){ s->w->weight, s->w->bias,   s->w->slope,     node->kernel,
-                        node->stride, node->groups, node->activation };
+  return (DicenetConv){ s->w->weight, s->w->bias,   s->w->slope,      node->kernel,
+                        node->stride, node->groups, node->activation, NULL };
 }
 
 static gsize

@@ -40,6 +40,7 @@ typedef struct {
   unsigned stride;
   unsigned groups;
   DicenetActivation activation;
+  const DicenetPlanes *gate; /* one factor per output channel, after the activation; or NULL */
 } DicenetConv;
 
 /* Whether a convolution is dense, that is best done as a matrix product: blocks would be mostly zeros otherwise. */
@@ -129,17 +130,23 @@ dicenet_conv_winograd_scratch (unsigned cin, unsigned groups, unsigned w)
   return channels * (rows * dicenet_band_row (across, 2) + 16 * 48) + (16 + 3) * DICENET_PAD;
 }
 
-/* Planes of so many floats stay in the first-level cache and are padded whole; of larger ones, a few rows at a time. */
-#define DICENET_SMALL_PLANE 8192
+/* Floats of padded rows that stay in the first-level cache. */
+#define DICENET_CACHED 8192
 
-/* Floats of scratch that conv_sparse wants: four padded rows of each channel of a group, or a small padded plane. */
+/* How many padded input rows of each channel of a group conv_sparse works on at a time: all, or what the cache keeps of
+ * them, and at least what four output rows are made of. */
+static inline unsigned
+dicenet_conv_sparse_rows (unsigned cin, unsigned groups, unsigned h, unsigned w)
+{
+  const size_t fit = DICENET_CACHED / (cin / groups * dicenet_padded_stride (w));
+  return fit < 6 ? 6 : fit < h + 2 ? (unsigned) fit : h + 2;
+}
+
 static inline size_t
 dicenet_conv_sparse_scratch (unsigned cin, unsigned groups, unsigned h, unsigned w)
 {
-  const size_t rows = (size_t) cin / groups * 4 * dicenet_padded_stride (w) + 3 * DICENET_PAD;
-  const size_t plane = dicenet_padded_floats (h, w);
-
-  return plane <= DICENET_SMALL_PLANE && plane > rows ? plane : rows;
+  return (size_t) cin / groups * dicenet_conv_sparse_rows (cin, groups, h, w) * dicenet_padded_stride (w) +
+         3 * DICENET_PAD;
 }
 
 /* The first of the w x h floats within. */
@@ -178,8 +185,76 @@ typedef struct {
 static inline size_t
 dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
 {
-  return rows->in == rows->out || columns->in == columns->out ? 0 : ((size_t) rows->taps + 1) * columns->out;
+  if (rows->in == rows->out || columns->in == columns->out)
+    return 0;
+  return rows->out < rows->in ? columns->in : ((size_t) rows->taps + 1) * columns->out;
 }
+
+/* Three taps of one axis of a kernel that works on a larger scale, scaling to it and back included: all of it is
+ * linear, so tap a of the larger scale is, at position i of n, the sum over t < taps of
+ * weight[(a * taps + t) * dicenet_trip_stride (n) + i] * in[i + first + t]. Weights of positions outside are 0. */
+#define DICENET_TRIP_TAPS 5 /* at most */
+
+typedef struct {
+  unsigned n, taps;
+  int first;
+  struct {
+    unsigned begin, end; /* which of the taps are not 0 everywhere */
+  } part[3];
+  const float *weight;
+} DicenetRoundTrip;
+
+static inline size_t
+dicenet_trip_stride (unsigned n)
+{
+  return ((size_t) n + 15) / 16 * 16;
+}
+
+/* A pyramid pool (ESPNetv2's EPP without its point-wise ends): each channel is scaled, convolved and scaled back at
+ * five scales, then follow BatchNorm, PReLU, and a 3 x 3 convolution of those five into one. The first two scales are
+ * above the input's, the third is its own, the others are below. */
+#define DICENET_SCALES    5
+#define DICENET_SCALE_OWN 2
+
+typedef struct {
+  unsigned h, w; /* what the scale's kernel works on */
+  /* There and back; unused for the input's own scale. */
+  const DicenetAxis *rows, *columns, *rows_back, *columns_back;
+  /* The same and the kernel's taps in one, for scales above the input's. */
+  const DicenetRoundTrip *trip_rows, *trip_columns;
+} DicenetScale;
+
+typedef struct {
+  DicenetScale scales[DICENET_SCALES];
+  const float *weight, *bias, *slope;                   /* [scale][c][3][3], [scale][c], [scale][c] */
+  const float *merge_weight, *merge_bias, *merge_slope; /* [c][scale][3][3], [c], [c] */
+} DicenetPyramid;
+
+/* Output rows of a pyramid pool that are computed together, so that what they are made of stays in the caches; and rows
+ * of a scale above the input's that are kept: what one is made of, and some that enter with its last. */
+#define DICENET_PYRAMID_ROWS 32
+#define DICENET_PYRAMID_RING 8
+
+/* Floats of scratch that pyramid wants: the padded input; per scale above it the taps of both axes in one; per scale
+ * below its plane before and after the convolution and with the columns scaled back; the rows worked on. */
+static inline size_t
+dicenet_pyramid_scratch (unsigned h, unsigned w, const DicenetScale scales[DICENET_SCALES])
+{
+  const size_t stride = dicenet_padded_stride (w);
+  size_t n = dicenet_padded_floats (h, w) + DICENET_SCALE_OWN * 3 * DICENET_TRIP_TAPS * dicenet_trip_stride (h) +
+             (DICENET_SCALES * (DICENET_PYRAMID_ROWS + 2) + 3 * DICENET_PYRAMID_RING) * stride + 3 * DICENET_PAD;
+
+  for (unsigned k = DICENET_SCALE_OWN + 1; k < DICENET_SCALES; k++)
+    n += 2 * dicenet_padded_floats (scales[k].h, scales[k].w) + scales[k].h * stride + w + 3 * (size_t) scales[k].w;
+  return n;
+}
+
+/* What is added up where a coarse map meets a finer one. */
+typedef struct {
+  const DicenetAxis *rows, *columns; /* from the coarse map's size */
+  const DicenetPlanes *gate;         /* one factor per channel of the finer map */
+  const float *scale, *bias, *slope; /* per channel */
+} DicenetMerge;
 
 /* name, arguments. One list makes the prototypes and the tables, so that a kernel can't be in one and not in another.
  */
@@ -220,9 +295,15 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
   /* y = PReLU (scale * (x0 + x1) + bias); x1 may be NULL. */                                                          \
   K (norm, (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const float *scale,              \
             const float *bias, const float *slope, unsigned begin, unsigned end))                                      \
+  /* y = PReLU (scale * (x0 scaled up to y's size + gate * x1) + bias). @scratch: 3 rows of y. */                      \
+  K (merge, (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const DicenetMerge *merge,      \
+             unsigned begin, unsigned end, float *scratch))                                                            \
   /* One plane; its rows and the output's are strides apart. @scratch: dicenet_resize_scratch() floats. */             \
   K (resize, (const float *x, size_t x_stride, float *y, size_t y_stride, const DicenetAxis *rows,                     \
               const DicenetAxis *columns, float *scratch))                                                             \
+  /* Output channels [begin, end). */                                                                                  \
+  K (pyramid, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetPyramid *p, unsigned begin, unsigned end,  \
+               float *scratch))                                                                                        \
   /* Channels last: out[(i * w + j) * c + k] = x[k, i, j], map rows [begin, end). */                                   \
   K (rows, (const DicenetPlanes *x, float *out, unsigned begin, unsigned end))
 

@@ -70,6 +70,16 @@ random_floats (gsize n)
   return x;
 }
 
+/* The same without numbers above 1, whose products would hide the errors of others. */
+static float *
+small_floats (gsize n)
+{
+  float *x = random_floats (n);
+  for (gsize i = 0; i < n; i++)
+    x[i] = fabsf (x[i]) > 1 ? x[i] / 100 : x[i];
+  return x;
+}
+
 /* Planes in one piece of memory, in any order, with a band around each. */
 typedef struct {
   DicenetPlanes planes;
@@ -98,6 +108,17 @@ tensor_new (guint c, guint h, guint w, gboolean fill)
   for (guint i = 0; fill && i < c; i++)
     for (gsize k = 0; k < plane; k++)
       base[t.offsets[i] + k] = random_value ();
+  return t;
+}
+
+static Tensor
+small_tensor (guint c, guint h, guint w)
+{
+  Tensor t = tensor_new (c, h, w, TRUE);
+  for (guint i = 0; i < c; i++)
+    for (gsize k = 0; k < (gsize) h * w; k++)
+      if (fabsf (t.planes.base[t.offsets[i] + k]) > 1)
+        t.planes.base[t.offsets[i] + k] /= 100;
   return t;
 }
 
@@ -189,12 +210,20 @@ test_conv (void)
   const gboolean dense = dicenet_conv_is_dense (cout, groups, kernel);
   const gsize n_weights = dense ? blocked_floats (cin, cout, groups, kernel) : (gsize) cout * group_in * 9;
   g_autofree float *weight = random_floats (n_weights), *bias = random_floats (cout), *slope = random_floats (cout);
-  const DicenetConv conv = { weight, random_int (0, 3) ? bias : NULL,      slope, kernel, stride,
-                             groups, (DicenetActivation) random_int (0, 3) };
+  Tensor gate = tensor_new (cout, 1, 1, TRUE);
+  const DicenetConv conv = { weight,
+                             random_int (0, 3) ? bias : NULL,
+                             slope,
+                             kernel,
+                             stride,
+                             groups,
+                             (DicenetActivation) random_int (0, 3),
+                             random_int (0, 1) ? &gate.planes : NULL };
   Tensor x = tensor_new (cin, h, w, TRUE), y = tensor_new (cout, oh, ow, FALSE), z = tensor_like (&y);
-  const float size = sqrtf ((float) (group_in * kernel * kernel)) * 20;
-  g_autofree char *shape = g_strdup_printf ("%u x %u x %u to %u, kernel %u, stride %u, groups %u, activation %d", cin,
-                                            h, w, cout, kernel, stride, groups, (int) conv.activation);
+  const float size = sqrtf ((float) (group_in * kernel * kernel)) * 20 * (conv.gate ? 100 : 1);
+  g_autofree char *shape =
+      g_strdup_printf ("%u x %u x %u to %u, kernel %u, stride %u, groups %u, activation %d%s", cin, h, w, cout, kernel,
+                       stride, groups, (int) conv.activation, conv.gate ? ", gate" : "");
 
   if (dense && kernel == 1) {
     const guint blocks = groups * dicenet_conv_blocks (cout, groups);
@@ -222,6 +251,7 @@ test_conv (void)
   tensor_free (&x);
   tensor_free (&y);
   tensor_free (&z);
+  tensor_free (&gate);
 }
 
 static void
@@ -233,7 +263,7 @@ test_vector (void)
   g_autofree float *weight = random_floats (blocked_floats (cin, cout, groups, 1)), *bias = random_floats (cout),
                    *slope = random_floats (cout);
   g_autofree float *scratch = random_floats (cin);
-  const DicenetConv conv = { weight, bias, slope, 1, 1, groups, (DicenetActivation) random_int (0, 3) };
+  const DicenetConv conv = { weight, bias, slope, 1, 1, groups, (DicenetActivation) random_int (0, 3), NULL };
   Tensor x = tensor_new (cin, 1, 1, TRUE), y = tensor_new (cout, 1, 1, FALSE), z = tensor_like (&y);
   g_autofree char *shape = g_strdup_printf ("%u to %u, groups %u", cin, cout, groups);
 
@@ -321,10 +351,7 @@ test_planes (void)
   const guint c = random_int (1, 9), h = random_size (40), w = random_size (70), oh = (h - 1) / 2 + 1,
               ow = (w - 1) / 2 + 1;
   const guint begin = random_int (0, c - 1), end = random_int (begin + 1, c);
-  g_autofree float *scale = random_floats (c), *bias = random_floats (c), *slope = random_floats (c);
-  Tensor x = tensor_new (c, h, w, TRUE), x1 = tensor_new (c, h, w, TRUE), gate = tensor_new (c, 1, 1, TRUE);
-  Tensor half = tensor_new (c, oh, ow, FALSE), same = tensor_new (c, h, w, FALSE), one = tensor_new (c, 1, 1, FALSE);
-  const DicenetPlanes *second = random_int (0, 1) ? &x1.planes : NULL;
+  Tensor x = tensor_new (c, h, w, TRUE), half = tensor_new (c, oh, ow, FALSE), one = tensor_new (c, 1, 1, FALSE);
   g_autofree char *shape = g_strdup_printf ("%u x %u x %u", c, h, w);
 
 #define CHECK(kernel, like, size, ...)                                                                                 \
@@ -343,16 +370,14 @@ test_planes (void)
   CHECK (max_pool, half, 0, &x.planes, out, begin, end);
   CHECK (avg_pool, half, 100, &x.planes, out, begin, end);
   CHECK (mean, one, 10, &x.planes, out, begin, end);
-  CHECK (gate, same, 0, &x.planes, &gate.planes, out, begin, end);
-  CHECK (norm, same, 1e4f, &x.planes, second, out, scale, bias, slope, begin, end);
 #undef CHECK
   g_autofree float *expected = g_new0 (float, (gsize) c *h *w), *found = g_new0 (float, (gsize) c *h *w);
   ref->rows (&x.planes, expected, begin % h, h);
   tested->rows (&x.planes, found, begin % h, h);
   compare ("rows", expected, found, (gsize) c * h * w, 0, shape);
-  Tensor *all[] = { &x, &x1, &gate, &half, &same, &one };
-  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
-    tensor_free (all[i]);
+  tensor_free (&x);
+  tensor_free (&half);
+  tensor_free (&one);
 }
 
 static void
@@ -371,6 +396,79 @@ test_resize (void)
   ref->resize (dicenet_plane (&x.planes, 0), w, dicenet_plane (&y.planes, 0), ow, rows, columns, scratch);
   tested->resize (dicenet_plane (&x.planes, 0), w, dicenet_plane (&z.planes, 0), ow, rows, columns, scratch);
   compare_tensors ("resize", &y, &z, 100, shape);
+  tensor_free (&x);
+  tensor_free (&y);
+  tensor_free (&z);
+}
+
+static void
+test_merge (void)
+{
+  const guint c = random_int (1, 5), h = random_size (40), w = random_size (70), begin = random_int (0, c - 1),
+              end = random_int (begin + 1, c);
+  const guint coarse_h = random_int (0, 3) ? random_size (h) : h, coarse_w = random_int (0, 3) ? random_size (w) : w;
+  g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
+  g_autofree float *per_channel = small_floats (3 * c), *scratch = random_floats (3 * w);
+  Tensor gate = small_tensor (c, 1, 1);
+  const DicenetMerge merge = { dicenet_axis_get (cache, coarse_h, h, DICENET_RESIZE_UP),
+                               dicenet_axis_get (cache, coarse_w, w, DICENET_RESIZE_UP),
+                               &gate.planes,
+                               per_channel,
+                               per_channel + c,
+                               per_channel + 2 * c };
+  Tensor x0 = small_tensor (c, coarse_h, coarse_w), x1 = small_tensor (c, h, w), y = tensor_new (c, h, w, FALSE),
+         z = tensor_like (&y);
+  g_autofree char *shape = g_strdup_printf ("%u x %u x %u to %u x %u", c, coarse_h, coarse_w, h, w);
+
+  ref->merge (&x0.planes, &x1.planes, &y.planes, &merge, begin, end, scratch);
+  tested->merge (&x0.planes, &x1.planes, &z.planes, &merge, begin, end, scratch);
+  compare_tensors ("merge", &y, &z, 10, shape);
+  tensor_free (&gate);
+  tensor_free (&x0);
+  tensor_free (&x1);
+  tensor_free (&y);
+  tensor_free (&z);
+}
+
+static void
+fill_scales (DicenetPyramid *p, guint h, guint w, GHashTable *cache)
+{
+  static const gdouble ratios[DICENET_SCALES] = { 2.0, 1.5, 1.0, 0.5, 0.1 };
+
+  for (guint k = 0; k < DICENET_SCALES; k++) {
+    const guint sh = MAX (5, (guint) ceil (h * ratios[k])), sw = MAX (5, (guint) ceil (w * ratios[k]));
+    const gboolean up = k < DICENET_SCALE_OWN;
+    const DicenetResize there = up ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN,
+                        back = up ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP;
+    p->scales[k] = (DicenetScale){ k == DICENET_SCALE_OWN ? h : sh,
+                                   k == DICENET_SCALE_OWN ? w : sw,
+                                   dicenet_axis_get (cache, h, sh, there),
+                                   dicenet_axis_get (cache, w, sw, there),
+                                   dicenet_axis_get (cache, sh, h, back),
+                                   dicenet_axis_get (cache, sw, w, back),
+                                   up ? dicenet_trip_get (cache, h, sh) : NULL,
+                                   up ? dicenet_trip_get (cache, w, sw) : NULL };
+  }
+}
+
+static void
+test_pyramid (void)
+{
+  const guint c = random_int (1, 3), h = random_size (50), w = random_size (70), begin = random_int (0, c - 1),
+              end = random_int (begin + 1, c);
+  g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
+  g_autofree float *weight = small_floats (45 * c), *merge = small_floats (45 * c), *rest = small_floats (12 * c);
+  DicenetPyramid p = {
+    { { 0 } }, weight, rest, rest + 5 * c, merge, rest + 10 * c, rest + 11 * c,
+  };
+  fill_scales (&p, h, w, cache);
+  g_autofree float *scratch = random_floats (dicenet_pyramid_scratch (h, w, p.scales));
+  Tensor x = small_tensor (c, h, w), y = tensor_new (c, h, w, FALSE), z = tensor_like (&y);
+  g_autofree char *shape = g_strdup_printf ("%u x %u x %u", c, h, w);
+
+  ref->pyramid (&x.planes, &y.planes, &p, begin, end, scratch);
+  tested->pyramid (&x.planes, &z.planes, &p, begin, end, scratch);
+  compare_tensors ("pyramid", &y, &z, 100, shape);
   tensor_free (&x);
   tensor_free (&y);
   tensor_free (&z);
@@ -417,6 +515,8 @@ test_isa (void)
     test_rows_between ();
     test_planes ();
     test_resize ();
+    test_merge ();
+    test_pyramid ();
     test_axis ();
   }
 }
@@ -431,6 +531,9 @@ typedef struct {
   DicenetDice dice;
   DicenetFusion fusion;
   const DicenetAxis *rows, *columns;
+  DicenetPyramid pyramid;
+  DicenetMerge merge;
+  Tensor fine, gate;
   float *scratch;
 } Bench;
 
@@ -453,6 +556,18 @@ bench_run (const Bench *b, const DicenetKernels *k)
   else if (g_str_has_prefix (b->name, "dice"))
     for (guint c = 0; c < b->y.planes.c; c++)
       k->dice (&b->dice, &b->y.planes, &b->fusion, c);
+  else if (g_str_has_prefix (b->name, "pyramid"))
+    k->pyramid (&b->x.planes, &b->y.planes, &b->pyramid, 0, b->y.planes.c, b->scratch);
+  else if (g_str_has_prefix (b->name, "merge")) {
+    DicenetMerge merge = b->merge;
+    merge.gate = &b->gate.planes;
+    k->merge (&b->x.planes, &b->fine.planes, &b->y.planes, &merge, 0, b->y.planes.c, b->scratch);
+  } else if (g_str_has_prefix (b->name, "max_pool"))
+    k->max_pool (&b->x.planes, &b->y.planes, 0, b->y.planes.c);
+  else if (g_str_has_prefix (b->name, "avg_pool"))
+    k->avg_pool (&b->x.planes, &b->y.planes, 0, b->y.planes.c);
+  else if (g_str_has_prefix (b->name, "mean"))
+    k->mean (&b->x.planes, &b->y.planes, 0, b->y.planes.c);
   else
     for (guint c = 0; c < b->y.planes.c; c++)
       k->resize (dicenet_plane (&b->x.planes, c), b->x.planes.w, dicenet_plane (&b->y.planes, c), b->y.planes.w,
@@ -485,10 +600,16 @@ bench_conv (const char *name, guint cin, guint cout, guint h, guint w, guint ker
   const guint oh = (h - 1) / stride + 1, ow = (w - 1) / stride + 1;
   Bench b = { .name = name, .x = tensor_new (cin, h, w, TRUE), .y = tensor_new (cout, oh, ow, FALSE) };
   const gsize n = MAX (16 * blocked_floats (cin, cout, groups, 1), (gsize) cout * cin / groups * 9);
-  b.conv = (DicenetConv){ random_floats (n),       random_floats (cout), random_floats (cout), kernel, stride, groups,
-                          DICENET_ACTIVATION_PRELU };
+  b.conv = (DicenetConv){ random_floats (n),
+                          random_floats (cout),
+                          random_floats (cout),
+                          kernel,
+                          stride,
+                          groups,
+                          DICENET_ACTIVATION_PRELU,
+                          NULL };
   b.scratch = random_floats (
-      MAX (MAX (dicenet_conv_pointwise_scratch (cin, groups), cin * dicenet_padded_floats (h, w)),
+      MAX (MAX (dicenet_conv_pointwise_scratch (cin, groups), dicenet_conv_sparse_scratch (cin, groups, h, w)),
            MAX (dicenet_conv_full_scratch (cin, groups, ow, stride), dicenet_conv_winograd_scratch (cin, groups, ow))));
   b.flops = 2.0 * cout * oh * ow * cin / groups * kernel * kernel;
   b.bytes = 4.0 * ((double) cin * h * w + (double) cout * oh * ow + (double) cout * cin / groups * kernel * kernel);
@@ -520,6 +641,52 @@ bench_resize (const char *name, guint c, guint in, guint out, DicenetResize mode
   b.rows = b.columns = dicenet_axis_get (cache, in, out, mode);
   b.scratch = random_floats (dicenet_resize_scratch (b.rows, b.columns));
   b.flops = 2.0 * c * ((double) in * out + (double) out * out) * b.rows->taps;
+  b.bytes = 4.0 * c * ((double) in * in + (double) out * out);
+  return b;
+}
+
+/* A pyramid pool; its multiply-adds as the definition has them, at each scale's size. */
+static Bench
+bench_pyramid (const char *name, guint c, guint size, GHashTable *cache)
+{
+  Bench b = { .name = name, .x = tensor_new (c, size, size, TRUE), .y = tensor_new (c, size, size, FALSE) };
+  float *rest = random_floats (102 * c);
+  b.pyramid = (DicenetPyramid){
+    { { 0 } }, rest, rest + 45 * c, rest + 50 * c, rest + 55 * c, rest + 100 * c, rest + 101 * c,
+  };
+  fill_scales (&b.pyramid, size, size, cache);
+  b.scratch = random_floats (dicenet_pyramid_scratch (size, size, b.pyramid.scales));
+  b.flops = 2.0 * 45 * c * size * size;
+  for (guint k = 0; k < DICENET_SCALES; k++)
+    b.flops += 2.0 * 9 * c * b.pyramid.scales[k].h * b.pyramid.scales[k].w;
+  b.bytes = 8.0 * c * size * size;
+  return b;
+}
+
+static Bench
+bench_merge (const char *name, guint c, guint in, guint out, GHashTable *cache)
+{
+  Bench b = { .name = name, .x = tensor_new (c, in, in, TRUE), .y = tensor_new (c, out, out, FALSE) };
+  float *rest = random_floats (3 * c);
+  b.fine = tensor_new (c, out, out, TRUE);
+  b.gate = tensor_new (c, 1, 1, TRUE);
+  b.merge = (DicenetMerge){ dicenet_axis_get (cache, in, out, DICENET_RESIZE_UP),
+                            dicenet_axis_get (cache, in, out, DICENET_RESIZE_UP),
+                            NULL,
+                            rest,
+                            rest + c,
+                            rest + 2 * c };
+  b.scratch = random_floats (3 * out);
+  b.flops = 2.0 * c * (2.0 * in * out + 4.0 * out * out);
+  b.bytes = 4.0 * c * ((double) in * in + 2.0 * out * out);
+  return b;
+}
+
+static Bench
+bench_planes (const char *name, guint c, guint in, guint out)
+{
+  Bench b = { .name = name, .x = tensor_new (c, in, in, TRUE), .y = tensor_new (c, out, out, FALSE) };
+  b.flops = (double) c * in * in;
   b.bytes = 4.0 * c * ((double) in * in + (double) out * out);
   return b;
 }
@@ -560,7 +727,13 @@ bench (void)
     bench_conv ("conv_vector 1280 to 1000", 1280, 1000, 1, 1, 1, 1, 1),
     bench_conv ("conv_sparse depthwise 139, 28 x 28", 139, 139, 28, 28, 3, 1, 139),
     bench_conv ("conv_sparse depthwise 278, 28 x 28 by 2", 278, 278, 28, 28, 3, 2, 278),
+    bench_conv ("conv_sparse depthwise 24, 48 x 48", 24, 24, 48, 48, 3, 1, 24),
+    bench_conv ("conv_sparse depthwise 278, 14 x 14", 278, 278, 14, 14, 3, 1, 278),
+    bench_conv ("conv_sparse depthwise 556, 7 x 7", 556, 556, 7, 7, 3, 1, 556),
+    bench_conv ("conv_sparse depthwise 278, 19 x 19", 278, 278, 19, 19, 3, 1, 278),
+    bench_conv ("conv_sparse depthwise 1112, 10 x 10 by 2", 1112, 1112, 10, 10, 3, 2, 1112),
     bench_conv ("conv_sparse 50 to 10 in 10, 192 x 192", 50, 10, 192, 192, 3, 1, 10),
+    bench_conv ("conv_sparse 24 to 32 in 8, 192 x 192", 24, 32, 192, 192, 3, 1, 8),
     bench_dice ("dice 139, 28 x 28", 139, 28),
     bench_dice ("dice 278, 14 x 14", 278, 14),
     bench_dice ("dice 556, 7 x 7", 556, 7),
@@ -568,6 +741,15 @@ bench (void)
     bench_dice ("dice 210, 19 x 19", 210, 19),
     bench_resize ("resize up 10, 192 to 384", 10, 192, 384, DICENET_RESIZE_UP, cache),
     bench_resize ("resize down 10, 384 to 192", 10, 384, 192, DICENET_RESIZE_DOWN, cache),
+    bench_resize ("resize up 1112, 10 to 19", 1112, 10, 19, DICENET_RESIZE_UP, cache),
+    bench_pyramid ("pyramid 10, 192 x 192", 10, 192, cache),
+    bench_pyramid ("pyramid 10, 48 x 48", 10, 48, cache),
+    bench_pyramid ("pyramid 111, 19 x 19", 111, 19, cache),
+    bench_merge ("merge 32, 96 to 192", 32, 96, 192, cache),
+    bench_planes ("max_pool 24, 192 to 96", 24, 192, 96),
+    bench_planes ("avg_pool 210, 48 to 24", 210, 48, 24),
+    bench_planes ("avg_pool 556, 19 to 10", 556, 19, 10),
+    bench_planes ("mean 210, 24 x 24", 210, 24, 1),
   };
 
   dicenet_denormals_flush ();

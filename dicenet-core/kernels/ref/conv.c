@@ -32,7 +32,8 @@ weight_of (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *co
   return conv->weight[(block * inputs + k) * DICENET_BLOCK + co % group_out % DICENET_BLOCK];
 }
 
-/* y[co,i,j] = activation (bias + sum over c, a, b of weight[c,a,b] * x[c, i * stride + a - pad, j * stride + b - pad])
+/* y[co,i,j] = gate * activation (bias + sum over c, a, b of weight[c,a,b] * x[c, i * stride + a - pad, j * stride + b -
+ * pad])
  */
 static void
 conv_pixel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned co, unsigned i,
@@ -52,7 +53,8 @@ conv_pixel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
       }
     }
   }
-  dicenet_plane (y, co)[(size_t) i * y->w + j] = activate (sum, conv, co);
+  dicenet_plane (y, co)[(size_t) i * y->w + j] =
+      activate (sum, conv, co) * (conv->gate ? *dicenet_plane (conv->gate, co) : 1);
 }
 
 void

@@ -6,3 +6,7 @@
 #define K(name, arguments) void dicenet_ref_##name arguments;
 DICENET_KERNELS (K)
 #undef K
+
+/* One number of a resized plane. */
+float dicenet_ref_resized (const float *x, size_t x_stride, const DicenetAxis *rows, const DicenetAxis *columns,
+                           unsigned i, unsigned j);

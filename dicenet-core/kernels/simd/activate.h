@@ -15,9 +15,15 @@ sigmoid (float x)
 
 /* Of one channel. All but the sigmoid are a PReLU of some slope. */
 typedef struct {
-  vf bias, slope;
+  vf bias, slope, gate;
   int is_sigmoid;
 } Epilogue;
+
+static inline float
+gate_of (const DicenetConv *conv, unsigned channel)
+{
+  return conv->gate ? *dicenet_plane (conv->gate, channel) : 1;
+}
 
 INLINE Epilogue
 epilogue (const DicenetConv *conv, unsigned channel)
@@ -25,7 +31,7 @@ epilogue (const DicenetConv *conv, unsigned channel)
   const float slope = conv->activation == DICENET_ACTIVATION_PRELU  ? conv->slope[channel]
                       : conv->activation == DICENET_ACTIVATION_RELU ? 0
                                                                     : 1;
-  return (Epilogue){ all (conv->bias ? conv->bias[channel] : 0), all (slope),
+  return (Epilogue){ all (conv->bias ? conv->bias[channel] : 0), all (slope), all (gate_of (conv, channel)),
                      conv->activation == DICENET_ACTIVATION_SIGMOID };
 }
 
@@ -36,21 +42,17 @@ activate (vf x, const Epilogue *e)
   if (e->is_sigmoid)
     for (int i = 0; i < VL; i++)
       x[i] = sigmoid (x[i]);
-  return prelu (x, e->slope);
+  return prelu (x, e->slope) * e->gate;
 }
 
 static inline float
 activate_one (float x, const DicenetConv *conv, unsigned channel)
 {
-  switch (conv->activation) {
-  case DICENET_ACTIVATION_PRELU:
-    return x > 0 ? x : conv->slope[channel] * x;
-  case DICENET_ACTIVATION_RELU:
-    return x > 0 ? x : 0;
-  case DICENET_ACTIVATION_SIGMOID:
-    return sigmoid (x);
-  case DICENET_ACTIVATION_NONE:
-    break;
-  }
-  return x;
+  if (conv->activation == DICENET_ACTIVATION_PRELU)
+    x = x > 0 ? x : conv->slope[channel] * x;
+  else if (conv->activation == DICENET_ACTIVATION_RELU)
+    x = x > 0 ? x : 0;
+  else if (conv->activation == DICENET_ACTIVATION_SIGMOID)
+    x = sigmoid (x);
+  return x * gate_of (conv, channel);
 }

@@ -2,40 +2,65 @@
 #include "simd.h"
 #include "vec.h"
 
-/* Columns first, into a ring of as many rows as an output row is made of, then rows; either alone where that is all. */
+/* The axis that makes less first: columns before rows that grow, into a ring of as many rows as an output row is made
+ * of; rows before columns where they shrink; either alone where that is all. */
 
-#if defined(__AVX512F__)
-#define WINDOW (2 * VL)
-
-/* One register of output columns from j, if the inputs that it is made of fit two registers: taken from them by
- * permutation, which is several times faster than from memory one by one. */
-static inline int
-resize_window (const float *restrict x, float *restrict y, const DicenetAxis *a, unsigned j)
+#if VL >= 8
+INLINE vf
+look_up_low (vf low, vi at)
 {
-  const int first = a->start[j], end = a->start[j + VL - 1] + (int) a->taps;
+#if VL == 16
+  return (vf) _mm512_permutexvar_ps ((__m512i) at, (__m512) low);
+#else
+  return (vf) _mm256_permutevar8x32_ps ((__m256) low, (__m256i) at);
+#endif
+}
 
-  if (end - first > WINDOW)
+/* Of two registers side by side, the float at each lane's position. */
+INLINE vf
+look_up (vf low, vf high, vi at)
+{
+#if VL == 16
+  return (vf) _mm512_permutex2var_ps ((__m512) low, (__m512i) at, (__m512) high);
+#else
+  const vf a = look_up_low (low, at), b = look_up_low (high, at);
+  return (vf) _mm256_blendv_ps ((__m256) a, (__m256) b, (__m256) (at << 28)); /* bit 3 says which */
+#endif
+}
+
+/* A register of output columns from j, if the inputs that it is made of fit two registers: taken from them by
+ * permutation, which is several times faster than from memory one by one. */
+INLINE int
+resize_window (const float *x, const DicenetAxis *a, unsigned j, vf *out, const unsigned taps)
+{
+  const float *weight = a->weight + j;
+  const unsigned last = j + VL <= a->out ? j + VL - 1 : a->out - 1, n = a->out;
+  const int first = a->start[j], wanted = a->start[last] + (int) taps - first;
+  const size_t left = (size_t) ((int) a->in - first);
+
+  if (wanted > 2 * VL)
     return 0;
-  /* Not past the last input: rows end where memory may. */
-  const int base = first + WINDOW <= (int) a->in ? first : (int) a->in - WINDOW;
-  if (base < 0)
-    return 0;
-  const __m512 low = _mm512_loadu_ps (x + base), high = _mm512_loadu_ps (x + base + VL);
-  __m512i at = _mm512_sub_epi32 (_mm512_loadu_si512 (a->start + j), _mm512_set1_epi32 (base));
-  __m512 sum = _mm512_setzero_ps ();
-  for (unsigned t = 0; t < a->taps; t++) {
-    sum = _mm512_fmadd_ps (_mm512_loadu_ps (a->weight + (size_t) t * a->out + j),
-                           _mm512_permutex2var_ps (low, at, high), sum);
-    at = _mm512_add_epi32 (at, _mm512_set1_epi32 (1));
+  vi at = (vi) load ((const float *) a->start + j) - first;
+  const vf low = load_part (x + first, left);
+  vf sum = { 0 };
+  if (wanted <= VL) {
+    UNROLL
+    for (unsigned t = 0; t < taps; t++, at += 1)
+      sum += load (weight + (size_t) t * n) * look_up_low (low, at);
+  } else {
+    const vf high = load_part (x + first + VL, left - VL);
+    UNROLL
+    for (unsigned t = 0; t < taps; t++, at += 1)
+      sum += load (weight + (size_t) t * n) * look_up (low, high, at);
   }
-  _mm512_storeu_ps (y + j, sum);
+  *out = sum;
   return 1;
 }
 #else
-static inline int
-resize_window (const float *restrict x, float *restrict y, const DicenetAxis *a, unsigned j)
+INLINE int
+resize_window (const float *x, const DicenetAxis *a, unsigned j, vf *out, const unsigned taps)
 {
-  (void) x, (void) y, (void) a, (void) j;
+  (void) x, (void) a, (void) j, (void) out, (void) taps;
   return 0;
 }
 #endif
@@ -55,21 +80,29 @@ resize_columns (const float *restrict x, float *restrict y, const DicenetAxis *a
   }
 }
 
-static void
-resize_row (const float *restrict x, float *restrict y, const DicenetAxis *a)
+INLINE void
+resize_taps (const float *restrict x, float *restrict y, const DicenetAxis *a, const unsigned taps)
 {
-  if (a->taps == 1 && a->in == a->out) {
-    memcpy (y, x, a->out * sizeof *y);
-    return;
+  const unsigned n = a->out;
+
+  for (unsigned j = 0; j < n; j += VL) {
+    vf value;
+    if (resize_window (x, a, j, &value, taps))
+      store_part (y + j, value, n - j);
+    else
+      resize_columns (x, y, a, j, j + VL < n ? j + VL : n);
   }
-  unsigned j = 0;
-  for (; j + VL <= a->out; j += VL)
-    if (!resize_window (x, y, a, j))
-      resize_columns (x, y, a, j, j + VL);
-  if (j == a->out)
-    return;
-  if (a->out < VL || !resize_window (x, y, a, a->out - VL)) /* the last register begins where it is full */
-    resize_columns (x, y, a, j, a->out);
+}
+
+static void
+resize_row (const float *x, float *y, const DicenetAxis *a)
+{
+  if (a->in == a->out)
+    copy_row (y, x, a->out);
+  else if (a->taps == 2)
+    resize_taps (x, y, a, 2);
+  else
+    resize_taps (x, y, a, a->taps);
 }
 
 /* Source rows with their columns resized, row r at base + r % places * stride. */
@@ -87,48 +120,87 @@ row_of (const Rows *rows, size_t r)
 static void
 blend_rows (const Rows *rows, const DicenetAxis *a, unsigned i, float *restrict y, unsigned n)
 {
-  const size_t first = (size_t) a->start[i];
-  const float *restrict r0 = row_of (rows, first), w0 = a->weight[i];
+  const float *first = row_of (rows, (size_t) a->start[i]), *end = rows->base + rows->places * rows->stride;
 
-  if (a->taps == 2) { /* bilinear */
-    const float *restrict r1 = row_of (rows, first + 1), w1 = a->weight[a->out + i];
-    for (unsigned j = 0; j < n; j++)
-      y[j] = w0 * r0[j] + w1 * r1[j];
-    return;
+  for (unsigned j = 0; j < n; j += VL) {
+    const float *row = first;
+    vf sum = { 0 };
+    for (unsigned t = 0; t < a->taps; t++) {
+      sum += all (a->weight[(size_t) t * a->out + i]) * load_part (row + j, n - j);
+      row = row + rows->stride < end ? row + rows->stride : rows->base;
+    }
+    store_part (y + j, sum, n - j);
   }
-  for (unsigned j = 0; j < n; j++)
-    y[j] = w0 * r0[j];
-  for (unsigned t = 1; t < a->taps; t++) {
-    const float *restrict r = row_of (rows, first + t), w = a->weight[(size_t) t * a->out + i];
-    for (unsigned j = 0; j < n; j++)
-      y[j] += w * r[j];
-  }
+}
+
+/* Rows that an output row is made of, columns resized, from @next on into the ring; returns the row to enter next. */
+static unsigned
+enter_rows (const float *x, size_t x_stride, float *ring, const DicenetAxis *rows, const DicenetAxis *columns,
+            unsigned i, unsigned next)
+{
+  const unsigned first = (unsigned) rows->start[i], end = first + rows->taps;
+
+  for (next = next > first ? next : first; next < end; next++) /* starts never go back */
+    resize_row (x + next * x_stride, ring + next % (rows->taps + 1) * columns->out, columns);
+  return next;
 }
 
 void
 KERNEL (resize) (const float *x, size_t x_stride, float *y, size_t y_stride, const DicenetAxis *rows,
                  const DicenetAxis *columns, float *scratch)
 {
-  const unsigned n = columns->out;
+  const Rows source = { x, rows->in, x_stride }, ring = { scratch, (size_t) rows->taps + 1, columns->out };
+  unsigned next = 0;
 
-  if (rows->in == rows->out) { /* columns only */
-    for (unsigned i = 0; i < rows->out; i++)
-      resize_row (x + i * x_stride, y + i * y_stride, columns);
-    return;
+  for (unsigned i = 0; i < rows->out; i++, y += y_stride) {
+    if (rows->in == rows->out)
+      resize_row (x + i * x_stride, y, columns);
+    else if (columns->in == columns->out)
+      blend_rows (&source, rows, i, y, columns->out);
+    else if (rows->out < rows->in) {
+      blend_rows (&source, rows, i, scratch, columns->in);
+      resize_row (scratch, y, columns);
+    } else {
+      next = enter_rows (x, x_stride, scratch, rows, columns, i, next);
+      blend_rows (&ring, rows, i, y, columns->out);
+    }
   }
-  if (columns->in == columns->out) { /* rows only */
-    const Rows source = { x, rows->in, x_stride };
-    for (unsigned i = 0; i < rows->out; i++)
-      blend_rows (&source, rows, i, y + i * y_stride, n);
-    return;
+}
+
+/* What one channel of a merge is made with. */
+typedef struct {
+  float gate, scale, bias, slope;
+} Merge;
+
+/* One row: w0 * r0 + w1 * r1 of the coarse map, one of the finer. */
+INLINE void
+merge_row (const float *r0, const float *r1, float w0, float w1, const float *fine, float *out, unsigned n,
+           const Merge *m)
+{
+  for (unsigned j = 0; j < n; j += VL) {
+    const size_t left = n - j;
+    const vf coarse = w0 * load_part (r0 + j, left) + w1 * load_part (r1 + j, left),
+             sum = coarse + m->gate * load_part (fine + j, left);
+    store_part (out + j, prelu (m->scale * sum + m->bias, all (m->slope)), left);
   }
-  const Rows ring = { scratch, (size_t) rows->taps + 1, n };
-  unsigned next = 0; /* source row that enters the ring next; starts never go back */
-  for (unsigned i = 0; i < rows->out; i++) {
-    const unsigned first = (unsigned) rows->start[i], end = first + rows->taps;
-    next = next > first ? next : first;
-    for (; next < end; next++)
-      resize_row (x + next * x_stride, scratch + next % ring.places * n, columns);
-    blend_rows (&ring, rows, i, y + i * y_stride, n);
+}
+
+void
+KERNEL (merge) (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const DicenetMerge *merge,
+                unsigned begin, unsigned end, float *scratch)
+{
+  const DicenetAxis *rows = merge->rows;
+  const Rows ring = { scratch, (size_t) rows->taps + 1, y->w };
+  const int two = rows->taps == 2; /* or one: the same size, or one row for all */
+
+  for (unsigned c = begin; c < end; c++) {
+    const Merge m = { *dicenet_plane (merge->gate, c), merge->scale[c], merge->bias[c], merge->slope[c] };
+    unsigned next = 0;
+    for (unsigned i = 0; i < y->h; i++) {
+      const size_t first = (size_t) rows->start[i], at = (size_t) i * y->w;
+      next = enter_rows (dicenet_plane (x0, c), x0->w, scratch, rows, merge->columns, i, next);
+      merge_row (row_of (&ring, first), row_of (&ring, first + two), rows->weight[i], two ? rows->weight[y->h + i] : 0,
+                 dicenet_plane (x1, c) + at, dicenet_plane (y, c) + at, y->w, &m);
+    }
   }
 }

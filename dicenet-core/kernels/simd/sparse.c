@@ -1,164 +1,154 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "activate.h"
 #include "simd.h"
+#include "stencil.h"
 
-/* 3 x 3 convolution with few channels per group: a stencil over rows between zeros, so that borders need no conditions.
- */
+/* 3 x 3 convolution with few channels per group. Rows of a group's channels are copied between zeros, as many as the
+ * first-level cache keeps, so that borders need no conditions, and used by all output channels of the group. */
 
-#define WIDE 4 /* registers at a time: each is one chain of sums, which would wait for itself */
+#define ROWS 4 /* output rows at a time, with stride 1; half with stride 2 */
 
-INLINE void
-stencil (const float *const rows[3], size_t at, const float *k, vf *sum, const int wide, const int step)
+/* Registers of columns at a time, such that sums, weights and inputs fit the registers there are. */
+#if VL == 16
+#define WIDE 2
+#else
+#define WIDE 1
+#endif
+
+typedef struct {
+  const DicenetPlanes *x, *y;
+  const DicenetConv *conv;
+  float *padded;     /* rows of the group's channels; zeros between them */
+  unsigned rows;     /* of each channel */
+  unsigned group_in; /* channels */
+  size_t stride;
+} Sparse;
+
+/* Rows of the group's channels from @first, which may be -1; zeros where there is none. */
+static void
+enter_rows (const Sparse *s, unsigned group, long first)
 {
-  UNROLL
-  for (int a = 0; a < 3; a++)
-    UNROLL
-  for (int b = 0; b < 3; b++) {
-    const vf weight = all (k[3 * a + b]);
-    UNROLL
-    for (int v = 0; v < wide; v++) {
-      const float *p = rows[a] + at + v * VL * step + b - 1;
-      sum[v] += weight * (step == 1 ? load (p) : load_even (p));
+  const unsigned w = s->x->w;
+
+  for (unsigned c = 0; c < s->group_in; c++) {
+    const float *plane = dicenet_plane (s->x, group * s->group_in + c);
+    float *to = s->padded + c * s->rows * s->stride + DICENET_PAD;
+    for (long row = first; row < first + (long) s->rows; row++, to += s->stride) {
+      if (row >= 0 && row < (long) s->x->h)
+        copy_row (to, plane + row * w, w);
+      else
+        memset (to, 0, w * sizeof *to);
     }
   }
 }
 
-/* Rows of the group's channels between zeros: row r of channel c at ring + (c * RING + r % RING) * stride, its first
- * column DICENET_PAD further. */
-#define RING 4
-
+/* What one output channel is made with; sigmoids come later, since a call would keep the loops from using registers. */
 typedef struct {
-  const float *rows[3]; /* of the first channel */
-  size_t channel_floats;
-  unsigned group_in;
-  const float *weight;
+  const float *weight; /* [group_in][3][3] */
+  vf taps[9];          /* the same, where there is one input channel */
   Epilogue epilogue;
-} Sparse;
+} Channel;
 
-/* Output columns [at, at + n), n <= wide * VL; all registers but the last are full. */
+/* Columns [at, at + wide * VL) of @n output rows, which begin at padded row @row; out + o * y->w is output row o. */
 INLINE void
-columns (const Sparse *s, float *out, size_t at, size_t n, const int wide, const int step)
+columns (const Sparse *s, const Channel *c, unsigned row, float *out, size_t at, const int n, const int wide,
+         const int step, const int single)
 {
-  vf sum[WIDE];
+  const float *rows = s->padded + row * s->stride + DICENET_PAD;
+  const size_t w = s->y->w;
+  const vf gate = c->epilogue.gate;
+  vf sum[ROWS * WIDE];
 
   UNROLL
-  for (int v = 0; v < wide; v++)
-    sum[v] = all (0);
-  for (unsigned c = 0; c < s->group_in; c++)
-    stencil (s->rows, c * s->channel_floats + (size_t) step * at, s->weight + 9 * (size_t) c, sum, wide, step);
+  for (int i = 0; i < n * wide; i++)
+    sum[i] = all (0);
+  if (single)
+    stencil (rows, s->stride, at, c->taps, sum, n, wide, step);
+  else
+    for (unsigned i = 0; i < s->group_in; i++, rows += s->rows * s->stride) {
+      vf taps[9];
+      broadcast_taps (c->weight + 9 * (size_t) i, taps);
+      stencil (rows, s->stride, at, taps, sum, n, wide, step);
+    }
   UNROLL
+  for (int o = 0; o < n; o++)
+    UNROLL
   for (int v = 0; v < wide; v++) {
-    const vf value = activate (sum[v], &s->epilogue);
-    if ((size_t) (v + 1) * VL <= n)
-      store (out + at + v * VL, value);
-    else
-      store_first (out + at + v * VL, value, n - (size_t) v * VL);
+    const size_t from = at + (size_t) (v * VL);
+    store_part (out + o * w + from, prelu (sum[o * wide + v] + c->epilogue.bias, c->epilogue.slope) * gate, w - from);
   }
 }
 
 INLINE void
-sparse_row (const Sparse *s, float *out, unsigned width, const int step)
+output_rows (const Sparse *s, const Channel *c, unsigned i, float *out, const int n, const int step, const int single)
 {
   size_t at = 0;
 
-  for (; at + WIDE * VL <= width; at += WIDE * VL)
-    columns (s, out, at, WIDE * VL, WIDE, step);
-  const size_t left = width - at;
-  if (left > 3 * VL)
-    columns (s, out, at, left, 4, step);
-  else if (left > 2 * VL)
-    columns (s, out, at, left, 3, step);
-  else if (left > VL)
-    columns (s, out, at, left, 2, step);
-  else if (left > 0)
-    columns (s, out, at, left, 1, step);
+  out += (size_t) i * s->y->w;
+  for (; at + (WIDE - 1) * VL < s->y->w; at += WIDE * VL)
+    columns (s, c, i * step, out, at, n, WIDE, step, single);
+  for (; at < s->y->w; at += VL)
+    columns (s, c, i * step, out, at, n, 1, step, single);
 }
 
-/* Row @row of the group's channels into the ring; zeros where there is no such row. */
-static void
-enter_row (const DicenetPlanes *x, unsigned first_channel, unsigned channels, unsigned row, float *ring)
-{
-  const size_t stride = dicenet_padded_stride (x->w);
-
-  for (unsigned c = 0; c < channels; c++) {
-    float *to = ring + ((size_t) c * RING + row % RING) * stride + DICENET_PAD;
-    if (row < x->h)
-      copy_row (to, dicenet_plane (x, first_channel + c) + (size_t) row * x->w, x->w);
-    else
-      memset (to, 0, x->w * sizeof *to);
-  }
-}
-
-static void
-sparse_channel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned channel, float *ring)
-{
-  const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups,
-                 first = channel / group_out * group_in;
-  const size_t stride = dicenet_padded_stride (x->w);
-  float *out = dicenet_plane (y, channel);
-  unsigned next = 0;
-
-  for (unsigned c = 0; c < group_in; c++) /* above the first row: where row -1 would be */
-    memset (ring + ((size_t) c * RING + RING - 1) * stride + DICENET_PAD, 0, x->w * sizeof *ring);
-  for (unsigned i = 0; i < y->h; i++) {
-    Sparse s = {
-      .channel_floats = RING * stride,
-      .group_in = group_in,
-      .weight = conv->weight + 9 * (size_t) channel * group_in,
-      .epilogue = epilogue (conv, channel),
-    };
-    for (; next <= i * conv->stride + 1; next++)
-      enter_row (x, first, group_in, next, ring);
-    for (unsigned a = 0; a < 3; a++)
-      s.rows[a] = ring + (i * conv->stride + a + RING - 1) % RING * stride + DICENET_PAD;
-    if (conv->stride == 1)
-      sparse_row (&s, out + (size_t) i * y->w, y->w, 1);
-    else
-      sparse_row (&s, out + (size_t) i * y->w, y->w, 2);
-  }
-}
-
-/* A depthwise convolution of a small plane, all of it between zeros. */
+/* @rows output rows, the first of which begins at the first padded row; @single: one channel per group. */
 INLINE void
-depthwise_plane (const float *padded, unsigned w, const DicenetPlanes *y, const DicenetConv *conv, unsigned channel,
-                 const int step)
+output_band (const Sparse *s, const Channel *channel, float *out, unsigned rows, const int step, const int single)
 {
-  const size_t stride = dicenet_padded_stride (w);
-  const Epilogue e = epilogue (conv, channel);
-  float *out = dicenet_plane (y, channel), k[9];
+  const Channel c = *channel;
+  const unsigned n = ROWS / step;
+  unsigned i = 0;
 
-  memcpy (k, conv->weight + 9 * (size_t) channel, sizeof k);
-  for (unsigned i = 0; i < y->h; i++, out += y->w) {
-    const float *row = padded + (size_t) step * i * stride + DICENET_PAD;
-    const float *const rows[3] = { row, row + stride, row + 2 * stride };
-    for (size_t j = 0; j < y->w; j += VL) {
-      vf sum = all (0);
-      stencil (rows, (size_t) step * j, k, &sum, 1, step);
-      const vf value = activate (sum, &e);
-      if (j + VL <= y->w)
-        store (out + j, value);
-      else
-        store_first (out + j, value, y->w - j);
-    }
-  }
+  for (; i + n <= rows; i += n)
+    output_rows (s, &c, i, out, n, step, single);
+  if (i < rows && rows >= n) /* the last again, in part */
+    output_rows (s, &c, rows - n, out, n, step, single);
+  else
+    for (; i < rows; i++)
+      output_rows (s, &c, i, out, 1, step, single);
+}
+
+/* Output rows [begin, end) of one channel of what was entered. */
+static void
+channel_band (const Sparse *s, unsigned channel, unsigned begin, unsigned end)
+{
+  Channel c = { .weight = s->conv->weight + 9 * (size_t) channel * s->group_in,
+                .epilogue = epilogue (s->conv, channel) };
+  float *out = dicenet_plane (s->y, channel) + (size_t) begin * s->y->w;
+
+  if (c.epilogue.is_sigmoid)
+    c.epilogue.gate = all (1);
+  broadcast_taps (c.weight, c.taps);
+  if (s->conv->stride == 1 && s->group_in == 1)
+    output_band (s, &c, out, end - begin, 1, 1);
+  else if (s->conv->stride == 1)
+    output_band (s, &c, out, end - begin, 1, 0);
+  else if (s->group_in == 1)
+    output_band (s, &c, out, end - begin, 2, 1);
+  else
+    output_band (s, &c, out, end - begin, 2, 0);
+  if (c.epilogue.is_sigmoid)
+    for (size_t i = 0; i < (size_t) (end - begin) * s->y->w; i++)
+      out[i] = sigmoid (out[i]) * gate_of (s->conv, channel);
 }
 
 void
 KERNEL (conv_sparse) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
                       unsigned end, float *scratch)
 {
-  const int whole = conv->groups == x->c && x->c == y->c && dicenet_padded_floats (x->h, x->w) <= DICENET_SMALL_PLANE;
+  const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups, step = conv->stride;
+  const unsigned rows = dicenet_conv_sparse_rows (x->c, conv->groups, x->h, x->w);
+  const Sparse s = { x, y, conv, scratch, rows, group_in, dicenet_padded_stride (x->w) };
+  const unsigned fit = (rows - 3) / step + 1, at_once = ROWS / step, band = fit < y->h ? fit / at_once * at_once : y->h;
 
   memset (scratch, 0, dicenet_conv_sparse_scratch (x->c, conv->groups, x->h, x->w) * sizeof *scratch);
-  for (unsigned c = begin; c < end; c++) {
-    if (!whole) {
-      sparse_channel (x, y, conv, c, scratch);
-      continue;
+  for (unsigned group = begin / group_out; group * group_out < end; group++) {
+    const unsigned first = group * group_out > begin ? group * group_out : begin,
+                   last = (group + 1) * group_out < end ? (group + 1) * group_out : end;
+    for (unsigned i = 0; i < y->h; i += band) {
+      enter_rows (&s, group, (long) i * step - 1);
+      for (unsigned c = first; c < last; c++)
+        channel_band (&s, c, i, i + band < y->h ? i + band : y->h);
     }
-    KERNEL (pad) (dicenet_plane (x, c), x->h, x->w, scratch);
-    if (conv->stride == 1)
-      depthwise_plane (scratch, x->w, y, conv, c, 1);
-    else
-      depthwise_plane (scratch, x->w, y, conv, c, 2);
   }
 }

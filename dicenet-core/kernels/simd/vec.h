@@ -55,6 +55,14 @@ all (float x)
   return x - (vf){ 0 };
 }
 
+#if defined(__AVX2__)
+INLINE __m256i
+first_lanes (size_t n)
+{
+  return _mm256_cmpgt_epi32 (_mm256_set1_epi32 ((int) n), _mm256_setr_epi32 (0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
 /* The first n lanes, n < VL: the ends of rows. */
 INLINE void
 store_first (float *p, vf v, size_t n)
@@ -63,6 +71,8 @@ store_first (float *p, vf v, size_t n)
   _mm512_mask_storeu_ps (p, (__mmask16) ((1u << n) - 1), (__m512) v);
 #elif defined(__AVX512VL__)
   _mm256_mask_storeu_ps (p, (__mmask8) ((1u << n) - 1), (__m256) v);
+#elif defined(__AVX2__)
+  _mm256_maskstore_ps (p, first_lanes (n), (__m256) v);
 #else
   float lanes[VL];
   store (lanes, v);
@@ -79,12 +89,42 @@ load_first (const float *p, size_t n)
   return (vf) _mm512_maskz_loadu_ps ((__mmask16) ((1u << n) - 1), p);
 #elif defined(__AVX512VL__)
   return (vf) _mm256_maskz_loadu_ps ((__mmask8) ((1u << n) - 1), p);
+#elif defined(__AVX2__)
+  return (vf) _mm256_maskload_ps (p, first_lanes (n));
 #else
   vf v = { 0 };
   for (size_t i = 0; i < n; i++)
     v[i] = p[i];
   return v;
 #endif
+}
+
+/* All lanes, or the first n where there are no more. */
+INLINE void
+store_part (float *p, vf v, size_t n)
+{
+  if (n >= VL)
+    store (p, v);
+  else
+    store_first (p, v, n);
+}
+
+INLINE vf
+load_part (const float *p, size_t n)
+{
+  return n >= VL ? load (p) : load_first (p, n);
+}
+
+/* Loaded once: compilers otherwise load again for every multiply-add, since that can take its operand from memory. */
+INLINE vf
+once (vf x)
+{
+#if defined(__x86_64__)
+  __asm__("" : "+v"(x));
+#elif defined(__aarch64__)
+  __asm__("" : "+w"(x));
+#endif
+  return x;
 }
 
 INLINE vf
@@ -140,6 +180,20 @@ load_even (const float *p)
   return (vf) __builtin_shufflevector (a, b, 0, 2, 4, 6, 8, 10, 12, 14);
 #else
   return (vf) __builtin_shufflevector (a, b, 0, 2, 4, 6);
+#endif
+}
+
+/* p[1], p[3], p[5] ...: the same floats are read. */
+INLINE vf
+load_odd (const float *p)
+{
+  const vf a = load (p), b = load (p + VL);
+#if VL == 16
+  return (vf) __builtin_shufflevector (a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#elif VL == 8
+  return (vf) __builtin_shufflevector (a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+#else
+  return (vf) __builtin_shufflevector (a, b, 1, 3, 5, 7);
 #endif
 }
 
