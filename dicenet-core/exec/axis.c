@@ -39,8 +39,8 @@ fill_down (guint in, guint out, guint taps, gint *start, gfloat *weight)
   }
 }
 
-guint
-dicenet_axis_taps (guint in, guint out, DicenetResize mode)
+static guint
+count_taps (guint in, guint out, DicenetResize mode)
 {
   guint taps = 1;
 
@@ -96,7 +96,7 @@ dicenet_axis_cache_new (void)
 static Entry *
 entry_new (guint in, guint out, DicenetResize mode)
 {
-  const guint taps = dicenet_axis_taps (in, out, mode);
+  const guint taps = count_taps (in, out, mode);
   /* Kernels load whole registers. */
   gint *start = g_new0 (gint, out + REGISTER);
   gfloat *weight = g_new0 (gfloat, (gsize) taps * out + REGISTER);

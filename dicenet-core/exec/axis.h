@@ -11,9 +11,6 @@ typedef enum {
   DICENET_RESIZE_DOWN, /* adaptive average pooling */
 } DicenetResize;
 
-/* Taps of such a table, without making it. */
-guint dicenet_axis_taps (guint in, guint out, DicenetResize mode);
-
 /* Tables by size and mode; equal ones are one. Free with g_hash_table_unref(). */
 GHashTable *dicenet_axis_cache_new (void);
 const DicenetAxis *dicenet_axis_get (GHashTable *cache, guint in, guint out, DicenetResize mode);

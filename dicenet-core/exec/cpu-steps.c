@@ -64,7 +64,7 @@ conv_of (const Step *s)
 {
   const DicenetNode *node = s->node;
   return (DicenetConv){ s->w->weight, s->w->bias,   s->w->slope,      node->kernel,
-                        node->stride, node->groups, node->activation, NULL };
+                        node->stride, node->groups, node->activation, s->step->n_inputs > 1 ? &s->x[1] : NULL };
 }
 
 static gsize
@@ -140,16 +140,25 @@ mean_task (Step *s, gsize begin, gsize n)
 }
 
 static void
-gate_task (Step *s, gsize begin, gsize n)
+merge_task (Step *s, gsize begin, gsize n)
 {
-  s->cpu->kernels->gate (&s->x[0], &s->x[1], &s->y, (unsigned) begin, (unsigned) (begin + n));
+  const DicenetMerge merge = { s->tables->rows, s->tables->columns, &s->x[2], s->w->scale, s->w->bias, s->w->slope };
+  s->cpu->kernels->merge (&s->x[0], &s->x[1], &s->y, &merge, (unsigned) begin, (unsigned) (begin + n),
+                          scratch_of (s, begin));
 }
 
 static void
-norm_task (Step *s, gsize begin, gsize n)
+pyramid_task (Step *s, gsize begin, gsize n)
 {
-  s->cpu->kernels->norm (&s->x[0], s->step->n_inputs > 1 ? &s->x[1] : NULL, &s->y, s->w->scale, s->w->bias, s->w->slope,
-                         (unsigned) begin, (unsigned) (begin + n));
+  DicenetPyramid p = { .weight = s->w->weight,
+                       .bias = s->w->bias,
+                       .slope = s->w->branch_slope,
+                       .merge_weight = s->w->fuse_weight,
+                       .merge_bias = s->w->fuse_bias,
+                       .merge_slope = s->w->slope };
+
+  memcpy (p.scales, s->tables->scales, sizeof p.scales);
+  s->cpu->kernels->pyramid (&s->x[0], &s->y, &p, (unsigned) begin, (unsigned) (begin + n), scratch_of (s, begin));
 }
 
 static void
@@ -298,13 +307,14 @@ dice_task (Step *s, gsize begin, gsize n)
 
 /* --- what the plan needs to know --- */
 
-/* An upper bound for both ways of resizing. */
 static gsize
-resize_scratch (DicenetShape input, DicenetShape output)
+pyramid_scratch (guint h, guint w)
 {
-  const guint up = dicenet_axis_taps (input.h, output.h, DICENET_RESIZE_UP);
-  const guint down = dicenet_axis_taps (input.h, output.h, DICENET_RESIZE_DOWN);
-  return ((gsize) MAX (up, down) + 1) * output.w;
+  DicenetScale scales[DICENET_SCALES] = { { 0 } };
+
+  for (guint k = 0; k < DICENET_SCALES; k++)
+    scales[k] = (DicenetScale){ .h = dicenet_pyramid_size (h, k), .w = dicenet_pyramid_size (w, k) };
+  return dicenet_pyramid_scratch (h, w, scales);
 }
 
 static gsize
@@ -318,8 +328,10 @@ piece_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
   case DICENET_OP_DICE:
     return lay_out_dice (node, input.h, input.w, NULL, &scratch);
   case DICENET_OP_UP:
-  case DICENET_OP_DOWN:
-    return dicenet_align_floats (resize_scratch (input, output));
+  case DICENET_OP_MERGE:
+    return dicenet_align_floats (MAX (input.w, 3 * (gsize) output.w)); /* see dicenet_resize_scratch() */
+  case DICENET_OP_PYRAMID:
+    return dicenet_align_floats (pyramid_scratch (input.h, input.w));
   default:
     return 0;
   }
@@ -332,6 +344,24 @@ dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape o
   return cpu->n_threads * piece_scratch (node, input, output);
 }
 
+static DicenetScale
+pyramid_scale (guint h, guint w, guint k, GHashTable *cache)
+{
+  const guint sh = dicenet_pyramid_size (h, k), sw = dicenet_pyramid_size (w, k);
+  const gboolean up = k < DICENET_SCALE_OWN;
+  const DicenetResize there = up ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN,
+                      back = up ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP;
+
+  return (DicenetScale){ sh,
+                         sw,
+                         dicenet_axis_get (cache, h, sh, there),
+                         dicenet_axis_get (cache, w, sw, there),
+                         dicenet_axis_get (cache, sh, h, back),
+                         dicenet_axis_get (cache, sw, w, back),
+                         up ? dicenet_trip_get (cache, h, sh) : NULL,
+                         up ? dicenet_trip_get (cache, w, sw) : NULL };
+}
+
 DicenetStepTables
 dicenet_cpu_tables (const DicenetNode *node, const DicenetStep *step, GHashTable *cache)
 {
@@ -340,10 +370,12 @@ dicenet_cpu_tables (const DicenetNode *node, const DicenetStep *step, GHashTable
   const DicenetShape output = { step->output->c, step->output->h, step->output->w };
   DicenetStepTables a = { .scratch = piece_scratch (node, input, output) };
 
-  if (node->op == DICENET_OP_UP || node->op == DICENET_OP_DOWN) {
-    const DicenetResize mode = node->op == DICENET_OP_UP ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN;
-    a.rows = dicenet_axis_get (cache, h, step->output->h, mode);
-    a.columns = dicenet_axis_get (cache, w, step->output->w, mode);
+  if (node->op == DICENET_OP_UP || node->op == DICENET_OP_MERGE) {
+    a.rows = dicenet_axis_get (cache, h, step->output->h, DICENET_RESIZE_UP);
+    a.columns = dicenet_axis_get (cache, w, step->output->w, DICENET_RESIZE_UP);
+  } else if (node->op == DICENET_OP_PYRAMID) {
+    for (guint k = 0; k < DICENET_SCALES; k++)
+      a.scales[k] = pyramid_scale (h, w, k, cache);
   } else if (node->op == DICENET_OP_DICE) {
     const guint h0 = node->kernel_height, w0 = node->kernel_width;
     if (h != h0) {
@@ -369,8 +401,8 @@ task_of (const DicenetNode *node, const Step *s)
 {
   static const Task tasks[] = {
     [DICENET_OP_DICE] = dice_task,   [DICENET_OP_MAX_POOL] = pool_task, [DICENET_OP_AVG_POOL] = pool_task,
-    [DICENET_OP_MEAN] = mean_task,   [DICENET_OP_GATE] = gate_task,     [DICENET_OP_UP] = resize_task,
-    [DICENET_OP_DOWN] = resize_task, [DICENET_OP_NORM] = norm_task,     [DICENET_OP_ROWS] = rows_task,
+    [DICENET_OP_MEAN] = mean_task,   [DICENET_OP_UP] = resize_task,     [DICENET_OP_PYRAMID] = pyramid_task,
+    [DICENET_OP_MERGE] = merge_task, [DICENET_OP_ROWS] = rows_task,
   };
 
   if (node->op != DICENET_OP_CONV)

@@ -13,12 +13,13 @@ typedef struct {
   guint n_threads;
 } DicenetCpu;
 
-/* What is known of a step once its sizes are: resampling tables, where sizes differ (UP and DOWN use the first two; a
+/* What is known of a step once its sizes are: resampling tables, where sizes differ (UP and MERGE use the first two; a
  * DiCE unit's branches go there and back; NULL where nothing is resampled), and floats of scratch for each piece of it.
  */
 typedef struct {
   const DicenetAxis *rows, *columns; /* DICE: to the height kernels' rows, to the width kernels' columns */
   const DicenetAxis *rows_back, *columns_back;
+  DicenetScale scales[DICENET_SCALES]; /* PYRAMID */
   gsize scratch;
 } DicenetStepTables;
 

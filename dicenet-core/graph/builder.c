@@ -8,7 +8,6 @@ append (DicenetGraph *g, DicenetOp op, const char *name, guint channels)
   node->op = op;
   node->name = g_strdup (name);
   node->channels = channels;
-  node->like = DICENET_NONE;
   g_ptr_array_add (g->nodes, node);
   return node;
 }
@@ -48,6 +47,14 @@ dicenet_build_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint
   return last (g);
 }
 
+guint
+dicenet_build_gated_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups, guint gate)
+{
+  const guint conv = dicenet_build_cbr (g, name, x, cout, kernel, 1, groups);
+  add_input (g->nodes->pdata[conv], gate);
+  return conv;
+}
+
 static DicenetNode *
 append_conv (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups, gboolean bias)
 {
@@ -79,12 +86,12 @@ dicenet_build_fc (DicenetGraph *g, const char *name, guint x, guint cout, guint 
 }
 
 guint
-dicenet_build_norm (DicenetGraph *g, const char *norm, const char *prelu, guint x, guint y)
+dicenet_build_merge (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine, guint gate)
 {
-  DicenetNode *node = append (g, DICENET_OP_NORM, norm, dicenet_node_channels (g, x));
-  add_input (node, x);
-  if (y != DICENET_NONE)
-    add_input (node, y);
+  DicenetNode *node = append (g, DICENET_OP_MERGE, norm, dicenet_node_channels (g, fine));
+  add_input (node, coarse);
+  add_input (node, fine);
+  add_input (node, gate);
   node->activation = DICENET_ACTIVATION_PRELU;
   node->norm = g_strdup (norm);
   node->prelu = g_strconcat (prelu, ".weight", NULL);
@@ -99,21 +106,11 @@ dicenet_build_simple (DicenetGraph *g, DicenetOp op, const char *name, guint x)
 }
 
 guint
-dicenet_build_gate (DicenetGraph *g, const char *name, guint x, guint gate)
+dicenet_build_up (DicenetGraph *g, guint x, guint like)
 {
-  DicenetNode *node = append (g, DICENET_OP_GATE, name, dicenet_node_channels (g, x));
-  add_input (node, x);
-  add_input (node, gate);
-  return last (g);
-}
-
-guint
-dicenet_build_resize (DicenetGraph *g, DicenetOp op, guint x, guint like, gdouble ratio)
-{
-  DicenetNode *node = append (g, op, op == DICENET_OP_UP ? "up" : "down", dicenet_node_channels (g, x));
+  DicenetNode *node = append (g, DICENET_OP_UP, "up", dicenet_node_channels (g, x));
   add_input (node, x);
   node->like = like;
-  node->ratio = ratio;
   return last (g);
 }
 
@@ -190,41 +187,43 @@ dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guin
   g_autofree char *squeeze = g_strconcat (name, ".linear_comb_layer.1", NULL);
   g_autofree char *excite = g_strconcat (name, ".linear_comb_layer.3", NULL);
 
+  /* The gate before what it multiplies, which can then apply it in passing. */
   const guint u = build_dimconv (g, name, x, kernel_height, kernel_width);
-  const guint p = dicenet_build_cbr (g, proj, u, cout, 3, 1, dicenet_common_groups (cin, cout));
   guint s = dicenet_build_simple (g, DICENET_OP_MEAN, name, u);
   s = dicenet_build_fc (g, squeeze, s, cin / 4, 1, FALSE, DICENET_ACTIVATION_RELU);
   s = dicenet_build_fc (g, excite, s, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
-  return dicenet_build_gate (g, name, p, s);
+  return dicenet_build_gated_cbr (g, proj, u, cout, 3, dicenet_common_groups (cin, cout), s);
+}
+
+/* All between a pyramid pool's point-wise ends: a channel's five scales depend on that channel only, so that they are
+ * one pass over it. */
+static guint
+build_scales (DicenetGraph *g, const char *name, guint x)
+{
+  DicenetNode *node = append (g, DICENET_OP_PYRAMID, name, dicenet_node_channels (g, x));
+  add_input (node, x);
+  node->activation = DICENET_ACTIVATION_PRELU;
+  node->weight = g_strconcat (name, ".stages", NULL);
+  node->norm = g_strconcat (name, ".merge_layer.0.br.0", NULL);
+  node->prelu = g_strconcat (name, ".merge_layer.0.br.1.weight", NULL);
+  node->fuse_weight = g_strconcat (name, ".merge_layer.2.cbr.0.weight", NULL);
+  node->fuse_norm = g_strconcat (name, ".merge_layer.2.cbr.1", NULL);
+  node->fuse_prelu = g_strconcat (name, ".merge_layer.2.cbr.2.weight", NULL);
+  return last (g);
 }
 
 guint
 dicenet_build_pyramid_pool (DicenetGraph *g, const char *name, guint x, guint p, guint cout, gboolean is_last)
 {
-  static const gdouble ratios[] = { 2.0, 1.5, 1.0, 0.5, 0.1 };
-  guint stages[G_N_ELEMENTS (ratios)];
-  g_autofree char *project = g_strconcat (name, ".projection_layer", NULL);
-  g_autofree char *norm = g_strconcat (name, ".merge_layer.0.br.0", NULL),
-                  *prelu = g_strconcat (name, ".merge_layer.0.br.1", NULL);
-  g_autofree char *merge = g_strconcat (name, ".merge_layer.2", NULL),
+  g_autofree char *project = g_strconcat (name, ".projection_layer", NULL),
                   *expand = g_strconcat (name, ".merge_layer.3", NULL);
-  g_autofree char *out_norm = g_strconcat (name, ".br.br.0", NULL), *out_prelu = g_strconcat (name, ".br.br.1", NULL);
 
-  const guint projected = dicenet_build_cbr (g, project, x, p, 1, 1, 1);
-  for (guint k = 0; k < G_N_ELEMENTS (ratios); k++) {
-    g_autofree char *stage = g_strdup_printf ("%s.stages.%u", name, k);
-    const DicenetOp there = ratios[k] > 1 ? DICENET_OP_UP : DICENET_OP_DOWN;
-    const DicenetOp back = ratios[k] > 1 ? DICENET_OP_DOWN : DICENET_OP_UP;
-    guint y = projected;
-    if (ratios[k] != 1)
-      y = dicenet_build_resize (g, there, y, DICENET_NONE, ratios[k]);
-    y = dicenet_build_conv (g, stage, y, p, 3, p, FALSE);
-    if (ratios[k] != 1)
-      y = dicenet_build_resize (g, back, y, projected, 0);
-    stages[k] = y;
+  const guint scales = build_scales (g, name, dicenet_build_cbr (g, project, x, p, 1, 1, 1));
+  DicenetNode *node = append_conv (g, expand, scales, cout, 1, 1, is_last);
+  if (!is_last) {
+    node->activation = DICENET_ACTIVATION_PRELU;
+    node->norm = g_strconcat (name, ".br.br.0", NULL);
+    node->prelu = g_strconcat (name, ".br.br.1.weight", NULL);
   }
-  guint y = dicenet_build_norm (g, norm, prelu, dicenet_build_concat (g, stages, G_N_ELEMENTS (stages)), DICENET_NONE);
-  y = dicenet_build_cbr (g, merge, dicenet_build_shuffle (g, y, 5), p, 3, 1, p);
-  y = dicenet_build_conv (g, expand, y, cout, 1, 1, is_last);
-  return is_last ? y : dicenet_build_norm (g, out_norm, out_prelu, y, DICENET_NONE);
+  return last (g);
 }

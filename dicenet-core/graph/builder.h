@@ -11,17 +11,20 @@ guint dicenet_build_input (DicenetGraph *g);
 /* CBR(cin, cout, k, s, groups): convolution, BatchNorm, PReLU. @name has .cbr.0, .cbr.1 and .cbr.2. */
 guint dicenet_build_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint stride,
                          guint groups);
+/* The same with stride 1, times one value per channel: @gate. */
+guint dicenet_build_gated_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups,
+                               guint gate);
 /* A bare convolution, stride 1: @name.weight, and @name.bias if @bias. */
 guint dicenet_build_conv (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups,
                           gboolean bias);
 /* A fully connected layer on one vector per picture: a 1 x 1 convolution on one cell. */
 guint dicenet_build_fc (DicenetGraph *g, const char *name, guint x, guint cout, guint groups, gboolean bias,
                         DicenetActivation activation);
-/* BatchNorm @norm and PReLU @prelu over the sum of @x and, unless DICENET_NONE, @y. */
-guint dicenet_build_norm (DicenetGraph *g, const char *norm, const char *prelu, guint x, guint y);
+/* BatchNorm @norm and PReLU @prelu over the sum of @coarse, scaled up, and @fine times @gate's one value per channel.
+ */
+guint dicenet_build_merge (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine, guint gate);
 guint dicenet_build_simple (DicenetGraph *g, DicenetOp op, const char *name, guint x);
-guint dicenet_build_gate (DicenetGraph *g, const char *name, guint x, guint gate);
-guint dicenet_build_resize (DicenetGraph *g, DicenetOp op, guint x, guint like, gdouble ratio);
+guint dicenet_build_up (DicenetGraph *g, guint x, guint like);
 guint dicenet_build_rows (DicenetGraph *g, const char *name, const guint *maps, guint n_maps, guint boxes);
 guint dicenet_build_concat (DicenetGraph *g, const guint *inputs, guint n);
 guint dicenet_build_shuffle (DicenetGraph *g, guint x, guint groups);

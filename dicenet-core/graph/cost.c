@@ -46,6 +46,11 @@ dicenet_cost (const DicenetGraph *graph, guint width, guint height, guint64 macs
       macs[DICENET_COST_DIMCONV_HEIGHT] += 9 * c * node->kernel_height * w;
       macs[DICENET_COST_DIMCONV_WIDTH] += 9 * c * h * node->kernel_width;
       macs[DICENET_COST_LOCAL_FUSION] += 3 * c * h * w;
+    } else if (node->op == DICENET_OP_PYRAMID) {
+      macs[DICENET_COST_DEPTHWISE] += 9 * DICENET_SCALES * c * h * w;
+      for (guint k = 0; k < DICENET_SCALES; k++)
+        macs[DICENET_COST_DEPTHWISE] +=
+            9 * c * dicenet_pyramid_size ((guint) h, k) * dicenet_pyramid_size ((guint) w, k);
     }
   }
   macs[DICENET_COST_BIAS] = bias_outputs / 2;

@@ -21,7 +21,7 @@ build_pyramid (DicenetGraph *g, guint maps[6])
   guint coarser = maps[4];
   for (gint k = 3; k >= 0; k--) {
     const guint c = dicenet_node_channels (g, maps[k]);
-    const guint up = dicenet_build_resize (g, DICENET_OP_UP, coarser, maps[k], 0);
+    const guint up = dicenet_build_up (g, coarser, maps[k]);
     coarser = maps[k] = dicenet_build_pyramid_pool (g, names[k], dicenet_build_concat (g, (guint[]){ up, maps[k] }, 2),
                                                     c / 5, c, FALSE);
   }

@@ -56,10 +56,11 @@ strided (guint size, guint stride)
   return (size - 1) / stride + 1;
 }
 
-static guint
-scaled (guint size, gdouble ratio)
+guint
+dicenet_pyramid_size (guint size, guint k)
 {
-  return MAX (5, (guint) ceil (size * ratio));
+  static const gdouble ratios[DICENET_SCALES] = { 2.0, 1.5, 1.0, 0.5, 0.1 };
+  return k == DICENET_SCALE_OWN ? size : MAX (5, (guint) ceil (size * ratios[k]));
 }
 
 static DicenetShape
@@ -85,10 +86,9 @@ node_shape (const DicenetNode *node, const DicenetShape *shapes)
   case DICENET_OP_MEAN:
     return (DicenetShape){ node->channels, 1, 1 };
   case DICENET_OP_UP:
-  case DICENET_OP_DOWN:
-    if (node->like != DICENET_NONE)
-      return (DicenetShape){ node->channels, shapes[node->like].h, shapes[node->like].w };
-    return (DicenetShape){ node->channels, scaled (in.h, node->ratio), scaled (in.w, node->ratio) };
+    return (DicenetShape){ node->channels, shapes[node->like].h, shapes[node->like].w };
+  case DICENET_OP_MERGE:
+    return (DicenetShape){ node->channels, shapes[node->inputs[1]].h, shapes[node->inputs[1]].w };
   case DICENET_OP_ROWS:
     return rows_shape (node, shapes);
   default:

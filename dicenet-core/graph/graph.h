@@ -14,15 +14,17 @@ G_BEGIN_DECLS
 
 typedef enum {
   DICENET_OP_INPUT,    /* the network's input tensor */
-  DICENET_OP_CONV,     /* k x k convolution with its BatchNorm, bias and activation */
+  DICENET_OP_CONV,     /* k x k convolution with its BatchNorm, bias and activation; times one value per channel of the
+                          second input, if there is one */
   DICENET_OP_DICE,     /* DimConv + BatchNorm + PReLU + shuffle + local fusion of a DiCE unit */
   DICENET_OP_MAX_POOL, /* 3 x 3, stride 2, padding 1 */
   DICENET_OP_AVG_POOL, /* 3 x 3, stride 2, padding 1, padding counted */
   DICENET_OP_MEAN,     /* mean over height and width: C x 1 x 1 */
-  DICENET_OP_GATE,     /* first input times second input's one value per channel */
-  DICENET_OP_UP,       /* bilinear, align_corners */
-  DICENET_OP_DOWN,     /* adaptive average pooling */
-  DICENET_OP_NORM,     /* sum of the inputs, then BatchNorm and PReLU */
+  DICENET_OP_UP,       /* to the size of node @like: bilinear, align_corners */
+  DICENET_OP_PYRAMID,  /* depth-wise 3 x 3 at five scales, BatchNorm + PReLU, shuffle, and the 3 x 3 convolution of each
+                          channel's five into one, with its BatchNorm + PReLU */
+  DICENET_OP_MERGE,    /* first input, as UP to the second's size, plus second times third's one value per channel;
+                          then BatchNorm and PReLU */
   DICENET_OP_ROWS,     /* maps of H x W x (6 boxes x n) laid out as priors x n, map by map */
   /* Views: no arithmetic and no memory, only which plane is which channel. */
   DICENET_OP_CONCAT,  /* along channels */
@@ -44,15 +46,13 @@ typedef struct {
 
   guint first; /* SLICE */
 
-  /* UP, DOWN: to the size of node @like, or, where that is DICENET_NONE, to max(5, ceil(size * ratio)) */
-  guint like;
-  gdouble ratio;
-
+  guint like;                        /* UP */
   guint kernel_height, kernel_width; /* DICE: H0, W0 */
   guint boxes;                       /* ROWS: boxes per cell */
 
-  /* Weights' names in the model file, NULL for what the node does not have. For DICE, norm and prelu are those of
-   * the 3C planes before the local fusion, which has fuse_*. */
+  /* Weights' names in the model file, NULL for what the node does not have. For DICE and PYRAMID, norm and prelu are
+   * those of the planes before the fusion into C, which has fuse_*; PYRAMID's weight is followed by ".0.weight" to
+   * ".4.weight". */
   char *weight, *bias, *norm, *prelu;
   char *weight_height, *weight_width, *fuse_weight, *fuse_norm, *fuse_prelu;
 } DicenetNode;
@@ -93,6 +93,9 @@ dicenet_op_is_view (DicenetOp op)
 typedef struct {
   guint c, h, w;
 } DicenetShape;
+
+/* The size that a pyramid pool's scale k works at. */
+guint dicenet_pyramid_size (guint size, guint k);
 
 /* Shape of every node's output (ROWS: c = 1, h = priors, w = values) for an input of 3 x height x width. Free with
  * g_free(). */

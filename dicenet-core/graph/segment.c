@@ -5,28 +5,23 @@
  * not in the graph: whoever reads the result does it row by row (prepost/mask.h), which saves the largest tensor of
  * all. */
 
-/* Efficient weighting of an encoder map: expansion times a gate got from the map's means. */
-static guint
-build_weighting (DicenetGraph *g, const char *name, guint x, guint cout)
-{
-  const guint cin = dicenet_node_channels (g, x);
-  g_autofree char *expansion = g_strconcat (name, ".expansion_layer", NULL),
-                  *weight = g_strconcat (name, ".wt_layer.1", NULL);
-
-  const guint expanded = dicenet_build_cbr (g, expansion, x, cout, 3, 1, dicenet_common_groups (cin, cout));
-  guint gate = dicenet_build_simple (g, DICENET_OP_MEAN, name, x);
-  gate = dicenet_build_fc (g, weight, gate, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
-  return dicenet_build_gate (g, name, expanded, gate);
-}
-
-/* One step up: d = BR(up(d) + weighting(e)). */
+/* One step up: d = BR(up(d) + weighting(e)), where efficient weighting is an expansion of the encoder's map times a
+ * gate got from its means. The means come after the expansion, which waits less for a map that is no longer in the
+ * caches.
+ */
 static guint
 build_merge (DicenetGraph *g, const char *stage, guint d, guint e)
 {
-  g_autofree char *proj = g_strconcat ("proj_enc_", stage, NULL);
+  const guint cin = dicenet_node_channels (g, e), cout = dicenet_node_channels (g, d);
+  g_autofree char *proj = g_strconcat ("proj_enc_", stage, NULL),
+                  *expansion = g_strconcat (proj, ".expansion_layer", NULL),
+                  *weight = g_strconcat (proj, ".wt_layer.1", NULL);
   g_autofree char *norm = g_strdup_printf ("bu_br_%s.0", stage), *prelu = g_strdup_printf ("bu_br_%s.1", stage);
-  const guint weighted = build_weighting (g, proj, e, dicenet_node_channels (g, d));
-  return dicenet_build_norm (g, norm, prelu, dicenet_build_resize (g, DICENET_OP_UP, d, e, 0), weighted);
+
+  const guint expanded = dicenet_build_cbr (g, expansion, e, cout, 3, 1, dicenet_common_groups (cin, cout));
+  guint gate = dicenet_build_simple (g, DICENET_OP_MEAN, proj, e);
+  gate = dicenet_build_fc (g, weight, gate, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
+  return dicenet_build_merge (g, norm, prelu, d, expanded, gate);
 }
 
 void

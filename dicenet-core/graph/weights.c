@@ -232,7 +232,7 @@ fold_conv (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
 }
 
 static gboolean
-fold_norm (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
+fold_merge (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
 {
   const guint n = node->channels;
   g_autofree double *scale = g_new (double, n), *bias = g_new (double, n);
@@ -308,6 +308,42 @@ fold_dice (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
   return load_slope (f, node->prelu, 3 * c, &w->branch_slope) && fold_local_fusion (f, node, w);
 }
 
+/* The depth-wise kernels of all scales, [scale][c][3][3] with their BatchNorm's @scale. */
+static gboolean
+fold_scales (Folder *f, const DicenetNode *node, const double *scale, DicenetNodeWeights *w)
+{
+  const guint c = node->channels;
+  g_autofree float *kernels = g_new (float, 9 * DICENET_SCALES * (gsize) c);
+
+  for (guint k = 0; k < DICENET_SCALES; k++) {
+    g_autofree char *name = g_strdup_printf ("%s.%u.weight", node->weight, k);
+    g_autofree float *kernel = LOAD (f, name, c, 1, 3, 3);
+    if (kernel == NULL)
+      return FALSE;
+    memcpy (kernels + 9 * (gsize) k * c, kernel, 9 * c * sizeof *kernels);
+  }
+  w->weight = store_scaled (f, kernels, DICENET_SCALES * c, 9, scale);
+  return TRUE;
+}
+
+static gboolean
+fold_pyramid (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
+{
+  const guint c = node->channels, n = DICENET_SCALES * c;
+  g_autofree double *scale = g_new (double, n), *bias = g_new (double, n);
+
+  if (!load_norm (f, node->norm, n, scale, bias) || !fold_scales (f, node, scale, w) ||
+      !load_slope (f, node->prelu, n, &w->branch_slope))
+    return FALSE;
+  w->bias = store (f, bias, n);
+  g_autofree float *fuse = LOAD (f, node->fuse_weight, c, DICENET_SCALES, 3, 3);
+  if (fuse == NULL || !load_norm (f, node->fuse_norm, c, scale, bias))
+    return FALSE;
+  w->fuse_weight = store_scaled (f, fuse, c, 9 * DICENET_SCALES, scale);
+  w->fuse_bias = store (f, bias, c);
+  return load_slope (f, node->fuse_prelu, c, &w->slope);
+}
+
 static gboolean
 fold_all (Folder *f)
 {
@@ -317,8 +353,9 @@ fold_all (Folder *f)
     const DicenetNode *node = dicenet_graph_node (f->graph, i);
     DicenetNodeWeights *w = &f->out->nodes[i];
     if ((node->op == DICENET_OP_CONV && !fold_conv (f, node, w)) ||
-        (node->op == DICENET_OP_NORM && !fold_norm (f, node, w)) ||
-        (node->op == DICENET_OP_DICE && !fold_dice (f, node, w)))
+        (node->op == DICENET_OP_MERGE && !fold_merge (f, node, w)) ||
+        (node->op == DICENET_OP_DICE && !fold_dice (f, node, w)) ||
+        (node->op == DICENET_OP_PYRAMID && !fold_pyramid (f, node, w)))
       return FALSE;
   }
   return TRUE;

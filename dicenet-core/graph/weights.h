@@ -10,18 +10,18 @@ G_BEGIN_DECLS
 
 /* One node's share. Unused pointers are NULL. */
 typedef struct {
-  const float *weight; /* CONV: as DicenetConv says; DICE depth: [c][3][3], scaled */
-  const float *bias;   /* CONV, NORM: per channel, or NULL for zeros */
-  const float *scale;  /* NORM: per channel */
-  const float *slope;  /* PReLU, per channel of the output; DICE: of the fused output */
+  const float *weight; /* CONV: as DicenetConv says; DICE depth: [c][3][3], PYRAMID: [scale][c][3][3], scaled */
+  const float *bias;   /* CONV, MERGE: per channel, or NULL for zeros; PYRAMID: [scale][c] */
+  const float *scale;  /* MERGE: per channel */
+  const float *slope;  /* PReLU, per channel of the output; DICE, PYRAMID: of the fused output */
 
   /* DICE. The height and width kernels are shared by all channels, so their BatchNorm stays apart. Arrays of 3 are
    * depth, height, width; [b][c]. */
   const float *height, *width;             /* as DicenetDice says */
   const float *width_rows;                 /* the width kernels as the height kernels of a transposed plane */
   const float *branch_scale, *branch_bias; /* [3][c]; the depth branch's scale is in its kernels */
-  const float *branch_slope;               /* [3][c] */
-  const float *fuse_weight, *fuse_bias;    /* [3][c], [c] */
+  const float *branch_slope;               /* [3][c]; PYRAMID: [scale][c] */
+  const float *fuse_weight, *fuse_bias;    /* DICE: [3][c], [c]; PYRAMID: [c][scale][3][3], [c] */
 } DicenetNodeWeights;
 
 typedef struct {

@@ -290,11 +290,6 @@ typedef struct {
   K (max_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
   K (avg_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
   K (mean, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                             \
-  /* y = x * gate, one gate value per channel. */                                                                      \
-  K (gate, (const DicenetPlanes *x, const DicenetPlanes *gate, const DicenetPlanes *y, unsigned begin, unsigned end))  \
-  /* y = PReLU (scale * (x0 + x1) + bias); x1 may be NULL. */                                                          \
-  K (norm, (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const float *scale,              \
-            const float *bias, const float *slope, unsigned begin, unsigned end))                                      \
   /* y = PReLU (scale * (x0 scaled up to y's size + gate * x1) + bias). @scratch: 3 rows of y. */                      \
   K (merge, (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const DicenetMerge *merge,      \
              unsigned begin, unsigned end, float *scratch))                                                            \

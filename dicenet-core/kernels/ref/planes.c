@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ref.h"
 
-/* Pooling, gates, norms and layout: what stands between convolutions. */
+/* Pooling and layout: what stands between convolutions. */
 
 /* 3 x 3, stride 2, padding 1. */
 static float
@@ -52,36 +52,6 @@ dicenet_ref_mean (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin
     for (size_t i = 0; i < n; i++)
       sum += in[i];
     *dicenet_plane (y, c) = (float) (sum / (double) n);
-  }
-}
-
-void
-dicenet_ref_gate (const DicenetPlanes *x, const DicenetPlanes *gate, const DicenetPlanes *y, unsigned begin,
-                  unsigned end)
-{
-  const size_t n = (size_t) y->h * y->w;
-
-  for (unsigned c = begin; c < end; c++) {
-    const float *in = dicenet_plane (x, c), g = *dicenet_plane (gate, c);
-    float *out = dicenet_plane (y, c);
-    for (size_t i = 0; i < n; i++)
-      out[i] = in[i] * g;
-  }
-}
-
-void
-dicenet_ref_norm (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const float *scale,
-                  const float *bias, const float *slope, unsigned begin, unsigned end)
-{
-  const size_t n = (size_t) y->h * y->w;
-
-  for (unsigned c = begin; c < end; c++) {
-    const float *a = dicenet_plane (x0, c), *b = x1 ? dicenet_plane (x1, c) : NULL;
-    float *out = dicenet_plane (y, c);
-    for (size_t i = 0; i < n; i++) {
-      const float value = scale[c] * (b ? a[i] + b[i] : a[i]) + bias[c];
-      out[i] = value > 0 ? value : slope[c] * value;
-    }
   }
 }
 

@@ -133,43 +133,6 @@ KERNEL (mean) (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, u
   }
 }
 
-void
-KERNEL (gate) (const DicenetPlanes *x, const DicenetPlanes *gate, const DicenetPlanes *y, unsigned begin, unsigned end)
-{
-  const size_t n = (size_t) y->h * y->w;
-
-  for (unsigned c = begin; c < end; c++) {
-    const float *restrict in = dicenet_plane (x, c), g = *dicenet_plane (gate, c);
-    float *restrict out = dicenet_plane (y, c);
-    for (size_t i = 0; i < n; i++)
-      out[i] = in[i] * g;
-  }
-}
-
-void
-KERNEL (norm) (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const float *scale,
-               const float *bias, const float *slope, unsigned begin, unsigned end)
-{
-  const size_t n = (size_t) y->h * y->w;
-
-  for (unsigned c = begin; c < end; c++) {
-    const float *restrict a = dicenet_plane (x0, c), *restrict b = x1 ? dicenet_plane (x1, c) : NULL;
-    float *restrict out = dicenet_plane (y, c);
-    const float s = scale[c], t = bias[c], p = slope[c];
-    if (b) {
-      for (size_t i = 0; i < n; i++) {
-        const float value = s * (a[i] + b[i]) + t;
-        out[i] = value > 0 ? value : p * value;
-      }
-    } else {
-      for (size_t i = 0; i < n; i++) {
-        const float value = s * a[i] + t;
-        out[i] = value > 0 ? value : p * value;
-      }
-    }
-  }
-}
-
 /* Eight channels at a time: a cell's channels are neighbours in the output. */
 void
 KERNEL (rows) (const DicenetPlanes *x, float *out, unsigned begin, unsigned end)
