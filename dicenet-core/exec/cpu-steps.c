@@ -63,8 +63,14 @@ static DicenetConv
 conv_of (const Step *s)
 {
   const DicenetNode *node = s->node;
-  return (DicenetConv){ s->w->weight, s->w->bias,   s->w->slope,      node->kernel,
-                        node->stride, node->groups, node->activation, s->step->n_inputs > 1 ? &s->x[1] : NULL };
+  return (DicenetConv){ .weight = s->w->weight,
+                        .bias = s->w->bias,
+                        .slope = s->w->slope,
+                        .kernel = node->kernel,
+                        .stride = node->stride,
+                        .groups = node->groups,
+                        .activation = node->activation,
+                        .gate = s->step->n_inputs > 1 ? &s->x[1] : NULL };
 }
 
 static gsize

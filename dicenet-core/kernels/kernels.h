@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Arithmetic on planes: pure functions on pointers, without allocation, state or threads.
  *
@@ -41,6 +42,7 @@ typedef struct {
   unsigned groups;
   DicenetActivation activation;
   const DicenetPlanes *gate; /* one factor per output channel, after the activation; or NULL */
+  const uint16_t *bf16; /* in place of @weight for the kernels of bf16.h; else NULL */
 } DicenetConv;
 
 /* Whether a convolution is dense, that is best done as a matrix product: blocks would be mostly zeros otherwise. */
@@ -316,7 +318,8 @@ enum {
   DICENET_CPU_BASELINE = 1, /* x86-64: SSE2; aarch64: NEON */
   DICENET_CPU_AVX2 = 2,
   DICENET_CPU_AVX512 = 4,
-  DICENET_CPU_ALL = 7,
+  DICENET_CPU_AVX512_BF16 = 8, /* beside AVX512: bf16.h */
+  DICENET_CPU_ALL = 15,
 };
 
 const DicenetKernels *dicenet_kernels_get (unsigned mask, const char **name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "kernels.h"
+#include "bf16.h"
 
 /* Which kernels run on this processor. The compiler's own check is used, because it also asks whether the operating
  * system saves the registers, which CPUID alone does not tell. */
@@ -21,6 +21,30 @@ has_avx512 (void)
          __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl");
 }
 #endif
+
+int
+dicenet_bf16_is_there (unsigned mask)
+{
+#if defined(__x86_64__)
+  const unsigned wanted = DICENET_CPU_AVX512 | DICENET_CPU_AVX512_BF16;
+  return (mask & wanted) == wanted && has_avx512 () && __builtin_cpu_supports ("avx512bf16");
+#else
+  (void) mask;
+  return 0;
+#endif
+}
+
+void
+dicenet_bf16_take (DicenetKernels *kernels)
+{
+#if defined(__x86_64__)
+#define K(name, arguments) kernels->name = dicenet_bf16_avx512_##name;
+  DICENET_BF16_KERNELS (K)
+#undef K
+#else
+  (void) kernels;
+#endif
+}
 
 const DicenetKernels *
 dicenet_kernels_get (unsigned mask, const char **name)

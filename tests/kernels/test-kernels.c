@@ -16,6 +16,7 @@
 #include <string.h>
 #include "exec/axis.h"
 #include "exec/threads.h"
+#include "kernels/bf16.h"
 #include "kernels/kernels.h"
 #include "roof.h"
 
@@ -26,6 +27,7 @@
 
 static GRand *rand_;
 static const DicenetKernels *ref = &dicenet_kernels_ref, *tested;
+static DicenetKernels bf16; /* where this processor has them */
 static const char *isa;
 static guint failures, checks;
 
@@ -218,7 +220,8 @@ test_conv (void)
                              stride,
                              groups,
                              (DicenetActivation) random_int (0, 3),
-                             random_int (0, 1) ? &gate.planes : NULL };
+                             random_int (0, 1) ? &gate.planes : NULL,
+                             NULL };
   Tensor x = tensor_new (cin, h, w, TRUE), y = tensor_new (cout, oh, ow, FALSE), z = tensor_like (&y);
   const float size = sqrtf ((float) (group_in * kernel * kernel)) * 20 * (conv.gate ? 100 : 1);
   g_autofree char *shape =
@@ -263,7 +266,7 @@ test_vector (void)
   g_autofree float *weight = random_floats (blocked_floats (cin, cout, groups, 1)), *bias = random_floats (cout),
                    *slope = random_floats (cout);
   g_autofree float *scratch = random_floats (cin);
-  const DicenetConv conv = { weight, bias, slope, 1, 1, groups, (DicenetActivation) random_int (0, 3), NULL };
+  const DicenetConv conv = { weight, bias, slope, 1, 1, groups, (DicenetActivation) random_int (0, 3), NULL, NULL };
   Tensor x = tensor_new (cin, 1, 1, TRUE), y = tensor_new (cout, 1, 1, FALSE), z = tensor_like (&y);
   g_autofree char *shape = g_strdup_printf ("%u to %u, groups %u", cin, cout, groups);
 
@@ -283,6 +286,106 @@ random_padded (guint h, guint w)
     for (guint j = 0; j < w; j++)
       dicenet_padded_origin (padded, w)[i * dicenet_padded_stride (w) + j] = random_value ();
   return padded;
+}
+
+static DicenetBf16 *
+random_bf16 (gsize n)
+{
+  DicenetBf16 *x = g_new (DicenetBf16, n);
+  for (gsize i = 0; i < n; i++)
+    x[i] = dicenet_bf16_round (random_value ());
+  return x;
+}
+
+/* Zero beside an odd last channel, which there is none of. */
+static void
+clear_odd_weights (DicenetBf16 *weight, guint cin, guint cout, guint groups, guint kernel)
+{
+  const gsize pairs = dicenet_bf16_pairs (cin, groups, kernel), taps = (gsize) kernel * kernel;
+
+  if (cin / groups % 2 == 0)
+    return;
+  for (gsize block = 0; block < (gsize) groups * dicenet_bf16_blocks (cout, groups); block++)
+    for (gsize pair = pairs - taps; pair < pairs; pair++)
+      for (gsize c = 0; c < DICENET_BF16_BLOCK; c++)
+        weight[((block * pairs + pair) * DICENET_BF16_BLOCK + c) * 2 + 1] = 0;
+}
+
+/* Scratch with a band at its end. */
+static float *
+guarded_scratch (gsize n)
+{
+  float *scratch = random_floats (n + GUARD);
+  for (gsize i = 0; i < GUARD; i++)
+    scratch[n + i] = GUARD_VALUE;
+  return scratch;
+}
+
+static void
+check_guard (const float *scratch, gsize n, const char *shape)
+{
+  checks++;
+  for (gsize i = 0; i < GUARD; i++) {
+    if (scratch[n + i] != GUARD_VALUE) {
+      if (failures++ < 20)
+        printf ("FAIL %s, %s: wrote beyond its scratch\n", isa, shape);
+      return;
+    }
+  }
+}
+
+static void
+test_bf16 (void)
+{
+  const guint kernel = random_int (0, 1) ? 1 : 3, stride = kernel == 1 ? 1 : random_int (1, 2);
+  const guint groups = random_int (1, 3), cin = groups * random_size (40), cout = groups * random_size (70);
+  const gboolean vector = kernel == 1 && random_int (0, 3) == 0;
+  const guint h = vector ? 1 : random_size (20), w = vector ? 1 : random_size (130);
+  const guint oh = (h - 1) / stride + 1, ow = (w - 1) / stride + 1,
+              blocks = groups * dicenet_bf16_blocks (cout, groups);
+  g_autofree DicenetBf16 *weight = random_bf16 (dicenet_bf16_weights (cin, cout, groups, kernel));
+  g_autofree float *bias = random_floats (cout), *slope = random_floats (cout);
+  Tensor gate = tensor_new (cout, 1, 1, TRUE);
+  const DicenetConv conv = { .bias = random_int (0, 3) ? bias : NULL,
+                             .slope = slope,
+                             .kernel = kernel,
+                             .stride = stride,
+                             .groups = groups,
+                             .activation = (DicenetActivation) random_int (0, 3),
+                             .gate = random_int (0, 1) ? &gate.planes : NULL,
+                             .bf16 = weight };
+  Tensor x = tensor_new (cin, h, w, TRUE), y = tensor_new (cout, oh, ow, FALSE), z = tensor_like (&y);
+  const gsize n_scratch = vector        ? cin
+                          : kernel == 1 ? dicenet_bf16_pointwise_scratch (cin, groups)
+                                        : dicenet_bf16_full_scratch (cin, groups, ow, stride);
+  g_autofree float *scratch = guarded_scratch (n_scratch);
+  g_autofree char *shape =
+      g_strdup_printf ("%u to %u in %u groups, %u x %u, %ux%u by %u, activation %d, %s", cin, cout, groups, h, w,
+                       kernel, kernel, stride, conv.activation, conv.bias ? "bias" : "no bias");
+  const float size = 100 * sqrtf ((float) cin / groups * kernel * kernel) * (conv.gate ? 100 : 1);
+
+  clear_odd_weights (weight, cin, cout, groups, kernel);
+  if (kernel > 1) {
+    const guint begin = random_int (0, oh - 1), end = random_int (begin + 1, oh);
+    dicenet_bf16_ref_conv_full (&x.planes, &y.planes, &conv, begin, end, NULL);
+    tested->conv_full (&x.planes, &z.planes, &conv, begin, end, scratch);
+  } else if (vector) {
+    const guint begin = random_int (0, blocks - 1), end = random_int (begin + 1, blocks);
+    dicenet_bf16_ref_conv_vector (&x.planes, &y.planes, &conv, begin, end, NULL);
+    tested->conv_vector (&x.planes, &z.planes, &conv, begin, end, scratch);
+  } else {
+    DicenetPart part = { .first_block = random_int (0, blocks - 1), .first_pixel = random_int (0, oh * ow - 1) };
+    part.end_block = random_int (part.first_block + 1, blocks);
+    part.end_pixel = random_int (0, 1) ? oh * ow : random_int ((guint) part.first_pixel + 1, oh * ow);
+    dicenet_bf16_ref_conv_pointwise (&x.planes, &y.planes, &conv, &part, NULL);
+    tested->conv_pointwise (&x.planes, &z.planes, &conv, &part, scratch);
+  }
+  compare_tensors (vector ? "conv_vector" : kernel > 1 ? "conv_full" : "conv_pointwise", &y, &z, size, shape);
+  check_guard (scratch, n_scratch, shape);
+  tensor_free (&x);
+  tensor_free (&y);
+  tensor_free (&z);
+  tensor_free (&gate);
 }
 
 static void
@@ -540,7 +643,9 @@ typedef struct {
 static void
 bench_run (const Bench *b, const DicenetKernels *k)
 {
-  const guint blocks = dicenet_conv_blocks (b->y.planes.c, b->conv.groups ? b->conv.groups : 1) * b->conv.groups;
+  const guint groups = MAX (b->conv.groups, 1), channels = b->y.planes.c;
+  const guint blocks =
+      groups * (k == &bf16 ? dicenet_bf16_blocks (channels, groups) : dicenet_conv_blocks (channels, groups));
   const DicenetPart part = { 0, blocks, 0, (gsize) b->y.planes.h * b->y.planes.w };
 
   if (g_str_has_prefix (b->name, "conv_pointwise"))
@@ -600,17 +705,19 @@ bench_conv (const char *name, guint cin, guint cout, guint h, guint w, guint ker
   const guint oh = (h - 1) / stride + 1, ow = (w - 1) / stride + 1;
   Bench b = { .name = name, .x = tensor_new (cin, h, w, TRUE), .y = tensor_new (cout, oh, ow, FALSE) };
   const gsize n = MAX (16 * blocked_floats (cin, cout, groups, 1), (gsize) cout * cin / groups * 9);
-  b.conv = (DicenetConv){ random_floats (n),
-                          random_floats (cout),
-                          random_floats (cout),
-                          kernel,
-                          stride,
-                          groups,
-                          DICENET_ACTIVATION_PRELU,
-                          NULL };
+  b.conv = (DicenetConv){ .weight = random_floats (n),
+                          .bias = random_floats (cout),
+                          .slope = random_floats (cout),
+                          .kernel = kernel,
+                          .stride = stride,
+                          .groups = groups,
+                          .activation = DICENET_ACTIVATION_PRELU };
+  if (dicenet_conv_is_dense (cout, groups, kernel))
+    b.conv.bf16 = random_bf16 (dicenet_bf16_weights (cin, cout, groups, kernel));
   b.scratch = random_floats (
       MAX (MAX (dicenet_conv_pointwise_scratch (cin, groups), dicenet_conv_sparse_scratch (cin, groups, h, w)),
-           MAX (dicenet_conv_full_scratch (cin, groups, ow, stride), dicenet_conv_winograd_scratch (cin, groups, ow))));
+           MAX (dicenet_conv_full_scratch (cin, groups, ow, stride), dicenet_conv_winograd_scratch (cin, groups, ow))) +
+      dicenet_bf16_pointwise_scratch (cin, groups) + dicenet_bf16_full_scratch (cin, groups, ow, stride));
   b.flops = 2.0 * cout * oh * ow * cin / groups * kernel * kernel;
   b.bytes = 4.0 * ((double) cin * h * w + (double) cout * oh * ow + (double) cout * cin / groups * kernel * kernel);
   return b;
@@ -712,9 +819,18 @@ measure_roof (Roof *roof)
 
 /* The share of the roof is that of the least possible time, which is the longer of the multiply-adds' at the measured
  * peak and the bytes' at the speed at which as many are copied. */
+static void
+bench_print (const Bench *b, const char *set, double seconds, double roof, double copy_seconds)
+{
+  const double least = MAX (b->flops / roof / 1e9, copy_seconds);
+  printf ("%-44s %-9s %10.1f %10.1f %10.1f %8.0f %%\n", b->name, set, seconds * 1e6, b->flops / seconds / 1e9,
+          b->bytes / seconds / 1e9, 100 * least / seconds);
+}
+
 static int
 bench (void)
 {
+  const gboolean has_bf16 = dicenet_bf16_is_there (DICENET_CPU_ALL);
   g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
   const Bench benches[] = {
     bench_conv ("conv_pointwise 139 to 139, 28 x 28", 139, 139, 28, 28, 1, 1, 1),
@@ -763,11 +879,12 @@ bench (void)
       const DicenetKernels *k = dicenet_kernels_get (mask, &name);
       if (k == ref)
         continue;
-      const double seconds = seconds_per_run (&benches[i], k);
-      const double least = MAX (benches[i].flops / roof.gflops[mask] / 1e9, copy_seconds);
-      printf ("%-44s %-9s %10.1f %10.1f %10.1f %8.0f %%\n", benches[i].name, name, seconds * 1e6,
-              benches[i].flops / seconds / 1e9, benches[i].bytes / seconds / 1e9, 100 * least / seconds);
+      bench_print (&benches[i], name, seconds_per_run (&benches[i], k), roof.gflops[mask], copy_seconds);
     }
+    /* Its instruction does two multiply-adds where float's does one, where both are as often. */
+    if (has_bf16 && benches[i].conv.bf16 && !g_str_has_prefix (benches[i].name, "conv_winograd"))
+      bench_print (&benches[i], "bf16", seconds_per_run (&benches[i], &bf16), 2 * roof.gflops[DICENET_CPU_AVX512],
+                   copy_seconds);
   }
   return 0;
 }
@@ -780,6 +897,8 @@ main (int argc, char **argv)
   const guint32 seed = argc > 1 && !is_bench ? (guint32) g_ascii_strtoull (argv[1], NULL, 10) : g_random_int ();
 
   rand_ = g_rand_new_with_seed (seed);
+  if (dicenet_bf16_is_there (DICENET_CPU_ALL))
+    dicenet_bf16_take (&bf16);
   if (is_bench)
     return bench ();
   if (is_roof) {
@@ -798,6 +917,12 @@ main (int argc, char **argv)
     test_isa ();
     printf ("%s: %u checks\n", isa, checks - before);
   }
+  tested = &bf16;
+  isa = "avx512bf16";
+  for (guint i = 0; dicenet_bf16_is_there (DICENET_CPU_ALL) && i < 600; i++)
+    test_bf16 ();
+  if (!dicenet_bf16_is_there (DICENET_CPU_ALL))
+    printf ("set %u: this processor has it not\n", DICENET_CPU_AVX512_BF16);
   g_rand_free (rand_);
   printf ("%u checks, %u failures\n", checks, failures);
   return failures || !checks ? 1 : 0;
