@@ -5,7 +5,7 @@
 /* Stands in for the CUDA backend where it is not built, so that callers need no conditions. */
 
 static DicenetExecutor *
-stub_open (const DicenetProgram *program, gint device_id, guint n_threads, GError **error)
+stub_open (const DicenetProgram *program, gint device_id, DicenetPrecision precision, guint n_threads, GError **error)
 {
   g_set_error_literal (
       error, DICENET_ERROR, DICENET_ERROR_BACKEND,

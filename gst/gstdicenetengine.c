@@ -199,7 +199,8 @@ open_session (GstDicenetEngine *self, const GstDicenetSettings *settings, GError
 {
   GError *core = NULL;
 
-  self->session = dicenet_session_new (self->model, settings->backend, settings->device_id, settings->threads, &core);
+  self->session = dicenet_session_new (self->model, settings->backend, settings->device_id, settings->precision,
+                                       settings->threads, &core);
   if (!self->session)
     propagate (error, core, NULL);
   return self->session != NULL;

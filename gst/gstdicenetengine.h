@@ -13,6 +13,7 @@ typedef struct {
   gchar *labels_file;
   DicenetBackend backend;
   gint device_id;
+  DicenetPrecision precision;
   guint threads;
   gchar *inference_size;
 } GstDicenetSettings;

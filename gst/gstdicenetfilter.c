@@ -31,6 +31,7 @@ enum {
   PROP_LABELS_FILE,
   PROP_BACKEND,
   PROP_DEVICE_ID,
+  PROP_PRECISION,
   PROP_THREADS,
   PROP_INFERENCE_SIZE,
   PROP_INFERENCE_INTERVAL,
@@ -84,6 +85,22 @@ gst_dicenet_backend_get_type (void)
 
   if (g_once_init_enter (&type))
     g_once_init_leave (&type, g_enum_register_static ("GstDicenetBackend", values));
+  return type;
+}
+
+static GType
+gst_dicenet_precision_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { DICENET_PRECISION_AUTO, "The fastest one that this machine has", "auto" },
+    { DICENET_PRECISION_FLOAT32, "Single precision", "float32" },
+    { DICENET_PRECISION_BFLOAT16, "Products of bfloat16 numbers, sums in single precision", "bfloat16" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstDicenetPrecision", values));
   return type;
 }
 
@@ -147,6 +164,9 @@ open_engine (GstDicenetFilter *self, GError **error)
   if (!ok)
     return FALSE;
   set_engine (self, engine);
+  const gchar *warning = dicenet_session_get_warning (engine.session);
+  if (warning)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", warning), (NULL));
   return !klass->labels_changed || klass->labels_changed (self, (const gchar *const *) engine.labels, error);
 }
 
@@ -496,6 +516,9 @@ gst_dicenet_filter_set_property (GObject *object, guint id, const GValue *value,
   case PROP_DEVICE_ID:
     priv->settings.device_id = g_value_get_int (value);
     break;
+  case PROP_PRECISION:
+    priv->settings.precision = g_value_get_enum (value);
+    break;
   case PROP_THREADS:
     priv->settings.threads = g_value_get_uint (value);
     break;
@@ -551,6 +574,9 @@ gst_dicenet_filter_get_property (GObject *object, guint id, GValue *value, GPara
     break;
   case PROP_DEVICE_ID:
     g_value_set_int (value, priv->settings.device_id);
+    break;
+  case PROP_PRECISION:
+    g_value_set_enum (value, priv->settings.precision);
     break;
   case PROP_THREADS:
     g_value_set_uint (value, priv->settings.threads);
@@ -608,6 +634,11 @@ install_properties (GObjectClass *klass)
   g_object_class_install_property (
       klass, PROP_DEVICE_ID,
       g_param_spec_int ("device-id", "Device", "Which GPU, from 0; -1 for the default one", -1, G_MAXINT, -1, ready));
+  g_object_class_install_property (
+      klass, PROP_PRECISION,
+      g_param_spec_enum ("precision", "Precision",
+                         "What to compute with; where the machine lacks it, a warning tells so and float32 is taken",
+                         gst_dicenet_precision_get_type (), DICENET_PRECISION_FLOAT32, ready));
   g_object_class_install_property (klass, PROP_THREADS,
                                    g_param_spec_uint ("threads", "Threads",
                                                       "Threads to compute with on the CPU; 0 for one per processor", 0,
@@ -667,6 +698,7 @@ gst_dicenet_filter_class_init (GstDicenetFilterClass *klass)
 
   gst_type_mark_as_plugin_api (GST_TYPE_DICENET_FILTER, 0);
   gst_type_mark_as_plugin_api (gst_dicenet_backend_get_type (), 0);
+  gst_type_mark_as_plugin_api (gst_dicenet_precision_get_type (), 0);
 }
 
 static void
@@ -675,6 +707,7 @@ gst_dicenet_filter_init (GstDicenetFilter *self)
   GstDicenetFilterPrivate *priv = PRIV (self);
 
   priv->settings.device_id = -1;
+  priv->settings.precision = DICENET_PRECISION_FLOAT32;
   priv->interval = 1;
   priv->settings.inference_size = g_strdup (DEFAULT_INFERENCE_SIZE);
 }

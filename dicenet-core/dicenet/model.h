@@ -127,7 +127,8 @@ DICENET_API guint64 dicenet_model_get_n_parameters (DicenetModel *self);
  * dicenet_model_get_weight_bytes:
  * @self: a model
  *
- * Returns: bytes of memory that the weights take, once per process.
+ * Returns: bytes of memory that the weights take in single precision, once per process. The first session in bfloat16
+ *   adds about half of that, once per process as well.
  */
 DICENET_API gsize dicenet_model_get_weight_bytes (DicenetModel *self);
 

@@ -21,6 +21,22 @@ typedef enum {
 } DicenetBackend;
 
 /**
+ * DicenetPrecision:
+ * @DICENET_PRECISION_AUTO: the fastest one that the machine has
+ * @DICENET_PRECISION_FLOAT32: single precision throughout
+ * @DICENET_PRECISION_BFLOAT16: inputs and weights of convolutions over all channels are rounded to bfloat16 (8 bits of
+ *   precision), which has the range of single precision; sums and everything else are single precision. On the CPU this
+ *   needs AVX512-BF16
+ *
+ * What is computed with. docs/numerics.md says what bfloat16 changes in the results.
+ */
+typedef enum {
+  DICENET_PRECISION_AUTO,
+  DICENET_PRECISION_FLOAT32,
+  DICENET_PRECISION_BFLOAT16,
+} DicenetPrecision;
+
+/**
  * DicenetSession:
  *
  * Runs one model on one device. A session holds the memory for activations and the plans for the sizes it has seen; the
@@ -36,13 +52,15 @@ G_DECLARE_FINAL_TYPE (DicenetSession, dicenet_session, DICENET, SESSION, GObject
  * @model: a model; the session takes a reference of its own
  * @backend: what to run on
  * @device_id: which GPU, from 0; -1 for the default one. Not looked at by the CPU
+ * @precision: what to compute with. Where the machine lacks it, the session computes in single precision, and
+ *   dicenet_session_get_warning() says so
  * @n_threads: threads to compute with, the caller's among them; 0 for one per processor that this process may use
  * @error: return location for a #GError of domain %DICENET_ERROR
  *
  * Returns: (transfer full): the session, or %NULL with @error set
  */
 DICENET_API DicenetSession *dicenet_session_new (DicenetModel *model, DicenetBackend backend, gint device_id,
-                                                 guint n_threads, GError **error);
+                                                 DicenetPrecision precision, guint n_threads, GError **error);
 
 /**
  * dicenet_session_get_model:
@@ -58,6 +76,22 @@ DICENET_API DicenetModel *dicenet_session_get_model (DicenetSession *self);
  * Returns: the backend that the session runs on, never %DICENET_BACKEND_AUTO.
  */
 DICENET_API DicenetBackend dicenet_session_get_backend (DicenetSession *self);
+
+/**
+ * dicenet_session_get_precision:
+ * @self: a session
+ *
+ * Returns: the precision in effect, never %DICENET_PRECISION_AUTO.
+ */
+DICENET_API DicenetPrecision dicenet_session_get_precision (DicenetSession *self);
+
+/**
+ * dicenet_session_get_warning:
+ * @self: a session
+ *
+ * Returns: (nullable): what about the session is not as it was asked for, and why, for users to read; %NULL if all is.
+ */
+DICENET_API const char *dicenet_session_get_warning (DicenetSession *self);
 
 /**
  * dicenet_session_get_n_threads:

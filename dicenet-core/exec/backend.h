@@ -30,8 +30,10 @@ typedef struct {
 typedef struct {
   DicenetBackend kind;
   const char *name;
-  /* n_threads 0: one per processor. NULL with @error set (BACKEND) where it cannot work on this machine. */
-  DicenetExecutor *(*open) (const DicenetProgram *program, gint device_id, guint n_threads, GError **error);
+  /* n_threads 0: one per processor. NULL with @error set (BACKEND) where it cannot work on this machine; a precision
+   * that this machine lacks is none of the reasons. */
+  DicenetExecutor *(*open) (const DicenetProgram *program, gint device_id, DicenetPrecision precision, guint n_threads,
+                            GError **error);
   void (*close) (DicenetExecutor *self);
   /* Makes ready for a size; run() does so by itself. */
   gboolean (*prepare) (DicenetExecutor *self, guint width, guint height, guint batch, GError **error);
@@ -44,6 +46,8 @@ typedef struct {
 
 struct _DicenetExecutor {
   const DicenetBackendOps *ops;
+  DicenetPrecision precision; /* in effect: never AUTO */
+  const char *warning;        /* static; why something is not as it was asked for, or NULL */
 };
 
 extern const DicenetBackendOps dicenet_backend_cpu;
@@ -51,7 +55,7 @@ extern const DicenetBackendOps dicenet_backend_cuda; /* cuda/ */
 
 /* Opens the backend asked for; AUTO takes the first that works. */
 DicenetExecutor *dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, gint device_id,
-                                        guint n_threads, GError **error);
+                                        DicenetPrecision precision, guint n_threads, GError **error);
 void dicenet_executor_close (DicenetExecutor *self);
 
 G_END_DECLS

@@ -70,7 +70,8 @@ conv_of (const Step *s)
                         .stride = node->stride,
                         .groups = node->groups,
                         .activation = node->activation,
-                        .gate = s->step->n_inputs > 1 ? &s->x[1] : NULL };
+                        .gate = s->step->n_inputs > 1 ? &s->x[1] : NULL,
+                        .bf16 = s->cpu->bf16_weights ? s->cpu->bf16_weights[s->step->node] : NULL };
 }
 
 static gsize
@@ -80,10 +81,20 @@ conv_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
     return input.c;
   if (!is_dense (node))
     return dicenet_conv_sparse_scratch (input.c, node->groups, input.h, input.w);
+  const gsize bf16 = node->kernel == 1 ? dicenet_bf16_pointwise_scratch (input.c, node->groups)
+                                       : dicenet_bf16_full_scratch (input.c, node->groups, output.w, node->stride);
   if (is_winograd (node, input.c))
-    return dicenet_conv_winograd_scratch (input.c, node->groups, output.w);
-  return node->kernel == 1 ? dicenet_conv_pointwise_scratch (input.c, node->groups)
-                           : dicenet_conv_full_scratch (input.c, node->groups, output.w, node->stride);
+    return MAX (bf16, dicenet_conv_winograd_scratch (input.c, node->groups, output.w));
+  return MAX (bf16, node->kernel == 1 ? dicenet_conv_pointwise_scratch (input.c, node->groups)
+                                      : dicenet_conv_full_scratch (input.c, node->groups, output.w, node->stride));
+}
+
+/* Of channels, by which dense convolutions are shared out. */
+static guint
+n_blocks (const Step *s)
+{
+  const guint groups = s->node->groups;
+  return groups * (s->cpu->bf16_weights ? dicenet_bf16_blocks (s->y.c, groups) : dicenet_conv_blocks (s->y.c, groups));
 }
 
 static void
@@ -91,7 +102,7 @@ pointwise_task (Step *s, gsize begin, gsize n)
 {
   const DicenetConv conv = conv_of (s);
   const size_t pixels = (size_t) s->y.h * s->y.w;
-  const guint blocks = s->node->groups * dicenet_conv_blocks (s->y.c, s->node->groups);
+  const guint blocks = n_blocks (s);
   const DicenetPart part = s->by_pixels ? (DicenetPart){ 0, blocks, begin, begin + n }
                                         : (DicenetPart){ (unsigned) begin, (unsigned) (begin + n), 0, pixels };
   s->cpu->kernels->conv_pointwise (&s->x[0], &s->y, &conv, &part, scratch_of (s, begin));
@@ -417,7 +428,7 @@ task_of (const DicenetNode *node, const Step *s)
     return vector_task;
   if (!is_dense (node))
     return sparse_task;
-  if (is_winograd (node, s->x[0].c))
+  if (is_winograd (node, s->x[0].c) && s->cpu->bf16_weights == NULL) /* whose plain products take no longer */
     return winograd_task;
   return node->kernel == 1 ? pointwise_task : full_task;
 }
@@ -446,7 +457,7 @@ choose_pieces (Step *s)
   else if (s->task == winograd_task)
     s->n = divide (s->y.h, 2);
   else if (s->task == pointwise_task || s->task == vector_task)
-    s->n = s->node->groups * dicenet_conv_blocks (s->y.c, s->node->groups);
+    s->n = n_blocks (s);
   else
     s->n = s->node->op == DICENET_OP_ROWS ? s->step->n_inputs : s->y.c;
   s->piece = divide (s->n, threads);

@@ -3,12 +3,13 @@
 
 #include "../graph/plan.h"
 #include "../graph/weights.h"
-#include "../kernels/kernels.h"
+#include "../kernels/bf16.h"
 #include "threads.h"
 
 /* What steps compute with. */
 typedef struct {
   const DicenetKernels *kernels;
+  const DicenetBf16 *const *bf16_weights; /* of every node, where @kernels are bfloat16's; else NULL */
   DicenetThreads *threads;
   guint n_threads;
 } DicenetCpu;

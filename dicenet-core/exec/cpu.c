@@ -2,6 +2,7 @@
 #include <dicenet/error.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../graph/weights-bf16.h"
 #include "../prepost/preprocess.h"
 #include "axis.h"
 #include "backend.h"
@@ -24,6 +25,7 @@ typedef struct {
 typedef struct {
   DicenetExecutor parent;
   const DicenetProgram program;
+  DicenetKernels kernels;
   DicenetCpu cpu;
   GPtrArray *plans; /* CpuPlan, most recently used last */
   CpuPlan *current;
@@ -71,8 +73,30 @@ dicenet_cpu_mask (void)
   return text ? (guint) g_ascii_strtoull (text, NULL, 0) : DICENET_CPU_ALL;
 }
 
+/* FALSE with @error set where there is no memory for it. */
+static gboolean
+set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
+{
+  self->parent.precision = DICENET_PRECISION_FLOAT32;
+  if (precision == DICENET_PRECISION_FLOAT32)
+    return TRUE;
+  if (dicenet_bf16_is_there (dicenet_cpu_mask ())) {
+    dicenet_bf16_take (&self->kernels);
+    self->parent.precision = DICENET_PRECISION_BFLOAT16;
+    self->cpu.bf16_weights = dicenet_weights_bf16 (self->program.weights, self->program.graph, error);
+    return self->cpu.bf16_weights != NULL;
+  }
+  if (precision == DICENET_PRECISION_BFLOAT16)
+    self->parent.warning = dicenet_bf16_is_there (DICENET_CPU_ALL)
+                               ? "bfloat16 was asked for, but DICENET_CPU_MASK (--cpu-mask) leaves out AVX512-BF16, "
+                                 "which it needs (4 and 8): computing in float32"
+                               : "bfloat16 was asked for, but this processor lacks AVX512-BF16, which it needs: "
+                                 "computing in float32";
+  return TRUE;
+}
+
 static DicenetExecutor *
-cpu_open (const DicenetProgram *program, gint device_id, guint n_threads, GError **error)
+cpu_open (const DicenetProgram *program, gint device_id, DicenetPrecision precision, guint n_threads, GError **error)
 {
   CpuExecutor *self = g_new0 (CpuExecutor, 1);
   const char *kernels;
@@ -80,11 +104,12 @@ cpu_open (const DicenetProgram *program, gint device_id, guint n_threads, GError
   self->parent.ops = &dicenet_backend_cpu;
   memcpy ((void *) &self->program, program, sizeof *program);
   self->plans = g_ptr_array_new_with_free_func (cpu_plan_free);
-  self->cpu.kernels = dicenet_kernels_get (dicenet_cpu_mask (), &kernels);
+  self->kernels = *dicenet_kernels_get (dicenet_cpu_mask (), &kernels);
+  self->cpu.kernels = &self->kernels;
   g_debug ("kernels: %s", kernels);
   self->cpu.n_threads = n_threads > 0 ? n_threads : g_get_num_processors ();
   self->cpu.threads = dicenet_threads_new (self->cpu.n_threads, error);
-  if (self->cpu.threads == NULL) {
+  if (self->cpu.threads == NULL || !set_precision (self, precision, error)) {
     cpu_close (&self->parent);
     return NULL;
   }

@@ -45,14 +45,15 @@ dicenet_session_init (DicenetSession *self)
 }
 
 DicenetSession *
-dicenet_session_new (DicenetModel *model, DicenetBackend backend, gint device_id, guint n_threads, GError **error)
+dicenet_session_new (DicenetModel *model, DicenetBackend backend, gint device_id, DicenetPrecision precision,
+                     guint n_threads, GError **error)
 {
   g_return_val_if_fail (DICENET_IS_MODEL (model), NULL);
 
   g_autoptr (DicenetSession) self = g_object_new (DICENET_TYPE_SESSION, NULL);
   self->model = g_object_ref (model);
   self->program = dicenet_model_get_program (model);
-  self->executor = dicenet_executor_open (backend, self->program, device_id, n_threads, error);
+  self->executor = dicenet_executor_open (backend, self->program, device_id, precision, n_threads, error);
   return self->executor ? g_steal_pointer (&self) : NULL;
 }
 
@@ -68,6 +69,20 @@ dicenet_session_get_backend (DicenetSession *self)
 {
   g_return_val_if_fail (DICENET_IS_SESSION (self), DICENET_BACKEND_CPU);
   return self->executor->ops->kind;
+}
+
+DicenetPrecision
+dicenet_session_get_precision (DicenetSession *self)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), DICENET_PRECISION_FLOAT32);
+  return self->executor->precision;
+}
+
+const char *
+dicenet_session_get_warning (DicenetSession *self)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  return self->executor->warning;
 }
 
 guint

@@ -398,6 +398,7 @@ dicenet_weights_new (const DicenetGraph *graph, const DicenetSafetensors *file, 
   g_autoptr (DicenetWeights) out = g_new0 (DicenetWeights, 1);
   g_autoptr (GHashTable) used = g_hash_table_new (g_str_hash, g_str_equal);
   out->nodes = g_new0 (DicenetNodeWeights, graph->nodes->len);
+  out->bf16 = dicenet_weights_bf16_new ();
   Folder f = { .graph = graph, .file = file, .error = error, .used = used, .out = out };
 
   if (!fold_all (&f) || !check_all_used (&f) || (f.block = allocate_block (&f)) == NULL || !fold_all (&f))
@@ -412,6 +413,7 @@ dicenet_weights_free (DicenetWeights *self)
   if (self == NULL)
     return;
   free (self->block);
+  dicenet_weights_bf16_free (self->bf16);
   g_free (self->nodes);
   g_free (self);
 }

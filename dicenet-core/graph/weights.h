@@ -24,8 +24,11 @@ typedef struct {
   const float *fuse_weight, *fuse_bias;    /* DICE: [3][c], [c]; PYRAMID: [c][scale][3][3], [c] */
 } DicenetNodeWeights;
 
+typedef struct _DicenetWeightsBf16 DicenetWeightsBf16;
+
 typedef struct {
   DicenetNodeWeights *nodes; /* one per node of the graph */
+  DicenetWeightsBf16 *bf16;  /* weights-bf16.h */
   float *block;
   gsize block_bytes;
   guint64 n_parameters; /* as papers count: no running statistics */
@@ -35,6 +38,9 @@ typedef struct {
  * folds them. NULL with @error set. */
 DicenetWeights *dicenet_weights_new (const DicenetGraph *graph, const DicenetSafetensors *file, GError **error);
 void dicenet_weights_free (DicenetWeights *self);
+
+DicenetWeightsBf16 *dicenet_weights_bf16_new (void);
+void dicenet_weights_bf16_free (DicenetWeightsBf16 *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetWeights, dicenet_weights_free)
 

@@ -9,7 +9,7 @@
 #define MIN_RUNS     10
 
 typedef struct {
-  char *size, *backend;
+  char *size, *backend, *precision;
   int batch, threads;
   double seconds;
   gboolean json;
@@ -77,7 +77,15 @@ measure (DicenetSession *session, const gfloat *input, guint batch, guint width,
 }
 
 static void
-print_json (const char *backend, guint threads, guint batch, guint width, guint height, const GArray *times, double cpu)
+add_string (JsonBuilder *b, const char *name, const char *value)
+{
+  json_builder_set_member_name (b, name);
+  json_builder_add_string_value (b, value);
+}
+
+static void
+print_json (const char *backend, const char *precision, guint threads, guint batch, guint width, guint height,
+            const GArray *times, double cpu)
 {
   const double median = percentile (times, 0.5);
   g_autoptr (JsonBuilder) b = json_builder_new_immutable ();
@@ -98,8 +106,8 @@ print_json (const char *backend, guint threads, guint batch, guint width, guint 
   };
 
   json_builder_begin_object (b);
-  json_builder_set_member_name (b, "backend");
-  json_builder_add_string_value (b, backend);
+  add_string (b, "backend", backend);
+  add_string (b, "precision", precision);
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
     json_builder_set_member_name (b, numbers[i].name);
     if (numbers[i].value == floor (numbers[i].value))
@@ -129,14 +137,16 @@ bench (const char *path, const Options *o, GError **error)
 {
   guint width, height;
   DicenetBackend backend;
+  DicenetPrecision precision;
 
   if (!check_options (o, error))
     return FALSE;
   g_autoptr (DicenetModel) model = dicenet_model_load (path, error);
   if (model == NULL || !dicenet_tool_parse_size (o->size, model, &width, &height, error) ||
-      !dicenet_tool_parse_backend (o->backend, &backend, error))
+      !dicenet_tool_parse_backend (o->backend, &backend, error) ||
+      !dicenet_tool_parse_precision (o->precision, &precision, error))
     return FALSE;
-  g_autoptr (DicenetSession) session = dicenet_session_new (model, backend, -1, (guint) o->threads, error);
+  g_autoptr (DicenetSession) session = dicenet_tool_open (model, backend, precision, o->threads, error);
   if (session == NULL)
     return FALSE;
 
@@ -148,16 +158,16 @@ bench (const char *path, const Options *o, GError **error)
     return FALSE;
 
   const char *name = dicenet_tool_nick (DICENET_TYPE_BACKEND, (int) dicenet_session_get_backend (session));
+  const char *computed_in = dicenet_tool_nick (DICENET_TYPE_PRECISION, (int) dicenet_session_get_precision (session));
   const guint threads = dicenet_session_get_n_threads (session);
   const double median = percentile (times, 0.5);
   if (o->json)
-    print_json (name, threads, batch, width, height, times, cpu);
+    print_json (name, computed_in, threads, batch, width, height, times, cpu);
   else
-    g_print (
-        "%s, %u threads, batch %u, %u x %u: median %.2f ms, p10 %.2f, p90 %.2f, %.2f ms of processor time, %u runs, "
-        "%.1f frames per second\n",
-        name, threads, batch, width, height, median, percentile (times, 0.1), percentile (times, 0.9), cpu, times->len,
-        1e3 * batch / median);
+    g_print ("%s, %s, %u threads, batch %u, %u x %u: median %.2f ms, p10 %.2f, p90 %.2f, %.2f ms of processor time, "
+             "%u runs, %.1f frames per second\n",
+             name, computed_in, threads, batch, width, height, median, percentile (times, 0.1), percentile (times, 0.9),
+             cpu, times->len, 1e3 * batch / median);
   return TRUE;
 }
 
@@ -171,6 +181,7 @@ dicenet_tool_bench (int argc, char **argv, GError **error)
     { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads, "threads; 0, the default, for one per processor", "N" },
     DICENET_TOOL_CPU_MASK_ENTRY,
     { "backend", 0, 0, G_OPTION_ARG_STRING, &o.backend, "auto, cpu or cuda", "B" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "float32 (the default), bfloat16 or auto", "P" },
     { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds, "how long to measure, at least 10 runs (3)", "S" },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &o.json, "print JSON", NULL },
     G_OPTION_ENTRY_NULL,
@@ -179,5 +190,6 @@ dicenet_tool_bench (int argc, char **argv, GError **error)
 
   g_free (o.size);
   g_free (o.backend);
+  g_free (o.precision);
   return ok;
 }

@@ -3,6 +3,7 @@
 
 #include <locale.h>
 #include <stdio.h>
+#include "../kernels/kernels.h"
 
 static const struct {
   const char *name;
@@ -11,11 +12,11 @@ static const struct {
 } commands[] = {
   { "info", dicenet_tool_info, "info MODEL [--size WxH] [--json]\n      what a model is and what it costs" },
   { "run", dicenet_tool_run,
-    "run MODEL IN.safetensors OUT.safetensors [--backend auto|cpu|cuda] [--threads N] [--threshold T]\n      a "
-    "model's raw outputs for tensors or pixels" },
+    "run MODEL IN.safetensors OUT.safetensors [--backend auto|cpu|cuda] [--precision float32|bfloat16|auto] "
+    "[--threads N] [--threshold T]\n      a model's raw outputs for tensors or pixels" },
   { "bench", dicenet_tool_bench,
-    "bench MODEL [--size WxH] [--batch N] [--threads N] [--backend auto|cpu|cuda] [--seconds S] [--json]\n      how "
-    "long a model takes" },
+    "bench MODEL [--size WxH] [--batch N] [--threads N] [--backend auto|cpu|cuda] [--precision float32|bfloat16|auto] "
+    "[--seconds S] [--json]\n      how long a model takes" },
 };
 
 gboolean
@@ -65,13 +66,38 @@ dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **
 }
 
 gboolean
+dicenet_tool_parse_precision (const char *text, DicenetPrecision *precision, GError **error)
+{
+  g_autoptr (GEnumClass) names = g_type_class_ref (DICENET_TYPE_PRECISION);
+  const GEnumValue *value = g_enum_get_value_by_nick (names, text ? text : "float32");
+
+  if (value == NULL) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "--precision: expected float32, bfloat16 or auto, found \"%s\"", text);
+    return FALSE;
+  }
+  *precision = (DicenetPrecision) value->value;
+  return TRUE;
+}
+
+DicenetSession *
+dicenet_tool_open (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision, int threads, GError **error)
+{
+  DicenetSession *session = dicenet_session_new (model, backend, -1, precision, (guint) threads, error);
+
+  if (session != NULL && dicenet_session_get_warning (session) != NULL)
+    fprintf (stderr, "dicenet: %s\n", dicenet_session_get_warning (session));
+  return session;
+}
+
+gboolean
 dicenet_tool_set_cpu_mask (const char *option, const char *value, gpointer data, GError **error)
 {
   guint64 mask;
 
-  if (!g_ascii_string_to_unsigned (value, 10, 0, 7, &mask, NULL)) {
+  if (!g_ascii_string_to_unsigned (value, 10, 0, DICENET_CPU_ALL, &mask, NULL)) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "--cpu-mask: expected a number from 0 to 7, found \"%s\"", value);
+                 "--cpu-mask: expected a number from 0 to 15, found \"%s\"", value);
     return FALSE;
   }
   return g_setenv ("DICENET_CPU_MASK", value, TRUE);

@@ -4,6 +4,7 @@
 #include <json-glib/json-glib.h>
 #include "../exec/cpu-steps.h"
 #include "../graph/cost.h"
+#include "../graph/weights-bf16.h"
 #include "../model/model-private.h"
 
 typedef struct {
@@ -88,6 +89,7 @@ print_json (const Info *info)
   json_builder_set_member_name (b, "memory");
   json_builder_begin_object (b);
   add_int (b, "weights", dicenet_model_get_weight_bytes (info->model));
+  add_int (b, "bfloat16_weights", dicenet_weights_bf16_bytes (dicenet_model_get_program (info->model)->graph));
   add_int (b, "activations", info->arena_bytes);
   json_builder_end_object (b);
   json_builder_end_object (b);
@@ -128,6 +130,9 @@ print_text (const Info *info)
     g_print ("  %-14s %8.2f M\n", dicenet_cost_names[k], (double) info->macs[k] / 1e6);
   g_print ("memory         %10.2f MB for weights, once per process\n",
            (double) dicenet_model_get_weight_bytes (info->model) / 1e6);
+  g_print ("               %10.2f MB more for weights in bfloat16, which %s\n",
+           (double) dicenet_weights_bf16_bytes (dicenet_model_get_program (info->model)->graph) / 1e6,
+           dicenet_bf16_is_there (DICENET_CPU_ALL) ? "this CPU has" : "this CPU lacks");
   g_print ("               %10.2f MB for activations, per session on this CPU (%u threads)\n",
            (double) info->arena_bytes / 1e6, g_get_num_processors ());
 }

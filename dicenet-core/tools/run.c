@@ -161,7 +161,8 @@ add_outputs (Output *out, DicenetSession *session, const Input *in, const Dicene
 }
 
 static gboolean
-run (char **argv, DicenetBackend backend, int threads, const DicenetDetectParams *params, GError **error)
+run (char **argv, DicenetBackend backend, DicenetPrecision precision, int threads, const DicenetDetectParams *params,
+     GError **error)
 {
   g_autoptr (DicenetModel) model = dicenet_model_load (argv[1], error);
   g_autoptr (DicenetSafetensors) file = model ? dicenet_safetensors_open (argv[2], error) : NULL;
@@ -170,7 +171,7 @@ run (char **argv, DicenetBackend backend, int threads, const DicenetDetectParams
 
   if (file == NULL || !read_input (file, &in, error))
     return FALSE;
-  g_autoptr (DicenetSession) session = dicenet_session_new (model, backend, -1, (guint) threads, error);
+  g_autoptr (DicenetSession) session = dicenet_tool_open (model, backend, precision, threads, error);
   gboolean ok = session != NULL && run_session (session, &in, error);
   if (ok) {
     add_outputs (&out, session, &in, params);
@@ -184,11 +185,12 @@ run (char **argv, DicenetBackend backend, int threads, const DicenetDetectParams
 gboolean
 dicenet_tool_run (int argc, char **argv, GError **error)
 {
-  g_autofree char *backend_name = NULL;
+  g_autofree char *backend_name = NULL, *precision_name = NULL;
   int threads = 0, max_per_class = 200;
   double threshold = -1, iou = 0.45;
   const GOptionEntry entries[] = {
     { "backend", 0, 0, G_OPTION_ARG_STRING, &backend_name, "auto, cpu or cuda", "B" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &precision_name, "float32 (the default), bfloat16 or auto", "P" },
     DICENET_TOOL_CPU_MASK_ENTRY,
     { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "threads; 0, the default, for one per processor", "N" },
     { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold,
@@ -199,9 +201,11 @@ dicenet_tool_run (int argc, char **argv, GError **error)
     G_OPTION_ENTRY_NULL,
   };
   DicenetBackend backend;
+  DicenetPrecision precision;
 
   if (!dicenet_tool_parse (&argc, &argv, entries, "MODEL IN.safetensors OUT.safetensors", 3, error) ||
-      !dicenet_tool_parse_backend (backend_name, &backend, error))
+      !dicenet_tool_parse_backend (backend_name, &backend, error) ||
+      !dicenet_tool_parse_precision (precision_name, &precision, error))
     return FALSE;
   if (threads < 0 || threads > 1024 || max_per_class < 0) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
@@ -211,5 +215,5 @@ dicenet_tool_run (int argc, char **argv, GError **error)
   const DicenetDetectParams params = { .threshold = (gfloat) threshold,
                                        .iou_threshold = (gfloat) iou,
                                        .max_per_class = (guint) max_per_class };
-  return run (argv, backend, threads, &params, error);
+  return run (argv, backend, precision, threads, &params, error);
 }

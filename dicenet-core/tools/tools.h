@@ -19,6 +19,13 @@ gboolean dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *
 /* "auto", "cpu" or "cuda"; NULL means auto. */
 gboolean dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **error);
 
+/* "float32", "bfloat16" or "auto"; NULL means float32. */
+gboolean dicenet_tool_parse_precision (const char *text, DicenetPrecision *precision, GError **error);
+
+/* A session, and a line on stderr for what about it is not as it was asked for. */
+DicenetSession *dicenet_tool_open (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision, int threads,
+                                   GError **error);
+
 /* An enum value's name as users write it. */
 const char *dicenet_tool_nick (GType type, int value);
 
@@ -28,5 +35,7 @@ gboolean dicenet_tool_set_cpu_mask (const char *option, const char *value, gpoin
 #define DICENET_TOOL_CPU_MASK_ENTRY                                                                                    \
   {                                                                                                                    \
     "cpu-mask", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer) dicenet_tool_set_cpu_mask,                                     \
-        "instruction sets that may be used: 1 baseline, 2 AVX2, 4 AVX-512, added up; 0 the reference (7)", "M"         \
+        "instruction sets that may be used: 1 baseline, 2 AVX2, 4 AVX-512, 8 AVX512-BF16, added up; 0 the reference "  \
+        "(15)",                                                                                                        \
+        "M"                                                                                                            \
   }

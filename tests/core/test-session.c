@@ -10,7 +10,8 @@ static DicenetSession *
 open_session (DicenetModel *model, guint threads)
 {
   g_autoptr (GError) error = NULL;
-  DicenetSession *session = dicenet_session_new (model, DICENET_BACKEND_CPU, -1, threads, &error);
+  DicenetSession *session =
+      dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, threads, &error);
   assert_no_error (error);
   return session;
 }
@@ -248,11 +249,12 @@ START_TEST (cuda_says_that_it_is_not_there)
   g_autoptr (DicenetModel) model = test_model_load ("classify");
   g_autoptr (GError) error = NULL;
 
-  g_autoptr (DicenetSession) session = dicenet_session_new (model, DICENET_BACKEND_AUTO, -1, 1, &error);
+  g_autoptr (DicenetSession) session =
+      dicenet_session_new (model, DICENET_BACKEND_AUTO, -1, DICENET_PRECISION_FLOAT32, 1, &error);
   assert_no_error (error);
   if (dicenet_session_get_backend (session) == DICENET_BACKEND_CUDA)
     return;
-  ck_assert (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, 1, &error) == NULL);
+  ck_assert (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, DICENET_PRECISION_FLOAT32, 1, &error) == NULL);
   assert_error (error, DICENET_ERROR_BACKEND, "CUDA", "backend=cpu");
 }
 END_TEST

@@ -30,7 +30,7 @@ except ImportError:
 
 
 def session_of(path):
-    return Dicenet.Session.new(Dicenet.Model.load(path), Dicenet.Backend.CPU, -1, 2)
+    return Dicenet.Session.new(Dicenet.Model.load(path), Dicenet.Backend.CPU, -1, Dicenet.Precision.FLOAT32, 2)
 
 
 def noise(n):

@@ -236,6 +236,28 @@ GST_START_TEST (test_ready_properties)
 }
 GST_END_TEST;
 
+/* Asking for what the machine lacks is no error: it runs, in single precision, and a warning says why. */
+GST_START_TEST (test_precision_that_is_not_there)
+{
+  GstElement *element = element_new ("dicenetdetect");
+  GParamSpec *property = g_object_class_find_property (G_OBJECT_GET_CLASS (element), "precision");
+  const GParamSpecEnum *values = G_PARAM_SPEC_ENUM (property);
+
+  set_model (element, "detect");
+  fail_unless_equals_string (g_enum_get_value (values->enum_class, values->default_value)->value_nick, "float32");
+  g_setenv ("DICENET_CPU_MASK", "7", TRUE);
+  gst_util_set_object_arg (G_OBJECT (element), "precision", "bfloat16");
+  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_SUCCESS);
+  expect_message (GST_ELEMENT_BUS (element), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                  "bfloat16", "float32");
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_util_set_object_arg (G_OBJECT (element), "precision", "auto");
+  expect_start (element);
+  g_unsetenv ("DICENET_CPU_MASK");
+  element_free (element);
+}
+GST_END_TEST;
+
 int
 main (int argc, char **argv)
 {
@@ -249,5 +271,6 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_inference_size);
   tcase_add_test (tests, test_class_settings);
   tcase_add_test (tests, test_ready_properties);
+  tcase_add_test (tests, test_precision_that_is_not_there);
   return run_tests (argc, argv, "errors", tests);
 }
