@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs one golden file: converts its checkpoint, runs the network on its inputs, compares the outputs.
 
-    golden.py DICENET PROJECT_ROOT GOLDEN
+    golden.py DICENET PROJECT_ROOT GOLDEN [PRECISION]
 
-DICENET is the program, or "numpy" for the reference. GOLDEN is a path below golden/ in the folder of test material:
-$DICENET_SHARED, else ../shared beside the project. Where that is absent, the test is skipped.
+DICENET is the program, or "numpy" for the reference, PRECISION what the program computes with. GOLDEN is a path below golden/ in the folder of test material:
+$DICENET_SHARED, else ../shared beside the project. Where that, or the precision, is absent, the test is skipped.
 """
 
 import glob
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from engines import SKIPPED, Reference, engine
+from engines import SKIPPED, engine
 
 import numpy as np
 
@@ -24,7 +24,7 @@ import safetensors
 import tolerances
 
 
-def main(program, root, name):
+def main(program, root, name, precision="float32"):
     shared = os.environ.get("DICENET_SHARED") or os.path.join(root, "..", "shared")
     golden = os.path.join(shared, "golden", name)
     if not os.path.exists(golden):
@@ -35,7 +35,7 @@ def main(program, root, name):
         model = os.path.join(folder, "model.safetensors")
         convert(root, find_checkpoint(shared, metadata["checkpoint"]), model)
         {"segment": segment, "classify": classify, "detect": detect}[name.split("/")[0]](
-            engine(program), model, tensors, metadata
+            engine(program, precision), model, tensors, metadata
         )
     return 0
 
@@ -52,7 +52,7 @@ def convert(root, checkpoint, model):
 
 
 def tolerance(runner, ordinary):
-    return tolerances.REFERENCE if isinstance(runner, Reference) else ordinary
+    return {"float64": tolerances.REFERENCE, "float32": ordinary, "bfloat16": tolerances.BFLOAT16}[runner.precision]
 
 
 def classify(runner, model, golden, metadata):
@@ -71,7 +71,8 @@ def segment(runner, model, golden, metadata):
         compare.close("logits", logits, golden["logits"], limit)
     else:
         compare.close("largest logit", np.abs(logits).max(), np.array(float(metadata["max_abs_logit"])), limit)
-    compare.same_classes("classes", logits[0].argmax(axis=0), golden["argmax"])
+    share = tolerances.BFLOAT16_ARGMAX if runner.precision == "bfloat16" else tolerances.ARGMAX
+    compare.same_classes("classes", logits[0].argmax(axis=0), golden["argmax"], share)
 
 
 def detect(runner, model, golden, metadata):

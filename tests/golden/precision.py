@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What bfloat16 changes in results: the same photos in float32 and in bfloat16.
+
+    precision.py PROJECT_ROOT [PHOTOS]
+
+For every checkpoint among the test material ($DICENET_SHARED, else ../shared beside the project): pixels of the mask
+that change, and, over photos with a known mask, the mean intersection over union in both; photos whose likeliest class
+changes; boxes that change. PHOTOS limits how many are looked at (0 for all; 30). Fails where more changes than
+tolerances.py allows; skipped where bindings, photos or bfloat16 are missing. docs/numerics.md has the figures.
+"""
+
+import glob
+import os
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77
+
+try:
+    import gi
+
+    gi.require_version("Dicenet", "1.0")
+    from gi.repository import Dicenet, GLib
+    import numpy as np
+    from PIL import Image
+except (ImportError, ValueError) as error:
+    print(f"SKIP: {error}")
+    sys.exit(SKIPPED)
+
+import tolerances
+
+UNKNOWN = 255  # in masks: pixels that do not count
+
+
+def main(root, limit=30):
+    shared = os.environ.get("DICENET_SHARED") or os.path.join(root, "..", "shared")
+    checkpoints = sorted(glob.glob(os.path.join(shared, "models", "*", "*.pth")))
+    samples = sorted(glob.glob(os.path.join(shared, "images", "*.jpg")))
+    known = known_masks(os.path.join(shared, "data"))
+    if not checkpoints or not samples:
+        print(f"SKIP: no checkpoints or photos in {shared}; set DICENET_SHARED to the folder of test material")
+        return SKIPPED
+    photos = [(path, None) for path in samples] + known
+    photos = photos[: int(limit) or None]
+    print(f"{len(photos)} photos, {sum(mask is not None for _, mask in photos)} of them with known masks")
+    with tempfile.TemporaryDirectory() as folder:
+        for checkpoint in checkpoints:
+            model = os.path.join(folder, os.path.basename(checkpoint)[:-4] + ".safetensors")
+            script = os.path.join(root, "models", "convert.py")
+            subprocess.run([sys.executable, script, checkpoint, model], check=True, stdout=subprocess.DEVNULL)
+            if not compare(Dicenet.Model.load(model), photos):
+                print("SKIP: this processor has no bfloat16")
+                return SKIPPED
+    return 0
+
+
+def known_masks(folder):
+    """Photos of PASCAL VOC's validation with their masks."""
+    names = os.path.join(folder, "segment_val.txt")
+    if not os.path.exists(names):
+        return []
+    with open(names) as lines:
+        ids = lines.read().split()
+    return [(f"{folder}/voc/images/{name}.jpg", f"{folder}/voc/masks/{name}.png") for name in ids]
+
+
+def compare(model, photos):
+    """False where there is no bfloat16."""
+    precisions = Dicenet.Precision.FLOAT32, Dicenet.Precision.BFLOAT16
+    sessions = [Dicenet.Session.new(model, Dicenet.Backend.CPU, -1, precision, 0) for precision in precisions]
+    if sessions[1].get_warning():
+        return False
+    task = {Dicenet.Task.SEGMENT: Masks, Dicenet.Task.CLASSIFY: Classes, Dicenet.Task.DETECT: Boxes}[model.get_task()]
+    result = task(model)
+    for path, mask in photos:
+        image = Image.open(path).convert("RGB")
+        size = model.fit_size(image.width / image.height)
+        for session in sessions:
+            pixels = GLib.Bytes(image.tobytes())
+            session.run_bytes(pixels, Dicenet.PixelFormat.RGB, image.width, image.height, *size)
+        result.add(*sessions, size, mask)
+    result.report(model.get_name())
+    return True
+
+
+class Masks:
+    def __init__(self, model):
+        self.shares = []
+        self.n_classes = model.get_n_classes()
+        # Known pixels of each class: right, found, there; in either precision.
+        self.right, self.found, self.there = np.zeros((3, 2, self.n_classes), np.int64)
+
+    def add(self, single, half, size, known):
+        masks = [
+            np.frombuffer(session.dup_mask(0).get_data(), np.uint8).reshape(size[1], size[0])
+            for session in (single, half)
+        ]
+        self.shares.append(np.mean(masks[0] != masks[1]))
+        if known is None or self.n_classes != 21:
+            return
+        truth = np.asarray(Image.open(known))
+        for k, mask in enumerate(masks):
+            mask = np.asarray(Image.fromarray(mask).resize(truth.shape[::-1], Image.Resampling.NEAREST))
+            counts = truth != UNKNOWN
+            self.right[k] += np.bincount(truth[counts & (mask == truth)], minlength=self.n_classes)
+            self.found[k] += np.bincount(mask[counts], minlength=self.n_classes)
+            self.there[k] += np.bincount(truth[counts], minlength=self.n_classes)
+
+    def report(self, name):
+        mean, most = np.mean(self.shares), np.max(self.shares)
+        text = f"{name}: {mean:.3%} of the pixels change, {most:.2%} of a photo at most"
+        union = self.found + self.there - self.right
+        if union.sum():
+            seen = self.there[0] > 0
+            single, half = (self.right / np.maximum(union, 1))[:, seen].mean(axis=1)
+            text += f"; mean IoU {single:.2%} in float32, {half:.2%} in bfloat16"
+        print(text)
+        assert mean <= tolerances.BFLOAT16_PIXELS, f"{name}: at most {tolerances.BFLOAT16_PIXELS:.1%} of the pixels"
+
+
+class Classes:
+    def __init__(self, model):
+        self.changed, self.errors, self.margins = [], [], []
+
+    def add(self, single, half, size, known):
+        a, b = (np.array(session.get_output("logits", 0)) for session in (single, half))
+        self.changed.append(a.argmax() != b.argmax())
+        self.errors.append(np.abs(a - b).max() / np.abs(a).max())
+        first, second = np.sort(a)[-1:-3:-1]
+        self.margins.append((first - second) / np.abs(a).max())
+
+    def report(self, name):
+        print(
+            f"{name}: {sum(self.changed)} of {len(self.changed)} photos change their likeliest class; logits are off by "
+            f"{np.mean(self.errors):.1e} of the largest on average, the first is {np.mean(self.margins):.1e} above the second"
+        )
+        share = np.mean(self.changed)
+        assert share <= tolerances.BFLOAT16_CLASSES, f"{name}: {share:.1%}, at most {tolerances.BFLOAT16_CLASSES:.0%}"
+
+
+class Boxes:
+    def __init__(self, model):
+        self.params = Dicenet.DetectParams()
+        self.params.threshold, self.params.iou_threshold = 0.3, 0.45
+        self.n, self.again, self.errors = 0, 0, []
+
+    def add(self, single, half, size, known):
+        a, b = (np.array(session.get_output("confidences", 0)) for session in (single, half))
+        self.errors.append(np.abs(a - b).max() / np.abs(a).max())
+        found, other = (
+            [(box.class_id, box.x0, box.y0, box.x1, box.y1) for box in session.get_boxes(0, self.params)]
+            for session in (single, half)
+        )
+        self.n += len(found)
+        self.again += sum(any(same_box(one, two) for two in other) for one in found)
+
+    def report(self, name):
+        print(
+            f"{name}: {self.again} of {self.n} boxes are found again; confidences are off by {np.mean(self.errors):.1e} "
+            "of the largest on average"
+        )
+
+
+def same_box(a, b):
+    return a[0] == b[0] and max(abs(p - q) for p, q in zip(a[1:], b[1:])) < 0.02
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
