@@ -21,8 +21,9 @@ struct _Step {
   gfloat *arena;
   Task task;
   gsize n;     /* what is shared out */
-  gsize piece; /* how much of it is one piece; there are at most as many pieces as threads */
+  gsize piece; /* how much of it is one piece */
   gboolean by_pixels;
+  gfloat *scratch; /* of the thread that computes a piece */
   DicenetPlanes x[DICENET_MAX_INPUTS], y;
 };
 
@@ -30,13 +31,6 @@ static DicenetPlanes
 planes_of (const DicenetView *view, gfloat *arena)
 {
   return (DicenetPlanes){ arena, view->planes, view->c, view->h, view->w };
-}
-
-/* The scratch of the piece that begins at @begin. */
-static gfloat *
-scratch_of (const Step *s, size_t begin)
-{
-  return s->arena + s->step->scratch + begin / s->piece * s->tables->scratch;
 }
 
 /* --- convolutions --- */
@@ -105,38 +99,35 @@ pointwise_task (Step *s, gsize begin, gsize n)
   const guint blocks = n_blocks (s);
   const DicenetPart part = s->by_pixels ? (DicenetPart){ 0, blocks, begin, begin + n }
                                         : (DicenetPart){ (unsigned) begin, (unsigned) (begin + n), 0, pixels };
-  s->cpu->kernels->conv_pointwise (&s->x[0], &s->y, &conv, &part, scratch_of (s, begin));
+  s->cpu->kernels->conv_pointwise (&s->x[0], &s->y, &conv, &part, s->scratch);
 }
 
 static void
 full_task (Step *s, gsize begin, gsize n)
 {
   const DicenetConv conv = conv_of (s);
-  s->cpu->kernels->conv_full (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), scratch_of (s, begin));
+  s->cpu->kernels->conv_full (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), s->scratch);
 }
 
 static void
 winograd_task (Step *s, gsize begin, gsize n)
 {
   const DicenetConv conv = conv_of (s);
-  s->cpu->kernels->conv_winograd (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n),
-                                  scratch_of (s, begin));
+  s->cpu->kernels->conv_winograd (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), s->scratch);
 }
 
 static void
 vector_task (Step *s, gsize begin, gsize n)
 {
   const DicenetConv conv = conv_of (s);
-  s->cpu->kernels->conv_vector (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n),
-                                scratch_of (s, begin));
+  s->cpu->kernels->conv_vector (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), s->scratch);
 }
 
 static void
 sparse_task (Step *s, gsize begin, gsize n)
 {
   const DicenetConv conv = conv_of (s);
-  s->cpu->kernels->conv_sparse (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n),
-                                scratch_of (s, begin));
+  s->cpu->kernels->conv_sparse (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), s->scratch);
 }
 
 /* --- between convolutions --- */
@@ -160,8 +151,7 @@ static void
 merge_task (Step *s, gsize begin, gsize n)
 {
   const DicenetMerge merge = { s->tables->rows, s->tables->columns, &s->x[2], s->w->scale, s->w->bias, s->w->slope };
-  s->cpu->kernels->merge (&s->x[0], &s->x[1], &s->y, &merge, (unsigned) begin, (unsigned) (begin + n),
-                          scratch_of (s, begin));
+  s->cpu->kernels->merge (&s->x[0], &s->x[1], &s->y, &merge, (unsigned) begin, (unsigned) (begin + n), s->scratch);
 }
 
 static void
@@ -175,7 +165,7 @@ pyramid_task (Step *s, gsize begin, gsize n)
                        .merge_slope = s->w->slope };
 
   memcpy (p.scales, s->tables->scales, sizeof p.scales);
-  s->cpu->kernels->pyramid (&s->x[0], &s->y, &p, (unsigned) begin, (unsigned) (begin + n), scratch_of (s, begin));
+  s->cpu->kernels->pyramid (&s->x[0], &s->y, &p, (unsigned) begin, (unsigned) (begin + n), s->scratch);
 }
 
 static void
@@ -183,7 +173,7 @@ resize_task (Step *s, gsize begin, gsize n)
 {
   for (unsigned c = (unsigned) begin; c < begin + n; c++)
     s->cpu->kernels->resize (dicenet_plane (&s->x[0], c), s->x[0].w, dicenet_plane (&s->y, c), s->y.w, s->tables->rows,
-                             s->tables->columns, scratch_of (s, begin));
+                             s->tables->columns, s->scratch);
 }
 
 /* Shared by maps, whose rows follow each other. */
@@ -310,7 +300,7 @@ static void
 dice_task (Step *s, gsize begin, gsize n)
 {
   DiceScratch scratch;
-  gfloat *at = scratch_of (s, begin);
+  gfloat *at = s->scratch;
 
   lay_out_dice (s->node, s->x[0].h, s->x[0].w, at, &scratch);
   memset (at, 0, scratch.zeroed * sizeof *at);
@@ -464,11 +454,13 @@ choose_pieces (Step *s)
 }
 
 static void
-run_piece (gpointer job, guint i)
+run_piece (gpointer job, guint i, guint seat)
 {
-  Step *s = job;
-  const gsize begin = i * s->piece;
-  s->task (s, begin, MIN (s->piece, s->n - begin));
+  Step s = *(const Step *) job;
+  const gsize begin = i * s.piece;
+
+  s.scratch = s.arena + s.step->scratch + seat * s.tables->scratch;
+  s.task (&s, begin, MIN (s.piece, s.n - begin));
 }
 
 void

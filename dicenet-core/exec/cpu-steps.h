@@ -15,7 +15,7 @@ typedef struct {
 } DicenetCpu;
 
 /* What is known of a step once its sizes are: resampling tables, where sizes differ (UP and MERGE use the first two; a
- * DiCE unit's branches go there and back; NULL where nothing is resampled), and floats of scratch for each piece of it.
+ * DiCE unit's branches go there and back; NULL where nothing is resampled), and floats of scratch for each thread.
  */
 typedef struct {
   const DicenetAxis *rows, *columns; /* DICE: to the height kernels' rows, to the width kernels' columns */

@@ -107,7 +107,7 @@ cpu_open (const DicenetProgram *program, gint device_id, DicenetPrecision precis
   self->kernels = *dicenet_kernels_get (dicenet_cpu_mask (), &kernels);
   self->cpu.kernels = &self->kernels;
   g_debug ("kernels: %s", kernels);
-  self->cpu.n_threads = n_threads > 0 ? n_threads : g_get_num_processors ();
+  self->cpu.n_threads = n_threads > 0 ? n_threads : dicenet_processors ();
   self->cpu.threads = dicenet_threads_new (self->cpu.n_threads, error);
   if (self->cpu.threads == NULL || !set_precision (self, precision, error)) {
     cpu_close (&self->parent);
@@ -228,11 +228,13 @@ run_steps (CpuExecutor *self)
   const DicenetPlan *plan = self->current->plan;
   const guint64 denormals = dicenet_denormals_flush ();
 
+  dicenet_threads_begin (self->cpu.threads);
   for (guint k = 0; k < plan->n_steps; k++) {
     const DicenetStep *step = &plan->steps[k];
     dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node),
                       &self->program.weights->nodes[step->node], step, &self->current->tables[k], self->arena);
   }
+  dicenet_threads_end (self->cpu.threads);
   dicenet_denormals_restore (denormals);
 }
 

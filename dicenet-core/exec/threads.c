@@ -1,40 +1,73 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE /* sched_getcpu() */
 #include "threads.h"
 
 #include <dicenet/error.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-/* How long a helper looks for work before it sleeps: longer than the gaps between steps, shorter than anybody would
- * notice in a processor's load. */
+/* How long a thread looks for what it waits for before it sleeps: longer than the gaps between steps, shorter than
+ * anybody would notice in a processor's load. */
 #define SPIN_MICROSECONDS   40
 #define SPINS_BETWEEN_CLOCK 64
 
-/* The job at hand in one word, so that claiming a piece also says which job it belongs to: number of the job, its
- * pieces, the next one. */
-#define STATE(job, n, next) ((guint64) (job) << 32 | (guint64) (n) << 16 | (next))
-#define STATE_JOB(s)        ((guint32) ((s) >> 32))
-#define STATE_N(s)          ((guint) ((s) >> 16 & 0xffff))
-#define STATE_NEXT(s)       ((guint) ((s) &0xffff))
+/* Where processors are wanted elsewhere, a caller is faster alone, and is left alone for some time: when a helper finds
+ * itself on the caller's own processor, because no other was free; and when one loses its processor with a piece in
+ * hand, so that the caller waits for milliseconds. A wait counts as that if it is this long and longer than any piece's
+ * share of the work. */
+#define ALONE_MICROSECONDS 10000
+#define STALL_MICROSECONDS 500
+#define ALONE_PER_STALL    8
 
+/* The job at hand in one word, so that claiming a piece also says which job it belongs to and whose seat it is: number
+ * of the job (30 bits), helpers that have joined it (10), its pieces (12), the next one (12). */
+#define STATE(job, n)    ((guint64) (job) << 34 | (guint64) (n) << 12)
+#define STATE_JOB(s)     ((s) >> 34)
+#define STATE_HELPERS(s) ((guint) ((s) >> 24 & 0x3ff))
+#define STATE_N(s)       ((guint) ((s) >> 12 & 0xfff))
+#define STATE_NEXT(s)    ((guint) ((s) &0xfff))
+#define STATE_OPEN(s)    (STATE_NEXT (s) < STATE_N (s))
+#define STATE_ONE_PIECE  ((guint64) 1)
+#define STATE_ONE_HELPER ((guint64) 1 << 24)
+
+/* Stays in the list while there are helpers, who may look at it at any time; a new caller gets one that is free. */
 struct _DicenetThreads {
   /* On cache lines of their own: one is written by all threads, the other by those that finish. */
   _Alignas(64) _Atomic guint64 state;
   _Alignas(64) _Atomic guint done;
+  _Atomic gboolean is_waited_for; /* the caller sleeps until all is done */
+  pthread_cond_t all_done;
   /* Of the job at hand: written before @state announces it, read by whoever claimed a piece of it. */
   _Alignas(64) DicenetPieceFunc func;
   gpointer job;
-
-  GThread **helpers;
-  guint n_helpers;
-  GMutex lock;
-  GCond wake;
-  _Atomic guint n_started, n_asleep;
-  _Atomic gboolean quit;
+  _Atomic int processor;      /* that the caller was on last */
+  _Atomic gint64 alone_until; /* monotonic time */
+  _Atomic guint n_threads;    /* 0: free */
+  DicenetThreads *next;
 };
+
+/* The helpers, and those whom they help. Locks are pthread's own because sanitizers know them. */
+static struct {
+  pthread_mutex_t opening;
+  guint n_open;       /* callers that exist; helpers do while it is not 0 */
+  GPtrArray *threads; /* GThread */
+
+  DicenetThreads *_Atomic callers; /* only grows while there are helpers */
+  _Atomic guint n_helpers, n_busy /* callers in a frame */, limit /* of threads to work at a time */;
+  _Atomic gboolean quit;
+
+  pthread_mutex_t sleeping;
+  pthread_cond_t wake;
+  guint n_woken;          /* helpers that were told to wake up and have not yet; under @sleeping */
+  _Atomic guint n_asleep; /* not counting those; written under @sleeping */
+} pool = { .opening = PTHREAD_MUTEX_INITIALIZER,
+           .sleeping = PTHREAD_MUTEX_INITIALIZER,
+           .wake = PTHREAD_COND_INITIALIZER };
 
 static void
 relax (void)
@@ -43,6 +76,17 @@ relax (void)
   _mm_pause ();
 #elif defined(__aarch64__)
   __asm__ volatile("yield");
+#endif
+}
+
+/* -1 where that is not known. */
+static int
+this_processor (void)
+{
+#if defined(__linux__)
+  return sched_getcpu ();
+#else
+  return -1;
 #endif
 }
 
@@ -73,118 +117,364 @@ dicenet_denormals_restore (guint64 state)
 #endif
 }
 
-/* Claims and runs pieces of the job in @state until none is left; FALSE if there was none. */
-static gboolean
-work (DicenetThreads *self, guint64 state)
-{
-  gboolean worked = FALSE;
+/* --- pieces --- */
 
-  while (STATE_NEXT (state) < STATE_N (state)) {
-    if (!atomic_compare_exchange_weak_explicit (&self->state, &state, state + 1, memory_order_acq_rel,
+/* Runs the piece that was claimed by replacing @state. */
+static void
+run_claimed (DicenetThreads *self, guint64 state, guint seat)
+{
+  self->func (self->job, STATE_NEXT (state), seat);
+  /* The caller says that it sleeps before it looks at @done for the last time. */
+  if (atomic_fetch_add (&self->done, 1) + 1 == STATE_N (state) && atomic_load (&self->is_waited_for)) {
+    pthread_mutex_lock (&pool.sleeping);
+    pthread_cond_signal (&self->all_done);
+    pthread_mutex_unlock (&pool.sleeping);
+  }
+}
+
+/* Claims and runs pieces of the job in @state until none is left. */
+static void
+work (DicenetThreads *self, guint64 state, guint seat)
+{
+  const guint64 job = STATE_JOB (state);
+
+  while (STATE_JOB (state) == job && STATE_OPEN (state)) {
+    if (!atomic_compare_exchange_weak_explicit (&self->state, &state, state + STATE_ONE_PIECE, memory_order_acq_rel,
                                                 memory_order_acquire))
       continue;
-    self->func (self->job, STATE_NEXT (state));
-    atomic_fetch_add_explicit (&self->done, 1, memory_order_release);
-    worked = TRUE;
+    run_claimed (self, state, seat);
     state = atomic_load_explicit (&self->state, memory_order_acquire);
   }
-  return worked;
+}
+
+/* --- helpers --- */
+
+static gboolean
+wants_help (DicenetThreads *caller, guint64 state)
+{
+  return STATE_OPEN (state) &&
+         STATE_HELPERS (state) + 1 < atomic_load_explicit (&caller->n_threads, memory_order_relaxed);
+}
+
+/* FALSE if there was nothing to do. */
+static gboolean
+help_caller (DicenetThreads *caller)
+{
+  guint64 state = atomic_load_explicit (&caller->state, memory_order_acquire);
+
+  while (wants_help (caller, state)) {
+    const guint64 joined = state + STATE_ONE_PIECE + STATE_ONE_HELPER;
+    if (!atomic_compare_exchange_weak_explicit (&caller->state, &state, joined, memory_order_acq_rel,
+                                                memory_order_acquire))
+      continue;
+    const guint seat = STATE_HELPERS (joined);
+    run_claimed (caller, state, seat);
+    const guint64 now = atomic_load_explicit (&caller->state, memory_order_acquire);
+    if (STATE_JOB (now) == STATE_JOB (joined))
+      work (caller, now, seat);
+    return TRUE;
+  }
+  return FALSE;
+}
+
+/* The system has put this helper where the caller ran, and one of them only can. */
+static gboolean
+is_in_the_way (DicenetThreads *caller)
+{
+  const int processor = this_processor ();
+
+  if (processor < 0 || processor != atomic_load_explicit (&caller->processor, memory_order_relaxed))
+    return FALSE;
+  atomic_store (&caller->alone_until, g_get_monotonic_time () + ALONE_MICROSECONDS);
+  return TRUE;
+}
+
+/* A caller that wants help and can be helped, or NULL. */
+static DicenetThreads *
+find_caller (void)
+{
+  DicenetThreads *caller = atomic_load_explicit (&pool.callers, memory_order_acquire);
+
+  while (caller && (!wants_help (caller, atomic_load (&caller->state)) || is_in_the_way (caller)))
+    caller = caller->next;
+  return caller;
+}
+
+/* How many more threads may work. */
+static guint
+room (void)
+{
+  const guint awake = atomic_load (&pool.n_helpers) - atomic_load (&pool.n_asleep),
+              working = atomic_load (&pool.n_busy) + awake, limit = atomic_load (&pool.limit);
+  return working < limit ? limit - working : 0;
+}
+
+/* With itself among those who work. */
+static gboolean
+is_crowded (void)
+{
+  const guint awake = atomic_load (&pool.n_helpers) - atomic_load (&pool.n_asleep);
+  return atomic_load (&pool.n_busy) + awake > atomic_load (&pool.limit);
 }
 
 static void
-sleep_until_job (DicenetThreads *self)
+sleep_until_job (void)
 {
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&pool.sleeping);
   /* Announced before the last look: a job that is missed here sees the sleeper. */
-  atomic_fetch_add (&self->n_asleep, 1);
-  for (;;) {
-    const guint64 state = atomic_load (&self->state);
-    if (STATE_NEXT (state) < STATE_N (state) || atomic_load (&self->quit))
-      break;
-    g_cond_wait (&self->wake, &self->lock);
+  atomic_fetch_add (&pool.n_asleep, 1);
+  if (!atomic_load (&pool.quit) && (room () == 0 || find_caller () == NULL)) {
+    while (pool.n_woken == 0 && !atomic_load (&pool.quit))
+      pthread_cond_wait (&pool.wake, &pool.sleeping);
   }
-  atomic_fetch_sub (&self->n_asleep, 1);
-  g_mutex_unlock (&self->lock);
+  if (pool.n_woken > 0)
+    pool.n_woken--; /* whoever woke it has counted it */
+  else
+    atomic_fetch_sub (&pool.n_asleep, 1);
+  pthread_mutex_unlock (&pool.sleeping);
+}
+
+static void
+wake_helpers (guint n)
+{
+  n = MIN (n, room ());
+  if (n == 0 || atomic_load (&pool.n_asleep) == 0)
+    return;
+  pthread_mutex_lock (&pool.sleeping);
+  for (n = MIN (n, atomic_load (&pool.n_asleep)); n > 0; n--) {
+    atomic_fetch_sub (&pool.n_asleep, 1);
+    pool.n_woken++;
+    pthread_cond_signal (&pool.wake);
+  }
+  pthread_mutex_unlock (&pool.sleeping);
+}
+
+/* Looks for work for a moment; TRUE if there was some. */
+static gboolean
+look_for_work (void)
+{
+  for (guint i = 0; i < SPINS_BETWEEN_CLOCK && !is_crowded (); i++) {
+    DicenetThreads *caller = find_caller ();
+    if (caller && help_caller (caller))
+      return TRUE;
+    relax ();
+  }
+  return FALSE;
 }
 
 static gpointer
 help (gpointer data)
 {
-  DicenetThreads *self = data;
+  _Atomic guint *n_started = data;
   gint64 idle_since = g_get_monotonic_time ();
 
   dicenet_denormals_flush ();
-  atomic_fetch_add (&self->n_started, 1);
-  while (!atomic_load_explicit (&self->quit, memory_order_acquire)) {
-    for (guint i = 0; i < SPINS_BETWEEN_CLOCK; i++) {
-      if (work (self, atomic_load_explicit (&self->state, memory_order_acquire))) {
-        idle_since = g_get_monotonic_time ();
-        break;
-      }
-      relax ();
-    }
-    if (g_get_monotonic_time () - idle_since > SPIN_MICROSECONDS) {
-      sleep_until_job (self);
+  atomic_fetch_add (n_started, 1);
+  while (!atomic_load_explicit (&pool.quit, memory_order_acquire)) {
+    if (look_for_work ()) {
+      idle_since = g_get_monotonic_time ();
+    } else if (is_crowded () || g_get_monotonic_time () - idle_since > SPIN_MICROSECONDS) {
+      sleep_until_job ();
       idle_since = g_get_monotonic_time ();
     }
   }
   return NULL;
 }
 
+/* --- callers --- */
+
+static gboolean
+spin_until_done (DicenetThreads *self, guint n, gint64 begin)
+{
+  do {
+    for (guint i = 0; i < SPINS_BETWEEN_CLOCK; i++) {
+      if (atomic_load_explicit (&self->done, memory_order_acquire) == n)
+        return TRUE;
+      relax ();
+    }
+  } while (g_get_monotonic_time () - begin < SPIN_MICROSECONDS);
+  return FALSE;
+}
+
+/* Until all @n pieces are done: those that others have claimed. The caller's own took from @started until now. */
+static void
+wait_for_others (DicenetThreads *self, guint n, gint64 started)
+{
+  const gint64 begin = g_get_monotonic_time ();
+
+  if (spin_until_done (self, n, begin))
+    return;
+  pthread_mutex_lock (&pool.sleeping);
+  atomic_store (&self->is_waited_for, TRUE);
+  while (atomic_load (&self->done) < n)
+    pthread_cond_wait (&self->all_done, &pool.sleeping);
+  atomic_store (&self->is_waited_for, FALSE);
+  pthread_mutex_unlock (&pool.sleeping);
+
+  const gint64 now = g_get_monotonic_time (), stall = now - begin;
+  if (stall > STALL_MICROSECONDS + 2 * (begin - started))
+    atomic_store (&self->alone_until, now + ALONE_PER_STALL * stall);
+}
+
+void
+dicenet_threads_begin (DicenetThreads *self)
+{
+  atomic_fetch_add (&pool.n_busy, 1);
+}
+
+void
+dicenet_threads_end (DicenetThreads *self)
+{
+  atomic_fetch_sub (&pool.n_busy, 1);
+}
+
 void
 dicenet_threads_run (DicenetThreads *self, guint n, DicenetPieceFunc func, gpointer job)
 {
-  if (n == 1 || self->n_helpers == 0) {
+  const guint n_threads = atomic_load_explicit (&self->n_threads, memory_order_relaxed);
+  const gint64 now = n > 1 && n_threads > 1 ? g_get_monotonic_time () : 0;
+
+  if (n == 1 || n_threads == 1 || now < atomic_load (&self->alone_until)) {
     for (guint i = 0; i < n; i++)
-      func (job, i);
+      func (job, i, 0);
     return;
   }
   self->func = func;
   self->job = job;
+  atomic_store_explicit (&self->processor, this_processor (), memory_order_relaxed);
   atomic_store_explicit (&self->done, 0, memory_order_relaxed);
   const guint64 last = atomic_load_explicit (&self->state, memory_order_relaxed),
-                state = STATE (STATE_JOB (last) + 1, n, 0);
+                state = STATE (STATE_JOB (last) + 1, n);
   atomic_store (&self->state, state);
-  if (atomic_load (&self->n_asleep) > 0) {
-    g_mutex_lock (&self->lock);
-    g_cond_broadcast (&self->wake);
-    g_mutex_unlock (&self->lock);
+  if (atomic_load (&pool.n_asleep) > 0)
+    wake_helpers (MIN (n, n_threads) - 1);
+  work (self, state, 0);
+  if (atomic_load_explicit (&self->done, memory_order_acquire) < n)
+    wait_for_others (self, n, now);
+}
+
+/* --- opening and closing, one at a time --- */
+
+/* Everybody gets what was asked for, as far as there are processors; whoever asks for more than those gets that. */
+static guint
+helpers_wanted (guint *limit)
+{
+  const guint processors = dicenet_processors ();
+  guint most = 1, sum = 0;
+
+  for (DicenetThreads *caller = atomic_load (&pool.callers); caller; caller = caller->next) {
+    const guint n = atomic_load (&caller->n_threads);
+    most = MAX (most, n);
+    sum += n > 0 ? n - 1 : 0;
   }
-  work (self, state);
-  /* Pieces that others have claimed. Theirs may have lost its processor: let it have this one. */
-  for (guint i = 0; atomic_load_explicit (&self->done, memory_order_acquire) < n; i++) {
-    if (i < 10000)
-      relax ();
-    else
-      g_thread_yield ();
+  *limit = MAX (most, processors);
+  return MIN (sum, *limit - 1);
+}
+
+/* Helpers stay until the last caller goes, even where fewer would do: asleep they cost nothing. */
+static gboolean
+fit_helpers (GError **error)
+{
+  guint limit;
+  const guint wanted = helpers_wanted (&limit), before = pool.threads->len;
+  _Atomic guint n_started = 0;
+
+  atomic_store (&pool.limit, limit);
+  for (guint i = before; i < wanted; i++) {
+    atomic_fetch_add (&pool.n_helpers, 1); /* before it counts itself as asleep */
+    GThread *thread = g_thread_try_new ("dicenet", help, &n_started, NULL);
+    if (thread == NULL) {
+      atomic_fetch_sub (&pool.n_helpers, 1);
+      break;
+    }
+    g_ptr_array_add (pool.threads, thread);
   }
+  /* A thread allocates when it starts; nobody waits for helpers later, and then it would do so beside a frame. */
+  while (atomic_load (&n_started) + before < pool.threads->len)
+    g_thread_yield ();
+  if (pool.threads->len >= wanted)
+    return TRUE;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "only %u of %u threads could be started: ask for fewer",
+               pool.threads->len + 1, wanted + 1);
+  return FALSE;
+}
+
+static DicenetThreads *
+new_caller (GError **error)
+{
+  for (DicenetThreads *caller = atomic_load (&pool.callers); caller; caller = caller->next)
+    if (atomic_load (&caller->n_threads) == 0)
+      return caller;
+  DicenetThreads *caller = aligned_alloc (64, sizeof *caller);
+  if (caller == NULL) {
+    g_set_error_literal (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "no memory for threads");
+    return NULL;
+  }
+  *caller = (DicenetThreads){ .next = atomic_load (&pool.callers) };
+  pthread_cond_init (&caller->all_done, NULL);
+  atomic_store (&pool.callers, caller);
+  return caller;
+}
+
+static void
+end_helpers (void)
+{
+  atomic_store (&pool.quit, TRUE);
+  pthread_mutex_lock (&pool.sleeping);
+  pthread_cond_broadcast (&pool.wake);
+  pthread_mutex_unlock (&pool.sleeping);
+  for (guint i = 0; i < pool.threads->len; i++)
+    g_thread_join (pool.threads->pdata[i]);
+  g_clear_pointer (&pool.threads, g_ptr_array_unref);
+  for (DicenetThreads *caller = atomic_load (&pool.callers), *next; caller; caller = next) {
+    next = caller->next;
+    pthread_cond_destroy (&caller->all_done);
+    free (caller);
+  }
+  atomic_store (&pool.callers, NULL);
+  atomic_store (&pool.n_helpers, 0);
+  atomic_store (&pool.n_asleep, 0);
+  pool.n_woken = 0;
+  atomic_store (&pool.quit, FALSE);
+}
+
+static void
+close_caller (DicenetThreads *self)
+{
+  guint limit;
+
+  if (self)
+    atomic_store (&self->n_threads, 0);
+  if (--pool.n_open == 0) {
+    end_helpers ();
+    return;
+  }
+  helpers_wanted (&limit);
+  atomic_store (&pool.limit, limit);
 }
 
 DicenetThreads *
 dicenet_threads_new (guint n, GError **error)
 {
-  DicenetThreads *self = aligned_alloc (64, sizeof *self);
-
-  if (self == NULL) {
-    g_set_error_literal (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "no memory for threads");
+  if (n < 1 || n > DICENET_MAX_THREADS) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "expected 1 to %d threads, %u were asked for",
+                 DICENET_MAX_THREADS, n);
     return NULL;
   }
-  *self = (DicenetThreads){ .helpers = g_new0 (GThread *, n) };
-  g_mutex_init (&self->lock);
-  g_cond_init (&self->wake);
-  for (guint i = 0; i + 1 < n; i++) {
-    self->helpers[i] = g_thread_try_new ("dicenet", help, self, NULL);
-    if (self->helpers[i] == NULL) {
-      g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
-                   "only %u of %u threads could be started: ask for fewer", i + 1, n);
-      dicenet_threads_free (self);
-      return NULL;
-    }
-    self->n_helpers++;
+  pthread_mutex_lock (&pool.opening);
+  if (pool.threads == NULL)
+    pool.threads = g_ptr_array_new ();
+  pool.n_open++;
+  DicenetThreads *self = new_caller (error);
+  if (self) {
+    atomic_store (&self->alone_until, 0);
+    atomic_store (&self->n_threads, n);
   }
-  /* A thread allocates when it starts; nobody waits for helpers later, and then it would do so beside a frame. */
-  while (atomic_load (&self->n_started) < self->n_helpers)
-    g_thread_yield ();
+  if (self == NULL || !fit_helpers (error)) {
+    close_caller (self);
+    self = NULL;
+  }
+  pthread_mutex_unlock (&pool.opening);
   return self;
 }
 
@@ -193,14 +483,7 @@ dicenet_threads_free (DicenetThreads *self)
 {
   if (self == NULL)
     return;
-  atomic_store (&self->quit, TRUE);
-  g_mutex_lock (&self->lock);
-  g_cond_broadcast (&self->wake);
-  g_mutex_unlock (&self->lock);
-  for (guint i = 0; i < self->n_helpers; i++)
-    g_thread_join (self->helpers[i]);
-  g_mutex_clear (&self->lock);
-  g_cond_clear (&self->wake);
-  g_free (self->helpers);
-  free (self);
+  pthread_mutex_lock (&pool.opening);
+  close_caller (self);
+  pthread_mutex_unlock (&pool.opening);
 }

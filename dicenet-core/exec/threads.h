@@ -11,18 +11,38 @@ G_BEGIN_DECLS
  * the caller waits for claimed pieces only. Helpers look for work for some microseconds and then sleep.
  *
  * pthreadpool and OpenMP wait for every thread at every step, spinning: with a decoder on the same two processors that
- * was 60 times slower than one thread (docs/performance.md). */
+ * was 60 times slower than one thread (docs/performance.md).
+ *
+ * All sessions of a process have their helpers in common, no more than there are processors for (unless one session
+ * asks for more), and helpers rest while enough callers are busy by themselves: each caller then computes alone, which
+ * takes less in total than sharing every step.
+ *
+ * After fork() the child has no helpers: it must not use or close what was opened before, but may open its own after
+ * exec() only. */
 
+/* One caller's part in it: a session's. */
 typedef struct _DicenetThreads DicenetThreads;
 
-/* Computes piece @i of a job. */
-typedef void (*DicenetPieceFunc) (gpointer job, guint i);
+#define DICENET_MAX_THREADS 1024
+#define DICENET_MAX_PIECES  4095
 
-/* @n threads, the caller of dicenet_threads_run() among them. NULL with @error set if they can't be started. */
+/* Computes piece @i of a job in seat @seat, which nobody else has at the same time: the caller's is 0, helpers' are
+ * below the number of threads that the caller has. */
+typedef void (*DicenetPieceFunc) (gpointer job, guint i, guint seat);
+
+/* Processors that this process may use: affinity and control groups (containers) taken into account. */
+guint dicenet_processors (void);
+
+/* For a caller with @n threads, itself among them. NULL with @error set if they can't be started. */
 DicenetThreads *dicenet_threads_new (guint n, GError **error);
 void dicenet_threads_free (DicenetThreads *self);
 
-/* Runs pieces 0 .. n - 1, n <= 65535, and returns when all are done. One caller at a time. */
+/* Between these the caller counts as busy; they are for a whole frame, since helpers come and go with them. */
+void dicenet_threads_begin (DicenetThreads *self);
+void dicenet_threads_end (DicenetThreads *self);
+
+/* Runs pieces 0 .. n - 1, n <= DICENET_MAX_PIECES, and returns when all are done. One caller at a time for each @self,
+ * any number of them beside each other. */
 void dicenet_threads_run (DicenetThreads *self, guint n, DicenetPieceFunc func, gpointer job);
 
 /* Denormals count as zero until dicenet_denormals_restore() gets what this returned; helpers always do so. Activations

@@ -134,7 +134,7 @@ print_text (const Info *info)
            (double) dicenet_weights_bf16_bytes (dicenet_model_get_program (info->model)->graph) / 1e6,
            dicenet_bf16_is_there (DICENET_CPU_ALL) ? "this CPU has" : "this CPU lacks");
   g_print ("               %10.2f MB for activations, per session on this CPU (%u threads)\n",
-           (double) info->arena_bytes / 1e6, g_get_num_processors ());
+           (double) info->arena_bytes / 1e6, dicenet_processors ());
 }
 
 gboolean
@@ -155,7 +155,7 @@ dicenet_tool_info (int argc, char **argv, GError **error)
   if (model == NULL || !dicenet_tool_parse_size (size, model, &info.width, &info.height, error))
     return FALSE;
   /* The plan's own figure, without touching memory: a session would allocate it. */
-  DicenetCpu cpu = { .n_threads = g_get_num_processors () };
+  DicenetCpu cpu = { .n_threads = dicenet_processors () };
   DicenetPlan *plan =
       dicenet_plan_new (dicenet_model_get_program (model)->graph, info.width, info.height, dicenet_cpu_scratch, &cpu);
   info.model = model;
