@@ -399,9 +399,8 @@ dicenet_cpu_tables (const DicenetNode *node, const DicenetStep *step, GHashTable
 
 /* --- sharing --- */
 
-/* Pixels of one thread: whole panels of every instruction set's kernels (48, 24, 12), so that all but the last are
- * full. */
-#define PANEL 96
+/* Pixels of a piece are a multiple of this: a cache line, so that no two threads write to the same one. */
+#define PIXELS 16
 
 static Task
 task_of (const DicenetNode *node, const Step *s)
@@ -429,17 +428,21 @@ divide (gsize n, gsize by)
   return (n + by - 1) / by;
 }
 
+/* Fewer pixels for a thread than this are few panels, of which the last is not full. */
+#define MIN_PIXELS 192
+
 /* By output channels; point-wise products by pixels where there are enough, so that inputs are packed once only; dense
- * 3 x 3 by rows for the same reason. */
+ * 3 x 3 by rows for the same reason. One piece for each thread, because a piece has costs of its own: packing, bands of
+ * rows, neighbours in a DiCE unit. */
 static void
 choose_pieces (Step *s)
 {
   const gsize threads = s->cpu->n_threads, pixels = (gsize) s->y.h * s->y.w;
 
-  if (s->task == pointwise_task && pixels >= 2 * PANEL * threads) {
+  if (s->task == pointwise_task && pixels >= MIN_PIXELS * threads) {
     s->by_pixels = TRUE;
     s->n = pixels;
-    s->piece = divide (divide (pixels, PANEL), threads) * PANEL;
+    s->piece = divide (divide (pixels, PIXELS), threads) * PIXELS;
     return;
   }
   if (s->task == full_task)
