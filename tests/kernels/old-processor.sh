@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# On an emulated older processor nothing runs that it does not have: every kernel that may be chosen there, and a whole
+# network, in whose log the choice stands. The emulator ends a program at an instruction that its processor lacks.
+#
+#   old-processor.sh PROCESSOR EXPECTED-SET TEST-KERNELS DICENET MODEL
+#
+# Needs: qemu-x86_64, of Debian's qemu-user. Skipped (77) without.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+set -euo pipefail
+
+processor=$1 expected=$2 test_kernels=$3 dicenet=$4 model=$5
+if ! qemu=$(command -v qemu-x86_64 || command -v qemu-x86_64-static); then
+  echo "qemu-x86_64 not found: install qemu-user"
+  exit 77
+fi
+emulate=("$qemu" -cpu "$processor")
+
+"${emulate[@]}" "$test_kernels"
+log=$(G_MESSAGES_DEBUG=dicenet "${emulate[@]}" "$dicenet" bench "$model" --seconds 0 2>&1)
+echo "$log"
+chosen=$(sed -n 's/.*kernels: \([a-z0-9]*\)$/\1/p' <<<"$log")
+if [ "$chosen" != "$expected" ]; then
+  echo "expected the kernels for $expected on $processor, found those for $chosen" >&2
+  exit 1
+fi
