@@ -2,6 +2,7 @@
 #include <dicenet/error.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../graph/memory.h"
 #include "../graph/weights-bf16.h"
 #include "../prepost/preprocess.h"
 #include "axis.h"
@@ -11,7 +12,6 @@
 /* The CPU backend: walks a plan with the kernel table and a thread pool. One arena serves all sizes, because only one
  * runs at a time; a batch runs picture by picture in it, since a picture's activations then stay in the caches. */
 
-#define ALIGNMENT 64
 /* A stream has one size, a renegotiating one a few. Plans are some hundred KiB each. */
 #define MAX_PLANS 8
 
@@ -153,7 +153,7 @@ grow (gfloat **block, gsize *have, gsize want, GError **error)
     return TRUE;
   free (*block);
   *have = 0;
-  *block = aligned_alloc (ALIGNMENT, (want + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+  *block = dicenet_block_new (want);
   if (*block == NULL) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
                  "no memory for %" G_GSIZE_FORMAT " MiB of activations: choose a smaller inference size", want >> 20);

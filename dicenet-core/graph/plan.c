@@ -33,7 +33,7 @@ plane_floats (const Planner *p, guint i)
       return n;
   /* An odd number of cache lines: the same pixel of neighbouring planes, which point-wise kernels read together, then
    * falls into different sets of the first-level cache also where a plane's size is a power of two. */
-  return dicenet_align_floats (n) | DICENET_PLANE_ALIGNMENT;
+  return dicenet_align_floats (n) | DICENET_ALIGNMENT;
 }
 
 /* Which memory each channel of a node lies in: its own, or, for views, that of the nodes it looks at. */

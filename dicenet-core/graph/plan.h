@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph.h"
+#include "memory.h"
 
 G_BEGIN_DECLS
 
@@ -10,15 +11,6 @@ G_BEGIN_DECLS
  *
  * Concatenation, shuffle and split are not steps: a tensor is a list of planes that may lie anywhere, and those three
  * only say which planes. */
-
-/* Planes start on a cache line, but for the input's and the outputs', which are packed. */
-#define DICENET_PLANE_ALIGNMENT 16 /* floats */
-
-static inline gsize
-dicenet_align_floats (gsize n)
-{
-  return (n + DICENET_PLANE_ALIGNMENT - 1) / DICENET_PLANE_ALIGNMENT * DICENET_PLANE_ALIGNMENT;
-}
 
 /* A tensor in the arena. Rows follow each other without gap. */
 typedef struct {

@@ -5,11 +5,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "memory.h"
 
 #define BATCH_NORM_EPSILON 1e-5 /* PyTorch's default, which the checkpoints were trained with */
-#define ALIGNMENT          64   /* a cache line, and the widest vector register */
 
-/* Two passes with the same code: the first checks every tensor and counts the floats, the second fills the block. */
+/* Two passes with the same code: the first checks every tensor's type and shape and counts the floats, the second reads
+ * them and fills the block. */
 typedef struct {
   const DicenetGraph *graph;
   const DicenetSafetensors *file;
@@ -25,7 +26,7 @@ static float *
 reserve (Folder *f, gsize n)
 {
   float *at = f->block ? f->block + f->n_floats : NULL;
-  f->n_floats += (n + ALIGNMENT / sizeof (float) - 1) / (ALIGNMENT / sizeof (float)) * (ALIGNMENT / sizeof (float));
+  f->n_floats += dicenet_align_floats (n);
   return at;
 }
 
@@ -56,8 +57,23 @@ check_tensor (Folder *f, const DicenetTensor *tensor, const char *name, const gu
 }
 
 static gboolean
+is_all_finite (const float *values, gsize n)
+{
+  guint32 infinite = 0; /* one result for all: branches would be slower than reading the file */
+
+  for (gsize i = 0; i < n; i++) {
+    guint32 bits;
+    memcpy (&bits, &values[i], sizeof bits);
+    infinite |= (bits & 0x7f800000u) == 0x7f800000u;
+  }
+  return !infinite;
+}
+
+static gboolean
 check_finite (Folder *f, const DicenetTensor *tensor, const float *values)
 {
+  if (is_all_finite (values, tensor->n_elements))
+    return TRUE;
   for (gsize i = 0; i < tensor->n_elements; i++) {
     if (!isfinite (values[i])) {
       g_set_error (f->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
@@ -69,7 +85,7 @@ check_finite (Folder *f, const DicenetTensor *tensor, const float *values)
   return TRUE;
 }
 
-/* A tensor as floats, to be freed with g_free(); NULL with the error set. */
+/* A tensor as floats, zeros in the first pass, to be freed with g_free(); NULL with the error set. */
 static float *
 load (Folder *f, const char *name, gboolean is_parameter, const guint64 *dims, guint n_dims)
 {
@@ -77,14 +93,14 @@ load (Folder *f, const char *name, gboolean is_parameter, const guint64 *dims, g
   if (!check_tensor (f, tensor, name, dims, n_dims))
     return NULL;
 
-  float *values = g_new (float, tensor->n_elements);
-  dicenet_tensor_to_float (tensor, values);
-  if (!check_finite (f, tensor, values)) {
-    g_free (values);
-    return NULL;
-  }
   g_hash_table_add (f->used, tensor->name);
   f->n_parameters += is_parameter ? tensor->n_elements : 0;
+  if (f->block == NULL)
+    return g_new0 (float, tensor->n_elements);
+  float *values = g_new (float, tensor->n_elements);
+  dicenet_tensor_to_float (tensor, values);
+  if (!check_finite (f, tensor, values))
+    g_clear_pointer (&values, g_free);
   return values;
 }
 
@@ -384,8 +400,7 @@ allocate_block (Folder *f)
 {
   DicenetWeights *out = f->out;
   out->block_bytes = f->n_floats * sizeof (float);
-  /* aligned_alloc's size must be a multiple of the alignment: reserve() rounds up to it. */
-  out->block = out->block_bytes ? aligned_alloc (ALIGNMENT, out->block_bytes) : NULL;
+  out->block = out->block_bytes ? dicenet_block_new (out->block_bytes) : NULL;
   if (out->block == NULL)
     g_set_error (f->error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
                  "%s: no memory for %" G_GSIZE_FORMAT " bytes of weights", f->file->path, out->block_bytes);

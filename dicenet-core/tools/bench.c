@@ -15,6 +15,18 @@ typedef struct {
   gboolean json;
 } Options;
 
+/* Milliseconds: to load the model, from there to the end of the first run (threads, plan, memory), and processor time
+ * of a later one. */
+typedef struct {
+  double load, first_run, cpu;
+} Costs;
+
+static double
+ms_since (gint64 begin)
+{
+  return (double) (g_get_monotonic_time () - begin) / 1e3;
+}
+
 static int
 compare_doubles (gconstpointer a, gconstpointer b)
 {
@@ -67,7 +79,7 @@ measure (DicenetSession *session, const gfloat *input, guint batch, guint width,
     }
     if (!dicenet_session_run_tensor (session, input, 3 * (gsize) batch * width * height, batch, width, height, error))
       return NULL;
-    const double ms = (double) (g_get_monotonic_time () - start) / 1e3;
+    const double ms = ms_since (start);
     if (i >= WARM_UP_RUNS)
       g_array_append_val (times, ms);
   }
@@ -85,7 +97,7 @@ add_string (JsonBuilder *b, const char *name, const char *value)
 
 static void
 print_json (const char *backend, const char *precision, guint threads, guint batch, guint width, guint height,
-            const GArray *times, double cpu)
+            const GArray *times, const Costs *costs)
 {
   const double median = percentile (times, 0.5);
   g_autoptr (JsonBuilder) b = json_builder_new_immutable ();
@@ -101,8 +113,10 @@ print_json (const char *backend, const char *precision, guint threads, guint bat
     { "median_ms", median },
     { "p10_ms", percentile (times, 0.1) },
     { "p90_ms", percentile (times, 0.9) },
-    { "cpu_ms", cpu },
+    { "cpu_ms", costs->cpu },
     { "frames_per_second", 1e3 * batch / median },
+    { "load_ms", costs->load },
+    { "first_run_ms", costs->first_run },
   };
 
   json_builder_begin_object (b);
@@ -138,22 +152,28 @@ bench (const char *path, const Options *o, GError **error)
   guint width, height;
   DicenetBackend backend;
   DicenetPrecision precision;
+  Costs costs;
 
   if (!check_options (o, error))
     return FALSE;
+  gint64 begin = g_get_monotonic_time ();
   g_autoptr (DicenetModel) model = dicenet_model_load (path, error);
   if (model == NULL || !dicenet_tool_parse_size (o->size, model, &width, &height, error) ||
       !dicenet_tool_parse_backend (o->backend, &backend, error) ||
       !dicenet_tool_parse_precision (o->precision, &precision, error))
     return FALSE;
-  g_autoptr (DicenetSession) session = dicenet_tool_open (model, backend, precision, o->threads, error);
-  if (session == NULL)
-    return FALSE;
+  costs.load = ms_since (begin);
 
   const guint batch = (guint) o->batch;
-  g_autofree gfloat *input = make_input (3 * (gsize) batch * width * height);
-  double cpu = 0;
-  g_autoptr (GArray) times = measure (session, input, batch, width, height, o->seconds, &cpu, error);
+  const gsize n = 3 * (gsize) batch * width * height;
+  g_autofree gfloat *input = make_input (n);
+  begin = g_get_monotonic_time ();
+  g_autoptr (DicenetSession) session = dicenet_tool_open (model, backend, precision, o->threads, error);
+  if (session == NULL || !dicenet_session_run_tensor (session, input, n, batch, width, height, error))
+    return FALSE;
+  costs.first_run = ms_since (begin);
+
+  g_autoptr (GArray) times = measure (session, input, batch, width, height, o->seconds, &costs.cpu, error);
   if (times == NULL)
     return FALSE;
 
@@ -162,12 +182,12 @@ bench (const char *path, const Options *o, GError **error)
   const guint threads = dicenet_session_get_n_threads (session);
   const double median = percentile (times, 0.5);
   if (o->json)
-    print_json (name, computed_in, threads, batch, width, height, times, cpu);
+    print_json (name, computed_in, threads, batch, width, height, times, &costs);
   else
     g_print ("%s, %s, %u threads, batch %u, %u x %u: median %.2f ms, p10 %.2f, p90 %.2f, %.2f ms of processor time, "
-             "%u runs, %.1f frames per second\n",
+             "%u runs, %.1f frames per second; loaded in %.1f ms, first run %.1f ms\n",
              name, computed_in, threads, batch, width, height, median, percentile (times, 0.1), percentile (times, 0.9),
-             cpu, times->len, 1e3 * batch / median);
+             costs.cpu, times->len, 1e3 * batch / median, costs.load, costs.first_run);
   return TRUE;
 }
 
