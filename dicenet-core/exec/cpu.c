@@ -65,14 +65,6 @@ cpu_plan_new (CpuExecutor *executor, guint width, guint height)
   return self;
 }
 
-/* DICENET_CPU_MASK: which instruction sets may be used, as DICENET_CPU_* in kernels.h; 0 is the reference. */
-static guint
-dicenet_cpu_mask (void)
-{
-  const char *text = g_getenv ("DICENET_CPU_MASK");
-  return text ? (guint) g_ascii_strtoull (text, NULL, 0) : DICENET_CPU_ALL;
-}
-
 /* FALSE with @error set where there is no memory for it. */
 static gboolean
 set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)

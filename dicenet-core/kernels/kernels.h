@@ -323,3 +323,6 @@ enum {
 };
 
 const DicenetKernels *dicenet_kernels_get (unsigned mask, const char **name);
+
+/* The mask in force: the environment's DICENET_CPU_MASK, else all. */
+unsigned dicenet_cpu_mask (void);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+
 #include "bf16.h"
+#include "pixels.h"
 
 /* Which kernels run on this processor. The compiler's own check is used, because it also asks whether the operating
  * system saves the registers, which CPUID alone does not tell. */
 
 extern const DicenetKernels dicenet_kernels_baseline;
+extern const DicenetPixelKernels dicenet_pixel_kernels_baseline;
 #if defined(__x86_64__)
 extern const DicenetKernels dicenet_kernels_avx2, dicenet_kernels_avx512;
+extern const DicenetPixelKernels dicenet_pixel_kernels_avx2, dicenet_pixel_kernels_avx512;
 
 static int
 has_avx2 (void)
@@ -46,23 +51,45 @@ dicenet_bf16_take (DicenetKernels *kernels)
 #endif
 }
 
+typedef struct {
+  const char *name;
+  const DicenetKernels *kernels;
+  const DicenetPixelKernels *pixels;
+} Set;
+
+static Set
+best_set (unsigned mask)
+{
+#if defined(__x86_64__)
+  if ((mask & DICENET_CPU_AVX512) && has_avx512 ())
+    return (Set){ "avx512", &dicenet_kernels_avx512, &dicenet_pixel_kernels_avx512 };
+  if ((mask & DICENET_CPU_AVX2) && has_avx2 ())
+    return (Set){ "avx2", &dicenet_kernels_avx2, &dicenet_pixel_kernels_avx2 };
+#endif
+  if (mask & DICENET_CPU_BASELINE)
+    return (Set){ "baseline", &dicenet_kernels_baseline, &dicenet_pixel_kernels_baseline };
+  return (Set){ "ref", &dicenet_kernels_ref, &dicenet_pixel_kernels_ref };
+}
+
 const DicenetKernels *
 dicenet_kernels_get (unsigned mask, const char **name)
 {
-#if defined(__x86_64__)
-  if ((mask & DICENET_CPU_AVX512) && has_avx512 ()) {
-    *name = "avx512";
-    return &dicenet_kernels_avx512;
-  }
-  if ((mask & DICENET_CPU_AVX2) && has_avx2 ()) {
-    *name = "avx2";
-    return &dicenet_kernels_avx2;
-  }
-#endif
-  if (mask & DICENET_CPU_BASELINE) {
-    *name = "baseline";
-    return &dicenet_kernels_baseline;
-  }
-  *name = "ref";
-  return &dicenet_kernels_ref;
+  const Set set = best_set (mask);
+  *name = set.name;
+  return set.kernels;
+}
+
+const DicenetPixelKernels *
+dicenet_pixel_kernels_get (unsigned mask, const char **name)
+{
+  const Set set = best_set (mask);
+  *name = set.name;
+  return set.pixels;
+}
+
+unsigned
+dicenet_cpu_mask (void)
+{
+  const char *text = getenv ("DICENET_CPU_MASK");
+  return text ? (unsigned) strtoul (text, NULL, 0) : DICENET_CPU_ALL;
 }

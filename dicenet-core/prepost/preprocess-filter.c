@@ -21,7 +21,7 @@ triangle (double x)
 
 /* Fills @weights with the window's weights, which sum up to 1, and returns how many there are. */
 static guint
-weigh_window (const Window *window, guint in, guint *start, double *weights)
+weigh_window (const Window *window, guint in, gint32 *start, double *weights)
 {
   gint first = MAX ((gint) (window->centre - window->support + 0.5), 0);
   gint end = MIN ((gint) (window->centre + window->support + 0.5), (gint) in);
@@ -35,58 +35,73 @@ weigh_window (const Window *window, guint in, guint *start, double *weights)
   }
   for (guint t = 0; t < n; t++)
     weights[t] /= sum;
-  *start = (guint) first;
+  *start = first;
   return n;
 }
 
 /* Weights to fixed point. Those at the window's ends that come to nothing are left out: it saves work, makes a copy of
  * scaling to the same size, and keeps a window's rows in memory no longer than they count. */
 static guint
-quantise (const double *weights, guint n, guint *start, guint32 *coefficients)
+quantise (const double *weights, guint n, gint32 *start, guint32 *coefficients)
 {
   guint first = 0;
 
   for (guint t = 0; t < n; t++)
-    coefficients[t] = (guint32) (0.5 + weights[t] * (1 << DICENET_FILTER_BITS));
+    coefficients[t] = (guint32) (0.5 + weights[t] * (1 << DICENET_TAPS_BITS));
   while (n > 1 && coefficients[n - 1] == 0)
     n--;
   while (first + 1 < n && coefficients[first] == 0)
     first++;
   for (guint t = first; t < n; t++)
     coefficients[t - first] = coefficients[t];
-  *start += first;
+  *start += (gint32) first;
   return n - first;
+}
+
+/* @coefficient of input start[i] + t, in two parts, into tables of zeros. */
+static void
+put_coefficient (const DicenetTaps *taps, guint32 *high, guint32 *low, guint i, guint t, guint32 coefficient)
+{
+  const gsize at = (gsize) (t / 2) * taps->stride + i;
+  const guint shift = t % 2 * 16;
+
+  high[at] |= coefficient >> DICENET_TAPS_SPLIT << shift;
+  low[at] |= (coefficient & ((1u << DICENET_TAPS_SPLIT) - 1)) << shift;
 }
 
 void
 dicenet_filter_init (DicenetFilter *self, guint in, guint out)
 {
-  double scale = (double) in / out;
-  double support = MAX (scale, 1);
-  guint n_taps = MIN (2 * (guint) ceil (support) + 1, in);
-  g_autofree double *weights = g_new (double, n_taps);
+  const double scale = (double) in / out, support = MAX (scale, 1);
+  const guint room = MIN (2 * (guint) ceil (support) + 1, in);
+  const guint stride = (out + DICENET_TAPS_STRIDE - 1) / DICENET_TAPS_STRIDE * DICENET_TAPS_STRIDE;
+  const gsize n_pairs = (gsize) ((room + 1) / 2) * stride;
+  g_autofree double *weights = g_new (double, room);
+  g_autofree guint32 *coefficients = g_new (guint32, room);
+  gint32 *start = g_new (gint32, stride);
+  guint32 *high = g_new0 (guint32, n_pairs), *low = g_new0 (guint32, n_pairs);
 
-  self->start = g_new (guint, out);
-  self->n = g_new (guint, out);
-  self->coefficients = g_new0 (guint32, (gsize) out * n_taps);
-  self->n_taps = 1;
+  *self = (DicenetFilter){ { out, 0, stride, start, high, low }, g_new (guint, out), 0 };
   for (guint i = 0; i < out; i++) {
-    Window window = { (i + 0.5) * scale, support };
-    guint n = weigh_window (&window, in, &self->start[i], weights);
+    const Window window = { (i + 0.5) * scale, support };
+    const guint n = weigh_window (&window, in, &start[i], weights);
 
-    self->n[i] = quantise (weights, n, &self->start[i], self->coefficients + (gsize) i * n_taps);
-    self->n_taps = MAX (self->n_taps, self->n[i]);
+    self->n[i] = quantise (weights, n, &start[i], coefficients);
+    for (guint t = 0; t < self->n[i]; t++)
+      put_coefficient (&self->taps, high, low, i, t, coefficients[t]);
+    self->most = MAX (self->most, self->n[i]);
   }
-  /* Close the gaps that the trimmed ends left: rows move towards the front, one after the other. */
-  for (guint i = 0; i < out; i++)
-    for (guint t = 0; t < self->n_taps; t++)
-      self->coefficients[(gsize) i * self->n_taps + t] = self->coefficients[(gsize) i * n_taps + t];
+  for (guint i = out; i < stride; i++)
+    start[i] = start[out - 1];
+  self->taps.pairs = (self->most + 1) / 2;
 }
 
 void
 dicenet_filter_clear (DicenetFilter *self)
 {
-  g_clear_pointer (&self->start, g_free);
-  g_clear_pointer (&self->n, g_free);
-  g_clear_pointer (&self->coefficients, g_free);
+  g_free ((gpointer) self->taps.start);
+  g_free ((gpointer) self->taps.high);
+  g_free ((gpointer) self->taps.low);
+  g_free (self->n);
+  *self = (DicenetFilter){ 0 };
 }

@@ -3,17 +3,14 @@
 
 #include <glib.h>
 
-/* Bits after the point of a filter's coefficients: with 8 bits of sample and some room for rounding they fill 32. */
-#define DICENET_FILTER_BITS 22
+#include "../kernels/pixels.h"
 
-/* How one dimension is scaled: output i is the sum of coefficients[i * n_taps + t] * input[start[i] + t], t < n[i].
- * Coefficients are never negative. Neither start[i] nor start[i] + n[i] gets smaller as i grows, so that inputs can be
- * read once, in order. */
+/* How one dimension is scaled: output i is made of inputs start[i] .. start[i] + n[i] - 1. Neither start[i] nor
+ * start[i] + n[i] gets smaller as i grows, so that inputs can be read once, in order. */
 typedef struct {
-  guint *start;
+  DicenetTaps taps;
   guint *n;
-  guint32 *coefficients;
-  guint n_taps; /* the largest n */
+  guint most; /* the largest n */
 } DicenetFilter;
 
 /* The triangle filter that takes @in samples to @out samples, both at least 1. Where the sizes are equal, every output

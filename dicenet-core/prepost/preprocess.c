@@ -5,36 +5,37 @@
 #include <math.h>
 #include <string.h>
 
-#include "preprocess-kernels.h"
+#include "../kernels/kernels.h"
+#include "preprocess-filter.h"
+#include "preprocess-layout.h"
 
 #define MAX_PICTURE_SIZE 32767
 
 /* What a run writes to besides the tensor. Everything else only gets read: with a Work for each, several threads could
  * make bands of one tensor. */
 typedef struct {
-  guint16 *u, *v;      /* a source row's chroma */
-  guint32 *pixels;     /* a source row */
-  guint8 *ring;        /* the scaled rows that the next output row may need: source row i is in slot i % n_slots */
-  const guint8 **rows; /* those of them that the current output row is made of */
+  gint16 *chroma;       /* a source row's, pairs */
+  guint16 *pixels;      /* a source row, R, G, B; NULL where it need not be scaled across */
+  guint16 *ring;        /* the scaled rows that the next output row may need: source row i is in slot i % n_slots */
+  const guint16 **rows; /* those of them that the current output row is made of */
 } Work;
 
 struct _DicenetPreprocess {
   DicenetImage image; /* what the pictures are like; its planes and strides mean nothing */
   guint width, height;
+  const DicenetPixelKernels *kernels;
   const DicenetPixelLayout *layout;
-  DicenetScaleRowFunc scale_row;
-  DicenetFinishRowFunc finish_row;
-  DicenetYuvFactors factors;
+  DicenetYuv yuv;
   DicenetFilter horizontal, vertical;
   gfloat normalise[3][256];
   Work work;
 };
 
-/* Bytes from one slot of the ring to the next. */
+/* Samples from one slot of the ring to the next. */
 static gsize
 slot_size (const DicenetPreprocess *self)
 {
-  return 3 * (gsize) self->width;
+  return 3 * dicenet_pixel_stride (self->width);
 }
 
 static gsize
@@ -59,13 +60,13 @@ check_picture (const DicenetImage *image, GError **error)
                  image->height, MAX_PICTURE_SIZE);
     return FALSE;
   }
-  if (layout->upsample_chroma && image->matrix != DICENET_COLOR_MATRIX_BT601 &&
+  if (layout->chroma != DICENET_CHROMA_NONE && image->matrix != DICENET_COLOR_MATRIX_BT601 &&
       image->matrix != DICENET_COLOR_MATRIX_BT709) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "unknown colour matrix %d: expected BT.601 or BT.709",
                  (int) image->matrix);
     return FALSE;
   }
-  if (layout->unpack_yuv && image->range != DICENET_COLOR_RANGE_LIMITED && image->range != DICENET_COLOR_RANGE_FULL) {
+  if (layout->step == 0 && image->range != DICENET_COLOR_RANGE_LIMITED && image->range != DICENET_COLOR_RANGE_FULL) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "unknown sample range %d: expected limited or full",
                  (int) image->range);
     return FALSE;
@@ -102,21 +103,22 @@ fixed_point (double value, guint bits)
 
 /* The definition of Y'CbCr, inverted. Chroma comes 8 times as large, hence three bits less in its factors. */
 static void
-init_factors (DicenetYuvFactors *factors, DicenetColorMatrix matrix, DicenetColorRange range)
+init_yuv (DicenetYuv *yuv, const DicenetImage *image, gboolean v_first)
 {
-  gboolean limited = range == DICENET_COLOR_RANGE_LIMITED;
-  double kr = matrix == DICENET_COLOR_MATRIX_BT709 ? 0.2126 : 0.299;
-  double kb = matrix == DICENET_COLOR_MATRIX_BT709 ? 0.0722 : 0.114;
+  gboolean limited = image->range == DICENET_COLOR_RANGE_LIMITED;
+  double kr = image->matrix == DICENET_COLOR_MATRIX_BT709 ? 0.2126 : 0.299;
+  double kb = image->matrix == DICENET_COLOR_MATRIX_BT709 ? 0.0722 : 0.114;
   double kg = 1 - kr - kb;
   double luma = limited ? 255. / 219 : 1;
   double chroma = limited ? 255. / 224 : 1;
+  guint u = v_first, v = !v_first;
 
-  factors->y_offset = limited ? 16 : 0;
-  factors->y = fixed_point (luma, DICENET_YUV_BITS);
-  factors->r_v = fixed_point (chroma * 2 * (1 - kr), DICENET_YUV_BITS - 3);
-  factors->g_u = fixed_point (chroma * -2 * (1 - kb) * kb / kg, DICENET_YUV_BITS - 3);
-  factors->g_v = fixed_point (chroma * -2 * (1 - kr) * kr / kg, DICENET_YUV_BITS - 3);
-  factors->b_u = fixed_point (chroma * 2 * (1 - kb), DICENET_YUV_BITS - 3);
+  *yuv = (DicenetYuv){ .y = fixed_point (luma, DICENET_YUV_BITS) };
+  yuv->bias = (1 << (DICENET_YUV_BITS - 1)) / 16 - (limited ? yuv->y : 0);
+  yuv->r[v] = fixed_point (chroma * 2 * (1 - kr), DICENET_YUV_BITS - 3);
+  yuv->g[u] = fixed_point (chroma * -2 * (1 - kb) * kb / kg, DICENET_YUV_BITS - 3);
+  yuv->g[v] = fixed_point (chroma * -2 * (1 - kr) * kr / kg, DICENET_YUV_BITS - 3);
+  yuv->b[u] = fixed_point (chroma * 2 * (1 - kb), DICENET_YUV_BITS - 3);
 }
 
 static void
@@ -130,25 +132,20 @@ init_normalise (gfloat table[3][256], const gfloat mean[3], const gfloat std[3])
 static gboolean
 work_init (Work *work, const DicenetPreprocess *self, GError **error)
 {
-  gsize n_slots = self->vertical.n_taps;
+  gsize n = self->vertical.most * slot_size (self);
 
-  work->pixels = g_malloc (4 * (gsize) self->image.width);
-  work->rows = g_new (const guint8 *, n_slots);
-  if (self->layout->unpack_yuv) {
-    gsize n = 2 * chroma_width (self);
-
-    work->u = g_new (guint16, n);
-    work->v = g_new (guint16, n);
-    /* Stays so where there is no chroma. */
-    for (gsize i = 0; i < n; i++)
-      work->u[i] = work->v[i] = DICENET_NEUTRAL_CHROMA;
-  }
+  if (self->width != self->image.width)
+    work->pixels = g_new0 (guint16, 3 * dicenet_pixel_stride (self->image.width));
+  work->rows = g_new (const guint16 *, 2 * (gsize) self->vertical.taps.pairs);
+  /* Stays so, neutral, where there is no chroma. */
+  if (self->layout->step == 0)
+    work->chroma = g_new0 (gint16, 2 * chroma_width (self) + 2 + DICENET_PIXEL_PAD);
   /* As many rows as the picture has, if it is shrunk to next to nothing. */
-  work->ring = g_try_malloc (n_slots * slot_size (self));
+  work->ring = g_try_new0 (guint16, n);
   if (work->ring)
     return TRUE;
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
-               "no memory for %" G_GSIZE_FORMAT " bytes to scale %u x %u pixels to %u x %u", n_slots * slot_size (self),
+               "no memory for %" G_GSIZE_FORMAT " bytes to scale %u x %u pixels to %u x %u", n * sizeof *work->ring,
                self->image.width, self->image.height, self->width, self->height);
   return FALSE;
 }
@@ -156,8 +153,7 @@ work_init (Work *work, const DicenetPreprocess *self, GError **error)
 static void
 work_clear (Work *work)
 {
-  g_free (work->u);
-  g_free (work->v);
+  g_free (work->chroma);
   g_free (work->pixels);
   g_free (work->ring);
   g_free (work->rows);
@@ -168,6 +164,7 @@ dicenet_preprocess_new (const DicenetImage *image, guint width, guint height, co
                         GError **error)
 {
   DicenetPreprocess *self;
+  const char *set;
 
   if (!image || !mean || !std) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
@@ -185,9 +182,8 @@ dicenet_preprocess_new (const DicenetImage *image, guint width, guint height, co
   self->width = width;
   self->height = height;
   self->layout = dicenet_pixel_layout_get (image->format);
-  self->scale_row = width == image->width ? dicenet_split_row_c : dicenet_scale_row_c;
-  self->finish_row = dicenet_finish_row_c;
-  init_factors (&self->factors, image->matrix, image->range);
+  self->kernels = dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set);
+  init_yuv (&self->yuv, image, self->layout->v_first);
   init_normalise (self->normalise, mean, std);
   dicenet_filter_init (&self->horizontal, image->width, width);
   dicenet_filter_init (&self->vertical, image->height, height);
@@ -214,8 +210,8 @@ dicenet_preprocess_fits (const DicenetPreprocess *self, const DicenetImage *imag
 
   return image->format == self->image.format && image->width == self->image.width &&
          image->height == self->image.height && width == self->width && height == self->height &&
-         (!self->layout->upsample_chroma || image->matrix == self->image.matrix) &&
-         (!self->layout->unpack_yuv || image->range == self->image.range);
+         (self->layout->chroma == DICENET_CHROMA_NONE || image->matrix == self->image.matrix) &&
+         (self->layout->step != 0 || image->range == self->image.range);
 }
 
 static const guint8 *
@@ -225,45 +221,76 @@ plane_row (const DicenetImage *image, guint plane, guint row)
 }
 
 /* Chroma rows of 4:2:0 lie between two rows of luma, so that a quarter of a luma row's chroma comes from the further of
- * its two neighbours. With 4:2:2 both are the same. */
+ * its two neighbours. */
 static void
-upsample_chroma (const DicenetPreprocess *self, Work *work, const DicenetImage *image, guint row)
+unpack_chroma (const DicenetPreprocess *self, Work *work, const DicenetImage *image, guint row)
 {
-  const DicenetPixelLayout *layout = self->layout;
-  guint n = chroma_width (self);
-  guint near = row >> layout->chroma_shift;
-  guint far = near;
+  const DicenetPixelKernels *k = self->kernels;
+  gsize n = chroma_width (self);
+  guint near = row / 2, far = row % 2 ? MIN (near + 1, (image->height - 1) / 2) : MAX (near, 1) - 1;
 
-  if (layout->chroma_shift && row % 2 == 0)
-    far = near > 0 ? near - 1 : 0;
-  else if (layout->chroma_shift)
-    far = MIN (near + 1, (image->height - 1) / 2);
-
-  layout->upsample_chroma (plane_row (image, layout->u.plane, near) + layout->u.offset,
-                           plane_row (image, layout->u.plane, far) + layout->u.offset, work->u, n);
-  layout->upsample_chroma (plane_row (image, layout->v.plane, near) + layout->v.offset,
-                           plane_row (image, layout->v.plane, far) + layout->v.offset, work->v, n);
+  switch (self->layout->chroma) {
+  case DICENET_CHROMA_NONE:
+    break;
+  case DICENET_CHROMA_PAIRS:
+    k->chroma_pairs (plane_row (image, 1, near), plane_row (image, 1, far), work->chroma, n);
+    break;
+  case DICENET_CHROMA_PLANES:
+    for (guint i = 0; i < 2; i++)
+      k->chroma_plane (plane_row (image, 1 + i, near), plane_row (image, 1 + i, far), work->chroma + i, n);
+    break;
+  case DICENET_CHROMA_PACKED:
+    k->chroma_packed (plane_row (image, 0, row), self->layout->luma, work->chroma, n);
+    break;
+  }
 }
 
 static void
-unpack_row (const DicenetPreprocess *self, Work *work, const DicenetImage *image, guint row)
+unpack_row (const DicenetPreprocess *self, Work *work, const DicenetImage *image, guint row, guint16 *out)
 {
   const DicenetPixelLayout *layout = self->layout;
   const guint8 *src = plane_row (image, 0, row);
 
-  if (layout->unpack_rgb) {
-    layout->unpack_rgb (src, work->pixels, image->width);
+  if (layout->step > 0) {
+    self->kernels->rgb (src, layout->step, layout->at, out, image->width);
     return;
   }
-  if (layout->upsample_chroma)
-    upsample_chroma (self, work, image, row);
-  layout->unpack_yuv (&self->factors, src + layout->y_offset, work->u, work->v, work->pixels, image->width);
+  unpack_chroma (self, work, image, row);
+  self->kernels->yuv (&self->yuv, src, layout->luma, work->chroma, out, image->width);
 }
 
-static guint8 *
+static guint16 *
 slot (const DicenetPreprocess *self, const Work *work, guint row)
 {
-  return work->ring + row % self->vertical.n_taps * slot_size (self);
+  return work->ring + row % self->vertical.most * slot_size (self);
+}
+
+static void
+read_row (const DicenetPreprocess *self, Work *work, const DicenetImage *image, guint row)
+{
+  if (!work->pixels) {
+    unpack_row (self, work, image, row, slot (self, work, row));
+    return;
+  }
+  unpack_row (self, work, image, row, work->pixels);
+  self->kernels->shrink (&self->horizontal.taps, work->pixels, dicenet_pixel_stride (image->width),
+                         slot (self, work, row));
+}
+
+static void
+write_row (const DicenetPreprocess *self, Work *work, gfloat *tensor, guint y)
+{
+  const DicenetTaps *taps = &self->vertical.taps;
+  gsize plane_size = (gsize) self->width * self->height;
+  guint first = (guint) taps->start[y];
+
+  for (guint c = 0; c < 3; c++) {
+    /* Rows beyond those that count have coefficients of 0, but they are read. */
+    for (guint t = 0; t < 2 * taps->pairs; t++)
+      work->rows[t] = slot (self, work, first + t) + c * dicenet_pixel_stride (self->width);
+    self->kernels->finish (taps, y, work->rows, self->normalise[c], tensor + c * plane_size + (gsize) y * self->width,
+                           self->width);
+  }
 }
 
 /* Output rows @from to @end - 1. Each source row is read and scaled once, and forgotten when no output row needs it. */
@@ -271,21 +298,13 @@ static void
 run_band (const DicenetPreprocess *self, Work *work, const DicenetImage *image, gfloat *tensor, guint from, guint end)
 {
   const DicenetFilter *vertical = &self->vertical;
-  gsize plane_size = (gsize) self->width * self->height;
   guint next = 0;
 
   for (guint y = from; y < end; y++) {
-    guint start = vertical->start[y], n = vertical->n[y];
-
-    for (next = MAX (next, start); next < start + n; next++) {
-      unpack_row (self, work, image, next);
-      self->scale_row (&self->horizontal, work->pixels, slot (self, work, next), self->width);
-    }
-    for (guint t = 0; t < n; t++)
-      work->rows[t] = slot (self, work, start + t);
-    for (guint c = 0; c < 3; c++)
-      self->finish_row (work->rows, c * (gsize) self->width, vertical->coefficients + (gsize) y * vertical->n_taps, n,
-                        self->normalise[c], tensor + c * plane_size + (gsize) y * self->width, self->width);
+    const guint start = (guint) vertical->taps.start[y];
+    for (next = MAX (next, start); next < start + vertical->n[y]; next++)
+      read_row (self, work, image, next);
+    write_row (self, work, tensor, y);
   }
 }
 

@@ -6,3 +6,9 @@ const DicenetKernels dicenet_kernels_ref = {
   DICENET_KERNELS (K)
 #undef K
 };
+
+const DicenetPixelKernels dicenet_pixel_kernels_ref = {
+#define K(name, arguments) .name = dicenet_ref_##name,
+  DICENET_PIXEL_KERNELS (K)
+#undef K
+};

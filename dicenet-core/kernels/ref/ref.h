@@ -2,9 +2,11 @@
 #pragma once
 
 #include "../kernels.h"
+#include "../pixels.h"
 
 #define K(name, arguments) void dicenet_ref_##name arguments;
 DICENET_KERNELS (K)
+DICENET_PIXEL_KERNELS (K)
 #undef K
 
 /* One number of a resized plane. */

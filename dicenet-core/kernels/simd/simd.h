@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../kernels.h"
+#include "../pixels.h"
 
 /* Prototypes of one instruction set's kernels; DICENET_ISA is the ending of their names. */
 
@@ -9,4 +10,5 @@
 #define SIMD_JOIN(a, b)    SIMD_JOIN_ (a, b)
 #define K(name, arguments) void SIMD_JOIN (dicenet_##name, DICENET_ISA) arguments;
 DICENET_KERNELS (K)
+DICENET_PIXEL_KERNELS (K)
 #undef K

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "simd.h"
+#include "words.h"
+
+/* Pairs of samples times pairs of coefficients; the two parts of a coefficient in sums of their own until the end. */
+
+typedef struct {
+  vu high, low;
+} Sum;
+
+INLINE void
+add_pairs (Sum *sum, vu samples, vu high, vu low)
+{
+  sum->high += multiply_pairs ((vw) samples, (vw) high);
+  sum->low += multiply_pairs ((vw) samples, (vw) low);
+}
+
+INLINE vi
+round_sum (const Sum *sum)
+{
+  return (vi) (((sum->high << DICENET_TAPS_SPLIT) + sum->low + (1u << (DICENET_TAPS_BITS - 1))) >> DICENET_TAPS_BITS);
+}
+
+/* VL numbers, each cut to a byte, as words. */
+INLINE void
+store_samples (uint16_t *out, vi x)
+{
+#if defined(__AVX512F__)
+  _mm256_storeu_si256 ((void *) out, _mm512_cvtepi32_epi16 (_mm512_min_epi32 ((__m512i) x, _mm512_set1_epi32 (255))));
+#elif defined(__AVX2__)
+  const vw both = unzip_bytes (x, x);
+  _mm_storeu_si128 ((void *) out, _mm256_castsi256_si128 (_mm256_permute4x64_epi64 ((__m256i) both, 8)));
+#else
+  const vw both = unzip_bytes (x, x);
+  memcpy (out, &both, VL * sizeof *out);
+#endif
+}
+
+/* --- columns --- */
+
+/* Four pairs of samples of one output, in each of a register's parts another one's. */
+INLINE vu
+load_parts (const uint16_t *x, const int32_t *start)
+{
+#define PART(i) _mm_loadu_si128 ((const void *) (x + start[i]))
+#if defined(__AVX512F__)
+  const __m512i first = _mm512_inserti64x4 (
+      _mm512_castsi256_si512 (_mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (0)), PART (4), 1)),
+      _mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (8)), PART (12), 1), 1);
+  return (vu) first;
+#elif defined(__AVX2__)
+  return (vu) _mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (0)), PART (4), 1);
+#else
+  return load_pairs (x + start[0]);
+#endif
+#undef PART
+}
+
+/* Pair after pair of VL outputs, from loads that each have four pairs of some: transposed. */
+INLINE void
+sum_pairs (Sum *sum, const DicenetTaps *taps, const uint16_t *x, unsigned j, unsigned pairs)
+{
+  const vu a = load_parts (x, taps->start + j), b = load_parts (x, taps->start + j + 1),
+           c = load_parts (x, taps->start + j + 2), d = load_parts (x, taps->start + j + 3);
+  const vu ab = zip_pairs_low (a, b), cd = zip_pairs_low (c, d);
+  const uint32_t *high = taps->high + j, *low = taps->low + j;
+  const size_t stride = taps->stride;
+
+  add_pairs (sum, zip_quads_low (ab, cd), load_pairs (high), load_pairs (low));
+  if (pairs == 1)
+    return;
+  add_pairs (sum, zip_quads_high (ab, cd), load_pairs (high + stride), load_pairs (low + stride));
+  if (pairs == 2)
+    return;
+  const vu ab_high = zip_pairs_high (a, b), cd_high = zip_pairs_high (c, d);
+  add_pairs (sum, zip_quads_low (ab_high, cd_high), load_pairs (high + 2 * stride), load_pairs (low + 2 * stride));
+  if (pairs == 3)
+    return;
+  add_pairs (sum, zip_quads_high (ab_high, cd_high), load_pairs (high + 3 * stride), load_pairs (low + 3 * stride));
+}
+
+static void
+shrink_scattered (const DicenetTaps *taps, const uint16_t *x, uint16_t *out, unsigned j)
+{
+  Sum sum = { { 0 }, { 0 } };
+  DicenetTaps rest = *taps;
+
+  for (unsigned k = 0; k < taps->pairs; k += 4) {
+    sum_pairs (&sum, &rest, x + 2 * (size_t) k, j, taps->pairs - k);
+    rest.high += 4 * taps->stride;
+    rest.low += 4 * taps->stride;
+  }
+  store_samples (out + j, round_sum (&sum));
+}
+
+#if defined(__AVX512F__)
+#define WINDOW (2 * WORDS)
+
+/* Three channels of VL outputs whose inputs lie within two registers: taken from there by permutation, which is faster
+ * than from memory one by one. */
+static int
+shrink_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
+{
+  const int first = taps->start[j], end = taps->start[j + VL - 1] + 2 * (int) taps->pairs;
+  const size_t out_stride = dicenet_pixel_stride (taps->out);
+  Sum sum[3] = { { { 0 }, { 0 } }, { { 0 }, { 0 } }, { { 0 }, { 0 } } };
+  vx near[3], far[3];
+
+  if (end - first > WINDOW)
+    return 0;
+  UNROLL
+  for (unsigned c = 0; c < 3; c++) {
+    near[c] = (vx) load_words (src + c * stride + first);
+    far[c] = (vx) load_words (src + c * stride + first + WORDS);
+  }
+  /* Word numbers of each output's pair. */
+  vu at = (load_pairs (taps->start + j) - (uint32_t) first) * 0x10001u + 0x10000u;
+  for (unsigned k = 0; k < taps->pairs; k++) {
+    const vu high = load_pairs (taps->high + k * taps->stride + j), low = load_pairs (taps->low + k * taps->stride + j);
+    UNROLL
+    for (unsigned c = 0; c < 3; c++)
+      add_pairs (&sum[c], (vu) _mm512_permutex2var_epi16 (near[c], (vx) at, far[c]), high, low);
+    at += 0x20002u;
+  }
+  UNROLL
+  for (unsigned c = 0; c < 3; c++)
+    store_samples (out + c * out_stride + j, round_sum (&sum[c]));
+  return 1;
+}
+#else
+static int
+shrink_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
+{
+  (void) taps, (void) src, (void) stride, (void) out, (void) j;
+  return 0;
+}
+#endif
+
+void
+KERNEL (shrink) (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out)
+{
+  const size_t out_stride = dicenet_pixel_stride (taps->out);
+
+  for (unsigned j = 0; j < taps->out; j += VL) {
+    if (shrink_window (taps, src, stride, out, j))
+      continue;
+    for (size_t c = 0; c < 3; c++)
+      shrink_scattered (taps, src + c * stride, out + c * out_stride, j);
+  }
+}
+
+/* --- rows --- */
+
+/* Samples until they are looked up: few enough to stay in the first-level cache. */
+#define CHUNK 512
+
+/* @n samples of output row @i, from sample @first. */
+static void
+blend_rows (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows, size_t first, uint16_t *restrict out,
+            unsigned n)
+{
+  for (size_t j = 0; j < n; j += WORDS) {
+    Sum left = { { 0 }, { 0 } }, right = left;
+    for (unsigned k = 0; k < taps->pairs; k++) {
+      const vw even = load_words (rows[2 * k] + first + j), odd = load_words (rows[2 * k + 1] + first + j);
+      const vu high = all_pairs (taps->high[k * taps->stride + i]), low = all_pairs (taps->low[k * taps->stride + i]);
+      add_pairs (&left, (vu) zip_words_low (even, odd), high, low);
+      add_pairs (&right, (vu) zip_words_high (even, odd), high, low);
+    }
+    store_words (out + j, unzip_bytes (round_sum (&left), round_sum (&right)));
+  }
+}
+
+void
+KERNEL (finish) (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows, const float table[256], float *out,
+                 unsigned width)
+{
+  uint16_t samples[CHUNK];
+
+  for (unsigned first = 0; first < width; first += CHUNK) {
+    const unsigned n = width - first < CHUNK ? width - first : CHUNK;
+    blend_rows (taps, i, rows, first, samples, n);
+    for (unsigned j = 0; j < n; j++)
+      out[first + j] = table[samples[j]];
+  }
+}
