@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Every kernel for pixels of every instruction set that this processor has, against the readable reference: random
+ * widths and those around register widths, rows that end where memory does, extremes, and bands around outputs. The
+ * same program times them:
+ *
+ *     test-pixels [SEED]
+ *     test-pixels --bench
+ */
+
+#include <glib.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "kernels/kernels.h"
+#include "kernels/pixels.h"
+#include "prepost/preprocess-filter.h"
+
+#define GUARD 64
+
+static GRand *rand_;
+static const DicenetPixelKernels *ref = &dicenet_pixel_kernels_ref, *tested;
+static const char *isa;
+static guint failures, checks;
+
+static guint
+random_int (guint low, guint high)
+{
+  return (guint) g_rand_int_range (rand_, (gint) low, (gint) high + 1);
+}
+
+static guint
+random_width (void)
+{
+  static const guint special[] = { 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 127, 128, 129, 511, 513 };
+  return random_int (0, 1) ? special[random_int (0, G_N_ELEMENTS (special) - 1)] : random_int (1, 700);
+}
+
+/* Noise, or noise of the two extremes. */
+static void
+fill_bytes (guint8 *bytes, gsize n)
+{
+  const gboolean extremes = random_int (0, 3) == 0;
+  for (gsize i = 0; i < n; i++)
+    bytes[i] = extremes ? (random_int (0, 1) ? 255 : 0) : (guint8) random_int (0, 255);
+}
+
+/* Bytes with memory that can't be touched behind them: a row of a picture, the last one. */
+typedef struct {
+  guint8 *memory, *bytes;
+  gsize size;
+} Row;
+
+static Row
+row_new (gsize n)
+{
+  const gsize page = (gsize) sysconf (_SC_PAGESIZE), used = (n + page - 1) / page * page;
+  Row row = { .size = used + page };
+
+  row.memory = mmap (NULL, row.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  g_assert (row.memory != MAP_FAILED);
+  g_assert (mprotect (row.memory + used, page, PROT_NONE) == 0);
+  row.bytes = row.memory + used - n;
+  fill_bytes (row.bytes, n);
+  return row;
+}
+
+static void
+row_free (Row *row)
+{
+  munmap (row->memory, row->size);
+}
+
+/* Rows of 16-bit samples with noise in their pads and around them. */
+static guint16 *
+samples_new (gsize n, gboolean bytes)
+{
+  guint16 *samples = g_new (guint16, n);
+  for (gsize i = 0; i < n; i++)
+    samples[i] = (guint16) (bytes ? random_int (0, 255) : random_int (0, 65535));
+  if (bytes && random_int (0, 3) == 0)
+    for (gsize i = 0; i < n; i++)
+      samples[i] = random_int (0, 1) ? 255 : 0;
+  return samples;
+}
+
+static void
+check (const char *kernel, gboolean same, const char *shape)
+{
+  checks++;
+  if (!same && failures++ < 20)
+    printf ("FAIL %s, %s: %s\n", kernel, isa, shape);
+}
+
+/* @n samples of each of @rows, @stride apart; beyond them @pad may be anything, and before and behind it nothing may
+ * have changed. Both lie GUARD after their memory's beginning. */
+static gboolean
+same_rows (const guint16 *a, const guint16 *b, gsize rows, gsize stride, gsize n)
+{
+  if (memcmp (a, b, GUARD * sizeof *a) != 0 ||
+      memcmp (a + GUARD + rows * stride, b + GUARD + rows * stride, GUARD * sizeof *a) != 0)
+    return FALSE;
+  for (gsize r = 0; r < rows; r++)
+    if (memcmp (a + GUARD + r * stride, b + GUARD + r * stride, n * sizeof *a) != 0)
+      return FALSE;
+  return TRUE;
+}
+
+typedef struct {
+  guint16 *expected, *found; /* the same noise at first */
+  gsize n;
+} Output;
+
+static Output
+output_new (gsize n)
+{
+  const gsize all = n + 2 * GUARD;
+  guint16 *noise = samples_new (all, FALSE);
+  return (Output){ noise, g_memdup2 (noise, all * sizeof *noise), all };
+}
+
+static void
+output_free (Output *o)
+{
+  g_free (o->expected);
+  g_free (o->found);
+}
+
+static void
+test_chroma (void)
+{
+  const gsize n = (random_width () + 1) / 2, room = 2 * n + 2 + DICENET_PIXEL_PAD;
+  const DicenetLuma luma = random_int (0, 1) ? DICENET_LUMA_EVEN : DICENET_LUMA_ODD;
+  Row near = row_new (2 * n), far = row_new (2 * n), packed = row_new (4 * n);
+  Output out[3];
+  g_autofree char *shape = g_strdup_printf ("%zu pairs", n);
+
+  for (guint i = 0; i < G_N_ELEMENTS (out); i++)
+    out[i] = output_new (room);
+#define RUN(kernel, o, ...)                                                                                            \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    gint16 *to = (gint16 *) (o).expected + GUARD;                                                                      \
+    ref->kernel (__VA_ARGS__);                                                                                         \
+    to = (gint16 *) (o).found + GUARD;                                                                                 \
+    tested->kernel (__VA_ARGS__);                                                                                      \
+    check (#kernel, same_rows ((o).expected, (o).found, 1, room, 2 * n + 2), shape);                                   \
+  }                                                                                                                    \
+  G_STMT_END
+  RUN (chroma_pairs, out[0], near.bytes, far.bytes, to, n);
+  RUN (chroma_plane, out[1], near.bytes + n, far.bytes + n, to, n);
+  RUN (chroma_packed, out[2], packed.bytes, luma, to, n);
+#undef RUN
+  for (guint i = 0; i < G_N_ELEMENTS (out); i++)
+    output_free (&out[i]);
+  row_free (&near);
+  row_free (&far);
+  row_free (&packed);
+}
+
+static gint16
+random_factor (guint bits)
+{
+  return (gint16) ((gint) random_int (0, 2u << bits) - (gint) (1u << bits));
+}
+
+static void
+test_unpack (void)
+{
+  static const guint8 orders[6][4] = { { 3, 0, 1, 2 }, { 3, 2, 1, 0 }, { 4, 0, 1, 2 },
+                                       { 4, 2, 1, 0 }, { 4, 1, 2, 3 }, { 4, 3, 2, 1 } };
+  const guint width = random_width ();
+  const gsize stride = dicenet_pixel_stride (width), n_chroma = 2 * (gsize) ((width + 1) / 2) + 2;
+  const DicenetLuma where = (DicenetLuma) random_int (0, 2);
+  const guint8 *order = orders[random_int (0, 5)];
+  const DicenetYuv yuv = { random_factor (14),
+                           random_factor (14),
+                           { random_factor (12), random_factor (12) },
+                           { random_factor (12), random_factor (12) },
+                           { random_factor (12), random_factor (12) } };
+  Row luma = row_new ((where == DICENET_LUMA_PLANAR ? 1 : 2) * (gsize) width), pixels = row_new (order[0] * width);
+  g_autofree gint16 *chroma = g_new (gint16, n_chroma + DICENET_PIXEL_PAD);
+  Output out = output_new (3 * stride), rgb = output_new (3 * stride);
+  g_autofree char *shape = g_strdup_printf ("%u pixels, luma %d, %u bytes %u %u %u", width, (int) where, order[0],
+                                            order[1], order[2], order[3]);
+
+  for (gsize i = 0; i < n_chroma + DICENET_PIXEL_PAD; i++)
+    chroma[i] = (gint16) ((gint) random_int (0, 1020) - 512);
+  ref->yuv (&yuv, luma.bytes, where, chroma, out.expected + GUARD, width);
+  tested->yuv (&yuv, luma.bytes, where, chroma, out.found + GUARD, width);
+  check ("yuv", same_rows (out.expected, out.found, 3, stride, width), shape);
+  ref->rgb (pixels.bytes, order[0], order + 1, rgb.expected + GUARD, width);
+  tested->rgb (pixels.bytes, order[0], order + 1, rgb.found + GUARD, width);
+  check ("rgb", same_rows (rgb.expected, rgb.found, 3, stride, width), shape);
+  output_free (&out);
+  output_free (&rgb);
+  row_free (&luma);
+  row_free (&pixels);
+}
+
+static void
+test_shrink (void)
+{
+  const guint in = random_width (), width = random_int (0, 2) ? random_width () : random_int (1, 8);
+  const gsize stride = dicenet_pixel_stride (in);
+  g_autofree guint16 *src = samples_new (3 * stride, TRUE);
+  Output out = output_new (3 * dicenet_pixel_stride (width));
+  DicenetFilter filter;
+  g_autofree char *shape = g_strdup_printf ("%u to %u", in, width);
+
+  dicenet_filter_init (&filter, in, width);
+  ref->shrink (&filter.taps, src, stride, out.expected + GUARD);
+  tested->shrink (&filter.taps, src, stride, out.found + GUARD);
+  check ("shrink", same_rows (out.expected, out.found, 3, dicenet_pixel_stride (width), width), shape);
+  dicenet_filter_clear (&filter);
+  output_free (&out);
+}
+
+static void
+test_finish (void)
+{
+  const guint in = random_int (1, 40), height = random_int (1, 40), width = random_width ();
+  const gsize stride = dicenet_pixel_stride (width);
+  g_autofree guint16 *samples = samples_new (in * stride, TRUE);
+  g_autofree gfloat *expected = g_new (gfloat, width + 2 * GUARD), *found = NULL;
+  gfloat table[256];
+  DicenetFilter filter;
+  g_autofree char *shape = g_strdup_printf ("%u pixels of %u rows to %u", width, in, height);
+
+  for (guint i = 0; i < 256; i++)
+    table[i] = (gfloat) g_rand_double (rand_);
+  for (guint i = 0; i < width + 2 * GUARD; i++)
+    expected[i] = (gfloat) i;
+  found = g_memdup2 (expected, (width + 2 * GUARD) * sizeof (gfloat));
+  dicenet_filter_init (&filter, in, height);
+  const guint row = random_int (0, height - 1), n = 2 * filter.taps.pairs;
+  g_autofree const guint16 **rows = g_new (const guint16 *, n);
+  for (guint t = 0; t < n; t++)
+    rows[t] = samples + ((guint) filter.taps.start[row] + t) % in * stride;
+  ref->finish (&filter.taps, row, rows, table, expected + GUARD, width);
+  tested->finish (&filter.taps, row, rows, table, found + GUARD, width);
+  check ("finish", memcmp (expected, found, (width + 2 * GUARD) * sizeof (gfloat)) == 0, shape);
+  dicenet_filter_clear (&filter);
+}
+
+/* Where two classes are as good as equal, rounding decides. */
+static gboolean
+same_classes (const gfloat *a, const gfloat *b, gsize stride, const float weight[2], const guint8 *expected,
+              const guint8 *found, guint width)
+{
+  for (guint i = 0; i < width; i++) {
+    const gsize e = expected[i] * stride + i, f = found[i] * stride + i;
+    const float difference = weight[0] * (a[e] - a[f]) + weight[1] * (b[e] - b[f]);
+    if (!(fabsf (difference) < 1e-5f))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static void
+test_argmax (void)
+{
+  const guint width = random_width (), classes = random_int (0, 3) ? random_int (1, 25) : random_int (1, 256);
+  const gsize stride = (width + 15) / 16 * 16, n = classes * stride;
+  const float second = (float) g_rand_double (rand_), weight[2] = { 1 - second, second };
+  g_autofree gfloat *a = g_new (gfloat, n), *b = g_new (gfloat, n);
+  g_autofree guint8 *expected = g_malloc (width + 2 * GUARD), *found = NULL;
+  g_autofree char *shape = g_strdup_printf ("%u pixels, %u classes", width, classes);
+
+  for (gsize i = 0; i < n; i++) {
+    a[i] = random_int (0, 9) ? (gfloat) g_rand_double_range (rand_, -9, 9) : 9; /* many equals: the first counts */
+    b[i] = a[i] == 9 ? 9 : (gfloat) g_rand_double_range (rand_, -9, 9);
+  }
+  fill_bytes (expected, width + 2 * GUARD);
+  found = g_memdup2 (expected, width + 2 * GUARD);
+  ref->argmax (a, b, stride, weight, classes, expected + GUARD, width);
+  tested->argmax (a, b, stride, weight, classes, found + GUARD, width);
+  check ("argmax",
+         same_classes (a, b, stride, weight, expected + GUARD, found + GUARD, width) &&
+             memcmp (expected, found, GUARD) == 0 &&
+             memcmp (expected + GUARD + width, found + GUARD + width, GUARD) == 0,
+         shape);
+  /* With weights that leave no rounding, the very same. */
+  const float whole[2] = { 1, 0 };
+  ref->argmax (a, b, stride, whole, classes, expected + GUARD, width);
+  tested->argmax (a, b, stride, whole, classes, found + GUARD, width);
+  check ("argmax", memcmp (expected, found, width + 2 * GUARD) == 0, shape);
+}
+
+static void
+test_isa (void)
+{
+  for (guint i = 0; i < 400; i++) {
+    test_chroma ();
+    test_unpack ();
+    test_shrink ();
+    test_finish ();
+    test_argmax ();
+  }
+}
+
+/* --- time --- */
+
+/* The kernels at the sizes of a 1080p frame on its way to 683 x 384, one row each. */
+typedef struct {
+  const char *name;
+  gsize pixels, bytes; /* per run */
+} Bench;
+
+static const Bench benches[] = {
+  { "chroma_pairs 1920, NV12", 1920, 1920 * 2 + 1920 * 2 },
+  { "chroma_plane 1920, I420", 1920, 1920 * 2 + 1920 * 2 },
+  { "chroma_packed 1920, YUY2", 1920, 1920 * 2 + 1920 * 2 },
+  { "yuv 1920, NV12", 1920, 1920 * (1 + 2 + 6) },
+  { "yuv 1920, YUY2", 1920, 1920 * (2 + 2 + 6) },
+  { "rgb 1920, RGB", 1920, 1920 * (3 + 6) },
+  { "rgb 1920, BGRx", 1920, 1920 * (4 + 6) },
+  { "shrink 1920 to 683", 1920, (1920 + 683) * 6 },
+  { "shrink 1920 to 224", 1920, (1920 + 224) * 6 },
+  { "finish 6 rows of 683", 683, 683 * (6 * 2 + 4) },
+  { "argmax 384, 21 classes", 384, 384 * (2 * 21 * 4 + 1) },
+};
+
+typedef struct {
+  guint8 bytes[2][4 * 1920];
+  gint16 chroma[1922 + DICENET_PIXEL_PAD];
+  guint16 in[3 * 2048], out[3 * 2048];
+  gfloat floats[2][21 * 384], table[256], result[683];
+  guint8 classes[384];
+  DicenetFilter across, more, down;
+} Data;
+
+static void
+bench_run (const DicenetPixelKernels *k, guint which, Data *d)
+{
+  static const DicenetYuv yuv = { 19077, -18565, { 0, 3672 }, { -437, -1092 }, { 4327, 0 } };
+  static const guint8 rgb[3] = { 0, 1, 2 }, bgr[3] = { 2, 1, 0 };
+  static const float weight[2] = { 0.25f, 0.75f };
+  const gsize stride = dicenet_pixel_stride (1920);
+  const guint16 *rows[6] = { d->in, d->in + 1, d->in + 2, d->in + 3, d->in + 4, d->in + 5 };
+
+  switch (which) {
+  case 0:
+    k->chroma_pairs (d->bytes[0], d->bytes[1], d->chroma, 960);
+    break;
+  case 1:
+    k->chroma_plane (d->bytes[0], d->bytes[1], d->chroma, 960);
+    k->chroma_plane (d->bytes[0], d->bytes[1], d->chroma + 1, 960);
+    break;
+  case 2:
+    k->chroma_packed (d->bytes[0], DICENET_LUMA_EVEN, d->chroma, 960);
+    break;
+  case 3:
+    k->yuv (&yuv, d->bytes[0], DICENET_LUMA_PLANAR, d->chroma, d->out, 1920);
+    break;
+  case 4:
+    k->yuv (&yuv, d->bytes[0], DICENET_LUMA_EVEN, d->chroma, d->out, 1920);
+    break;
+  case 5:
+    k->rgb (d->bytes[0], 3, rgb, d->out, 1920);
+    break;
+  case 6:
+    k->rgb (d->bytes[0], 4, bgr, d->out, 1920);
+    break;
+  case 7:
+    k->shrink (&d->across.taps, d->in, stride, d->out);
+    break;
+  case 8:
+    k->shrink (&d->more.taps, d->in, stride, d->out);
+    break;
+  case 9:
+    k->finish (&d->down.taps, 192, rows, d->table, d->result, 683);
+    break;
+  default:
+    k->argmax (d->floats[0], d->floats[1], 384, weight, 21, d->classes, 384);
+    break;
+  }
+}
+
+/* Seconds per run: the fastest of some batches, because others use the machine too. */
+static double
+seconds_per_run (const DicenetPixelKernels *k, guint which, Data *d)
+{
+  const guint batch = 200;
+  double best = INFINITY;
+
+  for (guint i = 0; i < 50; i++) {
+    const gint64 start = g_get_monotonic_time ();
+    for (guint run = 0; run < batch; run++)
+      bench_run (k, which, d);
+    best = MIN (best, (double) (g_get_monotonic_time () - start) / 1e6 / batch);
+  }
+  return best;
+}
+
+static int
+bench (void)
+{
+  g_autofree Data *d = g_new0 (Data, 1);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (d->in); i++)
+    d->in[i] = (guint16) random_int (0, 255);
+  fill_bytes (d->bytes[0], sizeof d->bytes);
+  for (gsize i = 0; i < G_N_ELEMENTS (d->floats[0]); i++) {
+    d->floats[0][i] = (gfloat) g_rand_double (rand_);
+    d->floats[1][i] = (gfloat) g_rand_double (rand_);
+  }
+  dicenet_filter_init (&d->across, 1920, 683);
+  dicenet_filter_init (&d->more, 1920, 224);
+  dicenet_filter_init (&d->down, 1080, 384);
+  printf ("%-28s %-9s %10s %10s %10s\n", "kernel", "set", "us", "ns/pixel", "GB/s");
+  for (guint i = 0; i < G_N_ELEMENTS (benches); i++) {
+    for (guint mask = DICENET_CPU_BASELINE; mask <= DICENET_CPU_AVX512; mask *= 2) {
+      const char *name;
+      const DicenetPixelKernels *k = dicenet_pixel_kernels_get (mask, &name);
+      if (k == ref)
+        continue;
+      const double seconds = seconds_per_run (k, i, d);
+      printf ("%-28s %-9s %10.2f %10.3f %10.1f\n", benches[i].name, name, seconds * 1e6,
+              seconds * 1e9 / benches[i].pixels, benches[i].bytes / seconds / 1e9);
+    }
+  }
+  dicenet_filter_clear (&d->across);
+  dicenet_filter_clear (&d->more);
+  dicenet_filter_clear (&d->down);
+  return 0;
+}
+
+int
+main (int argc, char **argv)
+{
+  const gboolean is_bench = argc > 1 && g_str_equal (argv[1], "--bench");
+  const guint32 seed = argc > 1 && !is_bench ? (guint32) g_ascii_strtoull (argv[1], NULL, 10) : g_random_int ();
+
+  rand_ = g_rand_new_with_seed (seed);
+  if (is_bench)
+    return bench ();
+  printf ("seed %u\n", seed);
+  for (guint mask = DICENET_CPU_BASELINE; mask <= DICENET_CPU_AVX512; mask *= 2) {
+    tested = dicenet_pixel_kernels_get (mask, &isa);
+    if (tested == ref) {
+      printf ("set %u: this processor has it not\n", mask);
+      continue;
+    }
+    const guint before = checks;
+    test_isa ();
+    printf ("%s: %u checks\n", isa, checks - before);
+  }
+  g_rand_free (rand_);
+  printf ("%u checks, %u failures\n", checks, failures);
+  return failures || !checks ? 1 : 0;
+}
