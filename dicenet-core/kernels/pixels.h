@@ -66,8 +66,8 @@ typedef struct {
    * side, and the last once more at the end. @near and @far are the rows that count three quarters and one quarter:   \
    * both components in turn; */                                                                                       \
   K (chroma_pairs, (const uint8_t *near, const uint8_t *far, int16_t *out, size_t n))                                  \
-  /* one component, which goes to every other place of @out; */                                                        \
-  K (chroma_plane, (const uint8_t *near, const uint8_t *far, int16_t *out, size_t n))                                  \
+  /* each component in a row of its own; */                                                                            \
+  K (chroma_planes, (const uint8_t *const near[2], const uint8_t *const far[2], int16_t *out, size_t n))               \
   /* or a packed row, whose luma is not looked at. */                                                                  \
   K (chroma_packed, (const uint8_t *src, DicenetLuma luma, int16_t *out, size_t n))                                    \
   /* A row's R, G, B from @luma and (width + 1) / 2 pairs of @chroma and the last again. Between two pairs of pixels,  \

@@ -236,8 +236,8 @@ unpack_chroma (const DicenetPreprocess *self, Work *work, const DicenetImage *im
     k->chroma_pairs (plane_row (image, 1, near), plane_row (image, 1, far), work->chroma, n);
     break;
   case DICENET_CHROMA_PLANES:
-    for (guint i = 0; i < 2; i++)
-      k->chroma_plane (plane_row (image, 1 + i, near), plane_row (image, 1 + i, far), work->chroma + i, n);
+    k->chroma_planes ((const guint8 *[]){ plane_row (image, 1, near), plane_row (image, 2, near) },
+                      (const guint8 *[]){ plane_row (image, 1, far), plane_row (image, 2, far) }, work->chroma, n);
     break;
   case DICENET_CHROMA_PACKED:
     k->chroma_packed (plane_row (image, 0, row), self->layout->luma, work->chroma, n);

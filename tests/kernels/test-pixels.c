@@ -135,6 +135,7 @@ test_chroma (void)
   const gsize n = (random_width () + 1) / 2, room = 2 * n + 2 + DICENET_PIXEL_PAD;
   const DicenetLuma luma = random_int (0, 1) ? DICENET_LUMA_EVEN : DICENET_LUMA_ODD;
   Row near = row_new (2 * n), far = row_new (2 * n), packed = row_new (4 * n);
+  const guint8 *near_planes[2] = { near.bytes + n, near.bytes }, *far_planes[2] = { far.bytes, far.bytes + n };
   Output out[3];
   g_autofree char *shape = g_strdup_printf ("%zu pairs", n);
 
@@ -151,7 +152,7 @@ test_chroma (void)
   }                                                                                                                    \
   G_STMT_END
   RUN (chroma_pairs, out[0], near.bytes, far.bytes, to, n);
-  RUN (chroma_plane, out[1], near.bytes + n, far.bytes + n, to, n);
+  RUN (chroma_planes, out[1], near_planes, far_planes, to, n);
   RUN (chroma_packed, out[2], packed.bytes, luma, to, n);
 #undef RUN
   for (guint i = 0; i < G_N_ELEMENTS (out); i++)
@@ -312,7 +313,7 @@ typedef struct {
 
 static const Bench benches[] = {
   { "chroma_pairs 1920, NV12", 1920, 1920 * 2 + 1920 * 2 },
-  { "chroma_plane 1920, I420", 1920, 1920 * 2 + 1920 * 2 },
+  { "chroma_planes 1920, I420", 1920, 1920 * 2 + 1920 * 2 },
   { "chroma_packed 1920, YUY2", 1920, 1920 * 2 + 1920 * 2 },
   { "yuv 1920, NV12", 1920, 1920 * (1 + 2 + 6) },
   { "yuv 1920, YUY2", 1920, 1920 * (2 + 2 + 6) },
@@ -340,6 +341,7 @@ bench_run (const DicenetPixelKernels *k, guint which, Data *d)
   static const guint8 rgb[3] = { 0, 1, 2 }, bgr[3] = { 2, 1, 0 };
   static const float weight[2] = { 0.25f, 0.75f };
   const gsize stride = dicenet_pixel_stride (1920);
+  const guint8 *planes[3] = { d->bytes[0], d->bytes[0] + 960, d->bytes[1] };
   const guint16 *rows[6] = { d->in, d->in + 1, d->in + 2, d->in + 3, d->in + 4, d->in + 5 };
 
   switch (which) {
@@ -347,8 +349,7 @@ bench_run (const DicenetPixelKernels *k, guint which, Data *d)
     k->chroma_pairs (d->bytes[0], d->bytes[1], d->chroma, 960);
     break;
   case 1:
-    k->chroma_plane (d->bytes[0], d->bytes[1], d->chroma, 960);
-    k->chroma_plane (d->bytes[0], d->bytes[1], d->chroma + 1, 960);
+    k->chroma_planes (planes, planes + 1, d->chroma, 960);
     break;
   case 2:
     k->chroma_packed (d->bytes[0], DICENET_LUMA_EVEN, d->chroma, 960);

@@ -23,11 +23,12 @@ dicenet_ref_chroma_pairs (const uint8_t *near, const uint8_t *far, int16_t *out,
 }
 
 void
-dicenet_ref_chroma_plane (const uint8_t *near, const uint8_t *far, int16_t *out, size_t n)
+dicenet_ref_chroma_planes (const uint8_t *const near[2], const uint8_t *const far[2], int16_t *out, size_t n)
 {
-  for (size_t i = 0; i < n; i++)
-    out[2 * i] = between (near[i], far[i]);
-  out[2 * n] = out[2 * n - 2];
+  for (size_t c = 0; c < 2; c++)
+    for (size_t i = 0; i < n; i++)
+      out[2 * i + c] = between (near[c][i], far[c][i]);
+  repeat_last (out, n);
 }
 
 void

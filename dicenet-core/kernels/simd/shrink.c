@@ -15,10 +15,17 @@ add_pairs (Sum *sum, vu samples, vu high, vu low)
   sum->low += multiply_pairs ((vw) samples, (vw) low);
 }
 
+/* A half, so that what is cut off in the end was rounded. */
+INLINE Sum
+sum_of_nothing (void)
+{
+  return (Sum){ { 0 }, all_pairs (1u << (DICENET_TAPS_BITS - 1)) };
+}
+
 INLINE vi
 round_sum (const Sum *sum)
 {
-  return (vi) (((sum->high << DICENET_TAPS_SPLIT) + sum->low + (1u << (DICENET_TAPS_BITS - 1))) >> DICENET_TAPS_BITS);
+  return (vi) (((sum->high << DICENET_TAPS_SPLIT) + sum->low) >> DICENET_TAPS_BITS);
 }
 
 /* VL numbers, each cut to a byte, as words. */
@@ -44,10 +51,9 @@ load_parts (const uint16_t *x, const int32_t *start)
 {
 #define PART(i) _mm_loadu_si128 ((const void *) (x + start[i]))
 #if defined(__AVX512F__)
-  const __m512i first = _mm512_inserti64x4 (
-      _mm512_castsi256_si512 (_mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (0)), PART (4), 1)),
-      _mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (8)), PART (12), 1), 1);
-  return (vu) first;
+  const __m256i low = _mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (0)), PART (4), 1),
+                high = _mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (8)), PART (12), 1);
+  return (vu) _mm512_inserti64x4 (_mm512_castsi256_si512 (low), high, 1);
 #elif defined(__AVX2__)
   return (vu) _mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (0)), PART (4), 1);
 #else
@@ -56,41 +62,43 @@ load_parts (const uint16_t *x, const int32_t *start)
 #undef PART
 }
 
-/* Pair after pair of VL outputs, from loads that each have four pairs of some: transposed. */
+/* Four pairs of VL outputs, from loads that each have four pairs of some: transposed. Less where they have less. */
 INLINE void
-sum_pairs (Sum *sum, const DicenetTaps *taps, const uint16_t *x, unsigned j, unsigned pairs)
+sum_pairs (Sum *sum, const uint16_t *x, const int32_t *start, const uint32_t *high, const uint32_t *low, size_t stride,
+           unsigned pairs)
 {
-  const vu a = load_parts (x, taps->start + j), b = load_parts (x, taps->start + j + 1),
-           c = load_parts (x, taps->start + j + 2), d = load_parts (x, taps->start + j + 3);
+  const vu a = load_parts (x, start), b = load_parts (x, start + 1), c = load_parts (x, start + 2),
+           d = load_parts (x, start + 3);
   const vu ab = zip_pairs_low (a, b), cd = zip_pairs_low (c, d);
-  const uint32_t *high = taps->high + j, *low = taps->low + j;
-  const size_t stride = taps->stride;
 
   add_pairs (sum, zip_quads_low (ab, cd), load_pairs (high), load_pairs (low));
-  if (pairs == 1)
-    return;
-  add_pairs (sum, zip_quads_high (ab, cd), load_pairs (high + stride), load_pairs (low + stride));
-  if (pairs == 2)
+  if (pairs > 1)
+    add_pairs (sum, zip_quads_high (ab, cd), load_pairs (high + stride), load_pairs (low + stride));
+  if (pairs <= 2)
     return;
   const vu ab_high = zip_pairs_high (a, b), cd_high = zip_pairs_high (c, d);
   add_pairs (sum, zip_quads_low (ab_high, cd_high), load_pairs (high + 2 * stride), load_pairs (low + 2 * stride));
-  if (pairs == 3)
-    return;
-  add_pairs (sum, zip_quads_high (ab_high, cd_high), load_pairs (high + 3 * stride), load_pairs (low + 3 * stride));
+  if (pairs > 3)
+    add_pairs (sum, zip_quads_high (ab_high, cd_high), load_pairs (high + 3 * stride), load_pairs (low + 3 * stride));
 }
 
+/* Three channels of VL outputs. */
 static void
-shrink_scattered (const DicenetTaps *taps, const uint16_t *x, uint16_t *out, unsigned j)
+shrink_scattered (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
 {
-  Sum sum = { { 0 }, { 0 } };
-  DicenetTaps rest = *taps;
+  const size_t out_stride = dicenet_pixel_stride (taps->out), row = taps->stride;
 
-  for (unsigned k = 0; k < taps->pairs; k += 4) {
-    sum_pairs (&sum, &rest, x + 2 * (size_t) k, j, taps->pairs - k);
-    rest.high += 4 * taps->stride;
-    rest.low += 4 * taps->stride;
+  for (size_t c = 0; c < 3; c++) {
+    const uint16_t *x = src + c * stride;
+    Sum sum = sum_of_nothing ();
+    unsigned k = 0;
+    for (; k + 4 <= taps->pairs; k += 4)
+      sum_pairs (&sum, x + 2 * (size_t) k, taps->start + j, taps->high + k * row + j, taps->low + k * row + j, row, 4);
+    if (k < taps->pairs)
+      sum_pairs (&sum, x + 2 * (size_t) k, taps->start + j, taps->high + k * row + j, taps->low + k * row + j, row,
+                 taps->pairs - k);
+    store_samples (out + c * out_stride + j, round_sum (&sum));
   }
-  store_samples (out + j, round_sum (&sum));
 }
 
 #if defined(__AVX512F__)
@@ -103,7 +111,7 @@ shrink_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint
 {
   const int first = taps->start[j], end = taps->start[j + VL - 1] + 2 * (int) taps->pairs;
   const size_t out_stride = dicenet_pixel_stride (taps->out);
-  Sum sum[3] = { { { 0 }, { 0 } }, { { 0 }, { 0 } }, { { 0 }, { 0 } } };
+  Sum sum[3] = { sum_of_nothing (), sum_of_nothing (), sum_of_nothing () };
   vx near[3], far[3];
 
   if (end - first > WINDOW)
@@ -139,14 +147,9 @@ shrink_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint
 void
 KERNEL (shrink) (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out)
 {
-  const size_t out_stride = dicenet_pixel_stride (taps->out);
-
-  for (unsigned j = 0; j < taps->out; j += VL) {
-    if (shrink_window (taps, src, stride, out, j))
-      continue;
-    for (size_t c = 0; c < 3; c++)
-      shrink_scattered (taps, src + c * stride, out + c * out_stride, j);
-  }
+  for (unsigned j = 0; j < taps->out; j += VL)
+    if (!shrink_window (taps, src, stride, out, j))
+      shrink_scattered (taps, src, stride, out, j);
 }
 
 /* --- rows --- */
@@ -160,7 +163,7 @@ blend_rows (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows, si
             unsigned n)
 {
   for (size_t j = 0; j < n; j += WORDS) {
-    Sum left = { { 0 }, { 0 } }, right = left;
+    Sum left = sum_of_nothing (), right = left;
     for (unsigned k = 0; k < taps->pairs; k++) {
       const vw even = load_words (rows[2 * k] + first + j), odd = load_words (rows[2 * k + 1] + first + j);
       const vu high = all_pairs (taps->high[k * taps->stride + i]), low = all_pairs (taps->low[k * taps->stride + i]);

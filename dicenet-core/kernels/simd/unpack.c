@@ -33,11 +33,15 @@ KERNEL (chroma_pairs) (const uint8_t *near, const uint8_t *far, int16_t *out, si
 }
 
 void
-KERNEL (chroma_plane) (const uint8_t *restrict near, const uint8_t *restrict far, int16_t *restrict out, size_t n)
+KERNEL (chroma_planes) (const uint8_t *const near[2], const uint8_t *const far[2], int16_t *restrict out, size_t n)
 {
-  for (size_t i = 0; i < n; i++)
-    out[2 * i] = (int16_t) (3 * near[i] + far[i] - 4 * 128);
-  out[2 * n] = out[2 * n - 2];
+  const uint8_t *restrict near0 = near[0], *restrict near1 = near[1], *restrict far0 = far[0], *restrict far1 = far[1];
+
+  for (size_t i = 0; i < n; i++) {
+    out[2 * i] = (int16_t) (3 * near0[i] + far0[i] - 4 * 128);
+    out[2 * i + 1] = (int16_t) (3 * near1[i] + far1[i] - 4 * 128);
+  }
+  repeat_last (out, n);
 }
 
 void
