@@ -4,6 +4,7 @@
 #include "../model/model-private.h"
 #include "../prepost/decode.h"
 #include "../prepost/priors.h"
+#include "axis.h"
 #include "backend.h"
 
 struct _DicenetSession {
@@ -17,6 +18,9 @@ struct _DicenetSession {
   DicenetShape *shapes; /* of the graph's nodes at this size */
   gfloat *priors;       /* detect */
   guint n_priors;
+  GHashTable *axes; /* segment, as the following */
+  DicenetUpscale upscale;
+  gfloat *scratch;
 };
 
 G_DEFINE_FINAL_TYPE (DicenetSession, dicenet_session, G_TYPE_OBJECT)
@@ -29,6 +33,8 @@ dicenet_session_finalize (GObject *object)
   dicenet_executor_close (self->executor);
   g_free (self->shapes);
   g_free (self->priors);
+  g_clear_pointer (&self->axes, g_hash_table_unref);
+  g_free (self->scratch);
   g_clear_object (&self->model); /* last: the executor uses its weights */
   G_OBJECT_CLASS (dicenet_session_parent_class)->finalize (object);
 }
@@ -113,6 +119,25 @@ make_priors (DicenetSession *self)
   dicenet_priors (maps, size, self->width, self->height, self->priors);
 }
 
+/* From the size of the logits to the picture's. */
+static void
+make_upscale (DicenetSession *self)
+{
+  const DicenetGraphOutput *logits = &self->program->graph->outputs[0];
+  const DicenetShape shape = self->shapes[logits->node];
+  DicenetUpscale *scale = &self->upscale;
+  const char *set;
+
+  g_clear_pointer (&self->axes, g_hash_table_unref);
+  self->axes = dicenet_axis_cache_new ();
+  scale->kernels = dicenet_kernels_get (dicenet_cpu_mask (), &set);
+  scale->pixels = dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set);
+  scale->rows = dicenet_axis_get (self->axes, shape.h, self->height, DICENET_RESIZE_UP);
+  scale->columns = dicenet_axis_get (self->axes, shape.w, self->width, DICENET_RESIZE_UP);
+  scale->classes = dicenet_axis_get (self->axes, shape.c, shape.c, DICENET_RESIZE_UP);
+  self->scratch = g_realloc_n (self->scratch, dicenet_upscale_scratch (scale), sizeof (gfloat));
+}
+
 static gboolean
 check_size (guint width, guint height, guint batch, GError **error)
 {
@@ -137,6 +162,8 @@ set_size (DicenetSession *self, guint width, guint height, guint batch)
   self->shapes = dicenet_shapes (self->program->graph, width, height);
   if (self->program->description->task == DICENET_TASK_DETECT)
     make_priors (self);
+  else if (self->program->description->task == DICENET_TASK_SEGMENT)
+    make_upscale (self);
 }
 
 gboolean
@@ -296,9 +323,8 @@ dicenet_session_get_mask (DicenetSession *self, guint image, guint8 *mask, gsize
   g_return_if_fail (mask != NULL && stride >= self->width);
   g_return_if_fail (can_read (self, DICENET_TASK_SEGMENT, image));
 
-  const DicenetShape shape = output_shape (self, 0);
-  dicenet_decode_mask (self->executor->ops->output (self->executor, 0, image), shape.c, shape.h, shape.w, mask,
-                       self->height, self->width, stride);
+  dicenet_decode_mask (&self->upscale, self->executor->ops->output (self->executor, 0, image), mask, stride,
+                       self->scratch);
 }
 
 GBytes *
@@ -320,7 +346,5 @@ dicenet_session_get_logits (DicenetSession *self, guint image, gfloat *logits)
   g_return_if_fail (logits != NULL);
   g_return_if_fail (can_read (self, DICENET_TASK_SEGMENT, image));
 
-  const DicenetShape shape = output_shape (self, 0);
-  dicenet_decode_logits (self->executor->ops->output (self->executor, 0, image), shape.c, shape.h, shape.w, logits,
-                         self->height, self->width);
+  dicenet_decode_logits (&self->upscale, self->executor->ops->output (self->executor, 0, image), logits, self->scratch);
 }

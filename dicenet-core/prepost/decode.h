@@ -2,6 +2,8 @@
 #pragma once
 
 #include <dicenet/results.h>
+#include "../kernels/kernels.h"
+#include "../kernels/pixels.h"
 
 /* From raw outputs to results. Pure functions; arrays are the caller's unless they are returned. */
 
@@ -15,11 +17,21 @@ GArray *dicenet_decode_classes (const gfloat *logits, guint n_classes, gboolean 
 GArray *dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const gfloat *priors, guint n_priors,
                               guint n_classes, const DicenetDetectParams *params);
 
-/* Segmentation's last step: logits of n_classes x h x w scaled to height x width (bilinear, align_corners). @out gets
- * n_classes x height x width floats. */
-void dicenet_decode_logits (const gfloat *logits, guint n_classes, guint h, guint w, gfloat *out, guint height,
-                            guint width);
+/* Segmentation's last step, bilinear scaling to the size that was asked for: how, and with what. */
+typedef struct {
+  const DicenetKernels *kernels;
+  const DicenetPixelKernels *pixels;
+  const DicenetAxis *rows, *columns;
+  const DicenetAxis *classes; /* as many as there are, to as many */
+} DicenetUpscale;
 
-/* The same scaling, but only the class with the largest logit of each pixel is kept; the first of equals. */
-void dicenet_decode_mask (const gfloat *logits, guint n_classes, guint h, guint w, guint8 *mask, guint height,
-                          guint width, gsize stride);
+/* Floats of scratch that both of the following want. */
+gsize dicenet_upscale_scratch (const DicenetUpscale *scale);
+
+/* Logits of classes->in x rows->in x columns->in to @out, classes->in x rows->out x columns->out. */
+void dicenet_decode_logits (const DicenetUpscale *scale, const gfloat *logits, gfloat *out, gfloat *scratch);
+
+/* The same scaling, but only the class with the largest logit of each pixel is kept; the first of equals. @stride: from
+ * row to row of @mask. */
+void dicenet_decode_mask (const DicenetUpscale *scale, const gfloat *logits, guint8 *mask, gsize stride,
+                          gfloat *scratch);

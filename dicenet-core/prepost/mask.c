@@ -1,89 +1,57 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "decode.h"
 
-/* Pixels of a row at a time, so that everything lives on the stack. */
-#define CHUNK 256
+/* Columns of a row of logits are scaled for all classes at once, each row once; what is between two rows is mixed where
+ * the classes are compared. The logits at full size, the largest tensor of all, are never there. */
 
-typedef struct {
-  guint low;
-  gfloat fraction;
-} Position;
-
-/* Where output index i of n lies between m inputs when the corners are aligned; low + 1 is within the inputs if m > 1.
- */
-static Position
-position (guint i, guint n, guint m)
+/* Floats of a class in a scaled row. */
+static gsize
+row_stride (const DicenetUpscale *scale)
 {
-  if (m < 2 || n < 2)
-    return (Position){ 0, 0 };
-  const gdouble at = (gdouble) i * (m - 1) / (n - 1);
-  const guint low = MIN ((guint) at, m - 2);
-  return (Position){ low, (gfloat) (at - low) };
+  return ((gsize) scale->columns->out + 15) / 16 * 16;
 }
 
-/* One class's logits of @n pixels of output row @row, from column @first. */
-static void
-scale_chunk (const gfloat *plane, guint h, guint w, guint height, guint row, const Position *columns, guint n,
-             gfloat *out)
+gsize
+dicenet_upscale_scratch (const DicenetUpscale *scale)
 {
-  const Position r = position (row, height, h);
-  const gfloat *top = plane + (gsize) r.low * w, *bottom = h > 1 ? top + w : top;
-  const guint next = w > 1 ? 1 : 0;
-
-  for (guint j = 0; j < n; j++) {
-    const guint c = columns[j].low;
-    const gfloat a = top[c] + columns[j].fraction * (top[c + next] - top[c]);
-    const gfloat b = bottom[c] + columns[j].fraction * (bottom[c + next] - bottom[c]);
-    out[j] = a + r.fraction * (b - a);
-  }
-}
-
-static guint
-find_columns (Position columns[CHUNK], guint first, guint width, guint w)
-{
-  const guint n = MIN (CHUNK, width - first);
-  for (guint j = 0; j < n; j++)
-    columns[j] = position (first + j, width, w);
-  return n;
+  return MAX (2 * scale->classes->in * row_stride (scale), dicenet_resize_scratch (scale->rows, scale->columns));
 }
 
 void
-dicenet_decode_logits (const gfloat *logits, guint n_classes, guint h, guint w, gfloat *out, guint height, guint width)
+dicenet_decode_logits (const DicenetUpscale *scale, const gfloat *logits, gfloat *out, gfloat *scratch)
 {
-  Position columns[CHUNK];
+  const DicenetAxis *rows = scale->rows, *columns = scale->columns;
 
-  for (guint first = 0; first < width; first += CHUNK) {
-    const guint n = find_columns (columns, first, width, w);
-    for (guint c = 0; c < n_classes; c++)
-      for (guint row = 0; row < height; row++)
-        scale_chunk (logits + (gsize) c * h * w, h, w, height, row, columns, n,
-                     out + ((gsize) c * height + row) * width + first);
-  }
+  for (guint c = 0; c < scale->classes->in; c++)
+    scale->kernels->resize (logits + (gsize) c * rows->in * columns->in, columns->in,
+                            out + (gsize) c * rows->out * columns->out, columns->out, rows, columns, scratch);
+}
+
+/* All classes of row @row of the logits, to the slot that is row @row's. */
+static const gfloat *
+scale_row (const DicenetUpscale *scale, const gfloat *logits, guint row, gfloat *scratch)
+{
+  const DicenetAxis *columns = scale->columns;
+  gfloat *slot = scratch + row % 2 * scale->classes->in * row_stride (scale);
+
+  scale->kernels->resize (logits + (gsize) row * columns->in, (gsize) scale->rows->in * columns->in, slot,
+                          row_stride (scale), scale->classes, columns, NULL);
+  return slot;
 }
 
 void
-dicenet_decode_mask (const gfloat *logits, guint n_classes, guint h, guint w, guint8 *mask, guint height, guint width,
-                     gsize stride)
+dicenet_decode_mask (const DicenetUpscale *scale, const gfloat *logits, guint8 *mask, gsize stride, gfloat *scratch)
 {
-  Position columns[CHUNK];
-  gfloat best[CHUNK], value[CHUNK];
+  const DicenetAxis *rows = scale->rows;
+  const gfloat *slots[2] = { NULL, NULL };
+  guint next = 0;
 
-  for (guint first = 0; first < width; first += CHUNK) {
-    const guint n = find_columns (columns, first, width, w);
-    for (guint row = 0; row < height; row++) {
-      guint8 *out = mask + row * stride + first;
-      scale_chunk (logits, h, w, height, row, columns, n, best);
-      for (guint j = 0; j < n; j++)
-        out[j] = 0;
-      for (guint c = 1; c < n_classes; c++) {
-        scale_chunk (logits + (gsize) c * h * w, h, w, height, row, columns, n, value);
-        for (guint j = 0; j < n; j++) {
-          if (value[j] > best[j]) {
-            best[j] = value[j];
-            out[j] = (guint8) c;
-          }
-        }
-      }
-    }
+  for (guint i = 0; i < rows->out; i++) {
+    const guint first = (guint) rows->start[i], last = first + rows->taps - 1;
+    for (next = MAX (next, first); next <= last; next++)
+      slots[next % 2] = scale_row (scale, logits, next, scratch);
+    const gfloat weight[2] = { rows->weight[i], rows->taps > 1 ? rows->weight[rows->out + i] : 0 };
+    scale->pixels->argmax (slots[first % 2], slots[last % 2], row_stride (scale), weight, scale->classes->in,
+                           mask + i * stride, scale->columns->out);
   }
 }
