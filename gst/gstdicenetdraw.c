@@ -96,6 +96,22 @@ fill_palette (guint32 palette[256], const GstDicenetResult *result, gdouble opac
     palette[result->background] = 0;
 }
 
+static GstDicenetLayer *
+layer_new (const GstDicenetMeta *meta, gdouble opacity)
+{
+  GstDicenetLayer *layer = g_new (GstDicenetLayer, 1);
+
+  *layer = (GstDicenetLayer){ .mask = g_bytes_ref (meta->result->mask),
+                              .width = meta->result->mask_width,
+                              .height = meta->result->mask_height,
+                              .x = meta->view_x,
+                              .y = meta->view_y,
+                              .w = meta->view_w,
+                              .h = meta->view_h };
+  fill_palette (layer->palette, meta->result, opacity);
+  return layer;
+}
+
 /* The part of the mask that the frame shows, in mask pixels. */
 static Place
 visible_part (const GstDicenetMeta *meta)
@@ -415,9 +431,9 @@ add_number (GByteArray *key, gdouble number)
 /* All that the picture depends on. Results are told apart by their address, which is theirs alone while they are held.
  */
 static GByteArray *
-describe (GPtrArray *metas, const GstVideoInfo *info, gdouble opacity)
+describe (GPtrArray *metas, const GstVideoInfo *info, gdouble opacity, gboolean with_masks)
 {
-  const gdouble frame[] = { info->width, info->height, info->par_n, info->par_d, opacity };
+  const gdouble frame[] = { info->width, info->height, info->par_n, info->par_d, opacity, with_masks };
   GByteArray *key = g_byte_array_new ();
 
   g_byte_array_append (key, (const guint8 *) frame, sizeof frame);
@@ -456,9 +472,9 @@ remember (GstDicenetDrawer *self, GPtrArray *metas, GByteArray *key, GstVideoOve
 
 /* Masks lie lowest, then the boxes, the strongest above; texts are on top. */
 static void
-draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity)
+draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity, gboolean with_masks)
 {
-  for (guint i = 0; i < metas->len; i++) {
+  for (guint i = 0; with_masks && i < metas->len; i++) {
     GstDicenetMeta *meta = g_ptr_array_index (metas, i);
     if (meta->result->mask)
       draw_mask (canvas, meta, opacity);
@@ -496,7 +512,7 @@ has_both_lists (GPtrArray *metas)
 }
 
 static GstVideoOverlayComposition *
-compose_anew (GstDicenetDrawer *self, GPtrArray *metas, const GstVideoInfo *info, gdouble opacity)
+compose_anew (GstDicenetDrawer *self, GPtrArray *metas, const GstVideoInfo *info, gdouble opacity, gboolean with_masks)
 {
   Canvas canvas = { .drawer = self, .width = info->width, .height = info->height };
 
@@ -504,26 +520,33 @@ compose_anew (GstDicenetDrawer *self, GPtrArray *metas, const GstVideoInfo *info
     self->plates = gst_dicenet_plates_new ();
   gst_dicenet_style_init (&canvas.style, info, has_both_lists (metas));
   canvas.taken = g_array_new (FALSE, FALSE, sizeof (Place));
-  draw_all (&canvas, metas, opacity);
+  draw_all (&canvas, metas, opacity, with_masks);
   g_array_unref (canvas.taken);
   gst_dicenet_plates_trim (self->plates);
   return canvas.composition;
 }
 
 GstVideoOverlayComposition *
-gst_dicenet_drawer_compose (GstDicenetDrawer *self, GstBuffer *buffer, const GstVideoInfo *info, gdouble opacity)
+gst_dicenet_drawer_compose (GstDicenetDrawer *self, GstBuffer *buffer, const GstVideoInfo *info, gdouble opacity,
+                            GPtrArray *layers)
 {
   g_return_val_if_fail (self && GST_IS_BUFFER (buffer) && info && info->width > 0 && info->height > 0, NULL);
 
   GstBuffer *shown = gst_buffer_apply_crop_to_dicenet_meta (buffer);
   GPtrArray *metas = collect_metas (shown);
-  GByteArray *key = describe (metas, info, opacity);
+  GByteArray *key = describe (metas, info, opacity, layers == NULL);
   GstVideoOverlayComposition *composition;
+
+  for (guint i = 0; layers && i < metas->len; i++) {
+    const GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+    if (meta->result->mask)
+      g_ptr_array_add (layers, layer_new (meta, opacity));
+  }
 
   if (same_key (key, self->last_key)) {
     composition = self->last ? gst_video_overlay_composition_ref (self->last) : NULL;
   } else {
-    composition = compose_anew (self, metas, info, opacity);
+    composition = compose_anew (self, metas, info, opacity, layers == NULL);
     remember (self, metas, key, composition);
   }
   g_byte_array_unref (key);

@@ -3,6 +3,7 @@
 
 #include <gst/gst.h>
 #include <gst/video/video.h>
+#include "gstdicenetblend.h"
 
 G_BEGIN_DECLS
 
@@ -35,6 +36,8 @@ void gst_dicenet_drawer_free (GstDicenetDrawer *self);
  * @buffer: a frame; it is only read and may be shared
  * @info: format and size of the frame
  * @opacity: 0 to 1: how much of the picture the colours of a mask hide. Boxes and text are not affected
+ * @layers: (element-type GstDicenetLayer) (nullable): what masks are appended to, for the caller to blend before the
+ * composition; %NULL: they are in the composition
  *
  * Draws every #GstDicenetMeta on @buffer.
  *
@@ -45,6 +48,6 @@ void gst_dicenet_drawer_free (GstDicenetDrawer *self);
  * Returns: (transfer full) (nullable): what to attach or to blend; %NULL if there is nothing to draw
  */
 GstVideoOverlayComposition *gst_dicenet_drawer_compose (GstDicenetDrawer *self, GstBuffer *buffer,
-                                                        const GstVideoInfo *info, gdouble opacity);
+                                                        const GstVideoInfo *info, gdouble opacity, GPtrArray *layers);
 
 G_END_DECLS

@@ -458,7 +458,7 @@ gst_dicenet_filter_wants_overlay (GstDicenetVideo *video)
 
 /* Only this element's result is drawn: one before it on the same frame may have drawn its own already. */
 static GstVideoOverlayComposition *
-gst_dicenet_filter_compose (GstDicenetVideo *video, GstDicenetDrawer *drawer, GstBuffer *buffer)
+gst_dicenet_filter_compose (GstDicenetVideo *video, GstDicenetDrawer *drawer, GstBuffer *buffer, GPtrArray *layers)
 {
   GstDicenetFilter *self = GST_DICENET_FILTER (video);
   GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
@@ -467,7 +467,7 @@ gst_dicenet_filter_compose (GstDicenetVideo *video, GstDicenetDrawer *drawer, Gs
 
   add_result (self, own, info);
   GstVideoOverlayComposition *composition =
-      gst_dicenet_drawer_compose (drawer, own, info, klass->get_opacity ? klass->get_opacity (self) : 1);
+      gst_dicenet_drawer_compose (drawer, own, info, klass->get_opacity ? klass->get_opacity (self) : 1, layers);
   gst_buffer_unref (own);
   return composition;
 }

@@ -50,10 +50,10 @@ get_opacity (GstDicenetOverlay *self)
 }
 
 static GstVideoOverlayComposition *
-gst_dicenet_overlay_compose (GstDicenetVideo *video, GstDicenetDrawer *drawer, GstBuffer *buffer)
+gst_dicenet_overlay_compose (GstDicenetVideo *video, GstDicenetDrawer *drawer, GstBuffer *buffer, GPtrArray *layers)
 {
   return gst_dicenet_drawer_compose (drawer, buffer, gst_dicenet_video_get_info (video),
-                                     get_opacity (GST_DICENET_OVERLAY (video)));
+                                     get_opacity (GST_DICENET_OVERLAY (video)), layers);
 }
 
 static void

@@ -285,7 +285,7 @@ attach (GstBuffer *buffer, GstVideoOverlayComposition *ours)
 }
 
 static GstFlowReturn
-blend (GstDicenetVideo *self, GstBuffer *buffer, GstVideoOverlayComposition *composition)
+blend (GstDicenetVideo *self, GstBuffer *buffer, GPtrArray *layers, GstVideoOverlayComposition *composition)
 {
   GstVideoFrame frame;
 
@@ -294,7 +294,9 @@ blend (GstDicenetVideo *self, GstBuffer *buffer, GstVideoOverlayComposition *com
                        ("%" GST_PTR_FORMAT, buffer));
     return GST_FLOW_ERROR;
   }
-  gboolean ok = gst_video_overlay_composition_blend (composition, &frame);
+  for (guint i = 0; layers && i < layers->len; i++)
+    gst_dicenet_layer_blend (g_ptr_array_index (layers, i), &frame);
+  gboolean ok = !composition || gst_video_overlay_composition_blend (composition, &frame);
   gst_video_frame_unmap (&frame);
   if (!ok) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
@@ -312,15 +314,17 @@ draw (GstDicenetVideo *self, GstBuffer *buffer)
 {
   GstDicenetVideoPrivate *priv = PRIV (self);
   GstFlowReturn ret = GST_FLOW_OK;
-  GstVideoOverlayComposition *composition = GST_DICENET_VIDEO_GET_CLASS (self)->compose (self, priv->drawer, buffer);
+  gboolean own = priv->mode == DRAW_BLEND && gst_dicenet_layer_can_blend (&priv->info);
+  GPtrArray *layers = own ? g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_layer_free) : NULL;
+  GstVideoOverlayComposition *composition =
+      GST_DICENET_VIDEO_GET_CLASS (self)->compose (self, priv->drawer, buffer, layers);
 
-  if (!composition)
-    return GST_FLOW_OK;
-  if (priv->mode == DRAW_ATTACH)
+  if (priv->mode == DRAW_ATTACH && composition)
     attach (buffer, composition);
-  else
-    ret = blend (self, buffer, composition);
-  gst_video_overlay_composition_unref (composition);
+  else if (priv->mode == DRAW_BLEND && (composition || (layers && layers->len > 0)))
+    ret = blend (self, buffer, layers, composition);
+  g_clear_pointer (&composition, gst_video_overlay_composition_unref);
+  g_clear_pointer (&layers, g_ptr_array_unref);
   return ret;
 }
 

@@ -16,7 +16,8 @@ G_DECLARE_DERIVABLE_TYPE (GstDicenetVideo, gst_dicenet_video, GST, DICENET_VIDEO
  * @set_info: (nullable): frames of this format and size come next; posts an element error and returns %FALSE if it
  * can't work with them
  * @process_frame: (nullable): looks at a frame and may add metas to it. The buffer is writable, its memory perhaps not
- * @compose: what to draw on a frame, after @process_frame; %NULL for nothing. Only called where @wants_overlay says yes
+ * @compose: what to draw on a frame, after @process_frame; %NULL for nothing. Masks go to the last argument where it is
+ * not %NULL, as for gst_dicenet_drawer_compose(). Only called where @wants_overlay says yes
  *
  * An element that lets frames pass in their own format and size, and that may draw on them. Drawing is negotiated:
  * where downstream takes a #GstVideoOverlayComposition, it is attached and no pixel is touched; else it is blended.
@@ -27,7 +28,8 @@ struct _GstDicenetVideoClass {
   gboolean (*wants_overlay) (GstDicenetVideo *self);
   gboolean (*set_info) (GstDicenetVideo *self, const GstVideoInfo *info);
   GstFlowReturn (*process_frame) (GstDicenetVideo *self, GstBuffer *buffer);
-  GstVideoOverlayComposition *(*compose) (GstDicenetVideo *self, GstDicenetDrawer *drawer, GstBuffer *buffer);
+  GstVideoOverlayComposition *(*compose) (GstDicenetVideo *self, GstDicenetDrawer *drawer, GstBuffer *buffer,
+                                          GPtrArray *layers);
 };
 
 /** Format and size of the frames; for the streaming thread. */

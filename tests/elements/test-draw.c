@@ -120,11 +120,11 @@ GST_START_TEST (test_nothing)
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 64, 48);
 
-  fail_unless (gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY) == NULL);
+  fail_unless (gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL) == NULL);
   add_boxes (buffer, &info, NULL, 0);
   add_classes (buffer, &info, 0);
-  fail_unless (gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY) == NULL);
-  fail_unless (gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY) == NULL);
+  fail_unless (gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL) == NULL);
+  fail_unless (gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL) == NULL);
   gst_buffer_unref (buffer);
   gst_dicenet_drawer_free (drawer);
   gst_dicenet_drawer_free (NULL);
@@ -138,7 +138,7 @@ GST_START_TEST (test_box)
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
 
   add_boxes (buffer, &info, &BOX, 1);
-  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
   fail_unless (composition != NULL);
   gst_dicenet_drawer_free (drawer);
   blend (composition, buffer, &info);
@@ -166,7 +166,7 @@ GST_START_TEST (test_mask)
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
 
   add_mask (buffer, &info, 0);
-  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
   /* The mask, at its own size and without what is background only, and the legend. */
   fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 2);
   GstVideoOverlayRectangle *mask = gst_video_overlay_composition_get_rectangle (composition, 0);
@@ -189,7 +189,7 @@ GST_START_TEST (test_mask)
   /* Without a background every class has a colour. */
   buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
   add_mask (buffer, &info, -1);
-  composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
   blend (composition, buffer, &info);
   expect_color (buffer, &info, 30, 450, half_of (gst_dicenet_class_color (0), 0x606060));
   gst_video_overlay_composition_unref (composition);
@@ -207,7 +207,7 @@ GST_START_TEST (test_classes)
   guint light = 0, dark = 0;
 
   add_classes (buffer, &info, 3);
-  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
   blend (composition, buffer, &info);
   for (guint y = 0; y < 60; y++) {
     for (guint x = 0; x < 200; x++) {
@@ -235,14 +235,14 @@ GST_START_TEST (test_steady)
   add_mask (first, &info, 0);
   add_boxes (first, &info, &BOX, 1);
   GstBuffer *second = gst_buffer_copy (first);
-  GstVideoOverlayComposition *a = gst_dicenet_drawer_compose (drawer, first, &info, OPACITY);
+  GstVideoOverlayComposition *a = gst_dicenet_drawer_compose (drawer, first, &info, OPACITY, NULL);
   gst_buffer_unref (first);
-  GstVideoOverlayComposition *b = gst_dicenet_drawer_compose (drawer, second, &info, OPACITY);
+  GstVideoOverlayComposition *b = gst_dicenet_drawer_compose (drawer, second, &info, OPACITY, NULL);
   fail_unless (a && a == b);
-  GstVideoOverlayComposition *c = gst_dicenet_drawer_compose (drawer, second, &info, 0.25);
+  GstVideoOverlayComposition *c = gst_dicenet_drawer_compose (drawer, second, &info, 0.25, NULL);
   fail_unless (c && c != a);
   add_classes (second, &info, 1);
-  GstVideoOverlayComposition *d = gst_dicenet_drawer_compose (drawer, second, &info, 0.25);
+  GstVideoOverlayComposition *d = gst_dicenet_drawer_compose (drawer, second, &info, 0.25, NULL);
   fail_unless (d && d != c);
   gst_video_overlay_composition_unref (a);
   gst_video_overlay_composition_unref (b);
@@ -278,7 +278,7 @@ GST_START_TEST (test_label_places)
   const guint n = G_N_ELEMENTS (boxes);
 
   add_boxes (buffer, &info, boxes, n);
-  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
   fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 5 * n);
   for (guint i = 0; i < n; i++) {
     GstVideoRectangle a = label_of (composition, n, i);
@@ -327,7 +327,7 @@ GST_START_TEST (test_sizes)
     add_mask (buffer, &info, f % 2 ? -1 : 0);
     add_classes (buffer, &info, 5);
     add_boxes (buffer, &info, boxes, G_N_ELEMENTS (boxes));
-    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
     fail_unless (composition != NULL);
     blend (composition, buffer, &info);
     gst_video_overlay_composition_unref (composition);
@@ -349,7 +349,7 @@ GST_START_TEST (test_many_labels)
     for (guint j = 0; j < G_N_ELEMENTS (boxes); j++)
       boxes[j] = (GstDicenetDetection){ 1000 + i * 20 + j, 0.5, 10 * j, 30 * j, 300, 100, 0 };
     add_boxes (buffer, &info, boxes, G_N_ELEMENTS (boxes));
-    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
     fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 100);
     gst_video_overlay_composition_unref (composition);
     gst_buffer_unref (buffer);
@@ -367,7 +367,7 @@ GST_START_TEST (test_long_list)
   GstVideoRectangle at;
 
   add_classes (buffer, &info, 100);
-  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
   GstVideoOverlayRectangle *plate = gst_video_overlay_composition_get_rectangle (composition, 0);
   gst_video_overlay_rectangle_get_render_rectangle (plate, &at.x, &at.y, (guint *) &at.w, (guint *) &at.h);
   fail_unless (at.y >= 0 && at.y + at.h <= 100 && at.x + at.w <= 160);
@@ -395,7 +395,7 @@ GST_START_TEST (test_crop_and_sharing)
   crop->height = 240;
   gst_video_info_set_format (&shown, GST_VIDEO_FORMAT_BGRx, 320, 240);
   gst_buffer_ref (buffer);
-  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &shown, OPACITY);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &shown, OPACITY, NULL);
   GstVideoOverlayRectangle *edge = gst_video_overlay_composition_get_rectangle (composition, 0);
   gst_video_overlay_rectangle_get_render_rectangle (edge, &top.x, &top.y, (guint *) &top.w, (guint *) &top.h);
   fail_unless_equals_int (top.x, 100);
