@@ -163,16 +163,25 @@ find_columns (Plane *plane, const GstDicenetLayer *layer, gdouble groups)
 
 /* --- lines --- */
 
+/* With a constant @group a copy is one instruction. */
+static inline void
+repeat (guint8 *restrict at, const guint8 *restrict pattern, gint group, gint n)
+{
+  for (gint i = 0; i < n; i++)
+    memcpy (at + (gsize) i * group, pattern, group);
+}
+
 static void
 fill (guint8 *at, const guint8 *pattern, gint group, gint n)
 {
-  if (group == 1) {
+  if (group == 1)
     memset (at, pattern[0], n);
-    return;
-  }
-  for (gint i = 0; i < n; i++)
-    for (gint k = 0; k < group; k++)
-      at[i * group + k] = pattern[k];
+  else if (group == 2)
+    repeat (at, pattern, 2, n);
+  else if (group == 3)
+    repeat (at, pattern, 3, n);
+  else
+    repeat (at, pattern, 4, n);
 }
 
 /* Groups @from to @end - 1, which show one class only. */

@@ -198,6 +198,161 @@ GST_START_TEST (test_mask)
 }
 GST_END_TEST;
 
+/* --- masks blended without GStreamer --- */
+
+static const GstVideoFormat layer_formats[] = {
+  GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_NV21,  GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YV12, GST_VIDEO_FORMAT_YUY2,
+  GST_VIDEO_FORMAT_UYVY, GST_VIDEO_FORMAT_Y42B,  GST_VIDEO_FORMAT_Y444, GST_VIDEO_FORMAT_v308, GST_VIDEO_FORMAT_YUV9,
+  GST_VIDEO_FORMAT_Y41B, GST_VIDEO_FORMAT_GRAY8, GST_VIDEO_FORMAT_RGB,  GST_VIDEO_FORMAT_BGR,  GST_VIDEO_FORMAT_BGRx,
+  GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_xRGB,  GST_VIDEO_FORMAT_xBGR,
+};
+
+/* Class 1 in the middle of the mask. */
+static GstDicenetLayer *
+layer_new (guint32 color)
+{
+  GstDicenetLayer *layer = g_new0 (GstDicenetLayer, 1);
+  guint8 *mask = g_malloc0 (64 * 48);
+
+  for (guint y = 12; y < 36; y++)
+    memset (mask + 64 * y + 16, 1, 32);
+  layer->mask = g_bytes_new_take (mask, 64 * 48);
+  layer->width = 64;
+  layer->height = 48;
+  layer->w = layer->h = 1;
+  layer->palette[1] = color;
+  return layer;
+}
+
+/* Each component of 0xff00ff00, green, half of it on 0x60. */
+static guint8
+half_green (const GstVideoInfo *info, guint component)
+{
+  static const gdouble rgb[] = { 0, 255, 0 };
+  gdouble value = rgb[component];
+
+  if (!GST_VIDEO_INFO_IS_RGB (info)) {
+    gdouble kr, kb;
+    gint offset[4], scale[4];
+    if (!gst_video_color_matrix_get_Kr_Kb (info->colorimetry.matrix, &kr, &kb))
+      kr = 0.299, kb = 0.114; /* GRAY8 says nothing of it */
+    gst_video_color_range_offsets (info->colorimetry.range, info->finfo, offset, scale);
+    const gdouble kg = 1 - kr - kb, factor[] = { kg, -kg / (2 - 2 * kb), -kg / (2 - 2 * kr) };
+    value = offset[component] + scale[component] * factor[component];
+  }
+  return (value + 0x60) / 2;
+}
+
+/* 1: surely within the class, 0: surely not, -1: near its edge. */
+static gint
+covered_by (gdouble position, gdouble from, gdouble to)
+{
+  return position > from + 1.5 && position < to - 1.5 ? 1 : position < from - 1.5 || position > to + 1.5 ? 0 : -1;
+}
+
+/* @scale and @shift: what of the mask the frame shows. */
+static void
+check_layer (GstVideoFrame *frame, gdouble shift, gdouble scale)
+{
+  const GstVideoFormatInfo *format = frame->info.finfo;
+
+  for (guint c = 0; c < format->n_components; c++) {
+    const guint8 expected = half_green (&frame->info, c);
+    for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (frame, c); y++) {
+      const guint8 *row = (guint8 *) GST_VIDEO_FRAME_COMP_DATA (frame, c) + y * GST_VIDEO_FRAME_COMP_STRIDE (frame, c);
+      for (gint x = 0; x < GST_VIDEO_FRAME_COMP_WIDTH (frame, c); x++) {
+        const guint8 found = row[x * GST_VIDEO_FRAME_COMP_PSTRIDE (frame, c)];
+        const gdouble at_x = (x + 0.5) * (1 << format->w_sub[c]) / frame->info.width,
+                      at_y = (y + 0.5) * (1 << format->h_sub[c]) / frame->info.height;
+        const gint in_x = covered_by (64 * (shift + scale * at_x), 16, 48),
+                   in_y = covered_by (48 * (shift + scale * at_y), 12, 36);
+        if (in_x == 1 && in_y == 1)
+          fail_unless (ABS (found - expected) <= 1, "%s, component %u at %d, %d: %u is not %u", format->name, c, x, y,
+                       found, expected);
+        else if (in_x == 0 || in_y == 0)
+          fail_unless (found == 0x60, "%s, component %u at %d, %d: %u was drawn", format->name, c, x, y, found);
+        else
+          fail_unless (found >= MIN (expected, 0x60) - 1 && found <= MAX (expected, 0x60) + 1);
+      }
+    }
+  }
+}
+
+/* In every format, whatever part of the mask the frame shows; what lies between rows and pixels is left alone. */
+GST_START_TEST (test_layers)
+{
+  static const gdouble views[][2] = { { 0, 1 }, { 0.3, 0.6 }, { -0.5, 2 } };
+  static const guint sizes[][2] = { { 320, 240 }, { 97, 61 }, { 30, 20 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes) * G_N_ELEMENTS (views); i++) {
+    const gdouble *view = views[i % 3];
+    GstDicenetLayer *layer = layer_new (0x8000ff00);
+    GstVideoInfo info;
+    GstVideoFrame frame;
+    gst_video_info_set_format (&info, layer_formats[__i__], sizes[i / 3][0], sizes[i / 3][1]);
+    GstBuffer *buffer = gst_buffer_new_allocate (NULL, info.size, NULL);
+    gst_buffer_memset (buffer, 0, 0x60, info.size);
+
+    layer->x = layer->y = view[0];
+    layer->w = layer->h = view[1];
+    fail_unless (gst_dicenet_layer_can_blend (&info));
+    fail_unless (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
+    gst_dicenet_layer_blend (layer, &frame);
+    check_layer (&frame, view[0], view[1]);
+    gst_video_frame_unmap (&frame);
+    if (GST_VIDEO_INFO_COMP_PSTRIDE (&info, 0) == 4) /* the byte that is no colour */
+      for (gsize at = 0; at < info.size; at += 4) {
+        guint8 byte;
+        gst_buffer_extract (buffer, at + 6 - info.finfo->poffset[0] - info.finfo->poffset[1] - info.finfo->poffset[2],
+                            &byte, 1);
+        fail_unless_equals_int (byte, 0x60);
+      }
+    gst_buffer_unref (buffer);
+    gst_dicenet_layer_free (layer);
+  }
+}
+GST_END_TEST;
+
+/* Formats with alpha and of more bits are left to GStreamer's blender. */
+GST_START_TEST (test_layers_unknown)
+{
+  static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_BGRA,      GST_VIDEO_FORMAT_AYUV,
+                                            GST_VIDEO_FORMAT_A420,      GST_VIDEO_FORMAT_IYU1,
+                                            GST_VIDEO_FORMAT_RGB16,     GST_VIDEO_FORMAT_I420_10LE,
+                                            GST_VIDEO_FORMAT_GRAY16_LE, GST_VIDEO_FORMAT_NV12_64Z32 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
+    GstVideoInfo info;
+    gst_video_info_set_format (&info, formats[i], 64, 64);
+    fail_if (gst_dicenet_layer_can_blend (&info), "%s", gst_video_format_to_string (formats[i]));
+  }
+}
+GST_END_TEST;
+
+/* What is appended as a layer is not in the composition as well. */
+GST_START_TEST (test_layers_apart)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GPtrArray *layers = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_layer_free);
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 640, 480);
+
+  add_mask (buffer, &info, 0);
+  for (guint i = 0; i < 2; i++) { /* the second time from memory */
+    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, layers);
+    fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 1);
+    fail_unless_equals_int (layers->len, i + 1);
+    gst_video_overlay_composition_unref (composition);
+  }
+  GstVideoOverlayComposition *whole = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
+  fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (whole), 2);
+  gst_video_overlay_composition_unref (whole);
+  g_ptr_array_unref (layers);
+  gst_buffer_unref (buffer);
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
 /* Text, and nothing but the text, is lighter than the dark plate. */
 GST_START_TEST (test_classes)
 {
@@ -420,6 +575,9 @@ draw_suite (void)
   tcase_add_test (tests, test_nothing);
   tcase_add_test (tests, test_box);
   tcase_add_test (tests, test_mask);
+  tcase_add_loop_test (tests, test_layers, 0, G_N_ELEMENTS (layer_formats));
+  tcase_add_test (tests, test_layers_unknown);
+  tcase_add_test (tests, test_layers_apart);
   tcase_add_test (tests, test_classes);
   tcase_add_test (tests, test_steady);
   tcase_add_test (tests, test_label_places);
