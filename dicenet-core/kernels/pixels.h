@@ -84,7 +84,12 @@ typedef struct {
   /* out[i] = the class c with the largest weight[0] * a[c * stride + i] + weight[1] * b[c * stride + i], the first    \
    * of equals; at most 256 classes. @stride is a multiple of 16, and all of it can be read. */                        \
   K (argmax, (const float *a, const float *b, size_t stride, const float weight[2], unsigned classes, uint8_t *out,    \
-              unsigned width))
+              unsigned width))                                                                                         \
+  /* Which of @n rows of @classes floats have one of the classes from 1 at least @least above class 0: their numbers.  \
+   */                                                                                                                  \
+  K (foreground, (const float *x, unsigned classes, unsigned n, float least, uint32_t *found, unsigned *n_found))      \
+  /* p[i] = exp (x[i]) over the sum of them all; room for a multiple of 16 in @p. */                                   \
+  K (softmax, (const float *x, unsigned n, float *p))
 
 typedef struct {
 #define K(name, arguments) void (*name) arguments;

@@ -6,8 +6,11 @@
 #define CENTER_VARIANCE 0.1f
 #define SIZE_VARIANCE   0.2f
 
+/* Priors looked at together: their numbers stay on the stack. */
+#define CHUNK 1024
+
 typedef struct {
-  guint prior;
+  guint class_id, prior;
   gfloat confidence;
 } Candidate;
 
@@ -15,7 +18,8 @@ typedef struct {
   const gfloat *confidences, *locations, *priors;
   guint n_priors, n_classes;
   const DicenetDetectParams *params;
-  GArray **candidates; /* per class, Candidate */
+  const DicenetPixelKernels *kernels;
+  GArray *candidates; /* Candidate */
 } Decoder;
 
 static gfloat
@@ -33,36 +37,49 @@ lowest_threshold (const Decoder *d)
   return lowest;
 }
 
-/* One prior's softmax. Most priors are background, so what can't reach a threshold is left before its exponentials: a
- * class at least log (1 / t - 1) below another has less than t. */
-static void
-collect_prior (Decoder *d, guint prior, gfloat cutoff)
+/* How far above the background a class must be to reach a threshold: one at least log (1 / t - 1) below another has
+ * less than t. */
+static gfloat
+least_lead (gfloat threshold)
 {
-  const gfloat *x = d->confidences + (gsize) prior * d->n_classes;
-  gfloat largest = x[0], foreground = -INFINITY;
-  gdouble sum = 0;
+  if (threshold <= 0)
+    return -INFINITY;
+  return threshold < 1 ? logf (threshold / (1 - threshold)) - 1e-3f : 0;
+}
 
+static void
+collect_prior (Decoder *d, guint prior, gfloat *p)
+{
+  d->kernels->softmax (d->confidences + (gsize) prior * d->n_classes, d->n_classes, p);
   for (guint c = 1; c < d->n_classes; c++)
-    foreground = MAX (foreground, x[c]);
-  if (!(foreground - x[0] >= cutoff))
-    return;
-  largest = MAX (largest, foreground);
-  for (guint c = 0; c < d->n_classes; c++)
-    sum += expf (x[c] - largest);
-  for (guint c = 1; c < d->n_classes; c++) {
-    const gfloat p = (gfloat) (expf (x[c] - largest) / sum);
-    if (p >= class_threshold (d->params, c))
-      g_array_append_val (d->candidates[c], ((Candidate){ prior, p }));
+    if (p[c] >= class_threshold (d->params, c))
+      g_array_append_val (d->candidates, ((Candidate){ c, prior, p[c] }));
+}
+
+/* Most priors are background: what can't reach a threshold is left before its exponentials. */
+static void
+collect (Decoder *d)
+{
+  const gfloat least = least_lead (lowest_threshold (d));
+  g_autofree gfloat *p = g_new (gfloat, d->n_classes + 16);
+  guint32 found[CHUNK];
+
+  for (guint first = 0; first < d->n_priors; first += CHUNK) {
+    guint n;
+    d->kernels->foreground (d->confidences + (gsize) first * d->n_classes, d->n_classes,
+                            MIN (CHUNK, d->n_priors - first), least, found, &n);
+    for (guint i = 0; i < n; i++)
+      collect_prior (d, first + found[i], p);
   }
 }
 
 static DicenetBox
-decode_box (const Decoder *d, const Candidate *candidate, guint c)
+decode_box (const Decoder *d, const Candidate *candidate)
 {
   const gfloat *p = d->priors + 4 * (gsize) candidate->prior, *l = d->locations + 4 * (gsize) candidate->prior;
   const gfloat cx = p[0] + CENTER_VARIANCE * l[0] * p[2], cy = p[1] + CENTER_VARIANCE * l[1] * p[3];
   const gfloat w = p[2] * expf (SIZE_VARIANCE * l[2]), h = p[3] * expf (SIZE_VARIANCE * l[3]);
-  return (DicenetBox){ cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, c, candidate->confidence };
+  return (DicenetBox){ cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, candidate->class_id, candidate->confidence };
 }
 
 static gboolean
@@ -79,26 +96,41 @@ static int
 compare_candidates (gconstpointer a, gconstpointer b)
 {
   const Candidate *x = a, *y = b;
+  if (x->class_id != y->class_id)
+    return x->class_id < y->class_id ? -1 : 1;
   if (x->confidence != y->confidence)
     return x->confidence < y->confidence ? 1 : -1;
   return x->prior < y->prior ? -1 : x->prior > y->prior;
 }
 
-/* Greedy suppression: strongest first, each unless it overlaps one that was kept. */
+/* Greedy suppression among candidates @begin to @end - 1, which are of one class: strongest first, each unless it
+ * overlaps one that was kept. */
 static void
-suppress (const Decoder *d, guint c, GArray *out)
+suppress (const Decoder *d, guint begin, guint end, GArray *out)
 {
   const guint first = out->len, limit = d->params->max_per_class;
-  GArray *candidates = d->candidates[c];
 
-  g_array_sort (candidates, compare_candidates);
-  for (guint i = 0; i < candidates->len && (limit == 0 || out->len - first < limit); i++) {
-    const DicenetBox box = decode_box (d, &g_array_index (candidates, Candidate, i), c);
+  for (guint i = begin; i < end && (limit == 0 || out->len - first < limit); i++) {
+    const DicenetBox box = decode_box (d, &g_array_index (d->candidates, Candidate, i));
     gboolean keep = isfinite (box.x0) && isfinite (box.y0) && isfinite (box.x1) && isfinite (box.y1);
     for (guint k = first; keep && k < out->len; k++)
       keep = !overlaps (&box, &g_array_index (out, DicenetBox, k), d->params->iou_threshold);
     if (keep)
       g_array_append_val (out, box);
+  }
+}
+
+static void
+suppress_all (const Decoder *d, GArray *out)
+{
+  const Candidate *candidates = (const Candidate *) d->candidates->data;
+  guint end;
+
+  g_array_sort (d->candidates, compare_candidates);
+  for (guint begin = 0; begin < d->candidates->len; begin = end) {
+    for (end = begin + 1; end < d->candidates->len && candidates[end].class_id == candidates[begin].class_id;)
+      end++;
+    suppress (d, begin, end, out);
   }
 }
 
@@ -115,20 +147,22 @@ GArray *
 dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const gfloat *priors, guint n_priors,
                       guint n_classes, const DicenetDetectParams *params)
 {
-  Decoder d = { confidences, locations, priors, n_priors, n_classes, params, g_new (GArray *, n_classes) };
+  const char *set;
+  Decoder d = {
+    confidences,
+    locations,
+    priors,
+    n_priors,
+    n_classes,
+    params,
+    dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set),
+    g_array_new (FALSE, FALSE, sizeof (Candidate)),
+  };
   GArray *out = g_array_new (FALSE, FALSE, sizeof (DicenetBox));
-  const gfloat lowest = lowest_threshold (&d);
-  const gfloat cutoff = lowest > 0 && lowest < 1 ? logf (lowest / (1 - lowest)) - 1e-3f : lowest >= 1 ? 0 : -INFINITY;
 
-  for (guint c = 0; c < n_classes; c++)
-    d.candidates[c] = g_array_new (FALSE, FALSE, sizeof (Candidate));
-  for (guint i = 0; i < n_priors; i++)
-    collect_prior (&d, i, cutoff);
-  for (guint c = 0; c < n_classes; c++) {
-    suppress (&d, c, out);
-    g_array_unref (d.candidates[c]);
-  }
-  g_free (d.candidates);
+  collect (&d);
+  suppress_all (&d, out);
+  g_array_unref (d.candidates);
   g_array_sort (out, compare_boxes);
   if (params->max_detections > 0 && out->len > params->max_detections)
     g_array_set_size (out, params->max_detections);

@@ -292,9 +292,58 @@ test_argmax (void)
 }
 
 static void
+test_foreground (void)
+{
+  const guint classes = random_int (2, 100), n = random_int (1, 40);
+  const float least = random_int (0, 3) ? (float) g_rand_double_range (rand_, -3, 3) : -INFINITY;
+  Row memory = row_new ((gsize) n * classes * sizeof (float)); /* the last row's end is where memory ends */
+  float *x = (float *) memory.bytes;
+  guint32 expected[40 + GUARD], found[40 + GUARD];
+  guint n_expected, n_found;
+  g_autofree char *shape = g_strdup_printf ("%u x %u, %g", n, classes, (double) least);
+
+  for (guint i = 0; i < n * classes; i++)
+    x[i] = random_int (0, 50) ? (float) g_rand_double_range (rand_, -9, 9) + (i % classes ? 0 : 9)
+                              : (random_int (0, 1) ? NAN : -INFINITY);
+  ref->foreground (x, classes, n, least, expected, &n_expected);
+  tested->foreground (x, classes, n, least, found, &n_found);
+  /* Whether rows without a number count is nobody's concern: their softmax has none either. */
+  check ("foreground",
+         least == -INFINITY || (n_expected == n_found && memcmp (expected, found, n_found * sizeof (guint32)) == 0),
+         shape);
+  row_free (&memory);
+}
+
+static void
+test_softmax (void)
+{
+  const guint n = random_int (1, 130);
+  Row memory = row_new (n * sizeof (float));
+  float *x = (float *) memory.bytes, expected[160], found[160];
+  const double range = random_int (0, 3) ? 10 : 1000;
+  g_autofree char *shape = g_strdup_printf ("%u numbers up to %g", n, range);
+  gboolean same = TRUE;
+
+  for (guint i = 0; i < n; i++)
+    x[i] = (float) g_rand_double_range (rand_, -range, range);
+  for (guint i = 0; i < G_N_ELEMENTS (found); i++)
+    found[i] = 12345;
+  ref->softmax (x, n, expected);
+  tested->softmax (x, n, found);
+  for (guint i = 0; i < n; i++)
+    same &= fabsf (expected[i] - found[i]) <= 1e-6f * expected[i] + 1e-30f;
+  for (guint i = (n + 15) / 16 * 16; i < G_N_ELEMENTS (found); i++)
+    same &= found[i] == 12345;
+  check ("softmax", same, shape);
+  row_free (&memory);
+}
+
+static void
 test_isa (void)
 {
   for (guint i = 0; i < 400; i++) {
+    test_foreground ();
+    test_softmax ();
     test_chroma ();
     test_unpack ();
     test_shrink ();
@@ -323,6 +372,8 @@ static const Bench benches[] = {
   { "shrink 1920 to 224", 1920, (1920 + 224) * 6 },
   { "finish 6 rows of 683", 683, 683 * (6 * 2 + 4) },
   { "argmax 384, 21 classes", 384, 384 * (2 * 21 * 4 + 1) },
+  { "foreground 99 of 81", 99 * 81, 99 * 81 * 4 },
+  { "softmax 81", 81, 81 * 8 },
 };
 
 typedef struct {
@@ -331,6 +382,8 @@ typedef struct {
   guint16 in[3 * 2048], out[3 * 2048];
   gfloat floats[2][21 * 384], table[256], result[683];
   guint8 classes[384];
+  guint32 found[99];
+  guint n_found;
   DicenetFilter across, more, down;
 } Data;
 
@@ -374,6 +427,12 @@ bench_run (const DicenetPixelKernels *k, guint which, Data *d)
     break;
   case 9:
     k->finish (&d->down.taps, 192, rows, d->table, d->result, 683);
+    break;
+  case 11:
+    k->foreground (d->floats[0], 81, 99, 2, d->found, &d->n_found);
+    break;
+  case 12:
+    k->softmax (d->floats[0], 81, d->result);
     break;
   default:
     k->argmax (d->floats[0], d->floats[1], 384, weight, 21, d->classes, 384);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
 #include "ref.h"
 
 static int16_t
@@ -132,4 +133,33 @@ dicenet_ref_argmax (const float *a, const float *b, size_t stride, const float w
       }
     }
   }
+}
+
+void
+dicenet_ref_foreground (const float *x, unsigned classes, unsigned n, float least, uint32_t *found, unsigned *n_found)
+{
+  *n_found = 0;
+  for (unsigned i = 0; i < n; i++) {
+    const float *row = x + (size_t) i * classes;
+    for (unsigned c = 1; c < classes; c++) {
+      if (row[c] >= row[0] + least) {
+        found[(*n_found)++] = i;
+        break;
+      }
+    }
+  }
+}
+
+void
+dicenet_ref_softmax (const float *x, unsigned n, float *p)
+{
+  float largest = x[0];
+  double sum = 0;
+
+  for (unsigned i = 1; i < n; i++)
+    largest = x[i] > largest ? x[i] : largest;
+  for (unsigned i = 0; i < n; i++)
+    sum += expf (x[i] - largest);
+  for (unsigned i = 0; i < n; i++)
+    p[i] = (float) (expf (x[i] - largest) / sum);
 }

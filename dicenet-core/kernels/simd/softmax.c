@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include "simd.h"
+#include "vec.h"
+
+INLINE vf
+larger (vf a, vf b)
+{
+  const vi more = a > b;
+  return (vf) (((vi) a & more) | ((vi) b & ~more));
+}
+
+INLINE int
+any (vi which)
+{
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask ((__m512i) which, (__m512i) which) != 0;
+#else
+  int32_t either = 0;
+  for (int i = 0; i < VL; i++)
+    either |= which[i];
+  return either != 0;
+#endif
+}
+
+/* Whether one of @n numbers is @least or more. */
+INLINE int
+reaches (const float *x, unsigned n, float least)
+{
+  unsigned i = 0;
+
+  if (n >= VL) {
+    vf most = all (-INFINITY);
+    for (; i + VL <= n; i += VL)
+      most = larger (load (x + i), most);
+    most = larger (load (x + n - VL), most); /* the last register begins where it is full */
+    return any (most >= all (least));
+  }
+  for (; i < n; i++)
+    if (x[i] >= least)
+      return 1;
+  return 0;
+}
+
+void
+KERNEL (foreground) (const float *x, unsigned classes, unsigned n, float least, uint32_t *found, unsigned *n_found)
+{
+  unsigned count = 0;
+
+  for (unsigned i = 0; i < n; i++) {
+    const float *row = x + (size_t) i * classes;
+    found[count] = i;
+    count += (unsigned) reaches (row + 1, classes - 1, row[0] + least);
+  }
+  *n_found = count;
+}
+
+/* exp (x) for x <= 0: 2^n times the exponential of what remains, |r| <= log (2) / 2, by its series. */
+INLINE vf
+exponential (vf x)
+{
+  x = larger (x, all (-87));
+  const vi n = __builtin_convertvector(x * 1.44269504f - 0.5f, vi);
+  const vf whole = __builtin_convertvector(n, vf);
+  const vf r = x - whole * 0.693359375f + whole * 2.12194440e-4f; /* log (2) in two parts */
+  vf sum = r * (1.0f / 5040) + 1.0f / 720;
+  sum = sum * r + 1.0f / 120;
+  sum = sum * r + 1.0f / 24;
+  sum = sum * r + 1.0f / 6;
+  sum = sum * r + 0.5f;
+  sum = sum * r * r + r + 1;
+  return sum * (vf) ((n + 127) << 23);
+}
+
+/* Register @i of @n numbers, and what is never the largest behind them. */
+INLINE vf
+load_or (const float *x, unsigned i, unsigned n)
+{
+  float rest[VL];
+
+  if (i + VL <= n)
+    return load (x + i);
+  for (unsigned k = 0; k < VL; k++)
+    rest[k] = i + k < n ? x[i + k] : -INFINITY;
+  return load (rest);
+}
+
+void
+KERNEL (softmax) (const float *x, unsigned n, float *p)
+{
+  vf most = all (-INFINITY), sum = { 0 };
+  float largest = -INFINITY, total = 0;
+
+  for (unsigned i = 0; i < n; i += VL)
+    most = larger (load_or (x, i, n), most);
+  for (int i = 0; i < VL; i++)
+    largest = most[i] > largest ? most[i] : largest;
+  for (unsigned i = 0; i < n; i += VL) {
+    const vf part = exponential (load_or (x, i, n) - largest);
+    store (p + i, part);
+    for (unsigned k = n - i; k < VL; k++)
+      p[i + k] = 0;
+    sum += load (p + i);
+  }
+  for (int i = 0; i < VL; i++)
+    total += sum[i];
+  for (unsigned i = 0; i < n; i += VL)
+    store (p + i, load (p + i) / total);
+}
