@@ -4,8 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The work on a row of a picture, and on what becomes one: pure functions on pointers, as in kernels.h. All but
- * argmax are integer arithmetic, so that every version of them gives the same bits.
+/* The work before and after a network: pixels to its input, its output to a mask or to boxes. Pure functions on
+ * pointers, as in kernels.h. What makes the input is integer arithmetic, so that every version of it gives the same
+ * bits:
  *
  *   source row -> [chroma_*, yuv | rgb] -> R, G, B -> [shrink] -> R, G, B at the target's width
  *   the scaled rows that an output row is made of -> [finish] -> one channel's row of floats
@@ -89,7 +90,10 @@ typedef struct {
    */                                                                                                                  \
   K (foreground, (const float *x, unsigned classes, unsigned n, float least, uint32_t *found, unsigned *n_found))      \
   /* p[i] = exp (x[i]) over the sum of them all; room for a multiple of 16 in @p. */                                   \
-  K (softmax, (const float *x, unsigned n, float *p))
+  K (softmax, (const float *x, unsigned n, float *p))                                                                  \
+  /* Whether @box (left, top, right, bottom) overlaps one of @n others by more than @iou, intersection over union. The \
+   * numbers of those in rows @stride floats apart, with a fifth for their areas; 16 beyond the last can be read. */   \
+  K (overlap, (const float box[4], const float *others, size_t stride, unsigned n, float iou, int *found))
 
 typedef struct {
 #define K(name, arguments) void (*name) arguments;

@@ -82,16 +82,6 @@ decode_box (const Decoder *d, const Candidate *candidate)
   return (DicenetBox){ cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, candidate->class_id, candidate->confidence };
 }
 
-static gboolean
-overlaps (const DicenetBox *a, const DicenetBox *b, gfloat iou_threshold)
-{
-  const gfloat w = MIN (a->x1, b->x1) - MAX (a->x0, b->x0), h = MIN (a->y1, b->y1) - MAX (a->y0, b->y0);
-  if (w <= 0 || h <= 0)
-    return FALSE;
-  const gfloat both = w * h;
-  return both > iou_threshold * ((a->x1 - a->x0) * (a->y1 - a->y0) + (b->x1 - b->x0) * (b->y1 - b->y0) - both);
-}
-
 static int
 compare_candidates (gconstpointer a, gconstpointer b)
 {
@@ -103,20 +93,34 @@ compare_candidates (gconstpointer a, gconstpointer b)
   return x->prior < y->prior ? -1 : x->prior > y->prior;
 }
 
-/* Greedy suppression among candidates @begin to @end - 1, which are of one class: strongest first, each unless it
- * overlaps one that was kept. */
 static void
-suppress (const Decoder *d, guint begin, guint end, GArray *out)
+keep_place (gfloat *kept, gsize stride, guint i, const DicenetBox *box)
 {
-  const guint first = out->len, limit = d->params->max_per_class;
+  kept[i] = box->x0;
+  kept[stride + i] = box->y0;
+  kept[2 * stride + i] = box->x1;
+  kept[3 * stride + i] = box->y1;
+  kept[4 * stride + i] = (box->x1 - box->x0) * (box->y1 - box->y0);
+}
 
-  for (guint i = begin; i < end && (limit == 0 || out->len - first < limit); i++) {
+/* Greedy suppression among candidates @begin to @end - 1, which are of one class: strongest first, each unless it
+ * overlaps one that was kept. @kept: room for the places of those, five rows of @stride. */
+static void
+suppress (const Decoder *d, guint begin, guint end, gfloat *kept, gsize stride, GArray *out)
+{
+  const guint limit = d->params->max_per_class > 0 ? d->params->max_per_class : G_MAXUINT;
+  guint n = 0;
+
+  for (guint i = begin; i < end && n < limit; i++) {
     const DicenetBox box = decode_box (d, &g_array_index (d->candidates, Candidate, i));
-    gboolean keep = isfinite (box.x0) && isfinite (box.y0) && isfinite (box.x1) && isfinite (box.y1);
-    for (guint k = first; keep && k < out->len; k++)
-      keep = !overlaps (&box, &g_array_index (out, DicenetBox, k), d->params->iou_threshold);
-    if (keep)
-      g_array_append_val (out, box);
+    const gfloat place[4] = { box.x0, box.y0, box.x1, box.y1 };
+    int overlaps = !(isfinite (box.x0) && isfinite (box.y0) && isfinite (box.x1) && isfinite (box.y1));
+    if (!overlaps)
+      d->kernels->overlap (place, kept, stride, n, d->params->iou_threshold, &overlaps);
+    if (overlaps)
+      continue;
+    keep_place (kept, stride, n++, &box);
+    g_array_append_val (out, box);
   }
 }
 
@@ -124,13 +128,15 @@ static void
 suppress_all (const Decoder *d, GArray *out)
 {
   const Candidate *candidates = (const Candidate *) d->candidates->data;
+  const gsize stride = (gsize) d->candidates->len + 16;
+  g_autofree gfloat *kept = g_new (gfloat, 5 * stride);
   guint end;
 
   g_array_sort (d->candidates, compare_candidates);
   for (guint begin = 0; begin < d->candidates->len; begin = end) {
     for (end = begin + 1; end < d->candidates->len && candidates[end].class_id == candidates[begin].class_id;)
       end++;
-    suppress (d, begin, end, out);
+    suppress (d, begin, end, kept, stride, out);
   }
 }
 

@@ -339,11 +339,46 @@ test_softmax (void)
 }
 
 static void
+random_box (float *box, gsize stride)
+{
+  const float x = (float) g_rand_double (rand_), y = (float) g_rand_double (rand_);
+  box[0] = x;
+  box[stride] = y;
+  box[2 * stride] = x + (float) g_rand_double_range (rand_, -0.1, 0.6);
+  box[3 * stride] = y + (float) g_rand_double_range (rand_, -0.1, 0.6);
+}
+
+static void
+test_overlap (void)
+{
+  const guint n = random_int (0, 40);
+  const gsize stride = n + 16 + random_int (0, 3);
+  const float iou = (float) g_rand_double_range (rand_, 0.2, 1);
+  g_autofree float *others = g_new (float, 5 * stride);
+  float box[4];
+  int expected, found;
+  g_autofree char *shape = g_strdup_printf ("%u boxes, %g", n, (double) iou);
+
+  random_box (box, 1);
+  for (gsize i = 0; i < stride; i++) {
+    random_box (others + i, stride);
+    if (i >= n) /* what must not count */
+      for (guint k = 0; k < 4; k++)
+        others[k * stride + i] = box[k];
+    others[4 * stride + i] = (others[2 * stride + i] - others[i]) * (others[3 * stride + i] - others[stride + i]);
+  }
+  ref->overlap (box, others, stride, n, iou, &expected);
+  tested->overlap (box, others, stride, n, iou, &found);
+  check ("overlap", !expected == !found, shape);
+}
+
+static void
 test_isa (void)
 {
   for (guint i = 0; i < 400; i++) {
     test_foreground ();
     test_softmax ();
+    test_overlap ();
     test_chroma ();
     test_unpack ();
     test_shrink ();
@@ -374,6 +409,7 @@ static const Bench benches[] = {
   { "argmax 384, 21 classes", 384, 384 * (2 * 21 * 4 + 1) },
   { "foreground 99 of 81", 99 * 81, 99 * 81 * 4 },
   { "softmax 81", 81, 81 * 8 },
+  { "overlap with 200", 200, 200 * 20 },
 };
 
 typedef struct {
@@ -384,6 +420,7 @@ typedef struct {
   guint8 classes[384];
   guint32 found[99];
   guint n_found;
+  int overlaps;
   DicenetFilter across, more, down;
 } Data;
 
@@ -433,6 +470,9 @@ bench_run (const DicenetPixelKernels *k, guint which, Data *d)
     break;
   case 12:
     k->softmax (d->floats[0], 81, d->result);
+    break;
+  case 13:
+    k->overlap ((const float[]){ 0.1f, 0.1f, 0.2f, 0.2f }, d->floats[0], 256, 200, 2, &d->overlaps);
     break;
   default:
     k->argmax (d->floats[0], d->floats[1], 384, weight, 21, d->classes, 384);

@@ -163,3 +163,21 @@ dicenet_ref_softmax (const float *x, unsigned n, float *p)
   for (unsigned i = 0; i < n; i++)
     p[i] = (float) (expf (x[i] - largest) / sum);
 }
+
+static int
+overlaps (const float box[4], const float *other, size_t stride, float iou)
+{
+  const float x0 = fmaxf (box[0], other[0]), y0 = fmaxf (box[1], other[stride]), x1 = fminf (box[2], other[2 * stride]),
+              y1 = fminf (box[3], other[3 * stride]);
+  const float both = (x1 - x0) * (y1 - y0), area = (box[2] - box[0]) * (box[3] - box[1]);
+
+  return x1 > x0 && y1 > y0 && both > iou * (area + other[4 * stride] - both);
+}
+
+void
+dicenet_ref_overlap (const float box[4], const float *others, size_t stride, unsigned n, float iou, int *found)
+{
+  *found = 0;
+  for (unsigned i = 0; i < n && !*found; i++)
+    *found = overlaps (box, others + i, stride, iou);
+}

@@ -107,3 +107,36 @@ KERNEL (softmax) (const float *x, unsigned n, float *p)
   for (unsigned i = 0; i < n; i += VL)
     store (p + i, load (p + i) / total);
 }
+
+INLINE vf
+smaller (vf a, vf b)
+{
+  const vi less = a < b;
+  return (vf) (((vi) a & less) | ((vi) b & ~less));
+}
+
+INLINE vi
+numbers_from (unsigned first)
+{
+  vi n;
+  for (int i = 0; i < VL; i++)
+    n[i] = (int) first + i;
+  return n;
+}
+
+void
+KERNEL (overlap) (const float box[4], const float *others, size_t stride, unsigned n, float iou, int *found)
+{
+  const vf left = all (box[0]), top = all (box[1]), right = all (box[2]), bottom = all (box[3]);
+  const vf area = all ((box[2] - box[0]) * (box[3] - box[1]));
+  vi hit = { 0 };
+
+  for (unsigned i = 0; i < n; i += VL) {
+    const float *other = others + i;
+    const vf w = smaller (right, load (other + 2 * stride)) - larger (left, load (other)),
+             h = smaller (bottom, load (other + 3 * stride)) - larger (top, load (other + stride));
+    const vf both = w * h, either = area + load (other + 4 * stride) - both;
+    hit |= (w > 0) & (h > 0) & (both > iou * either) & (numbers_from (i) < (int) n);
+  }
+  *found = any (hit);
+}
