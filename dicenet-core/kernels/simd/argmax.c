@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "compare.h"
 #include "simd.h"
-#include "vec.h"
 
 typedef uint8_t vclasses __attribute__ ((vector_size (VL)));
 
@@ -10,12 +10,6 @@ typedef struct {
   vf weight[2];
   unsigned classes;
 } Rows;
-
-INLINE vi
-choose (vi which, vi yes, vi no)
-{
-  return (yes & which) | (no & ~which);
-}
 
 /* The classes of VL pixels from pixel i. */
 INLINE vclasses
@@ -27,9 +21,8 @@ strongest (const Rows *r, size_t i)
   for (unsigned c = 1; c < r->classes; c++) {
     const size_t at = c * r->stride + i;
     const vf value = r->weight[0] * load (r->a + at) + r->weight[1] * load (r->b + at);
-    const vi more = value > best;
-    best = (vf) choose (more, (vi) value, (vi) best);
-    class = choose (more, (int) c - (vi){ 0 }, class);
+    class = where_larger (value, best, (int) c - (vi){ 0 }, class);
+    best = larger (value, best);
   }
   return __builtin_convertvector(class, vclasses);
 }

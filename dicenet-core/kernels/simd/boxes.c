@@ -1,27 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
+#include "compare.h"
 #include "simd.h"
-#include "vec.h"
-
-INLINE vf
-larger (vf a, vf b)
-{
-  const vi more = a > b;
-  return (vf) (((vi) a & more) | ((vi) b & ~more));
-}
-
-INLINE int
-any (vi which)
-{
-#if defined(__AVX512F__)
-  return _mm512_test_epi32_mask ((__m512i) which, (__m512i) which) != 0;
-#else
-  int32_t either = 0;
-  for (int i = 0; i < VL; i++)
-    either |= which[i];
-  return either != 0;
-#endif
-}
 
 /* Whether one of @n numbers is @least or more. */
 INLINE int
@@ -106,13 +86,6 @@ KERNEL (softmax) (const float *x, unsigned n, float *p)
     total += sum[i];
   for (unsigned i = 0; i < n; i += VL)
     store (p + i, load (p + i) / total);
-}
-
-INLINE vf
-smaller (vf a, vf b)
-{
-  const vi less = a < b;
-  return (vf) (((vi) a & less) | ((vi) b & ~less));
 }
 
 INLINE vi

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "vec.h"
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+/* Comparisons whose instructions compilers miss. */
+
+/* a > b ? a : b, lane by lane: b where there is no number. */
+INLINE vf
+larger (vf a, vf b)
+{
+#if defined(__AVX512F__)
+  return (vf) _mm512_max_ps ((__m512) a, (__m512) b);
+#elif defined(__AVX__)
+  return (vf) _mm256_max_ps ((__m256) a, (__m256) b);
+#elif defined(__SSE2__)
+  return (vf) _mm_max_ps ((__m128) a, (__m128) b);
+#else
+  const vi more = a > b;
+  return (vf) (((vi) a & more) | ((vi) b & ~more));
+#endif
+}
+
+/* a < b ? a : b */
+INLINE vf
+smaller (vf a, vf b)
+{
+  return -larger (-a, -b);
+}
+
+/* a > b ? yes : no */
+INLINE vi
+where_larger (vf a, vf b, vi yes, vi no)
+{
+#if defined(__AVX512F__)
+  return (vi) _mm512_mask_mov_epi32 ((__m512i) no, _mm512_cmp_ps_mask ((__m512) a, (__m512) b, _CMP_GT_OQ),
+                                     (__m512i) yes);
+#else
+  const vi more = a > b;
+  return (yes & more) | (no & ~more);
+#endif
+}
+
+/* Whether one lane is not 0. */
+INLINE int
+any (vi which)
+{
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask ((__m512i) which, (__m512i) which) != 0;
+#else
+  int32_t either = 0;
+  for (int i = 0; i < VL; i++)
+    either |= which[i];
+  return either != 0;
+#endif
+}
