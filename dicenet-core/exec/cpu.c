@@ -194,14 +194,35 @@ ensure_preprocess (CpuExecutor *self, const DicenetRun *run, GError **error)
   if (self->preprocess != NULL && dicenet_preprocess_fits (self->preprocess, run->image, run->width, run->height))
     return TRUE;
   dicenet_preprocess_free (self->preprocess);
-  self->preprocess = dicenet_preprocess_new (run->image, run->width, run->height, d->mean, d->std, error);
+  self->preprocess =
+      dicenet_preprocess_new (run->image, run->width, run->height, d->mean, d->std, self->cpu.n_threads, error);
   return self->preprocess != NULL;
+}
+
+typedef struct {
+  DicenetPreprocess *preprocess;
+  const DicenetImage *image;
+  gfloat *tensor;
+} Picture;
+
+static void
+read_band (gpointer job, guint i, guint seat)
+{
+  const Picture *picture = job;
+  dicenet_preprocess_run_band (picture->preprocess, picture->image, picture->tensor, i);
 }
 
 static gfloat *
 packed (CpuExecutor *self, guint node)
 {
   return self->arena + self->current->plan->views[node].planes[0];
+}
+
+static void
+read_image (CpuExecutor *self, const DicenetImage *image)
+{
+  Picture picture = { self->preprocess, image, packed (self, 0) };
+  dicenet_threads_run (self->cpu.threads, dicenet_preprocess_get_n_bands (self->preprocess), read_band, &picture);
 }
 
 static void
@@ -220,13 +241,11 @@ run_steps (CpuExecutor *self)
   const DicenetPlan *plan = self->current->plan;
   const guint64 denormals = dicenet_denormals_flush ();
 
-  dicenet_threads_begin (self->cpu.threads);
   for (guint k = 0; k < plan->n_steps; k++) {
     const DicenetStep *step = &plan->steps[k];
     dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node),
                       &self->program.weights->nodes[step->node], step, &self->current->tables[k], self->arena);
   }
-  dicenet_threads_end (self->cpu.threads);
   dicenet_denormals_restore (denormals);
 }
 
@@ -239,15 +258,17 @@ cpu_run (DicenetExecutor *executor, const DicenetRun *run, GError **error)
   if ((run->image && !ensure_preprocess (self, run, error)) ||
       !cpu_prepare (executor, run->width, run->height, run->batch, error))
     return FALSE;
+  dicenet_threads_begin (self->cpu.threads);
   for (guint i = 0; i < run->batch; i++) {
     if (run->image)
-      dicenet_preprocess_run (self->preprocess, run->image, packed (self, 0));
+      read_image (self, run->image);
     else
       memcpy (packed (self, 0), run->tensor + i * n_input, n_input * sizeof (gfloat));
     run_steps (self);
     if (run->batch > 1)
       keep_outputs (self, i);
   }
+  dicenet_threads_end (self->cpu.threads);
   return TRUE;
 }
 

@@ -11,8 +11,7 @@
 
 #define MAX_PICTURE_SIZE 32767
 
-/* What a run writes to besides the tensor. Everything else only gets read: with a Work for each, several threads could
- * make bands of one tensor. */
+/* What a band writes to besides the tensor. Everything else only gets read. */
 typedef struct {
   gint16 *chroma;       /* a source row's, pairs */
   guint16 *pixels;      /* a source row, R, G, B; NULL where it need not be scaled across */
@@ -28,7 +27,8 @@ struct _DicenetPreprocess {
   DicenetYuv yuv;
   DicenetFilter horizontal, vertical;
   gfloat normalise[3][256];
-  Work work;
+  guint n_bands;
+  Work *bands;
 };
 
 /* Samples from one slot of the ring to the next. */
@@ -161,7 +161,7 @@ work_clear (Work *work)
 
 DicenetPreprocess *
 dicenet_preprocess_new (const DicenetImage *image, guint width, guint height, const gfloat mean[3], const gfloat std[3],
-                        GError **error)
+                        guint n_bands, GError **error)
 {
   DicenetPreprocess *self;
   const char *set;
@@ -187,8 +187,11 @@ dicenet_preprocess_new (const DicenetImage *image, guint width, guint height, co
   init_normalise (self->normalise, mean, std);
   dicenet_filter_init (&self->horizontal, image->width, width);
   dicenet_filter_init (&self->vertical, image->height, height);
-  if (!work_init (&self->work, self, error))
-    g_clear_pointer (&self, dicenet_preprocess_free);
+  self->n_bands = CLAMP (n_bands, 1, height);
+  self->bands = g_new0 (Work, self->n_bands);
+  for (guint i = 0; self && i < self->n_bands; i++)
+    if (!work_init (&self->bands[i], self, error))
+      g_clear_pointer (&self, dicenet_preprocess_free);
   return self;
 }
 
@@ -197,7 +200,9 @@ dicenet_preprocess_free (DicenetPreprocess *self)
 {
   if (!self)
     return;
-  work_clear (&self->work);
+  for (guint i = 0; i < self->n_bands; i++)
+    work_clear (&self->bands[i]);
+  g_free (self->bands);
   dicenet_filter_clear (&self->horizontal);
   dicenet_filter_clear (&self->vertical);
   g_free (self);
@@ -293,11 +298,25 @@ write_row (const DicenetPreprocess *self, Work *work, gfloat *tensor, guint y)
   }
 }
 
-/* Output rows @from to @end - 1. Each source row is read and scaled once, and forgotten when no output row needs it. */
-static void
-run_band (const DicenetPreprocess *self, Work *work, const DicenetImage *image, gfloat *tensor, guint from, guint end)
+guint
+dicenet_preprocess_get_n_bands (const DicenetPreprocess *self)
 {
+  return self->n_bands;
+}
+
+/* Each source row is read and scaled once, and forgotten when no output row of the band needs it. */
+void
+dicenet_preprocess_run_band (DicenetPreprocess *self, const DicenetImage *image, gfloat *tensor, guint band)
+{
+  g_return_if_fail (self && image && tensor && band < self->n_bands);
+  g_return_if_fail (dicenet_preprocess_fits (self, image, self->width, self->height));
+  for (guint plane = 0; plane < self->layout->n_planes; plane++)
+    g_return_if_fail (image->planes[plane]);
+
   const DicenetFilter *vertical = &self->vertical;
+  Work *work = &self->bands[band];
+  const guint from = (guint) ((guint64) self->height * band / self->n_bands),
+              end = (guint) ((guint64) self->height * (band + 1) / self->n_bands);
   guint next = 0;
 
   for (guint y = from; y < end; y++) {
@@ -311,10 +330,6 @@ run_band (const DicenetPreprocess *self, Work *work, const DicenetImage *image, 
 void
 dicenet_preprocess_run (DicenetPreprocess *self, const DicenetImage *image, gfloat *tensor)
 {
-  g_return_if_fail (self && image && tensor);
-  g_return_if_fail (dicenet_preprocess_fits (self, image, self->width, self->height));
-  for (guint plane = 0; plane < self->layout->n_planes; plane++)
-    g_return_if_fail (image->planes[plane]);
-
-  run_band (self, &self->work, image, tensor, 0, self->height);
+  for (guint band = 0; band < self->n_bands; band++)
+    dicenet_preprocess_run_band (self, image, tensor, band);
 }

@@ -10,9 +10,10 @@ typedef struct _DicenetPreprocess DicenetPreprocess;
 
 /* Makes the tables and row buffers for pictures like @image (its format, matrix, range, width and height; planes and
  * strides are not looked at) and tensors of 3 x height x width. @mean and @std are per channel R, G, B on a 0..1 scale.
- * NULL with @error set for a format or size that cannot be handled. Free with dicenet_preprocess_free(). */
+ * @n_bands: parts that several threads can make at the same time; there are at most as many as rows. NULL with
+ * @error set for a format or size that cannot be handled. Free with dicenet_preprocess_free(). */
 DicenetPreprocess *dicenet_preprocess_new (const DicenetImage *image, guint width, guint height, const gfloat mean[3],
-                                           const gfloat std[3], GError **error);
+                                           const gfloat std[3], guint n_bands, GError **error);
 void dicenet_preprocess_free (DicenetPreprocess *self);
 
 /* Whether @self was made for pictures like @image and for this tensor size. */
@@ -20,3 +21,7 @@ gboolean dicenet_preprocess_fits (const DicenetPreprocess *self, const DicenetIm
 
 /* Fills @tensor (3 x height x width floats, planes R, G, B). @image must fit. Allocates nothing. */
 void dicenet_preprocess_run (DicenetPreprocess *self, const DicenetImage *image, gfloat *tensor);
+
+/* The same in parts: rows of the tensor that no other band writes. Bits do not depend on how many bands there are. */
+guint dicenet_preprocess_get_n_bands (const DicenetPreprocess *self);
+void dicenet_preprocess_run_band (DicenetPreprocess *self, const DicenetImage *image, gfloat *tensor, guint band);

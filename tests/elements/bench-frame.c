@@ -79,7 +79,7 @@ bench_preprocess (const char *name, DicenetPixelFormat format, guint bytes_per_p
 
   for (gsize i = 0; i < 4 * n; i++)
     pixels[i] = (guint8) (i * 7 + i / WIDTH * 3);
-  t.preprocess = dicenet_preprocess_new (&t.image, width, height, mean, std, NULL);
+  t.preprocess = dicenet_preprocess_new (&t.image, width, height, mean, std, 1, NULL);
   report (what, fastest (to_tensor, &t));
   dicenet_preprocess_free (t.preprocess);
 }

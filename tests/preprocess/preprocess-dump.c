@@ -49,7 +49,7 @@ write_planes (const DicenetImage *image, guint width, guint height, guint n_runs
 {
   static const gfloat mean[3] = { 0, 0, 0 }, std[3] = { 1 / 255.f, 1 / 255.f, 1 / 255.f };
   gsize n = 3 * (gsize) width * height;
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (image, width, height, mean, std, error);
+  DicenetPreprocess *preprocess = dicenet_preprocess_new (image, width, height, mean, std, 1, error);
   g_autofree gfloat *tensor = NULL;
 
   if (!preprocess)

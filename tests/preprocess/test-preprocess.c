@@ -30,7 +30,8 @@ run (const DicenetImage *image, guint width, guint height)
   g_autofree guint8 *memory = g_malloc (size + 2 * GUARD);
   gfloat *tensor = (gfloat *) (memory + GUARD);
   guint8 *bytes = g_malloc (n);
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (image, width, height, no_mean, byte_std, &error);
+  guint n_bands = 1 + (image->width + width + height) % 5; /* of which nothing may be seen */
+  DicenetPreprocess *preprocess = dicenet_preprocess_new (image, width, height, no_mean, byte_std, n_bands, &error);
 
   ck_assert_msg (preprocess != NULL, "%s", error ? error->message : "no error set");
   memset (memory, GUARD_BYTE, size + 2 * GUARD);
@@ -327,7 +328,7 @@ START_TEST (test_normalisation)
 {
   static const gfloat mean[3] = { 0.485f, 0.456f, 0.406f }, std[3] = { 0.229f, 0.224f, 0.225f };
   g_autoptr (Picture) picture = picture_new (DICENET_PIXEL_FORMAT_RGB, 256, 1, ROWS_TIGHT, NULL);
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (&picture->image, 256, 1, mean, std, NULL);
+  DicenetPreprocess *preprocess = dicenet_preprocess_new (&picture->image, 256, 1, mean, std, 1, NULL);
   gfloat tensor[3 * 256];
 
   for (guint i = 0; i < 3 * 256; i++)
@@ -345,7 +346,7 @@ START_TEST (test_reuse)
 {
   g_autoptr (Picture) first = picture_new (DICENET_PIXEL_FORMAT_NV12, 75, 64, ROWS_TIGHT, rng);
   g_autoptr (Picture) second = picture_new (DICENET_PIXEL_FORMAT_NV12, 75, 64, ROWS_BACKWARD, rng);
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (&first->image, 40, 33, no_mean, byte_std, NULL);
+  DicenetPreprocess *preprocess = dicenet_preprocess_new (&first->image, 40, 33, no_mean, byte_std, 3, NULL);
   gfloat tensor[3 * 40 * 33];
   g_autofree guint8 *expected = run (&second->image, 40, 33);
 
@@ -361,7 +362,7 @@ END_TEST
 static void
 assert_fits (const DicenetImage *made_for, const DicenetImage *image, guint width, guint height, gboolean expected)
 {
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (made_for, 50, 40, no_mean, byte_std, NULL);
+  DicenetPreprocess *preprocess = dicenet_preprocess_new (made_for, 50, 40, no_mean, byte_std, 1, NULL);
 
   ck_assert_int_eq (dicenet_preprocess_fits (preprocess, image, width, height), expected);
   dicenet_preprocess_free (preprocess);
@@ -401,13 +402,13 @@ assert_refused (const DicenetImage *image, guint width, guint height, const gflo
                 const char *about)
 {
   GError *error = NULL;
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (image, width, height, mean, std, &error);
+  DicenetPreprocess *preprocess = dicenet_preprocess_new (image, width, height, mean, std, 1, &error);
 
   ck_assert_msg (preprocess == NULL, "accepted, though it should be refused for its %s", about);
   ck_assert (g_error_matches (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT));
   ck_assert_msg (strstr (error->message, about) != NULL, "\"%s\" does not mention %s", error->message, about);
   g_clear_error (&error);
-  ck_assert (dicenet_preprocess_new (image, width, height, mean, std, NULL) == NULL);
+  ck_assert (dicenet_preprocess_new (image, width, height, mean, std, 1, NULL) == NULL);
 }
 
 START_TEST (test_errors)
