@@ -12,9 +12,9 @@
 INLINE vf
 larger (vf a, vf b)
 {
-#if defined(__AVX512F__)
+#if VL == 16
   return (vf) _mm512_max_ps ((__m512) a, (__m512) b);
-#elif defined(__AVX__)
+#elif VL == 8
   return (vf) _mm256_max_ps ((__m256) a, (__m256) b);
 #elif defined(__SSE2__)
   return (vf) _mm_max_ps ((__m128) a, (__m128) b);
@@ -35,7 +35,7 @@ smaller (vf a, vf b)
 INLINE vi
 where_larger (vf a, vf b, vi yes, vi no)
 {
-#if defined(__AVX512F__)
+#if VL == 16
   return (vi) _mm512_mask_mov_epi32 ((__m512i) no, _mm512_cmp_ps_mask ((__m512) a, (__m512) b, _CMP_GT_OQ),
                                      (__m512i) yes);
 #else
@@ -48,7 +48,7 @@ where_larger (vf a, vf b, vi yes, vi no)
 INLINE int
 any (vi which)
 {
-#if defined(__AVX512F__)
+#if VL == 16
   return _mm512_test_epi32_mask ((__m512i) which, (__m512i) which) != 0;
 #else
   int32_t either = 0;

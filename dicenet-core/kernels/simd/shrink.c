@@ -32,9 +32,9 @@ round_sum (const Sum *sum)
 INLINE void
 store_samples (uint16_t *out, vi x)
 {
-#if defined(__AVX512F__)
+#if VL == 16
   _mm256_storeu_si256 ((void *) out, _mm512_cvtepi32_epi16 (_mm512_min_epi32 ((__m512i) x, _mm512_set1_epi32 (255))));
-#elif defined(__AVX2__)
+#elif VL == 8
   const vw both = unzip_bytes (x, x);
   _mm_storeu_si128 ((void *) out, _mm256_castsi256_si128 (_mm256_permute4x64_epi64 ((__m256i) both, 8)));
 #else
@@ -50,11 +50,11 @@ INLINE vu
 load_parts (const uint16_t *x, const int32_t *start)
 {
 #define PART(i) _mm_loadu_si128 ((const void *) (x + start[i]))
-#if defined(__AVX512F__)
+#if VL == 16
   const __m256i low = _mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (0)), PART (4), 1),
                 high = _mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (8)), PART (12), 1);
   return (vu) _mm512_inserti64x4 (_mm512_castsi256_si512 (low), high, 1);
-#elif defined(__AVX2__)
+#elif VL == 8
   return (vu) _mm256_inserti128_si256 (_mm256_castsi128_si256 (PART (0)), PART (4), 1);
 #else
   return load_pairs (x + start[0]);
@@ -101,7 +101,7 @@ shrink_scattered (const DicenetTaps *taps, const uint16_t *src, size_t stride, u
   }
 }
 
-#if defined(__AVX512F__)
+#if VL == 16
 #define WINDOW (2 * WORDS)
 
 /* Three channels of VL outputs whose inputs lie within two registers: taken from there by permutation, which is faster

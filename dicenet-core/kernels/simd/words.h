@@ -55,10 +55,10 @@ all_of_pair (int even, int odd)
   return (vw) all_pairs ((uint16_t) even | (uint32_t) odd << 16);
 }
 
-#if defined(__AVX512F__)
+#if VL == 16
 #define ISA_OP(name) _mm512_##name
 typedef __m512i vx;
-#elif defined(__AVX2__)
+#elif VL == 8
 #define ISA_OP(name) _mm256_##name
 typedef __m256i vx;
 #elif defined(__SSE2__)
@@ -180,9 +180,9 @@ unzip_bytes (vi low, vi high)
 INLINE vw
 load_bytes (const uint8_t *p)
 {
-#if defined(__AVX512F__)
+#if VL == 16
   return (vw) _mm512_cvtepu8_epi16 (_mm256_loadu_si256 ((const void *) p));
-#elif defined(__AVX2__)
+#elif VL == 8
   return (vw) _mm256_cvtepu8_epi16 (_mm_loadu_si128 ((const void *) p));
 #elif defined(__SSE2__)
   return (vw) _mm_unpacklo_epi8 (_mm_loadl_epi64 ((const void *) p), _mm_setzero_si128 ());
