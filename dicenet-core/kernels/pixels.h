@@ -52,7 +52,8 @@ typedef enum {
 /* How one dimension is scaled. Output i is made of 2 * @pairs inputs from start[i]; numbers 2k and 2k + 1 have their
  * coefficients at [k * stride + i], the even one in the lower half. Unused ones are 0. @stride is @out and more, so
  * that whole registers can be read: start goes on there with what it had last, coefficients with 0. Coefficients are
- * never negative, and those of an output add up to 1 but for rounding. */
+ * never negative, and those of an output add up to 1 but for rounding. start[i] + 2 * @pairs is at most one past the
+ * last input. */
 typedef struct {
   unsigned out, pairs, stride;
   const int32_t *start;

@@ -69,31 +69,49 @@ put_coefficient (const DicenetTaps *taps, guint32 *high, guint32 *low, guint i, 
   low[at] |= (coefficient & ((1u << DICENET_TAPS_SPLIT) - 1)) << shift;
 }
 
+/* Windows that are narrower than others at the end begin earlier, with zeros: no more than one number past the last
+ * input is ever read. @coefficients: @room for each output. */
+static void
+fill_taps (DicenetFilter *self, guint in, gint32 *start, const guint32 *coefficients, guint room)
+{
+  const guint out = self->taps.out, pairs = (self->most + 1) / 2;
+  guint32 *high = g_new0 (guint32, (gsize) pairs * self->taps.stride),
+          *low = g_new0 (guint32, (gsize) pairs * self->taps.stride);
+
+  self->taps.pairs = pairs;
+  self->taps.high = high;
+  self->taps.low = low;
+  for (guint i = 0; i < out; i++) {
+    const guint first = MIN ((guint) start[i], in - self->most), shift = (guint) start[i] - first;
+
+    for (guint t = 0; t < self->n[i]; t++)
+      put_coefficient (&self->taps, high, low, i, t + shift, coefficients[(gsize) i * room + t]);
+    start[i] = (gint32) first;
+    self->n[i] += shift;
+  }
+  for (guint i = out; i < self->taps.stride; i++)
+    start[i] = start[out - 1];
+}
+
 void
 dicenet_filter_init (DicenetFilter *self, guint in, guint out)
 {
   const double scale = (double) in / out, support = MAX (scale, 1);
   const guint room = MIN (2 * (guint) ceil (support) + 1, in);
   const guint stride = (out + DICENET_TAPS_STRIDE - 1) / DICENET_TAPS_STRIDE * DICENET_TAPS_STRIDE;
-  const gsize n_pairs = (gsize) ((room + 1) / 2) * stride;
   g_autofree double *weights = g_new (double, room);
-  g_autofree guint32 *coefficients = g_new (guint32, room);
+  g_autofree guint32 *coefficients = g_new (guint32, (gsize) out * room);
   gint32 *start = g_new (gint32, stride);
-  guint32 *high = g_new0 (guint32, n_pairs), *low = g_new0 (guint32, n_pairs);
 
-  *self = (DicenetFilter){ { out, 0, stride, start, high, low }, g_new (guint, out), 0 };
+  *self = (DicenetFilter){ { .out = out, .stride = stride, .start = start }, g_new (guint, out), 0 };
   for (guint i = 0; i < out; i++) {
     const Window window = { (i + 0.5) * scale, support };
     const guint n = weigh_window (&window, in, &start[i], weights);
 
-    self->n[i] = quantise (weights, n, &start[i], coefficients);
-    for (guint t = 0; t < self->n[i]; t++)
-      put_coefficient (&self->taps, high, low, i, t, coefficients[t]);
+    self->n[i] = quantise (weights, n, &start[i], coefficients + (gsize) i * room);
     self->most = MAX (self->most, self->n[i]);
   }
-  for (guint i = out; i < stride; i++)
-    start[i] = start[out - 1];
-  self->taps.pairs = (self->most + 1) / 2;
+  fill_taps (self, in, start, coefficients, room);
 }
 
 void

@@ -12,7 +12,7 @@
 
 typedef int16_t vw __attribute__ ((vector_size (VL * 4), may_alias));
 typedef uint32_t vu __attribute__ ((vector_size (VL * 4), may_alias)); /* wraps around */
-typedef int16_t vwu __attribute__ ((vector_size (VL * 4), may_alias, aligned (2)));
+typedef int16_t vwu __attribute__ ((vector_size (VL * 4), may_alias, aligned (1)));
 typedef uint32_t vuu __attribute__ ((vector_size (VL * 4), may_alias, aligned (2)));
 typedef uint8_t vbytes __attribute__ ((vector_size (VL * 2), may_alias, aligned (1)));
 
