@@ -919,7 +919,7 @@ main (int argc, char **argv)
   }
   tested = &bf16;
   isa = "avx512bf16";
-  for (guint i = 0; dicenet_bf16_is_there (DICENET_CPU_ALL) && i < 600; i++)
+  for (guint i = 0; dicenet_bf16_is_there (DICENET_CPU_ALL) && i < 300; i++)
     test_bf16 ();
   if (!dicenet_bf16_is_there (DICENET_CPU_ALL))
     printf ("set %u: this processor has it not\n", DICENET_CPU_AVX512_BF16);
