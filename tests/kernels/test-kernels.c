@@ -4,7 +4,7 @@
  * those around register widths, random parts, special values, and bands around outputs that must stay as they were. The
  * same program times them:
  *
- *     test-kernels [SEED]
+ *     test-kernels [SEED [ROUNDS]]     a seed of 0 is a random one
  *     test-kernels --bench
  *     test-kernels --roof     only what the machine can do, for scripts
  */
@@ -20,6 +20,7 @@
 #include "kernels/kernels.h"
 #include "roof.h"
 
+#define ROUNDS      200
 #define GUARD       64
 #define GUARD_VALUE 12345.678f
 /* A sum of n products in another order differs by rounding, which grows with the size of its terms: 1e-5 of them. */
@@ -608,9 +609,9 @@ test_axis (void)
 }
 
 static void
-test_isa (void)
+test_isa (guint rounds)
 {
-  for (guint i = 0; i < 400; i++) {
+  for (guint i = 0; i < rounds; i++) {
     test_conv ();
     test_winograd ();
     test_vector ();
@@ -894,7 +895,9 @@ main (int argc, char **argv)
 {
   const gboolean is_bench = argc > 1 && g_str_equal (argv[1], "--bench"),
                  is_roof = argc > 1 && g_str_equal (argv[1], "--roof");
-  const guint32 seed = argc > 1 && !is_bench ? (guint32) g_ascii_strtoull (argv[1], NULL, 10) : g_random_int ();
+  const guint32 given = argc > 1 && !is_bench && !is_roof ? (guint32) g_ascii_strtoull (argv[1], NULL, 10) : 0,
+                seed = given ? given : g_random_int ();
+  const guint rounds = argc > 2 ? (guint) g_ascii_strtoull (argv[2], NULL, 10) : ROUNDS;
 
   rand_ = g_rand_new_with_seed (seed);
   if (dicenet_bf16_is_there (DICENET_CPU_ALL))
@@ -914,12 +917,12 @@ main (int argc, char **argv)
       continue;
     }
     const guint before = checks;
-    test_isa ();
+    test_isa (rounds);
     printf ("%s: %u checks\n", isa, checks - before);
   }
   tested = &bf16;
   isa = "avx512bf16";
-  for (guint i = 0; dicenet_bf16_is_there (DICENET_CPU_ALL) && i < 300; i++)
+  for (guint i = 0; dicenet_bf16_is_there (DICENET_CPU_ALL) && i < rounds; i++)
     test_bf16 ();
   if (!dicenet_bf16_is_there (DICENET_CPU_ALL))
     printf ("set %u: this processor has it not\n", DICENET_CPU_AVX512_BF16);
