@@ -48,6 +48,7 @@ struct _DicenetExecutor {
   const DicenetBackendOps *ops;
   DicenetPrecision precision; /* in effect: never AUTO */
   const char *warning;        /* static; why something is not as it was asked for, or NULL */
+  gdouble *step_seconds;      /* by node of the graph: run() lowers it to what the node's step took; NULL: don't ask */
 };
 
 extern const DicenetBackendOps dicenet_backend_cpu;

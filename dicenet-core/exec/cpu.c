@@ -2,6 +2,7 @@
 #include <dicenet/error.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "../graph/memory.h"
 #include "../graph/weights-bf16.h"
 #include "../prepost/preprocess.h"
@@ -235,17 +236,34 @@ keep_outputs (CpuExecutor *self, guint image)
   }
 }
 
+static gdouble
+seconds_now (void)
+{
+  struct timespec t;
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return (gdouble) t.tv_sec + (gdouble) t.tv_nsec / 1e9;
+}
+
+static void
+run_step (CpuExecutor *self, guint k)
+{
+  const DicenetStep *step = &self->current->plan->steps[k];
+  gdouble *seconds = self->parent.step_seconds ? &self->parent.step_seconds[step->node] : NULL;
+  const gdouble begin = seconds ? seconds_now () : 0;
+
+  dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node),
+                    &self->program.weights->nodes[step->node], step, &self->current->tables[k], self->arena);
+  if (seconds)
+    *seconds = MIN (*seconds, seconds_now () - begin);
+}
+
 static void
 run_steps (CpuExecutor *self)
 {
-  const DicenetPlan *plan = self->current->plan;
   const guint64 denormals = dicenet_denormals_flush ();
 
-  for (guint k = 0; k < plan->n_steps; k++) {
-    const DicenetStep *step = &plan->steps[k];
-    dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node),
-                      &self->program.weights->nodes[step->node], step, &self->current->tables[k], self->arena);
-  }
+  for (guint k = 0; k < self->current->plan->n_steps; k++)
+    run_step (self, k);
   dicenet_denormals_restore (denormals);
 }
 

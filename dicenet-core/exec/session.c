@@ -6,6 +6,7 @@
 #include "../prepost/priors.h"
 #include "axis.h"
 #include "backend.h"
+#include "session-private.h"
 
 struct _DicenetSession {
   GObject parent_instance;
@@ -61,6 +62,12 @@ dicenet_session_new (DicenetModel *model, DicenetBackend backend, gint device_id
   self->program = dicenet_model_get_program (model);
   self->executor = dicenet_executor_open (backend, self->program, device_id, precision, n_threads, error);
   return self->executor ? g_steal_pointer (&self) : NULL;
+}
+
+DicenetExecutor *
+dicenet_session_get_executor (DicenetSession *self)
+{
+  return self->executor;
 }
 
 DicenetModel *

@@ -12,7 +12,7 @@ typedef struct {
   char *size, *backend, *precision;
   int batch, threads;
   double seconds;
-  gboolean json;
+  gboolean json, steps;
 } Options;
 
 /* Milliseconds: to load the model, from there to the end of the first run (threads, plan, memory), and processor time
@@ -138,6 +138,10 @@ print_json (const char *backend, const char *precision, guint threads, guint bat
 static gboolean
 check_options (const Options *o, GError **error)
 {
+  if (o->steps && o->json) {
+    g_set_error_literal (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "--steps prints a table: leave out --json");
+    return FALSE;
+  }
   if (o->batch >= 1 && o->batch <= 4096 && o->threads >= 0 && o->threads <= 1024 && o->seconds >= 0 &&
       o->seconds <= 3600)
     return TRUE;
@@ -188,7 +192,7 @@ bench (const char *path, const Options *o, GError **error)
              "%u runs, %.1f frames per second; loaded in %.1f ms, first run %.1f ms\n",
              name, computed_in, threads, batch, width, height, median, percentile (times, 0.1), percentile (times, 0.9),
              costs.cpu, times->len, 1e3 * batch / median, costs.load, costs.first_run);
-  return TRUE;
+  return !o->steps || dicenet_tool_time_steps (session, input, width, height, o->seconds, error);
 }
 
 gboolean
@@ -203,6 +207,7 @@ dicenet_tool_bench (int argc, char **argv, GError **error)
     { "backend", 0, 0, G_OPTION_ARG_STRING, &o.backend, "auto, cpu or cuda", "B" },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "float32 (the default), bfloat16 or auto", "P" },
     { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds, "how long to measure, at least 10 runs (3)", "S" },
+    { "steps", 0, 0, G_OPTION_ARG_NONE, &o.steps, "also print what each kind of step takes (CPU)", NULL },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &o.json, "print JSON", NULL },
     G_OPTION_ENTRY_NULL,
   };

@@ -26,6 +26,10 @@ gboolean dicenet_tool_parse_precision (const char *text, DicenetPrecision *preci
 DicenetSession *dicenet_tool_open (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision, int threads,
                                    GError **error);
 
+/* Runs @input for so many seconds and prints what each kind of step of the network takes. */
+gboolean dicenet_tool_time_steps (DicenetSession *session, const gfloat *input, guint width, guint height,
+                                  double seconds, GError **error);
+
 /* An enum value's name as users write it. */
 const char *dicenet_tool_nick (GType type, int value);
 
