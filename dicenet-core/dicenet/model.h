@@ -68,7 +68,7 @@ DICENET_API DicenetTask dicenet_model_get_task (DicenetModel *self);
  * dicenet_model_get_scale:
  * @self: a model
  *
- * Returns: width multiplier s of the paper's Table VIII.
+ * Returns: width multiplier: s of the paper's Table VIII, or of another backbone's table (docs/networks.md)
  */
 DICENET_API gdouble dicenet_model_get_scale (DicenetModel *self);
 

@@ -57,12 +57,6 @@ build_level (DicenetGraph *g, const char *prefix, guint level, guint x, guint co
   return x;
 }
 
-static guint
-ceil_div (guint a, guint b)
-{
-  return (a + b - 1) / b;
-}
-
 void
 dicenet_build_backbone (DicenetGraph *g, const DicenetDescription *d, const char *prefix, guint levels, guint out[5])
 {
@@ -73,7 +67,7 @@ dicenet_build_backbone (DicenetGraph *g, const DicenetDescription *d, const char
   out[0] = dicenet_build_cbr (g, level1, dicenet_build_input (g), d->widths.c0, 3, 2, 1);
   out[1] = dicenet_build_simple (g, DICENET_OP_MAX_POOL, "level2", out[0]);
   for (guint k = 0; k + 3 <= levels; k++) {
-    const guint h = ceil_div (d->kernel_height, 8u << k), w = ceil_div (d->kernel_width, 8u << k);
+    const guint h = dicenet_level_size (d->kernel_height, k + 3), w = dicenet_level_size (d->kernel_width, k + 3);
     out[k + 2] = build_level (g, prefix, k + 3, out[k + 1], channels[k], repeats[k], h, w);
   }
 }

@@ -88,7 +88,7 @@ dicenet_build_fc (DicenetGraph *g, const char *name, guint x, guint cout, guint 
 guint
 dicenet_build_merge (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine, guint gate)
 {
-  DicenetNode *node = append (g, DICENET_OP_MERGE, norm, dicenet_node_channels (g, fine));
+  DicenetNode *node = append (g, DICENET_OP_MERGE, prelu, dicenet_node_channels (g, fine));
   add_input (node, coarse);
   add_input (node, fine);
   add_input (node, gate);
@@ -179,20 +179,41 @@ build_dimconv (DicenetGraph *g, const char *name, guint x, guint kernel_height, 
   return last (g);
 }
 
-guint
-dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel_height, guint kernel_width)
+/* The DiCE unit's channel weights, which multiply its spatial convolution of @u. */
+static guint
+build_channel_weights (DicenetGraph *g, const char *name, guint u, guint cout)
 {
-  const guint cin = dicenet_node_channels (g, x);
-  g_autofree char *proj = g_strconcat (name, ".proj_layer", NULL);
   g_autofree char *squeeze = g_strconcat (name, ".linear_comb_layer.1", NULL);
   g_autofree char *excite = g_strconcat (name, ".linear_comb_layer.3", NULL);
 
+  guint s = dicenet_build_simple (g, DICENET_OP_MEAN, name, u);
+  s = dicenet_build_fc (g, squeeze, s, dicenet_node_channels (g, u) / 4, 1, FALSE, DICENET_ACTIVATION_RELU);
+  return dicenet_build_fc (g, excite, s, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
+}
+
+guint
+dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel_height, guint kernel_width)
+{
+  const guint groups = dicenet_common_groups (dicenet_node_channels (g, x), cout);
+  g_autofree char *proj = g_strconcat (name, ".proj_layer", NULL);
+
   /* The gate before what it multiplies, which can then apply it in passing. */
   const guint u = build_dimconv (g, name, x, kernel_height, kernel_width);
-  guint s = dicenet_build_simple (g, DICENET_OP_MEAN, name, u);
-  s = dicenet_build_fc (g, squeeze, s, cin / 4, 1, FALSE, DICENET_ACTIVATION_RELU);
-  s = dicenet_build_fc (g, excite, s, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
-  return dicenet_build_gated_cbr (g, proj, u, cout, 3, dicenet_common_groups (cin, cout), s);
+  const guint s = build_channel_weights (g, name, u, cout);
+  return dicenet_build_gated_cbr (g, proj, u, cout, 3, groups, s);
+}
+
+guint
+dicenet_build_residual_dice (DicenetGraph *g, const char *name, const char *prelu, guint x, guint shortcut,
+                             guint kernel_height, guint kernel_width)
+{
+  const guint cout = dicenet_node_channels (g, shortcut);
+  const guint groups = dicenet_common_groups (dicenet_node_channels (g, x), cout);
+  g_autofree char *proj = g_strconcat (name, ".proj_layer", NULL);
+
+  const guint u = build_dimconv (g, name, x, kernel_height, kernel_width);
+  const guint s = build_channel_weights (g, name, u, cout);
+  return dicenet_build_merge (g, NULL, prelu, shortcut, dicenet_build_cbr (g, proj, u, cout, 3, 1, groups), s);
 }
 
 /* All between a pyramid pool's point-wise ends: a channel's five scales depend on that channel only, so that they are

@@ -20,7 +20,8 @@ guint dicenet_build_conv (DicenetGraph *g, const char *name, guint x, guint cout
 /* A fully connected layer on one vector per picture: a 1 x 1 convolution on one cell. */
 guint dicenet_build_fc (DicenetGraph *g, const char *name, guint x, guint cout, guint groups, gboolean bias,
                         DicenetActivation activation);
-/* BatchNorm @norm and PReLU @prelu over the sum of @coarse, scaled up, and @fine times @gate's one value per channel.
+/* BatchNorm @norm, unless NULL, and PReLU @prelu over the sum of @coarse, scaled up, and @fine times @gate's one value
+ * per channel.
  */
 guint dicenet_build_merge (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine, guint gate);
 guint dicenet_build_simple (DicenetGraph *g, DicenetOp op, const char *name, guint x);
@@ -36,10 +37,24 @@ guint dicenet_common_groups (guint cin, guint cout);
 /* The DiCE unit (paper 3.1 to 3.3), whose DimConv kernels are for kernel_height rows and kernel_width columns. */
 guint dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel_height,
                           guint kernel_width);
+/* PReLU @prelu over the sum of @shortcut and such a unit, which has as many channels. */
+guint dicenet_build_residual_dice (DicenetGraph *g, const char *name, const char *prelu, guint x, guint shortcut,
+                                   guint kernel_height, guint kernel_width);
 
-/* The backbone's levels 1 to @levels (4 or 5); out[k] is the output of level k + 1. */
+/* Rows or columns of a backbone's level, of @size pixels: its DiCE units have a kernel for each at the trained size. */
+static inline guint
+dicenet_level_size (guint size, guint level)
+{
+  return (size + (1u << level) - 1) >> level;
+}
+
+/* DiCENet's levels 1 to @levels (4 or 5); out[k] is the output of level k + 1. */
 void dicenet_build_backbone (DicenetGraph *g, const DicenetDescription *d, const char *prefix, guint levels,
                              guint out[5]);
+
+/* The others' (docs/networks.md), without prefix, and their last map. */
+guint dicenet_build_mobilenet (DicenetGraph *g, const DicenetDescription *d);
+guint dicenet_build_resnet (DicenetGraph *g, const DicenetDescription *d);
 
 /* Efficient pyramid pooling (ESPNetv2): five scales of depth-wise convolution. @last: bias and nothing after it. */
 guint dicenet_build_pyramid_pool (DicenetGraph *g, const char *name, guint x, guint p, guint cout, gboolean last);

@@ -251,9 +251,11 @@ static gboolean
 fold_merge (Folder *f, const DicenetNode *node, DicenetNodeWeights *w)
 {
   const guint n = node->channels;
-  g_autofree double *scale = g_new (double, n), *bias = g_new (double, n);
+  g_autofree double *scale = g_new (double, n), *bias = g_new0 (double, n);
 
-  if (!load_norm (f, node->norm, n, scale, bias))
+  for (guint i = 0; i < n; i++)
+    scale[i] = 1;
+  if (node->norm && !load_norm (f, node->norm, n, scale, bias))
     return FALSE;
   w->scale = store (f, scale, n);
   w->bias = store (f, bias, n);

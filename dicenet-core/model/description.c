@@ -9,20 +9,51 @@
 
 #define MAX_CLASSES 65535
 
+const char *const dicenet_backbone_names[DICENET_N_BACKBONES] = {
+  [DICENET_BACKBONE_DICENET] = "dicenet",
+  [DICENET_BACKBONE_MOBILENET] = "mobilenet",
+  [DICENET_BACKBONE_RESNET] = "resnet",
+};
+
 /* Paper, Table VIII; 0.75 to 2.4 as in the published checkpoints. */
-static const DicenetWidths widths_table[] = {
+static const DicenetWidths dicenet_widths[] = {
   { 0.1, 8, 8, 16, 32, 64, 512 },        { 0.2, 16, 16, 32, 64, 128, 1024 },    { 0.5, 24, 24, 48, 96, 192, 1024 },
   { 0.75, 24, 24, 86, 172, 344, 1024 },  { 1.0, 24, 24, 116, 232, 464, 1024 },  { 1.25, 24, 24, 144, 288, 576, 1024 },
   { 1.5, 24, 24, 176, 352, 704, 1024 },  { 1.75, 24, 24, 210, 420, 840, 1024 }, { 2.0, 24, 24, 244, 488, 976, 1024 },
   { 2.4, 24, 24, 278, 556, 1112, 1280 },
 };
 
+/* What comes to the multiply-adds of the paper's Table I (docs/networks.md). */
+static const DicenetWidths mobilenet_widths[] = {
+  { 0.3, 20, 40, 80, 160, 320, 0 },
+  { 1.75, 112, 224, 448, 896, 1792, 0 },
+  { 2.8, 180, 360, 720, 1440, 2880, 0 },
+};
+static const DicenetWidths resnet_widths[] = {
+  { 0.16, 24, 40, 80, 160, 320, 0 },
+  { 0.28, 24, 72, 144, 288, 576, 0 },
+  { 0.48, 24, 124, 248, 496, 992, 0 },
+};
+
+static const struct {
+  const DicenetWidths *rows;
+  guint n;
+  const char *scales; /* for messages */
+} widths_tables[DICENET_N_BACKBONES] = {
+  [DICENET_BACKBONE_DICENET] = { dicenet_widths, G_N_ELEMENTS (dicenet_widths),
+                                 "one of 0.1, 0.2, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.4" },
+  [DICENET_BACKBONE_MOBILENET] = { mobilenet_widths, G_N_ELEMENTS (mobilenet_widths), "one of 0.3, 1.75, 2.8" },
+  [DICENET_BACKBONE_RESNET] = { resnet_widths, G_N_ELEMENTS (resnet_widths), "one of 0.16, 0.28, 0.48" },
+};
+
 const DicenetWidths *
-dicenet_widths_find (gdouble scale)
+dicenet_widths_find (DicenetBackbone backbone, gdouble scale)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (widths_table); i++)
-    if (fabs (widths_table[i].scale - scale) < 1e-6)
-      return &widths_table[i];
+  const DicenetWidths *rows = widths_tables[backbone].rows;
+
+  for (guint i = 0; i < widths_tables[backbone].n; i++)
+    if (fabs (rows[i].scale - scale) < 1e-6)
+      return &rows[i];
   return NULL;
 }
 
@@ -229,15 +260,31 @@ read_task (Reader *r, DicenetDescription *d)
 }
 
 static gboolean
+read_backbone (Reader *r, DicenetDescription *d)
+{
+  const char *text = value_of (r, "backbone");
+
+  if (text == NULL)
+    return TRUE;
+  for (guint i = 0; i < DICENET_N_BACKBONES; i++)
+    if (g_str_equal (text, dicenet_backbone_names[i]))
+      d->backbone = (DicenetBackbone) i;
+  if (!g_str_equal (text, dicenet_backbone_names[d->backbone]))
+    return bad_value (r, "backbone", "dicenet, mobilenet or resnet", text);
+  return d->backbone == DICENET_BACKBONE_DICENET || d->task == DICENET_TASK_CLASSIFY ||
+         bad_value (r, "backbone", "dicenet for this task (classify has others)", text);
+}
+
+static gboolean
 read_scale (Reader *r, DicenetDescription *d)
 {
   const char *text = value_of (r, "scale");
   char *end = NULL;
   const gdouble scale = text ? g_ascii_strtod (text, &end) : 0;
-  const DicenetWidths *widths = text && end != text && *end == '\0' ? dicenet_widths_find (scale) : NULL;
+  const DicenetWidths *widths = text && end != text && *end == '\0' ? dicenet_widths_find (d->backbone, scale) : NULL;
 
   if (widths == NULL)
-    return bad_value (r, "scale", "one of 0.1, 0.2, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.4", text);
+    return bad_value (r, "scale", widths_tables[d->backbone].scales, text);
   d->widths = *widths;
   return TRUE;
 }
@@ -267,7 +314,7 @@ read_all (Reader *r, DicenetDescription *d)
 {
   gint classes = 0;
 
-  if (!read_task (r, d) || !read_scale (r, d))
+  if (!read_task (r, d) || !read_backbone (r, d) || !read_scale (r, d))
     return FALSE;
   /* A mask is 8 bits per pixel; a detector needs one class beside the background. */
   const gint least = d->task == DICENET_TASK_CLASSIFY ? 1 : 2,

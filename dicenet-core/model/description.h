@@ -6,18 +6,31 @@
 
 G_BEGIN_DECLS
 
-/* Channels of the backbone's levels: the row of the paper's Table VIII for a width multiplier. */
+/* The network that a classifier stands on; detection and segmentation have DiCENet. */
+typedef enum {
+  DICENET_BACKBONE_DICENET, /* ShuffleNetV2 with the DiCE unit (paper, Table VIII) */
+  DICENET_BACKBONE_MOBILENET,
+  DICENET_BACKBONE_RESNET, /* the other two with it (docs/networks.md) */
+  DICENET_N_BACKBONES,
+} DicenetBackbone;
+
+/* "dicenet", "mobilenet", "resnet" */
+extern const char *const dicenet_backbone_names[DICENET_N_BACKBONES];
+
+/* Channels of a backbone's levels, of which level k + 1 has 1 / 2^(k + 1) of the input's size, for a width multiplier.
+ * c5 is the classifier's own; 0 where it has none. */
 typedef struct {
   gdouble scale;
   guint c0, c1, c2, c3, c4, c5;
 } DicenetWidths;
 
-/* NULL if the table has no such row. */
-const DicenetWidths *dicenet_widths_find (gdouble scale);
+/* NULL if the backbone's table has no such row. */
+const DicenetWidths *dicenet_widths_find (DicenetBackbone backbone, gdouble scale);
 
 /* What a model file's __metadata__ says of the network (docs/model-format.md). */
 typedef struct {
   DicenetTask task;
+  DicenetBackbone backbone;
   DicenetWidths widths;
   guint n_classes;
   gint background;

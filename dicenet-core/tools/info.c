@@ -48,6 +48,8 @@ add_description (JsonBuilder *b, const Info *info)
   json_builder_add_string_value (b, dicenet_model_get_path (info->model));
   json_builder_set_member_name (b, "task");
   json_builder_add_string_value (b, task_name (info->model));
+  json_builder_set_member_name (b, "backbone");
+  json_builder_add_string_value (b, dicenet_backbone_names[d->backbone]);
   json_builder_set_member_name (b, "scale");
   json_builder_add_double_value (b, d->widths.scale);
   add_int (b, "classes", d->n_classes);
@@ -118,7 +120,7 @@ print_text (const Info *info)
            d->multi_label ? ", multi-label"
            : d->pyramid   ? ", with feature pyramid"
                           : "");
-  g_print ("scale          %g\n", d->widths.scale);
+  g_print ("backbone       %s, scale %g\n", dicenet_backbone_names[d->backbone], d->widths.scale);
   g_print ("classes        %u\n", d->n_classes);
   print_labels (d);
   g_print ("trained size   %u x %u (DimConv kernels for %u x %u)\n", d->width, d->height, d->kernel_width,

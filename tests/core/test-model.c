@@ -87,6 +87,8 @@ START_TEST (refuses_bad_metadata)
     { { .key = "format_version", .value = "2" }, DICENET_ERROR_UNSUPPORTED, "newer version" },
     { { .key = "format_version", .value = "x" }, DICENET_ERROR_INVALID_MODEL, "format_version" },
     { { .key = "task", .value = "dream" }, DICENET_ERROR_INVALID_MODEL, "classify, detect or segment" },
+    { { .key = "backbone", .value = "vgg" }, DICENET_ERROR_INVALID_MODEL, "dicenet, mobilenet or resnet" },
+    { { .key = "backbone", .value = "resnet" }, DICENET_ERROR_INVALID_MODEL, "dicenet for this task" },
     { { .key = "scale", .value = "0.3" }, DICENET_ERROR_INVALID_MODEL, "found \"0.3\"" },
     { { .key = "scale", .value = "" }, DICENET_ERROR_INVALID_MODEL, "scale" },
     { { .key = "classes", .value = "0" }, DICENET_ERROR_INVALID_MODEL, "whole number from 2 to 256" },

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Holds the program against the numpy reference on random models of one task.
+"""Holds the program against the numpy reference on random models of one kind.
 
-    parity.py DICENET TASK [CASE]
+    parity.py DICENET KIND [CASE]
 
-DICENET is the program, or "numpy" to try the test itself. The cases are where sizes, channels and options go odd; a
-CASE by its number runs alone.
+DICENET is the program, or "numpy" to try the test itself. KIND is a task, or a backbone other than DiCENet's. The cases
+are where sizes, channels and options go odd; a CASE by its number runs alone.
 """
 
 import os
@@ -16,6 +16,7 @@ from engines import Reference, engine
 
 import numpy as np
 
+import architecture
 import compare
 import network
 import random_model
@@ -49,6 +50,18 @@ CASES = {
         dict(scale=1.75, classes=20, runs=[(96, 40)]),
         dict(scale=2.0, classes=101, runs=[(36, 100)]),
         dict(scale=2.4, classes=1000, runs=[(64, 64), (99, 51, 2)]),
+    ],
+    # The DiCE unit in other networks.
+    "mobilenet": [
+        dict(scale=0.3, classes=10, kernel_size=(96, 64), runs=[(96, 64), (64, 96, 2), (33, 47), (130, 70, "pixels")]),
+        dict(scale=0.3, classes=1000, multi_label=True, dtype="f16", runs=[(224, 224), (32, 32), (256, 290)]),
+        dict(scale=1.75, classes=5, kernel_size=(65, 47), runs=[(65, 47), (99, 51)]),
+    ],
+    "resnet": [
+        dict(scale=0.16, classes=10, kernel_size=(96, 64), runs=[(96, 64), (64, 96, 2), (33, 47), (130, 70, "pixels")]),
+        dict(scale=0.16, classes=1000, multi_label=True, dtype="f16", runs=[(224, 224), (32, 32), (256, 290)]),
+        # A quarter of the channels is odd.
+        dict(scale=0.48, classes=5, kernel_size=(65, 47), runs=[(65, 47), (99, 51)]),
     ],
     "segment": [
         dict(
@@ -117,10 +130,13 @@ CASES = {
 }
 
 
-def main(program, task, only=None):
-    cases = CASES[task]
+def main(program, kind, only=None):
+    cases = CASES[kind]
+    task = kind if kind in ("detect", "segment") else "classify"
     for number in range(len(cases)) if only is None else [int(only)]:
         options = dict(cases[number])
+        if kind in architecture.SCALES:
+            options["backbone"] = kind
         print(f"case {number}:", ", ".join(f"{key} {value}" for key, value in options.items()))
         runs, suppression = options.pop("runs"), options.pop("suppression", {"threshold": 0.3})
         with tempfile.TemporaryDirectory() as folder:

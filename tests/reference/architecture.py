@@ -30,6 +30,12 @@ CHANNELS = {
     2.4: (24, 24, 278, 556, 1112, 1280),
 }
 BLOCKS = {3: 3, 4: 7, 5: 3}
+# The DiCE unit in MobileNet and in ResNet (docs/networks.md): channels of levels 1 to 5 by scale, units per level.
+MOBILENET_CHANNELS = {0.3: (20, 40, 80, 160, 320), 1.75: (112, 224, 448, 896, 1792), 2.8: (180, 360, 720, 1440, 2880)}
+MOBILENET_UNITS = {2: 2, 3: 2, 4: 6, 5: 2}
+RESNET_CHANNELS = {0.16: (24, 40, 80, 160, 320), 0.28: (24, 72, 144, 288, 576), 0.48: (24, 124, 248, 496, 992)}
+RESNET_BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}
+SCALES = {"dicenet": CHANNELS, "mobilenet": MOBILENET_CHANNELS, "resnet": RESNET_CHANNELS}
 EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
 BOXES_PER_CELL = 6
 
@@ -116,12 +122,41 @@ class Layers:
         sizes = {1: self.cbr(prefix + "level1", 3, channels[0], 3, size, stride=2, kind="first_conv")}
         sizes[2] = tuple((n + 1) // 2 for n in sizes[1])
         for level in range(3, levels + 1):
-            kernels = tuple(ceil(n / 2**level) for n in kernel_size)
+            kernels = kernels_at(kernel_size, level)
             cin, cout = channels[level - 2], channels[level - 1]
             sizes[level] = self.strided_dice(f"{prefix}level{level}.0", cin, kernels, sizes[level - 1])
             for i in range(1, BLOCKS[level] + 1):
                 self.block(f"{prefix}level{level}.{i}", 2 * cin if i == 1 else cout, cout, kernels, sizes[level])
         return sizes
+
+    def mobilenet(self, channels, kernel_size, size):
+        """Each separable convolution is a DiCE unit; returns the size of the last map."""
+        cin = channels[0] // 2
+        size = self.cbr("level1.0", 3, cin, 3, size, stride=2, kind="first_conv")
+        self.dice("level1.1", cin, channels[0], kernels_at(kernel_size, 1), size)
+        for level, cin, cout in zip((2, 3, 4, 5), channels, channels[1:]):
+            size = tuple((n + 1) // 2 for n in size)
+            for i in range(1, MOBILENET_UNITS[level] + 1):
+                kernels = kernels_at(kernel_size, level)
+                self.dice(f"level{level}.{i}", cin if i == 1 else cout, cout, kernels, size)
+        return size
+
+    def bottleneck(self, name, cin, cout, kernels, size):
+        if cin != cout:
+            self.cbr(name + ".shortcut", cin, cout, 1, size)
+        self.cbr(name + ".layer.0", cin, cout // 4, 1, size)
+        self.dice(name + ".layer.1", cout // 4, cout, kernels, size)
+        self.tensors[name + ".act.weight"] = (cout,)
+
+    def resnet(self, channels, kernel_size, size):
+        """Each bottleneck's last two convolutions are a DiCE unit; returns the size of the last map."""
+        size = self.cbr("level1", 3, channels[0], 3, size, stride=2, kind="first_conv")
+        for level, cin, cout in zip((2, 3, 4, 5), channels, channels[1:]):
+            size = tuple((n + 1) // 2 for n in size)
+            for i in range(1, RESNET_BLOCKS[level] + 1):
+                kernels = kernels_at(kernel_size, level)
+                self.bottleneck(f"level{level}.{i}", cin if i == 1 else cout, cout, kernels, size)
+        return size
 
     def epp(self, name, cin, p, cout, size, last=False):
         self.cbr(name + ".projection_layer", cin, p, 1, size)
@@ -140,12 +175,24 @@ class Layers:
         self.conv(name + ".wt_layer.1", "vectors", (cout, cin, 1, 1), (1, 1))
 
 
-def classify(size, scale, classes, kernel_size=(224, 224)):
+def kernels_at(kernel_size, level):
+    """(H0, W0) of a level's DiCE units."""
+    return tuple(ceil(n / 2**level) for n in kernel_size)
+
+
+def classify(size, scale, classes, kernel_size=(224, 224), backbone="dicenet"):
     layers = Layers()
-    channels = CHANNELS[scale]
-    layers.backbone("", channels, kernel_size, size, 5)
-    layers.conv("classifier.0", "local_fusion", (channels[5], channels[4] // 4, 1, 1), (1, 1), reads=channels[4])
-    layers.conv("classifier.2", "vectors", (classes, channels[5], 1, 1), (1, 1), bias=True)
+    if backbone == "dicenet":
+        *_, c4, features = CHANNELS[scale]
+        layers.backbone("", CHANNELS[scale], kernel_size, size, 5)
+        layers.conv("classifier.0", "local_fusion", (features, c4 // 4, 1, 1), (1, 1), reads=c4)
+    elif backbone == "mobilenet":
+        *_, features = MOBILENET_CHANNELS[scale]
+        layers.mobilenet(MOBILENET_CHANNELS[scale], kernel_size, size)
+    else:
+        *_, features = RESNET_CHANNELS[scale]
+        layers.resnet(RESNET_CHANNELS[scale], kernel_size, size)
+    layers.conv("classifier.2", "vectors", (classes, features, 1, 1), (1, 1), bias=True)
     return layers
 
 

@@ -16,6 +16,8 @@ import numpy as np
 BATCH_NORM_EPS = 1e-5
 EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
 BLOCKS = {3: 3, 4: 7, 5: 3}
+MOBILENET_UNITS = {2: 2, 3: 2, 4: 6, 5: 2}
+RESNET_BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -190,6 +192,28 @@ class Blocks:
             maps[level] = x
         return maps
 
+    # The DiCE unit in MobileNet and in ResNet (paper 3.4, docs/networks.md)
+
+    def mobilenet(self, x):
+        x = self.dice("level1.1", self.cbr("level1.0", x, stride=2))
+        for level in range(2, 6):
+            x = average_pool(x)
+            for i in range(1, MOBILENET_UNITS[level] + 1):
+                x = self.dice(f"level{level}.{i}", x)
+        return x
+
+    def bottleneck(self, name, x):
+        shortcut = self.cbr(name + ".shortcut", x) if self.has(name + ".shortcut.cbr.0") else x
+        return self.prelu(name + ".act", shortcut + self.dice(name + ".layer.1", self.cbr(name + ".layer.0", x)))
+
+    def resnet(self, x):
+        x = max_pool(self.cbr("level1", x, stride=2))
+        for level in range(2, 6):
+            x = x if level == 2 else average_pool(x)
+            for i in range(1, RESNET_BLOCKS[level] + 1):
+                x = self.bottleneck(f"level{level}.{i}", x)
+        return x
+
     # The decoder's blocks
 
     def epp(self, name, x):
@@ -228,10 +252,13 @@ def resize(x, h, w):
 # The networks
 
 
-def classify(net, x):
+def classify(net, x, backbone):
     """Logits, N x classes."""
-    pooled = mean_hw(net.backbone("", x, 5)[5])
-    return net.conv("classifier.2", net.conv("classifier.0", pooled))[:, :, 0, 0]
+    if backbone == "dicenet":
+        features = net.conv("classifier.0", mean_hw(net.backbone("", x, 5)[5]))
+    else:
+        features = mean_hw(net.mobilenet(x) if backbone == "mobilenet" else net.resnet(x))
+    return net.conv("classifier.2", features)[:, :, 0, 0]
 
 
 def segment_half(net, x):
@@ -366,7 +393,7 @@ def run_blocks(net, metadata, x):
     """The same with building blocks that may do more than compute."""
     x = np.asarray(x, np.float64)
     if metadata["task"] == "classify":
-        return {"logits": classify(net, x)}
+        return {"logits": classify(net, x, metadata.get("backbone", "dicenet"))}
     if metadata["task"] == "segment":
         return {"logits": segment(net, x)}
     trained_size = min(int(n) for n in metadata["size"].split("x"))

@@ -7,6 +7,7 @@ The weights have the statistics of trained ones: activations keep their size thr
 The same arguments always give the same file.
 
     random_model.py tiny.safetensors --task segment --scale 0.1 --classes 21 --size 64x64
+    random_model.py other.safetensors --task classify --backbone mobilenet --scale 0.3
     random_model.py boxes.safetensors --task detect --scale 0.2 --classes 4 --size 96x96 --objects 5
 """
 
@@ -34,6 +35,7 @@ def make(
     task,
     scale=0.1,
     classes=21,
+    backbone="dicenet",
     size=(64, 64),
     kernel_size=(224, 224),
     pyramid=False,
@@ -49,8 +51,10 @@ def make(
     """Tensors and metadata of a model. Sizes are (width, height). `fill` "zeros" is for tests of nothing but shapes."""
     hw, kernel_hw = size[::-1], kernel_size[::-1]
     if task == "classify":
-        layers = architecture.classify(hw, scale, classes, kernel_hw)
+        layers = architecture.classify(hw, scale, classes, kernel_hw, backbone)
         own = {"multi_label": boolean(multi_label)}
+        if backbone != "dicenet":
+            own["backbone"] = backbone
     elif task == "segment":
         layers = architecture.segment(hw, scale, classes, decoder_width, kernel_hw)
         own = {"decoder_width": str(decoder_width)}
@@ -184,7 +188,8 @@ def parse_arguments(argv):
     parser = argparse.ArgumentParser(description="Writes a model file with random weights, for tests.")
     parser.add_argument("output", metavar="OUT.safetensors")
     parser.add_argument("--task", choices=("classify", "segment", "detect"), required=True)
-    parser.add_argument("--scale", type=float, choices=sorted(architecture.CHANNELS), default=0.1)
+    parser.add_argument("--scale", type=float, default=0.1, help="one that the backbone has (default: 0.1)")
+    parser.add_argument("--backbone", choices=architecture.SCALES, default="dicenet", help="classify only")
     parser.add_argument("--classes", type=int, default=21, help="background included (default: 21)")
     parser.add_argument("--size", type=parse_size, default=(64, 64), metavar="WxH", help="to run at (default: 64x64)")
     parser.add_argument("--kernel-size", type=parse_size, default=(224, 224), metavar="WxH", help="(default: 224x224)")
@@ -198,6 +203,10 @@ def parse_arguments(argv):
     parser.add_argument("--fill", choices=("random", "zeros"), default="random")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
+    if arguments.scale not in architecture.SCALES[arguments.backbone]:
+        parser.error(f"--scale: expected one of {', '.join(map(str, architecture.SCALES[arguments.backbone]))}")
+    if arguments.backbone != "dicenet" and arguments.task != "classify":
+        parser.error(f"--backbone {arguments.backbone}: is for --task classify")
     if arguments.labels and len(arguments.labels) != arguments.classes:
         parser.error(f"--labels: expected {arguments.classes} names, found {len(arguments.labels)}")
     return arguments
