@@ -114,6 +114,8 @@ def _description(net, source, labels, size, multi_label, background):
         "size": "{}x{}".format(*(size or _size_of_name(name) or DEFAULT_SIZES[net.task])),
         "kernel_size": f"{net.kernel_width}x{net.kernel_height}",
     }
+    if net.backbone != "dicenet":
+        metadata["backbone"] = net.backbone
     if net.task == "classify":
         metadata["multi_label"] = _boolean(multi_label)
     elif net.task == "segment":

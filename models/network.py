@@ -19,6 +19,21 @@ SCALES = {
     "2.0": (24, 24, 244, 488, 976, 1024),
     "2.4": (24, 24, 278, 556, 1112, 1280),
 }
+# Channels of levels 1 to 5 of the DiCE unit in other networks, which are for classification (docs/networks.md).
+MOBILENET_SCALES = {
+    "0.3": (20, 40, 80, 160, 320),
+    "1.75": (112, 224, 448, 896, 1792),
+    "2.8": (180, 360, 720, 1440, 2880),
+}
+RESNET_SCALES = {
+    "0.16": (24, 40, 80, 160, 320),
+    "0.28": (24, 72, 144, 288, 576),
+    "0.48": (24, 124, 248, 496, 992),
+}
+BACKBONES = {"dicenet": SCALES, "mobilenet": MOBILENET_SCALES, "resnet": RESNET_SCALES}
+# DiCE units on MobileNet's levels, bottlenecks on ResNet's.
+MOBILENET_UNITS = {1: 1, 2: 2, 3: 2, 4: 6, 5: 2}
+RESNET_BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}
 CLASSIFIER_GROUPS = 4
 BOXES_PER_CELL = 6
 # A segment network's mask has 8 bits per pixel; a detector and a mask need a class beside the background.
@@ -31,6 +46,18 @@ TASKS = {
     "classify": ("classifier.2.weight", ""),
     "segment": ("eff_pool_128x128.merge_layer.3.weight", "base_net."),
     "detect": ("cls_layers.0.weight", "base_net.basenet."),
+}
+# The first DiCE unit of a backbone and the level that it is on, which give the backbone away.
+FIRST_UNITS = {
+    "dicenet": ("level3.0.right_layer.1", 3),
+    "mobilenet": ("level1.1", 1),
+    "resnet": ("level2.1.layer.1", 2),
+}
+# Tensors with as many numbers as two of its scale's channels, which give the scale away.
+SCALE_TELLS = {
+    "dicenet": (("level1.cbr.0.weight", 0), ("level4.0.left_layer.0.cbr.0.weight", 2)),
+    "mobilenet": (("level1.1.proj_layer.cbr.0.weight", 0), ("level4.1.proj_layer.cbr.0.weight", 3)),
+    "resnet": (("level1.cbr.0.weight", 0), ("level4.1.act.weight", 3)),
 }
 
 
@@ -45,6 +72,7 @@ class Network:
     kernel_height: int
     pyramid: bool = False
     decoder_width: int = 0
+    backbone: str = "dicenet"
 
 
 def detect_network(shapes):
@@ -56,16 +84,18 @@ def detect_network(shapes):
             f"is no DiCENet network: expected one of the tensors {tells}, found {len(shapes)} others, "
             f"{next(iter(shapes))} the first"
         )
-    tell, backbone = TASKS[task]
-    unit = f"{backbone}level3.0.right_layer.1."
+    tell, prefix = TASKS[task]
+    backbone = _backbone_of(shapes) if task == "classify" else "dicenet"
+    unit, level = FIRST_UNITS[backbone]
     return Network(
         task=task,
-        scale=_scale(shapes, backbone),
+        scale=_scale(shapes, prefix, backbone),
         classes=_classes(_dimension(shapes, tell, 0), task, tell),
-        kernel_width=_kernel_size(shapes, unit + "conv_width.weight"),
-        kernel_height=_kernel_size(shapes, unit + "conv_height.weight"),
+        kernel_width=_kernel_size(shapes, f"{prefix}{unit}.conv_width.weight", level),
+        kernel_height=_kernel_size(shapes, f"{prefix}{unit}.conv_height.weight", level),
         pyramid=any(name.startswith("base_net.bu_") for name in shapes) if task == "detect" else False,
         decoder_width=_decoder_width(shapes) if task == "segment" else 0,
+        backbone=backbone,
     )
 
 
@@ -86,7 +116,8 @@ def check_tensors(network, shapes):
 
 def describe(network):
     pyramid = " and the pyramid" if network.pyramid else ""
-    return f"{network.task} network of scale {network.scale} with {network.classes} classes{pyramid}"
+    kind = "" if network.backbone == "dicenet" else f" ({network.backbone})"
+    return f"{network.task} network{kind} of scale {network.scale} with {network.classes} classes{pyramid}"
 
 
 def _dimension(shapes, name, index):
@@ -99,15 +130,22 @@ def _dimension(shapes, name, index):
     return shapes[name][index]
 
 
-def _scale(shapes, backbone):
-    first, fourth = f"{backbone}level1.cbr.0.weight", f"{backbone}level4.0.left_layer.0.cbr.0.weight"
+def _backbone_of(shapes):
+    for backbone, (unit, _) in FIRST_UNITS.items():
+        if f"{unit}.conv_channel.weight" in shapes:
+            return backbone
+    return "dicenet"
+
+
+def _scale(shapes, prefix, backbone):
+    (first, i), (fourth, k) = ((prefix + name, channels) for name, channels in SCALE_TELLS[backbone])
     found = (_dimension(shapes, first, 0), _dimension(shapes, fourth, 0))
-    for scale, channels in SCALES.items():
-        if (channels[0], channels[2]) == found:
+    for scale, channels in BACKBONES[backbone].items():
+        if (channels[i], channels[k]) == found:
             return scale
     raise ModelError(
         f"tensors {first} and {fourth} have {found[0]} and {found[1]} channels, which no scale of "
-        f"{', '.join(SCALES)} has"
+        f"{', '.join(BACKBONES[backbone])} has"
     )
 
 
@@ -122,14 +160,15 @@ def _classes(count, task, tell):
     return count // boxes
 
 
-def _kernel_size(shapes, name):
+def _kernel_size(shapes, name, level):
     """The input size that DimConv kernels were trained for: level 3 has one per row or column at 1/8, rounded up. A
-    multiple of 8 gives the same number at every level as any size that it stands for."""
-    size = 8 * _dimension(shapes, name, 0)
+    multiple of 8 gives the same number there and further up as any size that it stands for; other levels likewise."""
+    shrink = 2**level
+    size = shrink * _dimension(shapes, name, 0)
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise ModelError(
-            f"tensor {name}: expected {MIN_SIZE // 8} to {MAX_SIZE // 8} kernels, one per row or column at 1/8 of the "
-            f"trained size, found {size // 8}"
+            f"tensor {name}: expected {MIN_SIZE // shrink} to {MAX_SIZE // shrink} kernels, one per row or column at "
+            f"1/{shrink} of the trained size, found {size // shrink}"
         )
     return size
 
@@ -176,6 +215,11 @@ def _dice(name, cin, cout, width, height):
     yield f"{name}.linear_comb_layer.3.weight", (cout, cin // 4, 1, 1)
 
 
+def _kernels(network, level):
+    """How many width and height kernels the DiCE units of a level have."""
+    return -(-network.kernel_width // 2**level), -(-network.kernel_height // 2**level)
+
+
 def _level(name, cin, cout, blocks, width, height):
     yield from _conv_norm_act(f"{name}.0.left_layer.0", cin, cin, 3, cin)
     yield from _conv_norm_act(f"{name}.0.left_layer.1", cin, cin, 1)
@@ -192,23 +236,43 @@ def _level(name, cin, cout, blocks, width, height):
 def _backbone(network, prefix, levels):
     c0, c1, c2, c3, c4, _ = SCALES[network.scale]
     yield from _conv_norm_act(f"{prefix}level1", 3, c0, 3)
-    plan = ((3, c1, c2, 3, 8), (4, c2, c3, 7, 16), (5, c3, c4, 3, 32))
-    for level, cin, cout, blocks, stride in plan[: levels - 2]:
-        yield from _level(
-            f"{prefix}level{level}",
-            cin,
-            cout,
-            blocks,
-            -(-network.kernel_width // stride),
-            -(-network.kernel_height // stride),
-        )
+    plan = ((3, c1, c2, 3), (4, c2, c3, 7), (5, c3, c4, 3))
+    for level, cin, cout, blocks in plan[: levels - 2]:
+        yield from _level(f"{prefix}level{level}", cin, cout, blocks, *_kernels(network, level))
+
+
+def _mobilenet(network):
+    c0, *_ = channels = MOBILENET_SCALES[network.scale]
+    yield from _conv_norm_act("level1.0", 3, c0 // 2, 3)
+    for level, cin, cout in zip(MOBILENET_UNITS, (c0 // 2, *channels), channels):
+        for unit in range(1, MOBILENET_UNITS[level] + 1):
+            yield from _dice(f"level{level}.{unit}", cin, cout, *_kernels(network, level))
+            cin = cout
+
+
+def _resnet(network):
+    channels = RESNET_SCALES[network.scale]
+    yield from _conv_norm_act("level1", 3, channels[0], 3)
+    for level, cin, cout in zip(RESNET_BLOCKS, channels, channels[1:]):
+        for block in range(1, RESNET_BLOCKS[level] + 1):
+            name = f"level{level}.{block}"
+            if cin != cout:
+                yield from _conv_norm_act(f"{name}.shortcut", cin, cout, 1)
+            yield from _conv_norm_act(f"{name}.layer.0", cin, cout // 4, 1)
+            yield from _dice(f"{name}.layer.1", cout // 4, cout, *_kernels(network, level))
+            yield f"{name}.act.weight", (cout,)
+            cin = cout
 
 
 def _classify(network):
-    *_, c4, c5 = SCALES[network.scale]
-    yield from _backbone(network, "", 5)
-    yield "classifier.0.weight", (c5, c4 // CLASSIFIER_GROUPS, 1, 1)
-    yield "classifier.2.weight", (network.classes, c5, 1, 1)
+    if network.backbone == "dicenet":
+        *_, c4, features = SCALES[network.scale]
+        yield from _backbone(network, "", 5)
+        yield "classifier.0.weight", (features, c4 // CLASSIFIER_GROUPS, 1, 1)
+    else:
+        *_, features = BACKBONES[network.backbone][network.scale]
+        yield from {"mobilenet": _mobilenet, "resnet": _resnet}[network.backbone](network)
+    yield "classifier.2.weight", (network.classes, features, 1, 1)
     yield "classifier.2.bias", (network.classes,)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The DiCENet networks in PyTorch: one definition for classification, detection and segmentation.
+"""The DiCENet networks in PyTorch: one definition for classification, detection and segmentation; and the DiCE unit in
+MobileNet and ResNet, for classification (docs/networks.md).
 
 Modules are named so that their tensors have the names of the published checkpoints, which load as they are. Networks
 take N x 3 x H x W, normalised, of any size from 32 x 32: every DiCE unit scales its input to the size that its kernels
@@ -20,7 +21,16 @@ from torch import nn
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import checkpoint  # noqa: E402
 import modelfile  # noqa: E402
-from network import BOXES_PER_CELL, CLASSIFIER_GROUPS, SCALES, check_tensors, detect_network  # noqa: E402
+from network import (  # noqa: E402
+    BACKBONES,
+    BOXES_PER_CELL,
+    CLASSIFIER_GROUPS,
+    MOBILENET_UNITS,
+    RESNET_BLOCKS,
+    SCALES,
+    check_tensors,
+    detect_network,
+)
 
 EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
 BLOCKS = {3: 3, 4: 7, 5: 3}
@@ -165,21 +175,73 @@ class ShuffleDICEBlock(nn.Module):
         return self.shuffle(torch.cat((x[:, : self.passed], self.layer_right(x[:, self.passed :])), 1))
 
 
+class Bottleneck(nn.Module):
+    """ResNet's block, its 3 x 3 and last point-wise convolution one DiCE unit."""
+
+    def __init__(self, cin, cout, rows, columns):
+        super().__init__()
+        self.shortcut = nn.Identity() if cin == cout else CBR(cin, cout, 1)
+        self.layer = nn.Sequential(CBR(cin, cout // 4, 1), DICE(cout // 4, cout, rows, columns))
+        self.act = nn.PReLU(cout)
+
+    def forward(self, x):
+        return self.act(self.shortcut(x) + self.layer(x))
+
+
+# The backbones
+
+
+def dicenet_levels(description):
+    c0, *channels, _ = SCALES[description.scale]
+    yield CBR(3, c0, 3, 2)
+    yield nn.MaxPool2d(3, 2, 1)
+    for level, cin, cout in zip(BLOCKS, channels, channels[1:]):
+        kernels = kernels_at(description, level)
+        blocks = [StridedDICE(cin, *kernels)]
+        for i in range(BLOCKS[level]):
+            blocks.append(ShuffleDICEBlock(cout if i else 2 * cin, cout, *kernels))
+        yield nn.Sequential(*blocks)
+
+
+# The DiCE unit has no stride: in the other two networks a level begins with pooling.
+
+
+def mobilenet_levels(description):
+    channels = BACKBONES["mobilenet"][description.scale]
+    cin = channels[0] // 2
+    for level, cout in enumerate(channels, 1):
+        layers = [CBR(3, cin, 3, 2) if level == 1 else nn.AvgPool2d(3, 2, 1)]
+        for _ in range(MOBILENET_UNITS[level]):
+            layers.append(DICE(cin, cout, *kernels_at(description, level)))
+            cin = cout
+        yield nn.Sequential(*layers)
+
+
+def resnet_levels(description):
+    cin, *channels = BACKBONES["resnet"][description.scale]
+    yield CBR(3, cin, 3, 2)
+    for level, cout in enumerate(channels, 2):
+        layers = [nn.MaxPool2d(3, 2, 1) if level == 2 else nn.AvgPool2d(3, 2, 1)]
+        for _ in range(RESNET_BLOCKS[level]):
+            layers.append(Bottleneck(cin, cout, *kernels_at(description, level)))
+            cin = cout
+        yield nn.Sequential(*layers)
+
+
+def kernels_at(description, level):
+    """Rows and columns of a level at the size that its DimConv kernels are for."""
+    return [ceil(n / 2**level) for n in (description.kernel_height, description.kernel_width)]
+
+
 class Backbone(nn.Module):
-    """Levels 1 to `levels`."""
+    """Levels 1 to `levels`; level k halves the picture for the k-th time."""
 
     def __init__(self, description, levels):
         super().__init__()
-        c0, *channels, _ = SCALES[description.scale]
-        self.level1 = CBR(3, c0, 3, 2)
-        self.level2 = nn.MaxPool2d(3, 2, 1)
         self.levels = levels
-        for level, cin, cout in zip(range(3, levels + 1), channels, channels[1:]):
-            rows, columns = (ceil(n / 2**level) for n in (description.kernel_height, description.kernel_width))
-            blocks = [StridedDICE(cin, rows, columns)]
-            for i in range(BLOCKS[level]):
-                blocks.append(ShuffleDICEBlock(cout if i else 2 * cin, cout, rows, columns))
-            setattr(self, f"level{level}", nn.Sequential(*blocks))
+        backbones = {"dicenet": dicenet_levels, "mobilenet": mobilenet_levels, "resnet": resnet_levels}
+        for level, module in zip(range(1, levels + 1), backbones[description.backbone](description)):
+            setattr(self, f"level{level}", module)
 
     def maps(self, x):
         """The outputs of all levels."""
@@ -238,12 +300,12 @@ class Classify(Backbone):
 
     def __init__(self, description):
         super().__init__(description, 5)
-        *_, c4, c5 = SCALES[description.scale]
+        *_, c, features = BACKBONES[description.backbone][description.scale]
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(
-            conv(c4, c5, 1, groups=CLASSIFIER_GROUPS),
+            conv(c, features, 1, groups=CLASSIFIER_GROUPS) if description.backbone == "dicenet" else nn.Identity(),
             nn.Dropout(0.0),  # training sets its rate
-            conv(c5, description.classes, 1, bias=True),
+            conv(features, description.classes, 1, bias=True),
         )
 
     def forward(self, x):

@@ -43,6 +43,16 @@ class Architecture(unittest.TestCase):
                         architecture.detect(size, s, 21, pyramid),
                     )
 
+    def test_other_backbones(self):
+        for backbone in ("mobilenet", "resnet"):
+            for scale in network.BACKBONES[backbone]:
+                for size in ((224, 224), (304, 200)):
+                    with self.subTest(backbone, scale=scale, size=size):
+                        self.check(
+                            network.Network("classify", scale, 9, *size, backbone=backbone),
+                            architecture.classify((64, 64), float(scale), 9, size[::-1], backbone),
+                        )
+
     def test_kernel_sizes(self):
         for width, height in ((224, 224), (256, 128), (304, 200), (40, 32), (520, 1032)):
             layers = architecture.classify((64, 64), 0.1, 5, kernel_size=(height, width))
@@ -83,6 +93,14 @@ class Convert(common.TestCase):
                 self.assertEqual(set(found), set(arrays))
                 for name, array in arrays.items():
                     np.testing.assert_array_equal(found[name], array, name)
+
+    def test_backbones(self):
+        for backbone, scale in (("mobilenet", 0.3), ("resnet", 0.16)):
+            arrays = common.random_arrays(architecture.classify((32, 32), scale, 4, (48, 64), backbone))
+            found, metadata = self.convert(torchfile.zipped(torchfile.state_dict(arrays)))
+            self.assertEqual(set(found), set(arrays))
+            expected = {"task": "classify", "backbone": backbone, "scale": str(scale), "kernel_size": "64x48"}
+            self.assertEqual({key: metadata[key] for key in expected}, expected)
 
     def test_batch_counters_are_left_out(self):
         arrays = small_classifier()

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/training's networks: against numpy on random models of every kind, against the golden outputs, and as ONNX.
+"""models/training's networks: against numpy and the program on random models of every kind, against the golden outputs,
+and as ONNX.
 
-Skipped where PyTorch is missing; the golden outputs also where ../shared is absent.
+Skipped where PyTorch is missing; the golden outputs also where ../shared is absent. DICENET in the environment is the
+program.
 """
 
 import glob
@@ -42,14 +44,29 @@ reference, safetensors = reference_module("network"), reference_module("safetens
 
 # Double precision against double precision that was stored as single.
 TOLERANCE = 1e-6
+# The program computes in single precision.
+PROGRAM_TOLERANCE = 1e-4
 GOLDEN = os.path.join(common.SHARED, "golden")
 
 RANDOM_MODELS = {
     "classify": ("--classes", "7", "--kernel-size", "96x64"),
+    "mobilenet": ("--classes", "7", "--kernel-size", "64x96", "--backbone", "mobilenet", "--scale", "0.3"),
+    "resnet": ("--classes", "7", "--kernel-size", "64x96", "--backbone", "resnet", "--scale", "0.16"),
     "segment": ("--classes", "5", "--decoder-width", "32"),
     "pyramid": ("--classes", "3", "--pyramid"),
     "plain": ("--classes", "3"),
 }
+
+TASKS = {name: name for name in ("classify", "segment")}
+TASKS.update(mobilenet="classify", resnet="classify", pyramid="detect", plain="detect")
+
+
+def run_program(folder, model, x):
+    """The program's logits for an input of single precision."""
+    source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
+    safetensors.write(source, {"input": x})
+    subprocess.run([os.environ["DICENET"], "run", model, source, target], check=True)
+    return safetensors.read(target)[0]["logits"]
 
 
 def random_model(path, task, *options):
@@ -65,24 +82,36 @@ def run(net, x):
 
 
 class Torch(common.TestCase):
-    def close(self, found, expected):
+    def close(self, found, expected, tolerance=TOLERANCE):
         self.assertEqual(found.shape, expected.shape)
         largest = np.abs(expected).max()
-        self.assertLessEqual(np.abs(found - expected).max(), TOLERANCE * largest)
+        self.assertLessEqual(np.abs(found - expected).max(), tolerance * largest)
 
     def test_random_models(self):
         random = np.random.default_rng(1)
         for name, options in RANDOM_MODELS.items():
             path = self.path(name + ".safetensors")
-            random_model(path, {"pyramid": "detect", "plain": "detect"}.get(name, name), *options)
+            random_model(path, TASKS[name], *options)
             arrays, metadata = modelfile.read(path)
-            for height, width in ((64, 64), (33, 47), (230, 100)):
+            for height, width in ((64, 64), (96, 64), (33, 47), (230, 100)):
                 with self.subTest(name, height=height, width=width):
                     x = random.normal(size=(2, 3, height, width))
                     expected = reference.run(arrays, metadata, x)
                     outputs = run(dicenet.load(path), x)
                     for key, found in zip(("confidences", "locations") if len(outputs) > 1 else ("logits",), outputs):
                         self.close(found, expected[key])
+
+    @unittest.skipUnless("DICENET" in os.environ, "DICENET is not set: run the tests through meson")
+    def test_program(self):
+        """The trained size, smaller, larger, neither."""
+        random = np.random.default_rng(2)
+        for name in ("classify", "mobilenet", "resnet"):
+            path = self.path(name + ".safetensors")
+            random_model(path, "classify", *RANDOM_MODELS[name])
+            for height, width in ((96, 64), (64, 96), (47, 33), (160, 230)):
+                with self.subTest(name, height=height, width=width):
+                    x = random.normal(size=(2, 3, height, width)).astype(np.float32)
+                    self.close(run_program(self.folder, path, x), run(dicenet.load(path), x)[0], PROGRAM_TOLERANCE)
 
     def test_golden(self):
         goldens = sorted(glob.glob(os.path.join(GOLDEN, "**", "*.safetensors"), recursive=True))
@@ -120,8 +149,13 @@ class Torch(common.TestCase):
         self.assertGreater(np.mean(logits[0].argmax(axis=0) == golden["argmax"]), 0.9999)
 
     def test_onnx(self):
+        for name in ("segment", "mobilenet", "resnet"):
+            with self.subTest(name):
+                self.check_onnx(TASKS[name], *RANDOM_MODELS[name])
+
+    def check_onnx(self, task, *options):
         model, target = self.path("model.safetensors"), self.path("model.onnx")
-        random_model(model, "segment", "--classes", "5")
+        random_model(model, task, *options)
         process = common.run_script(os.path.join("training", "export_onnx.py"), model, target, "--size", "100x230")
         self.assertEqual((process.returncode, process.stderr), (0, ""))
         self.assertEqual(sorted(os.listdir(self.folder)), ["model.onnx", "model.safetensors"])
