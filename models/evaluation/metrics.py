@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The figures that say how good a network is, from its results and the truth. docs/evaluation.md defines them.
+
+Needs numpy only. What was not annotated is never counted: every function takes what is known beside what is true.
+"""
+
+from collections import namedtuple
+
+import numpy as np
+
+# Boxes (n x 4: x0, y0, x1, y1 in pixels of the photo), their classes, and confidences from 0 to 1.
+Found = namedtuple("Found", "boxes labels scores")
+# Objects; regions to ignore and the class that each hides (ANY for all of them); the classes annotated in the photo.
+Objects = namedtuple("Objects", "boxes labels ignored ignored_labels known")
+ANY = -1
+
+COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+COCO_RECALLS = np.linspace(0, 1, 101)
+
+
+# Detection
+
+
+def overlaps(boxes, others, of_first=False):
+    """Intersection over union of each of `boxes` with each of `others`, or over the first one's own area."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=2)
+    area, other = (np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (boxes, others))
+    whole = area[:, None] if of_first else area[:, None] + other[None] - shared
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+
+
+def match(with_objects, with_ignored, threshold, second_choice):
+    """Which detections of one class in one photo, strongest first, are right (1), wrong (0), not to be counted (-1).
+
+    `with_objects` is each one's overlap with each object, `with_ignored` the share of it in each region to ignore. An
+    object is found once. Where the object that a detection overlaps most was found already, VOC calls the detection
+    wrong, while COCO goes on to the best of the others (`second_choice`).
+    """
+    free = np.ones(with_objects.shape[1], bool)
+    verdicts = np.zeros(len(with_objects), np.int64)
+    for i, row in enumerate(with_objects):
+        row = np.where(free, row, -1) if second_choice else row
+        best = int(np.argmax(row)) if len(row) else -1
+        if best >= 0 and row[best] >= threshold and free[best]:
+            free[best] = False
+            verdicts[i] = 1
+        elif len(with_ignored[i]) and with_ignored[i].max() >= threshold:
+            verdicts[i] = -1
+    return verdicts
+
+
+def precision_recall(scores, verdicts, n_objects):
+    """Recall and precision after each detection that counts, strongest first; precision made to fall only."""
+    order = np.argsort(-scores, kind="stable")
+    verdicts = verdicts[order][verdicts[order] >= 0]
+    right = np.cumsum(verdicts == 1)
+    precision = right / np.arange(1, len(right) + 1)
+    return right / n_objects, np.maximum.accumulate(precision[::-1])[::-1]
+
+
+def area_under_curve(recall, precision):
+    """Average precision as VOC has computed it since 2010."""
+    return float(np.sum(np.diff(recall, prepend=0) * precision))
+
+
+def mean_at_recalls(recall, precision):
+    """Average precision as COCO computes it: the mean at 101 recalls."""
+    at = np.searchsorted(recall, COCO_RECALLS, side="left")
+    return float(np.mean(np.append(precision, 0.0)[at]))
+
+
+def class_verdicts(found, truths, label, settings):
+    """Scores of all detections of a class in the photos where it is annotated, a list of verdicts for each of
+    `settings` (threshold, second_choice), and the number of objects."""
+    scores, verdicts, n_objects = [], [[] for _ in settings], 0
+    for f, t in zip(found, truths):
+        if label not in t.known:
+            continue
+        mine = np.flatnonzero(f.labels == label)
+        mine = mine[np.argsort(-f.scores[mine], kind="stable")]
+        objects = t.boxes[t.labels == label]
+        ignored = t.ignored[(t.ignored_labels == ANY) | (t.ignored_labels == label)]
+        n_objects += len(objects)
+        scores.append(f.scores[mine])
+        tables = overlaps(f.boxes[mine], objects), overlaps(f.boxes[mine], ignored, of_first=True)
+        for column, (threshold, second_choice) in zip(verdicts, settings):
+            column.append(match(*tables, threshold, second_choice))
+    if not scores:
+        return np.zeros(0), [np.zeros(0, np.int64) for _ in settings], 0
+    return np.concatenate(scores), [np.concatenate(column) for column in verdicts], n_objects
+
+
+def detection(found, truths, n_classes):
+    """Per class: `objects`, `ap50` (VOC's area under the curve) and `ap` (COCO's, mean over overlaps 0.5 to 0.95); NaN
+    where there are no objects. Lists of Found and Objects, photo by photo."""
+    settings = [(0.5, False)] + [(threshold, True) for threshold in COCO_THRESHOLDS]
+    objects, ap50, ap = np.zeros(n_classes, np.int64), np.full(n_classes, np.nan), np.full(n_classes, np.nan)
+    for label in range(n_classes):
+        scores, (voc, *coco), objects[label] = class_verdicts(found, truths, label, settings)
+        if objects[label]:
+            ap50[label] = area_under_curve(*precision_recall(scores, voc, objects[label]))
+            curves = (precision_recall(scores, verdicts, objects[label]) for verdicts in coco)
+            ap[label] = np.mean([mean_at_recalls(*curve) for curve in curves])
+    return {"objects": objects, "ap50": ap50, "ap": ap}
+
+
+# Segmentation
+
+IGNORE = 255
+
+
+def confusion(found, truth, n_classes):
+    """n_classes x (n_classes + 1) counts of pixels by what they are and what they were taken for; the last column is
+    for what is no class of the network. Pixels that are 255 in `truth` don't count."""
+    known = truth != IGNORE
+    taken = np.minimum(found[known], n_classes).astype(np.int64)
+    pairs = truth[known].astype(np.int64) * (n_classes + 1) + taken
+    return np.bincount(pairs, minlength=n_classes * (n_classes + 1)).reshape(n_classes, n_classes + 1)
+
+
+def segmentation(found, truths, n_classes):
+    """Per class: `photos` that it occurs in, and `iou` over the pixels of all photos; NaN where it neither occurs nor
+    was found. Masks of equal size, photo by photo."""
+    counts, photos = np.zeros((n_classes, n_classes + 1), np.int64), np.zeros(n_classes, np.int64)
+    for mask, truth in zip(found, truths):
+        in_photo = confusion(mask, truth, n_classes)
+        counts += in_photo
+        photos += in_photo.sum(axis=1) > 0
+    right = np.diag(counts)
+    union = counts.sum(axis=1) + counts.sum(axis=0)[:n_classes] - right
+    return {"photos": photos, "iou": np.divide(right, union, out=np.full(n_classes, np.nan), where=union > 0)}
+
+
+# Classification
+
+
+def top_k(scores, truth, k):
+    """Per photo, whether its class is among the k of highest score. photos x classes, and the index of each's class."""
+    own = scores[np.arange(len(truth)), truth]
+    return np.sum(scores > own[:, None], axis=1) < k
+
+
+def single_label(scores, truth, n_classes):
+    """Per class: `photos`, and the shares `top1` and `top5` of them that are right; NaN where there are none."""
+    photos = np.bincount(truth, minlength=n_classes)
+    shares = [
+        np.divide(
+            np.bincount(truth, weights=top_k(scores, truth, k), minlength=n_classes),
+            photos,
+            out=np.full(n_classes, np.nan),
+            where=photos > 0,
+        )
+        for k in (1, 5)
+    ]
+    return {"photos": photos, "top1": shares[0], "top5": shares[1]}
+
+
+def multi_label(scores, present, known, threshold=0.5):
+    """Per class: `photos` that show it, `precision`, `recall` and `f1`; and "overall" the same three from the counts of
+    all classes together. photos x classes: scores, whether it is there, and whether that is annotated."""
+    found = (scores >= threshold) & known
+    present = present & known
+    right, said, there = (np.sum(x, axis=0) for x in (found & present, found, present))
+    result = {"photos": there, **_rates(right, said, there)}
+    overall = _rates(*(np.array([np.sum(x)]) for x in (right, said, there)))
+    result["overall"] = {key: float(value[0]) for key, value in overall.items()}
+    return result
+
+
+def _rates(right, said, there):
+    """A class that is nowhere has no rates (NaN); one that is there and never right has zeros."""
+    zeros = np.where(there > 0, 0.0, np.nan)
+    recall = np.divide(right, there, out=zeros.copy(), where=there > 0)
+    precision = np.divide(right, said, out=zeros.copy(), where=(said > 0) & (there > 0))
+    f1 = np.divide(2.0 * right, said + there, out=zeros.copy(), where=there > 0)
+    return {"precision": precision, "recall": recall, "f1": f1}

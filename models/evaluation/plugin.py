@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs a model on pictures in a GStreamer pipeline, as an application would: appsrc ! dicenetdetect ! appsink."""
+
+import os
+import sys
+
+import numpy as np
+
+try:
+    import gi
+
+    for namespace in ("Dicenet", "Gst", "GstApp", "GstVideo", "GstDicenetMeta"):
+        gi.require_version(namespace, "1.0")
+    from gi.repository import Dicenet, GLib, Gst, GstApp, GstDicenetMeta  # noqa: F401  GstApp: appsrc's methods
+except (ImportError, ValueError) as error:
+    sys.exit(
+        f"error: {error}: install python3-gi, gir1.2-gstreamer-1.0 and gir1.2-gst-plugins-base-1.0, and install dicenet or "
+        "run this with: meson devenv -C build"
+    )
+
+from errors import ModelError
+from metrics import Found
+
+TASKS = {
+    Dicenet.Task.CLASSIFY: ("classify", GstDicenetMeta.DicenetTask.CLASSIFY, "top-k=0 threshold=0"),
+    # As few as COCO counts, and as weak as find their way into a curve of precision.
+    Dicenet.Task.DETECT: ("detect", GstDicenetMeta.DicenetTask.DETECT, "threshold=0.01 max-detections=100"),
+    Dicenet.Task.SEGMENT: ("segment", GstDicenetMeta.DicenetTask.SEGMENT, ""),
+}
+PATIENCE = 300 * Gst.SECOND
+
+
+class Plugin:
+    """The element for a model, in a pipeline that takes one picture at a time.
+
+    `task`, `labels`, `size` (width, height), `multi_label` are the model's. ModelError where the model or a picture is
+    refused.
+    """
+
+    name = "plugin"
+
+    def __init__(self, path, threads=0):
+        Gst.init(None)
+        try:
+            model = Dicenet.Model.load(path)
+        except GLib.Error as error:
+            raise ModelError(error.message) from None
+        self.task, self.kind, properties = TASKS[model.get_task()]
+        self.labels = list(model.get_labels())
+        self.background = model.get_background()
+        self.size = tuple(model.get_size())
+        self.multi_label = model.get_multi_label()
+        if Gst.ElementFactory.find("dicenet" + self.task) is None:
+            raise ModelError("GStreamer finds no dicenet plugin: install it, or run this with: meson devenv -C build")
+        self.pipeline = Gst.parse_launch(
+            f"appsrc name=source format=time max-buffers=1 ! dicenet{self.task} name=network {properties} ! "
+            "appsink name=sink sync=false"
+        )
+        self.source, self.network, self.sink = map(self.pipeline.get_by_name, ("source", "network", "sink"))
+        self.network.props.model = os.path.abspath(path)
+        self.network.props.threads = threads
+        self.inference_size = None
+
+    def run(self, picture, size):
+        """What the model says of a picture (PIL, RGB), inferred at `size`: confidences by class; Found, in pixels of
+        the picture; or a mask of the picture's size."""
+        self._infer_at(size)
+        caps = Gst.Caps.from_string(
+            f"video/x-raw,format=RGBx,width={picture.width},height={picture.height},framerate=0/1"
+        )
+        buffer = Gst.Buffer.new_wrapped(picture.convert("RGBX").tobytes())
+        buffer.pts = 0
+        self.source.push_sample(Gst.Sample.new(buffer, caps, None, None))
+        sample = self.sink.try_pull_sample(PATIENCE)
+        if sample is None:
+            raise ModelError(self._reason())
+        buffer = sample.get_buffer()  # the meta lives as long as this does
+        meta = GstDicenetMeta.buffer_get_dicenet_meta(buffer, self.kind)
+        return getattr(self, "_" + self.task)(meta)
+
+    def close(self):
+        self.pipeline.set_state(Gst.State.NULL)
+
+    def _infer_at(self, size):
+        """The element takes another size when it is at rest only."""
+        if size != self.inference_size:
+            self.pipeline.set_state(Gst.State.READY)
+            self.network.props.inference_size = "{}x{}".format(*size)
+            self.pipeline.set_state(Gst.State.PLAYING)
+            self.inference_size = size
+
+    def _reason(self):
+        message = self.pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR)
+        return message.parse_error()[0].message if message else "the pipeline gave no result and no reason"
+
+    def _classify(self, meta):
+        scores = np.zeros(len(self.labels))
+        for i in range(meta.result.get_n_classes()):
+            found = meta.result.get_class(i)
+            scores[found.label_id] = found.confidence
+        return scores
+
+    @staticmethod
+    def _detect(meta):
+        found = [meta.get_detection(i) for i in range(meta.get_n_detections())]
+        boxes = np.array([(d.x, d.y, d.x + d.w, d.y + d.h) for d in found], np.float64).reshape(-1, 4)
+        labels = np.array([d.label_id for d in found], np.int64)
+        return Found(boxes, labels, np.array([d.confidence for d in found], np.float64))
+
+    @staticmethod
+    def _segment(meta):
+        mask = np.frombuffer(meta.get_mask(0, 0).get_data(), np.uint8)
+        return mask.reshape(meta.frame_height, meta.frame_width)
