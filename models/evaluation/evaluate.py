@@ -3,7 +3,7 @@
 """How good a model is: runs it on a list of photos in a GStreamer pipeline and compares what it says with the truth.
 
     evaluate.py MODEL LIST [OPTION...]
-    meson devenv -C build $PWD/models/evaluation/evaluate.py $PWD/MODEL $PWD/LIST     # the plugin as it was built
+    meson devenv -C build -w . models/evaluation/evaluate.py MODEL LIST     # the plugin as it was built
 
 LIST is, for a model that detects or knows several labels, a .json in COCO's layout; for one that segments, a text file
 with a photo's id per line beside folders images (ID.jpg) and masks (ID.png); for one that classifies, a folder with a
@@ -25,7 +25,8 @@ except ImportError as error:
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import metrics  # noqa: E402
 from errors import ModelError  # noqa: E402
-from pictures import FITS, MAX_SIDE, MIN_SIDE, middle, read_list, view  # noqa: E402
+from network import MAX_SIZE, MIN_SIZE  # noqa: E402
+from pictures import FITS, middle, read_list, view  # noqa: E402
 
 # For each kind of truth: what counts classes, what is measured, and whether an average over classes is what counts.
 COLUMNS = {
@@ -188,8 +189,8 @@ def print_table(kind, report):
 
 def parse_size(text):
     width, x, height = text.partition("x")
-    if not (x and all(n.isdecimal() and MIN_SIDE <= int(n) <= MAX_SIDE for n in (width, height))):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected WIDTHxHEIGHT, each {MIN_SIDE} to {MAX_SIDE}")
+    if not (x and all(n.isdecimal() and MIN_SIZE <= int(n) <= MAX_SIZE for n in (width, height))):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected WIDTHxHEIGHT, each {MIN_SIZE} to {MAX_SIZE}")
     return int(width), int(height)
 
 
@@ -214,10 +215,12 @@ def parse(argv):
     parser.add_argument(
         "--fit",
         choices=FITS,
-        help="how a photo is brought to that size: squeeze (what detects and segments), shape (keeps the photo's shape, "
-        "its short side at the size's), letterbox, centre (what classifies), native (the photo's own size)",
+        help="how a photo is brought to that size: squeeze (the default), shape (keeps the photo's shape, its short side "
+        "at the size's), letterbox, centre (the default where a photo has one label), native (the photo's own size)",
     )
-    parser.add_argument("--shape", type=parse_shape, metavar="W:H", help="evaluate on the middle of each photo, 16:9 say")
+    parser.add_argument(
+        "--shape", type=parse_shape, metavar="W:H", help="evaluate on the middle of each photo, 16:9 say"
+    )
     parser.add_argument(
         "--classes",
         type=lambda text: text.split(","),
@@ -250,9 +253,11 @@ def evaluate(options):
     if kind == "multi-label" and not plugin.multi_label:
         raise ModelError(f"{options.model}: gives one label, but {options.list} has several: take a folder of photos")
     options.size = options.size or plugin.size
-    options.fit = options.fit or ("centre" if plugin.task == "classify" else "squeeze")
-    if options.fit == "centre" and plugin.task != "classify":
-        raise ModelError("--fit centre is for classification: the rest of the photo would be missing from the results")
+    options.fit = options.fit or ("centre" if kind == "classify" else "squeeze")
+    if options.fit == "centre" and kind != "classify":
+        raise ModelError(
+            "--fit centre is for a single label per photo: what is beside it would be missing from the results"
+        )
 
     engines = [plugin]
     if options.against_pytorch:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from errors import ModelError
 from metrics import ANY, IGNORE, Found, Objects
+from network import MAX_SIZE, MIN_SIZE
 
 IGNORED_CATEGORY = 0
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -236,7 +237,6 @@ def cut(objects, edges):
 
 CENTRE = 224 / 256  # of the short side: what classification is evaluated on
 FITS = ("squeeze", "shape", "letterbox", "centre", "native")
-MIN_SIDE, MAX_SIDE = 32, 4096
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ def view(photo_size, size, fit):
         size = (factor * w, factor * h)
     elif fit == "native":
         size = (w, h)
-    return View(0, 0, w, h, tuple(min(max(round(n), MIN_SIDE), MAX_SIDE) for n in size))
+    return View(0, 0, w, h, tuple(min(max(round(n), MIN_SIZE), MAX_SIZE) for n in size))
 
 
 def _around(w, h, view_w, view_h, size):

@@ -47,7 +47,6 @@ class Plugin:
             raise ModelError(error.message) from None
         self.task, self.kind, properties = TASKS[model.get_task()]
         self.labels = list(model.get_labels())
-        self.background = model.get_background()
         self.size = tuple(model.get_size())
         self.multi_label = model.get_multi_label()
         if Gst.ElementFactory.find("dicenet" + self.task) is None:

@@ -25,7 +25,7 @@ sys.path.remove(os.path.join(TESTS, "reference"))
 sys.path.insert(0, MODELS)
 
 
-def run_script(name, *arguments, env=None):
+def run_script(name, *arguments, env=None, timeout=60):
     """Runs models/NAME; the completed process, with text output."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
     return subprocess.run(
@@ -33,7 +33,7 @@ def run_script(name, *arguments, env=None):
         env=environment,
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=timeout,
     )
 
 

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""models/evaluation/paper_costs.py: every row is there, is what an independent list of layers counts, and comes near
+to the paper."""
+
+import json
+import os
+import unittest
+
+import common
+
+SCRIPT = os.path.join("evaluation", "paper_costs.py")
+# The paper rounds, to one digit in Table VI, and says little about the widths of Table I.
+MARGIN = 0.1
+# No width that the paper names comes to this row: s = 1.5 is nearest.
+FARTHER = {("I", "ShuffleNetv2, DiCE unit", 122): 0.12}
+ROWS = {"I": 9, "IV": 7, "VI": 4, "Fig. 9": 18}
+OPTIONS = {"classify": {}, "detect": {"pyramid": False}, "segment": {}}
+
+
+class Costs(common.TestCase):
+    def test_rows(self):
+        process = common.run_script(SCRIPT, "--json")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        rows = json.loads(process.stdout)
+        found = [row["table"] for row in rows]
+        self.assertEqual({table: found.count(table) for table in found}, ROWS)
+        for row in rows:
+            with self.subTest(f"{row['table']}: {row['what']}, {row['paper']} M"):
+                self.check(row)
+
+    def check(self, row):
+        if row["backbone"] != "dicenet":
+            self.skipTest(f"no {row['backbone']} here yet")
+        count = getattr(common.architecture, row["task"])
+        layers = count((row["side"],) * 2, float(row["scale"]), row["classes"], **OPTIONS[row["task"]])
+        self.assertAlmostEqual(row["ours"], common.architecture.multiply_adds(layers)["total"] / 1e6)
+        margin = FARTHER.get((row["table"], row["what"], row["paper"]), 0.001 if row["table"] == "Fig. 9" else MARGIN)
+        self.assertLess(abs(row["ours"] / row["paper"] - 1), margin)
+
+    def test_table(self):
+        process = common.run_script(SCRIPT)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        lines = process.stdout.splitlines()
+        self.assertEqual(len(lines), 1 + sum(ROWS.values()))
+        line = next(line for line in lines if "DiCENet, s = 0.2" in line)
+        self.assertEqual(line.split()[-5:], ["0.2", "14", "14.90", "+6.4", "%"])
+
+    def test_no_program(self):
+        self.assert_failed(common.run_script(SCRIPT, env={"PATH": self.folder}), "dicenet", "meson devenv")
+
+
+if __name__ == "__main__":
+    unittest.main()

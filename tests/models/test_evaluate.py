@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""models/evaluation/evaluate.py: what a random model says is taken for the truth, so that every figure is known.
+
+Needs the plugin and its introspection data. A published checkpoint on photos of ../shared is the last test; where those
+are absent it says "skipped", after the rest has passed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+import common
+import numpy as np
+
+EVALUATION = os.path.join(common.MODELS, "evaluation")
+sys.path.append(EVALUATION)
+try:
+    from PIL import Image
+    from plugin import Dicenet, GLib, Plugin
+except (ImportError, SystemExit) as error:
+    print(f"SKIP: {error}")
+    sys.exit(common.SKIPPED)
+try:
+    import torch
+
+    TORCH = torch.__version__
+except ImportError:
+    TORCH = None
+
+import metrics  # noqa: E402
+import pictures  # noqa: E402
+from errors import ModelError  # noqa: E402
+
+SIZES = ((64, 48), (96, 80), (50, 70), (81, 33))
+DATA = os.path.join(common.SHARED, "data")
+CHECKPOINT = os.path.join(common.SHARED, "models", "edgenets", "dicenet_s_0.5_pascal_384x384.pth")
+# What the elements promise, in per cent of IoU beside the same network in PyTorch.
+IOU_MARGIN = 0.3
+
+
+def photo(seed, size):
+    """Coloured blobs."""
+    random = np.random.default_rng(seed)
+    small = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    return small.resize(size, Image.Resampling.BICUBIC)
+
+
+class TestCase(common.TestCase):
+    def model(self, task, *options):
+        path = self.path("model.safetensors")
+        script = os.path.join(common.TESTS, "reference", "random_model.py")
+        subprocess.run([sys.executable, script, path, "--task", task, "--size", "64x48", *options], check=True)
+        return path
+
+    def photos(self, folder=""):
+        os.makedirs(self.path(folder), exist_ok=True)
+        for i, size in enumerate(SIZES):
+            photo(i, size).save(self.path(folder, f"{i}.png"))
+        return [photo(i, size) for i, size in enumerate(SIZES)]
+
+    def truth(self, path, photos, size=(64, 48)):
+        plugin = Plugin(path)
+        found = [plugin.run(p, size) for p in photos]
+        plugin.close()
+        return found, plugin.labels
+
+    def evaluate(self, *arguments):
+        report = self.path("report.json")
+        process = common.run_script(
+            os.path.join("evaluation", "evaluate.py"), *arguments, "--json", report, timeout=300
+        )
+        self.assertEqual(process.returncode, 0, process.stderr)
+        with open(report, encoding="utf-8") as file:
+            return json.load(file), process.stdout
+
+    def refused(self, *arguments):
+        return common.run_script(os.path.join("evaluation", "evaluate.py"), *arguments)
+
+    def coco(self, photos, found, labels, threshold=0.0, labelled=None):
+        annotations = []
+        for image, f in enumerate(found):
+            for box, label, score in zip(*f):
+                bbox = [*box[:2], *(box[2:] - box[:2])]
+                if score >= threshold:
+                    annotations.append({"image_id": image, "category_id": int(label), "bbox": list(map(float, bbox))})
+        images = [{"id": i, "file_name": f"{i}.png"} for i in range(len(photos))]
+        for image in images:
+            image.update({} if labelled is None else {"labelled": labelled})
+        categories = [{"id": i, "name": name} for i, name in enumerate(labels) if i]
+        return self.write("list.json", {"images": images, "annotations": annotations, "categories": categories})
+
+    def write(self, name, content):
+        return self.file(name, json.dumps(content).encode())
+
+
+class Evaluate(TestCase):
+    def test_segment(self):
+        model = self.model("segment", "--classes", "5")
+        photos = self.photos("images")
+        masks, labels = self.truth(model, photos)
+        for i, (p, mask) in enumerate(zip(photos, masks)):
+            os.makedirs(self.path("masks"), exist_ok=True)
+            p.save(self.path("images", f"{i}.jpg"), format="PNG")  # exact
+            Image.fromarray(mask).save(self.path("masks", f"{i}.png"))
+        listed = self.file("list.txt", b"0\n1\n2\n3\n")
+        against = ["--against-pytorch"] if TORCH else []
+        report, text = self.evaluate(model, listed, "--min-photos", "1", *against)
+        self.assertAlmostEqual(report["overall"]["iou"], 1)
+        self.assertIn("IoU", text)
+        if TORCH:
+            self.assertGreater(report["agreement"]["equal pixels"], 0.999)
+        # Half of one mask is another class now, and a strip of it unknown.
+        wrong = masks[1].copy()
+        wrong[:, :48] = (wrong[:, :48] + 1) % 5
+        wrong[:7] = 255
+        Image.fromarray(wrong).save(self.path("masks", "1.png"))
+        expected = metrics.segmentation(masks, [masks[0], wrong, *masks[2:]], 5)["iou"]
+        report, _ = self.evaluate(model, listed, "--min-photos", "1")
+        for label, figures in report["classes"].items():
+            self.assertAlmostEqual(figures["iou"], expected[labels.index(label)])
+        self.assertLess(report["overall"]["iou"], 1)
+
+    def test_fits(self):
+        """Photos of different inference sizes keep their own truth."""
+        model = self.model("segment", "--classes", "5")
+        photos = self.photos("images")
+        os.makedirs(self.path("masks"))
+        listed = self.file("list.txt", b"0\n1\n2\n3\n")
+        for fit in ("shape", "letterbox"):
+            for i, p in enumerate(photos):
+                view = pictures.view(p.size, (64, 48), fit)
+                (mask,), _ = self.truth(model, [view.frame(p)], view.size)
+                p.save(self.path("images", f"{i}.jpg"), format="PNG")
+                Image.fromarray(view.on_photo(mask, p.size)).save(self.path("masks", f"{i}.png"))
+            report, _ = self.evaluate(model, listed, "--min-photos", "1", "--fit", fit)
+            self.assertAlmostEqual(report["overall"]["iou"], 1)
+        report, _ = self.evaluate(model, listed, "--min-photos", "1", "--shape", "1:1")
+        self.assertLess(report["overall"]["iou"], 1)
+
+    def test_detect(self):
+        model = self.model("detect", "--classes", "4", "--labels", "background,a,b,c", "--objects", "60")
+        photos = self.photos()
+        found, labels = self.truth(model, photos)
+        self.assertGreater(min(len(f.boxes) for f in found), 0)
+        listed = self.coco(photos, found, labels)
+        against = ["--against-pytorch"] if TORCH else []
+        report, _ = self.evaluate(model, listed, *against)
+        self.assertAlmostEqual(report["overall"]["ap50"], 1)
+        self.assertAlmostEqual(report["overall"]["ap"], 1)
+        if TORCH:
+            self.assertGreater(report["agreement"]["detections that the other has too"], 0.98)
+        # A class that is annotated nowhere is not measured, and one that the mean leaves out is not in it.
+        report, _ = self.evaluate(model, self.coco(photos, found, labels, labelled=[1]))
+        self.assertEqual(list(report["classes"]), ["a"])
+        listed = self.coco(photos, [f._replace(labels=np.minimum(f.labels, 2)) for f in found], labels)
+        report, text = self.evaluate(model, listed, "--classes", "a")
+        self.assertAlmostEqual(report["overall"]["ap50"], 1)
+        self.assertIn("not in the mean", text)
+
+    def test_classify(self):
+        model = self.model("classify", "--classes", "7")
+        photos = self.photos()
+        for i, p in enumerate(photos):
+            (scores,), _ = self.truth(model, [pictures.view(p.size, (64, 48), "centre").frame(p)])
+            self.assertAlmostEqual(scores.sum(), 1, places=5)
+            # The first photo is said to show what is the least likely of seven classes.
+            folder = self.path("photos", str(scores.argmax()) if i else f"class {scores.argmin()}")
+            os.makedirs(folder, exist_ok=True)
+            p.save(os.path.join(folder, f"{i}.png"))
+        report, _ = self.evaluate(model, self.path("photos"))
+        self.assertEqual(report["overall"], {"top1": 0.75, "top5": 0.75})
+
+    def test_several_labels(self):
+        model = self.model("classify", "--classes", "7", "--multi-label")
+        photos = self.photos()
+        found, labels = self.truth(model, photos)
+        self.assertGreater(max(f[1:].max() for f in found), 0.5)
+        # Category 0 would be a region to ignore, so the first class is in no photo.
+        boxes = np.array([(0.0, 0, 9, 9)] * 6)
+        listed = self.coco(photos, [metrics.Found(boxes, range(1, 7), f[1:]) for f in found], labels, threshold=0.5)
+        against = ["--against-pytorch"] if TORCH else []
+        report, text = self.evaluate(model, listed, *against)
+        self.assertAlmostEqual(report["overall"]["overall f1"], 1)
+        self.assertAlmostEqual(report["overall"]["f1"], 1)
+        self.assertIn("overall F1: 100.00", text)
+        if TORCH:
+            self.assertLess(report["agreement"]["largest difference in confidence"], 1e-3)
+
+    def test_library(self):
+        """The element adds nothing to what the library says."""
+        model = self.model("segment", "--classes", "5")
+        p = photo(3, (90, 60))
+        (mask,), _ = self.truth(model, [p], (90, 60))
+        session = Dicenet.Session.new(Dicenet.Model.load(model), Dicenet.Backend.CPU, -1, 1)
+        session.run_bytes(GLib.Bytes(p.tobytes()), Dicenet.PixelFormat.RGB, *p.size, *p.size)
+        np.testing.assert_array_equal(mask.ravel(), np.frombuffer(session.dup_mask(0).get_data(), np.uint8))
+
+
+class Errors(TestCase):
+    def test_arguments(self):
+        model = self.model("segment", "--classes", "5")
+        self.photos("images")
+        listed = self.file("list.txt", b"0\n")
+        for arguments, parts in (
+            (("none.safetensors", listed), ("none.safetensors",)),
+            ((model, self.path("none.txt")), ("none.txt", "cannot be read")),
+            ((model, self.path("images")), ("segment", "text file")),
+            ((model, self.file("empty.txt", b"")), ("empty.txt", "no photos")),
+            ((model, listed), ("no photo 0.jpg", "images")),
+            ((model, self.write("list.json", {"images": []})), ("list.json", "categories")),
+            ((model, self.file("broken.json", b"{")), ("broken.json", "COCO")),
+        ):
+            self.assert_failed(self.refused(*arguments), *parts)
+        for arguments in (("--size", "20x20"), ("--shape", "16"), ("--fit", "stretch"), ("--limit", "0")):
+            process = self.refused(model, listed, *arguments)
+            self.assertEqual(process.returncode, 2)
+            self.assertIn(arguments[0], process.stderr)
+
+    def test_masks(self):
+        model = self.model("segment", "--classes", "5")
+        os.makedirs(self.path("masks"))
+        os.makedirs(self.path("images"))
+        photo(1, (64, 48)).save(self.path("images", "a.jpg"))
+        listed = self.file("list.txt", b"a\n")
+        for mask, parts in (
+            (np.full((48, 64), 5, np.uint8), ("found 5",)),
+            (np.zeros((48, 63), np.uint8), ("64x48", "63x48")),
+            (np.zeros((48, 64, 3), np.uint8), ("palette", "RGB")),
+        ):
+            Image.fromarray(mask).save(self.path("masks", "a.png"))
+            self.assert_failed(self.refused(model, listed), "a.png", *parts)
+        self.file(os.path.join("masks", "a.png"), b"no picture")
+        self.assert_failed(self.refused(model, listed), "a.png", "cannot be read as a picture")
+
+    def test_lists(self):
+        model = self.model("detect", "--classes", "4", "--labels", "background,a,b,c")
+        content = {
+            "images": [{"id": 1, "file_name": "0.png"}],
+            "annotations": [],
+            "categories": [{"id": 1, "name": "x"}],
+        }
+        self.assert_failed(self.refused(model, self.write("l.json", content)), "none of its categories", "(x)", "a, b")
+        content["categories"][0]["name"] = "a"
+        listed = self.write("l.json", content)
+        self.assert_failed(self.refused(model, listed), "0.png")
+        self.photos()
+        self.assert_failed(self.refused(model, listed), "often enough")
+        self.assert_failed(self.refused(model, listed, "--classes", "z"), "z is no label")
+        self.assert_failed(self.refused(model, listed, "--fit", "centre"), "single label")
+        content["annotations"] = [{"image_id": 2, "category_id": 1, "bbox": [0, 0, 1, 1]}]
+        self.assert_failed(self.refused(model, self.write("l.json", content)), "l.json", "2")
+        model = self.model("classify", "--classes", "7")
+        content["categories"][0]["name"] = "class 1"
+        content["annotations"] = []
+        self.assert_failed(self.refused(model, self.write("l.json", content)), "gives one label")
+
+
+class Views(unittest.TestCase):
+    def test_sizes(self):
+        for fit, expected in (
+            ("squeeze", (0, 0, 320, 200, (96, 64))),
+            ("shape", (0, 0, 320, 200, (102, 64))),
+            ("letterbox", (0, -7, 320, 206, (96, 64))),
+            ("centre", (29, 12, 291, 187, (96, 64))),
+            ("native", (0, 0, 320, 200, (320, 200))),
+        ):
+            found = pictures.view((320, 200), (96, 64), fit)
+            self.assertEqual((found.left, found.top, found.right, found.bottom, found.size), expected, fit)
+
+    def test_letterbox(self):
+        """What was found on the frame is moved to the photo and cut at its edges."""
+        found = pictures.view((100, 40), (64, 64), "letterbox")
+        frame = found.frame(photo(1, (100, 40)))
+        self.assertEqual(frame.size, (100, 100))
+        self.assertEqual(frame.getpixel((50, 29)), (0, 0, 0))
+        self.assertEqual(frame.getpixel((50, 30)), photo(1, (100, 40)).getpixel((50, 0)))
+        boxes = metrics.Found(np.array([(10.0, 20, 50, 60), (0, 0, 10, 25)]), np.array([1, 2]), np.array([0.9, 0.8]))
+        moved = found.on_photo(boxes, (100, 40))
+        np.testing.assert_array_equal(moved.boxes, [(10, 0, 50, 30)])
+        self.assertEqual((list(moved.labels), list(moved.scores)), ([1], [0.9]))
+        mask = np.arange(100, dtype=np.uint8)[:, None].repeat(100, axis=1)
+        np.testing.assert_array_equal(found.on_photo(mask, (100, 40)), mask[30:70])
+
+    def test_cut(self):
+        """The middle of a photo in another shape, and what is left of objects there."""
+        edges = pictures.middle((320, 200), 1.0)
+        self.assertEqual(edges, (60, 0, 260, 200))
+        boxes = np.array([(0.0, 0, 50, 50), (50, 0, 70, 50), (0, 0, 65, 50), (100, 10, 200, 100)])
+        none = np.zeros((0, 4)), np.zeros(0, np.int64)
+        objects = metrics.Objects(boxes, np.array([1, 2, 3, 4]), *none, frozenset((1, 2, 3, 4)))
+        found = pictures.cut(objects, edges)
+        np.testing.assert_array_equal(found.boxes, [(0, 0, 10, 50), (40, 10, 140, 100)])
+        np.testing.assert_array_equal(found.labels, [2, 4])
+        np.testing.assert_array_equal(found.ignored, [(0, 0, 5, 50)])
+        np.testing.assert_array_equal(found.ignored_labels, [3])
+
+
+class Photos(TestCase):
+    def test_published(self):
+        listed = os.path.join(DATA, "segment_val.txt")
+        if not os.path.exists(CHECKPOINT) or not os.path.exists(listed):
+            self.skipTest(f"no photos in {DATA} or no checkpoint {CHECKPOINT}")
+        model = self.path("model.safetensors")
+        self.assertEqual(common.run_script("convert.py", CHECKPOINT, model).returncode, 0)
+        against = ["--against-pytorch"] if TORCH else []
+        report, text = self.evaluate(model, listed, "--limit", "6", "--min-photos", "2", "--size", "256x256", *against)
+        print(text)
+        self.assertGreater(report["classes"]["background"]["iou"], 0.7)
+        if TORCH:
+            difference = 100 * (report["overall"]["iou"] - report["pytorch"]["overall"]["iou"])
+            self.assertLess(abs(difference), IOU_MARGIN)
+
+
+if __name__ == "__main__":
+    program = unittest.main(exit=False)
+    skipped = program.result.wasSuccessful() and program.result.skipped
+    sys.exit(common.SKIPPED if skipped else not program.result.wasSuccessful())

@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""models/evaluation's figures: against cases worked out by hand, and against pycocotools where that is installed."""
+
+import contextlib
+import io
+import os
+import sys
+import unittest
+
+import common
+import numpy as np
+
+sys.path.append(os.path.join(common.MODELS, "evaluation"))
+import metrics  # noqa: E402
+from metrics import ANY, Found, Objects  # noqa: E402
+
+try:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+except ImportError:
+    COCO = None
+
+A, B = 0, 1
+
+
+def boxes(*rows):
+    return np.array(rows, np.float64).reshape(-1, 4)
+
+
+def labels(*numbers):
+    return np.array(numbers, np.int64)
+
+
+def found(*rows):
+    """Rows of box, class and score."""
+    return Found(boxes(*(r[0] for r in rows)), labels(*(r[1] for r in rows)), np.array([r[2] for r in rows], float))
+
+
+def objects(*rows, ignored=(), known=(A, B)):
+    """Rows of box and class."""
+    of_ignored = boxes(*(r[0] for r in ignored)), labels(*(r[1] for r in ignored))
+    return Objects(boxes(*(r[0] for r in rows)), labels(*(r[1] for r in rows)), *of_ignored, frozenset(known))
+
+
+FIRST, SECOND, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (100, 100, 110, 110)
+
+
+def shifted(box, dx):
+    return (box[0] + dx, box[1], box[2] + dx, box[3])
+
+
+class Detection(unittest.TestCase):
+    def ap50(self, results, truths, label=A):
+        return metrics.detection(results, truths, 2)["ap50"][label]
+
+    def test_overlaps(self):
+        table = metrics.overlaps(boxes(FIRST, FAR), boxes(FIRST, shifted(FIRST, 5), (0, 0, 0, 0)))
+        np.testing.assert_allclose(table, [[1, 1 / 3, 0], [0, 0, 0]])
+        table = metrics.overlaps(boxes(FIRST), boxes((-50, -50, 5, 50)), of_first=True)
+        np.testing.assert_allclose(table, [[0.5]])
+
+    def test_area_under_curve(self):
+        # Right, wrong, right, of three objects: precision 1 up to recall 1/3, then 2/3 up to 2/3, then none.
+        results = [found((FIRST, A, 0.9), (FAR, A, 0.8), (SECOND, A, 0.7))]
+        truths = [objects((FIRST, A), (SECOND, A), ((50, 50, 60, 60), A))]
+        self.assertAlmostEqual(self.ap50(results, truths), 1 / 3 + 2 / 3 / 3)
+        # COCO takes 101 recalls: 0 to 0.33 are 34 of them, 0.34 to 0.66 are 33.
+        ap = metrics.detection(results, truths, 2)["ap"][A]
+        self.assertAlmostEqual(ap, (34 * 1 + 33 * 2 / 3) / 101)
+
+    def test_overlap_thresholds(self):
+        # Moved by 1 of 10: an overlap of 9 / 11 = 0.818 is enough for 0.5 to 0.8, seven of ten.
+        figures = metrics.detection([found((shifted(FIRST, 1), A, 0.9))], [objects((FIRST, A))], 2)
+        self.assertAlmostEqual(figures["ap50"][A], 1)
+        self.assertAlmostEqual(figures["ap"][A], 0.7)
+        self.assertTrue(np.isnan(figures["ap50"][B]) and np.isnan(figures["ap"][B]))
+        np.testing.assert_array_equal(figures["objects"], [1, 0])
+
+    def test_found_twice(self):
+        # The second detection of one object is wrong, but it stands behind all recall.
+        truths = [objects((FIRST, A))]
+        self.assertAlmostEqual(self.ap50([found((FIRST, A, 0.9), (FIRST, A, 0.8))], truths), 1)
+        # Here it stands before the other object: precision 1 for half of the recall, 2/3 for the rest.
+        truths = [objects((FIRST, A), (FAR, A))]
+        results = [found((FIRST, A, 0.9), (FIRST, A, 0.8), (FAR, A, 0.7))]
+        self.assertAlmostEqual(self.ap50(results, truths), 0.5 + 0.5 * 2 / 3)
+
+    def test_second_choice(self):
+        # The second detection overlaps the object most that is taken; another would do. VOC: wrong. COCO: right.
+        with_objects = np.array([[0.9, 0.6], [0.8, 0.7]])
+        none = np.zeros((2, 0))
+        np.testing.assert_array_equal(metrics.match(with_objects, none, 0.5, False), [1, 0])
+        np.testing.assert_array_equal(metrics.match(with_objects, none, 0.5, True), [1, 1])
+
+    def test_unknown_classes(self):
+        """Where a class is not annotated, its detections count neither way."""
+        results = [found((FIRST, A, 0.9)), found((FAR, A, 0.95), (FAR, B, 0.95))]
+        truths = [objects((FIRST, A)), objects(known=(B,))]
+        self.assertAlmostEqual(self.ap50(results, truths), 1)
+        truths[1] = objects(known=(A, B))
+        self.assertAlmostEqual(self.ap50(results, truths), 0.5)
+
+    def test_ignored(self):
+        """A region to ignore absorbs any number of detections, those with at least half of them in it."""
+        results = [found((FAR, A, 0.9), (FAR, A, 0.8), (FIRST, A, 0.7))]
+        large = (95, 95, 200, 200)
+        for hidden, expected in ((ANY, 1), (A, 1), (B, 1 / 3)):
+            truths = [objects((FIRST, A), ignored=[(large, hidden)])]
+            self.assertAlmostEqual(self.ap50(results, truths), expected)
+        # An object in it is still one to be found.
+        truths = [objects((FAR, A), (FIRST, A), ignored=[(large, ANY)])]
+        self.assertAlmostEqual(self.ap50(results, truths), 1)
+
+    def test_nothing(self):
+        figures = metrics.detection([found()], [objects((FIRST, A))], 2)
+        self.assertEqual((figures["ap50"][A], figures["ap"][A]), (0, 0))
+        figures = metrics.detection([found((FIRST, A, 0.5))], [objects()], 2)
+        self.assertTrue(np.isnan(figures["ap50"]).all())
+        figures = metrics.detection([found((FIRST, A, 0.5))], [objects(known=())], 2)
+        self.assertTrue(np.isnan(figures["ap50"]).all())
+
+    @unittest.skipIf(COCO is None, "pycocotools is not installed")
+    def test_coco(self):
+        random = np.random.default_rng(5)
+        results, truths = zip(*(random_photo(random) for _ in range(40)))
+        figures = metrics.detection(results, truths, 3)
+        np.testing.assert_allclose(figures["ap"], coco_ap(results, truths, 3), atol=1e-9)
+
+
+def random_photo(random):
+    """Objects and crowds, and detections near them and elsewhere."""
+    n = random.integers(0, 8)
+    corners = random.uniform(0, 80, (n, 2))
+    truth = np.concatenate((corners, corners + random.uniform(10, 60, (n, 2))), axis=1)
+    classes, crowd = random.integers(0, 3, n), random.uniform(size=n) < 0.2
+    near = np.repeat(truth, 2, axis=0) + random.normal(0, 3, (2 * n, 4))
+    anywhere = random.uniform(0, 60, (4, 2))
+    all_boxes = np.concatenate((near, np.concatenate((anywhere, anywhere + 40), axis=1)))
+    of_boxes = np.concatenate((np.repeat(classes, 2), random.integers(0, 3, 4)))
+    results = Found(all_boxes, of_boxes, random.permutation(len(all_boxes)) / 100 + random.uniform(0, 0.009))
+    return results, Objects(truth[~crowd], classes[~crowd], truth[crowd], classes[crowd], frozenset(range(3)))
+
+
+def coco_ap(results, truths, n_classes):
+    """pycocotools' figures; its classes and ids begin at 1."""
+    annotations, detections = [], []
+    for image, (f, t) in enumerate(zip(results, truths), 1):
+        for group, classes, crowd in ((t.boxes, t.labels, 0), (t.ignored, t.ignored_labels, 1)):
+            for box, label in zip(group, classes):
+                annotations.append(
+                    {"id": len(annotations) + 1, "image_id": image, "category_id": int(label) + 1, "iscrowd": crowd}
+                    | {"bbox": [*box[:2], *(box[2:] - box[:2])], "area": float(np.prod(box[2:] - box[:2]))}
+                )
+        for box, label, score in zip(*f):
+            bbox = [*box[:2], *(box[2:] - box[:2])]
+            detections.append({"image_id": image, "category_id": int(label) + 1, "bbox": bbox, "score": float(score)})
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {
+            "images": [{"id": i + 1} for i in range(len(truths))],
+            "annotations": annotations,
+            "categories": [{"id": label + 1} for label in range(n_classes)],
+        }
+        coco.createIndex()
+        evaluation = COCOeval(coco, coco.loadRes(detections), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+    return evaluation.eval["precision"][:, :, :, 0, 2].mean(axis=(0, 1))
+
+
+class Segmentation(unittest.TestCase):
+    def test_iou(self):
+        truth = np.array([[0, 0, 1, 1], [0, 0, 1, 255]], np.uint8)
+        mask = np.array([[0, 1, 1, 1], [0, 0, 2, 2]], np.uint8)
+        figures = metrics.segmentation([mask], [truth], 4)
+        # Class 0: 3 of 4. Class 1: 2 found of 3, and 1 too many. Class 2: found but not there; its ignored pixel is free.
+        np.testing.assert_allclose(figures["iou"][:3], [3 / 4, 2 / 4, 0])
+        self.assertTrue(np.isnan(figures["iou"][3]))
+        np.testing.assert_array_equal(figures["photos"], [1, 1, 0, 0])
+
+    def test_over_all_pixels(self):
+        """Pixels of all photos together, not a mean of photos."""
+        truths = [np.zeros((1, 10), np.uint8), np.zeros((1, 90), np.uint8)]
+        masks = [np.ones((1, 10), np.uint8), np.zeros((1, 90), np.uint8)]
+        self.assertAlmostEqual(metrics.segmentation(masks, truths, 2)["iou"][0], 0.9)
+
+    def test_no_class(self):
+        """What a network without a background says of borders is wrong for every class."""
+        truth = np.zeros((1, 4), np.uint8)
+        mask = np.array([[0, 0, 255, 255]], np.uint8)
+        np.testing.assert_allclose(metrics.segmentation([mask], [truth], 1)["iou"], [0.5])
+
+
+class Classification(unittest.TestCase):
+    def test_top(self):
+        scores = np.array([np.arange(7), np.arange(7), np.arange(7)[::-1]], float)
+        figures = metrics.single_label(scores, labels(6, 2, 6), 7)
+        # The first is first, the second fifth, the third last.
+        np.testing.assert_allclose(figures["top1"][[2, 6]], [0, 0.5])
+        np.testing.assert_allclose(figures["top5"][[2, 6]], [1, 0.5])
+        self.assertTrue(np.isnan(figures["top1"][0]))
+        np.testing.assert_array_equal(figures["photos"], [0, 0, 1, 0, 0, 0, 2])
+
+    def test_f1(self):
+        scores = np.array([[0.9, 0.9, 0.1], [0.8, 0.2, 0.1], [0.3, 0.6, 0.9]])
+        present = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 0]], bool)
+        figures = metrics.multi_label(scores, present, np.ones_like(present))
+        # Class 0: 1 right of 2 said and 2 there. Class 1: 2 of 2 and 3. Class 2: said once, nowhere.
+        np.testing.assert_allclose(figures["f1"][:2], [0.5, 0.8])
+        np.testing.assert_allclose(figures["precision"][:2], [0.5, 1])
+        np.testing.assert_allclose(figures["recall"][:2], [0.5, 2 / 3])
+        self.assertTrue(np.isnan(figures["f1"][2]))
+        # All together: 3 right of 5 said and 5 there.
+        self.assertAlmostEqual(figures["overall"]["f1"], 0.6)
+
+    def test_f1_of_what_is_known(self):
+        scores, present = np.array([[0.9], [0.9], [0.9]]), np.array([[True], [False], [False]])
+        known = np.array([[True], [False], [True]])
+        figures = metrics.multi_label(scores, present, known)
+        self.assertAlmostEqual(figures["precision"][0], 0.5)
+        self.assertAlmostEqual(figures["overall"]["f1"], 2 / 3)
+
+    def test_never_right(self):
+        figures = metrics.multi_label(np.array([[0.1]]), np.array([[True]]), np.array([[True]]))
+        self.assertEqual((figures["f1"][0], figures["precision"][0], figures["overall"]["f1"]), (0, 0, 0))
+
+
+if __name__ == "__main__":
+    unittest.main()
