@@ -30,10 +30,11 @@ class Costs(common.TestCase):
                 self.check(row)
 
     def check(self, row):
-        if row["backbone"] != "dicenet":
-            self.skipTest(f"no {row['backbone']} here yet")
+        if row["ours"] is None:
+            self.skipTest(f"no {row['backbone']} in this version")
+        options = OPTIONS[row["task"]] if row["backbone"] == "dicenet" else {"backbone": row["backbone"]}
         count = getattr(common.architecture, row["task"])
-        layers = count((row["side"],) * 2, float(row["scale"]), row["classes"], **OPTIONS[row["task"]])
+        layers = count((row["side"],) * 2, float(row["scale"]), row["classes"], **options)
         self.assertAlmostEqual(row["ours"], common.architecture.multiply_adds(layers)["total"] / 1e6)
         margin = FARTHER.get((row["table"], row["what"], row["paper"]), 0.001 if row["table"] == "Fig. 9" else MARGIN)
         self.assertLess(abs(row["ours"] / row["paper"] - 1), margin)
