@@ -207,6 +207,13 @@ def parse_count(text):
     return int(text)
 
 
+def parse_property(text):
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected PROPERTY=VALUE")
+    return name, value
+
+
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("model", metavar="MODEL", help=".safetensors")
@@ -236,6 +243,14 @@ def parse(argv):
     )
     parser.add_argument("--limit", type=parse_count, metavar="N", help="the first N photos only")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads to compute with; 0: all (0)")
+    parser.add_argument(
+        "--set",
+        type=parse_property,
+        action="append",
+        default=[],
+        metavar="PROPERTY=VALUE",
+        help="a property of the element: precision=bfloat16, say",
+    )
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file, too")
     parser.add_argument(
         "--against-pytorch", action="store_true", help="run the model in PyTorch, too, and show how far both agree"
@@ -247,7 +262,7 @@ def evaluate(options):
     """Runs what the options say; the report, as it is written to --json."""
     from plugin import Plugin
 
-    plugin = Plugin(options.model, options.threads)
+    plugin = Plugin(options.model, options.threads, options.set)
     pictures = read_list(options.list, plugin.task, plugin.labels)[: options.limit]
     kind = kind_of(plugin.task, pictures[0].objects)
     if kind == "multi-label" and not plugin.multi_label:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs a model on pictures in a GStreamer pipeline, as an application would: appsrc ! dicenetdetect ! appsink."""
 
+import json
 import os
 import sys
 
@@ -33,28 +34,33 @@ PATIENCE = 300 * Gst.SECOND
 class Plugin:
     """The element for a model, in a pipeline that takes one picture at a time.
 
-    `task`, `labels`, `size` (width, height), `multi_label` are the model's. ModelError where the model or a picture is
+    `task`, `labels`, `size` (width, height), `multi_label` are the model's; `properties` are further ones of the element,
+    as pairs of texts. ModelError where the model or a picture is
     refused.
     """
 
     name = "plugin"
 
-    def __init__(self, path, threads=0):
+    def __init__(self, path, threads=0, properties=()):
         Gst.init(None)
         try:
             model = Dicenet.Model.load(path)
         except GLib.Error as error:
             raise ModelError(error.message) from None
-        self.task, self.kind, properties = TASKS[model.get_task()]
+        self.task, self.kind, fixed = TASKS[model.get_task()]
         self.labels = list(model.get_labels())
         self.size = tuple(model.get_size())
         self.multi_label = model.get_multi_label()
         if Gst.ElementFactory.find("dicenet" + self.task) is None:
             raise ModelError("GStreamer finds no dicenet plugin: install it, or run this with: meson devenv -C build")
-        self.pipeline = Gst.parse_launch(
-            f"appsrc name=source format=time max-buffers=1 ! dicenet{self.task} name=network {properties} ! "
-            "appsink name=sink sync=false"
-        )
+        chosen = " ".join(f"{name}={json.dumps(value)}" for name, value in properties)
+        try:
+            self.pipeline = Gst.parse_launch(
+                f"appsrc name=source format=time max-buffers=1 ! dicenet{self.task} name=network {fixed} {chosen} ! "
+                "appsink name=sink sync=false"
+            )
+        except GLib.Error as error:
+            raise ModelError(f"dicenet{self.task}: {error.message}") from None
         self.source, self.network, self.sink = map(self.pipeline.get_by_name, ("source", "network", "sink"))
         self.network.props.model = os.path.abspath(path)
         self.network.props.threads = threads

@@ -112,6 +112,8 @@ class Evaluate(TestCase):
         self.assertIn("IoU", text)
         if TORCH:
             self.assertGreater(report["agreement"]["equal pixels"], 0.999)
+        report, _ = self.evaluate(model, listed, "--min-photos", "1", "--set", "precision=bfloat16")
+        self.assertGreater(report["overall"]["iou"], 0.5)
         # Half of one mask is another class now, and a strip of it unknown.
         wrong = masks[1].copy()
         wrong[:, :48] = (wrong[:, :48] + 1) % 5
@@ -194,7 +196,7 @@ class Evaluate(TestCase):
         model = self.model("segment", "--classes", "5")
         p = photo(3, (90, 60))
         (mask,), _ = self.truth(model, [p], (90, 60))
-        session = Dicenet.Session.new(Dicenet.Model.load(model), Dicenet.Backend.CPU, -1, 1)
+        session = Dicenet.Session.new(Dicenet.Model.load(model), Dicenet.Backend.CPU, -1, Dicenet.Precision.FLOAT32, 1)
         session.run_bytes(GLib.Bytes(p.tobytes()), Dicenet.PixelFormat.RGB, *p.size, *p.size)
         np.testing.assert_array_equal(mask.ravel(), np.frombuffer(session.dup_mask(0).get_data(), np.uint8))
 
@@ -214,7 +216,15 @@ class Errors(TestCase):
             ((model, self.file("broken.json", b"{")), ("broken.json", "COCO")),
         ):
             self.assert_failed(self.refused(*arguments), *parts)
-        for arguments in (("--size", "20x20"), ("--shape", "16"), ("--fit", "stretch"), ("--limit", "0")):
+        for wrong in ("speed=high", "precision=high"):
+            self.assert_failed(self.refused(model, listed, "--set", wrong), "dicenetsegment", wrong.partition("=")[0])
+        for arguments in (
+            ("--size", "20x20"),
+            ("--set", "speed"),
+            ("--shape", "16"),
+            ("--fit", "stretch"),
+            ("--limit", "0"),
+        ):
             process = self.refused(model, listed, *arguments)
             self.assertEqual(process.returncode, 2)
             self.assertIn(arguments[0], process.stderr)
