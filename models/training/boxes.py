@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""SSD's priors, what they are to find in a photo, and what they found. Boxes are x0, y0, x1, y1 as fractions."""
+
+import functools
+from math import ceil, sqrt
+
+import torch
+
+RATIOS = (2.0, 3.0)
+EXCLUDED = -1  # a prior that is no example of anything
+MATCH = 0.5  # overlap from which a prior stands for an object
+COVERED = 0.5  # of a prior by a region to ignore: it is excluded then
+
+
+@functools.lru_cache(maxsize=64)
+def priors(height, width, trained_size):
+    """Middles and sizes of all priors, P x 4, for an input of this size and a model trained at `trained_size`."""
+    first, last = ceil(0.1 * trained_size), ceil(1.05 * trained_size)
+    edges = [int(first + (last - first) * k / 6) for k in range(7)]
+    found, h, w = [], ceil(height / 4), ceil(width / 4)
+    for k in range(6):
+        h, w = (ceil(h / 2), ceil(w / 2)) if k < 5 else (1, 1)
+        small, large = edges[k], edges[k + 1]
+        shapes = [(small, small), (sqrt(small * large),) * 2]
+        for r in RATIOS:
+            shapes += [(small * sqrt(r), small / sqrt(r)), (small / sqrt(r), small * sqrt(r))]
+        step_x, step_y = (2 ** (3 + k) / width, 2 ** (3 + k) / height) if k < 4 else (1 / w, 1 / h)
+        y, x = torch.meshgrid((torch.arange(h) + 0.5) * step_y, (torch.arange(w) + 0.5) * step_x, indexing="ij")
+        middles = torch.stack((x, y), -1).view(-1, 1, 2).expand(-1, len(shapes), -1)
+        sizes = (torch.tensor(shapes) / torch.tensor((width, height))).expand(h * w, -1, -1)
+        found.append(torch.cat((middles, sizes), -1).reshape(-1, 4))
+    return torch.cat(found).clamp(0, 1)
+
+
+def corners(boxes):
+    return torch.cat((boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2), -1)
+
+
+def encode(boxes, priors):
+    size = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-4)
+    middle = (boxes[..., :2] + boxes[..., 2:]) / 2
+    return torch.cat(((middle - priors[:, :2]) / priors[:, 2:] / 0.1, (size / priors[:, 2:]).log() / 0.2), -1)
+
+
+def decode(locations, priors):
+    middle = priors[:, :2] + 0.1 * locations[..., :2] * priors[:, 2:]
+    return corners(torch.cat((middle, priors[:, 2:] * (0.2 * locations[..., 2:]).exp()), -1))
+
+
+def areas(boxes):
+    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
+
+
+def overlaps(a, b):
+    """Intersections of ... x A x 4 with ... x B x 4: ... x A x B."""
+    a, b = a[..., :, None, :], b[..., None, :, :]
+    x = (torch.minimum(a[..., 2], b[..., 2]) - torch.maximum(a[..., 0], b[..., 0])).clamp(min=0)
+    y = (torch.minimum(a[..., 3], b[..., 3]) - torch.maximum(a[..., 1], b[..., 1])).clamp(min=0)
+    return x * y
+
+
+def iou(a, b):
+    common = overlaps(a, b)
+    return common / (areas(a)[..., :, None] + areas(b)[..., None, :] - common).clamp(min=1e-12)
+
+
+def match(priors, boxes, classes):
+    """What each prior is to find: class + 1 (0: background, or EXCLUDED), N x P, and the offsets to it, N x P x 4.
+
+    `boxes` N x M x 4, `classes` N x M from 0, less than 0 for what is no object, IGNORE (-1) for regions to ignore.
+    """
+    spans = corners(priors)
+    common = overlaps(spans, boxes)  # N x P x M
+    real = (classes >= 0)[:, None]
+    found = common / (areas(spans)[:, None] + areas(boxes)[:, None] - common).clamp(min=1e-12)
+    found = torch.where(real, found, torch.full_like(found, -1))
+    # Every object has its best prior, whatever the overlap.
+    best = torch.zeros_like(found).scatter_(1, found.argmax(1, keepdim=True), 2.0)
+    overlap, which = (found + best * real).max(2)
+    target = torch.where(overlap >= MATCH, classes.gather(1, which) + 1, torch.zeros_like(which))
+    ignored = ((common / areas(spans)[:, None].clamp(min=1e-12) > COVERED) & (classes == -1)[:, None]).any(2)
+    target[ignored & (target == 0)] = EXCLUDED
+    return target, encode(boxes.gather(1, which[..., None].expand(-1, -1, 4)), priors)
+
+
+def nms(boxes, scores, threshold, limit):
+    """Which of C x K boxes, strongest first in each of C rows, stay: greedy suppression, all rows at once."""
+    close = iou(boxes, boxes) > threshold
+    kept = scores > 0
+    for i in range(boxes.shape[1] - 1):
+        kept[:, i + 1 :] &= ~(close[:, i, i + 1 :] & kept[:, i, None])
+    return kept & (kept.cumsum(1) <= limit)
+
+
+def detections(confidences, locations, priors, threshold=0.01, iou_threshold=0.45, candidates=200):
+    """Boxes, classes (from 0) and scores of each photo. Of each class the strongest `candidates` are looked at."""
+    scores = confidences.float().softmax(-1)[..., 1:].transpose(1, 2)  # N x classes x P
+    n, classes, _ = scores.shape
+    scores, which = scores.topk(min(candidates, scores.shape[2]), 2)
+    scores = torch.where(scores >= threshold, scores, torch.zeros_like(scores))
+    width = max(1, int((scores > 0).sum(2).max()))
+    scores, which = scores[..., :width], which[..., :width]
+    boxes = decode(locations.float(), priors)
+    boxes = boxes.gather(1, which.reshape(n, -1, 1).expand(-1, -1, 4)).view(n * classes, width, 4)
+    kept = nms(boxes, scores.reshape(n * classes, width), iou_threshold, candidates).view(n, classes, width)
+    boxes = boxes.view(n, classes, width, 4)
+    return [(b[k], torch.nonzero(k)[:, 0], s[k]) for b, s, k in zip(boxes, scores, kept)]

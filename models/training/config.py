@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a run is: a TOML file with any of these settings, and the command line's over it."""
+
+import os
+from dataclasses import asdict, dataclass, field, fields
+
+try:
+    import tomllib
+except ImportError:
+    raise SystemExit("error: Python is too old: training needs 3.11 or newer") from None
+
+from errors import ModelError
+from network import SCALES, TASKS
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
+LABELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "labels")
+SIZES = {"classify": (224, 224), "segment": (384, 384), "detect": (300, 300)}
+
+
+@dataclass
+class Config:
+    # The network
+    task: str = ""  # classify, segment or detect
+    scale: str = "1.0"
+    size: list = None  # width and height that the model is meant for; 224, 384 or 300 squared by task
+    kernel_size: int = 224  # of DimConv's kernels; published encoders have 224
+    classes: list = None  # names, or a file of models/labels; as the data has them where it tells
+    labels: list = None  # what the model file calls them, where that differs
+    multi_label: bool = False  # classify: several classes at once
+    pyramid: bool = False  # detect
+    decoder_width: int = 16  # segment
+    least_classes: int = 0  # segment: so many, with unused ones; 21 fits the published networks as a whole
+    dropout: float = 0.0  # classify, before the last layer
+
+    # The data: sources below --data (see sources.py)
+    train: list = field(default_factory=list)
+    validate: list = field(default_factory=list)  # without one, a tenth of what there is to train on
+    photo_side: int = 512  # larger photos are shrunk when they are loaded
+    balance: float = 0.0  # classes in less than this share of photos are seen more often
+
+    # How photos are seen
+    zoom: list = field(default_factory=lambda: [0.6, 1.2])  # side of the window over the photo's
+    stretch: float = 1.2
+    focus: float = 0.5  # how often the window is moved so that an object is in it
+    flip: bool = True
+    colour: float = 0.3
+    sides: list = field(default_factory=lambda: [1.0, 1.0])  # sizes of batches over `size`, drawn anew for each
+    aspects: list = field(default_factory=lambda: [1.0, 1.0])  # and their width to height over that of `size`
+
+    # Optimisation
+    epochs: int = 100
+    batch: int = 64
+    accumulate: int = 1  # a batch is computed in so many parts
+    optimizer: str = "sgd"  # or adamw
+    lr: float = 0.05
+    final_lr: float = 0.01  # over lr, at the end of the cosine
+    init_lr: float = 1.0  # over lr, of tensors that --init gave
+    warmup: float = 0.03  # share of the run
+    momentum: float = 0.9
+    weight_decay: float = 4e-5
+    clip: float = 0.0  # of the gradient's norm; 0: none
+    label_smoothing: float = 0.0
+    ema: float = 0.0  # decay per step of the average of weights that is evaluated and exported; 0: none
+    init: str = ""  # model or checkpoint whose tensors to begin with
+    teacher: str = ""  # segment: model to imitate
+    distill: float = 1.0  # weight of that beside the masks
+    precision: str = "auto"  # f32, bf16; auto: bf16 where the device has it
+    channels_last: bool = False
+    seed: int = 1
+
+    # What is written
+    evaluations: int = 10  # over the run
+    min_images: int = 1  # segment: classes in fewer photos don't count in the mean
+    dtype: str = "f16"  # of the model file's convolutions
+    license: str = ""
+    description: str = ""
+
+    def as_dict(self):
+        return asdict(self)
+
+
+def read(path, changes, **given):
+    """The config in the file `path`, or of that name in configs/; `changes` ("key = value") and what is `given` win."""
+    place = path if os.path.exists(path) else os.path.join(FOLDER, path + ".toml")
+    if not os.path.exists(place):
+        known = ", ".join(sorted(name[:-5] for name in os.listdir(FOLDER) if name.endswith(".toml")))
+        raise ModelError(f"{path}: expected a TOML file or one of {known}")
+    try:
+        with open(place, "rb") as file:
+            settings = tomllib.load(file)
+        for change in changes:
+            settings.update(tomllib.loads(change))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}, or a --set: expected TOML, key = value: {error}") from None
+    settings.update({key: value for key, value in given.items() if value is not None})
+    return checked(Config(**known_settings(settings, path)))
+
+
+def known_settings(settings, path):
+    types = {f.name: f.type for f in fields(Config)}
+    for key, value in settings.items():
+        if key not in types:
+            raise ModelError(f"{path}: {key} is no setting; there are {', '.join(types)}")
+        if types[key] is float and isinstance(value, int):
+            settings[key] = value = float(value)
+        if key in ("classes", "labels") and isinstance(value, str):
+            settings[key] = value = read_names(value)
+        if value is not None and (not isinstance(value, types[key]) or isinstance(value, bool) != (types[key] is bool)):
+            raise ModelError(f"{path}: {key}: expected {types[key].__name__}, found {value!r}")
+    return settings
+
+
+def read_names(text):
+    """Names from a file, one per line, from models/labels, or separated by commas."""
+    for path in (text, os.path.join(LABELS, text)):
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                return [line.strip() for line in file if line.strip()]
+    return text.split(",")
+
+
+def checked(config):
+    def expect(good, key, what):
+        if not good:
+            raise ModelError(f"{key} = {getattr(config, key)!r}: expected {what}")
+
+    expect(config.task in TASKS, "task", "one of " + ", ".join(TASKS))
+    expect(config.scale in SCALES, "scale", "one of " + ", ".join(SCALES))
+    config.size = config.size or list(SIZES[config.task])
+    expect(len(config.size) == 2 and all(32 <= n <= 4096 for n in config.size), "size", "width and height, 32 to 4096")
+    expect(config.kernel_size % 8 == 0 and config.kernel_size >= 32, "kernel_size", "a multiple of 8 from 32")
+    for key in ("zoom", "sides", "aspects"):
+        low_high = getattr(config, key)
+        expect(len(low_high) == 2 and 0 < low_high[0] <= low_high[1], key, "two numbers above 0, the smaller one first")
+    expect(config.stretch >= 1, "stretch", "1 or more")
+    expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
+    expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")
+    for key in ("epochs", "batch", "accumulate", "evaluations"):
+        expect(getattr(config, key) >= 1, key, "1 or more")
+    expect(config.batch % config.accumulate == 0, "batch", f"a multiple of accumulate, {config.accumulate}")
+    expect(bool(config.train), "train", "at least one source of photos, or --train")
+    expect(not config.teacher or config.task == "segment", "teacher", "none but for segment")
+    return config

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Steps of the optimizer: which weights decay, how fast they move, and their average."""
+
+import copy
+from math import cos, pi
+
+import torch
+
+
+def rate(fraction, warmup, final):
+    """Learning rate over the highest one when this `fraction` of a run is done: a ramp, then half a cosine."""
+    if fraction < warmup:
+        return fraction / warmup + 1e-3
+    done = (fraction - warmup) / (1 - warmup)
+    return final + (1 - final) * (1 + cos(pi * done)) / 2
+
+
+def make_optimizer(config, net, given):
+    """Vectors (BatchNorm, PReLU, biases) don't decay; tensors that were `given` move at init_lr."""
+    groups = {}
+    for name, weight in net.named_parameters():
+        key = (weight.ndim > 1, name in given)
+        groups.setdefault(key, []).append(weight)
+    groups = [
+        {
+            "params": weights,
+            "weight_decay": config.weight_decay if decays else 0.0,
+            "lr": config.lr * (config.init_lr if was_given else 1.0),
+        }
+        for (decays, was_given), weights in groups.items()
+    ]
+    for group in groups:
+        group["initial_lr"] = group["lr"]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, betas=(config.momentum, 0.999))
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
+
+
+class Average:
+    """A network whose weights and statistics follow another's: exponential moving average."""
+
+    def __init__(self, net, decay):
+        self.decay, self.net = decay, copy.deepcopy(net).eval().requires_grad_(False)
+        theirs = net.state_dict(keep_vars=True)
+        pairs = [(mine, theirs[k].detach()) for k, mine in self.net.state_dict().items() if mine.is_floating_point()]
+        self.mine, self.theirs = zip(*pairs)
+
+    def update(self, step):
+        """Early on it follows faster, so that it forgets the random weights."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_mul_(self.mine, decay)
+            torch._foreach_add_(self.mine, self.theirs, alpha=1 - decay)

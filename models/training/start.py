@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Where a network comes from, and where it goes: tensors of other models, and the model file."""
+
+import json
+import os
+import sys
+
+import torch
+
+import dicenet  # noqa: F401  lets the modules of models/ be found
+import checkpoint
+import convert
+import modelfile
+from errors import ModelError
+from network import TASKS, detect_network
+
+
+def read_tensors(path):
+    if path.endswith(".safetensors"):
+        return modelfile.read(path)[0]
+    found = checkpoint.read(path)
+    return {name: found.array(name) for name in found.tensors}
+
+
+def initialise_from(net, task, path):
+    """Copies what fits of another model, a backbone to a backbone whatever the tasks; the names of what was copied."""
+    arrays = read_tensors(path)
+    their_task = detect_network({name: a.shape for name, a in arrays.items()}).task
+    mine, theirs, copied = TASKS[task][1], TASKS[their_task][1], set()
+    for name, tensor in net.state_dict().items():
+        backbone = name.startswith(mine + "level")
+        source = theirs + name[len(mine) :] if backbone else name
+        if (backbone or task == their_task) and source in arrays and arrays[source].shape == tuple(tensor.shape):
+            tensor.copy_(torch.from_numpy(arrays[source].astype("float32")))
+            copied.add(name)
+    if mine + "level3.0.left_layer.1.cbr.0.weight" not in copied:
+        raise ModelError(f"{path}: nothing fits this network: expected a model of the same scale")
+    print(f"{len(copied)} tensors from {path}", file=sys.stderr)
+    return copied
+
+
+def labels_of(path):
+    if not path.endswith(".safetensors"):
+        return None
+    metadata = modelfile.read(path)[1]
+    return json.loads(metadata["labels"]) if "labels" in metadata else None
+
+
+def write_model(run, folder, metrics, photos):
+    """Writes weights.pth and labels.txt, and from them model.safetensors, whose path it returns."""
+    config, task = run.config, run.task
+    weights, labels = os.path.join(folder, "weights.pth"), os.path.join(folder, "labels.txt")
+    model = os.path.join(folder, "model.safetensors")
+    torch.save({name: x.cpu().contiguous() for name, x in run.evaluated.state_dict().items()}, weights)
+    with open(labels, "w", encoding="utf-8") as file:
+        file.write("\n".join(config.labels or task.names) + "\n")
+    convert.convert(
+        weights,
+        model,
+        labels=labels,
+        size=tuple(config.size),
+        multi_label=config.task == "classify" and config.multi_label,
+        dtype=config.dtype,
+        background=task.background,
+        extra={
+            "metrics": json.dumps(metrics),
+            "training": json.dumps({"photos": photos, "steps": run.step, "config": config.as_dict()}),
+            "license": config.license,
+            "description": config.description,
+        },
+    )
+    return model

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Classification, detection and segmentation: what each learns from a batch, and how it is judged."""
+
+import numpy as np
+import torch
+
+import boxes
+import dicenet
+import losses
+import metrics
+from augment import normalise, views
+from data import IGNORE, NO_BOX
+from errors import ModelError
+from network import Network
+
+EVALUATION_BATCH = 32
+
+
+class Task:
+    """`names` are the classes as the network has them; `data_names` those that photos have."""
+
+    background = None
+    masks = False
+
+    def __init__(self, config, names):
+        self.config, self.names = config, names
+        self.data_names = names
+
+    def network(self):
+        c = self.config
+        net = dicenet.build(
+            Network(
+                task=c.task,
+                scale=c.scale,
+                classes=len(self.names),
+                kernel_width=c.kernel_size,
+                kernel_height=c.kernel_size,
+                pyramid=c.pyramid,
+                decoder_width=c.decoder_width,
+            )
+        )
+        initialise(net)
+        return net
+
+    def check(self, records):
+        """Raises ModelError unless there is something to learn from `records`."""
+
+    def views(self, batch, size):
+        return views(batch, *size, self.config)
+
+    def chunks(self, net, validation):
+        """The network's outputs for all photos, some at a time."""
+        net.eval()
+        with torch.no_grad():
+            for pixels in validation.pixels.split(EVALUATION_BATCH):
+                yield net(normalise(pixels.float()))
+
+
+def initialise(net):
+    """He's weights, by what each output is made from; the heads' small."""
+    for name, module in net.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            fan = module.out_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
+            head = name.startswith(("cls_layers", "loc_layers", "classifier")) or module.bias is not None
+            torch.nn.init.normal_(module.weight, 0, 0.01 if head else (2 / fan) ** 0.5)
+            if module.bias is not None:
+                torch.nn.init.zeros_(module.bias)
+
+
+class SingleLabel(Task):
+    shown = ("top1", "top5")
+
+    def network(self):
+        net = super().network()
+        net.classifier[1].p = self.config.dropout
+        return net
+
+    def check(self, records):
+        if not all(r.label in self.names for r in records):
+            raise ModelError("expected one label for each photo: a folder for each class, or multi_label = true")
+
+    def loss(self, net, batch, size, _):
+        logits = net(self.views(batch, size).x).float()
+        smoothing = self.config.label_smoothing
+        return {"loss": torch.nn.functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing)}
+
+    def evaluate(self, net, validation):
+        scores = torch.cat(list(self.chunks(net, validation))).cpu().numpy()
+        return {f"top{k}": metrics.top_k(scores, validation.labels, k) for k in (1, 5)}
+
+
+class MultiLabel(SingleLabel):
+    shown = ("f1", "f1_per_class")
+
+    def check(self, records):
+        if not any(r.boxes is not None for r in records):
+            raise ModelError("expected boxes, which say what classes a photo has: a COCO file or a VOC folder")
+
+    def loss(self, net, batch, size, _):
+        view = self.views(batch, size)
+        seen = view.batch.classes
+        count = len(self.names)
+        hidden = torch.where(seen == IGNORE, batch.classes, torch.full_like(seen, NO_BOX))
+        present = losses.present_classes(seen, count)
+        known = batch.labelled & (present | ~losses.present_classes(hidden, count))
+        return {"loss": losses.multi_label(net(view.x), present, known)}
+
+    def evaluate(self, net, validation):
+        scores = torch.cat(list(self.chunks(net, validation))).sigmoid().cpu().numpy()
+        true = np.array([[(classes == c).any() for c in range(len(self.names))] for _, classes in validation.boxes])
+        known = validation.labelled
+        return metrics.multi_label(np.where(known, scores, 0), true & known, self.names)
+
+
+class Detect(Task):
+    shown = ("ap50", "ap")
+
+    def __init__(self, config, names):
+        super().__init__(config, names)
+        self.data_names = names[1:]
+        self.background = 0
+        self.trained_size = min(config.size)
+
+    def check(self, records):
+        if not any(r.boxes for r in records):
+            raise ModelError("expected boxes: a COCO file or a VOC folder with Annotations")
+
+    def priors(self, size, device):
+        return boxes.priors(size[1], size[0], self.trained_size).to(device)
+
+    def loss(self, net, batch, size, _):
+        view = self.views(batch, size)
+        seen = view.batch
+        confidences, locations = net(view.x)
+        priors = self.priors(size, view.x.device)
+        of_classes, of_boxes = losses.ssd(confidences, locations, priors, seen.boxes, seen.classes, batch.labelled)
+        return {"loss": of_classes + of_boxes, "loss_classes": of_classes, "loss_boxes": of_boxes}
+
+    def evaluate(self, net, validation):
+        photos, i = [], 0
+        for confidences, locations in self.chunks(net, validation):
+            priors = self.priors(self.config.size, confidences.device)
+            for found in boxes.detections(confidences, locations, priors):
+                found = [x.cpu().numpy() for x in found]
+                photos.append((*found, *validation.boxes[i], validation.labelled[i]))
+                i += 1
+        return metrics.average_precision(photos, self.data_names)
+
+
+class Segment(Task):
+    shown = ("miou", "pixels")
+    masks = True
+
+    def __init__(self, config, names):
+        super().__init__(config, names)
+        self.background = names.index("background") if "background" in names else -1
+        # The decoder is half as wide as there are classes: with few of them, unused ones give it room.
+        self.names = names + [f"unused {k}" for k in range(len(names), config.least_classes)]
+
+    def check(self, records):
+        if not any(r.mask or r.polygons for r in records) and not self.config.teacher:
+            raise ModelError("expected masks: folders images and masks, VOC's SegmentationClass, or COCO's polygons")
+
+    def loss(self, net, batch, size, teacher):
+        view = self.views(batch, size)
+        half = net.half(view.x)
+        supervised = losses.segmentation(dicenet.up(half, *view.x.shape[2:]), view.batch.masks)
+        if teacher is None:
+            return {"loss": supervised}
+        with torch.no_grad():
+            wanted = teacher.half(view.x)
+        where = view.inside[:, ::2, ::2]
+        imitation = losses.distillation(half, wanted, where)
+        total = supervised + self.config.distill * imitation
+        return {"loss": total, "loss_masks": supervised, "loss_teacher": imitation}
+
+    def evaluate(self, net, validation):
+        n, i = len(self.names), 0
+        confusion = np.zeros((n, n), np.int64)
+        images = np.zeros(n, np.int64)
+        for logits in self.chunks(net, validation):
+            found, true = logits.argmax(1), validation.masks[i : i + len(logits)].long()
+            known = true < n
+            confusion += torch.bincount(true[known] * n + found[known], minlength=n * n).view(n, n).cpu().numpy()
+            images += np.array([[bool((mask == c).any()) for c in range(n)] for mask in true.cpu().numpy()]).sum(0)
+            i += len(logits)
+        return metrics.intersection_over_union(confusion, images, self.names, self.config.min_images)
+
+
+def make(config, names):
+    """The task of `config`; `names` as the data has them, the background added where a network needs it."""
+    if config.task == "detect" or (config.task == "segment" and config.classes is None):
+        names = ["background"] + [name for name in names if name != "background"]
+    if len(names) < (1 if config.task == "classify" else 2):
+        raise ModelError('the data does not name its classes: expected classes = ["background", ...], or --classes')
+    kinds = {"detect": Detect, "segment": Segment, "classify": MultiLabel if config.multi_label else SingleLabel}
+    return kinds[config.task](config, names)
