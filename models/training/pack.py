@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Packs photos and what is known of them into a few files, to train on a machine that gets data in pieces.
+
+    pack.py --data DIR --output SHARDS detect_train.json detect_val.json voc@segment_train.txt
+    train.py detect --data SHARDS
+
+A photo that several sources have is packed once. Each shard is a .zip that stands for itself: train with those at hand.
+Needs Pillow where --quality is used.
+"""
+
+import argparse
+import io
+import json
+import os
+import sys
+import zipfile
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import sources  # noqa: E402
+from errors import ModelError  # noqa: E402
+
+
+def compress(content, quality):
+    """A photo as WebP; as it was where that is no smaller."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ModelError("--quality needs Pillow: apt install python3-pil, or pip install pillow") from None
+    out = io.BytesIO()
+    Image.open(io.BytesIO(content)).convert("RGB").save(out, "WEBP", quality=quality, method=6)
+    return min(content, out.getvalue(), key=len)
+
+
+class Shard:
+    """A .zip that is being written, and the lists of its photos."""
+
+    def __init__(self, path, names):
+        self.file, self.names, self.size = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED), names, 0
+        self.lists = {source: [] for source in names}
+
+    def add(self, name, content):
+        self.file.writestr(name, content)
+        self.size += len(content) + 200  # the entry's header and its place in the directory
+
+    def close(self):
+        lists = {source: {"names": self.names[source], "records": found} for source, found in self.lists.items()}
+        self.file.writestr("index.json", json.dumps({"lists": lists}), zipfile.ZIP_DEFLATED)
+        self.file.close()
+
+
+def pack(root, names, output, limit, quality):
+    """Writes shards of at most about `limit` bytes, and returns how many."""
+    known, wanted = {}, {}  # names of classes of each source; photo -> its record in each source
+    for source in names:
+        records, known[source] = sources.read([source], root)
+        for record in records:
+            wanted.setdefault(record.photo, {})[source] = record
+    os.makedirs(output, exist_ok=True)
+    shard, count = None, 0
+    for photo in sorted(wanted):
+        content = sources.read_bytes(photo)
+        content = compress(content, quality) if quality else content
+        mask = next((r.mask for r in wanted[photo].values() if r.mask), None)
+        mask_content = sources.read_bytes(mask) if mask else b""
+        described = sum(len(json.dumps(sources.as_dict(r))) for r in wanted[photo].values()) // 4  # deflated
+        if shard is None or shard.size + len(content) + len(mask_content) + described > limit:
+            if shard:
+                shard.close()
+            shard, count = Shard(os.path.join(output, f"shard-{count:03d}.zip"), known), count + 1
+        place = os.path.relpath(photo, root)
+        shard.add(place, content)
+        shard.size += described
+        if mask:
+            shard.add(os.path.relpath(mask, root), mask_content)
+        for source, record in wanted[photo].items():
+            record.photo, record.mask = place, record.mask and os.path.relpath(record.mask, root)
+            shard.lists[source].append(sources.as_dict(record))
+    shard.close()
+    return count
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="as for train.py")
+    parser.add_argument("--data", default=".", metavar="DIR", help="what sources are below")
+    parser.add_argument("--output", required=True, metavar="DIR", help="for the shards")
+    parser.add_argument("--limit", type=float, default=60, metavar="MIB", help="of a shard (60)")
+    parser.add_argument("--quality", type=int, metavar="Q", help="store photos as WebP of this quality, 1 to 100")
+    arguments = parser.parse_args(argv)
+    try:
+        limit = arguments.limit * 2**20
+        count = pack(arguments.data, arguments.sources, arguments.output, limit, arguments.quality)
+    except (ModelError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{count} shards in {arguments.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
