@@ -1,0 +1,444 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""models/training on photos of discs and squares that it makes: every layout, every task, resume, packing, export.
+
+    test_training.py [DICENET]      DICENET: the program, to compare its outputs with PyTorch's
+
+Skipped where PyTorch or Pillow is missing.
+"""
+
+import csv
+import glob
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+import common
+import numpy as np
+
+try:
+    import torch
+    from PIL import Image, ImageDraw
+except ImportError as error:
+    print(f"skipped: {error.name} is missing (apt install python3-torch python3-pil, or pip install torch pillow)")
+    sys.exit(common.SKIPPED)
+
+TRAINING = os.path.join(common.MODELS, "training")
+sys.path.append(TRAINING)
+import augment  # noqa: E402
+import boxes  # noqa: E402
+import config as configs  # noqa: E402
+import data  # noqa: E402
+import dicenet  # noqa: E402
+import losses  # noqa: E402
+import metrics  # noqa: E402
+import optimise  # noqa: E402
+import sources  # noqa: E402
+import train  # noqa: E402
+
+import modelfile  # noqa: E402  of models/
+from errors import ModelError  # noqa: E402
+
+spec = importlib.util.spec_from_file_location("ref", os.path.join(common.TESTS, "reference", "network.py"))
+reference = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(reference)
+
+DICENET = None
+torch.set_num_threads(1)
+NAMES = ["disc", "square"]
+COLOURS = {"disc": (220, 40, 40), "square": (40, 60, 220)}
+XML = "<annotation>{}</annotation>"
+OBJECT = (
+    "<object><name>{}</name><difficult>{}</difficult><bndbox><xmin>{}</xmin><ymin>{}</ymin>"
+    "<xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
+)
+
+# Small enough for a processor that does much else.
+SMALL = ["scale = '0.1'", "size = [64, 64]", "kernel_size = 64", "batch = 8", "lr = 0.01", "weight_decay = 1e-3"]
+SMALL += ["zoom = [0.9, 1.1]", "stretch = 1.05", "aspects = [1.0, 1.0]", "sides = [1.0, 1.0]", "ema = 0.9"]
+SMALL += ["evaluations = 2"]
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def shapes(random, count, side=64):
+    """Names and boxes, in whole pixels, of objects that don't overlap: one in each half of the picture."""
+    found = []
+    for i in range(count):
+        size = int(random.integers(20, 30))
+        x = int(random.integers(0, side // 2 - size + 1)) + i * side // 2
+        y = int(random.integers(0, side - size + 1))
+        found.append((NAMES[int(random.integers(2))], x, y, x + size, y + size))
+    return found
+
+
+def draw(random, found, side=64):
+    """Photo and mask."""
+    photo = Image.fromarray(random.integers(90, 140, (side, side, 3)).astype(np.uint8))
+    mask = Image.new("P", (side, side))
+    mask.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
+    for name, x0, y0, x1, y1 in found:
+        for picture, ink in ((photo, COLOURS[name]), (mask, 1 + NAMES.index(name))):
+            pen = ImageDraw.Draw(picture)
+            (pen.ellipse if name == "disc" else pen.rectangle)((x0, y0, x1 - 1, y1 - 1), fill=ink)
+    return photo, mask
+
+
+def make_sets(root, count=32):
+    """The same photos as VOC, and by reference as COCO; and others as a folder for each class."""
+    random = np.random.default_rng(1)
+    ids, images, annotations = [], [], []
+    for folder in ("JPEGImages", "SegmentationClass"):
+        os.makedirs(os.path.join(root, "voc", folder))
+    for i in range(count):
+        found = shapes(random, 1 + i % 2)
+        photo, mask = draw(random, found)
+        ids.append(f"photo{i}")
+        photo.save(os.path.join(root, "voc", "JPEGImages", ids[-1] + ".jpg"), quality=95)
+        mask.save(os.path.join(root, "voc", "SegmentationClass", ids[-1] + ".png"))
+        objects = "".join(OBJECT.format(n, 0, x0 + 1, y0 + 1, x1, y1) for n, x0, y0, x1, y1 in found)
+        write(os.path.join(root, "voc", "Annotations", ids[-1] + ".xml"), XML.format(objects))
+        images.append({"id": i, "file_name": f"voc/JPEGImages/{ids[-1]}.jpg", "width": 64, "height": 64})
+        for n, x0, y0, x1, y1 in found:
+            ring = [x0, y0, x1, y0, x1, y1, x0, y1]
+            box = {"bbox": [x0, y0, x1 - x0, y1 - y0], "category_id": 1 + NAMES.index(n)}
+            annotations.append({"id": len(annotations), "image_id": i, "segmentation": [ring], **box})
+    categories = [{"id": 0, "name": "_ignore_"}] + [{"id": 1 + i, "name": n} for i, n in enumerate(NAMES)]
+    coco = {"images": images, "annotations": annotations, "categories": categories}
+    write(os.path.join(root, "boxes.json"), json.dumps(coco))
+    write(os.path.join(root, "voc", "ImageSets", "Main", "train.txt"), "\n".join(ids[:-4]))
+    write(os.path.join(root, "voc", "ImageSets", "Main", "val.txt"), "\n".join(ids[-4:]))
+    for i in range(count):
+        name = NAMES[i % 2]
+        os.makedirs(os.path.join(root, "folder", name), exist_ok=True)
+        found = [(name, *shapes(random, 1)[0][1:])]
+        draw(random, found)[0].save(os.path.join(root, "folder", name, f"{i}.png"))
+
+
+class Training(common.TestCase):
+    def setUp(self):
+        super().setUp()
+        make_sets(self.folder)
+
+    def run_script(self, script, *arguments):
+        command = [sys.executable, os.path.join(TRAINING, script), *map(str, arguments)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run(command, env=environment, text=True, capture_output=True, timeout=600)
+
+    def train(self, config, output, *arguments, settings=()):
+        changes = [part for setting in (*SMALL, *settings) for part in ("--set", setting)]
+        places = ("--data", self.folder, "--output", self.path(output))
+        process = self.run_script("train.py", config, *places, "--device", "cpu", *changes, *arguments)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        return process
+
+    def rows(self, output):
+        with open(self.path(output, "history.csv"), encoding="utf-8") as file:
+            return [{key: float(x or "nan") for key, x in row.items()} for row in csv.DictReader(file)]
+
+    def metrics(self, output):
+        with open(self.path(output, "metrics.json"), encoding="utf-8") as file:
+            return next(iter(json.load(file).values()))
+
+    def learned(self, output):
+        rows = self.rows(output)
+        self.assertLess(rows[-1]["loss"], 0.6 * rows[0]["loss"])
+        with open(self.path(output, "history.svg"), encoding="utf-8") as file:
+            self.assertIn("polyline", file.read())
+
+    def compare_with_program(self, output, tolerance=2e-3):
+        """The exported model answers in the program as in PyTorch."""
+        if DICENET is None:
+            return
+        path = self.path(output, "model.safetensors")
+        photo = Image.open(self.path("voc", "JPEGImages", "photo1.jpg")).convert("RGB")
+        x = augment.normalise(torch.from_numpy(np.asarray(photo).transpose(2, 0, 1).copy())[None].float())
+        modelfile.write(self.path("in.safetensors"), {"input": x.numpy()}, {})
+        command = [DICENET, "run", path, self.path("in.safetensors"), self.path("out.safetensors")]
+        ran = subprocess.run(command, text=True, capture_output=True, timeout=60)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        found = read_outputs(self.path("out.safetensors"))
+        with torch.no_grad():
+            expected = dicenet.load(path)(x)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        for name, y in zip(("logits",) if len(expected) == 1 else ("confidences", "locations"), expected):
+            y = y.numpy()
+            self.assertLess(np.abs(found[name].reshape(y.shape) - y).max(), tolerance * np.abs(y).max(), name)
+
+    # Every task, and with them every layout
+
+    def test_classify_folders(self):
+        self.train("classify", "out", "--train", "folder", "--epochs", 25, "--onnx", settings=["label_smoothing = 0"])
+        self.learned("out")
+        self.assertEqual(self.metrics("out")["top1"], 1.0)
+        _, metadata = modelfile.read(self.path("out", "model.safetensors"))
+        self.assertEqual(json.loads(metadata["labels"]), NAMES)
+        self.assertEqual(json.loads(metadata["metrics"])["a tenth"]["top1"], 1.0)
+        self.assertGreater(os.path.getsize(self.path("out", "model.onnx")), 10000)
+        self.compare_with_program("out")
+
+    def test_tags_coco(self):
+        self.train("tags", "out", "--train", "boxes.json", "--validate", "voc@val", "--epochs", 30)
+        self.learned("out")
+        self.assertGreater(self.metrics("out")["f1"], 0.7)
+        self.assertEqual(modelfile.read(self.path("out", "model.safetensors"))[1]["multi_label"], "true")
+
+    def test_detect_voc_and_judge(self):
+        # It learns a few photos by heart, which are then seen through another name of their folder.
+        few = "\n".join(f"photo{i}" for i in range(8))
+        write(self.path("few.txt"), few)
+        os.symlink("voc", self.path("same"))
+        lists = ("--train", "voc@few.txt", "--validate", "same@few.txt")
+        self.train("detect", "out", *lists, "--epochs", 70, settings=["pyramid = false"])
+        self.learned("out")
+        found = self.metrics("out")["ap50"]
+        self.assertGreater(found, 0.6)
+        self.compare_with_program("out")
+        # The exported model's answers are as good, and its classes' names are its own.
+        judged = ("--evaluate", self.path("out", "model.safetensors"))
+        process = self.train("detect", "other", *lists, *judged, settings=["pyramid = false"])
+        self.assertAlmostEqual(json.loads(process.stdout)["same@few.txt"]["ap50"], found, delta=0.05)
+
+    def test_segment_masks_and_teacher(self):
+        names = ("--classes", "background,disc,square")
+        self.train("segment", "teacher", "--train", "voc@train", "--validate", "voc@val", "--epochs", 35, *names)
+        self.learned("teacher")
+        self.assertGreater(self.metrics("teacher")["miou"], 0.45)
+        self.compare_with_program("teacher")
+        # A pupil that sees no mask, whose batches have different sizes, and that begins with the teacher's encoder.
+        teacher = self.path("teacher", "model.safetensors")
+        options = ("--teacher", teacher, "--init", teacher, "--epochs", "2", *names)
+        lists = ("--train", "folder", "--validate", "voc@val")
+        self.train("segment", "pupil", *lists, *options, settings=["sides = [0.5, 2.0]"])
+        self.assertGreater(self.metrics("pupil")["miou"], 0.45)
+
+    def test_resume_is_exact(self):
+        options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "3")
+        settings = ["sides = [0.5, 1.5]", "dropout = 0.3", "batch = 4", "accumulate = 2"]
+        self.train("tags", "whole", *options, settings=settings)
+        self.train("tags", "parts", *options, "--stop-after", "1e-9", settings=settings)
+        for _ in range(20):
+            if os.path.exists(self.path("parts", "model.safetensors")):
+                break
+            self.train("tags", "parts", *options, "--resume", "--stop-after", "0.03", settings=settings)
+        losses = [[row["loss"] for row in self.rows(output)] for output in ("whole", "parts")]
+        self.assertEqual(*losses)
+        whole, parts = (modelfile.read(self.path(output, "model.safetensors"))[0] for output in ("whole", "parts"))
+        for name, array in whole.items():
+            np.testing.assert_array_equal(array, parts[name], name)
+
+    # The parts
+
+    def test_layouts_agree(self):
+        voc, names = sources.read(["voc"], self.folder)
+        coco, coco_names = sources.read(["boxes.json"], self.folder)
+        self.assertEqual(sorted(coco_names), names)
+        self.assertEqual({r.photo: r.boxes for r in voc}, {r.photo: [tuple(b) for b in r.boxes] for r in coco})
+        both, _ = sources.read(["voc@train", "boxes.json"], self.folder)
+        self.assertEqual(len(both), len(voc))
+        self.assertTrue(all(r.mask or r.polygons for r in both))
+
+    def test_packed_is_the_same(self):
+        places = ("--data", self.folder, "--output", self.path("packed"), "--limit", 0.02)
+        process = self.run_script("pack.py", *places, "voc@train", "boxes.json", "folder")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        shards = glob.glob(self.path("packed", "*"))
+        self.assertGreater(len(shards), 2)
+        self.assertLess(max(map(os.path.getsize, shards)), 0.03 * 2**20)
+        names = ["background", *NAMES]
+        for source in ("voc@train", "boxes.json"):
+            loaded = []
+            for root in (self.folder, self.path("packed")):
+                records, found = sources.read([source], root)
+                records.sort(key=lambda r: os.path.basename(r.photo))
+                loaded.append((data.Photos(records, names, 64, torch.device("cpu"), masks=True), found))
+            (a, a_names), (b, b_names) = loaded
+            self.assertEqual(a_names, b_names)
+            for x, y in zip(vars(a.memory).values(), vars(b.memory).values()):
+                self.assertTrue((x is None and y is None) or torch.equal(x, y))
+        with self.assertRaisesRegex(ModelError, "nothing packed as other; it has boxes.json, folder, voc@train"):
+            sources.read(["other"], self.path("packed"))
+
+    def test_streamed_is_the_same(self):
+        records, _ = sources.read(["voc"], self.folder)
+        order = [torch.tensor([3, 1]), torch.tensor([0, 2])]
+        batches = [
+            list(data.Photos(records, ["background", *NAMES], 64, torch.device("cpu"), True, streamed).batches(order))
+            for streamed in (False, True)
+        ]
+        for a, b in zip(*batches):
+            for x, y in zip(vars(a).values(), vars(b).values()):
+                self.assertTrue(torch.equal(x, y))
+
+    def test_errors(self):
+        def fails(*parts, config="detect", arguments=("--train", "voc")):
+            self.assert_failed(self.run_script("train.py", config, "--data", self.folder, *arguments), *parts)
+
+        fails("nonsense", "is no setting", arguments=("--train", "voc", "--set", "nonsense = 1"))
+        fails("lr", "expected float", arguments=("--train", "voc", "--set", "lr = 'high'"))
+        fails("scale", "expected one of", arguments=("--train", "voc", "--set", "scale = '3'"))
+        fails("nowhere", "expected a TOML file or one of", config="nowhere")
+        fails("at least one source", arguments=())
+        fails("none.json", "cannot be read", arguments=("--train", "none.json"))
+        fails("expected boxes", arguments=("--train", "folder"))
+        fails("expected masks", config="segment", arguments=("--train", "folder"))
+        write(self.path("bad.json"), "{}")
+        fails("bad.json", "could not make sense", arguments=("--train", "bad.json"))
+        write(self.path("folder", "disc", "1.png"), "no picture")
+        fails("1.png", "cannot be read as a picture", config="classify", arguments=("--train", "folder"))
+
+
+class Arithmetic(unittest.TestCase):
+    def test_priors(self):
+        for height, width, trained in ((300, 300, 300), (512, 512, 512), (300, 300, 448), (180, 333, 96), (64, 64, 64)):
+            h, w, sizes = height, width, []
+            for k in range(8):
+                h, w = (h + 1) // 2, (w + 1) // 2
+                sizes += [(h, w)] if 2 <= k < 7 else []
+            expected = reference.make_priors(sizes + [(1, 1)], (height, width), trained)
+            np.testing.assert_allclose(boxes.priors(height, width, trained).numpy(), expected, atol=1e-6)
+
+    def test_edges_of_priors(self):
+        for trained in range(32, 1025):
+            p = boxes.priors(32, 32, trained)
+            first = p[0, 2].item() * 32
+            self.assertAlmostEqual(first, min(32, reference.prior_edges(trained)[0]), places=3)
+
+    def test_encoding(self):
+        priors = boxes.priors(64, 64, 64)
+        found = torch.tensor([[[0.1, 0.2, 0.5, 0.9]]])
+        offsets = boxes.encode(found.expand(1, len(priors), 4), priors)
+        np.testing.assert_allclose(boxes.decode(offsets, priors).numpy(), found.expand_as(offsets).numpy(), atol=1e-4)
+
+    def test_nms(self):
+        random = np.random.default_rng(1)
+        corner = random.uniform(0, 0.6, (60, 2))
+        found = np.concatenate((corner, corner + random.uniform(0.1, 0.4, (60, 2))), 1)
+        scores = np.sort(random.uniform(0.1, 1, 60))[::-1].copy()
+        expected = np.sort(reference.nms(found, scores, 0.45, 10))
+        kept = boxes.nms(torch.from_numpy(found)[None], torch.from_numpy(scores)[None], 0.45, 10)
+        np.testing.assert_array_equal(np.flatnonzero(kept[0].numpy()), expected)
+
+    def test_detections(self):
+        priors = boxes.priors(64, 64, 64)
+        random = np.random.default_rng(2)
+        confidences = 3 * random.standard_normal((2, len(priors), 4))
+        locations = random.standard_normal((2, len(priors), 4))
+        tensors = (torch.from_numpy(x).float() for x in (confidences, locations))
+        found = boxes.detections(*tensors, priors, threshold=0.3, candidates=len(priors))
+        for c, l, mine in zip(confidences, locations, found):
+            expected = reference.detections(c, l, priors.numpy(), 0.3, max_per_class=len(priors))
+            order = np.argsort(-mine[2].numpy(), kind="stable")
+            self.assertEqual(len(order), len(expected[0]))
+            np.testing.assert_allclose(mine[0].numpy()[order], expected[0], atol=1e-4)
+            np.testing.assert_array_equal(mine[1].numpy()[order] + 1, expected[1])
+            np.testing.assert_allclose(mine[2].numpy()[order], expected[2], atol=1e-5)
+
+    def test_every_object_is_matched(self):
+        priors = boxes.priors(64, 64, 64)
+        found = torch.tensor([[[0.01, 0.01, 0.03, 0.03], [0.5, 0.5, 0.9, 0.9], [0.0, 0.6, 0.4, 1.0], [0, 0, 0, 0]]])
+        classes = torch.tensor([[4, 2, data.IGNORE, data.NO_BOX]])
+        target, _ = boxes.match(priors, found, classes)
+        self.assertEqual(set(target.unique().tolist()), {boxes.EXCLUDED, 0, 3, 5})
+        excluded = boxes.corners(priors)[target[0] == boxes.EXCLUDED]
+        self.assertTrue((excluded[:, 0] < 0.4).all() and (excluded[:, 3] > 0.6).all())
+
+    def test_unlabelled_classes_are_no_negatives(self):
+        torch.manual_seed(1)
+        priors = boxes.priors(64, 64, 64)
+        confidences = torch.randn(1, len(priors), 4, requires_grad=True)
+        locations = torch.zeros(1, len(priors), 4)
+        nothing = torch.zeros(1, 1, 4), torch.full((1, 1), data.NO_BOX)
+
+        def gradient(labelled):
+            confidences.grad = None
+            loss, _ = losses.ssd(confidences, locations, priors, *nothing, torch.tensor([labelled]))
+            loss.backward()
+            return loss.item(), confidences.grad[0]
+
+        loss, slope = gradient([False, False, False])
+        self.assertAlmostEqual(loss, 0, places=4)
+        self.assertLess(slope.abs().max().item(), 1e-6)
+        _, slope = gradient([True, False, True])
+        hard = slope[slope.abs().sum(1) > 0]
+        self.assertEqual(len(hard), losses.LEAST_NEGATIVES)
+        self.assertTrue((hard[:, [1, 3]] > 0).all())  # known to be absent: pushed down
+        self.assertTrue((hard[:, 2] < 0).all())  # unknown: as good as the background
+
+    def test_views_move_boxes_with_pixels(self):
+        torch.manual_seed(2)
+        canvas = torch.zeros(16, 3, 96, 96, dtype=torch.uint8)
+        canvas[:, :, 20:50, 30:70] = 255  # in photos of 90 x 60
+        sizes = torch.tensor([[90.0, 60.0]]).repeat(16, 1)
+        box = (torch.tensor([30, 20, 70, 50]) / torch.tensor([90.0, 60, 90, 60])).repeat(16, 1, 1)
+        batch = data.Batch(canvas, sizes, canvas[:, 0] // 255, box, torch.zeros(16, 1, dtype=torch.int64))
+        recipe = configs.Config(zoom=[0.5, 2.0], stretch=1.5, colour=0.0)
+        view = augment.views(batch, 128, 96, recipe)
+        self.assertTrue((view.batch.classes == 0).any())
+        for mask, found, inside in zip(view.batch.masks, view.batch.boxes, view.inside):
+            rows, columns = torch.nonzero(mask == 1, as_tuple=True)
+            seen = [columns.min() / 128, rows.min() / 96, (columns.max() + 1) / 128, (rows.max() + 1) / 96]
+            np.testing.assert_allclose(found[0].numpy(), np.array(seen, np.float32), atol=0.021)
+            self.assertTrue(((mask == data.UNKNOWN) == ~inside).all())
+        white = augment.normalise(torch.full((3, 1, 1), 255.0))
+        middle = view.batch.masks == 1
+        bright = (view.x - white).abs().amax(1)[middle]
+        self.assertGreater((bright < 0.01).float().mean().item(), 0.9)
+        self.assertTrue((view.x.abs().amax(1)[~view.inside] == 0).all())
+
+    def test_average_precision(self):
+        truth = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
+        found = np.array([[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0.5, 0.5, 1, 1]])
+        photo = (found, np.array([0, 0, 0]), np.array([0.9, 0.8, 0.7]), truth, np.array([0, 0]), np.array([True]))
+        self.assertAlmostEqual(metrics.average_precision([photo], ["a"])["ap50"], (1 + 2 / 3) / 2)
+        ignored = (*photo[:3], np.vstack((truth, found[1:2])), np.array([0, 0, data.IGNORE]), photo[5])
+        self.assertAlmostEqual(metrics.average_precision([ignored], ["a"])["ap50"], 1)
+        unknown = (*photo[:5], np.array([False]))
+        self.assertEqual(metrics.average_precision([unknown], ["a"])["classes"], {})
+
+    def test_schedule(self):
+        rates = [optimise.rate(f, 0.1, 0.01) for f in np.linspace(0, 1, 101)]
+        self.assertEqual(int(np.argmax(rates)), 10)
+        self.assertAlmostEqual(rates[-1], 0.01)
+        self.assertAlmostEqual(max(rates), 1)
+
+    def test_configurations(self):
+        for path in glob.glob(os.path.join(TRAINING, "configs", "*.toml")):
+            given = {} if os.path.basename(path)[:5] in ("dicen", "paper") else {"train": ["x"]}
+            self.assertIn(configs.read(path, [], **given).task, ("classify", "segment", "detect"))
+        self.assertEqual(configs.read("paper-150", []).batch, 512)
+        recipe = configs.read("paper-300", [])
+        self.assertEqual((recipe.epochs, recipe.batch, recipe.accumulate, recipe.label_smoothing), (300, 2048, 4, 0.1))
+
+    def test_rare_classes_are_seen_more_often(self):
+        records = [sources.Record(str(i), [("rare" if i == 0 else "common", 0, 0, 1, 1)]) for i in range(100)]
+        photos = type("Photos", (), {"records": records})
+        times = train.repeats(photos, 0.04)
+        self.assertAlmostEqual(times[0].item(), 2, places=5)
+        self.assertTrue((times[1:] == 1).all())
+
+
+def read_outputs(path):
+    """Float tensors of what the program wrote; others, which modelfile doesn't know, are left out."""
+    with open(path, "rb") as file:
+        content = file.read()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    return {
+        name: np.frombuffer(content[end + entry["data_offsets"][0] : end + entry["data_offsets"][1]], "<f4")
+        for name, entry in header.items()
+        if name != "__metadata__" and entry["dtype"] == "F32"
+    }
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-") and os.path.exists(sys.argv[1]):
+        DICENET = sys.argv.pop(1)
+    unittest.main()
