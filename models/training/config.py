@@ -10,7 +10,7 @@ except ImportError:
     raise SystemExit("error: Python is too old: training needs 3.11 or newer") from None
 
 from errors import ModelError
-from network import SCALES, TASKS
+from network import BACKBONES, TASKS
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
 LABELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "labels")
@@ -22,6 +22,7 @@ class Config:
     # The network
     task: str = ""  # classify, segment or detect
     scale: str = "1.0"
+    backbone: str = "dicenet"  # or, for classify, mobilenet or resnet with the DiCE unit
     size: list = None  # width and height that the model is meant for; 224, 384 or 300 squared by task
     kernel_size: int = 224  # of DimConv's kernels; published encoders have 224
     classes: list = None  # names, or a file of models/labels; as the data has them where it tells
@@ -125,7 +126,10 @@ def checked(config):
             raise ModelError(f"{key} = {getattr(config, key)!r}: expected {what}")
 
     expect(config.task in TASKS, "task", "one of " + ", ".join(TASKS))
-    expect(config.scale in SCALES, "scale", "one of " + ", ".join(SCALES))
+    backbones = [name for name in BACKBONES if config.task == "classify" or name == "dicenet"]
+    expect(config.backbone in backbones, "backbone", "one of " + ", ".join(backbones))
+    scales = BACKBONES[config.backbone]
+    expect(config.scale in scales, "scale", "one of " + ", ".join(scales))
     config.size = config.size or list(SIZES[config.task])
     expect(len(config.size) == 2 and all(32 <= n <= 4096 for n in config.size), "size", "width and height, 32 to 4096")
     expect(config.kernel_size % 8 == 0 and config.kernel_size >= 32, "kernel_size", "a multiple of 8 from 32")

@@ -37,6 +37,7 @@ class Task:
                 kernel_height=c.kernel_size,
                 pyramid=c.pyramid,
                 decoder_width=c.decoder_width,
+                backbone=c.backbone,
             )
         )
         initialise(net)
