@@ -182,23 +182,26 @@ test_winograd (void)
               end = random_int (begin + 1, rows);
   g_autofree float *weight = random_floats (16 * blocked_floats (cin, cout, groups, 1)), *bias = random_floats (cout),
                    *slope = random_floats (cout);
+  Tensor gate = tensor_new (cout, 1, 1, TRUE);
   const DicenetConv conv = { .weight = weight,
                              .bias = random_int (0, 3) ? bias : NULL,
                              .slope = slope,
                              .kernel = 3,
                              .stride = 1,
                              .groups = groups,
-                             .activation = (DicenetActivation) random_int (0, 3) };
+                             .activation = (DicenetActivation) random_int (0, 3),
+                             .gate = random_int (0, 1) ? &gate.planes : NULL };
   Tensor x = tensor_new (cin, h, w, TRUE), y = tensor_new (cout, h, w, FALSE), z = tensor_like (&y);
   g_autofree float *scratch = random_floats (dicenet_conv_winograd_scratch (cin, groups, w));
   g_autofree char *shape = g_strdup_printf ("%u x %u x %u to %u, groups %u", cin, h, w, cout, groups);
 
   ref->conv_winograd (&x.planes, &y.planes, &conv, begin, end, scratch);
   tested->conv_winograd (&x.planes, &z.planes, &conv, begin, end, scratch);
-  compare_tensors ("conv_winograd", &y, &z, sqrtf ((float) (cin / groups * 16)) * 400, shape);
+  compare_tensors ("conv_winograd", &y, &z, sqrtf ((float) (cin / groups * 16)) * 400 * (conv.gate ? 100 : 1), shape);
   tensor_free (&x);
   tensor_free (&y);
   tensor_free (&z);
+  tensor_free (&gate);
 }
 
 static void

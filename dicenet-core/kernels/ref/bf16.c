@@ -1,22 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "../bf16.h"
-#include <math.h>
-
-static float
-activate (float x, const DicenetConv *conv, unsigned channel)
-{
-  switch (conv->activation) {
-  case DICENET_ACTIVATION_PRELU:
-    return x > 0 ? x : conv->slope[channel] * x;
-  case DICENET_ACTIVATION_RELU:
-    return x > 0 ? x : 0;
-  case DICENET_ACTIVATION_SIGMOID:
-    return 1 / (1 + expf (-x));
-  case DICENET_ACTIVATION_NONE:
-    break;
-  }
-  return x;
-}
+#include "ref.h"
 
 /* A tap of a channel for one output pixel, or zero in the padding. */
 static float
@@ -26,9 +10,7 @@ input_of (const DicenetPlanes *x, const DicenetConv *conv, unsigned channel, uns
   const long row = (long) i * conv->stride + tap / conv->kernel - pad;
   const long column = (long) j * conv->stride + tap % conv->kernel - pad;
 
-  if (row < 0 || row >= (long) x->h || column < 0 || column >= (long) x->w)
-    return 0;
-  return dicenet_plane (x, channel)[row * x->w + column];
+  return dicenet_ref_input (x, channel, row, column);
 }
 
 static void
@@ -50,8 +32,7 @@ conv_pixel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
              dicenet_bf16_value (dicenet_bf16_round (in));
     }
   }
-  dicenet_plane (y, co)[(size_t) i * y->w + j] =
-      activate (sum, conv, co) * (conv->gate ? *dicenet_plane (conv->gate, co) : 1);
+  dicenet_plane (y, co)[(size_t) i * y->w + j] = dicenet_ref_activated (sum, conv, co);
 }
 
 void

@@ -19,6 +19,12 @@ activate (float x, const DicenetConv *conv, unsigned channel)
   return x;
 }
 
+float
+dicenet_ref_activated (float sum, const DicenetConv *conv, unsigned co)
+{
+  return activate (sum, conv, co) * (conv->gate ? *dicenet_plane (conv->gate, co) : 1);
+}
+
 /* The weight of output channel co for the k-th input (channel, row, column) of its group. */
 static float
 weight_of (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned co, size_t k)
@@ -43,18 +49,13 @@ conv_pixel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
   const int pad = (int) (k - 1) / 2;
   float sum = conv->bias ? conv->bias[co] : 0;
 
-  for (unsigned c = 0; c < group_in; c++) {
-    const float *plane = dicenet_plane (x, co / group_out * group_in + c);
-    for (unsigned a = 0; a < k; a++) {
-      for (unsigned b = 0; b < k; b++) {
-        const long row = (long) i * conv->stride + a - pad, column = (long) j * conv->stride + b - pad;
-        if (row >= 0 && row < (long) x->h && column >= 0 && column < (long) x->w)
-          sum += weight_of (x, y, conv, co, ((size_t) c * k + a) * k + b) * plane[row * x->w + column];
-      }
-    }
-  }
-  dicenet_plane (y, co)[(size_t) i * y->w + j] =
-      activate (sum, conv, co) * (conv->gate ? *dicenet_plane (conv->gate, co) : 1);
+  for (unsigned c = 0; c < group_in; c++)
+    for (unsigned a = 0; a < k; a++)
+      for (unsigned b = 0; b < k; b++)
+        sum += weight_of (x, y, conv, co, ((size_t) c * k + a) * k + b) *
+               dicenet_ref_input (x, co / group_out * group_in + c, (long) i * conv->stride + a - pad,
+                                  (long) j * conv->stride + b - pad);
+  dicenet_plane (y, co)[(size_t) i * y->w + j] = dicenet_ref_activated (sum, conv, co);
 }
 
 void
@@ -91,14 +92,6 @@ dicenet_ref_conv_full (const DicenetPlanes *x, const DicenetPlanes *y, const Dic
         conv_pixel (x, y, conv, c, i, j);
 }
 
-/* d[i][j] of the tile whose outputs begin at row, column. */
-static float
-tile_input (const DicenetPlanes *x, unsigned c, long row, long column)
-{
-  const int inside = row >= 0 && row < (long) x->h && column >= 0 && column < (long) x->w;
-  return inside ? dicenet_plane (x, c)[row * (long) x->w + column] : 0;
-}
-
 /* B' d B */
 static void
 transform_tile (const DicenetPlanes *x, unsigned c, long row, long column, float out[4][4])
@@ -110,7 +103,7 @@ transform_tile (const DicenetPlanes *x, unsigned c, long row, long column, float
       out[i][j] = 0;
       for (int k = 0; k < 4; k++)
         for (int l = 0; l < 4; l++)
-          out[i][j] += b[i][k] * tile_input (x, c, row - 1 + k, column - 1 + l) * b[j][l];
+          out[i][j] += b[i][k] * dicenet_ref_input (x, c, row - 1 + k, column - 1 + l) * b[j][l];
     }
   }
 }
@@ -138,7 +131,7 @@ winograd_tile (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv
       for (int k = 0; k < 4; k++)
         for (int l = 0; l < 4; l++)
           sum += a[i][k] * m[k][l] * a[j][l];
-      dicenet_plane (y, co)[(size_t) (row + i) * y->w + column + j] = activate (sum, conv, co);
+      dicenet_plane (y, co)[(size_t) (row + i) * y->w + column + j] = dicenet_ref_activated (sum, conv, co);
     }
   }
 }

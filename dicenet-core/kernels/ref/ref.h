@@ -9,6 +9,17 @@ DICENET_KERNELS (K)
 DICENET_PIXEL_KERNELS (K)
 #undef K
 
+/* x[channel, row, column], zeros around. */
+static inline float
+dicenet_ref_input (const DicenetPlanes *x, unsigned channel, long row, long column)
+{
+  const int inside = row >= 0 && row < (long) x->h && column >= 0 && column < (long) x->w;
+  return inside ? dicenet_plane (x, channel)[row * (long) x->w + column] : 0;
+}
+
+/* What comes of output channel @co's sum of products and bias: gate * activation (sum). */
+float dicenet_ref_activated (float sum, const DicenetConv *conv, unsigned co);
+
 /* One number of a resized plane. */
 float dicenet_ref_resized (const float *x, size_t x_stride, const DicenetAxis *rows, const DicenetAxis *columns,
                            unsigned i, unsigned j);

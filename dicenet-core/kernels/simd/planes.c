@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "compare.h"
 #include "simd.h"
-#include "vec.h"
 
 /* What stands between convolutions. */
 
@@ -9,10 +9,8 @@
 INLINE vf
 combine (vf a, vf b, const int is_max)
 {
-  const vi first = a > b;
-
   if (is_max)
-    return (vf) (((vi) a & first) | ((vi) b & ~first));
+    return larger (a, b);
   return a + b;
 }
 
@@ -26,12 +24,11 @@ pool_rows (const float *x, unsigned h, unsigned w, unsigned i, float *line, cons
   const float outside = is_max ? LEAST : 0;
 
   for (size_t j = 0; j < w; j += VL) {
-    const size_t n = w - j < VL ? w - j : VL;
-    vf sum = n < VL ? load_first (here + j, n) : load (here + j);
+    vf sum = load_part (here + j, w - j);
     if (has_above)
-      sum = combine (sum, n < VL ? load_first (above + j, n) : load (above + j), is_max);
+      sum = combine (sum, load_part (above + j, w - j), is_max);
     if (has_below)
-      sum = combine (sum, n < VL ? load_first (below + j, n) : load (below + j), is_max);
+      sum = combine (sum, load_part (below + j, w - j), is_max);
     store (line + j, sum);
   }
   line[-1] = line[w] = line[w + 1] = outside;
@@ -46,10 +43,7 @@ pool_columns (const float *line, float *out, unsigned ow, const int is_max)
     vf value = combine (combine (a, b, is_max), c, is_max);
     if (!is_max)
       value /= all (9); /* the padding counts in the mean */
-    if (j + VL <= ow)
-      store (out + j, value);
-    else
-      store_first (out + j, value, ow - j);
+    store_part (out + j, value, ow - j);
   }
 }
 

@@ -117,11 +117,6 @@ finish (const float *sums, const DicenetConv *conv, unsigned channel, float *out
       store (out + v * VL, activate (load (sums + v * VL), &e));
     return;
   }
-  for (size_t at = 0; at < n; at += VL) {
-    const vf value = activate (load (sums + at), &e);
-    if (at + VL <= n)
-      store (out + at, value);
-    else
-      store_first (out + at, value, n - at);
-  }
+  for (size_t at = 0; at < n; at += VL)
+    store_part (out + at, activate (load (sums + at), &e), n - at);
 }

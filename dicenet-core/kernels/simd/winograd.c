@@ -99,15 +99,6 @@ transform_outputs (const float *sums, vf out[2][2])
   }
 }
 
-static void
-store_some (float *out, vf value, size_t n)
-{
-  if (n >= VL)
-    store (out, value);
-  else
-    store_first (out, value, n);
-}
-
 /* One channel of one segment, @sums of its first tile. */
 static void
 finish_segment (const DicenetPlanes *y, const DicenetConv *conv, unsigned channel, const Segment *s, const float *sums)
@@ -122,9 +113,9 @@ finish_segment (const DicenetPlanes *y, const DicenetConv *conv, unsigned channe
     for (unsigned r = 0; r < 2 && 2 * s->row + r < y->h; r++) {
       const vf even = activate (out[r][0], &e), odd = activate (out[r][1], &e);
       float *to = dicenet_plane (y, channel) + (size_t) (2 * s->row + r) * y->w + column;
-      store_some (to, zip_low (even, odd), n);
+      store_part (to, zip_low (even, odd), n);
       if (n > VL)
-        store_some (to + VL, zip_high (even, odd), n - VL);
+        store_part (to + VL, zip_high (even, odd), n - VL);
     }
   }
 }
