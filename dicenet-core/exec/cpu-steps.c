@@ -12,6 +12,16 @@ typedef struct _Step Step;
 /* Computes [begin, begin + n) of what the step is shared by: channels, blocks or pixels. */
 typedef void (*Task) (Step *step, gsize begin, gsize n);
 
+/* The kernels that convolutions are for, by shape. */
+typedef enum {
+  CONV_NONE, /* the step is none */
+  CONV_POINTWISE,
+  CONV_VECTOR,
+  CONV_SPARSE,
+  CONV_FULL,
+  CONV_WINOGRAD,
+} ConvKind;
+
 struct _Step {
   const DicenetCpu *cpu;
   const DicenetNode *node;
@@ -20,6 +30,7 @@ struct _Step {
   const DicenetStepTables *tables;
   gfloat *arena;
   Task task;
+  ConvKind conv;
   gsize n;     /* what is shared out */
   gsize piece; /* how much of it is one piece */
   gboolean by_pixels;
@@ -35,22 +46,17 @@ planes_of (const DicenetView *view, gfloat *arena)
 
 /* --- convolutions --- */
 
-static gboolean
-is_dense (const DicenetNode *node)
+static ConvKind
+conv_kind (const DicenetNode *node, DicenetShape input)
 {
-  return dicenet_conv_is_dense (node->channels, node->groups, node->kernel);
-}
-
-static gboolean
-is_winograd (const DicenetNode *node, guint channels)
-{
-  return dicenet_conv_is_winograd (channels, node->channels, node->groups, node->kernel, node->stride);
-}
-
-static gboolean
-is_vector (const DicenetNode *node, guint h, guint w)
-{
-  return node->kernel == 1 && h * w == 1;
+  if (node->op != DICENET_OP_CONV)
+    return CONV_NONE;
+  if (node->kernel == 1)
+    return input.h * input.w == 1 ? CONV_VECTOR : CONV_POINTWISE;
+  if (!dicenet_conv_is_dense (node->channels, node->groups, node->kernel))
+    return CONV_SPARSE;
+  return dicenet_conv_is_winograd (input.c, node->channels, node->groups, node->kernel, node->stride) ? CONV_WINOGRAD
+                                                                                                      : CONV_FULL;
 }
 
 static DicenetConv
@@ -71,16 +77,24 @@ conv_of (const Step *s)
 static gsize
 conv_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
 {
-  if (is_vector (node, input.h, input.w))
-    return input.c;
-  if (!is_dense (node))
-    return dicenet_conv_sparse_scratch (input.c, node->groups, input.h, input.w);
-  const gsize bf16 = node->kernel == 1 ? dicenet_bf16_pointwise_scratch (input.c, node->groups)
-                                       : dicenet_bf16_full_scratch (input.c, node->groups, output.w, node->stride);
-  if (is_winograd (node, input.c))
-    return MAX (bf16, dicenet_conv_winograd_scratch (input.c, node->groups, output.w));
-  return MAX (bf16, node->kernel == 1 ? dicenet_conv_pointwise_scratch (input.c, node->groups)
-                                      : dicenet_conv_full_scratch (input.c, node->groups, output.w, node->stride));
+  const guint c = input.c, groups = node->groups, stride = node->stride;
+
+  switch (conv_kind (node, input)) {
+  case CONV_POINTWISE:
+    return MAX (dicenet_conv_pointwise_scratch (c, groups), dicenet_bf16_pointwise_scratch (c, groups));
+  case CONV_VECTOR:
+    return c;
+  case CONV_SPARSE:
+    return dicenet_conv_sparse_scratch (c, groups, input.h, input.w);
+  case CONV_FULL:
+    return MAX (dicenet_conv_full_scratch (c, groups, output.w, stride),
+                dicenet_bf16_full_scratch (c, groups, output.w, stride));
+  case CONV_WINOGRAD: /* or, in bfloat16, full */
+    return MAX (dicenet_conv_winograd_scratch (c, groups, output.w),
+                dicenet_bf16_full_scratch (c, groups, output.w, stride));
+  default:
+    return 0;
+  }
 }
 
 /* Of channels, by which dense convolutions are shared out. */
@@ -92,42 +106,24 @@ n_blocks (const Step *s)
 }
 
 static void
-pointwise_task (Step *s, gsize begin, gsize n)
+conv_task (Step *s, gsize begin, gsize n)
 {
+  const DicenetKernels *k = s->cpu->kernels;
   const DicenetConv conv = conv_of (s);
-  const size_t pixels = (size_t) s->y.h * s->y.w;
-  const guint blocks = n_blocks (s);
-  const DicenetPart part = s->by_pixels ? (DicenetPart){ 0, blocks, begin, begin + n }
-                                        : (DicenetPart){ (unsigned) begin, (unsigned) (begin + n), 0, pixels };
-  s->cpu->kernels->conv_pointwise (&s->x[0], &s->y, &conv, &part, s->scratch);
-}
+  const unsigned first = (unsigned) begin, end = (unsigned) (begin + n);
+  const DicenetPart part = s->by_pixels ? (DicenetPart){ 0, n_blocks (s), begin, begin + n }
+                                        : (DicenetPart){ first, end, 0, (size_t) s->y.h * s->y.w };
 
-static void
-full_task (Step *s, gsize begin, gsize n)
-{
-  const DicenetConv conv = conv_of (s);
-  s->cpu->kernels->conv_full (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), s->scratch);
-}
-
-static void
-winograd_task (Step *s, gsize begin, gsize n)
-{
-  const DicenetConv conv = conv_of (s);
-  s->cpu->kernels->conv_winograd (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), s->scratch);
-}
-
-static void
-vector_task (Step *s, gsize begin, gsize n)
-{
-  const DicenetConv conv = conv_of (s);
-  s->cpu->kernels->conv_vector (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), s->scratch);
-}
-
-static void
-sparse_task (Step *s, gsize begin, gsize n)
-{
-  const DicenetConv conv = conv_of (s);
-  s->cpu->kernels->conv_sparse (&s->x[0], &s->y, &conv, (unsigned) begin, (unsigned) (begin + n), s->scratch);
+  if (s->conv == CONV_POINTWISE)
+    k->conv_pointwise (&s->x[0], &s->y, &conv, &part, s->scratch);
+  else if (s->conv == CONV_VECTOR)
+    k->conv_vector (&s->x[0], &s->y, &conv, first, end, s->scratch);
+  else if (s->conv == CONV_SPARSE)
+    k->conv_sparse (&s->x[0], &s->y, &conv, first, end, s->scratch);
+  else if (s->conv == CONV_FULL)
+    k->conv_full (&s->x[0], &s->y, &conv, first, end, s->scratch);
+  else
+    k->conv_winograd (&s->x[0], &s->y, &conv, first, end, s->scratch);
 }
 
 /* --- between convolutions --- */
@@ -402,25 +398,11 @@ dicenet_cpu_tables (const DicenetNode *node, const DicenetStep *step, GHashTable
 /* Pixels of a piece are a multiple of this: a cache line, so that no two threads write to the same one. */
 #define PIXELS 16
 
-static Task
-task_of (const DicenetNode *node, const Step *s)
-{
-  static const Task tasks[] = {
-    [DICENET_OP_DICE] = dice_task,   [DICENET_OP_MAX_POOL] = pool_task, [DICENET_OP_AVG_POOL] = pool_task,
-    [DICENET_OP_MEAN] = mean_task,   [DICENET_OP_UP] = resize_task,     [DICENET_OP_PYRAMID] = pyramid_task,
-    [DICENET_OP_MERGE] = merge_task, [DICENET_OP_ROWS] = rows_task,
-  };
-
-  if (node->op != DICENET_OP_CONV)
-    return tasks[node->op];
-  if (is_vector (node, s->x[0].h, s->x[0].w))
-    return vector_task;
-  if (!is_dense (node))
-    return sparse_task;
-  if (is_winograd (node, s->x[0].c) && s->cpu->bf16_weights == NULL) /* whose plain products take no longer */
-    return winograd_task;
-  return node->kernel == 1 ? pointwise_task : full_task;
-}
+static const Task tasks[] = {
+  [DICENET_OP_CONV] = conv_task,       [DICENET_OP_DICE] = dice_task,   [DICENET_OP_MAX_POOL] = pool_task,
+  [DICENET_OP_AVG_POOL] = pool_task,   [DICENET_OP_MEAN] = mean_task,   [DICENET_OP_UP] = resize_task,
+  [DICENET_OP_PYRAMID] = pyramid_task, [DICENET_OP_MERGE] = merge_task, [DICENET_OP_ROWS] = rows_task,
+};
 
 static gsize
 divide (gsize n, gsize by)
@@ -439,17 +421,17 @@ choose_pieces (Step *s)
 {
   const gsize threads = s->cpu->n_threads, pixels = (gsize) s->y.h * s->y.w;
 
-  if (s->task == pointwise_task && pixels >= MIN_PIXELS * threads) {
+  if (s->conv == CONV_POINTWISE && pixels >= MIN_PIXELS * threads) {
     s->by_pixels = TRUE;
     s->n = pixels;
     s->piece = divide (divide (pixels, PIXELS), threads) * PIXELS;
     return;
   }
-  if (s->task == full_task)
+  if (s->conv == CONV_FULL)
     s->n = s->y.h;
-  else if (s->task == winograd_task)
+  else if (s->conv == CONV_WINOGRAD)
     s->n = divide (s->y.h, 2);
-  else if (s->task == pointwise_task || s->task == vector_task)
+  else if (s->conv == CONV_POINTWISE || s->conv == CONV_VECTOR)
     s->n = n_blocks (s);
   else
     s->n = s->node->op == DICENET_OP_ROWS ? s->step->n_inputs : s->y.c;
@@ -475,7 +457,10 @@ dicenet_cpu_step (const DicenetCpu *cpu, const DicenetNode *node, const DicenetN
   s.y = planes_of (step->output, arena);
   for (guint i = 0; i < step->n_inputs; i++)
     s.x[i] = planes_of (step->inputs[i], arena);
-  s.task = task_of (node, &s);
+  s.task = tasks[node->op];
+  s.conv = conv_kind (node, (DicenetShape){ s.x[0].c, s.x[0].h, s.x[0].w });
+  if (s.conv == CONV_WINOGRAD && cpu->bf16_weights)
+    s.conv = CONV_FULL; /* whose plain products take no longer */
   choose_pieces (&s);
   dicenet_threads_run (cpu->threads, (guint) divide (s.n, s.piece), run_piece, &s);
 }
