@@ -20,6 +20,8 @@ resource_code (DicenetError code)
     return GST_RESOURCE_ERROR_SETTINGS;
   case DICENET_ERROR_NO_MEMORY:
     return GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+  case DICENET_ERROR_NOT_FOUND:
+    return GST_RESOURCE_ERROR_NOT_FOUND;
   case DICENET_ERROR_DEVICE:
     break;
   }

@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 
 /**
  * DicenetError:
- * @DICENET_ERROR_OPEN: a file is missing or cannot be read
+ * @DICENET_ERROR_OPEN: a file cannot be read, or labels are missing
  * @DICENET_ERROR_INVALID_MODEL: a model file is damaged, or its tensors are not those of the network it describes
  * @DICENET_ERROR_UNSUPPORTED: the file is well formed, but this version does not know what it asks for
  * @DICENET_ERROR_LABELS: a labels file does not fit the model
@@ -23,6 +23,7 @@ G_BEGIN_DECLS
  * @DICENET_ERROR_ARGUMENT: a size, format or value is outside what the call accepts
  * @DICENET_ERROR_NO_MEMORY: memory for weights or activations could not be had
  * @DICENET_ERROR_DEVICE: the device failed while it ran
+ * @DICENET_ERROR_NOT_FOUND: there is no model of this name or path
  *
  * Messages name the file, the tensor, what was expected and what was found, and what can be done about it.
  */
@@ -35,6 +36,7 @@ typedef enum {
   DICENET_ERROR_ARGUMENT,
   DICENET_ERROR_NO_MEMORY,
   DICENET_ERROR_DEVICE,
+  DICENET_ERROR_NOT_FOUND,
 } DicenetError;
 
 DICENET_API GQuark dicenet_error_quark (void);

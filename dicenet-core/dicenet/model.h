@@ -30,10 +30,15 @@ G_DECLARE_FINAL_TYPE (DicenetModel, dicenet_model, DICENET, MODEL, GObject)
 
 /**
  * dicenet_model_load:
- * @path: (type filename): a safetensors file as described in docs/model-format.md
+ * @path: (type filename): a safetensors file as described in docs/model-format.md, or a model's name
  * @error: return location for a #GError of domain %DICENET_ERROR
  *
- * Loads a model. While a model that was loaded from the same unchanged file is alive anywhere in the process, that one
+ * Loads a model. What has no slash and does not end in ".safetensors" is a name: the file NAME.safetensors is looked
+ * for in the folders of the environment variable DICENET_MODEL_PATH (separated by colons), then where this library's
+ * models were installed, PREFIX/share/dicenet/models. %DICENET_ERROR_NOT_FOUND says that there is no such file, and
+ * which folders were searched.
+ *
+ * While a model that was loaded from the same unchanged file is alive anywhere in the process, that one
  * is returned and the file is not read again. Thread-safe.
  *
  * Returns: (transfer full): the model, or %NULL with @error set

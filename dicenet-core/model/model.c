@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include "find.h"
 #include "model-private.h"
 
 struct _DicenetModel {
@@ -105,12 +106,9 @@ read_model (const char *path, GError **error)
   return g_steal_pointer (&self);
 }
 
-DicenetModel *
-dicenet_model_load (const char *path, GError **error)
+static DicenetModel *
+load_file (const char *path, GError **error)
 {
-  g_return_val_if_fail (path != NULL, NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
   g_autofree char *key = make_cache_key (path);
   DicenetModel *model = NULL;
 
@@ -130,6 +128,16 @@ dicenet_model_load (const char *path, GError **error)
   }
   G_UNLOCK (cache);
   return model;
+}
+
+DicenetModel *
+dicenet_model_load (const char *path, GError **error)
+{
+  g_return_val_if_fail (path != NULL, NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  g_autofree char *file = dicenet_find_model (path, error);
+  return file ? load_file (file, error) : NULL;
 }
 
 const DicenetProgram *

@@ -116,8 +116,10 @@ usage (FILE *to, int status)
   fprintf (to, "usage: dicenet COMMAND ...\n\n");
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     fprintf (to, "  %s\n", commands[i].help);
-  fprintf (to, "\nMODEL is a safetensors file: models/fetch.py gets published ones, models/convert.py makes them from "
-               "PyTorch checkpoints.\n");
+  fprintf (to,
+           "\nMODEL is a safetensors file, or the name of one that is installed or in a folder of DICENET_MODEL_PATH: "
+           "dicenet-detect, say.\nmodels/fetch.py gets published ones, models/convert.py makes them from PyTorch "
+           "checkpoints.\n");
   return status;
 }
 

@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 #include "model/safetensors.h"
 
 /* A copy of a model with one thing changed; NULL fields change nothing. */
@@ -236,5 +237,41 @@ START_TEST (reads_labels)
 }
 END_TEST
 
+/* DICENET_MODEL_PATH in order, then where models are installed; a path is nobody's name. */
+START_TEST (is_found_by_name)
+{
+  char *folder = test_folder_new (), *other = test_folder_new ();
+  g_autofree char *segment = test_model_path ("segment"), *detect = test_model_path ("detect");
+  g_autofree char *file = g_build_filename (folder, "our-model.v2.safetensors", NULL);
+  g_autofree char *later = g_build_filename (other, "our-model.v2.safetensors", NULL);
+  g_autofree char *folders = g_strdup_printf ("/nonexistent::%s:%s", folder, other);
+  g_autoptr (GError) error = NULL;
+
+  ck_assert (symlink (segment, file) == 0 && symlink (detect, later) == 0);
+  g_setenv ("DICENET_MODEL_PATH", folders, TRUE);
+  g_autoptr (DicenetModel) model = dicenet_model_load ("our-model.v2", &error);
+  assert_no_error (error);
+  ck_assert_str_eq (dicenet_model_get_name (model), "our-model.v2");
+  ck_assert_str_eq (dicenet_model_get_path (model), file);
+  ck_assert_int_eq (dicenet_model_get_task (model), DICENET_TASK_SEGMENT);
+  g_clear_object (&model);
+
+  ck_assert_ptr_null (dicenet_model_load ("our-model.v2.safetensors", &error));
+  assert_error (error, DICENET_ERROR_NOT_FOUND, "no model file 'our-model.v2.safetensors'");
+  ck_assert_ptr_null (dicenet_model_load ("./our-model.v2", &error));
+  assert_error (error, DICENET_ERROR_NOT_FOUND, "no model file './our-model.v2'");
+  ck_assert_ptr_null (dicenet_model_load ("", &error));
+  assert_error (error, DICENET_ERROR_NOT_FOUND, "''");
+  ck_assert_ptr_null (dicenet_model_load ("our-model", &error));
+  assert_error (error, DICENET_ERROR_NOT_FOUND, "our-model.safetensors", folder, other, "/dicenet/models",
+                "DICENET_MODEL_PATH");
+  g_unsetenv ("DICENET_MODEL_PATH");
+  ck_assert_ptr_null (dicenet_model_load ("our-model.v2", &error));
+  assert_error (error, DICENET_ERROR_NOT_FOUND, "our-model.v2.safetensors", "/dicenet/models");
+  test_folder_remove (folder);
+  test_folder_remove (other);
+}
+END_TEST
+
 TEST_MAIN ("model", describes_itself, refuses_bad_metadata, refuses_bad_tensors, is_loaded_once,
-           loads_from_many_threads, reads_labels)
+           loads_from_many_threads, reads_labels, is_found_by_name)

@@ -61,7 +61,7 @@ def check_classify(folder):
     assert session.get_output("logits", 0) != logits
     too_few = GLib.Bytes(noise(10))
     check_error(Dicenet.Error.ARGUMENT, "found 10", session.run_bytes, too_few, Dicenet.PixelFormat.RGB, 50, 40, 64, 64)
-    check_error(Dicenet.Error.OPEN, "/nonexistent", Dicenet.Model.load, "/nonexistent")
+    check_error(Dicenet.Error.NOT_FOUND, "/nonexistent", Dicenet.Model.load, "/nonexistent")
 
 
 def check_detect(folder):

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* dladdr() */
+#endif
+#include "find.h"
+
+#include <dicenet/error.h>
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ENDING ".safetensors"
+
+/* The file that this code was loaded from, links resolved: the library, or a program that has it built in. */
+static char *
+own_file (void)
+{
+  Dl_info info;
+
+  if (dladdr ((gpointer) dicenet_find_model, &info) == 0 || info.dli_fname == NULL)
+    return NULL;
+  /* Of a program, the linker knows no more than the word that it was called by. */
+  g_autofree char *file =
+      strchr (info.dli_fname, '/') ? g_strdup (info.dli_fname) : g_find_program_in_path (info.dli_fname);
+  char *real = file ? realpath (file, NULL) : NULL;
+  char *out = g_strdup (real);
+  free (real);
+  return out;
+}
+
+/* Where the installed models are. An installation may have been moved, or unpacked anywhere: where this code lies in a
+ * library or program folder, the prefix is what is before that. */
+static char *
+installed_folder (void)
+{
+  static const char *const places[] = { "/" DICENET_LIBDIR, "/" DICENET_BINDIR };
+  g_autofree char *file = own_file ();
+  g_autofree char *folder = file ? g_path_get_dirname (file) : NULL;
+
+  for (guint i = 0; folder != NULL && i < G_N_ELEMENTS (places); i++) {
+    if (g_str_has_suffix (folder, places[i])) {
+      folder[strlen (folder) - strlen (places[i])] = '\0';
+      return g_build_filename (*folder ? folder : "/", DICENET_MODEL_DIR, NULL);
+    }
+  }
+  return g_build_filename (DICENET_PREFIX, DICENET_MODEL_DIR, NULL);
+}
+
+/* First those that the user names. */
+static char **
+search_path (void)
+{
+  const char *own = g_getenv ("DICENET_MODEL_PATH");
+  g_auto (GStrv) folders = g_strsplit (own ? own : "", G_SEARCHPATH_SEPARATOR_S, 0);
+  GStrvBuilder *out = g_strv_builder_new ();
+
+  for (guint i = 0; folders[i] != NULL; i++) {
+    if (*folders[i] != '\0')
+      g_strv_builder_add (out, folders[i]);
+  }
+  g_autofree char *installed = installed_folder ();
+  g_strv_builder_add (out, installed);
+  char **path = g_strv_builder_end (out);
+  g_strv_builder_unref (out);
+  return path;
+}
+
+static gboolean
+is_path (const char *text)
+{
+  return strchr (text, G_DIR_SEPARATOR) != NULL || g_str_has_suffix (text, ENDING);
+}
+
+char *
+dicenet_find_model (const char *path_or_name, GError **error)
+{
+  if (is_path (path_or_name)) {
+    if (g_file_test (path_or_name, G_FILE_TEST_EXISTS))
+      return g_strdup (path_or_name);
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND, "there is no model file '%s'", path_or_name);
+    return NULL;
+  }
+
+  g_autofree char *file = g_strconcat (path_or_name, ENDING, NULL);
+  g_auto (GStrv) folders = search_path ();
+  for (guint i = 0; folders[i] != NULL; i++) {
+    char *path = g_build_filename (folders[i], file, NULL);
+    if (g_file_test (path, G_FILE_TEST_EXISTS))
+      return path;
+    g_free (path);
+  }
+  g_autofree char *list = g_strjoinv (", ", folders);
+  g_set_error (
+      error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND,
+      "there is no model '%s': %s is not in %s. The environment variable DICENET_MODEL_PATH can name more folders",
+      path_or_name, file, list);
+  return NULL;
+}
