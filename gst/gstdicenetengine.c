@@ -139,24 +139,12 @@ G_STATIC_ASSERT ((int) GST_DICENET_TASK_SEGMENT == (int) DICENET_TASK_SEGMENT);
 static const gchar *const TASK_NAMES[] = { "classification", "detection", "segmentation" };
 static const gchar *const TASK_ELEMENTS[] = { "dicenetclassify", "dicenetdetect", "dicenetsegment" };
 
-static gboolean
-check_path (const gchar *path, GstDicenetTask task, GError **error)
+const gchar *
+gst_dicenet_engine_default_model (GstDicenetTask task)
 {
-  if (!path || !*path) {
-    g_set_error (
-        error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
-        "no model to run: set the property model to a %s model (a .safetensors file; models/fetch.py downloads "
-        "published ones)",
-        TASK_NAMES[task]);
-    return FALSE;
-  }
-  if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
-                 "there is no model file '%s': check the property model (models/fetch.py downloads published models)",
-                 path);
-    return FALSE;
-  }
-  return TRUE;
+  static const gchar *const names[] = { "dicenet-classify", "dicenet-detect", "dicenet-segment" };
+
+  return names[task];
 }
 
 static gboolean
@@ -164,11 +152,11 @@ open_model (GstDicenetEngine *self, const gchar *path, GstDicenetTask task, GErr
 {
   GError *core = NULL;
 
-  if (!check_path (path, task, error))
-    return FALSE;
-  self->model = dicenet_model_load (path, &core);
+  self->model = dicenet_model_load (path ? path : gst_dicenet_engine_default_model (task), &core);
   if (!self->model) {
-    propagate (error, core, NULL);
+    g_autofree gchar *remedy =
+        g_strdup_printf ("Set the property model to a %s model's file or name", TASK_NAMES[task]);
+    propagate (error, core, core->code == DICENET_ERROR_NOT_FOUND ? remedy : NULL);
     return FALSE;
   }
   GstDicenetTask found = (GstDicenetTask) dicenet_model_get_task (self->model);

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 /** What to open, as the properties of the same names say. */
 typedef struct {
-  gchar *model;
+  gchar *model; /* NULL for the task's default */
   gchar *labels_file;
   DicenetBackend backend;
   gint device_id;
@@ -36,6 +36,9 @@ typedef struct {
   GstDicenetSizeMode size_mode;
   guint fixed_width, fixed_height;
 } GstDicenetEngine;
+
+/** Name of the model that is taken for a task if none is set, as dicenet_model_load() finds it. */
+const gchar *gst_dicenet_engine_default_model (GstDicenetTask task);
 
 /**
  * gst_dicenet_engine_open:

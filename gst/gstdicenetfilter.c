@@ -164,6 +164,7 @@ open_engine (GstDicenetFilter *self, GError **error)
   if (!ok)
     return FALSE;
   set_engine (self, engine);
+  GST_INFO_OBJECT (self, "the model is %s", dicenet_model_get_path (engine.model));
   const gchar *warning = dicenet_session_get_warning (engine.session);
   if (warning)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", warning), (NULL));
@@ -492,6 +493,13 @@ refuse_while_open (GstDicenetFilter *self, GParamSpec *pspec)
   return TRUE;
 }
 
+/* An empty text in a pipeline's description means what is unset. */
+static gchar *
+dup_unless_empty (const gchar *text)
+{
+  return text && *text ? g_strdup (text) : NULL;
+}
+
 static void
 gst_dicenet_filter_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
@@ -504,7 +512,7 @@ gst_dicenet_filter_set_property (GObject *object, guint id, const GValue *value,
   switch (id) {
   case PROP_MODEL:
     g_free (priv->settings.model);
-    priv->settings.model = g_value_dup_string (value);
+    priv->settings.model = dup_unless_empty (g_value_get_string (value));
     break;
   case PROP_LABELS_FILE:
     g_free (priv->settings.labels_file);
@@ -560,11 +568,12 @@ gst_dicenet_filter_get_property (GObject *object, guint id, GValue *value, GPara
 {
   GstDicenetFilter *self = GST_DICENET_FILTER (object);
   GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetTask task = GST_DICENET_FILTER_GET_CLASS (self)->task;
 
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_MODEL:
-    g_value_set_string (value, priv->settings.model);
+    g_value_set_string (value, priv->settings.model ? priv->settings.model : gst_dicenet_engine_default_model (task));
     break;
   case PROP_LABELS_FILE:
     g_value_set_string (value, priv->settings.labels_file);
@@ -622,7 +631,12 @@ install_properties (GObjectClass *klass)
   const GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
 
   g_object_class_install_property (
-      klass, PROP_MODEL, g_param_spec_string ("model", "Model", "Model file (.safetensors) to run", NULL, ready));
+      klass, PROP_MODEL,
+      g_param_spec_string ("model", "Model",
+                           "Model to run: a file (.safetensors), or the name of one that is in a folder of the "
+                           "environment variable DICENET_MODEL_PATH or installed with the plugin. Unset: the "
+                           "element's own, which reading the property names",
+                           NULL, ready));
   g_object_class_install_property (
       klass, PROP_LABELS_FILE,
       g_param_spec_string ("labels-file", "Labels file",

@@ -15,8 +15,8 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetdetect model=detect.safetensors !
- * dicenetjson ! filesink location=clip.jsonl
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetdetect ! dicenetjson !
+ * filesink location=clip.jsonl
  * ]|
  */
 

@@ -16,12 +16,12 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment model=segment.safetensors !
- * dicenetmask scale-to-visible=true ! videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment ! dicenetmask
+ * scale-to-visible=true ! videoconvert ! autovideosink
  * ]|
  * |[
- * gst-launch-1.0 filesrc location=photo.jpg ! jpegdec ! videoconvert ! dicenetsegment model=segment.safetensors !
- * dicenetmask ! pngenc ! filesink location=mask.png
+ * gst-launch-1.0 filesrc location=photo.jpg ! jpegdec ! videoconvert ! dicenetsegment ! dicenetmask !
+ * pngenc ! filesink location=mask.png
  * ]|
  */
 

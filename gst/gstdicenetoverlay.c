@@ -12,8 +12,8 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment model=segment.safetensors !
- * dicenetdetect model=detect.safetensors ! dicenetoverlay ! videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment !
+ * dicenetdetect ! dicenetoverlay ! videoconvert ! autovideosink
  * ]|
  */
 

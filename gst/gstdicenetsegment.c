@@ -9,14 +9,17 @@
  * a #GstDicenetMeta. Frames pass in their own format and size, their pixels untouched unless overlay is true.
  * dicenetmask turns the result into a video of its own.
  *
+ * The model is dicenet-segment, which comes with the plugin and knows the 20 classes of PASCAL VOC, or what the
+ * property model says: a file, or the name of one in a folder of the environment variable DICENET_MODEL_PATH.
+ *
  * Every frame gets a result: late frames are not skipped unless the property qos is set to true, which lets frames that
  * are late at the sink be dropped before the model runs. In a live pipeline the element tells its processing time in
  * the LATENCY query.
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment model=segment.safetensors
- * overlay=true ! videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment overlay=true !
+ * videoconvert ! autovideosink
  * ]|
  *
  * With post-messages=true each inference posts an element message `dicenet-segment`: pts, running-time, stream-time,

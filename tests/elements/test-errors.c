@@ -3,7 +3,10 @@
 /* Models and settings that can't work: an error of the right kind whose text tells what to do, and a second chance. */
 
 #include <glib/gstdio.h>
+#include <unistd.h>
 #include "common.h"
+
+static const gchar *const TASKS[] = { "classify", "detect", "segment" };
 
 static GstElement *
 element_new (const gchar *name)
@@ -83,14 +86,105 @@ GST_START_TEST (test_missing_model)
 {
   GstElement *element = element_new ("dicenetclassify");
 
-  expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, "set the property model", "classification");
-  g_object_set (element, "model", "", NULL);
-  expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, "set the property model", NULL);
   g_object_set (element, "model", "/nonexistent/model.safetensors", NULL);
   expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, "/nonexistent/model.safetensors", "property model");
+  g_setenv ("DICENET_MODEL_PATH", "/nonexistent", TRUE);
+  g_object_set (element, "model", "no-such-model", NULL);
+  expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, "/nonexistent", "DICENET_MODEL_PATH");
+  expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, "'no-such-model'", "property model to a classification");
+  g_unsetenv ("DICENET_MODEL_PATH");
   set_model (element, "classify");
   expect_start (element);
   element_free (element);
+}
+GST_END_TEST;
+
+/* A folder with the small models under the names that the elements look for. */
+static gchar *
+default_models_new (void)
+{
+  gchar *folder = g_dir_make_tmp ("dicenet-test-XXXXXX", NULL);
+
+  for (guint t = 0; t < G_N_ELEMENTS (TASKS); t++) {
+    gchar *name = g_strdup_printf ("%s/dicenet-%s.safetensors", folder, TASKS[t]);
+    gchar *path = model_path (TASKS[t]);
+    fail_unless_equals_int (symlink (path, name), 0);
+    g_free (path);
+    g_free (name);
+  }
+  return folder;
+}
+
+static void
+default_models_free (gchar *folder)
+{
+  for (guint t = 0; t < G_N_ELEMENTS (TASKS); t++) {
+    gchar *name = g_strdup_printf ("%s/dicenet-%s.safetensors", folder, TASKS[t]);
+    g_remove (name);
+    g_free (name);
+  }
+  g_rmdir (folder);
+  g_free (folder);
+}
+
+static void
+expect_model (GstElement *element, const gchar *name)
+{
+  gchar *model;
+
+  g_object_get (element, "model", &model, NULL);
+  fail_unless_equals_string (model, name);
+  g_free (model);
+}
+
+/* Each element has a model of its own, which reading the property names, and takes others by name. */
+GST_START_TEST (test_default_model)
+{
+  gchar *folder = default_models_new ();
+
+  g_setenv ("DICENET_MODEL_PATH", folder, TRUE);
+  for (guint t = 0; t < G_N_ELEMENTS (TASKS); t++) {
+    gchar *name = g_strconcat ("dicenet", TASKS[t], NULL);
+    gchar *model = g_strconcat ("dicenet-", TASKS[t], NULL);
+    const gchar *other = t == 0 ? "dicenet-detect" : "dicenet-classify";
+    GstElement *element = element_new (name);
+    expect_model (element, model);
+    expect_start (element);
+    g_object_set (element, "model", other, NULL);
+    expect_model (element, other);
+    expect_start_error (element, GST_RESOURCE_ERROR_SETTINGS, other, "use dicenet");
+    g_object_set (element, "model", "", NULL);
+    expect_model (element, model);
+    expect_start (element);
+    g_object_set (element, "model", model, NULL);
+    expect_start (element);
+    g_object_set (element, "model", NULL, NULL);
+    expect_model (element, model);
+    element_free (element);
+    g_free (model);
+    g_free (name);
+  }
+  g_unsetenv ("DICENET_MODEL_PATH");
+  default_models_free (folder);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_missing_default_model)
+{
+  for (guint t = 0; t < G_N_ELEMENTS (TASKS); t++) {
+    gchar *name = g_strconcat ("dicenet", TASKS[t], NULL);
+    gchar *file = g_strdup_printf ("dicenet-%s.safetensors", TASKS[t]);
+    gchar *installed = g_build_filename (g_getenv ("DICENET_TEST_INSTALLED"), file, NULL);
+    GstElement *element = element_new (name);
+    if (!g_file_test (installed, G_FILE_TEST_EXISTS)) /* else it is none that is missing */
+      expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, file, g_getenv ("DICENET_TEST_INSTALLED"));
+    set_model (element, TASKS[t]);
+    expect_start (element);
+    element_free (element);
+    g_free (installed);
+    g_free (file);
+    g_free (name);
+  }
 }
 GST_END_TEST;
 
@@ -122,18 +216,16 @@ GST_END_TEST;
 
 GST_START_TEST (test_wrong_task)
 {
-  static const gchar *const tasks[] = { "classify", "detect", "segment" };
-
   for (guint e = 0; e < 3; e++) {
     for (guint m = 0; m < 3; m++) {
-      gchar *name = g_strconcat ("dicenet", tasks[e], NULL);
-      gchar *fits = g_strconcat ("use dicenet", tasks[m], NULL);
+      gchar *name = g_strconcat ("dicenet", TASKS[e], NULL);
+      gchar *fits = g_strconcat ("use dicenet", TASKS[m], NULL);
       GstElement *element = element_new (name);
-      set_model (element, tasks[m]);
+      set_model (element, TASKS[m]);
       if (e == m)
         expect_start (element);
       else
-        expect_start_error (element, GST_RESOURCE_ERROR_SETTINGS, fits, tasks[m]);
+        expect_start_error (element, GST_RESOURCE_ERROR_SETTINGS, fits, TASKS[m]);
       element_free (element);
       g_free (name);
       g_free (fits);
@@ -263,7 +355,10 @@ main (int argc, char **argv)
 {
   TCase *tests = tcase_create ("errors");
 
+  g_unsetenv ("DICENET_MODEL_PATH"); /* that of `meson devenv` */
   tcase_add_test (tests, test_missing_model);
+  tcase_add_test (tests, test_default_model);
+  tcase_add_test (tests, test_missing_default_model);
   tcase_add_test (tests, test_unreadable_model);
   tcase_add_test (tests, test_corrupt_model);
   tcase_add_test (tests, test_wrong_task);
