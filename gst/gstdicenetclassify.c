@@ -8,14 +8,17 @@
  * Says what a frame shows: the most likely classes of a DiCENet classification model, attached to each frame as a
  * #GstDicenetMeta. Frames pass in their own format and size, their pixels untouched unless overlay is true.
  *
+ * The model is dicenet-classify, which comes with the plugin and knows the 20 classes of PASCAL VOC, or what the
+ * property model says: a file, or the name of one in a folder of the environment variable DICENET_MODEL_PATH.
+ *
  * Every frame gets a result: late frames are not skipped unless the property qos is set to true, which lets frames that
  * are late at the sink be dropped before the model runs. In a live pipeline the element tells its processing time in
  * the LATENCY query.
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetclassify model=classify.safetensors
- * overlay=true ! videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetclassify overlay=true !
+ * videoconvert ! autovideosink
  * ]|
  *
  * With post-messages=true each inference posts an element message `dicenet-classify`: pts, running-time, stream-time,
@@ -30,8 +33,11 @@ enum {
   PROP_THRESHOLD,
 };
 
-#define DEFAULT_TOP_K     5
-#define DEFAULT_THRESHOLD 0.0
+#define DEFAULT_TOP_K 5
+/* Negative: as the model wants it. Classes that exclude each other are a ranking, of which there is always a first;
+ * tags are yes or no each. */
+#define DEFAULT_THRESHOLD -1.0f
+#define TAG_THRESHOLD     0.5f
 
 struct _GstDicenetClassify {
   GstDicenetFilter parent;
@@ -54,6 +60,8 @@ gst_dicenet_classify_decode (GstDicenetFilter *filter, DicenetSession *session, 
   gfloat threshold = self->threshold;
   GST_OBJECT_UNLOCK (self);
 
+  if (threshold < 0)
+    threshold = dicenet_model_get_multi_label (dicenet_session_get_model (session)) ? TAG_THRESHOLD : 0;
   GArray *found = dicenet_session_get_classes (session, 0, top_k, threshold);
   for (guint i = 0; i < found->len; i++) {
     const DicenetClass *class = &g_array_index (found, DicenetClass, i);
@@ -133,10 +141,12 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
                                    g_param_spec_uint ("top-k", "Top k",
                                                       "How many classes to report, most likely first; 0 for all", 0,
                                                       G_MAXUINT, DEFAULT_TOP_K, flags));
-  g_object_class_install_property (object_class, PROP_THRESHOLD,
-                                   g_param_spec_float ("threshold", "Threshold",
-                                                       "Report only classes with at least this confidence", 0, 1,
-                                                       DEFAULT_THRESHOLD, flags));
+  g_object_class_install_property (
+      object_class, PROP_THRESHOLD,
+      g_param_spec_float ("threshold", "Threshold",
+                          "Report only classes with at least this confidence; negative: 0.5 if the "
+                          "model is one of tags (multi-label), else 0",
+                          -1, 1, DEFAULT_THRESHOLD, flags));
 
   gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "DiCENet image classifier", "Filter/Analyzer/Video",
                                          "Says what each video frame shows, as metadata", "The dicenet developers");

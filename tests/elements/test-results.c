@@ -205,6 +205,32 @@ GST_START_TEST (test_top_k)
 }
 GST_END_TEST;
 
+/* A ranking has a first one always; a tag is there or not, unless told otherwise. */
+GST_START_TEST (test_tags)
+{
+  gchar *path = model_path ("tags");
+  gchar *extra = g_strdup_printf ("model=\"%s\" top-k=0", path);
+  GstHarness *h = harness_new ("dicenetclassify", extra, "RGB", WIDTH, HEIGHT);
+  GstBuffer *out = push_one (h, 0);
+  const GstDicenetResult *result = result_of (out, GST_DICENET_TASK_CLASSIFY)->result;
+  guint n = gst_dicenet_result_get_n_classes (result);
+
+  fail_unless (n > 0 && n < 21, "%u of 21", n);
+  fail_unless (gst_dicenet_result_get_class (result, n - 1)->confidence >= 0.5);
+  gst_buffer_unref (out);
+
+  g_object_set (h->element, "threshold", 0.0f, NULL);
+  out = push_one (h, 0);
+  result = result_of (out, GST_DICENET_TASK_CLASSIFY)->result;
+  fail_unless_equals_int (gst_dicenet_result_get_n_classes (result), 21);
+  fail_unless (gst_dicenet_result_get_class (result, n)->confidence < 0.5);
+  gst_buffer_unref (out);
+  harness_free (h);
+  g_free (extra);
+  g_free (path);
+}
+GST_END_TEST;
+
 /* --- messages --- */
 
 static GstStructure *
@@ -323,6 +349,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_classes_while_playing);
   tcase_add_test (tests, test_box_scale);
   tcase_add_test (tests, test_top_k);
+  tcase_add_test (tests, test_tags);
   tcase_add_test (tests, test_messages);
   tcase_add_test (tests, test_properties_from_thread);
   return run_tests (argc, argv, "results", tests);
