@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # A camera: what it sees, with what the model finds, as it happens.
 #
-#   camera.sh [--model FILE] [--set PROPERTY=VALUE]... [--seconds N] [--test] [/dev/videoN]
+#   camera.sh [--model MODEL]... [--set PROPERTY=VALUE]... [--seconds N] [--test] [/dev/videoN]
 #
 # On a desktop a window shows the picture; elsewhere JSON lines go to standard output. Without a device the first camera
 # that works is taken. --test shows GStreamer's test picture in its place.
-# --set passes a property of the element on: --set threshold=0.6, say. It runs until Ctrl-C, or for --seconds.
-# Needs: a camera that Linux knows (v4l2), the plugin (built or installed), a model, GStreamer's base and good plugins.
+# --model is a model file, or the name of one in models/ (dicenet-segment); several run one after the other on each frame.
+# --set passes a property on to the elements that have it: --set threshold=0.6, say. It runs until Ctrl-C, or for --seconds.
+# Needs: a camera that Linux knows (v4l2), the plugin (built or installed), GStreamer's base and good plugins.
 # Shows: a live source; the leaky queue before the model lets it always take the newest frame, so that the picture stays
 # in step with the world where the model is slower than the camera.
 # SPDX-License-Identifier: LGPL-2.1-or-later
@@ -27,7 +28,7 @@ first_camera() {
 read_options "$@"
 [ ${#arguments[@]} -lt 2 ] || { usage >&2 && exit 2; }
 find_plugin
-find_model
+find_models dicenet-segment
 if "$test_picture"; then
   # shellcheck disable=SC2054
   reader=(videotestsrc is-live=true ! video/x-raw,width=640,height=480,framerate=30/1 ! identity name=decoder)

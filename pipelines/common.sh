@@ -1,4 +1,4 @@
-# What the scripts of this folder share; to be sourced. It finds the plugin, the model and the element that runs it, and
+# What the scripts of this folder share; to be sourced. It finds the plugin, models and the elements that run them, and
 # holds the parts that several pipelines have in common, as arrays of words for gst-launch-1.0.
 # shellcheck shell=bash disable=SC2034,SC2054
 # SPDX-License-Identifier: LGPL-2.1-or-later
@@ -7,7 +7,6 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 build=${DICENET_BUILD:-$root/build}
-default_model=dicenet_s_1.75_pascal_384x384
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -21,15 +20,10 @@ usage() {
   sed -n '2,/^[^#]/{/^# SPDX/d;/^# shellcheck/d;/^#/s/^# \{0,1\}//p}' "$0"
 }
 
-# Debian's Python has Debian's numpy; another that comes first on the PATH need not have one.
-python() {
-  if [ -x /usr/bin/python3 ]; then /usr/bin/python3 "$@"; else python3 "$@"; fi
-}
-
-# Reads the options that all scripts know. Sets model, as_is, show, test_picture and seconds, and the
-# arrays properties and arguments.
+# Reads the options that all scripts know. Sets as_is, show, test_picture and seconds, and the arrays models, properties
+# and arguments.
 read_options() {
-  model=${DICENET_MODEL:-}
+  models=()
   as_is=false
   show=false
   test_picture=false
@@ -39,7 +33,7 @@ read_options() {
   while [ $# -gt 0 ]; do
     case $1 in
       --help | -h) usage && exit 0 ;;
-      --model) model=${2:?--model needs a file} && shift ;;
+      --model) models+=("${2:?--model needs a file or a name}") && shift ;;
       --set) properties+=("${2:?--set needs PROPERTY=VALUE}") && shift ;;
       --seconds)
         [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ ]] || die "--seconds needs a whole number from 1, not '${2:-}'"
@@ -55,8 +49,9 @@ read_options() {
   done
 }
 
-# The plugin as it was built here, or else the one that is installed.
+# The plugin as it was built here, or else the one that is installed; the models that are here, behind the user's own.
 find_plugin() {
+  export DICENET_MODEL_PATH=${DICENET_MODEL_PATH:+$DICENET_MODEL_PATH:}$root/models
   if [ -e "$build/gst/libgstdicenet.so" ]; then
     export GST_PLUGIN_PATH=$build/gst${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}
     export PATH=$build/dicenet-core/tools:$PATH
@@ -65,21 +60,38 @@ find_plugin() {
     die "there is no dicenet plugin: run pipelines/demo.sh once, or build it: meson setup build && ninja -C build"
 }
 
-# Sets model, if no option did, and element: the one for this model's task.
-find_model() {
-  local task
-  model=${model:-$root/models/$default_model.safetensors}
-  [ -e "$model" ] || die "there is no model $model: get one with models/fetch.py, or name another with --model"
-  task=$(dicenet info --json "$model" | sed -n 's/^ *"task" : "\(.*\)",$/\1/p') || true
-  [ -n "$task" ] || die "$model can't be used, see above"
-  element=dicenet$task
+# Sets models to the given ones, if no option did, and elements to those for their tasks.
+find_models() {
+  local model about element property
+  [ ${#models[@]} -gt 0 ] || models=("$@")
+  elements=()
+  for model in "${models[@]}"; do
+    about=$(dicenet info --json "$model" 2>&1) || die "${about#dicenet info: }"
+    elements+=("dicenet$(sed -n 's/^ *"task" : "\(.*\)",$/\1/p' <<<"$about")")
+  done
+  for property in "${properties[@]}"; do
+    for element in "${elements[@]}"; do
+      ! has_property "$element" "$property" || continue 2
+    done
+    die "there is no property '${property%%=*}': gst-inspect-1.0 $element tells what there is"
+  done
 }
 
-# Sets network: frames of any format in, frames with results out. The queues let the network run beside what is before and
-# behind it. Turned pictures of telephones are set upright first: networks know people who stand on their feet.
+has_property() { gst-inspect-1.0 "$1" | grep "^  ${2%%=*} *: " >/dev/null; }
+
+# Sets network: frames of any format in, frames with results out. The queues let the networks run beside each other, and
+# beside what is before and behind them. Turned pictures of telephones are set upright first: networks know people who stand
+# on their feet. Of the properties that were set, each element gets those that it has.
 set_network() {
-  network=(queue ! videoconvert ! videoflip video-direction=auto ! "$element" "model=$model"
-    "${properties[@]}" ! queue)
+  local i property
+  network=(queue ! videoconvert ! videoflip video-direction=auto)
+  for i in "${!models[@]}"; do
+    network+=(! "${elements[i]}" "model=${models[i]}")
+    for property in "${properties[@]}"; do
+      ! has_property "${elements[i]}" "$property" || network+=("$property")
+    done
+    network+=(! queue)
+  done
 }
 
 # Sets reader: from a file, a camera or an address to frames. Everything that decodes has the name "decoder".

@@ -1,22 +1,21 @@
 #!/usr/bin/env bash
-# The whole way in one command: installs what is missing, builds, fetches a model, and segments a video.
+# The whole way in one command: installs what is missing, builds, and finds in a video what the models know: masks, boxes
+# and tags.
 #
-#   demo.sh [--as-is] [--show] [--model FILE] [--set PROPERTY=VALUE]... [--seconds N] [INPUT]
+#   demo.sh [--as-is] [--show] [--model MODEL]... [--set PROPERTY=VALUE]... [--seconds N] [INPUT]
 #
 # INPUT is a video file, a camera (/dev/video0), or an address (rtsp://... or https://...). Without one, photos from a
 # Debian package move across the frame. Into output/NAME/ go annotated.mkv, results.jsonl with one line per frame, and
 # frame-*.png, one picture per second. A camera or an rtsp address is recorded for 10 seconds, or for --seconds.
-# --as-is installs and builds nothing. --show opens a window as well. Another model: --model, or in DICENET_DEMO_MODEL its
-# name for models/fetch.py.
+# --as-is installs and builds nothing. --show opens a window as well. --model takes others than the three of models/: a file,
+# or a name (dicenet-detect-small); --set passes a property on to the elements that have it.
 # Needs: Debian 12 or later, or a relative of it; root, or sudo, where packages are missing; a connection for them and for
-# the model. DICENET_MIRROR names a folder or server with the checkpoints, in place of the authors' repository;
-# DICENET_BUILD another folder than build/, DICENET_OUTPUT another than output/.
+# the photos. DICENET_BUILD names another folder than build/, DICENET_OUTPUT another than output/.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck source=pipelines/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 photos=(cat.jpg hummingbird.jpg surfer.jpg plane.jpg)
-fetched_model=${DICENET_DEMO_MODEL:-$default_model}
 
 install_and_build() {
   local groups=(build run)
@@ -31,14 +30,6 @@ install_and_build() {
 quietly() {
   local log
   log=$("$@" 2>&1) || { say "$log" && die "failed, see above: $*"; }
-}
-
-fetch_model() {
-  local beside=$root/../shared/models/edgenets
-  [ -n "${DICENET_MIRROR:-}" ] || [ ! -d "$beside" ] || export DICENET_MIRROR=$beside
-  say "Fetching the model $fetched_model"
-  model=$(python "$root/models/fetch.py" "$fetched_model") ||
-    die "there is no model to run: see above. DICENET_MIRROR=FOLDER takes checkpoints from there, --model FILE a model"
 }
 
 # Sets photo_folder: GNOME's pictures for user accounts, installed or unpacked here.
@@ -64,7 +55,7 @@ make_photo_clip() {
   "$build/pipelines/photo-clip" "$input" "${photos[@]/#/$photo_folder/}" 2>&1 || die "the photos could not be made a clip"
 }
 
-# Sets pipeline. Three ways leave the network: JSON lines, the video, a picture each second (and a window). async=false: a
+# Sets pipeline. Three ways leave the networks: JSON lines, the video, a picture each second (and a window). async=false: a
 # sink that waits until all have their first frame would hold up the others, whose first frame may need more of them.
 set_pipeline() {
   set_reader "$input"
@@ -88,7 +79,7 @@ set_pipeline() {
 run_pipeline() {
   local progress=
   if is_live "$input"; then seconds=${seconds:-10}; fi
-  say "Running $element on $input with $(basename "$model"); Ctrl-C ends it early"
+  say "Running ${elements[*]} on $input; Ctrl-C ends it early"
   if [ -t 2 ]; then show_progress & progress=$!; fi
   launch_live -q "${pipeline[@]}" || die "the pipeline failed, see above"
   [ -z "$progress" ] || kill "$progress"
@@ -118,9 +109,8 @@ name=$(basename "${input:-photos}")
 output_folder=${DICENET_OUTPUT:-$root/output}/${name%.*}
 
 "$as_is" || install_and_build
-[ -n "$model" ] || fetch_model
 find_plugin
-find_model
+find_models dicenet-segment dicenet-detect dicenet-classify
 rm -rf "$output_folder"
 [ -n "$input" ] || make_photo_clip
 mkdir -p "$output_folder"

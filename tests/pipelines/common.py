@@ -26,9 +26,10 @@ def model(task):
 
 def environment(**changes):
     """For scripts and gst-launch-1.0. No desktop: nothing opens a window."""
-    result = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **changes}
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "DICENET_MODEL"):
+    result = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "DICENET_MODEL_PATH"):
         result.pop(name, None)
+    result.update(changes)
     if PRELOAD:
         result["LD_PRELOAD"] = PRELOAD
     return result
@@ -92,6 +93,14 @@ class TestCase(unittest.TestCase):
                "queue", "!", "mp4mux", "name=mux", "!", "filesink", f"location={self.path(name)}",
                *(tone if sound else []))  # fmt: skip
         return self.path(name)
+
+    def default_models(self):
+        """A folder with small models under the names of those that ship, for DICENET_MODEL_PATH."""
+        folder = self.path("models")
+        os.makedirs(folder)
+        for name in "classify", "detect", "detect-small", "segment":
+            os.symlink(model(name.split("-")[0]), os.path.join(folder, f"dicenet-{name}.safetensors"))
+        return folder
 
     def streams(self, path):
         """The kinds of streams in a file."""

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The example applications, as their readers build and run them: against what `meson install` put down."""
+"""What `meson install` puts down: the example applications are built and run against it, as their readers will do, and
+everything finds the models there, wherever that is."""
 
 import glob
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import unittest
@@ -16,7 +19,7 @@ FRAMES = 4
 COMPILER = shlex.split(os.environ.get("CC", "cc"))
 
 
-class Applications(common.TestCase):
+class Installed(common.TestCase):
     def setUp(self):
         super().setUp()
         self.prefix = self.path("installed")
@@ -45,12 +48,56 @@ class Applications(common.TestCase):
                               env={**os.environ, "PKG_CONFIG_PATH": packages}, check=True, capture_output=True, text=True)  # fmt: skip
         return shlex.split(text.stdout)
 
-    def run_application(self, command, task, clip):
+    def run_installed(self, *command):
         plugin = os.path.dirname(self.find("**", "libgstdicenet.so"))
+        program = os.path.dirname(self.find("**", "bin", "dicenet"))
         paths = {"GST_PLUGIN_PATH": plugin, "LD_LIBRARY_PATH": self.libraries, "GST_REGISTRY": self.path("registry"),
-                 "GI_TYPELIB_PATH": os.path.join(self.libraries, "girepository-1.0")}  # fmt: skip
-        return subprocess.run([*command, f"dicenet{task}", common.model(task), clip], env=common.environment(**paths),
-                              capture_output=True, text=True, timeout=60)  # fmt: skip
+                 "GI_TYPELIB_PATH": os.path.join(self.libraries, "girepository-1.0"),
+                 "PATH": program + os.pathsep + os.environ["PATH"]}  # fmt: skip
+        return subprocess.run(command, env=common.environment(**paths), capture_output=True, text=True, timeout=60)
+
+
+class Models(Installed):
+    def setUp(self):
+        super().setUp()
+        self.share = os.path.join(os.path.dirname(os.path.dirname(self.find("**", "bin", "dicenet"))), "share", "dicenet")
+        os.makedirs(os.path.join(self.share, "models"), exist_ok=True)
+
+    def put(self, task):
+        """A small one in the place of the one that ships, which may not be here."""
+        shutil.copy(common.model(task), os.path.join(self.share, "models", f"dicenet-{task}.safetensors"))
+
+    def test_shipped(self):
+        shipped = glob.glob(os.path.join(glob.escape(common.ROOT), "models", "dicenet-*.safetensors"))
+        if not shipped:
+            self.skipTest("no model is here")
+        for path in shipped:
+            for name in os.path.basename(path), os.path.basename(path).replace(".safetensors", ".md"):
+                self.assertTrue(os.path.exists(os.path.join(self.share, "models", name)), name)
+
+    def test_elements(self):
+        for task in "classify", "detect", "segment":
+            self.put(task)
+            process = self.run_installed("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=1", "!", f"dicenet{task}", "!",
+                                         "dicenetjson", "!", "fdsink")  # fmt: skip
+            self.assert_done(process)
+            self.assertIn(f'{{"name":"dicenet-{task}"}}', process.stdout)
+
+    def test_program(self):
+        self.put("segment")
+        found = os.path.join(self.share, "models", "dicenet-segment.safetensors")
+        for program in "dicenet", self.find("**", "bin", "dicenet"):
+            process = self.run_installed(program, "info", "--json", "dicenet-segment")
+            self.assert_done(process)
+            self.assertEqual(json.loads(process.stdout)["model"], found)
+        process = self.run_installed("dicenet", "info", "no-such-model")
+        self.assertEqual(process.returncode, 1)
+        self.assertIn(os.path.dirname(found), process.stderr)
+
+
+class Applications(Installed):
+    def run_application(self, command, task, clip):
+        return self.run_installed(*command, f"dicenet{task}", common.model(task), clip)
 
     def check_output(self, command):
         clip = self.clip(frames=FRAMES)

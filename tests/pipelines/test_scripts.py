@@ -66,6 +66,23 @@ class Files(common.TestCase):
             found = "segmentation" in lines[0] if task == "segment" else lines[0]["objects"]
             self.assertTrue(found, lines[0])
 
+    def test_json_lines_of_the_default_model(self):
+        process = common.script("json-lines.sh", self.clip(), DICENET_MODEL_PATH=self.default_models())
+        self.assert_done(process)
+        self.assertEqual(common.read_lines(process.stdout)[0]["segmentation"]["model"]["name"], "dicenet-segment")
+
+    def test_several_models(self):
+        """One a file and one a name; a property goes to the elements that have it."""
+        process = common.script("json-lines.sh", "--model", common.model("detect"), "--model", "dicenet-classify",
+                                "--set", "top-k=2", "--set", "inference-interval=3", self.clip(),
+                                DICENET_MODEL_PATH=self.default_models())  # fmt: skip
+        self.assert_done(process)
+        for i, line in enumerate(common.read_lines(process.stdout)):
+            (said,) = (o["classification"] for o in line["objects"] if "classification" in o)
+            self.assertEqual((said["model"]["name"], len(said["classes"]), said["age"]), ("dicenet-classify", 2, i % 3))
+            found = [o["detection"] for o in line["objects"] if "detection" in o]
+            self.assertEqual({(d["model"]["name"], d["age"]) for d in found}, {("detect", i % 3)})
+
     def test_json_lines_to_a_file_with_a_property(self):
         clip = self.clip()
         out = self.path("lines.jsonl")
@@ -130,6 +147,18 @@ class Demo(common.TestCase):
         self.assertGreaterEqual(len(pictures), 2)
         self.assertEqual(common.count_frames(pictures[0], self.folder), 1)
 
+    def test_all_models(self):
+        """Without --model: masks, boxes and tags."""
+        process = common.script("demo.sh", "--as-is", self.clip(frames=5), DICENET_OUTPUT=self.path("o"),
+                                DICENET_MODEL_PATH=self.default_models())  # fmt: skip
+        self.assert_done(process)
+        lines = common.read_json_lines(self.path("o", "clip", "results.jsonl"))
+        self.assertEqual(len(lines), 5)
+        for line in lines:
+            self.assertTrue(line["segmentation"]["classes"])
+            self.assertEqual({next(iter({"detection", "classification"} & set(o))) for o in line["objects"]},
+                             {"detection", "classification"})  # fmt: skip
+
     def test_long_file(self):
         """More frames than all queues together hold: no branch may wait for another for ever."""
         clip = self.clip(frames=400)
@@ -158,14 +187,13 @@ class Readme(common.TestCase):
     def test_pipelines(self):
         """What the README shows works as it stands there, but for the camera and the window."""
         self.clip(frames=3)
-        for task in "classify", "detect", "segment":
-            os.symlink(common.model(task), self.path(task + ".safetensors"))
+        changed = common.environment(DICENET_MODEL_PATH=self.default_models())
         with open(os.path.join(common.ROOT, "README.md"), encoding="utf-8") as file:
             lines = [line for line in file if line.startswith("gst-launch-1.0 ")]
         self.assertGreaterEqual(len(lines), 6)
         for line in lines:
             words = shlex.split(line.replace(" v4l2src ", " videotestsrc num-buffers=3 ").replace("autovideosink", "fakesink"))
-            process = subprocess.run(words, cwd=self.folder, env=common.environment(), capture_output=True, text=True,
+            process = subprocess.run(words, cwd=self.folder, env=changed, capture_output=True, text=True,
                                      stdin=subprocess.DEVNULL, timeout=60)  # fmt: skip
             self.assert_done(process)
             self.assertNotIn("WARNING", process.stderr, line)
@@ -192,7 +220,13 @@ class Mistakes(common.TestCase):
 
     def test_no_model(self):
         process = common.script("json-lines.sh", "--model", self.path("none.safetensors"), self.clip())
-        self.assert_refused(process, "there is no model", "none.safetensors", "models/fetch.py")
+        self.assert_refused(process, "there is no model", "none.safetensors")
+        process = common.script("json-lines.sh", "--model", "no-such-model", self.clip())
+        self.assert_refused(process, "no-such-model.safetensors", os.path.join(common.ROOT, "models"), "DICENET_MODEL_PATH")
+
+    def test_no_such_property(self):
+        process = common.script("json-lines.sh", "--model", common.model("segment"), "--set", "topk=3", self.clip())
+        self.assert_refused(process, "'topk'", "gst-inspect-1.0 dicenetsegment")
 
     def test_bad_model(self):
         clip = self.clip()
