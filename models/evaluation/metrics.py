@@ -122,7 +122,7 @@ def confusion(found, truth, n_classes):
 
 def segmentation(found, truths, n_classes):
     """Per class: `photos` that it occurs in, and `iou` over the pixels of all photos; NaN where it neither occurs nor
-    was found. Masks of equal size, photo by photo."""
+    was found. "overall": the share of all `pixels` that are right. Masks of equal size, photo by photo."""
     counts, photos = np.zeros((n_classes, n_classes + 1), np.int64), np.zeros(n_classes, np.int64)
     for mask, truth in zip(found, truths):
         in_photo = confusion(mask, truth, n_classes)
@@ -130,7 +130,9 @@ def segmentation(found, truths, n_classes):
         photos += in_photo.sum(axis=1) > 0
     right = np.diag(counts)
     union = counts.sum(axis=1) + counts.sum(axis=0)[:n_classes] - right
-    return {"photos": photos, "iou": np.divide(right, union, out=np.full(n_classes, np.nan), where=union > 0)}
+    iou = np.divide(right, union, out=np.full(n_classes, np.nan), where=union > 0)
+    pixels = float(right.sum() / counts.sum()) if counts.any() else np.nan
+    return {"photos": photos, "iou": iou, "overall": {"pixels": pixels}}
 
 
 # Classification

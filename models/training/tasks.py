@@ -6,8 +6,8 @@ import torch
 
 import boxes
 import dicenet
+import judging
 import losses
-import metrics
 from augment import normalise, views
 from data import IGNORE, NO_BOX
 from errors import ModelError
@@ -87,7 +87,7 @@ class SingleLabel(Task):
 
     def evaluate(self, net, validation):
         scores = torch.cat(list(self.chunks(net, validation))).cpu().numpy()
-        return {f"top{k}": metrics.top_k(scores, validation.labels, k) for k in (1, 5)}
+        return {f"top{k}": judging.top_k(scores, validation.labels, k) for k in (1, 5)}
 
 
 class MultiLabel(SingleLabel):
@@ -109,8 +109,7 @@ class MultiLabel(SingleLabel):
     def evaluate(self, net, validation):
         scores = torch.cat(list(self.chunks(net, validation))).sigmoid().cpu().numpy()
         true = np.array([[(classes == c).any() for c in range(len(self.names))] for _, classes in validation.boxes])
-        known = validation.labelled
-        return metrics.multi_label(np.where(known, scores, 0), true & known, self.names)
+        return judging.multi_label(scores, true, validation.labelled, self.names)
 
 
 class Detect(Task):
@@ -145,7 +144,7 @@ class Detect(Task):
                 found = [x.cpu().numpy() for x in found]
                 photos.append((*found, *validation.boxes[i], validation.labelled[i]))
                 i += 1
-        return metrics.average_precision(photos, self.data_names)
+        return judging.average_precision(photos, self.data_names)
 
 
 class Segment(Task):
@@ -176,16 +175,8 @@ class Segment(Task):
         return {"loss": total, "loss_masks": supervised, "loss_teacher": imitation}
 
     def evaluate(self, net, validation):
-        n, i = len(self.names), 0
-        confusion = np.zeros((n, n), np.int64)
-        images = np.zeros(n, np.int64)
-        for logits in self.chunks(net, validation):
-            found, true = logits.argmax(1), validation.masks[i : i + len(logits)].long()
-            known = true < n
-            confusion += torch.bincount(true[known] * n + found[known], minlength=n * n).view(n, n).cpu().numpy()
-            images += np.array([[bool((mask == c).any()) for c in range(n)] for mask in true.cpu().numpy()]).sum(0)
-            i += len(logits)
-        return metrics.intersection_over_union(confusion, images, self.names, self.config.min_images)
+        masks = [mask for logits in self.chunks(net, validation) for mask in logits.argmax(1).byte().cpu().numpy()]
+        return judging.segmentation(masks, validation.masks.cpu().numpy(), self.names, self.config.min_images)
 
 
 def make(config, names):

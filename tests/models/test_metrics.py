@@ -178,6 +178,7 @@ class Segmentation(unittest.TestCase):
         np.testing.assert_allclose(figures["iou"][:3], [3 / 4, 2 / 4, 0])
         self.assertTrue(np.isnan(figures["iou"][3]))
         np.testing.assert_array_equal(figures["photos"], [1, 1, 0, 0])
+        self.assertAlmostEqual(figures["overall"]["pixels"], 5 / 7)
 
     def test_over_all_pixels(self):
         """Pixels of all photos together, not a mean of photos."""

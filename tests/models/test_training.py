@@ -33,8 +33,8 @@ import boxes  # noqa: E402
 import config as configs  # noqa: E402
 import data  # noqa: E402
 import dicenet  # noqa: E402
+import judging  # noqa: E402
 import losses  # noqa: E402
-import metrics  # noqa: E402
 import optimise  # noqa: E402
 import sources  # noqa: E402
 import train  # noqa: E402
@@ -397,11 +397,11 @@ class Arithmetic(unittest.TestCase):
         truth = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
         found = np.array([[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0.5, 0.5, 1, 1]])
         photo = (found, np.array([0, 0, 0]), np.array([0.9, 0.8, 0.7]), truth, np.array([0, 0]), np.array([True]))
-        self.assertAlmostEqual(metrics.average_precision([photo], ["a"])["ap50"], (1 + 2 / 3) / 2)
+        self.assertAlmostEqual(judging.average_precision([photo], ["a"])["ap50"], (1 + 2 / 3) / 2)
         ignored = (*photo[:3], np.vstack((truth, found[1:2])), np.array([0, 0, data.IGNORE]), photo[5])
-        self.assertAlmostEqual(metrics.average_precision([ignored], ["a"])["ap50"], 1)
+        self.assertAlmostEqual(judging.average_precision([ignored], ["a"])["ap50"], 1)
         unknown = (*photo[:5], np.array([False]))
-        self.assertEqual(metrics.average_precision([unknown], ["a"])["classes"], {})
+        self.assertEqual(judging.average_precision([unknown], ["a"])["classes"], {})
 
     def test_schedule(self):
         rates = [optimise.rate(f, 0.1, 0.01) for f in np.linspace(0, 1, 101)]

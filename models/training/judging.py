@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How good a network's answers are while it is trained: the figures of models/evaluation, in short."""
+
+import os
+import sys
+
+import numpy as np
+
+from data import IGNORE
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "evaluation"))
+import metrics  # noqa: E402
+
+
+def top_k(scores, labels, k):
+    """Share of photos whose label is among the k highest of its scores (N x classes)."""
+    return float(metrics.top_k(scores, labels, k).mean())
+
+
+def multi_label(scores, present, known, names):
+    """Overall F1 (all decisions alike) and the mean of the classes' F1, of N x classes: probabilities, what is there,
+    and of what that is known."""
+    found = metrics.multi_label(scores, present, known)
+    thresholds = np.arange(0.1, 0.91, 0.05)
+    overall = [number(metrics.multi_label(scores, present, known, t)["overall"]["f1"]) for t in thresholds]
+    best = int(np.argmax(overall))
+    return {
+        "f1": number(found["overall"]["f1"]),
+        "f1_per_class": mean(found["f1"], found["photos"] > 0),
+        "best_f1": overall[best],
+        "best_threshold": round(float(thresholds[best]), 2),
+        "classes": by_name(names, found["f1"], found["photos"] > 0),
+    }
+
+
+def segmentation(masks, truths, names, min_images):
+    """Mean intersection over union, and the share of pixels that are right, of masks (H x W) photo by photo; a class
+    counts that is in at least `min_images` photos. What is no class in a truth is unknown."""
+    truths = [np.where(truth < len(names), truth, metrics.IGNORE) for truth in truths]
+    found = metrics.segmentation(masks, truths, len(names))
+    counted = found["photos"] >= max(1, min_images)
+    return {
+        "miou": mean(found["iou"], counted),
+        "pixels": number(found["overall"]["pixels"]),
+        "classes": by_name(names, found["iou"], counted),
+    }
+
+
+def average_precision(photos, names):
+    """mAP at 0.5 and from 0.5 to 0.95. Each of `photos` is (found boxes, classes, scores, true boxes, classes,
+    labelled): a class counts in photos where it is labelled."""
+    found = [metrics.Found(*photo[:3]) for photo in photos]
+    figures = metrics.detection(found, [objects(*photo[3:]) for photo in photos], len(names))
+    there = figures["objects"] > 0
+    return {
+        "ap50": mean(figures["ap50"], there),
+        "ap": mean(figures["ap"], there),
+        "classes": by_name(names, figures["ap50"], there),
+    }
+
+
+def objects(boxes, classes, labelled):
+    regions = classes == IGNORE
+    hidden = np.full(regions.sum(), metrics.ANY)
+    real = classes >= 0
+    return metrics.Objects(boxes[real], classes[real], boxes[regions], hidden, set(np.flatnonzero(labelled)))
+
+
+def mean(values, counted):
+    return float(values[counted].mean()) if counted.any() else 0.0
+
+
+def number(value):
+    """0 where there was nothing to be measured."""
+    return float(np.nan_to_num(value))
+
+
+def by_name(names, values, counted):
+    return {name: float(value) for name, value, c in zip(names, values, counted) if c}
