@@ -52,6 +52,9 @@ def write_model(run, folder, metrics, photos):
     config, task = run.config, run.task
     weights, labels = os.path.join(folder, "weights.pth"), os.path.join(folder, "labels.txt")
     model = os.path.join(folder, "model.safetensors")
+    settings = config.as_dict()
+    for key in ("init", "teacher"):  # whose folders say nothing elsewhere
+        settings[key] = os.path.basename(settings[key])
     torch.save({name: x.cpu().contiguous() for name, x in run.evaluated.state_dict().items()}, weights)
     with open(labels, "w", encoding="utf-8") as file:
         file.write("\n".join(config.labels or task.names) + "\n")
@@ -65,7 +68,7 @@ def write_model(run, folder, metrics, photos):
         background=task.background,
         extra={
             "metrics": json.dumps(metrics),
-            "training": json.dumps({"photos": photos, "steps": run.step, "config": config.as_dict()}),
+            "training": json.dumps({"photos": photos, "steps": run.step, "config": settings}),
             "license": config.license,
             "description": config.description,
         },
