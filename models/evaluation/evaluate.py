@@ -26,7 +26,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import metrics  # noqa: E402
 from errors import ModelError  # noqa: E402
 from network import MAX_SIZE, MIN_SIZE  # noqa: E402
-from pictures import FITS, middle, read_list, view  # noqa: E402
+from pictures import BLACK, FITS, middle, read_list, view  # noqa: E402
 
 # For each kind of truth: what counts classes, what is measured, and whether an average over classes is what counts.
 COLUMNS = {
@@ -34,6 +34,13 @@ COLUMNS = {
     "segment": ("photos", ("iou",)),
     "classify": ("photos", ("top1", "top5")),
     "multi-label": ("photos", ("precision", "recall", "f1")),
+}
+# The one number that says how good a model is, as summarise() calls it and as people do.
+MAIN = {
+    "detect": ("ap50", "AP50"),
+    "segment": ("iou", "mean IoU"),
+    "classify": ("top1", "top-1"),
+    "multi-label": ("overall f1", "overall F1"),
 }
 NAMES = {"ap50": "AP50", "ap": "AP50:95", "iou": "IoU", "top1": "top-1", "top5": "top-5", "f1": "F1"}
 
@@ -63,7 +70,7 @@ def view_of(picture, options):
     if options.shape is not None:
         left, top, right, bottom = middle(size, options.shape)
         size = (right - left, bottom - top)
-    return view(size, options.size, options.fit)
+    return view(size, options.size, options.fit, options.border)
 
 
 # Measuring
@@ -201,6 +208,13 @@ def parse_shape(text):
     return int(width) / int(height)
 
 
+def parse_colour(text):
+    parts = text.split(",")
+    if not (len(parts) == 3 and all(n.isdecimal() and int(n) < 256 for n in parts)):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected RED,GREEN,BLUE, each 0 to 255")
+    return tuple(map(int, parts))
+
+
 def parse_count(text):
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1")
@@ -223,7 +237,11 @@ def parse(argv):
         "--fit",
         choices=FITS,
         help="how a photo is brought to that size: squeeze (the default), shape (keeps the photo's shape, its short side "
-        "at the size's), letterbox, centre (the default where a photo has one label), native (the photo's own size)",
+        "at the size's), area (the same with as many pixels as the size), letterbox, centre (the default where a photo has "
+        "one label), native (the photo's own size)",
+    )
+    parser.add_argument(
+        "--border", type=parse_colour, default=BLACK, metavar="R,G,B", help="colour of the letterbox (0,0,0)"
     )
     parser.add_argument(
         "--shape", type=parse_shape, metavar="W:H", help="evaluate on the middle of each photo, 16:9 say"
@@ -258,15 +276,21 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
-def evaluate(options):
-    """Runs what the options say; the report, as it is written to --json."""
+def begin(model, listed, limit=None, threads=0, properties=()):
+    """A pipeline with the model, the first photos of the list, and the kind of truth that they have."""
     from plugin import Plugin
 
-    plugin = Plugin(options.model, options.threads, options.set)
-    pictures = read_list(options.list, plugin.task, plugin.labels)[: options.limit]
+    plugin = Plugin(model, threads, properties)
+    pictures = read_list(listed, plugin.task, plugin.labels)[:limit]
     kind = kind_of(plugin.task, pictures[0].objects)
     if kind == "multi-label" and not plugin.multi_label:
-        raise ModelError(f"{options.model}: gives one label, but {options.list} has several: take a folder of photos")
+        raise ModelError(f"{model}: gives one label, but {listed} has several: take a folder of photos")
+    return plugin, pictures, kind
+
+
+def evaluate(options):
+    """Runs what the options say; the report, as it is written to --json."""
+    plugin, pictures, kind = begin(options.model, options.list, options.limit, options.threads, options.set)
     options.size = options.size or plugin.size
     options.fit = options.fit or ("centre" if kind == "classify" else "squeeze")
     if options.fit == "centre" and kind != "classify":

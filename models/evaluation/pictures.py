@@ -236,7 +236,8 @@ def cut(objects, edges):
 # Ways to show a photo to a network
 
 CENTRE = 224 / 256  # of the short side: what classification is evaluated on
-FITS = ("squeeze", "shape", "letterbox", "centre", "native")
+FITS = ("squeeze", "shape", "area", "letterbox", "centre", "native")
+BLACK = (0, 0, 0)  # as videoscale's borders are
 
 
 @dataclass(frozen=True)
@@ -249,10 +250,13 @@ class View:
     right: int
     bottom: int
     size: tuple
+    border: tuple = BLACK
 
     def frame(self, photo):
-        """The picture for the pipeline; what is outside of the photo is black, as videoscale's borders are."""
-        return photo.crop((self.left, self.top, self.right, self.bottom))
+        """The picture for the pipeline, `border` where it is outside of the photo."""
+        frame = Image.new("RGB", (self.right - self.left, self.bottom - self.top), self.border)
+        frame.paste(photo, (-self.left, -self.top))
+        return frame
 
     def on_photo(self, found, photo_size):
         """What was found on the frame, in the pixels of the photo."""
@@ -267,25 +271,27 @@ class View:
         return found
 
 
-def view(photo_size, size, fit):
+def view(photo_size, size, fit, border=BLACK):
     """squeeze: all of the photo at `size`, whatever its shape. shape: all of it in its own shape, the short side that of
-    `size`. letterbox: all of it in its own shape, with borders up to `size`. centre: the centre of it in the shape of
-    `size`. native: as it is."""
+    `size`. area: the same with as many pixels as `size`. letterbox: all of it in its own shape, with borders up to
+    `size`, in the colour `border`. centre: the centre of it in the shape of `size`. native: as it is."""
     w, h = photo_size
     aspect = size[0] / size[1]
     if fit == "letterbox":
-        return _around(w, h, max(w, round(h * aspect)), max(h, round(w / aspect)), size)
+        return _around(w, h, max(w, round(h * aspect)), max(h, round(w / aspect)), size, border)
     if fit == "centre":
         part_w, part_h = (round(CENTRE * n) for n in (min(w, h * aspect), min(h, w / aspect)))
         return _around(w, h, max(part_w, 1), max(part_h, 1), size)
     if fit == "shape":
         factor = min(size) / min(w, h)
         size = (factor * w, factor * h)
+    elif fit == "area":
+        size = ((w / h * size[0] * size[1]) ** 0.5, (h / w * size[0] * size[1]) ** 0.5)
     elif fit == "native":
         size = (w, h)
     return View(0, 0, w, h, tuple(min(max(round(n), MIN_SIZE), MAX_SIZE) for n in size))
 
 
-def _around(w, h, view_w, view_h, size):
+def _around(w, h, view_w, view_h, size, border=BLACK):
     left, top = (w - view_w) // 2, (h - view_h) // 2
-    return View(left, top, left + view_w, top + view_h, size)
+    return View(left, top, left + view_w, top + view_h, size, border)

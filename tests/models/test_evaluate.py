@@ -223,6 +223,7 @@ class Errors(TestCase):
             ("--set", "speed"),
             ("--shape", "16"),
             ("--fit", "stretch"),
+            ("--border", "0,0,256"),
             ("--limit", "0"),
         ):
             process = self.refused(model, listed, *arguments)
@@ -273,6 +274,7 @@ class Views(unittest.TestCase):
         for fit, expected in (
             ("squeeze", (0, 0, 320, 200, (96, 64))),
             ("shape", (0, 0, 320, 200, (102, 64))),
+            ("area", (0, 0, 320, 200, (99, 62))),
             ("letterbox", (0, -7, 320, 206, (96, 64))),
             ("centre", (29, 12, 291, 187, (96, 64))),
             ("native", (0, 0, 320, 200, (320, 200))),
@@ -287,6 +289,8 @@ class Views(unittest.TestCase):
         self.assertEqual(frame.size, (100, 100))
         self.assertEqual(frame.getpixel((50, 29)), (0, 0, 0))
         self.assertEqual(frame.getpixel((50, 30)), photo(1, (100, 40)).getpixel((50, 0)))
+        coloured = pictures.view((100, 40), (64, 64), "letterbox", (1, 2, 3)).frame(photo(1, (100, 40)))
+        self.assertEqual(coloured.getpixel((50, 29)), (1, 2, 3))
         boxes = metrics.Found(np.array([(10.0, 20, 50, 60), (0, 0, 10, 25)]), np.array([1, 2]), np.array([0.9, 0.8]))
         moved = found.on_photo(boxes, (100, 40))
         np.testing.assert_array_equal(moved.boxes, [(10, 0, 50, 30)])

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Documents in which people write the prose and programs the figures: each between two lines of its own,
+
+<!-- generated: NAME -->
+...
+<!-- end -->
+"""
+
+import os
+import re
+
+from errors import ModelError
+
+BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
+
+
+def fill(path, blocks):
+    """Puts the texts of `blocks` (name -> markdown) in their places; a document that is not there yet has these only."""
+    text = "\n\n".join(_block(name, "") for name in blocks) + "\n"
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    for name, content in blocks.items():
+        place = f"{re.escape(BEGIN.format(name))}.*?{END}"
+        text, count = re.subn(place, lambda _: _block(name, content.strip()), text, flags=re.DOTALL)
+        if count != 1:
+            raise ModelError(
+                f"{path}: expected one place for {name}, a line {BEGIN.format(name)} and a line {END}, found "
+                f"{count or 'none'}"
+            )
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(path + ".part", path)
+
+
+def _block(name, content):
+    return f"{BEGIN.format(name)}\n\n{content}\n\n{END}"
+
+
+def table(heads, rows, left=1):
+    """Markdown; the first `left` columns are texts, the others numbers."""
+    rule = ["---" if i < left else "---:" for i in range(len(heads))]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [heads, rule, *rows])
