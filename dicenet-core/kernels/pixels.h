@@ -62,6 +62,10 @@ typedef struct {
 
 #define DICENET_TAPS_STRIDE 16 /* of which @stride is a multiple */
 
+/* SSD's variances (network.md, "Decode"): what locations were divided by in training. */
+#define DICENET_CENTER_VARIANCE 0.1f
+#define DICENET_SIZE_VARIANCE   0.2f
+
 /* name, arguments; see DICENET_KERNELS. */
 #define DICENET_PIXEL_KERNELS(K)                                                                                       \
   /* A row's chroma, for @n pairs of pixels: 4 times as large and less 4 * 128, the two components of a pair side by   \

@@ -2,10 +2,6 @@
 #include <math.h>
 #include "decode.h"
 
-/* SSD's variances (network.md, "Decode"): what locations were divided by in training. */
-#define CENTER_VARIANCE 0.1f
-#define SIZE_VARIANCE   0.2f
-
 /* Priors looked at together: their numbers stay on the stack. */
 #define CHUNK 1024
 
@@ -22,26 +18,26 @@ typedef struct {
   GArray *candidates; /* Candidate */
 } Decoder;
 
-static gfloat
-class_threshold (const DicenetDetectParams *params, guint c)
+gfloat
+dicenet_class_threshold (const DicenetDetectParams *params, guint c)
 {
   return params->class_thresholds ? params->class_thresholds[c] : params->threshold;
 }
 
 static gfloat
-lowest_threshold (const Decoder *d)
+lowest_threshold (const DicenetDetectParams *params, guint n_classes)
 {
   gfloat lowest = INFINITY;
-  for (guint c = 1; c < d->n_classes; c++)
-    lowest = MIN (lowest, class_threshold (d->params, c));
+  for (guint c = 1; c < n_classes; c++)
+    lowest = MIN (lowest, dicenet_class_threshold (params, c));
   return lowest;
 }
 
-/* How far above the background a class must be to reach a threshold: one at least log (1 / t - 1) below another has
- * less than t. */
-static gfloat
-least_lead (gfloat threshold)
+/* One at least log (1 / t - 1) below another has less than t. */
+gfloat
+dicenet_least_lead (const DicenetDetectParams *params, guint n_classes)
 {
+  const gfloat threshold = lowest_threshold (params, n_classes);
   if (threshold <= 0)
     return -INFINITY;
   return threshold < 1 ? logf (threshold / (1 - threshold)) - 1e-3f : 0;
@@ -52,7 +48,7 @@ collect_prior (Decoder *d, guint prior, gfloat *p)
 {
   d->kernels->softmax (d->confidences + (gsize) prior * d->n_classes, d->n_classes, p);
   for (guint c = 1; c < d->n_classes; c++)
-    if (p[c] >= class_threshold (d->params, c))
+    if (p[c] >= dicenet_class_threshold (d->params, c))
       g_array_append_val (d->candidates, ((Candidate){ c, prior, p[c] }));
 }
 
@@ -60,7 +56,7 @@ collect_prior (Decoder *d, guint prior, gfloat *p)
 static void
 collect (Decoder *d)
 {
-  const gfloat least = least_lead (lowest_threshold (d));
+  const gfloat least = dicenet_least_lead (d->params, d->n_classes);
   g_autofree gfloat *p = g_new (gfloat, d->n_classes + 16);
   guint32 found[CHUNK];
 
@@ -77,8 +73,8 @@ static DicenetBox
 decode_box (const Decoder *d, const Candidate *candidate)
 {
   const gfloat *p = d->priors + 4 * (gsize) candidate->prior, *l = d->locations + 4 * (gsize) candidate->prior;
-  const gfloat cx = p[0] + CENTER_VARIANCE * l[0] * p[2], cy = p[1] + CENTER_VARIANCE * l[1] * p[3];
-  const gfloat w = p[2] * expf (SIZE_VARIANCE * l[2]), h = p[3] * expf (SIZE_VARIANCE * l[3]);
+  const gfloat cx = p[0] + DICENET_CENTER_VARIANCE * l[0] * p[2], cy = p[1] + DICENET_CENTER_VARIANCE * l[1] * p[3];
+  const gfloat w = p[2] * expf (DICENET_SIZE_VARIANCE * l[2]), h = p[3] * expf (DICENET_SIZE_VARIANCE * l[3]);
   return (DicenetBox){ cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, candidate->class_id, candidate->confidence };
 }
 

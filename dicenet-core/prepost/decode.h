@@ -17,6 +17,12 @@ GArray *dicenet_decode_classes (const gfloat *logits, guint n_classes, gboolean 
 GArray *dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const gfloat *priors, guint n_priors,
                               guint n_classes, const DicenetDetectParams *params);
 
+/* What a class must reach. */
+gfloat dicenet_class_threshold (const DicenetDetectParams *params, guint c);
+/* How far above the background's logit one of the others must be for any of them to reach its threshold; a little less,
+ * for what is rounded. */
+gfloat dicenet_least_lead (const DicenetDetectParams *params, guint n_classes);
+
 /* Segmentation's last step, bilinear scaling to the size that was asked for: how, and with what. */
 typedef struct {
   const DicenetKernels *kernels;
