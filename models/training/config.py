@@ -62,6 +62,8 @@ class Config:
     clip: float = 0.0  # of the gradient's norm; 0: none
     label_smoothing: float = 0.0
     ema: float = 0.0  # decay per step of the average of weights that is evaluated and exported; 0: none
+    frozen_levels: int = 0  # of the backbone, which stay as --init made them: a third of the time
+    frozen_norm: bool = False  # BatchNorm keeps its statistics: for small batches of what --init learnt from many
     init: str = ""  # model or checkpoint whose tensors to begin with
     teacher: str = ""  # segment: model to imitate
     distill: float = 1.0  # weight of that beside the masks
@@ -139,6 +141,7 @@ def checked(config):
     expect(config.stretch >= 1, "stretch", "1 or more")
     expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")
+    expect(0 <= config.frozen_levels <= 4, "frozen_levels", "0 to 4")
     for key in ("epochs", "batch", "accumulate", "evaluations"):
         expect(getattr(config, key) >= 1, key, "1 or more")
     expect(config.batch % config.accumulate == 0, "batch", f"a multiple of accumulate, {config.accumulate}")

@@ -239,6 +239,7 @@ class Backbone(nn.Module):
     def __init__(self, description, levels):
         super().__init__()
         self.levels = levels
+        self.frozen_levels = 0  # that training leaves alone
         backbones = {"dicenet": dicenet_levels, "mobilenet": mobilenet_levels, "resnet": resnet_levels}
         for level, module in zip(range(1, levels + 1), backbones[description.backbone](description)):
             setattr(self, f"level{level}", module)
@@ -247,7 +248,8 @@ class Backbone(nn.Module):
         """The outputs of all levels."""
         maps = []
         for level in range(1, self.levels + 1):
-            x = getattr(self, f"level{level}")(x)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and level > self.frozen_levels):
+                x = getattr(self, f"level{level}")(x)
             maps.append(x)
         return maps
 

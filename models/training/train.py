@@ -88,6 +88,19 @@ def load_teacher(path, task, device):
     return teacher.to(device)
 
 
+def backbone_of(net):
+    return next(module for module in net.modules() if isinstance(module, dicenet.Backbone))
+
+
+def freeze_norm(net, config):
+    """Where they are told to, BatchNorm layers go on normalising with the statistics that they have."""
+    levels = [getattr(backbone_of(net), f"level{k + 1}") for k in range(config.frozen_levels)]
+    for part in [net] if config.frozen_norm else levels:
+        for module in part.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+
+
 class Run:
     """A network in training. All that is drawn at random in a step follows from the seed and the step's number."""
 
@@ -96,6 +109,7 @@ class Run:
         torch.manual_seed(config.seed)
         self.net = task.network().to(device)
         given = initialise_from(self.net, config.task, config.init) if config.init else set()
+        backbone_of(self.net).frozen_levels = config.frozen_levels
         if config.channels_last:
             self.net = self.net.to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(config, self.net, given)
@@ -141,6 +155,7 @@ class Run:
         torch.manual_seed(config.seed * 1_000_003 + self.step)
         size = draw_size(*config.size, config.sides, config.aspects)
         self.net.train()
+        freeze_norm(self.net, config)
         sums = {}
         for _ in range(config.accumulate):
             batch = next(batches)
