@@ -96,6 +96,8 @@ gst_dicenet_precision_get_type (void)
     { DICENET_PRECISION_AUTO, "The fastest one that this machine has", "auto" },
     { DICENET_PRECISION_FLOAT32, "Single precision", "float32" },
     { DICENET_PRECISION_BFLOAT16, "Products of bfloat16 numbers, sums in single precision", "bfloat16" },
+    { DICENET_PRECISION_FLOAT16, "The same of float16 numbers, on GPUs", "float16" },
+    { DICENET_PRECISION_TF32, "The same of TensorFloat-32 numbers, on GPUs", "tf32" },
     { 0, NULL, NULL },
   };
 

@@ -22,7 +22,7 @@ ALLOWED = {
     "dicenet-core/prepost": GRAPH | {"dicenet-core/prepost"},
     "dicenet-core/exec": GRAPH | {"dicenet-core/prepost", "dicenet-core/exec"},
     "dicenet-core/tools": GRAPH | {"dicenet-core/exec", "dicenet-core/tools"},
-    "cuda": GRAPH | {"cuda", "dicenet-core/exec"},
+    "cuda": GRAPH | {"cuda", "dicenet-core/exec", "dicenet-core/prepost"},
     "gst": PUBLIC | {"gst", "gst/meta"},
     "gst/meta": {"gst/meta"},
 }

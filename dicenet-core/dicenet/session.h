@@ -26,7 +26,10 @@ typedef enum {
  * @DICENET_PRECISION_FLOAT32: single precision throughout
  * @DICENET_PRECISION_BFLOAT16: inputs and weights of convolutions over all channels are rounded to bfloat16 (8 bits of
  *   precision), which has the range of single precision; sums and everything else are single precision. On the CPU this
- *   needs AVX512-BF16
+ *   needs AVX512-BF16, on a GPU compute capability 8.0
+ * @DICENET_PRECISION_FLOAT16: the same with half precision (11 bits of precision, numbers up to 65504), on GPUs
+ * @DICENET_PRECISION_TF32: the same with NVIDIA's TensorFloat-32 (11 bits of precision, the range of single precision),
+ *   on GPUs from compute capability 8.0
  *
  * What is computed with. docs/numerics.md says what bfloat16 changes in the results.
  */
@@ -34,6 +37,8 @@ typedef enum {
   DICENET_PRECISION_AUTO,
   DICENET_PRECISION_FLOAT32,
   DICENET_PRECISION_BFLOAT16,
+  DICENET_PRECISION_FLOAT16,
+  DICENET_PRECISION_TF32,
 } DicenetPrecision;
 
 /**

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backend.h"
 
+/* Why a faster backend is not taken is the same for every session. */
+static void
+say_once (const char *reason)
+{
+  static gsize is_said = 0;
+
+  if (g_once_init_enter (&is_said)) {
+    g_info ("backend=auto computes on the processor: %s", reason);
+    g_once_init_leave (&is_said, 1);
+  }
+}
+
 DicenetExecutor *
 dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, gint device_id,
                        DicenetPrecision precision, guint n_threads, GError **error)
@@ -20,7 +32,7 @@ dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, gi
     if (i == G_N_ELEMENTS (backends) - 1)
       g_propagate_error (error, g_steal_pointer (&reason));
     else
-      g_debug ("backend=auto: %s", reason->message);
+      say_once (reason->message);
   }
   return NULL;
 }

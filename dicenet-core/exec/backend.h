@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <dicenet/results.h>
 #include <dicenet/session.h>
 #include "../graph/plan.h"
 #include "../graph/weights.h"
 
 G_BEGIN_DECLS
 
-/* The seam between a session and what it runs on. A backend that is not there is a stub whose open() says so: nobody
+/* The seam between a session and what it runs on. A backend that is not there is opened in vain, and says so: nobody
  * else asks. Below, "the run" is the last successful run(). */
 
 /* What a backend runs; owned by the model, which outlives every executor. */
@@ -27,7 +28,13 @@ typedef struct {
   const DicenetImage *image;
 } DicenetRun;
 
+/* A backend in a module of its own is what the module's symbol of this name points to. The version goes up with every
+ * change of what is in this file and in the structures that it uses. */
+#define DICENET_BACKEND_SYMBOL  "dicenet_cuda_backend"
+#define DICENET_BACKEND_VERSION 1
+
 typedef struct {
+  guint version;
   DicenetBackend kind;
   const char *name;
   /* n_threads 0: one per processor. NULL with @error set (BACKEND) where it cannot work on this machine; a precision
@@ -40,6 +47,11 @@ typedef struct {
   gboolean (*run) (DicenetExecutor *self, const DicenetRun *run, GError **error);
   /* Output @k of the graph for one picture of the run, in host memory, valid until the next prepare() or run(). */
   const gfloat *(*output) (DicenetExecutor *self, guint k, guint image);
+  /* Results of one picture of the run where a backend makes them itself, as the functions of prepost/decode.h do: width
+   * x height classes, and boxes (element-type DicenetBox). NULL for those that it leaves to the caller; boxes() also
+   * returns NULL for what it cannot answer. */
+  void (*mask) (DicenetExecutor *self, guint image, guint8 *mask, gsize stride);
+  GArray *(*boxes) (DicenetExecutor *self, guint image, const DicenetDetectParams *params);
   gsize (*arena_bytes) (DicenetExecutor *self);
   guint (*n_threads) (DicenetExecutor *self);
 } DicenetBackendOps;
@@ -48,11 +60,12 @@ struct _DicenetExecutor {
   const DicenetBackendOps *ops;
   DicenetPrecision precision; /* in effect: never AUTO */
   const char *warning;        /* static; why something is not as it was asked for, or NULL */
+  gdouble device_seconds;     /* what the last run took on a GPU, without the copies there and back; else 0 */
   gdouble *step_seconds;      /* by node of the graph: run() lowers it to what the node's step took; NULL: don't ask */
 };
 
 extern const DicenetBackendOps dicenet_backend_cpu;
-extern const DicenetBackendOps dicenet_backend_cuda; /* cuda/ */
+extern const DicenetBackendOps dicenet_backend_cuda; /* opens the module that cuda/ is */
 
 /* Opens the backend asked for; AUTO takes the first that works. */
 DicenetExecutor *dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, gint device_id,

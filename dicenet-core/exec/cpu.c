@@ -73,6 +73,11 @@ set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
   self->parent.precision = DICENET_PRECISION_FLOAT32;
   if (precision == DICENET_PRECISION_FLOAT32)
     return TRUE;
+  if (precision == DICENET_PRECISION_FLOAT16 || precision == DICENET_PRECISION_TF32) {
+    self->parent.warning = "float16 and tf32 are for GPUs (backend=cuda): computing in float32 on the processor, which "
+                           "may have bfloat16";
+    return TRUE;
+  }
   if (dicenet_bf16_is_there (dicenet_cpu_mask ())) {
     dicenet_bf16_take (&self->kernels);
     self->parent.precision = DICENET_PRECISION_BFLOAT16;
@@ -317,6 +322,7 @@ cpu_n_threads (DicenetExecutor *executor)
 }
 
 const DicenetBackendOps dicenet_backend_cpu = {
+  .version = DICENET_BACKEND_VERSION,
   .kind = DICENET_BACKEND_CPU,
   .name = "cpu",
   .open = cpu_open,

@@ -317,8 +317,12 @@ dicenet_session_get_boxes (DicenetSession *self, guint image, const DicenetDetec
   g_return_val_if_fail (params != NULL, NULL);
   g_return_val_if_fail (can_read (self, DICENET_TASK_DETECT, image), NULL);
 
-  const gfloat *confidences = self->executor->ops->output (self->executor, 0, image);
-  const gfloat *locations = self->executor->ops->output (self->executor, 1, image);
+  const DicenetBackendOps *ops = self->executor->ops;
+  GArray *made = ops->boxes ? ops->boxes (self->executor, image, params) : NULL;
+  if (made != NULL)
+    return made;
+  const gfloat *confidences = ops->output (self->executor, 0, image);
+  const gfloat *locations = ops->output (self->executor, 1, image);
   return dicenet_decode_boxes (confidences, locations, self->priors, self->n_priors,
                                self->program->description->n_classes, params);
 }
@@ -330,8 +334,11 @@ dicenet_session_get_mask (DicenetSession *self, guint image, guint8 *mask, gsize
   g_return_if_fail (mask != NULL && stride >= self->width);
   g_return_if_fail (can_read (self, DICENET_TASK_SEGMENT, image));
 
-  dicenet_decode_mask (&self->upscale, self->executor->ops->output (self->executor, 0, image), mask, stride,
-                       self->scratch);
+  if (self->executor->ops->mask)
+    self->executor->ops->mask (self->executor, image, mask, stride);
+  else
+    dicenet_decode_mask (&self->upscale, self->executor->ops->output (self->executor, 0, image), mask, stride,
+                         self->scratch);
 }
 
 GBytes *

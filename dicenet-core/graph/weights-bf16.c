@@ -57,23 +57,6 @@ typedef struct {
   gboolean is_winograd;
 } Source;
 
-/* One dimension of Winograd's transform backwards: g0 = u0, g1 = u1 - u2, g2 = u3. */
-static float
-untransform (const Source *s, const float *block, guint c, guint tap)
-{
-  static const gint8 rows[3][2] = { { 0, -1 }, { 1, 2 }, { 3, -1 } };
-  float sum = 0;
-
-  for (guint i = 0; i < 2; i++) {
-    for (guint j = 0; j < 2; j++) {
-      const gint row = rows[tap / 3][i], column = rows[tap % 3][j];
-      if (row >= 0 && column >= 0)
-        sum += (i == j ? 1.0f : -1.0f) * block[((gsize) (4 * row + column) * s->cin + c) * DICENET_BLOCK];
-    }
-  }
-  return sum;
-}
-
 /* The folded weight of output channel @i for tap @tap of channel @c of its group. */
 static float
 weight_of (const Source *s, guint i, guint c, guint tap)
@@ -82,9 +65,11 @@ weight_of (const Source *s, guint i, guint c, guint tap)
   const guint blocks = dicenet_conv_blocks (s->node->channels, s->node->groups);
   const gsize b = (gsize) (i / group_out) * blocks + i % group_out / DICENET_BLOCK;
   const gsize size = (gsize) s->cin * (s->is_winograd ? 16 : taps) * DICENET_BLOCK;
-  const float *block = s->blocks + b * size + i % group_out % DICENET_BLOCK;
+  const guint o = i % group_out % DICENET_BLOCK;
+  const float *block = s->blocks + b * size;
 
-  return s->is_winograd ? untransform (s, block, c, tap) : block[((gsize) c * taps + tap) * DICENET_BLOCK];
+  return s->is_winograd ? dicenet_winograd_weight (block, s->cin, c, tap, o)
+                        : block[((gsize) c * taps + tap) * DICENET_BLOCK + o];
 }
 
 /* @to is zeros. */

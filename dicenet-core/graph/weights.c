@@ -218,6 +218,23 @@ store_winograd (Folder *f, const float *values, guint n, guint groups, guint cha
   return at;
 }
 
+/* One dimension of the transform backwards: g0 = u0, g1 = u1 - u2, g2 = u3. */
+float
+dicenet_winograd_weight (const float *block, guint cin, guint c, guint tap, guint o)
+{
+  static const gint8 rows[3][2] = { { 0, -1 }, { 1, 2 }, { 3, -1 } };
+  float sum = 0;
+
+  for (guint i = 0; i < 2; i++) {
+    for (guint j = 0; j < 2; j++) {
+      const gint row = rows[tap / 3][i], column = rows[tap % 3][j];
+      if (row >= 0 && column >= 0)
+        sum += (i == j ? 1.0f : -1.0f) * block[((gsize) (4 * row + column) * cin + c) * DICENET_BLOCK + o];
+    }
+  }
+  return sum;
+}
+
 static const float *
 store_weights (Folder *f, const DicenetNode *node, const float *values, guint channels, const double *scale)
 {

@@ -42,6 +42,10 @@ void dicenet_weights_free (DicenetWeights *self);
 DicenetWeightsBf16 *dicenet_weights_bf16_new (void);
 void dicenet_weights_bf16_free (DicenetWeightsBf16 *self);
 
+/* A 3 x 3 weight back from Winograd's transform, to rounding: @tap of input @c of @cin for output @o of a block, which
+ * is as conv_winograd takes it. */
+float dicenet_winograd_weight (const float *block, guint cin, guint c, guint tap, guint o);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetWeights, dicenet_weights_free)
 
 G_END_DECLS

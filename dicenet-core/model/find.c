@@ -28,22 +28,20 @@ own_file (void)
   return out;
 }
 
-/* Where the installed models are. An installation may have been moved, or unpacked anywhere: where this code lies in a
- * library or program folder, the prefix is what is before that. */
-static char *
-installed_folder (void)
+char *
+dicenet_installed (const char *folder)
 {
   static const char *const places[] = { "/" DICENET_LIBDIR, "/" DICENET_BINDIR };
   g_autofree char *file = own_file ();
-  g_autofree char *folder = file ? g_path_get_dirname (file) : NULL;
+  g_autofree char *own = file ? g_path_get_dirname (file) : NULL;
 
-  for (guint i = 0; folder != NULL && i < G_N_ELEMENTS (places); i++) {
-    if (g_str_has_suffix (folder, places[i])) {
-      folder[strlen (folder) - strlen (places[i])] = '\0';
-      return g_build_filename (*folder ? folder : "/", DICENET_MODEL_DIR, NULL);
+  for (guint i = 0; own != NULL && i < G_N_ELEMENTS (places); i++) {
+    if (g_str_has_suffix (own, places[i])) {
+      own[strlen (own) - strlen (places[i])] = '\0';
+      return g_build_filename (*own ? own : "/", folder, NULL);
     }
   }
-  return g_build_filename (DICENET_PREFIX, DICENET_MODEL_DIR, NULL);
+  return g_build_filename (DICENET_PREFIX, folder, NULL);
 }
 
 /* First those that the user names. */
@@ -58,7 +56,7 @@ search_path (void)
     if (*folders[i] != '\0')
       g_strv_builder_add (out, folders[i]);
   }
-  g_autofree char *installed = installed_folder ();
+  g_autofree char *installed = dicenet_installed (DICENET_MODEL_DIR);
   g_strv_builder_add (out, installed);
   char **path = g_strv_builder_end (out);
   g_strv_builder_unref (out);

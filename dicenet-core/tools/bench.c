@@ -4,6 +4,7 @@
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <time.h>
+#include "../exec/session-private.h"
 
 #define WARM_UP_RUNS 3
 #define MIN_RUNS     10
@@ -15,10 +16,10 @@ typedef struct {
   gboolean json, steps;
 } Options;
 
-/* Milliseconds: to load the model, from there to the end of the first run (threads, plan, memory), and processor time
- * of a later one. */
+/* Milliseconds: to load the model, from there to the end of the first run (threads, plan, memory), processor time of a
+ * later one, and what of it is spent on a GPU. */
 typedef struct {
-  double load, first_run, cpu;
+  double load, first_run, cpu, device;
 } Costs;
 
 static double
@@ -63,28 +64,35 @@ cpu_ms (void)
   return (double) t.tv_sec * 1e3 + (double) t.tv_nsec / 1e6;
 }
 
-/* Milliseconds of each run, sorted, and @cpu: mean processor time per run; NULL with @error set. */
+/* Milliseconds of each run, sorted; in @costs, the mean processor time and the median time on a GPU. NULL with @error
+ * set. */
 static GArray *
 measure (DicenetSession *session, const gfloat *input, guint batch, guint width, guint height, double seconds,
-         double *cpu, GError **error)
+         Costs *costs, GError **error)
 {
+  const DicenetExecutor *executor = dicenet_session_get_executor (session);
   g_autoptr (GArray) times = g_array_new (FALSE, FALSE, sizeof (double));
+  g_autoptr (GArray) device = g_array_new (FALSE, FALSE, sizeof (double));
   gint64 begin = 0;
 
   for (guint i = 0; i < WARM_UP_RUNS + MIN_RUNS || (double) (g_get_monotonic_time () - begin) < seconds * 1e6; i++) {
     const gint64 start = g_get_monotonic_time ();
     if (i == WARM_UP_RUNS) {
       begin = start;
-      *cpu = cpu_ms ();
+      costs->cpu = cpu_ms ();
     }
     if (!dicenet_session_run_tensor (session, input, 3 * (gsize) batch * width * height, batch, width, height, error))
       return NULL;
-    const double ms = ms_since (start);
-    if (i >= WARM_UP_RUNS)
+    const double ms = ms_since (start), on_device = executor->device_seconds * 1e3;
+    if (i >= WARM_UP_RUNS) {
       g_array_append_val (times, ms);
+      g_array_append_val (device, on_device);
+    }
   }
-  *cpu = (cpu_ms () - *cpu) / times->len;
+  costs->cpu = (cpu_ms () - costs->cpu) / times->len;
   g_array_sort (times, compare_doubles);
+  g_array_sort (device, compare_doubles);
+  costs->device = percentile (device, 0.5);
   return g_steal_pointer (&times);
 }
 
@@ -114,6 +122,7 @@ print_json (const char *backend, const char *precision, guint threads, guint bat
     { "p10_ms", percentile (times, 0.1) },
     { "p90_ms", percentile (times, 0.9) },
     { "cpu_ms", costs->cpu },
+    { "device_ms", costs->device },
     { "frames_per_second", 1e3 * batch / median },
     { "load_ms", costs->load },
     { "first_run_ms", costs->first_run },
@@ -177,7 +186,7 @@ bench (const char *path, const Options *o, GError **error)
     return FALSE;
   costs.first_run = ms_since (begin);
 
-  g_autoptr (GArray) times = measure (session, input, batch, width, height, o->seconds, &costs.cpu, error);
+  g_autoptr (GArray) times = measure (session, input, batch, width, height, o->seconds, &costs, error);
   if (times == NULL)
     return FALSE;
 
@@ -185,13 +194,14 @@ bench (const char *path, const Options *o, GError **error)
   const char *computed_in = dicenet_tool_nick (DICENET_TYPE_PRECISION, (int) dicenet_session_get_precision (session));
   const guint threads = dicenet_session_get_n_threads (session);
   const double median = percentile (times, 0.5);
+  g_autofree char *on_device = costs.device > 0 ? g_strdup_printf (" (%.3f on the GPU)", costs.device) : g_strdup ("");
   if (o->json)
     print_json (name, computed_in, threads, batch, width, height, times, &costs);
   else
-    g_print ("%s, %s, %u threads, batch %u, %u x %u: median %.2f ms, p10 %.2f, p90 %.2f, %.2f ms of processor time, "
+    g_print ("%s, %s, %u threads, batch %u, %u x %u: median %.2f ms%s, p10 %.2f, p90 %.2f, %.2f ms of processor time, "
              "%u runs, %.1f frames per second; loaded in %.1f ms, first run %.1f ms\n",
-             name, computed_in, threads, batch, width, height, median, percentile (times, 0.1), percentile (times, 0.9),
-             costs.cpu, times->len, 1e3 * batch / median, costs.load, costs.first_run);
+             name, computed_in, threads, batch, width, height, median, on_device, percentile (times, 0.1),
+             percentile (times, 0.9), costs.cpu, times->len, 1e3 * batch / median, costs.load, costs.first_run);
   return !o->steps || dicenet_tool_time_steps (session, input, width, height, o->seconds, error);
 }
 
@@ -205,9 +215,10 @@ dicenet_tool_bench (int argc, char **argv, GError **error)
     { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads, "threads; 0, the default, for one per processor", "N" },
     DICENET_TOOL_CPU_MASK_ENTRY,
     { "backend", 0, 0, G_OPTION_ARG_STRING, &o.backend, "auto, cpu or cuda", "B" },
-    { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "float32 (the default), bfloat16 or auto", "P" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "float32 (the default), bfloat16, float16, tf32 or auto",
+      "P" },
     { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds, "how long to measure, at least 10 runs (3)", "S" },
-    { "steps", 0, 0, G_OPTION_ARG_NONE, &o.steps, "also print what each kind of step takes (CPU)", NULL },
+    { "steps", 0, 0, G_OPTION_ARG_NONE, &o.steps, "also print what each kind of step takes", NULL },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &o.json, "print JSON", NULL },
     G_OPTION_ENTRY_NULL,
   };

@@ -12,10 +12,12 @@ static const struct {
 } commands[] = {
   { "info", dicenet_tool_info, "info MODEL [--size WxH] [--json]\n      what a model is and what it costs" },
   { "run", dicenet_tool_run,
-    "run MODEL IN.safetensors OUT.safetensors [--backend auto|cpu|cuda] [--precision float32|bfloat16|auto] "
+    "run MODEL IN.safetensors OUT.safetensors [--backend auto|cpu|cuda] [--precision "
+    "float32|bfloat16|float16|tf32|auto] "
     "[--threads N] [--threshold T]\n      a model's raw outputs for tensors or pixels" },
   { "bench", dicenet_tool_bench,
-    "bench MODEL [--size WxH] [--batch N] [--threads N] [--backend auto|cpu|cuda] [--precision float32|bfloat16|auto] "
+    "bench MODEL [--size WxH] [--batch N] [--threads N] [--backend auto|cpu|cuda] [--precision "
+    "float32|bfloat16|float16|tf32|auto] "
     "[--seconds S] [--json]\n      how long a model takes" },
 };
 
@@ -73,7 +75,7 @@ dicenet_tool_parse_precision (const char *text, DicenetPrecision *precision, GEr
 
   if (value == NULL) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "--precision: expected float32, bfloat16 or auto, found \"%s\"", text);
+                 "--precision: expected float32, bfloat16, float16, tf32 or auto, found \"%s\"", text);
     return FALSE;
   }
   *precision = (DicenetPrecision) value->value;

@@ -19,7 +19,7 @@ gboolean dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *
 /* "auto", "cpu" or "cuda"; NULL means auto. */
 gboolean dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **error);
 
-/* "float32", "bfloat16" or "auto"; NULL means float32. */
+/* "float32", "bfloat16", "float16", "tf32" or "auto"; NULL means float32. */
 gboolean dicenet_tool_parse_precision (const char *text, DicenetPrecision *precision, GError **error);
 
 /* A session, and a line on stderr for what about it is not as it was asked for. */

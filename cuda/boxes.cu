@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "device.cuh"
+#include "launch.cuh"
+#include "pixels.h"
+
+/* SSD's outputs to boxes: candidates are collected into a list per class, each list is sorted and thinned out by a
+ * block of its own, and the rest of all lists is merged.
+ *
+ * A candidate is one number, which orders those of a class: the smaller, the stronger, and of equals the earlier prior.
+ * No two are the same. So threads may append in whatever order they come: the sorted list is always the same.
+ *
+ * Products and sums are rounded each, as the processor's reference does, and not contracted: what overlaps by just the
+ * threshold must not depend on who computes it. */
+
+typedef unsigned long long Candidate; /* the confidence's bits, inverted, then the prior */
+
+#define EVERYONE 0xffffffffu
+#define WARPS    8    /* of a block that collects: a prior each */
+#define THREADS  256  /* of a block that sorts and suppresses: a candidate each */
+#define SHARED   2048 /* candidates that are sorted in shared memory; more than there are, usually */
+#define WRITERS  128
+
+static __device__ __forceinline__ Candidate
+make_candidate (float confidence, unsigned prior)
+{
+  return (Candidate) ~(unsigned) __float_as_int (confidence) << 32 | prior;
+}
+
+/* The smaller, the more confident. */
+static __device__ __forceinline__ unsigned
+weakness_of (Candidate candidate)
+{
+  return (unsigned) (candidate >> 32);
+}
+
+static __device__ __forceinline__ float
+confidence_of (Candidate candidate)
+{
+  return __int_as_float ((int) ~weakness_of (candidate));
+}
+
+/* Lists of a picture are counted without the background's: list l is class l + 1. In scratch, the lists of all pictures
+ * come first, with room for every prior each, then their lengths. */
+static __host__ __device__ __forceinline__ size_t
+lists_before (const DicenetCudaDetect &d, unsigned picture)
+{
+  return (size_t) picture * (d.n_classes - 1);
+}
+
+static __device__ __forceinline__ Candidate *
+list_of (const DicenetCudaDetect &d, unsigned picture, unsigned list)
+{
+  return static_cast<Candidate *> (d.scratch) + (lists_before (d, picture) + list) * d.n_priors;
+}
+
+static __host__ __device__ __forceinline__ unsigned *
+lengths_of (const DicenetCudaDetect &d, unsigned picture)
+{
+  unsigned *first = reinterpret_cast<unsigned *> (static_cast<Candidate *> (d.scratch) +
+                                                  lists_before (d, d.confidences.n) * d.n_priors);
+  return first + lists_before (d, picture);
+}
+
+/* --- collecting --- */
+
+/* Whether one of the classes is so much above the background that it may reach its threshold. Most priors are
+ * background, and are left before their exponentials. */
+static __device__ bool
+may_reach (const float *x, unsigned n, float least)
+{
+  const unsigned lane = threadIdx.x % 32;
+  const float from = __fadd_rn (x[0], least);
+  unsigned reach = 0;
+
+  for (unsigned first = 0; first < n; first += 32)
+    reach |= __ballot_sync (EVERYONE, first + lane > 0 && first + lane < n && x[first + lane] >= from);
+  return reach != 0;
+}
+
+static __device__ float
+largest_of (const float *x, unsigned n)
+{
+  float largest = -INFINITY;
+
+  for (unsigned c = threadIdx.x % 32; c < n; c += 32)
+    largest = fmaxf (largest, x[c]);
+  for (int lanes = 16; lanes > 0; lanes /= 2)
+    largest = fmaxf (largest, __shfl_xor_sync (EVERYONE, largest, lanes));
+  return largest;
+}
+
+/* Of the exponentials, in the order of classes: every thread adds them all up, each computes its own. */
+static __device__ double
+sum_of (const float *x, unsigned n, float largest)
+{
+  const unsigned lane = threadIdx.x % 32;
+  double sum = 0;
+
+  for (unsigned first = 0; first < n; first += 32) {
+    const float own = first + lane < n ? expf (__fsub_rn (x[first + lane], largest)) : 0;
+    for (unsigned c = 0; c < min (32u, n - first); c++)
+      sum += __shfl_sync (EVERYONE, own, c);
+  }
+  return sum;
+}
+
+/* A warp per prior, a class per thread. */
+static __global__ void
+__launch_bounds__ (WARPS * 32) collect (DicenetCudaDetect d)
+{
+  const unsigned prior = blockIdx.x * WARPS + threadIdx.x / 32, picture = blockIdx.y;
+
+  if (prior >= d.n_priors)
+    return;
+  const float *x = plane_of (d.confidences, picture, 0) + prior * d.n_classes;
+  if (!may_reach (x, d.n_classes, d.params->least_lead))
+    return;
+  const float largest = largest_of (x, d.n_classes);
+  const double sum = sum_of (x, d.n_classes, largest);
+  for (unsigned c = threadIdx.x % 32; c < d.n_classes; c += 32) {
+    const float p = (float) (expf (__fsub_rn (x[c], largest)) / sum);
+    if (c > 0 && p >= d.thresholds[c]) {
+      const unsigned at = atomicAdd (lengths_of (d, picture) + c - 1, 1u);
+      list_of (d, picture, c - 1)[at] = make_candidate (p, prior);
+    }
+  }
+}
+
+/* --- sorting --- */
+
+static __device__ __forceinline__ void
+order (Candidate *list, unsigned n, unsigned a, unsigned b)
+{
+  if (b < n && list[b] < list[a]) {
+    const Candidate smaller = list[b];
+    list[b] = list[a];
+    list[a] = smaller;
+  }
+}
+
+/* Bitonic sort. Pairs are always put into ascending order, so that the numbers that lack to a power of two may be
+ * thought behind the others, larger than any: they would stay there. */
+static __device__ void
+sort (Candidate *list, unsigned n)
+{
+  unsigned pairs = 1;
+
+  while (2 * pairs < n)
+    pairs *= 2;
+  for (unsigned half = 1; half < n; half *= 2) {
+    /* Two sorted halves: the first of one with the last of the other, and so on. */
+    for (unsigned pair = threadIdx.x; pair < pairs; pair += THREADS) {
+      const unsigned k = pair & (half - 1), begin = 2 * (pair - k);
+      order (list, n, begin + k, begin + 2 * half - 1 - k);
+    }
+    __syncthreads ();
+    for (unsigned step = half / 2; step > 0; step /= 2) {
+      for (unsigned pair = threadIdx.x; pair < pairs; pair += THREADS) {
+        const unsigned k = pair & (step - 1), begin = 2 * (pair - k);
+        order (list, n, begin + k, begin + k + step);
+      }
+      __syncthreads ();
+    }
+  }
+}
+
+/* --- suppressing --- */
+
+struct Place {
+  float x0, y0, x1, y1, area;
+};
+
+static __device__ Place
+place_of (const DicenetCudaDetect &d, unsigned picture, unsigned prior)
+{
+  const float *p = d.priors + 4 * prior, *l = plane_of (d.locations, picture, 0) + 4 * prior;
+  const float cx = __fadd_rn (p[0], __fmul_rn (__fmul_rn (DICENET_CENTER_VARIANCE, l[0]), p[2])),
+              cy = __fadd_rn (p[1], __fmul_rn (__fmul_rn (DICENET_CENTER_VARIANCE, l[1]), p[3])),
+              w = __fmul_rn (p[2], expf (__fmul_rn (DICENET_SIZE_VARIANCE, l[2]))),
+              h = __fmul_rn (p[3], expf (__fmul_rn (DICENET_SIZE_VARIANCE, l[3])));
+  Place place = { __fsub_rn (cx, w / 2), __fsub_rn (cy, h / 2), __fadd_rn (cx, w / 2), __fadd_rn (cy, h / 2), 0 };
+
+  place.area = __fmul_rn (__fsub_rn (place.x1, place.x0), __fsub_rn (place.y1, place.y0));
+  return place;
+}
+
+static __device__ __forceinline__ bool
+is_finite (const Place &place)
+{
+  return isfinite (place.x0) && isfinite (place.y0) && isfinite (place.x1) && isfinite (place.y1);
+}
+
+static __device__ __forceinline__ bool
+overlap (const Place &a, const Place &b, float iou)
+{
+  const float x0 = fmaxf (a.x0, b.x0), y0 = fmaxf (a.y0, b.y0), x1 = fminf (a.x1, b.x1), y1 = fminf (a.y1, b.y1);
+  const float both = __fmul_rn (__fsub_rn (x1, x0), __fsub_rn (y1, y0));
+
+  return x1 > x0 && y1 > y0 && both > __fmul_rn (iou, __fsub_rn (__fadd_rn (a.area, b.area), both));
+}
+
+/* Boxes of a class that may be in the result. */
+static __device__ __forceinline__ unsigned
+limit_of (const DicenetCudaDetectParams &params)
+{
+  const unsigned here = params.max_per_class > 0 ? params.max_per_class : ~0u;
+
+  return params.max_detections > 0 ? min (here, params.max_detections) : here;
+}
+
+/* What the threads of a block know together. */
+struct Block {
+  Place places[THREADS];
+  bool stays[THREADS];
+};
+
+/* Whether @own overlaps none of those that were @kept in earlier rounds. */
+static __device__ bool
+clear_of_kept (const DicenetCudaDetect &d, const Candidate *kept, unsigned n_kept, const Place &own, bool stays,
+               Block &block)
+{
+  for (unsigned first = 0; first < n_kept; first += THREADS) {
+    if (first + threadIdx.x < n_kept)
+      block.places[threadIdx.x] = place_of (d, blockIdx.y, (unsigned) kept[first + threadIdx.x]);
+    __syncthreads ();
+    for (unsigned k = 0; stays && k < min (unsigned (THREADS), n_kept - first); k++)
+      stays = !overlap (own, block.places[k], d.params->iou_threshold);
+    __syncthreads ();
+  }
+  return stays;
+}
+
+/* A round: @n candidates, one per thread, strongest first, each unless it overlaps one that was kept. Returns how many
+ * are kept now. */
+static __device__ unsigned
+suppress_round (const DicenetCudaDetect &d, Candidate candidate, unsigned n, Candidate *kept, unsigned n_kept,
+                unsigned limit, Block &block)
+{
+  Place own = {};
+  bool stays = threadIdx.x < n;
+
+  if (stays) {
+    own = place_of (d, blockIdx.y, (unsigned) candidate);
+    stays = is_finite (own);
+  }
+  stays = clear_of_kept (d, kept, n_kept, own, stays, block);
+  block.places[threadIdx.x] = own;
+  block.stays[threadIdx.x] = stays;
+  __syncthreads ();
+  for (unsigned i = 0; i < n && n_kept < limit; i++) {
+    if (!block.stays[i]) /* all threads see the same: it was written before the last barrier */
+      continue;
+    if (threadIdx.x == i)
+      kept[n_kept] = candidate;
+    n_kept++;
+    if (threadIdx.x > i && block.stays[threadIdx.x] && overlap (own, block.places[i], d.params->iou_threshold))
+      block.stays[threadIdx.x] = false;
+    __syncthreads ();
+  }
+  __syncthreads ();
+  return n_kept;
+}
+
+/* A block per class and picture. What is kept takes the beginning of the list: it is never longer than what was looked
+ * at, and each round's candidates are in registers before. */
+static __global__ void
+__launch_bounds__ (THREADS) suppress (DicenetCudaDetect d)
+{
+  __shared__ Candidate few[SHARED];
+  __shared__ Block block;
+  Candidate *list = list_of (d, blockIdx.y, blockIdx.x), *sorted = list;
+  unsigned *length = lengths_of (d, blockIdx.y) + blockIdx.x;
+  const unsigned n = *length, limit = limit_of (*d.params);
+  unsigned n_kept = 0;
+
+  if (n <= SHARED) {
+    sorted = few;
+    for (unsigned i = threadIdx.x; i < n; i += THREADS)
+      few[i] = list[i];
+  }
+  __syncthreads ();
+  sort (sorted, n);
+  for (unsigned first = 0; first < n && n_kept < limit; first += THREADS) {
+    const unsigned here = min (unsigned (THREADS), n - first);
+    const Candidate own = threadIdx.x < here ? sorted[first + threadIdx.x] : 0;
+    n_kept = suppress_round (d, own, here, list, n_kept, limit, block);
+  }
+  if (threadIdx.x == 0)
+    *length = n_kept;
+}
+
+/* --- merging --- */
+
+/* How many of a sorted list come before one of the other lists of @weakness: those that are stronger, and, where theirs
+ * is the lower class, as strong. */
+static __device__ unsigned
+count_before (const Candidate *list, unsigned n, unsigned weakness, bool lower_class)
+{
+  unsigned begin = 0, end = n;
+
+  while (begin < end) {
+    const unsigned middle = (begin + end) / 2, there = weakness_of (list[middle]);
+    if (there < weakness || (lower_class && there == weakness))
+      begin = middle + 1;
+    else
+      end = middle;
+  }
+  return begin;
+}
+
+/* The place of candidate @i of list @own among those of all lists. */
+static __device__ unsigned
+rank_of (const DicenetCudaDetect &d, unsigned own, unsigned i, unsigned weakness)
+{
+  const unsigned *lengths = lengths_of (d, blockIdx.y);
+  unsigned rank = i;
+
+  for (unsigned list = 0; list < d.n_classes - 1; list++)
+    if (list != own)
+      rank += count_before (list_of (d, blockIdx.y, list), lengths[list], weakness, list < own);
+  return rank;
+}
+
+static __device__ void
+write_length (const DicenetCudaDetect &d)
+{
+  const unsigned *lengths = lengths_of (d, blockIdx.y);
+  const unsigned limit = d.params->max_detections;
+  unsigned n = 0;
+
+  for (unsigned list = 0; list < d.n_classes - 1; list++)
+    n += lengths[list];
+  d.n_boxes[blockIdx.y] = limit > 0 ? min (n, limit) : n;
+}
+
+/* A block per class and picture: each box to its place. */
+static __global__ void
+__launch_bounds__ (WRITERS) write_boxes (DicenetCudaDetect d)
+{
+  const unsigned n = lengths_of (d, blockIdx.y)[blockIdx.x], limit = d.params->max_detections,
+                 room = limit > 0 ? min (limit, d.room) : d.room;
+  const Candidate *list = list_of (d, blockIdx.y, blockIdx.x);
+  DicenetCudaBox *boxes = d.boxes + (size_t) blockIdx.y * d.room;
+
+  if (blockIdx.x == 0 && threadIdx.x == 0)
+    write_length (d);
+  for (unsigned i = threadIdx.x; i < n; i += WRITERS) {
+    const Candidate candidate = list[i];
+    const unsigned rank = rank_of (d, blockIdx.x, i, weakness_of (candidate));
+    if (rank >= room)
+      continue;
+    const Place place = place_of (d, blockIdx.y, (unsigned) candidate);
+    boxes[rank] = { place.x0, place.y0, place.x1, place.y1, blockIdx.x + 1, confidence_of (candidate) };
+  }
+}
+
+size_t
+dicenet_cuda_detect_scratch (unsigned n_priors, unsigned n_classes, unsigned n_pictures)
+{
+  return (size_t) n_pictures * (n_classes - 1) * (n_priors * sizeof (Candidate) + sizeof (unsigned));
+}
+
+cudaError_t
+dicenet_cuda_detect (const DicenetCudaDetect *d, cudaStream_t stream)
+{
+  const unsigned n_lists = d->n_classes - 1, n_pictures = d->confidences.n;
+  const dim3 lists (n_lists, n_pictures);
+  cudaError_t error =
+      cudaMemsetAsync (lengths_of (*d, 0), 0, lists_before (*d, n_pictures) * sizeof (unsigned), stream);
+
+  if (error == cudaSuccess)
+    error = launch (collect, dim3 (divide_up (d->n_priors, WARPS), n_pictures), WARPS * 32, stream, *d);
+  if (error == cudaSuccess)
+    error = launch (suppress, lists, THREADS, stream, *d);
+  if (error == cudaSuccess)
+    error = launch (write_boxes, lists, WRITERS, stream, *d);
+  return error;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include "../dicenet-core/exec/axis.h"
+
+/* DimConv's kernels of one axis of @n positions, with the scaling to their number @n_kernels and back in them: what
+ * DicenetCudaBranch says. */
+typedef struct {
+  guint n, taps;
+  gint *start;    /* [n] */
+  gfloat *weight; /* [n][taps][3][3] */
+} CudaBranch;
+
+/* @kernels: [n_kernels][channel][other axis]. @axes: dicenet_axis_cache_new(). Free with cuda_branch_free(). */
+CudaBranch *cuda_branch_new (const gfloat *kernels, guint n_kernels, guint n, GHashTable *axes);
+void cuda_branch_free (CudaBranch *self);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <cuda_runtime_api.h>
+#include <stddef.h>
+
+#include "../dicenet-core/kernels/kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Arithmetic on planes in the GPU's memory. Each function puts one kernel into a stream and returns at once; it
+ * allocates nothing, waits for nothing, and can be captured into a graph. All pointers below are to device memory, but
+ * the structures themselves are the caller's and are read during the call.
+ *
+ * Where dicenet-core/kernels/kernels.h has a structure of the same shape, its words say what the arithmetic is. */
+
+/* Pictures' tensors in an arena: plane c of picture n is the h x w floats, rows without gap, from
+ * base + n * stride + planes[c]. */
+typedef struct {
+  float *base;
+  const unsigned *planes;
+  unsigned c, h, w, n;
+  size_t stride; /* floats from one picture to the next */
+} DicenetCudaTensor;
+
+/* What the products of point-wise convolutions are computed with; sums are always float32. */
+typedef enum {
+  DICENET_CUDA_FLOAT32,
+  DICENET_CUDA_TF32,     /* 10 bits of precision; compute capability 8.0 */
+  DICENET_CUDA_FLOAT16,  /* 11 bits of precision, up to 65504 */
+  DICENET_CUDA_BFLOAT16, /* 8 bits of precision; compute capability 8.0 */
+} DicenetCudaNumbers;
+
+typedef struct {
+  DicenetCudaTensor x, y;
+  const float *weight; /* as DicenetConv's, in blocks where dense, but never transformed for Winograd */
+  const float *bias, *slope;
+  unsigned kernel, stride, groups;
+  DicenetActivation activation;
+  DicenetCudaTensor gate; /* y.c x 1 x 1; base NULL: none */
+  DicenetCudaNumbers numbers;
+} DicenetCudaConv;
+
+/* 1 x 1, stride 1. */
+cudaError_t dicenet_cuda_conv_pointwise (const DicenetCudaConv *conv, cudaStream_t stream);
+/* 3 x 3, any groups and stride. */
+cudaError_t dicenet_cuda_conv_direct (const DicenetCudaConv *conv, cudaStream_t stream);
+/* 1 x 1 on one pixel per picture: matrix times vector, of at most so many inputs. */
+#define DICENET_CUDA_VECTOR 4096
+cudaError_t dicenet_cuda_conv_vector (const DicenetCudaConv *conv, cudaStream_t stream);
+
+/* One branch of DimConv along an axis of @n positions, dynamic scaling (paper 3.3) included. Scaling to the kernels'
+ * size, the kernels and scaling back are linear along the axis, so they are one: position i of the branch is the sum
+ * over t < taps, over channels d = -1..1 and over the other axis e = -1..1 of
+ * weight[((i * taps + t) * 3 + d + 1) * 3 + e + 1] * x[c + d, start[i] + t, j + e].
+ * Without scaling that is one tap at i. start[i] .. start[i] + taps - 1 are all on the axis. */
+typedef struct {
+  unsigned n, taps;
+  const int *start;
+  const float *weight;
+} DicenetCudaBranch;
+
+/* The DiCE unit's DimConv + BatchNorm + PReLU + local fusion (paper 3.1, 3.2), in one kernel (3.4, Figure 7(b)). */
+typedef struct {
+  DicenetCudaTensor x, y;
+  const float *depth; /* [c][3][3], BatchNorm's scale in it */
+  DicenetCudaBranch height, width;
+  /* As DicenetFusion's. */
+  const float *branch_scale, *branch_bias, *branch_slope, *fuse_weight, *fuse_bias, *fuse_slope;
+  float *sums; /* [picture][c][dicenet_cuda_dice_parts()]: of y over the pixels of each part; NULL: not wanted */
+} DicenetCudaDice;
+
+unsigned dicenet_cuda_dice_parts (unsigned h, unsigned w);
+cudaError_t dicenet_cuda_dice (const DicenetCudaDice *dice, cudaStream_t stream);
+
+/* The channel weights of a DiCE unit (3.2): means of x over pixels, from @sums of @parts each (x itself is not read) or
+ * from x where @sums is NULL, then one or two matrices with their activations. One block of threads per picture, so
+ * that nothing but the result leaves the processor: for small matrices. */
+#define DICENET_CUDA_GATE_CHANNELS 2048 /* most of x and of the matrices */
+typedef struct {
+  DicenetCudaTensor x, y;
+  const float *sums;
+  unsigned parts, n_matrices;
+  struct {
+    const float *weight, *bias; /* as DicenetConv's for a point-wise convolution */
+    unsigned channels, groups;
+    DicenetActivation activation; /* but PReLU */
+  } matrices[2];
+} DicenetCudaGate;
+
+cudaError_t dicenet_cuda_gate (const DicenetCudaGate *gate, cudaStream_t stream);
+
+/* DicenetAxis with its tables on the device. */
+typedef struct {
+  unsigned in, out, taps;
+  const int *start;
+  const float *weight;
+} DicenetCudaAxis;
+
+/* 3 x 3, stride 2, padding 1, over all channels of x. */
+cudaError_t dicenet_cuda_max_pool (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream);
+cudaError_t dicenet_cuda_avg_pool (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream);
+/* y: c x 1 x 1. */
+cudaError_t dicenet_cuda_mean (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream);
+/* Both axes: bilinear up, or means down. */
+cudaError_t dicenet_cuda_resize (const DicenetCudaTensor *x, const DicenetCudaTensor *y, const DicenetCudaAxis *rows,
+                                 const DicenetCudaAxis *columns, cudaStream_t stream);
+/* SSD's rows: all maps of the detector, channels last, one after another. */
+cudaError_t dicenet_cuda_rows (const DicenetCudaTensor *maps, unsigned n_maps, const DicenetCudaTensor *y,
+                               cudaStream_t stream);
+
+/* As DicenetMerge; x0 is the coarse map. */
+typedef struct {
+  DicenetCudaTensor x0, x1, gate, y;
+  DicenetCudaAxis rows, columns;
+  const float *scale, *bias, *slope;
+} DicenetCudaMerge;
+
+cudaError_t dicenet_cuda_merge (const DicenetCudaMerge *merge, cudaStream_t stream);
+
+/* As DicenetRoundTrip. */
+typedef struct {
+  unsigned taps;
+  int first;
+  const float *weight;
+} DicenetCudaTrip;
+
+/* As DicenetPyramid. */
+typedef struct {
+  DicenetCudaTensor x, y;
+  struct {
+    unsigned h, w;
+    DicenetCudaAxis rows, columns, rows_back, columns_back; /* scales below the input's */
+    DicenetCudaTrip trip_rows, trip_columns;                /* scales above it */
+  } scales[DICENET_SCALES];
+  const float *weight, *bias, *slope, *merge_weight, *merge_bias, *merge_slope;
+  float *scratch; /* dicenet_cuda_pyramid_scratch() floats for each picture, x.stride apart */
+} DicenetCudaPyramid;
+
+/* Floats for one picture: the planes of the scales below the input's, after their kernels. */
+size_t dicenet_cuda_pyramid_scratch (unsigned c, unsigned h, unsigned w);
+cudaError_t dicenet_cuda_pyramid (const DicenetCudaPyramid *pyramid, cudaStream_t stream);
+
+#ifdef __cplusplus
+}
+#endif

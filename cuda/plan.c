@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <string.h>
+#include "../dicenet-core/prepost/priors.h"
+#include "branches.h"
+#include "error.h"
+
+/* Places in the tables, in bytes; NO_TABLE where there is none. */
+typedef struct {
+  guint in, out, taps;
+  gsize start, weight;
+} Axis;
+
+typedef struct {
+  guint n, taps;
+  gsize start, weight;
+} Branch;
+
+typedef struct {
+  guint taps;
+  gint first;
+  gsize weight;
+} Trip;
+
+/* What is known of a step beside what the layout says. */
+typedef struct {
+  Branch height, width; /* DICE */
+  gsize sums;           /* DICE, and the MEAN of one: floats into the sums; NO_TABLE */
+  guint n_matrices;     /* MEAN: so many of the next steps are done with it */
+  gboolean is_done;     /* by the step before */
+  Axis rows, columns;   /* UP, MERGE */
+  Axis scales[DICENET_SCALES][4];
+  Trip trips[DICENET_SCALE_OWN][2];
+} Step;
+
+struct _CudaPlan {
+  const DicenetProgram *program;
+  const CudaWeights *weights;
+  DicenetPlan *layout;
+  guint batch;
+  Step *steps;
+  GByteArray *host;             /* tables, until they are uploaded */
+  GHashTable *placed;           /* what is in them already: host pointer -> place + 1 */
+  gsize *planes;                /* by view */
+  guint8 *tables;               /* on the device */
+  gsize sums_floats;            /* behind the activations, for each picture */
+  Axis mask_rows, mask_columns; /* segmentation */
+  gsize priors;                 /* detection */
+  guint n_priors;
+};
+
+#define NO_TABLE G_MAXSIZE
+/* Threads of a warp read neighbouring entries. */
+#define TABLE_ALIGNMENT 128
+
+/* Matrices of so many weights are left to one block of threads. */
+#define GATE_WEIGHTS (1u << 17)
+
+/* --- tables --- */
+
+static gsize
+add_table (CudaPlan *self, gconstpointer data, gsize bytes)
+{
+  static const guint8 zeros[TABLE_ALIGNMENT] = { 0 };
+  const gsize at = self->host->len;
+
+  g_byte_array_append (self->host, data, (guint) bytes);
+  g_byte_array_append (self->host, zeros, (guint) (-self->host->len % TABLE_ALIGNMENT));
+  return at;
+}
+
+/* The same table once only; @data must live until all are made. */
+static gsize
+share_table (CudaPlan *self, gconstpointer data, gsize bytes)
+{
+  gpointer found = g_hash_table_lookup (self->placed, data);
+
+  if (found == NULL) {
+    found = GSIZE_TO_POINTER (add_table (self, data, bytes) + 1);
+    g_hash_table_insert (self->placed, (gpointer) data, found);
+  }
+  return GPOINTER_TO_SIZE (found) - 1;
+}
+
+static Axis
+add_axis (CudaPlan *self, const DicenetAxis *axis)
+{
+  return (Axis){ axis->in, axis->out, axis->taps, share_table (self, axis->start, axis->out * sizeof *axis->start),
+                 share_table (self, axis->weight, (gsize) axis->taps * axis->out * sizeof *axis->weight) };
+}
+
+static Trip
+add_trip (CudaPlan *self, const DicenetRoundTrip *trip)
+{
+  const gsize bytes = 3 * trip->taps * dicenet_trip_stride (trip->n) * sizeof *trip->weight;
+  return (Trip){ trip->taps, trip->first, share_table (self, trip->weight, bytes) };
+}
+
+static Branch
+add_branch (CudaPlan *self, const gfloat *kernels, guint n_kernels, guint n, GHashTable *axes)
+{
+  CudaBranch *branch = cuda_branch_new (kernels, n_kernels, n, axes);
+  const Branch out = { n, branch->taps, add_table (self, branch->start, n * sizeof *branch->start),
+                       add_table (self, branch->weight, (gsize) n * branch->taps * 9 * sizeof *branch->weight) };
+
+  cuda_branch_free (branch);
+  return out;
+}
+
+static void
+add_views (CudaPlan *self)
+{
+  self->planes = g_new (gsize, self->layout->n_views);
+  for (guint i = 0; i < self->layout->n_views; i++) {
+    const DicenetView *view = &self->layout->views[i];
+    g_autofree guint32 *planes = g_new (guint32, view->c);
+    for (guint c = 0; c < view->c; c++)
+      planes[c] = (guint32) view->planes[c];
+    self->planes[i] = add_table (self, planes, view->c * sizeof *planes);
+  }
+}
+
+/* --- steps --- */
+
+static const DicenetNode *
+node_of (const CudaPlan *self, guint step)
+{
+  return dicenet_graph_node (self->program->graph, self->layout->steps[step].node);
+}
+
+static guint
+count_readers (const CudaPlan *self, guint node)
+{
+  guint n = 0;
+  for (guint i = 0; i < self->program->graph->nodes->len; i++) {
+    const DicenetNode *reader = dicenet_graph_node (self->program->graph, i);
+    for (guint k = 0; k < reader->n_inputs; k++)
+      n += reader->inputs[k] == node;
+  }
+  for (guint k = 0; k < self->program->graph->n_outputs; k++)
+    n += self->program->graph->outputs[k].node == node;
+  return n;
+}
+
+/* Whether @step is a matrix on what the step before makes for it alone, and small enough for the gate's kernel. */
+static gboolean
+is_matrix_after (const CudaPlan *self, guint step)
+{
+  if (step >= self->layout->n_steps)
+    return FALSE;
+  const DicenetNode *node = node_of (self, step);
+  const guint before = self->layout->steps[step - 1].node;
+  const guint inputs = dicenet_node_channels (self->program->graph, before);
+  return node->op == DICENET_OP_CONV && node->is_fc && node->n_inputs == 1 && node->inputs[0] == before &&
+         count_readers (self, before) == 1 && node->activation != DICENET_ACTIVATION_PRELU &&
+         MAX (inputs, node->channels) <= DICENET_CUDA_GATE_CHANNELS &&
+         (gsize) inputs / node->groups * node->channels <= GATE_WEIGHTS;
+}
+
+/* A mean takes the matrices after it along, and its sums from the DiCE unit that made what it is the mean of. */
+static void
+prepare_mean (CudaPlan *self, guint k)
+{
+  Step *step = &self->steps[k];
+
+  while (step->n_matrices < 2 && is_matrix_after (self, k + 1 + step->n_matrices)) {
+    step->n_matrices++;
+    self->steps[k + step->n_matrices].is_done = TRUE;
+  }
+  for (guint i = 0; step->n_matrices > 0 && i < k; i++)
+    if (self->layout->steps[i].node == node_of (self, k)->inputs[0] && node_of (self, i)->op == DICENET_OP_DICE) {
+      const DicenetView *view = self->layout->steps[i].output;
+      step->sums = self->steps[i].sums = self->sums_floats;
+      self->sums_floats += (gsize) view->c * dicenet_cuda_dice_parts (view->h, view->w);
+    }
+}
+
+static void
+prepare_scales (CudaPlan *self, Step *step, guint h, guint w, GHashTable *axes)
+{
+  for (guint k = 0; k < DICENET_SCALES; k++) {
+    const guint sh = dicenet_pyramid_size (h, k), sw = dicenet_pyramid_size (w, k);
+    if (k < DICENET_SCALE_OWN) {
+      step->trips[k][0] = add_trip (self, dicenet_trip_get (axes, h, sh));
+      step->trips[k][1] = add_trip (self, dicenet_trip_get (axes, w, sw));
+    } else if (k > DICENET_SCALE_OWN) {
+      step->scales[k][0] = add_axis (self, dicenet_axis_get (axes, h, sh, DICENET_RESIZE_DOWN));
+      step->scales[k][1] = add_axis (self, dicenet_axis_get (axes, w, sw, DICENET_RESIZE_DOWN));
+      step->scales[k][2] = add_axis (self, dicenet_axis_get (axes, sh, h, DICENET_RESIZE_UP));
+      step->scales[k][3] = add_axis (self, dicenet_axis_get (axes, sw, w, DICENET_RESIZE_UP));
+    }
+  }
+}
+
+static void
+prepare_step (CudaPlan *self, guint k, GHashTable *axes)
+{
+  const DicenetStep *s = &self->layout->steps[k];
+  const DicenetNode *node = node_of (self, k);
+  const DicenetNodeWeights *w = &self->program->weights->nodes[s->node];
+  Step *step = &self->steps[k];
+
+  if (node->op == DICENET_OP_DICE) {
+    step->height = add_branch (self, w->height, node->kernel_height, s->output->h, axes);
+    step->width = add_branch (self, w->width_rows, node->kernel_width, s->output->w, axes);
+  } else if (node->op == DICENET_OP_UP || node->op == DICENET_OP_MERGE) {
+    step->rows = add_axis (self, dicenet_axis_get (axes, s->inputs[0]->h, s->output->h, DICENET_RESIZE_UP));
+    step->columns = add_axis (self, dicenet_axis_get (axes, s->inputs[0]->w, s->output->w, DICENET_RESIZE_UP));
+  } else if (node->op == DICENET_OP_PYRAMID)
+    prepare_scales (self, step, s->output->h, s->output->w, axes);
+  else if (node->op == DICENET_OP_MEAN)
+    prepare_mean (self, k);
+}
+
+static void
+prepare_priors (CudaPlan *self)
+{
+  const DicenetPlan *layout = self->layout;
+  const DicenetDescription *d = self->program->description;
+  DicenetShape maps[DICENET_N_MAPS];
+
+  for (guint k = 0; k < DICENET_N_MAPS; k++) {
+    const DicenetView *view = &layout->views[self->program->graph->maps[k]];
+    maps[k] = (DicenetShape){ view->c, view->h, view->w };
+  }
+  const guint size = MIN (d->width, d->height);
+  self->n_priors = dicenet_priors (maps, size, layout->width, layout->height, NULL);
+  g_autofree gfloat *priors = g_new (gfloat, 4 * (gsize) self->n_priors);
+  dicenet_priors (maps, size, layout->width, layout->height, priors);
+  self->priors = add_table (self, priors, 4 * (gsize) self->n_priors * sizeof *priors);
+}
+
+static const DicenetView *
+output_view (const CudaPlan *self, guint k)
+{
+  return &self->layout->views[self->program->graph->outputs[k].node];
+}
+
+static void
+prepare_results (CudaPlan *self, GHashTable *axes)
+{
+  const DicenetView *view = output_view (self, 0);
+  const DicenetPlan *layout = self->layout;
+
+  if (self->program->description->task == DICENET_TASK_SEGMENT) {
+    self->mask_rows = add_axis (self, dicenet_axis_get (axes, view->h, layout->height, DICENET_RESIZE_UP));
+    self->mask_columns = add_axis (self, dicenet_axis_get (axes, view->w, layout->width, DICENET_RESIZE_UP));
+  } else if (self->program->description->task == DICENET_TASK_DETECT)
+    prepare_priors (self);
+}
+
+static gboolean
+upload_tables (CudaPlan *self, cudaStream_t stream, GError **error)
+{
+  return cuda_allocate ((gpointer *) &self->tables, self->host->len, "tables", stream, error) &&
+         cuda_check (cudaMemcpyAsync (self->tables, self->host->data, self->host->len, cudaMemcpyHostToDevice, stream),
+                     "copying tables", error) &&
+         cuda_check (cudaStreamSynchronize (stream), "copying tables", error);
+}
+
+static gsize
+scratch_floats (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
+{
+  return node->op == DICENET_OP_PYRAMID ? dicenet_cuda_pyramid_scratch (input.c, input.h, input.w) : 0;
+}
+
+CudaPlan *
+cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, guint width, guint height, guint batch,
+               cudaStream_t stream, GError **error)
+{
+  CudaPlan *self = g_new0 (CudaPlan, 1);
+  g_autoptr (GHashTable) axes = dicenet_axis_cache_new ();
+
+  self->program = program;
+  self->weights = weights;
+  self->batch = batch;
+  self->layout = dicenet_plan_new (program->graph, width, height, scratch_floats, NULL);
+  self->steps = g_new0 (Step, self->layout->n_steps);
+  self->host = g_byte_array_new ();
+  self->placed = g_hash_table_new (NULL, NULL);
+  add_views (self);
+  for (guint k = 0; k < self->layout->n_steps; k++)
+    self->steps[k].sums = NO_TABLE;
+  for (guint k = 0; k < self->layout->n_steps; k++)
+    prepare_step (self, k, axes);
+  prepare_results (self, axes);
+  const gboolean is_there = upload_tables (self, stream, error);
+  g_clear_pointer (&self->host, g_byte_array_unref);
+  g_clear_pointer (&self->placed, g_hash_table_unref);
+  if (is_there)
+    return self;
+  cuda_plan_free (self, stream);
+  return NULL;
+}
+
+void
+cuda_plan_free (CudaPlan *self, cudaStream_t stream)
+{
+  cudaFreeAsync (self->tables, stream);
+  dicenet_plan_free (self->layout);
+  g_free (self->planes);
+  g_free (self->steps);
+  g_free (self);
+}
+
+const DicenetPlan *
+cuda_plan_get_layout (const CudaPlan *self)
+{
+  return self->layout;
+}
+
+guint
+cuda_plan_get_batch (const CudaPlan *self)
+{
+  return self->batch;
+}
+
+/* Results are behind the sums. */
+static gsize
+results_place (const CudaPlan *self)
+{
+  return dicenet_align_floats (self->batch * (self->layout->arena_floats + self->sums_floats)) * sizeof (gfloat);
+}
+
+static gsize
+mask_bytes (const CudaPlan *self)
+{
+  return (gsize) self->layout->width * self->layout->height;
+}
+
+gsize
+cuda_plan_get_boxes_bytes (const CudaPlan *self)
+{
+  return sizeof (CudaBoxes) + self->program->description->n_classes * sizeof (gfloat);
+}
+
+/* The boxes' own scratch follows them. */
+static gsize
+boxes_place (const CudaPlan *self)
+{
+  return dicenet_align_floats (cuda_plan_get_boxes_bytes (self)) * sizeof (gfloat);
+}
+
+gsize
+cuda_plan_get_bytes (const CudaPlan *self)
+{
+  const DicenetDescription *d = self->program->description;
+
+  if (d->task == DICENET_TASK_SEGMENT)
+    return results_place (self) + self->batch * mask_bytes (self);
+  if (d->task == DICENET_TASK_DETECT)
+    return results_place (self) + boxes_place (self) + dicenet_cuda_detect_scratch (self->n_priors, d->n_classes, 1);
+  return results_place (self);
+}
+
+/* --- what kernels take --- */
+
+/* A step on its way into a stream. */
+typedef struct {
+  const CudaPlan *plan;
+  const DicenetStep *layout;
+  const Step *step;
+  const DicenetNode *node;
+  const DicenetNodeWeights *w; /* on the host */
+  gfloat *arena;
+  DicenetCudaNumbers numbers;
+  cudaStream_t stream;
+} Call;
+
+static DicenetCudaTensor
+tensor_of (const Call *call, const DicenetView *view)
+{
+  const CudaPlan *plan = call->plan;
+  return (DicenetCudaTensor){ .base = call->arena,
+                              .planes = (const unsigned *) (plan->tables + plan->planes[view - plan->layout->views]),
+                              .c = view->c,
+                              .h = view->h,
+                              .w = view->w,
+                              .n = plan->batch,
+                              .stride = plan->layout->arena_floats };
+}
+
+DicenetCudaTensor
+cuda_plan_get_input (const CudaPlan *self, gfloat *arena)
+{
+  const Call call = { .plan = self, .arena = arena };
+  return tensor_of (&call, &self->layout->views[0]);
+}
+
+static const float *
+weights_of (const Call *call, const float *host)
+{
+  return cuda_weights_at (call->plan->weights, host);
+}
+
+static DicenetCudaAxis
+axis_of (const Call *call, const Axis *a)
+{
+  const guint8 *tables = call->plan->tables;
+  return (DicenetCudaAxis){ a->in, a->out, a->taps, (const int *) (tables + a->start),
+                            (const float *) (tables + a->weight) };
+}
+
+static DicenetCudaTrip
+trip_of (const Call *call, const Trip *t)
+{
+  return (DicenetCudaTrip){ t->taps, t->first, (const float *) (call->plan->tables + t->weight) };
+}
+
+static DicenetCudaBranch
+branch_of (const Call *call, const Branch *b)
+{
+  const guint8 *tables = call->plan->tables;
+  return (DicenetCudaBranch){ b->n, b->taps, (const int *) (tables + b->start), (const float *) (tables + b->weight) };
+}
+
+/* Behind all pictures' activations. */
+static float *
+sums_of (const Call *call)
+{
+  const CudaPlan *plan = call->plan;
+  if (call->step->sums == NO_TABLE)
+    return NULL;
+  return call->arena + plan->batch * (plan->layout->arena_floats + call->step->sums);
+}
+
+static cudaError_t
+enqueue_conv (const Call *call)
+{
+  DicenetCudaConv conv = {
+    .x = tensor_of (call, call->layout->inputs[0]),
+    .y = tensor_of (call, call->layout->output),
+    .weight = cuda_weights_conv (call->plan->weights, call->layout->node),
+    .bias = weights_of (call, call->w->bias),
+    .slope = weights_of (call, call->w->slope),
+    .kernel = call->node->kernel,
+    .stride = call->node->stride,
+    .groups = call->node->groups,
+    .activation = call->node->activation,
+    .numbers = call->numbers,
+  };
+
+  if (call->layout->n_inputs > 1)
+    conv.gate = tensor_of (call, call->layout->inputs[1]);
+  if (conv.kernel == 3)
+    return dicenet_cuda_conv_direct (&conv, call->stream);
+  if (conv.x.h * conv.x.w == 1 && conv.x.c <= DICENET_CUDA_VECTOR)
+    return dicenet_cuda_conv_vector (&conv, call->stream);
+  return dicenet_cuda_conv_pointwise (&conv, call->stream);
+}
+
+static cudaError_t
+enqueue_dice (const Call *call)
+{
+  const DicenetCudaDice dice = {
+    .x = tensor_of (call, call->layout->inputs[0]),
+    .y = tensor_of (call, call->layout->output),
+    .depth = weights_of (call, call->w->weight),
+    .height = branch_of (call, &call->step->height),
+    .width = branch_of (call, &call->step->width),
+    .branch_scale = weights_of (call, call->w->branch_scale),
+    .branch_bias = weights_of (call, call->w->branch_bias),
+    .branch_slope = weights_of (call, call->w->branch_slope),
+    .fuse_weight = weights_of (call, call->w->fuse_weight),
+    .fuse_bias = weights_of (call, call->w->fuse_bias),
+    .fuse_slope = weights_of (call, call->w->slope),
+    .sums = sums_of (call),
+  };
+  return dicenet_cuda_dice (&dice, call->stream);
+}
+
+static cudaError_t
+enqueue_mean (const Call *call)
+{
+  const DicenetStep *last = call->layout + call->step->n_matrices;
+  const DicenetCudaTensor x = tensor_of (call, call->layout->inputs[0]), y = tensor_of (call, last->output);
+  DicenetCudaGate gate = {
+    x, y, sums_of (call), dicenet_cuda_dice_parts (x.h, x.w), call->step->n_matrices, { { 0 } }
+  };
+
+  if (gate.n_matrices == 0)
+    return dicenet_cuda_mean (&x, &y, call->stream);
+  for (guint i = 0; i < gate.n_matrices; i++) {
+    const guint index = call->layout[i + 1].node;
+    const DicenetNode *node = dicenet_graph_node (call->plan->program->graph, index);
+    gate.matrices[i].weight = cuda_weights_conv (call->plan->weights, index);
+    gate.matrices[i].bias = weights_of (call, call->plan->program->weights->nodes[index].bias);
+    gate.matrices[i].channels = node->channels;
+    gate.matrices[i].groups = node->groups;
+    gate.matrices[i].activation = node->activation;
+  }
+  return dicenet_cuda_gate (&gate, call->stream);
+}
+
+static cudaError_t
+enqueue_up (const Call *call)
+{
+  const DicenetCudaTensor x = tensor_of (call, call->layout->inputs[0]), y = tensor_of (call, call->layout->output);
+  const DicenetCudaAxis rows = axis_of (call, &call->step->rows), columns = axis_of (call, &call->step->columns);
+  return dicenet_cuda_resize (&x, &y, &rows, &columns, call->stream);
+}
+
+static cudaError_t
+enqueue_merge (const Call *call)
+{
+  const DicenetCudaMerge merge = {
+    .x0 = tensor_of (call, call->layout->inputs[0]),
+    .x1 = tensor_of (call, call->layout->inputs[1]),
+    .gate = tensor_of (call, call->layout->inputs[2]),
+    .y = tensor_of (call, call->layout->output),
+    .rows = axis_of (call, &call->step->rows),
+    .columns = axis_of (call, &call->step->columns),
+    .scale = weights_of (call, call->w->scale),
+    .bias = weights_of (call, call->w->bias),
+    .slope = weights_of (call, call->w->slope),
+  };
+  return dicenet_cuda_merge (&merge, call->stream);
+}
+
+static cudaError_t
+enqueue_pyramid (const Call *call)
+{
+  DicenetCudaPyramid p = {
+    .x = tensor_of (call, call->layout->inputs[0]),
+    .y = tensor_of (call, call->layout->output),
+    .weight = weights_of (call, call->w->weight),
+    .bias = weights_of (call, call->w->bias),
+    .slope = weights_of (call, call->w->branch_slope),
+    .merge_weight = weights_of (call, call->w->fuse_weight),
+    .merge_bias = weights_of (call, call->w->fuse_bias),
+    .merge_slope = weights_of (call, call->w->slope),
+    .scratch = call->arena + call->layout->scratch,
+  };
+
+  for (guint k = 0; k < DICENET_SCALES; k++) {
+    p.scales[k].h = dicenet_pyramid_size (p.x.h, k);
+    p.scales[k].w = dicenet_pyramid_size (p.x.w, k);
+    if (k < DICENET_SCALE_OWN) {
+      p.scales[k].trip_rows = trip_of (call, &call->step->trips[k][0]);
+      p.scales[k].trip_columns = trip_of (call, &call->step->trips[k][1]);
+    } else if (k > DICENET_SCALE_OWN) {
+      p.scales[k].rows = axis_of (call, &call->step->scales[k][0]);
+      p.scales[k].columns = axis_of (call, &call->step->scales[k][1]);
+      p.scales[k].rows_back = axis_of (call, &call->step->scales[k][2]);
+      p.scales[k].columns_back = axis_of (call, &call->step->scales[k][3]);
+    }
+  }
+  return dicenet_cuda_pyramid (&p, call->stream);
+}
+
+static cudaError_t
+enqueue_rows (const Call *call)
+{
+  DicenetCudaTensor maps[DICENET_MAX_INPUTS];
+  const DicenetCudaTensor y = tensor_of (call, call->layout->output);
+
+  for (guint k = 0; k < call->layout->n_inputs; k++)
+    maps[k] = tensor_of (call, call->layout->inputs[k]);
+  return dicenet_cuda_rows (maps, call->layout->n_inputs, &y, call->stream);
+}
+
+static cudaError_t
+enqueue_pool (const Call *call)
+{
+  const DicenetCudaTensor x = tensor_of (call, call->layout->inputs[0]), y = tensor_of (call, call->layout->output);
+  return call->node->op == DICENET_OP_MAX_POOL ? dicenet_cuda_max_pool (&x, &y, call->stream)
+                                               : dicenet_cuda_avg_pool (&x, &y, call->stream);
+}
+
+gboolean
+cuda_plan_enqueue (const CudaPlan *self, guint step, gfloat *arena, DicenetCudaNumbers numbers, cudaStream_t stream,
+                   GError **error)
+{
+  static cudaError_t (*const functions[]) (const Call *) = {
+    [DICENET_OP_CONV] = enqueue_conv,       [DICENET_OP_DICE] = enqueue_dice,   [DICENET_OP_MAX_POOL] = enqueue_pool,
+    [DICENET_OP_AVG_POOL] = enqueue_pool,   [DICENET_OP_MEAN] = enqueue_mean,   [DICENET_OP_UP] = enqueue_up,
+    [DICENET_OP_PYRAMID] = enqueue_pyramid, [DICENET_OP_MERGE] = enqueue_merge, [DICENET_OP_ROWS] = enqueue_rows,
+  };
+  const DicenetStep *layout = &self->layout->steps[step];
+  const Call call = {
+    self,    layout, &self->steps[step], node_of (self, step), &self->program->weights->nodes[layout->node], arena,
+    numbers, stream
+  };
+
+  return self->steps[step].is_done || cuda_check (functions[call.node->op](&call), call.node->name, error);
+}
+
+/* --- results --- */
+
+gboolean
+cuda_plan_enqueue_masks (const CudaPlan *self, gfloat *arena, cudaStream_t stream, GError **error)
+{
+  const Call call = { .plan = self, .arena = arena };
+  const DicenetCudaMask mask = { .logits = tensor_of (&call, output_view (self, 0)),
+                                 .rows = axis_of (&call, &self->mask_rows),
+                                 .columns = axis_of (&call, &self->mask_columns),
+                                 .masks = (guint8 *) cuda_plan_get_masks (self, arena),
+                                 .row_stride = self->layout->width,
+                                 .picture_stride = mask_bytes (self) };
+  return cuda_check (dicenet_cuda_mask (&mask, stream), "making masks", error);
+}
+
+const guint8 *
+cuda_plan_get_masks (const CudaPlan *self, const gfloat *arena)
+{
+  return (const guint8 *) arena + results_place (self);
+}
+
+/* Output @k of one picture. */
+static DicenetCudaTensor
+picture_of (const Call *call, guint k, guint image)
+{
+  DicenetCudaTensor t = tensor_of (call, output_view (call->plan, k));
+
+  t.base += image * t.stride;
+  t.n = 1;
+  return t;
+}
+
+gboolean
+cuda_plan_enqueue_boxes (const CudaPlan *self, gfloat *arena, guint image, CudaBoxes *host, cudaStream_t stream,
+                         GError **error)
+{
+  const Call call = { .plan = self, .arena = arena };
+  guint8 *results = (guint8 *) arena + results_place (self);
+  CudaBoxes *device = (CudaBoxes *) results;
+  const gsize bytes = cuda_plan_get_boxes_bytes (self);
+  const DicenetCudaDetect detect = { .confidences = picture_of (&call, 0, image),
+                                     .locations = picture_of (&call, 1, image),
+                                     .priors = (const float *) (self->tables + self->priors),
+                                     .n_priors = self->n_priors,
+                                     .n_classes = self->program->description->n_classes,
+                                     .params = &device->params,
+                                     .thresholds = device->thresholds,
+                                     .n_boxes = &device->n_boxes,
+                                     .boxes = device->boxes,
+                                     .room = CUDA_ROOM,
+                                     .scratch = results + boxes_place (self) };
+
+  return cuda_check (cudaMemcpyAsync (device, host, bytes, cudaMemcpyHostToDevice, stream), "finding boxes", error) &&
+         cuda_check (dicenet_cuda_detect (&detect, stream), "finding boxes", error) &&
+         cuda_check (cudaMemcpyAsync (host, device, bytes, cudaMemcpyDeviceToHost, stream), "finding boxes", error);
+}

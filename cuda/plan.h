@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <dicenet/results.h>
+#include "tables.h"
+#include "weights.h"
+
+/* A network at one size and batch on the GPU: which kernels run in which order, and the tables that they read. Holds no
+ * activations: those are in an arena that all plans of an executor share. */
+typedef struct _CudaPlan CudaPlan;
+
+/* Lays it out and uploads its tables, on @stream. NULL with @error set. */
+CudaPlan *cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, guint width, guint height,
+                         guint batch, cudaStream_t stream, GError **error);
+void cuda_plan_free (CudaPlan *self, cudaStream_t stream);
+
+/* The same for all pictures: views and steps, with places in one picture's share of the arena. */
+const DicenetPlan *cuda_plan_get_layout (const CudaPlan *self);
+guint cuda_plan_get_batch (const CudaPlan *self);
+/* Bytes of the arena that the plan needs. */
+gsize cuda_plan_get_bytes (const CudaPlan *self);
+
+/* The network's input, in @arena. */
+DicenetCudaTensor cuda_plan_get_input (const CudaPlan *self, gfloat *arena);
+
+/* Segmentation: puts the scaling of all pictures' logits to masks into @stream, which are then at
+ * cuda_plan_get_masks(), one after the other, without gaps. */
+gboolean cuda_plan_enqueue_masks (const CudaPlan *self, gfloat *arena, cudaStream_t stream, GError **error);
+const guint8 *cuda_plan_get_masks (const CudaPlan *self, const gfloat *arena);
+
+/* Detection: what is asked, and the answer, side by side on the host and on the device. */
+#define CUDA_ROOM 1024 /* boxes */
+
+typedef struct {
+  DicenetCudaDetectParams params;
+  guint32 n_boxes;
+  DicenetCudaBox boxes[CUDA_ROOM];
+  gfloat thresholds[];
+} CudaBoxes;
+
+gsize cuda_plan_get_boxes_bytes (const CudaPlan *self);
+/* Puts into @stream: @host's params and thresholds to the device, picture @image's boxes, and those to @host. */
+gboolean cuda_plan_enqueue_boxes (const CudaPlan *self, gfloat *arena, guint image, CudaBoxes *host,
+                                  cudaStream_t stream, GError **error);
+
+/* Puts what step @step of the layout does into @stream. Some do nothing, because the one before did it, too. */
+gboolean cuda_plan_enqueue (const CudaPlan *self, guint step, gfloat *arena, DicenetCudaNumbers numbers,
+                            cudaStream_t stream, GError **error);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reader.h"
+
+#include <string.h>
+#include "error.h"
+
+/* Rows of a plane, in bytes, packed one after the other. */
+typedef struct {
+  gsize row, at; /* bytes of a row, and before the plane */
+  guint rows;
+} Plane;
+
+struct _CudaReader {
+  DicenetPreprocessPlan plan;
+  Plane planes[3];
+  gsize frame_bytes;
+  guint8 *host;         /* a frame, where the device can read it */
+  guint8 *device;       /* tables, the picture's description, a frame, and scratch */
+  guint8 *device_frame; /* in it */
+  gpointer scratch;
+  const DicenetCudaPicture *picture;
+  DicenetCudaPreprocess preprocess;
+};
+
+#define ALIGNMENT 256
+
+static gsize
+aligned (gsize n)
+{
+  return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static void
+lay_out (CudaReader *self)
+{
+  const DicenetPixelLayout *layout = self->plan.layout;
+  const guint w = self->plan.image.width, h = self->plan.image.height, half_w = (w + 1) / 2, half_h = (h + 1) / 2;
+  gsize first = w;
+
+  if (layout->step > 0)
+    first = (gsize) w * layout->step;
+  else if (layout->chroma == DICENET_CHROMA_PACKED)
+    first = 4 * (gsize) half_w;
+  self->planes[0] = (Plane){ first, 0, h };
+  self->frame_bytes = aligned (first * h);
+  for (guint i = 1; i < layout->n_planes; i++) {
+    const gsize row = layout->chroma == DICENET_CHROMA_PAIRS ? 2 * (gsize) half_w : half_w;
+    self->planes[i] = (Plane){ row, self->frame_bytes, half_h };
+    self->frame_bytes += aligned (row * half_h);
+  }
+}
+
+/* The tables and where the frame lies, which stay. */
+static gboolean
+upload (CudaReader *self, cudaStream_t stream, GError **error)
+{
+  const gsize tables = aligned (dicenet_cuda_preprocess_size (&self->plan)), picture = aligned (sizeof *self->picture);
+  g_autofree guint8 *host = g_malloc0 (tables + picture);
+  DicenetImage image = self->plan.image;
+
+  /* The scratch's size depends on the sizes alone. */
+  dicenet_cuda_preprocess_fill (&self->plan, host, host, &self->preprocess);
+  const gsize scratch = dicenet_cuda_preprocess_scratch (&self->preprocess, 1);
+  if (!cuda_allocate ((gpointer *) &self->device, tables + picture + self->frame_bytes + scratch, "frames", stream,
+                      error))
+    return FALSE;
+  self->picture = (const DicenetCudaPicture *) (self->device + tables);
+  self->device_frame = self->device + tables + picture;
+  self->scratch = self->device_frame + self->frame_bytes;
+  for (guint i = 0; i < self->plan.layout->n_planes; i++) {
+    image.planes[i] = self->device_frame + self->planes[i].at;
+    image.strides[i] = (gint) self->planes[i].row;
+  }
+  dicenet_cuda_preprocess_fill (&self->plan, host, self->device, &self->preprocess);
+  const DicenetCudaPicture described = dicenet_cuda_picture (&image);
+  memcpy (host + tables, &described, sizeof described);
+  return cuda_check (cudaMemcpyAsync (self->device, host, tables + picture, cudaMemcpyHostToDevice, stream),
+                     "copying tables", error) &&
+         cuda_check (cudaStreamSynchronize (stream), "copying tables", error);
+}
+
+CudaReader *
+cuda_reader_new (const DicenetImage *image, guint width, guint height, const gfloat mean[3], const gfloat std[3],
+                 cudaStream_t stream, GError **error)
+{
+  CudaReader *self = g_new0 (CudaReader, 1);
+
+  if (!dicenet_preprocess_plan_init (&self->plan, image, width, height, mean, std, error)) {
+    g_free (self);
+    return NULL;
+  }
+  lay_out (self);
+  if (cuda_check (cudaMallocHost ((void **) &self->host, self->frame_bytes), "taking memory that the GPU can read",
+                  error) &&
+      upload (self, stream, error))
+    return self;
+  cuda_reader_free (self, stream);
+  return NULL;
+}
+
+void
+cuda_reader_free (CudaReader *self, cudaStream_t stream)
+{
+  if (self == NULL)
+    return;
+  cudaFreeAsync (self->device, stream);
+  cudaFreeHost (self->host);
+  dicenet_preprocess_plan_clear (&self->plan);
+  g_free (self);
+}
+
+gboolean
+cuda_reader_fits (const CudaReader *self, const DicenetImage *image, guint width, guint height)
+{
+  return dicenet_preprocess_plan_fits (&self->plan, image, width, height);
+}
+
+void
+cuda_reader_take (CudaReader *self, const DicenetImage *image)
+{
+  for (guint i = 0; i < self->plan.layout->n_planes; i++) {
+    const Plane *plane = &self->planes[i];
+    const guint8 *from = image->planes[i];
+    guint8 *to = self->host + plane->at;
+    if (image->strides[i] == (gint) plane->row)
+      memcpy (to, from, plane->row * plane->rows);
+    else
+      for (guint row = 0; row < plane->rows; row++)
+        memcpy (to + row * plane->row, from + (gssize) row * image->strides[i], plane->row);
+  }
+}
+
+gboolean
+cuda_reader_enqueue (const CudaReader *self, const DicenetCudaTensor *y, cudaStream_t stream, GError **error)
+{
+  return cuda_check (
+             cudaMemcpyAsync (self->device_frame, self->host, self->frame_bytes, cudaMemcpyHostToDevice, stream),
+             "copying a frame", error) &&
+         cuda_check (dicenet_cuda_preprocess (&self->preprocess, self->picture, y, self->scratch, stream),
+                     "reading a frame", error);
+}

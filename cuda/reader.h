@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "tables.h"
+
+/* Brings a frame in system memory to the GPU and makes the network's input of it there. Frames of one kind (format,
+ * size, colours) and one inference size, from any number of calls; planes and strides may differ from frame to frame.
+ */
+typedef struct _CudaReader CudaReader;
+
+/* NULL with @error set for a kind or size that cannot be handled, or where there is no memory. */
+CudaReader *cuda_reader_new (const DicenetImage *image, guint width, guint height, const gfloat mean[3],
+                             const gfloat std[3], cudaStream_t stream, GError **error);
+void cuda_reader_free (CudaReader *self, cudaStream_t stream);
+
+gboolean cuda_reader_fits (const CudaReader *self, const DicenetImage *image, guint width, guint height);
+
+/* Copies the frame to where the device takes it from, which must not be in use. */
+void cuda_reader_take (CudaReader *self, const DicenetImage *image);
+
+/* Puts into @stream what makes @y, 3 x height x width, of the frame taken; can be captured. */
+gboolean cuda_reader_enqueue (const CudaReader *self, const DicenetCudaTensor *y, cudaStream_t stream, GError **error);

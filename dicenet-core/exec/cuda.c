@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dicenet/error.h>
+#include <gmodule.h>
+#include "../model/find.h"
+#include "backend.h"
+
+/* Opens the CUDA backend, which is a module of its own: the library does not need CUDA, and works on machines without
+ * it. The module holds CUDA's runtime, which looks for the driver by itself. */
+
+/* Names another file in the place of the installed module, for a build that is not installed. */
+#define VARIABLE  "DICENET_CUDA_MODULE"
+#define FILE_NAME "libdicenet-cuda.so"
+
+static const DicenetBackendOps *
+find_backend (const char *path, GError **error)
+{
+  GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL);
+  gpointer symbol;
+
+  if (module == NULL) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND, "%s cannot be opened: %s", path, g_module_error ());
+    return NULL;
+  }
+  if (g_module_symbol (module, DICENET_BACKEND_SYMBOL, &symbol)) {
+    const DicenetBackendOps *backend = symbol;
+    if (backend->version == DICENET_BACKEND_VERSION) {
+      g_module_make_resident (module); /* CUDA does not like to be unloaded */
+      return backend;
+    }
+  }
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND,
+               "%s belongs to another version of this library: install both from the same build", path);
+  g_module_close (module);
+  return NULL;
+}
+
+static const DicenetBackendOps *
+get_backend (GError **error)
+{
+  static GMutex lock;
+  static const DicenetBackendOps *backend;
+  const char *path = g_getenv (VARIABLE);
+  g_autofree char *folder = dicenet_installed (DICENET_MODULE_DIR);
+  g_autofree char *installed = g_build_filename (folder, FILE_NAME, NULL);
+
+  g_mutex_lock (&lock);
+  if (backend == NULL && (path || g_file_test (installed, G_FILE_TEST_EXISTS)))
+    backend = find_backend (path ? path : installed, error);
+  else if (backend == NULL)
+    g_set_error (
+        error, DICENET_ERROR, DICENET_ERROR_BACKEND,
+        "%s is not there: this installation has no CUDA backend. Build with -Dcuda=enabled (which needs nvcc), "
+        "or use backend=cpu, or backend=auto, which takes the CPU by itself",
+        installed);
+  const DicenetBackendOps *found = backend;
+  g_mutex_unlock (&lock);
+  return found;
+}
+
+static DicenetExecutor *
+open_backend (const DicenetProgram *program, gint device_id, DicenetPrecision precision, guint n_threads,
+              GError **error)
+{
+  const DicenetBackendOps *backend = get_backend (error);
+  return backend ? backend->open (program, device_id, precision, n_threads, error) : NULL;
+}
+
+const DicenetBackendOps dicenet_backend_cuda = {
+  .version = DICENET_BACKEND_VERSION,
+  .kind = DICENET_BACKEND_CUDA,
+  .name = "cuda",
+  .open = open_backend,
+};
