@@ -23,7 +23,7 @@ import safetensors  # noqa: E402
 
 
 class Program:
-    """`dicenet run`, through files."""
+    """`dicenet run`, through files. DICENET_TEST_BACKEND names another backend than the processor."""
 
     def __init__(self, path, precision="float32"):
         self.path = path
@@ -44,7 +44,8 @@ class Program:
             source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
             safetensors.write(source, inputs)
             options = [text for key, value in (suppression or {}).items() for text in (OPTIONS[key], str(value))]
-            self.call("run", model, source, target, "--precision", self.precision, *options)
+            backend = os.environ.get("DICENET_TEST_BACKEND", "cpu")
+            self.call("run", model, source, target, "--backend", backend, "--precision", self.precision, *options)
             return safetensors.read(target)[0]
 
     def info(self, model, width, height):

@@ -52,7 +52,8 @@ def convert(root, checkpoint, model):
 
 
 def tolerance(runner, ordinary):
-    return {"float64": tolerances.REFERENCE, "float32": ordinary, "bfloat16": tolerances.BFLOAT16}[runner.precision]
+    return {"float64": tolerances.REFERENCE, "float32": ordinary, "bfloat16": tolerances.BFLOAT16, "float16": tolerances.FLOAT16,
+            "tf32": tolerances.FLOAT16}[runner.precision]
 
 
 def classify(runner, model, golden, metadata):

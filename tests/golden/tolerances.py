@@ -46,3 +46,6 @@ BFLOAT16_PIXELS = 0.04
 # Share of the photos whose likeliest class may change. Random classifiers tell photos hardly apart: the first of the
 # classes is 4e-2 of the largest logit above the second, bfloat16 moves them by 1.5e-2.
 BFLOAT16_CLASSES = 0.15
+
+# With float16 or TF32 products, which have 11 bits: an eighth of bfloat16's.
+FLOAT16 = 8e-3

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cuda_runtime.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <ucontext.h>
+#include <mutex>
+#include <vector>
+
+/* --- threads of a block --- */
+
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+namespace
+{
+
+constexpr size_t STACK = 64 << 10;
+constexpr unsigned WARP = 32, MOST_THREADS = 1024;
+
+enum State { RUNNABLE, AT_BLOCK, AT_WARP, DONE };
+
+/* Where to go on. The compiler's own jumps, since sanitizers look through the whole stack at the library's. */
+using Place = jmp_buf;
+
+/* Made once and used for every block. Contexts only enter it the first time: jumps take no system call. */
+struct Fiber {
+  ucontext_t context;
+  Place place;
+  char *stack;
+  State state;
+  uint3 index;
+};
+
+std::mutex device; /* one launch at a time */
+Fiber fibers[MOST_THREADS];
+Place scheduler;
+Fiber *current; /* NULL: a thread runs without a fiber of its own */
+const std::function<void ()> *kernel;
+float exchanged[MOST_THREADS];
+int predicates[MOST_THREADS];
+unsigned launches;
+
+[[noreturn]] void
+fail (const char *what)
+{
+  fprintf (stderr, "CUDA emulator: block (%u, %u, %u), thread (%u, %u, %u): %s\n", blockIdx.x, blockIdx.y, blockIdx.z,
+           threadIdx.x, threadIdx.y, threadIdx.z, what);
+  abort ();
+}
+
+/* Apart from where the place was set, as the compiler wants it. */
+[[noreturn, gnu::noinline]] void
+jump (jmp_buf place)
+{
+  _longjmp (place, 1);
+}
+
+void
+leave (Fiber *self)
+{
+  if (_setjmp (self->place) == 0)
+    jump (scheduler);
+}
+
+void
+run_fiber ()
+{
+  for (;;) {
+    (*kernel) ();
+    current->state = DONE;
+    leave (current);
+  }
+}
+
+void
+enter (Fiber *fiber)
+{
+  if (fiber->stack != nullptr)
+    jump (fiber->place);
+  fiber->stack = static_cast<char *> (malloc (STACK));
+  getcontext (&fiber->context);
+  fiber->context.uc_stack.ss_sp = fiber->stack;
+  fiber->context.uc_stack.ss_size = STACK;
+  makecontext (&fiber->context, run_fiber, 0);
+  setcontext (&fiber->context);
+}
+
+void
+resume (Fiber *fiber)
+{
+  current = fiber;
+  threadIdx = fiber->index;
+  if (_setjmp (scheduler) == 0)
+    enter (fiber);
+  current = nullptr;
+}
+
+void
+wait (State where)
+{
+  if (current == nullptr)
+    fail ("waits for others, but the first thread of its block did not");
+  current->state = where;
+  leave (current);
+}
+
+unsigned
+linear (const uint3 &index)
+{
+  return (index.z * blockDim.y + index.y) * blockDim.x + index.x;
+}
+
+/* Releases those of [begin, end) that wait at @where if nobody in there is elsewhere. */
+bool
+release (unsigned begin, unsigned end, State where)
+{
+  bool any = false;
+
+  for (unsigned t = begin; t < end; t++) {
+    if (fibers[t].state != where && fibers[t].state != DONE)
+      return false;
+    any |= fibers[t].state == where;
+  }
+  for (unsigned t = begin; t < end; t++)
+    if (fibers[t].state == where)
+      fibers[t].state = RUNNABLE;
+  return any;
+}
+
+/* Every second launch runs threads backwards: what only works in one order lacks a barrier. */
+void
+run_until_done (unsigned n, bool backwards)
+{
+  for (;;) {
+    for (unsigned k = 0; k < n; k++) {
+      Fiber *fiber = &fibers[backwards ? n - 1 - k : k];
+      if (fiber->state == RUNNABLE)
+        resume (fiber);
+    }
+    bool released = release (0, n, AT_BLOCK), done = true;
+    for (unsigned begin = 0; begin < n; begin += WARP)
+      released |= release (begin, begin + WARP < n ? begin + WARP : n, AT_WARP);
+    for (unsigned t = 0; t < n; t++)
+      done &= fibers[t].state == DONE;
+    if (done)
+      return;
+    if (!released)
+      fail ("threads wait at different barriers, and none can go on");
+  }
+}
+
+/* The first thread shows whether the kernel has barriers; without any, the others need no fibers. */
+void
+run_block (unsigned n, bool backwards)
+{
+  for (unsigned t = 0; t < n; t++)
+    fibers[t].index = { t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y };
+  fibers[0].state = RUNNABLE;
+  resume (&fibers[0]);
+  if (fibers[0].state == DONE) {
+    for (unsigned t = 1; t < n; t++) {
+      threadIdx = fibers[t].index;
+      (*kernel) ();
+    }
+    return;
+  }
+  for (unsigned t = 1; t < n; t++)
+    fibers[t].state = RUNNABLE;
+  run_until_done (n, backwards);
+}
+
+void
+run_grid (dim3 grid, dim3 block, const std::function<void ()> &body)
+{
+  const std::lock_guard<std::mutex> guard (device);
+
+  kernel = &body;
+  gridDim = grid;
+  blockDim = block;
+  launches++;
+  for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
+    for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
+      for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
+        run_block (block.x * block.y * block.z, launches % 2);
+}
+
+} // namespace
+
+void
+__syncthreads ()
+{
+  wait (AT_BLOCK);
+}
+
+void
+__syncwarp (unsigned)
+{
+  wait (AT_WARP);
+}
+
+float
+emulated_shuffle (float value, unsigned lane)
+{
+  const unsigned self = linear (threadIdx);
+
+  exchanged[self] = value;
+  wait (AT_WARP);
+  const float found = exchanged[self / WARP * WARP + lane];
+  wait (AT_WARP);
+  return found;
+}
+
+unsigned
+emulated_ballot (int predicate)
+{
+  const unsigned self = linear (threadIdx), n = blockDim.x * blockDim.y * blockDim.z;
+  unsigned bits = 0;
+
+  predicates[self] = predicate;
+  wait (AT_WARP);
+  for (unsigned lane = 0; lane < WARP && self / WARP * WARP + lane < n; lane++)
+    bits |= (predicates[self / WARP * WARP + lane] != 0) << lane;
+  wait (AT_WARP);
+  return bits;
+}
+
+/* --- the runtime --- */
+
+struct CUgraph_st {
+  std::vector<std::function<void ()>> work;
+};
+
+struct CUgraphExec_st {
+  std::vector<std::function<void ()>> work;
+};
+
+/* Does at once what it is given, or, while captured, keeps it. */
+struct CUstream_st {
+  CUgraph_st *captured;
+};
+
+struct CUevent_st {
+  double seconds;
+};
+
+namespace
+{
+
+thread_local cudaError_t last = cudaSuccess;
+
+/* DICENET_EMULATED_GPU, words in it: what the device is like. "none", "old-driver", "lost", "memory=BYTES", "sm=75". */
+const char *
+setting (const char *name)
+{
+  const char *all = getenv ("DICENET_EMULATED_GPU"), *at = all ? strstr (all, name) : nullptr;
+  return at ? at + strlen (name) : nullptr;
+}
+
+size_t allocated;
+std::mutex memory;
+
+cudaError_t
+give (cudaError_t error)
+{
+  if (error != cudaSuccess)
+    last = error;
+  return error;
+}
+
+cudaError_t
+enqueue (cudaStream_t stream, std::function<void ()> work)
+{
+  if (setting ("lost"))
+    return give (cudaErrorIllegalAddress);
+  if (stream == nullptr)
+    fail ("work on the default stream, which waits for all others");
+  if (stream->captured)
+    stream->captured->work.push_back (work);
+  else
+    work ();
+  return cudaSuccess;
+}
+
+/* The size stands before the memory. */
+cudaError_t
+allocate (void **out, size_t size, size_t limit)
+{
+  const std::lock_guard<std::mutex> guard (memory);
+  void *memory_of_it = nullptr;
+
+  /* No byte more than was asked for: AddressSanitizer sees what is read behind it. */
+  if ((limit && allocated + size > limit) || posix_memalign (&memory_of_it, 256, 256 + size) != 0)
+    return give (cudaErrorMemoryAllocation);
+  char *block = static_cast<char *> (memory_of_it);
+  memset (block + 256, 0xff, size); /* NaN: what is read before it is written shows */
+  memcpy (block, &size, sizeof size);
+  allocated += size;
+  *out = block + 256;
+  return cudaSuccess;
+}
+
+cudaError_t
+release_memory (void *at)
+{
+  const std::lock_guard<std::mutex> guard (memory);
+  size_t size;
+
+  if (at == nullptr)
+    return cudaSuccess;
+  memcpy (&size, static_cast<char *> (at) - 256, sizeof size);
+  allocated -= size;
+  free (static_cast<char *> (at) - 256);
+  return cudaSuccess;
+}
+
+} // namespace
+
+cudaError_t
+emulated_launch (const cudaLaunchConfig_t *config, std::function<void ()> body)
+{
+  const dim3 grid = config->gridDim, block = config->blockDim;
+
+  if (config->dynamicSmemBytes != 0 || block.x * block.y * block.z > MOST_THREADS || block.x * block.y * block.z == 0 ||
+      grid.x * grid.y * grid.z == 0 || grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
+    return give (cudaErrorInvalidValue);
+  return enqueue (config->stream, [=] { run_grid (grid, block, body); });
+}
+
+extern "C" {
+
+const char *
+cudaGetErrorString (cudaError_t error)
+{
+  switch (error) {
+  case cudaSuccess:
+    return "no error";
+  case cudaErrorMemoryAllocation:
+    return "out of memory";
+  case cudaErrorInsufficientDriver:
+    return "CUDA driver version is insufficient for CUDA runtime version";
+  case cudaErrorNoDevice:
+    return "no CUDA-capable device is detected";
+  case cudaErrorInvalidDevice:
+    return "invalid device ordinal";
+  case cudaErrorIllegalAddress:
+    return "an illegal memory access was encountered";
+  default:
+    return "invalid argument";
+  }
+}
+
+cudaError_t
+cudaGetLastError (void)
+{
+  const cudaError_t error = last;
+  last = cudaSuccess;
+  return error;
+}
+
+cudaError_t
+cudaDriverGetVersion (int *version)
+{
+  *version = setting ("old-driver") ? 10000 : setting ("none") ? 0 : 13000;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaRuntimeGetVersion (int *version)
+{
+  *version = 13000;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGetDeviceCount (int *count)
+{
+  *count = 0;
+  if (setting ("old-driver"))
+    return give (cudaErrorInsufficientDriver);
+  if (setting ("none"))
+    return give (cudaErrorNoDevice);
+  *count = 1;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGetDevice (int *device)
+{
+  *device = 0;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaSetDevice (int device)
+{
+  return device == 0 ? cudaSuccess : give (cudaErrorInvalidDevice);
+}
+
+cudaError_t
+cudaDeviceGetAttribute (int *value, cudaDeviceAttr attribute, int)
+{
+  const char *sm = setting ("sm=");
+  const int capability = sm ? atoi (sm) : 90;
+
+  *value = attribute == cudaDevAttrMultiProcessorCount      ? 4
+           : attribute == cudaDevAttrComputeCapabilityMajor ? capability / 10
+                                                            : capability % 10;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned)
+{
+  *stream = setting ("lost") ? nullptr : new CUstream_st{ nullptr };
+  return *stream ? cudaSuccess : give (cudaErrorIllegalAddress);
+}
+
+cudaError_t
+cudaStreamDestroy (cudaStream_t stream)
+{
+  delete stream;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamSynchronize (cudaStream_t)
+{
+  return setting ("lost") ? give (cudaErrorIllegalAddress) : cudaSuccess;
+}
+
+cudaError_t
+cudaEventCreate (cudaEvent_t *event)
+{
+  *event = new CUevent_st{ 0 };
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventDestroy (cudaEvent_t event)
+{
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
+{
+  return enqueue (stream, [=] {
+    struct timespec t;
+    clock_gettime (CLOCK_MONOTONIC, &t);
+    event->seconds = (double) t.tv_sec + (double) t.tv_nsec / 1e9;
+  });
+}
+
+cudaError_t
+cudaEventElapsedTime (float *milliseconds, cudaEvent_t begin, cudaEvent_t end)
+{
+  *milliseconds = (float) ((end->seconds - begin->seconds) * 1000);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaMallocAsync (void **out, size_t size, cudaStream_t)
+{
+  const char *limit = setting ("memory=");
+  return allocate (out, size, limit ? strtoull (limit, nullptr, 10) : 0);
+}
+
+cudaError_t
+cudaFreeAsync (void *at, cudaStream_t)
+{
+  return release_memory (at);
+}
+
+cudaError_t
+cudaMallocHost (void **out, size_t size)
+{
+  return allocate (out, size, 0);
+}
+
+cudaError_t
+cudaFreeHost (void *at)
+{
+  return release_memory (at);
+}
+
+cudaError_t
+cudaMemcpyAsync (void *to, const void *from, size_t size, cudaMemcpyKind, cudaStream_t stream)
+{
+  return enqueue (stream, [=] { memcpy (to, from, size); });
+}
+
+cudaError_t
+cudaMemsetAsync (void *at, int value, size_t size, cudaStream_t stream)
+{
+  return enqueue (stream, [=] { memset (at, value, size); });
+}
+
+cudaError_t
+cudaStreamBeginCapture (cudaStream_t stream, cudaStreamCaptureMode)
+{
+  stream->captured = new CUgraph_st;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamEndCapture (cudaStream_t stream, cudaGraph_t *graph)
+{
+  *graph = stream->captured;
+  stream->captured = nullptr;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
+{
+  *exec = new CUgraphExec_st{ graph->work };
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t stream)
+{
+  return enqueue (stream, [=] {
+    for (const auto &work : exec->work)
+      work ();
+  });
+}
+
+cudaError_t
+cudaGraphExecDestroy (cudaGraphExec_t exec)
+{
+  delete exec;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphDestroy (cudaGraph_t graph)
+{
+  delete graph;
+  return cudaSuccess;
+}
+
+} // extern "C"

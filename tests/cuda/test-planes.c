@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* CUDA's pooling, scaling and pyramid pool against the C reference, on random shapes and batches.
+ *
+ *     test-planes [SEED [ROUNDS]]     a seed of 0 is a random one
+ */
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../../dicenet-core/exec/axis.h"
+#include "../../dicenet-core/graph/graph.h"
+#include "common.h"
+
+/* Sums of some ten products in another order, relative to their terms, which are below 1. */
+#define TOLERANCE 5e-6f
+
+static const DicenetKernels *ref = &dicenet_kernels_ref;
+
+/* --- planes --- */
+
+static void
+test_pools (guint n, guint c, guint h, guint w)
+{
+  Tensor x = tensor_new (n, c, h, w, TRUE), most = tensor_new (n, c, (h + 1) / 2, (w + 1) / 2, FALSE),
+         mean = tensor_new (n, c, (h + 1) / 2, (w + 1) / 2, FALSE);
+  g_autofree char *what = g_strdup_printf ("pools of %u x %u x %u x %u", n, c, h, w);
+
+  for (guint k = 0; k < n; k++) {
+    const DicenetPlanes in = tensor_picture (&x, k), out = tensor_picture (&most, k),
+                        out_mean = tensor_picture (&mean, k);
+    ref->max_pool (&in, &out, 0, c);
+    ref->avg_pool (&in, &out_mean, 0, c);
+  }
+  check_cuda (dicenet_cuda_max_pool (&x.device, &most.device, stream), what);
+  tensor_compare (&most, 0, what);
+  check_cuda (dicenet_cuda_avg_pool (&x.device, &mean.device, stream), what);
+  tensor_compare (&mean, TOLERANCE, what);
+  tensor_free (&x);
+  tensor_free (&most);
+  tensor_free (&mean);
+}
+
+static void
+test_mean (guint n, guint c, guint h, guint w)
+{
+  Tensor x = tensor_new (n, c, h, w, TRUE), y = tensor_new (n, c, 1, 1, FALSE);
+  g_autofree char *what = g_strdup_printf ("mean of %u x %u x %u x %u", n, c, h, w);
+
+  for (guint k = 0; k < n; k++) {
+    const DicenetPlanes in = tensor_picture (&x, k), out = tensor_picture (&y, k);
+    ref->mean (&in, &out, 0, c);
+  }
+  check_cuda (dicenet_cuda_mean (&x.device, &y.device, stream), what);
+  tensor_compare (&y, 1e-6f, what);
+  tensor_free (&x);
+  tensor_free (&y);
+}
+
+static void
+test_resize (void)
+{
+  const guint n = random_int (1, 3), c = random_size (20), h = random_size (50), w = random_size (50);
+  const guint oh = random_int (0, 3) ? random_size (60) : h, ow = random_int (0, 3) ? random_size (70) : w;
+  const DicenetResize mode = random_int (0, 1) ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN;
+  g_autoptr (GHashTable) axes = dicenet_axis_cache_new ();
+  const DicenetAxis *rows = dicenet_axis_get (axes, h, oh, mode), *columns = dicenet_axis_get (axes, w, ow, mode);
+  const DicenetCudaAxis device_rows = upload_axis (rows), device_columns = upload_axis (columns);
+  Tensor x = tensor_new (n, c, h, w, TRUE), y = tensor_new (n, c, oh, ow, FALSE);
+  g_autofree char *what = g_strdup_printf ("%u x %u x %u x %u to %u x %u, %s", n, c, h, w, oh, ow,
+                                           mode == DICENET_RESIZE_UP ? "up" : "down");
+
+  for (guint k = 0; k < n; k++) {
+    const DicenetPlanes in = tensor_picture (&x, k), out = tensor_picture (&y, k);
+    for (guint i = 0; i < c; i++)
+      ref->resize (dicenet_plane (&in, i), w, dicenet_plane (&out, i), ow, rows, columns, NULL);
+  }
+  check_cuda (dicenet_cuda_resize (&x.device, &y.device, &device_rows, &device_columns, stream), what);
+  tensor_compare (&y, TOLERANCE, what);
+  tensor_free (&x);
+  tensor_free (&y);
+}
+
+static void
+test_merge (void)
+{
+  const guint n = random_int (1, 3), c = random_size (20), h = random_size (40), w = random_size (50);
+  const guint coarse_h = random_int (0, 3) ? random_size (h) : h, coarse_w = random_int (0, 3) ? random_size (w) : w;
+  g_autoptr (GHashTable) axes = dicenet_axis_cache_new ();
+  const DicenetAxis *rows = dicenet_axis_get (axes, coarse_h, h, DICENET_RESIZE_UP),
+                    *columns = dicenet_axis_get (axes, coarse_w, w, DICENET_RESIZE_UP);
+  Tensor x0 = tensor_new (n, c, coarse_h, coarse_w, TRUE), x1 = tensor_new (n, c, h, w, TRUE),
+         gate = tensor_new (n, c, 1, 1, TRUE), y = tensor_new (n, c, h, w, FALSE);
+  DicenetCudaMerge merge = { .x0 = x0.device,
+                             .x1 = x1.device,
+                             .gate = gate.device,
+                             .y = y.device,
+                             .rows = upload_axis (rows),
+                             .columns = upload_axis (columns) };
+  g_autofree float *scale = random_floats (c, &merge.scale), *bias = random_floats (c, &merge.bias),
+                   *slope = random_floats (c, &merge.slope);
+  g_autofree char *what = g_strdup_printf ("merge of %u x %u x %u x %u into %u x %u", n, c, coarse_h, coarse_w, h, w);
+
+  for (guint k = 0; k < n; k++) {
+    const DicenetPlanes coarse = tensor_picture (&x0, k), fine = tensor_picture (&x1, k),
+                        factors = tensor_picture (&gate, k), out = tensor_picture (&y, k);
+    const DicenetMerge m = { rows, columns, &factors, scale, bias, slope };
+    ref->merge (&coarse, &fine, &out, &m, 0, c, NULL);
+  }
+  check_cuda (dicenet_cuda_merge (&merge, stream), what);
+  tensor_compare (&y, TOLERANCE, what);
+  tensor_free (&x0);
+  tensor_free (&x1);
+  tensor_free (&gate);
+  tensor_free (&y);
+}
+
+static void
+test_rows (void)
+{
+  const guint n = random_int (1, 3), n_maps = random_int (1, 6);
+  Tensor maps[6];
+  DicenetCudaTensor devices[6];
+  guint floats = 0;
+  g_autofree char *what = g_strdup_printf ("rows of %u x %u maps", n, n_maps);
+
+  for (guint m = 0; m < n_maps; m++) {
+    maps[m] = tensor_new (n, random_size (70), random_size (12), random_size (12), TRUE);
+    devices[m] = maps[m].device;
+    floats += maps[m].device.c * maps[m].device.h * maps[m].device.w;
+  }
+  Tensor y = tensor_new (n, 1, floats, 1, FALSE);
+  for (guint k = 0; k < n; k++) {
+    const DicenetPlanes all = tensor_picture (&y, k);
+    float *out = dicenet_plane (&all, 0);
+    for (guint m = 0; m < n_maps; m++) {
+      const DicenetPlanes map = tensor_picture (&maps[m], k);
+      ref->rows (&map, out, 0, map.h);
+      out += map.c * map.h * map.w;
+    }
+  }
+  check_cuda (dicenet_cuda_rows (devices, n_maps, &y.device, stream), what);
+  tensor_compare (&y, 0, what);
+  for (guint m = 0; m < n_maps; m++)
+    tensor_free (&maps[m]);
+  tensor_free (&y);
+}
+
+/* --- the pyramid pool --- */
+
+static DicenetCudaTrip
+upload_trip (const DicenetRoundTrip *t)
+{
+  return (DicenetCudaTrip){ t->taps, t->first,
+                            upload (t->weight, 3 * t->taps * dicenet_trip_stride (t->n) * sizeof *t->weight) };
+}
+
+static void
+fill_scale (DicenetPyramid *p, DicenetCudaPyramid *device, guint k, GHashTable *axes)
+{
+  const guint h = device->x.h, w = device->x.w, sh = dicenet_pyramid_size (h, k), sw = dicenet_pyramid_size (w, k);
+  const gboolean is_above = k < DICENET_SCALE_OWN;
+  const DicenetResize there = is_above ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN,
+                      back = is_above ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP;
+  DicenetScale *s = &p->scales[k];
+
+  device->scales[k].h = s->h = sh;
+  device->scales[k].w = s->w = sw;
+  if (k == DICENET_SCALE_OWN)
+    return;
+  s->rows = dicenet_axis_get (axes, h, sh, there);
+  s->columns = dicenet_axis_get (axes, w, sw, there);
+  s->rows_back = dicenet_axis_get (axes, sh, h, back);
+  s->columns_back = dicenet_axis_get (axes, sw, w, back);
+  if (is_above) {
+    device->scales[k].trip_rows = upload_trip (dicenet_trip_get (axes, h, sh));
+    device->scales[k].trip_columns = upload_trip (dicenet_trip_get (axes, w, sw));
+  } else {
+    device->scales[k].rows = upload_axis (s->rows);
+    device->scales[k].columns = upload_axis (s->columns);
+    device->scales[k].rows_back = upload_axis (s->rows_back);
+    device->scales[k].columns_back = upload_axis (s->columns_back);
+  }
+}
+
+/* Scratch that the pictures leave one after another, each with the rest of its stride unchanged. */
+static void
+check_scratch (const float *before, const DicenetCudaPyramid *p, const char *what)
+{
+  const gsize used = dicenet_cuda_pyramid_scratch (p->x.c, p->x.h, p->x.w),
+              bytes = p->x.n * p->x.stride * sizeof (float);
+  g_autofree float *after = g_malloc (bytes);
+
+  check_cuda (cudaMemcpyAsync (after, p->scratch, bytes, cudaMemcpyDeviceToHost, stream), what);
+  check_cuda (cudaStreamSynchronize (stream), what);
+  for (guint k = 0; k < p->x.n; k++) {
+    const gsize rest = k * p->x.stride + used;
+    if (memcmp (before + rest, after + rest, (p->x.stride - used) * sizeof (float)) != 0) {
+      printf ("%s: wrote beyond its scratch\n", what);
+      exit (1);
+    }
+  }
+}
+
+static void
+test_pyramid (guint n, guint c, guint h, guint w)
+{
+  const gsize scratch_floats = dicenet_cuda_pyramid_scratch (c, h, w);
+  Tensor x = tensor_new (n, c, h, w, TRUE), y = tensor_new (n, c, h, w, FALSE);
+  g_autoptr (GHashTable) axes = dicenet_axis_cache_new ();
+  g_autofree char *what = g_strdup_printf ("pyramid pool of %u x %u x %u x %u", n, c, h, w);
+
+  if (x.device.stride < scratch_floats) { /* it would not fit between pictures so small */
+    tensor_free (&x);
+    x = tensor_new (n, c + (guint) (scratch_floats / (h * w)), h, w, TRUE);
+    x.device.c = c;
+  }
+  DicenetPyramid p = { 0 };
+  DicenetCudaPyramid device = { .x = x.device, .y = y.device };
+  for (guint k = 0; k < DICENET_SCALES; k++)
+    fill_scale (&p, &device, k, axes);
+  g_autofree float *weight = random_floats (45 * (gsize) c, &device.weight),
+                   *bias = random_floats (5 * (gsize) c, &device.bias),
+                   *slope = random_floats (5 * (gsize) c, &device.slope),
+                   *merge_weight = random_floats (45 * (gsize) c, &device.merge_weight),
+                   *merge_bias = random_floats (c, &device.merge_bias),
+                   *merge_slope = random_floats (c, &device.merge_slope),
+                   *scratch = random_floats (n * x.device.stride, (const float **) &device.scratch),
+                   *plane = g_new (float, dicenet_pyramid_scratch (h, w, p.scales));
+  p.weight = weight;
+  p.bias = bias;
+  p.slope = slope;
+  p.merge_weight = merge_weight;
+  p.merge_bias = merge_bias;
+  p.merge_slope = merge_slope;
+  for (guint k = 0; k < n; k++) {
+    const DicenetPlanes out = tensor_picture (&y, k);
+    const DicenetPlanes in = tensor_picture (&x, k);
+    ref->pyramid (&in, &out, &p, 0, c, plane);
+  }
+  check_cuda (dicenet_cuda_pyramid (&device, stream), what);
+  tensor_compare (&y, TOLERANCE, what);
+  check_scratch (scratch, &device, what);
+  tensor_free (&x);
+  tensor_free (&y);
+}
+
+/* What random shapes are too seldom or too small for: one row or column, means by many warps, and strips of a pyramid
+ * pool as long as those of a device that is busy. */
+static void
+test_extremes (void)
+{
+  static const guint shapes[][4] = {
+    { 1, 1, 1, 1 }, { 3, 2, 1, 1 }, { 2, 2, 1, 70 }, { 1, 3, 70, 1 }, { 2, 1, 5, 300 }
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (shapes); i++) {
+    test_pools (shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3]);
+    test_mean (shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3]);
+    test_pyramid (shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3]);
+  }
+  test_mean (1, 2, 150, 130);
+  test_pyramid (2, 801, 13, 5);
+  test_pyramid (2, 1100, 36, 2);
+}
+
+int
+main (int argc, char **argv)
+{
+  const guint rounds = argc > 2 ? (guint) atoi (argv[2]) : 60;
+
+  random_begin (argc, argv);
+  test_extremes ();
+  for (guint i = 0; i < rounds; i++) {
+    test_pools (random_int (1, 3), random_size (20), random_size (40), random_size (70));
+    test_mean (random_int (1, 3), random_size (9), random_size (40), random_size (40));
+    test_resize ();
+    test_merge ();
+    test_rows ();
+    test_pyramid (random_int (1, 2), random_size (9), random_size (45), random_size (70));
+  }
+  return checks_end ();
+}
