@@ -219,6 +219,23 @@ class Training(common.TestCase):
         self.train("segment", "pupil", *lists, *options, settings=["sides = [0.5, 2.0]"])
         self.assertGreater(self.metrics("pupil")["miou"], 0.45)
 
+    def test_frozen_parts_stay(self):
+        options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "1")
+        self.train("tags", "first", *options, settings=["dtype = 'f32'"])
+        first = self.path("first", "model.safetensors")
+        init = (*options, "--init", first)
+        self.train("tags", "levels", *init, settings=["dtype = 'f32'", "frozen_levels = 3"])
+        self.train("tags", "norm", *init, settings=["dtype = 'f32'", "frozen_norm = true"])
+        began, levels, norm = (
+            modelfile.read(self.path(output, "model.safetensors"))[0] for output in ("first", "levels", "norm")
+        )
+        for name, array in began.items():
+            is_frozen = name.startswith(("level1.", "level2.", "level3."))
+            is_statistic = name.endswith((".running_mean", ".running_var"))
+            # The average of the same numbers is rounded.
+            self.assertEqual(np.allclose(array, levels[name], rtol=1e-5), is_frozen, name)
+            self.assertEqual(np.allclose(array, norm[name], rtol=1e-5), is_statistic, name)
+
     def test_resume_is_exact(self):
         options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "3")
         settings = ["sides = [0.5, 1.5]", "dropout = 0.3", "batch = 4", "accumulate = 2"]
