@@ -5,6 +5,7 @@
 #include <dicenet/session.h>
 #include "../graph/plan.h"
 #include "../graph/weights.h"
+#include "threads.h"
 
 G_BEGIN_DECLS
 
@@ -52,6 +53,8 @@ typedef struct {
    * returns NULL for what it cannot answer. */
   void (*mask) (DicenetExecutor *self, guint image, guint8 *mask, gsize stride);
   GArray *(*boxes) (DicenetExecutor *self, guint image, const DicenetDetectParams *params);
+  /* Runs pieces 0 .. n - 1 of work on results, in the threads that it computes with; NULL: by the caller alone. */
+  void (*share) (DicenetExecutor *self, guint n, DicenetPieceFunc func, gpointer job);
   gsize (*arena_bytes) (DicenetExecutor *self);
   guint (*n_threads) (DicenetExecutor *self);
 } DicenetBackendOps;

@@ -308,6 +308,16 @@ cpu_output (DicenetExecutor *executor, guint k, guint image)
   return at;
 }
 
+static void
+cpu_share (DicenetExecutor *executor, guint n, DicenetPieceFunc func, gpointer job)
+{
+  DicenetThreads *threads = ((CpuExecutor *) executor)->cpu.threads;
+
+  dicenet_threads_begin (threads);
+  dicenet_threads_run (threads, n, func, job);
+  dicenet_threads_end (threads);
+}
+
 static gsize
 cpu_arena_bytes (DicenetExecutor *executor)
 {
@@ -330,6 +340,7 @@ const DicenetBackendOps dicenet_backend_cpu = {
   .prepare = cpu_prepare,
   .run = cpu_run,
   .output = cpu_output,
+  .share = cpu_share,
   .arena_bytes = cpu_arena_bytes,
   .n_threads = cpu_n_threads,
 };

@@ -142,7 +142,8 @@ make_upscale (DicenetSession *self)
   scale->rows = dicenet_axis_get (self->axes, shape.h, self->height, DICENET_RESIZE_UP);
   scale->columns = dicenet_axis_get (self->axes, shape.w, self->width, DICENET_RESIZE_UP);
   scale->classes = dicenet_axis_get (self->axes, shape.c, shape.c, DICENET_RESIZE_UP);
-  self->scratch = g_realloc_n (self->scratch, dicenet_upscale_scratch (scale), sizeof (gfloat));
+  const gsize scratch = dicenet_session_get_n_threads (self) * dicenet_upscale_scratch (scale);
+  self->scratch = g_realloc_n (self->scratch, scratch, sizeof (gfloat));
 }
 
 static gboolean
@@ -327,6 +328,39 @@ dicenet_session_get_boxes (DicenetSession *self, guint image, const DicenetDetec
                                self->program->description->n_classes, params);
 }
 
+/* A mask that threads share: each makes some rows. */
+typedef struct {
+  const DicenetSession *session;
+  const gfloat *logits;
+  guint8 *mask;
+  gsize stride;
+  guint n_parts;
+} MaskJob;
+
+static void
+decode_part (gpointer data, guint i, guint seat)
+{
+  const MaskJob *job = data;
+  const DicenetUpscale *scale = &job->session->upscale;
+  const guint rows = scale->rows->out;
+
+  dicenet_decode_mask (scale, job->logits, rows * i / job->n_parts, rows * (i + 1) / job->n_parts, job->mask,
+                       job->stride, job->session->scratch + seat * dicenet_upscale_scratch (scale));
+}
+
+static void
+decode_mask (DicenetSession *self, guint image, guint8 *mask, gsize stride)
+{
+  const DicenetBackendOps *ops = self->executor->ops;
+  MaskJob job = { self, ops->output (self->executor, 0, image), mask, stride, dicenet_session_get_n_threads (self) };
+
+  if (ops->share)
+    ops->share (self->executor, job.n_parts, decode_part, &job);
+  else
+    for (guint i = 0; i < job.n_parts; i++)
+      decode_part (&job, i, 0);
+}
+
 void
 dicenet_session_get_mask (DicenetSession *self, guint image, guint8 *mask, gsize stride)
 {
@@ -337,8 +371,7 @@ dicenet_session_get_mask (DicenetSession *self, guint image, guint8 *mask, gsize
   if (self->executor->ops->mask)
     self->executor->ops->mask (self->executor, image, mask, stride);
   else
-    dicenet_decode_mask (&self->upscale, self->executor->ops->output (self->executor, 0, image), mask, stride,
-                         self->scratch);
+    decode_mask (self, image, mask, stride);
 }
 
 GBytes *

@@ -38,6 +38,6 @@ gsize dicenet_upscale_scratch (const DicenetUpscale *scale);
 void dicenet_decode_logits (const DicenetUpscale *scale, const gfloat *logits, gfloat *out, gfloat *scratch);
 
 /* The same scaling, but only the class with the largest logit of each pixel is kept; the first of equals. @stride: from
- * row to row of @mask. */
-void dicenet_decode_mask (const DicenetUpscale *scale, const gfloat *logits, guint8 *mask, gsize stride,
-                          gfloat *scratch);
+ * row to row of @mask. Rows [begin, end) of it, so that threads can share it; the scratch is each one's own. */
+void dicenet_decode_mask (const DicenetUpscale *scale, const gfloat *logits, guint begin, guint end, guint8 *mask,
+                          gsize stride, gfloat *scratch);

@@ -40,13 +40,14 @@ scale_row (const DicenetUpscale *scale, const gfloat *logits, guint row, gfloat 
 }
 
 void
-dicenet_decode_mask (const DicenetUpscale *scale, const gfloat *logits, guint8 *mask, gsize stride, gfloat *scratch)
+dicenet_decode_mask (const DicenetUpscale *scale, const gfloat *logits, guint begin, guint end, guint8 *mask,
+                     gsize stride, gfloat *scratch)
 {
   const DicenetAxis *rows = scale->rows;
   const gfloat *slots[2] = { NULL, NULL };
   guint next = 0;
 
-  for (guint i = 0; i < rows->out; i++) {
+  for (guint i = begin; i < end; i++) {
     const guint first = (guint) rows->start[i], last = first + rows->taps - 1;
     for (next = MAX (next, first); next <= last; next++)
       slots[next % 2] = scale_row (scale, logits, next, scratch);

@@ -126,6 +126,22 @@ START_TEST (threads_change_nothing)
 }
 END_TEST
 
+START_TEST (threads_make_the_same_mask)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("segment");
+  g_autoptr (DicenetSession) one = open_session (model, 1);
+  run_noise (one, 1, 75, 61, 3);
+  g_autoptr (GBytes) expected = dicenet_session_dup_mask (one, 0);
+
+  for (guint threads = 2; threads <= 70; threads += 17) { /* of the last, more than rows */
+    g_autoptr (DicenetSession) session = open_session (model, threads);
+    run_noise (session, 1, 75, 61, 3);
+    g_autoptr (GBytes) found = dicenet_session_dup_mask (session, 0);
+    ck_assert (g_bytes_equal (expected, found));
+  }
+}
+END_TEST
+
 /* Another size in between, and back: plans and memory that were used before give the same again. */
 START_TEST (sizes_alternate)
 {
@@ -260,5 +276,5 @@ START_TEST (cuda_says_that_it_is_not_there)
 END_TEST
 
 TEST_MAIN ("session", runs_at_any_size, refuses_sizes_out_of_range, batch_equals_single, threads_change_nothing,
-           sizes_alternate, sessions_run_in_parallel, images_equal_tensors, mask_is_the_largest_logit,
-           floating_point_state_is_left_alone, cuda_says_that_it_is_not_there)
+           threads_make_the_same_mask, sizes_alternate, sessions_run_in_parallel, images_equal_tensors,
+           mask_is_the_largest_logit, floating_point_state_is_left_alone, cuda_says_that_it_is_not_there)

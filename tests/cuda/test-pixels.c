@@ -355,7 +355,7 @@ expect_mask (const DicenetUpscale *scale, const gfloat *arena, const guint *plan
 
   for (guint c = 0; c < scale->classes->in; c++)
     memcpy (logits + c * size, arena + planes[c], size * sizeof (gfloat));
-  dicenet_decode_mask (scale, logits, mask, stride, scratch);
+  dicenet_decode_mask (scale, logits, 0, scale->rows->out, mask, stride, scratch);
 }
 
 static void

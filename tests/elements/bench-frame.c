@@ -105,7 +105,7 @@ static void
 to_mask (gpointer data)
 {
   ToMask *t = data;
-  dicenet_decode_mask (&t->scale, t->logits, t->mask, t->scale.columns->out, t->scratch);
+  dicenet_decode_mask (&t->scale, t->logits, 0, t->scale.rows->out, t->mask, t->scale.columns->out, t->scratch);
 }
 
 /* Logits that make objects: round hills, one per class. */
