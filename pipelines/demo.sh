@@ -8,7 +8,7 @@
 # Debian package move across the frame. Into output/NAME/ go annotated.mkv, results.jsonl with one line per frame, and
 # frame-*.png, one picture per second. A camera or an rtsp address is recorded for 10 seconds, or for --seconds.
 # --as-is installs and builds nothing. --show opens a window as well. --model takes others than the three of models/: a file,
-# or a name (dicenet-detect-small); --set passes a property on to the elements that have it.
+# or a name from DICENET_MODEL_PATH; --set passes a property on to the elements that have it.
 # Needs: Debian 12 or later, or a relative of it; root, or sudo, where packages are missing; a connection for them and for
 # the photos. DICENET_BUILD names another folder than build/, DICENET_OUTPUT another than output/.
 # SPDX-License-Identifier: LGPL-2.1-or-later
