@@ -35,23 +35,30 @@ find_backend (const char *path, GError **error)
 }
 
 static const DicenetBackendOps *
+open_module (GError **error)
+{
+  const char *other = g_getenv (VARIABLE);
+  g_autofree char *folder = dicenet_installed (DICENET_MODULE_DIR);
+  g_autofree char *installed = g_build_filename (folder, FILE_NAME, NULL);
+
+  if (other || g_file_test (installed, G_FILE_TEST_EXISTS))
+    return find_backend (other ? other : installed, error);
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND,
+               "%s is not there: this installation has no CUDA backend. Build with -Dcuda=enabled (which needs nvcc), "
+               "or use backend=cpu, or backend=auto, which takes the CPU by itself",
+               installed);
+  return NULL;
+}
+
+static const DicenetBackendOps *
 get_backend (GError **error)
 {
   static GMutex lock;
   static const DicenetBackendOps *backend;
-  const char *path = g_getenv (VARIABLE);
-  g_autofree char *folder = dicenet_installed (DICENET_MODULE_DIR);
-  g_autofree char *installed = g_build_filename (folder, FILE_NAME, NULL);
 
   g_mutex_lock (&lock);
-  if (backend == NULL && (path || g_file_test (installed, G_FILE_TEST_EXISTS)))
-    backend = find_backend (path ? path : installed, error);
-  else if (backend == NULL)
-    g_set_error (
-        error, DICENET_ERROR, DICENET_ERROR_BACKEND,
-        "%s is not there: this installation has no CUDA backend. Build with -Dcuda=enabled (which needs nvcc), "
-        "or use backend=cpu, or backend=auto, which takes the CPU by itself",
-        installed);
+  if (backend == NULL)
+    backend = open_module (error);
   const DicenetBackendOps *found = backend;
   g_mutex_unlock (&lock);
   return found;

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 #include <functional>
 #include "cuda_runtime_api.h"
 
@@ -119,24 +120,26 @@ __fmul_rn (float a, float b)
   return a * b;
 }
 
+template <typename To, typename From>
+static inline To
+emulated_bits (From from)
+{
+  To to;
+  static_assert (sizeof to == sizeof from, "");
+  memcpy (&to, &from, sizeof to);
+  return to;
+}
+
 static inline float
 __int_as_float (int bits)
 {
-  union {
-    int i;
-    float f;
-  } u = { bits };
-  return u.f;
+  return emulated_bits<float> (bits);
 }
 
 static inline int
 __float_as_int (float value)
 {
-  union {
-    float f;
-    int i;
-  } u = { value };
-  return u.i;
+  return emulated_bits<int> (value);
 }
 
 template <typename T>
