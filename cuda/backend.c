@@ -12,7 +12,8 @@
  * device, what makes the network's input of it, the network, and for segmentation the masks and their copy back. Boxes,
  * whose thresholds may be other ones each time, and raw outputs follow when they are asked for. Each executor has a
  * stream of its own, takes memory in its order, and waits for that stream only, so that executors and other programs'
- * work on the device go on beside it. */
+ * work on the device go on beside it. What belongs to a CUDA context (streams, graphs, weights) is made in the caller's
+ * where there is one: its pictures' addresses mean nothing in another. */
 
 /* As the CPU backend's. */
 #define MAX_PLANS 8
@@ -28,6 +29,7 @@ typedef struct {
   DicenetExecutor parent;
   DicenetProgram program;
   int device;
+  gpointer context; /* the caller's, current in every call; NULL: the device's primary one */
   cudaStream_t stream;
   CudaWeights *weights;
   DicenetCudaNumbers numbers;
@@ -72,6 +74,13 @@ set_no_device (cudaError_t result, GError **error)
         cudaGetErrorString (result));
 }
 
+/* To be called before anything else of CUDA: the runtime works in the context that is current to the thread. */
+static gboolean
+enter_context (const CudaExecutor *self, GError **error)
+{
+  return self->context != NULL || cuda_check (cudaSetDevice (self->device), "choosing the GPU", error);
+}
+
 static gboolean
 choose_device (CudaExecutor *self, gint device_id, GError **error)
 {
@@ -82,9 +91,11 @@ choose_device (CudaExecutor *self, gint device_id, GError **error)
     set_no_device (result != cudaSuccess ? result : cudaErrorNoDevice, error);
     return FALSE;
   }
+  if (self->context != NULL)
+    return cuda_check (cudaGetDevice (&self->device), "finding the GPU of a CUDA context", error);
   self->device = MAX (device_id, 0);
   if (self->device < count)
-    return cuda_check (cudaSetDevice (self->device), "choosing the GPU", error);
+    return enter_context (self, error);
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND, "GPU %d was asked for; there are GPUs 0 to %d", device_id,
                count - 1);
   return FALSE;
@@ -114,19 +125,20 @@ set_precision (CudaExecutor *self, DicenetPrecision precision)
 }
 
 static DicenetExecutor *
-cuda_open (const DicenetProgram *program, gint device_id, DicenetPrecision precision, guint n_threads, GError **error)
+cuda_open (const DicenetProgram *program, const DicenetTarget *target, GError **error)
 {
   CudaExecutor *self = g_new0 (CudaExecutor, 1);
 
   self->parent.ops = &dicenet_cuda_backend;
   self->program = *program;
+  self->context = target->cuda_context;
   self->plans = g_ptr_array_new ();
-  if (choose_device (self, device_id, error) &&
+  if (choose_device (self, target->device_id, error) &&
       cuda_check (cudaStreamCreateWithFlags (&self->stream, cudaStreamNonBlocking), "opening a stream", error) &&
       cuda_check (cudaEventCreate (&self->begin), "opening a stream", error) &&
       cuda_check (cudaEventCreate (&self->end), "opening a stream", error) &&
-      (self->weights = cuda_weights_ref (program, self->device, self->stream, error)) != NULL) {
-    set_precision (self, precision);
+      (self->weights = cuda_weights_ref (program, self->device, self->context, self->stream, error)) != NULL) {
+    set_precision (self, target->precision);
     return &self->parent;
   }
   cuda_close (&self->parent);
@@ -156,7 +168,7 @@ cuda_close (DicenetExecutor *executor)
 {
   CudaExecutor *self = (CudaExecutor *) executor;
 
-  cudaSetDevice (self->device);
+  enter_context (self, NULL);
   for (guint i = 0; i < self->plans->len; i++)
     captured_free (self, self->plans->pdata[i]);
   g_ptr_array_unref (self->plans);
@@ -405,8 +417,7 @@ cuda_prepare (DicenetExecutor *executor, guint width, guint height, guint batch,
 {
   CudaExecutor *self = (CudaExecutor *) executor;
 
-  if (!cuda_check (cudaSetDevice (self->device), "choosing the GPU", error) ||
-      (self->current = find_plan (self, width, height, batch, error)) == NULL)
+  if (!enter_context (self, error) || (self->current = find_plan (self, width, height, batch, error)) == NULL)
     return FALSE;
   const gsize staged = output_place (self, self->program.graph->n_outputs, 0) + results_bytes (self);
   if (grow_arena (self, cuda_plan_get_bytes (self->current->plan), error) && grow_staging (self, staged, error))
@@ -495,7 +506,7 @@ cuda_output (DicenetExecutor *executor, guint k, guint image)
   GError *error = NULL;
 
   if (!(self->has_output & 1u << k) &&
-      (!cuda_check (cudaSetDevice (self->device), "copying outputs", &error) ||
+      (!enter_context (self, &error) ||
        !copy_pictures (self, staged, output_view (self, k), cudaMemcpyDeviceToHost, &error) ||
        !cuda_check (cudaStreamSynchronize (self->stream), "copying outputs", &error))) {
     memset (staged, 0, output_place (self, k + 1, 0) - output_place (self, k, 0));
@@ -524,7 +535,7 @@ cuda_boxes (DicenetExecutor *executor, guint image, const DicenetDetectParams *p
   GError *error = NULL;
 
   dicenet_cuda_detect_params (params, self->program.description->n_classes, &boxes->params, boxes->thresholds);
-  if (!cuda_check (cudaSetDevice (self->device), "finding boxes", &error) ||
+  if (!enter_context (self, &error) ||
       !cuda_plan_enqueue_boxes (self->current->plan, self->arena, image, boxes, self->stream, &error) ||
       !cuda_check (cudaStreamSynchronize (self->stream), "finding boxes", &error)) {
     warn (error);

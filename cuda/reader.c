@@ -13,12 +13,13 @@ typedef struct {
 struct _CudaReader {
   DicenetPreprocessPlan plan;
   Plane planes[3];
-  gsize frame_bytes;
-  guint8 *host;         /* a frame, where the device can read it */
-  guint8 *device;       /* tables, the picture's description, a frame, and scratch */
-  guint8 *device_frame; /* in it */
-  gpointer scratch;
+  gsize frame_bytes; /* 0: frames are in the device's memory already */
+  guint8 *device;    /* tables, the picture's description, a frame, and scratch */
+  gpointer scratch;  /* in it, as the next two */
   const DicenetCudaPicture *picture;
+  guint8 *device_input; /* what changes from frame to frame: the frame, or its description */
+  guint8 *input;        /* the same, where the device can read it */
+  gsize input_bytes;
   DicenetCudaPreprocess preprocess;
 };
 
@@ -30,6 +31,12 @@ aligned (gsize n)
   return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static gboolean
+is_on_device (const CudaReader *self)
+{
+  return self->plan.image.memory == DICENET_MEMORY_CUDA;
+}
+
 static void
 lay_out (CudaReader *self)
 {
@@ -37,6 +44,8 @@ lay_out (CudaReader *self)
   const guint w = self->plan.image.width, h = self->plan.image.height, half_w = (w + 1) / 2, half_h = (h + 1) / 2;
   gsize first = w;
 
+  if (is_on_device (self))
+    return;
   if (layout->step > 0)
     first = (gsize) w * layout->step;
   else if (layout->chroma == DICENET_CHROMA_PACKED)
@@ -50,7 +59,7 @@ lay_out (CudaReader *self)
   }
 }
 
-/* The tables and where the frame lies, which stay. */
+/* The tables, which stay, and where the frame lies, which stays where it is copied to a place of ours. */
 static gboolean
 upload (CudaReader *self, cudaStream_t stream, GError **error)
 {
@@ -60,15 +69,16 @@ upload (CudaReader *self, cudaStream_t stream, GError **error)
 
   /* The scratch's size depends on the sizes alone. */
   dicenet_cuda_preprocess_fill (&self->plan, host, host, &self->preprocess);
-  const gsize scratch = dicenet_cuda_preprocess_scratch (&self->preprocess, 1);
-  if (!cuda_allocate ((gpointer *) &self->device, tables + picture + self->frame_bytes + scratch, "frames", stream,
+  const gsize scratch = aligned (dicenet_cuda_preprocess_scratch (&self->preprocess, 1));
+  if (!cuda_allocate ((gpointer *) &self->device, tables + picture + scratch + self->frame_bytes, "frames", stream,
                       error))
     return FALSE;
-  self->picture = (const DicenetCudaPicture *) (self->device + tables);
-  self->device_frame = self->device + tables + picture;
-  self->scratch = self->device_frame + self->frame_bytes;
+  guint8 *described_at = self->device + tables, *frame = described_at + picture + scratch;
+  self->picture = (const DicenetCudaPicture *) described_at;
+  self->scratch = described_at + picture;
+  self->device_input = is_on_device (self) ? described_at : frame;
   for (guint i = 0; i < self->plan.layout->n_planes; i++) {
-    image.planes[i] = self->device_frame + self->planes[i].at;
+    image.planes[i] = frame + self->planes[i].at;
     image.strides[i] = (gint) self->planes[i].row;
   }
   dicenet_cuda_preprocess_fill (&self->plan, host, self->device, &self->preprocess);
@@ -90,7 +100,8 @@ cuda_reader_new (const DicenetImage *image, guint width, guint height, const gfl
     return NULL;
   }
   lay_out (self);
-  if (cuda_check (cudaMallocHost ((void **) &self->host, self->frame_bytes), "taking memory that the GPU can read",
+  self->input_bytes = is_on_device (self) ? sizeof *self->picture : self->frame_bytes;
+  if (cuda_check (cudaMallocHost ((void **) &self->input, self->input_bytes), "taking memory that the GPU can read",
                   error) &&
       upload (self, stream, error))
     return self;
@@ -104,7 +115,7 @@ cuda_reader_free (CudaReader *self, cudaStream_t stream)
   if (self == NULL)
     return;
   cudaFreeAsync (self->device, stream);
-  cudaFreeHost (self->host);
+  cudaFreeHost (self->input);
   dicenet_preprocess_plan_clear (&self->plan);
   g_free (self);
 }
@@ -112,16 +123,21 @@ cuda_reader_free (CudaReader *self, cudaStream_t stream)
 gboolean
 cuda_reader_fits (const CudaReader *self, const DicenetImage *image, guint width, guint height)
 {
-  return dicenet_preprocess_plan_fits (&self->plan, image, width, height);
+  return image->memory == self->plan.image.memory && dicenet_preprocess_plan_fits (&self->plan, image, width, height);
 }
 
 void
 cuda_reader_take (CudaReader *self, const DicenetImage *image)
 {
+  if (is_on_device (self)) {
+    const DicenetCudaPicture described = dicenet_cuda_picture (image);
+    memcpy (self->input, &described, sizeof described);
+    return;
+  }
   for (guint i = 0; i < self->plan.layout->n_planes; i++) {
     const Plane *plane = &self->planes[i];
     const guint8 *from = image->planes[i];
-    guint8 *to = self->host + plane->at;
+    guint8 *to = self->input + plane->at;
     if (image->strides[i] == (gint) plane->row)
       memcpy (to, from, plane->row * plane->rows);
     else
@@ -134,7 +150,7 @@ gboolean
 cuda_reader_enqueue (const CudaReader *self, const DicenetCudaTensor *y, cudaStream_t stream, GError **error)
 {
   return cuda_check (
-             cudaMemcpyAsync (self->device_frame, self->host, self->frame_bytes, cudaMemcpyHostToDevice, stream),
+             cudaMemcpyAsync (self->device_input, self->input, self->input_bytes, cudaMemcpyHostToDevice, stream),
              "copying a frame", error) &&
          cuda_check (dicenet_cuda_preprocess (&self->preprocess, self->picture, y, self->scratch, stream),
                      "reading a frame", error);

@@ -3,9 +3,9 @@
 
 #include "tables.h"
 
-/* Brings a frame in system memory to the GPU and makes the network's input of it there. Frames of one kind (format,
- * size, colours) and one inference size, from any number of calls; planes and strides may differ from frame to frame.
- */
+/* Brings a frame to the GPU, if it is not there yet, and makes the network's input of it. Frames of one kind (memory,
+ * format, size, colours) and one inference size, from any number of calls; planes and strides may differ from frame to
+ * frame. */
 typedef struct _CudaReader CudaReader;
 
 /* NULL with @error set for a kind or size that cannot be handled, or where there is no memory. */
@@ -15,7 +15,8 @@ void cuda_reader_free (CudaReader *self, cudaStream_t stream);
 
 gboolean cuda_reader_fits (const CudaReader *self, const DicenetImage *image, guint width, guint height);
 
-/* Copies the frame to where the device takes it from, which must not be in use. */
+/* Copies the frame, or where it lies in the device's memory, to where the device takes it from, which must not be in
+ * use. */
 void cuda_reader_take (CudaReader *self, const DicenetImage *image);
 
 /* Puts into @stream what makes @y, 3 x height x width, of the frame taken; can be captured. */

@@ -6,6 +6,7 @@
 struct _CudaWeights {
   const DicenetWeights *host;
   int device;
+  gpointer context;
   guint n_users;
   float *block;  /* as host->block */
   float *plain;  /* convolutions that the CPU keeps transformed, as they are */
@@ -99,13 +100,14 @@ weights_free (CudaWeights *self, cudaStream_t stream)
 }
 
 static CudaWeights *
-weights_new (const DicenetProgram *program, int device, cudaStream_t stream, GError **error)
+weights_new (const DicenetProgram *program, int device, gpointer context, cudaStream_t stream, GError **error)
 {
   CudaWeights *self = g_new0 (CudaWeights, 1);
   gsize n;
 
   self->host = program->weights;
   self->device = device;
+  self->context = context;
   g_autofree float *plain = make_plain (self, program, &n);
   self->block = upload (self->host->block, self->host->block_bytes, stream, error);
   self->plain = self->block ? upload (plain, n * sizeof (float), stream, error) : NULL;
@@ -116,7 +118,7 @@ weights_new (const DicenetProgram *program, int device, cudaStream_t stream, GEr
 }
 
 CudaWeights *
-cuda_weights_ref (const DicenetProgram *program, int device, cudaStream_t stream, GError **error)
+cuda_weights_ref (const DicenetProgram *program, int device, gpointer context, cudaStream_t stream, GError **error)
 {
   CudaWeights *found = NULL;
 
@@ -125,10 +127,10 @@ cuda_weights_ref (const DicenetProgram *program, int device, cudaStream_t stream
     all = g_ptr_array_new ();
   for (guint i = 0; i < all->len; i++) {
     CudaWeights *self = all->pdata[i];
-    if (self->host == program->weights && self->device == device)
+    if (self->host == program->weights && self->device == device && self->context == context)
       found = self;
   }
-  if (found == NULL && (found = weights_new (program, device, stream, error)) != NULL)
+  if (found == NULL && (found = weights_new (program, device, context, stream, error)) != NULL)
     g_ptr_array_add (all, found);
   if (found != NULL)
     found->n_users++;

@@ -74,6 +74,18 @@ typedef enum {
 } DicenetColorRange;
 
 /**
+ * DicenetMemory:
+ * @DICENET_MEMORY_SYSTEM: memory of the process
+ * @DICENET_MEMORY_CUDA: memory of the GPU that the session computes on, and of the CUDA context that it computes in
+ *
+ * Where the bytes of a picture lie.
+ */
+typedef enum {
+  DICENET_MEMORY_SYSTEM,
+  DICENET_MEMORY_CUDA,
+} DicenetMemory;
+
+/**
  * DicenetImage:
  * @format: layout of the pixels
  * @matrix: colour matrix, for Y'CbCr formats
@@ -82,6 +94,8 @@ typedef enum {
  * @height: height in pixels, 1 to 32767
  * @planes: first byte of the first row of each plane, in the order that the format lists them; borrowed, and only read
  * @strides: bytes from one row to the next of each plane; may be larger than a row and may be negative
+ * @memory: what the planes are addresses in. What is in a GPU's memory must be complete when the call begins: nothing
+ *   is waited for
  *
  * A picture in somebody else's memory. The memory must stay valid and unchanged during the call that it is passed to.
  * Chroma planes of 4:2:0 and 4:2:2 formats have (width + 1) / 2 columns and, for 4:2:0, (height + 1) / 2 rows.
@@ -94,6 +108,7 @@ typedef struct {
   guint height;
   const guint8 *planes[4];
   gint strides[4];
+  DicenetMemory memory;
 } DicenetImage;
 
 G_END_DECLS

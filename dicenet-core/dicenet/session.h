@@ -68,6 +68,23 @@ DICENET_API DicenetSession *dicenet_session_new (DicenetModel *model, DicenetBac
                                                  DicenetPrecision precision, guint n_threads, GError **error);
 
 /**
+ * dicenet_session_new_in_cuda_context: (skip)
+ * @model: a model; the session takes a reference of its own
+ * @context: a CUcontext, made by whoever decodes on the GPU, say. It must be current to the calling thread in this call
+ *   and in all others with the session, its last g_object_unref() among them, and must outlive the session
+ * @precision: as in dicenet_session_new()
+ * @error: return location for a #GError of domain %DICENET_ERROR
+ *
+ * A session on the GPU of a CUDA context that the application has, so that pictures in that context's memory are read
+ * where they lie (%DICENET_MEMORY_CUDA). dicenet_session_new() computes in the GPU's primary context, which CUDA's
+ * runtime uses by itself.
+ *
+ * Returns: (transfer full): the session, or %NULL with @error set
+ */
+DICENET_API DicenetSession *dicenet_session_new_in_cuda_context (DicenetModel *model, gpointer context,
+                                                                 DicenetPrecision precision, GError **error);
+
+/**
  * dicenet_session_get_model:
  *
  * Returns: (transfer none): the session's model

@@ -14,19 +14,19 @@ say_once (const char *reason)
 }
 
 DicenetExecutor *
-dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, gint device_id,
-                       DicenetPrecision precision, guint n_threads, GError **error)
+dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, const DicenetTarget *target,
+                       GError **error)
 {
   static const DicenetBackendOps *const backends[] = { &dicenet_backend_cuda,
                                                        &dicenet_backend_cpu }; /* fastest first */
 
   for (guint i = 0; i < G_N_ELEMENTS (backends); i++) {
     if (backend == backends[i]->kind)
-      return backends[i]->open (program, device_id, precision, n_threads, error);
+      return backends[i]->open (program, target, error);
   }
   for (guint i = 0; i < G_N_ELEMENTS (backends); i++) {
     g_autoptr (GError) reason = NULL;
-    DicenetExecutor *executor = backends[i]->open (program, device_id, precision, n_threads, &reason);
+    DicenetExecutor *executor = backends[i]->open (program, target, &reason);
     if (executor != NULL)
       return executor;
     if (i == G_N_ELEMENTS (backends) - 1)

@@ -29,19 +29,27 @@ typedef struct {
   const DicenetImage *image;
 } DicenetRun;
 
+/* What an executor is to run on; for the CPU the number of threads is all. */
+typedef struct {
+  gint device_id;        /* which GPU; -1: the default one */
+  gpointer cuda_context; /* a CUcontext, current whenever the executor is called, and then no @device_id is looked at;
+                          * NULL: the device's primary one */
+  DicenetPrecision precision;
+  guint n_threads; /* 0: one per processor */
+} DicenetTarget;
+
 /* A backend in a module of its own is what the module's symbol of this name points to. The version goes up with every
  * change of what is in this file and in the structures that it uses. */
 #define DICENET_BACKEND_SYMBOL  "dicenet_cuda_backend"
-#define DICENET_BACKEND_VERSION 1
+#define DICENET_BACKEND_VERSION 2
 
 typedef struct {
   guint version;
   DicenetBackend kind;
   const char *name;
-  /* n_threads 0: one per processor. NULL with @error set (BACKEND) where it cannot work on this machine; a precision
-   * that this machine lacks is none of the reasons. */
-  DicenetExecutor *(*open) (const DicenetProgram *program, gint device_id, DicenetPrecision precision, guint n_threads,
-                            GError **error);
+  /* NULL with @error set (BACKEND) where it cannot work on this machine; a precision that this machine lacks is none of
+   * the reasons. */
+  DicenetExecutor *(*open) (const DicenetProgram *program, const DicenetTarget *target, GError **error);
   void (*close) (DicenetExecutor *self);
   /* Makes ready for a size; run() does so by itself. */
   gboolean (*prepare) (DicenetExecutor *self, guint width, guint height, guint batch, GError **error);
@@ -71,8 +79,8 @@ extern const DicenetBackendOps dicenet_backend_cpu;
 extern const DicenetBackendOps dicenet_backend_cuda; /* opens the module that cuda/ is */
 
 /* Opens the backend asked for; AUTO takes the first that works. */
-DicenetExecutor *dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, gint device_id,
-                                        DicenetPrecision precision, guint n_threads, GError **error);
+DicenetExecutor *dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program,
+                                        const DicenetTarget *target, GError **error);
 void dicenet_executor_close (DicenetExecutor *self);
 
 G_END_DECLS

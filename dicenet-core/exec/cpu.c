@@ -94,7 +94,7 @@ set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
 }
 
 static DicenetExecutor *
-cpu_open (const DicenetProgram *program, gint device_id, DicenetPrecision precision, guint n_threads, GError **error)
+cpu_open (const DicenetProgram *program, const DicenetTarget *target, GError **error)
 {
   CpuExecutor *self = g_new0 (CpuExecutor, 1);
   const char *kernels;
@@ -105,9 +105,9 @@ cpu_open (const DicenetProgram *program, gint device_id, DicenetPrecision precis
   self->kernels = *dicenet_kernels_get (dicenet_cpu_mask (), &kernels);
   self->cpu.kernels = &self->kernels;
   g_debug ("kernels: %s", kernels);
-  self->cpu.n_threads = n_threads > 0 ? n_threads : dicenet_processors ();
+  self->cpu.n_threads = target->n_threads > 0 ? target->n_threads : dicenet_processors ();
   self->cpu.threads = dicenet_threads_new (self->cpu.n_threads, error);
-  if (self->cpu.threads == NULL || !set_precision (self, precision, error)) {
+  if (self->cpu.threads == NULL || !set_precision (self, target->precision, error)) {
     cpu_close (&self->parent);
     return NULL;
   }

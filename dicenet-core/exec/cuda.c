@@ -65,11 +65,10 @@ get_backend (GError **error)
 }
 
 static DicenetExecutor *
-open_backend (const DicenetProgram *program, gint device_id, DicenetPrecision precision, guint n_threads,
-              GError **error)
+open_backend (const DicenetProgram *program, const DicenetTarget *target, GError **error)
 {
   const DicenetBackendOps *backend = get_backend (error);
-  return backend ? backend->open (program, device_id, precision, n_threads, error) : NULL;
+  return backend ? backend->open (program, target, error) : NULL;
 }
 
 const DicenetBackendOps dicenet_backend_cuda = {

@@ -51,17 +51,35 @@ dicenet_session_init (DicenetSession *self)
 {
 }
 
+static DicenetSession *
+session_new (DicenetModel *model, DicenetBackend backend, const DicenetTarget *target, GError **error)
+{
+  g_autoptr (DicenetSession) self = g_object_new (DICENET_TYPE_SESSION, NULL);
+
+  self->model = g_object_ref (model);
+  self->program = dicenet_model_get_program (model);
+  self->executor = dicenet_executor_open (backend, self->program, target, error);
+  return self->executor ? g_steal_pointer (&self) : NULL;
+}
+
 DicenetSession *
 dicenet_session_new (DicenetModel *model, DicenetBackend backend, gint device_id, DicenetPrecision precision,
                      guint n_threads, GError **error)
 {
   g_return_val_if_fail (DICENET_IS_MODEL (model), NULL);
 
-  g_autoptr (DicenetSession) self = g_object_new (DICENET_TYPE_SESSION, NULL);
-  self->model = g_object_ref (model);
-  self->program = dicenet_model_get_program (model);
-  self->executor = dicenet_executor_open (backend, self->program, device_id, precision, n_threads, error);
-  return self->executor ? g_steal_pointer (&self) : NULL;
+  const DicenetTarget target = { .device_id = device_id, .precision = precision, .n_threads = n_threads };
+  return session_new (model, backend, &target, error);
+}
+
+DicenetSession *
+dicenet_session_new_in_cuda_context (DicenetModel *model, gpointer context, DicenetPrecision precision, GError **error)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (model), NULL);
+  g_return_val_if_fail (context != NULL, NULL);
+
+  const DicenetTarget target = { .device_id = -1, .cuda_context = context, .precision = precision };
+  return session_new (model, DICENET_BACKEND_CUDA, &target, error);
 }
 
 DicenetExecutor *
@@ -204,6 +222,13 @@ dicenet_session_run_image (DicenetSession *self, const DicenetImage *image, guin
 {
   g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
   g_return_val_if_fail (image != NULL, FALSE);
+
+  if (image->memory == DICENET_MEMORY_CUDA && dicenet_session_get_backend (self) != DICENET_BACKEND_CUDA) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "the picture is in a GPU's memory, and this session computes on the processor: copy the picture to "
+                 "system memory first, or open the session with backend=cuda");
+    return FALSE;
+  }
   return run (self, &(DicenetRun){ .batch = 1, .width = width, .height = height, .image = image }, error);
 }
 

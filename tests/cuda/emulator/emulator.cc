@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cuda_runtime.h"
+#include "driver.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -241,6 +242,7 @@ struct CUgraphExec_st {
 /* Does at once what it is given, or, while captured, keeps it. */
 struct CUstream_st {
   CUgraph_st *captured;
+  CUcontext context; /* NULL: the primary one */
 };
 
 struct CUevent_st {
@@ -271,11 +273,23 @@ give (cudaError_t error)
   return error;
 }
 
+/* A stream can be used in its own context only. */
+cudaError_t
+check_context (cudaStream_t stream)
+{
+  CUcontext current_context;
+
+  cuCtxGetCurrent (&current_context);
+  return stream == nullptr || stream->context == current_context ? cudaSuccess : give (cudaErrorInvalidResourceHandle);
+}
+
 cudaError_t
 enqueue (cudaStream_t stream, std::function<void ()> work)
 {
   if (setting ("lost"))
     return give (cudaErrorIllegalAddress);
+  if (check_context (stream) != cudaSuccess)
+    return cudaErrorInvalidResourceHandle;
   if (stream == nullptr)
     fail ("work on the default stream, which waits for all others");
   if (stream->captured)
@@ -348,6 +362,8 @@ cudaGetErrorString (cudaError_t error)
     return "invalid device ordinal";
   case cudaErrorIllegalAddress:
     return "an illegal memory access was encountered";
+  case cudaErrorInvalidResourceHandle:
+    return "invalid resource handle";
   default:
     return "invalid argument";
   }
@@ -397,6 +413,7 @@ cudaGetDevice (int *device)
 cudaError_t
 cudaSetDevice (int device)
 {
+  cuCtxSetCurrent (nullptr);
   return device == 0 ? cudaSuccess : give (cudaErrorInvalidDevice);
 }
 
@@ -415,7 +432,10 @@ cudaDeviceGetAttribute (int *value, cudaDeviceAttr attribute, int)
 cudaError_t
 cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned)
 {
-  *stream = setting ("lost") ? nullptr : new CUstream_st{ nullptr };
+  CUcontext context;
+
+  cuCtxGetCurrent (&context);
+  *stream = setting ("lost") ? nullptr : new CUstream_st{ nullptr, context };
   return *stream ? cudaSuccess : give (cudaErrorIllegalAddress);
 }
 
@@ -427,9 +447,9 @@ cudaStreamDestroy (cudaStream_t stream)
 }
 
 cudaError_t
-cudaStreamSynchronize (cudaStream_t)
+cudaStreamSynchronize (cudaStream_t stream)
 {
-  return setting ("lost") ? give (cudaErrorIllegalAddress) : cudaSuccess;
+  return setting ("lost") ? give (cudaErrorIllegalAddress) : check_context (stream);
 }
 
 cudaError_t
@@ -464,15 +484,20 @@ cudaEventElapsedTime (float *milliseconds, cudaEvent_t begin, cudaEvent_t end)
 }
 
 cudaError_t
-cudaMallocAsync (void **out, size_t size, cudaStream_t)
+cudaMallocAsync (void **out, size_t size, cudaStream_t stream)
 {
   const char *limit = setting ("memory=");
+
+  if (check_context (stream) != cudaSuccess)
+    return cudaErrorInvalidResourceHandle;
   return allocate (out, size, limit ? strtoull (limit, nullptr, 10) : 0);
 }
 
 cudaError_t
-cudaFreeAsync (void *at, cudaStream_t)
+cudaFreeAsync (void *at, cudaStream_t stream)
 {
+  if (check_context (stream) != cudaSuccess)
+    return cudaErrorInvalidResourceHandle; /* and the memory leaks, which a sanitizer sees */
   return release_memory (at);
 }
 
