@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <string.h>
+#include "gstdicenetcuda.h"
 #include "gstdicenetengine.h"
+#include "gstdicenetimage.h"
 
 /* --- errors --- */
 
@@ -184,11 +186,26 @@ open_labels (GstDicenetEngine *self, const gchar *path, GError **error)
   return self->labels != NULL;
 }
 
+/* A session's memory belongs to its context. */
+static void
+close_session (DicenetSession *session, GstObject *context)
+{
+  if (context)
+    gst_dicenet_cuda_enter (context);
+  g_clear_object (&session);
+  if (context)
+    gst_dicenet_cuda_leave ();
+  gst_clear_object (&context);
+}
+
 static gboolean
 open_session (GstDicenetEngine *self, const GstDicenetSettings *settings, GError **error)
 {
   GError *core = NULL;
 
+  self->backend = settings->backend;
+  self->precision = settings->precision;
+  self->device_id = settings->device_id;
   self->session = dicenet_session_new (self->model, settings->backend, settings->device_id, settings->precision,
                                        settings->threads, &core);
   if (!self->session)
@@ -211,8 +228,96 @@ gst_dicenet_engine_open (GstDicenetEngine *self, const GstDicenetSettings *setti
 void
 gst_dicenet_engine_close (GstDicenetEngine *self)
 {
-  g_clear_object (&self->session);
+  close_session (self->session, self->context);
   g_clear_object (&self->model);
   g_clear_pointer (&self->labels, g_strfreev);
   memset (self, 0, sizeof *self);
+}
+
+/* --- where frames lie --- */
+
+static gboolean
+enter (GstObject *context, GError **error)
+{
+  if (!context || gst_dicenet_cuda_enter (context))
+    return TRUE;
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED,
+               "the CUDA context of the frames can't be used: the GPU, or its driver, has failed. Start the program "
+               "again; if that does not help, insert cudadownload before this element, or use backend=cpu");
+  return FALSE;
+}
+
+gboolean
+gst_dicenet_engine_enter (const GstDicenetEngine *self, GError **error)
+{
+  return enter (self->context, error);
+}
+
+void
+gst_dicenet_engine_leave (const GstDicenetEngine *self)
+{
+  if (self->context)
+    gst_dicenet_cuda_leave ();
+}
+
+static DicenetSession *
+open_in_context (const GstDicenetEngine *self, GstObject *context, GError **error)
+{
+  GError *core = NULL;
+
+  if (!enter (context, error))
+    return NULL;
+  DicenetSession *session =
+      dicenet_session_new_in_cuda_context (self->model, gst_dicenet_cuda_get_handle (context), self->precision, &core);
+  gst_dicenet_cuda_leave ();
+  if (!session)
+    propagate (error, core, NULL);
+  return session;
+}
+
+gboolean
+gst_dicenet_engine_use_context (GstDicenetEngine *self, GstObject *context, GError **error)
+{
+  GError *reason = NULL;
+
+  if (!context || context == self->context || self->keeps_context ||
+      dicenet_session_get_backend (self->session) != DICENET_BACKEND_CUDA)
+    return TRUE;
+  DicenetSession *session = open_in_context (self, context, &reason);
+  if (session) {
+    close_session (self->session, self->context);
+    self->session = session;
+    self->context = gst_object_ref (context);
+    return TRUE;
+  }
+  if (self->backend != DICENET_BACKEND_AUTO) {
+    g_propagate_error (error, reason);
+    return FALSE;
+  }
+  g_info ("frames in the GPU's memory are copied through system memory: %s", reason->message);
+  g_error_free (reason);
+  self->keeps_context = TRUE;
+  return TRUE;
+}
+
+gboolean
+gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info, guint width,
+                        guint height, GError **error)
+{
+  const gboolean in_place = self->context && gst_dicenet_cuda_buffer_context (buffer, -1) == self->context;
+  GstVideoFrame frame;
+  DicenetImage image;
+
+  if (in_place ? !gst_dicenet_cuda_map (&frame, info, buffer)
+               : !gst_video_frame_map (&frame, info, buffer, GST_MAP_READ)) {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
+                 "Can't read a frame: its memory can't be mapped, or is smaller than the caps say. If the frames are "
+                 "not in system memory, insert an element that downloads them before this one");
+    return FALSE;
+  }
+  gst_dicenet_image_from_frame (&image, &frame);
+  image.memory = in_place ? DICENET_MEMORY_CUDA : DICENET_MEMORY_SYSTEM;
+  gboolean ok = dicenet_session_run_image (self->session, &image, width, height, error);
+  gst_video_frame_unmap (&frame);
+  return ok;
 }

@@ -28,10 +28,18 @@ typedef enum {
   GST_DICENET_SIZE_FIXED,
 } GstDicenetSizeMode;
 
-/** A model that is open and can run. All zero where none is. */
+/**
+ * A model that is open and can run. All zero where none is. Its session may compute in a CUDA context of the pipeline:
+ * the session is only to be used between gst_dicenet_engine_enter() and gst_dicenet_engine_leave().
+ */
 typedef struct {
   DicenetModel *model;
   DicenetSession *session;
+  GstObject *context; /* that the session computes in; NULL: the processor, or the GPU's primary context */
+  DicenetBackend backend;
+  DicenetPrecision precision;
+  gint device_id;
+  gboolean keeps_context; /* another one's memory is not for it: its frames go through system memory */
   gchar **labels;
   GstDicenetSizeMode size_mode;
   guint fixed_width, fixed_height;
@@ -65,6 +73,38 @@ void gst_dicenet_engine_close (GstDicenetEngine *self);
  */
 gboolean gst_dicenet_engine_choose_size (const GstDicenetEngine *self, const GstVideoInfo *info, guint *width,
                                          guint *height, GError **error);
+
+/**
+ * gst_dicenet_engine_use_context:
+ * @self: an open engine, not entered
+ * @context: (nullable): CUDA context of the frames to come; %NULL for frames in system memory
+ * @error: return location for a #GError of domain %GST_RESOURCE_ERROR
+ *
+ * Lets a session on a GPU compute where frames lie: it is opened anew there, if it computes in another context. With
+ * backend=auto frames that can't be read there for any reason go through system memory from then on.
+ *
+ * Returns: whether it worked
+ */
+gboolean gst_dicenet_engine_use_context (GstDicenetEngine *self, GstObject *context, GError **error);
+
+gboolean gst_dicenet_engine_enter (const GstDicenetEngine *self, GError **error);
+void gst_dicenet_engine_leave (const GstDicenetEngine *self);
+
+/**
+ * gst_dicenet_engine_run:
+ * @self: an open engine, entered
+ * @buffer: a frame
+ * @info: its format
+ * @width: inference width
+ * @height: inference height
+ * @error: return location for a #GError
+ *
+ * Runs the session on a frame, where it lies if the session can read it there.
+ *
+ * Returns: whether it worked
+ */
+gboolean gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info, guint width,
+                                 guint height, GError **error);
 
 /**
  * gst_dicenet_post_error:

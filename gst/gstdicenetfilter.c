@@ -16,9 +16,13 @@
  * Latency: the element adds a quarter more than a frame takes from in to out, as a moving average. In a live pipeline
  * it is measured on a blank frame when the caps are known; when frames get slower than was told, a LATENCY message asks
  * the application to distribute the latency again. It shrinks only with new caps: each change is heard and seen.
+ *
+ * GPU memory: a session on a GPU moves into the CUDA context of the frames that come, and reads them where they lie.
+ * All else (a session on the processor, frames on another GPU) is what mapping for the processor does: a copy.
  */
 
 #include "gstdicenetfilter.h"
+#include "gstdicenetcuda.h"
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
 
@@ -51,6 +55,9 @@ typedef struct {
 
   /* From start to stop. Changes under the object lock; the streaming thread reads it without. */
   GstDicenetEngine engine;
+
+  /* CUDA context of the elements around, as far as it was asked for; written by GStreamer's library for CUDA. */
+  GstObject *cuda_context;
 
   /* Of the streaming thread. */
   guint width, height;      /* inference size for the present caps */
@@ -198,33 +205,62 @@ gst_dicenet_filter_stop (GstBaseTransform *trans)
 
   forget_result (self);
   set_engine (self, (GstDicenetEngine){ 0 });
+  gst_clear_object (&PRIV (self)->cuda_context);
   return GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->stop (trans);
 }
 
 /* --- one frame --- */
 
+/* Moves the session into the CUDA context of the frames to come, if they have one, and makes it current to this thread
+ * until leave(). */
 static gboolean
-run (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info)
+enter (GstDicenetFilter *self, GstObject *context, GError **error)
 {
   GstDicenetFilterPrivate *priv = PRIV (self);
-  GError *error = NULL;
-  GstVideoFrame frame;
-  DicenetImage image;
+  GstDicenetEngine engine = priv->engine;
+  gboolean ok = gst_dicenet_engine_use_context (&engine, context, error);
 
-  if (!gst_video_frame_map (&frame, info, buffer, GST_MAP_READ)) {
-    GST_ELEMENT_ERROR (
-        self, RESOURCE, READ,
-        ("Can't read a frame: its memory can't be mapped, or is smaller than the caps say. If the frames are "
-         "not in system memory, insert an element that downloads them before '%s'.",
-         GST_OBJECT_NAME (self)),
-        ("%" GST_PTR_FORMAT, buffer));
+  GST_OBJECT_LOCK (self);
+  priv->engine = engine;
+  GST_OBJECT_UNLOCK (self);
+  return ok && gst_dicenet_engine_enter (&priv->engine, error);
+}
+
+static void
+leave (GstDicenetFilter *self)
+{
+  gst_dicenet_engine_leave (&PRIV (self)->engine);
+}
+
+static gboolean
+prepare (GstDicenetFilter *self, GstObject *context, GError **error)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  if (!enter (self, context, error))
     return FALSE;
+  gboolean ok = dicenet_session_prepare (priv->engine.session, priv->width, priv->height, 1, error);
+  leave (self);
+  return ok;
+}
+
+/* Runs the model on a frame; the results, if they are wanted, are left in @priv. */
+static gboolean
+run (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info, gboolean decode, GError **error)
+{
+  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  if (!enter (self, gst_dicenet_cuda_buffer_context (buffer, priv->engine.device_id), error))
+    return FALSE;
+  gboolean ok = gst_dicenet_engine_run (&priv->engine, buffer, info, priv->width, priv->height, error);
+  if (ok && decode) {
+    priv->result = gst_dicenet_result_new (klass->task, dicenet_model_get_name (priv->engine.model),
+                                           (const gchar *const *) priv->engine.labels,
+                                           dicenet_model_get_background (priv->engine.model));
+    priv->detections = klass->decode (self, priv->engine.session, priv->width, priv->height, priv->result);
   }
-  gst_dicenet_image_from_frame (&image, &frame);
-  gboolean ok = dicenet_session_run_image (priv->engine.session, &image, priv->width, priv->height, &error);
-  gst_video_frame_unmap (&frame);
-  if (!ok)
-    gst_dicenet_post_error (GST_ELEMENT (self), error);
+  leave (self);
   return ok;
 }
 
@@ -273,17 +309,15 @@ post_latency (GstDicenetFilter *self)
 static gboolean
 infer (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info)
 {
-  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
   GstDicenetFilterPrivate *priv = PRIV (self);
   gint64 start = g_get_monotonic_time ();
+  GError *error = NULL;
 
   forget_result (self);
-  if (!run (self, buffer, info))
+  if (!run (self, buffer, info, TRUE, &error)) {
+    gst_dicenet_post_error (GST_ELEMENT (self), error);
     return FALSE;
-  priv->result = gst_dicenet_result_new (klass->task, dicenet_model_get_name (priv->engine.model),
-                                         (const gchar *const *) priv->engine.labels,
-                                         dicenet_model_get_background (priv->engine.model));
-  priv->detections = klass->decode (self, priv->engine.session, priv->width, priv->height, priv->result);
+  }
   count_inference (self, time_since (start));
   priv->inferred = TRUE;
   return TRUE;
@@ -382,21 +416,37 @@ is_live (GstDicenetFilter *self)
 /* A live pipeline must know its latency before the first frame is shown, and its first frame must not be late: run once
  * on a blank frame. Elsewhere nobody waits, and that time would be lost. */
 static gboolean
-warm_up (GstDicenetFilter *self, const GstVideoInfo *info)
+warm_up (GstDicenetFilter *self, GstObject *context, const GstVideoInfo *info, GError **error)
 {
-  GstBuffer *blank = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info), NULL);
+  GstBuffer *blank = context ? gst_dicenet_cuda_blank_frame (context, info) : NULL;
 
-  gst_buffer_memset (blank, 0, 0, GST_VIDEO_INFO_SIZE (info));
+  if (!blank) {
+    blank = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info), NULL);
+    gst_buffer_memset (blank, 0, 0, GST_VIDEO_INFO_SIZE (info));
+  }
   gint64 start = g_get_monotonic_time ();
-  gboolean ok = run (self, blank, info);
+  gboolean ok = run (self, blank, info, FALSE, error);
   gst_buffer_unref (blank);
   if (ok && update_latency (self, time_since (start)))
     post_latency (self);
   return ok;
 }
 
+/* The context of frames that are not there yet, so that the first one need not wait for the session to move. */
+static GstObject *
+expected_context (GstDicenetFilter *self, GstCaps *caps)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  if (!gst_caps_features_contains (gst_caps_get_features (caps, 0), GST_DICENET_CUDA_MEMORY) ||
+      dicenet_session_get_backend (priv->engine.session) != DICENET_BACKEND_CUDA ||
+      !gst_dicenet_cuda_ensure_context (GST_ELEMENT (self), priv->engine.device_id, &priv->cuda_context))
+    return NULL;
+  return priv->cuda_context;
+}
+
 static gboolean
-gst_dicenet_filter_set_info (GstDicenetVideo *video, const GstVideoInfo *info)
+gst_dicenet_filter_set_info (GstDicenetVideo *video, GstCaps *caps, const GstVideoInfo *info)
 {
   GstDicenetFilter *self = GST_DICENET_FILTER (video);
   GstDicenetFilterPrivate *priv = PRIV (self);
@@ -409,14 +459,15 @@ gst_dicenet_filter_set_info (GstDicenetVideo *video, const GstVideoInfo *info)
   }
   GST_INFO_OBJECT (self, "frames of %dx%d, inference at %ux%u", GST_VIDEO_INFO_WIDTH (info),
                    GST_VIDEO_INFO_HEIGHT (info), priv->width, priv->height);
-  if (!dicenet_session_prepare (priv->engine.session, priv->width, priv->height, 1, &error)) {
-    gst_dicenet_post_error (GST_ELEMENT (self), error);
-    return FALSE;
-  }
   GST_OBJECT_LOCK (self);
   priv->mean_time = priv->latency = 0;
   GST_OBJECT_UNLOCK (self);
-  return !is_live (self) || warm_up (self, info);
+  GstObject *context = expected_context (self, caps);
+  if (!prepare (self, context, &error) || (is_live (self) && !warm_up (self, context, info, &error))) {
+    gst_dicenet_post_error (GST_ELEMENT (self), error);
+    return FALSE;
+  }
+  return TRUE;
 }
 
 /* A result does not outlive the picture that it was made for: after a seek or a new segment the next frame is inferred.
@@ -436,6 +487,9 @@ gst_dicenet_filter_query (GstBaseTransform *trans, GstPadDirection direction, Gs
   GstClockTime min, max;
   gboolean live;
 
+  if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT &&
+      gst_dicenet_cuda_answer (GST_ELEMENT (self), query, PRIV (self)->cuda_context))
+    return TRUE;
   if (!GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->query (trans, direction, query))
     return FALSE;
   if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY && direction == GST_PAD_SRC) {
@@ -446,6 +500,18 @@ gst_dicenet_filter_query (GstBaseTransform *trans, GstPadDirection direction, Gs
     gst_query_set_latency (query, live, min + latency, GST_CLOCK_TIME_IS_VALID (max) ? max + latency : max);
   }
   return TRUE;
+}
+
+static void
+gst_dicenet_filter_set_context (GstElement *element, GstContext *context)
+{
+  GstDicenetFilterPrivate *priv = PRIV (GST_DICENET_FILTER (element));
+
+  GST_OBJECT_LOCK (element);
+  gint device_id = priv->settings.device_id;
+  GST_OBJECT_UNLOCK (element);
+  gst_dicenet_cuda_set_context (element, context, device_id, &priv->cuda_context);
+  GST_ELEMENT_CLASS (gst_dicenet_filter_parent_class)->set_context (element, context);
 }
 
 /* --- drawing --- */
@@ -622,6 +688,7 @@ gst_dicenet_filter_finalize (GObject *object)
 
   forget_result (self);
   set_engine (self, (GstDicenetEngine){ 0 });
+  gst_clear_object (&priv->cuda_context);
   gst_dicenet_settings_clear (&priv->settings);
   G_OBJECT_CLASS (gst_dicenet_filter_parent_class)->finalize (object);
 }
@@ -702,6 +769,7 @@ gst_dicenet_filter_class_init (GstDicenetFilterClass *klass)
   object_class->finalize = gst_dicenet_filter_finalize;
   install_properties (object_class);
 
+  GST_ELEMENT_CLASS (klass)->set_context = gst_dicenet_filter_set_context;
   trans_class->start = gst_dicenet_filter_start;
   trans_class->stop = gst_dicenet_filter_stop;
   trans_class->transform_ip = gst_dicenet_filter_transform_ip;
@@ -731,12 +799,23 @@ gst_dicenet_filter_init (GstDicenetFilter *self)
 void
 gst_dicenet_filter_class_add_templates (GstElementClass *klass)
 {
-  static GstStaticCaps static_caps =
+  static GstStaticCaps system_caps =
       GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_DICENET_IMAGE_FORMATS) ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES (
           GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY "," GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION,
           GST_DICENET_IMAGE_FORMATS));
-  GstCaps *caps = gst_static_caps_get (&static_caps);
+  static GstStaticCaps cuda_caps = GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE_WITH_FEATURES (
+      GST_DICENET_CUDA_MEMORY,
+      GST_DICENET_CUDA_FORMATS) ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES (GST_DICENET_CUDA_MEMORY
+                                                                       "," GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION,
+                                                                       GST_DICENET_CUDA_FORMATS));
+  GstCaps *caps = gst_static_caps_get (&system_caps);
 
+  /* A decoder on a GPU is to leave its frames there. */
+  if (gst_dicenet_cuda_is_built ()) {
+    GstCaps *all = gst_caps_make_writable (gst_static_caps_get (&cuda_caps));
+    gst_caps_append (all, caps);
+    caps = all;
+  }
   gst_element_class_add_pad_template (klass, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
   gst_element_class_add_pad_template (klass, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
   gst_caps_unref (caps);

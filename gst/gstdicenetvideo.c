@@ -151,7 +151,7 @@ gst_dicenet_video_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *o
   if (priv->have_info && gst_video_info_is_equal (&info, &priv->info))
     return TRUE;
 
-  priv->have_info = !klass->set_info || klass->set_info (self, &info);
+  priv->have_info = !klass->set_info || klass->set_info (self, incaps, &info);
   priv->info = info;
   return priv->have_info;
 }

@@ -13,8 +13,8 @@ G_DECLARE_DERIVABLE_TYPE (GstDicenetVideo, gst_dicenet_video, GST, DICENET_VIDEO
 /**
  * GstDicenetVideoClass:
  * @wants_overlay: whether something may be drawn; asked at any time, from any thread
- * @set_info: (nullable): frames of this format and size come next; posts an element error and returns %FALSE if it
- * can't work with them
+ * @set_info: (nullable): frames of this format and size come next, in the memory that the caps tell; posts an element
+ * error and returns %FALSE if it can't work with them
  * @process_frame: (nullable): looks at a frame and may add metas to it. The buffer is writable, its memory perhaps not
  * @compose: what to draw on a frame, after @process_frame; %NULL for nothing. Masks go to the last argument where it is
  * not %NULL, as for gst_dicenet_drawer_compose(). Only called where @wants_overlay says yes
@@ -26,7 +26,7 @@ struct _GstDicenetVideoClass {
   GstBaseTransformClass parent_class;
 
   gboolean (*wants_overlay) (GstDicenetVideo *self);
-  gboolean (*set_info) (GstDicenetVideo *self, const GstVideoInfo *info);
+  gboolean (*set_info) (GstDicenetVideo *self, GstCaps *caps, const GstVideoInfo *info);
   GstFlowReturn (*process_frame) (GstDicenetVideo *self, GstBuffer *buffer);
   GstVideoOverlayComposition *(*compose) (GstDicenetVideo *self, GstDicenetDrawer *drawer, GstBuffer *buffer,
                                           GPtrArray *layers);
