@@ -4,11 +4,14 @@
 
 #ifdef HAVE_GST_CUDA
 
-/* There is no header for all of it before 1.24. */
+#if GST_CHECK_VERSION(1, 24, 0)
+#include <gst/cuda/gstcuda.h>
+#else
 #include <gst/cuda/gstcudabufferpool.h>
 #include <gst/cuda/gstcudacontext.h>
 #include <gst/cuda/gstcudamemory.h>
 #include <gst/cuda/gstcudautils.h>
+#endif
 
 gboolean
 gst_dicenet_cuda_is_built (void)
