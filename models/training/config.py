@@ -69,6 +69,7 @@ class Config:
     distill: float = 1.0  # weight of that beside the masks
     precision: str = "auto"  # f32, bf16; auto: bf16 where the device has it
     channels_last: bool = False
+    fused: str = "auto"  # kernels of fused.c, where they can be: on a processor, with f32; or off
     seed: int = 1
 
     # What is written
@@ -141,6 +142,7 @@ def checked(config):
     expect(config.stretch >= 1, "stretch", "1 or more")
     expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")
+    expect(config.fused in ("auto", "off"), "fused", "auto or off")
     expect(0 <= config.frozen_levels <= 4, "frozen_levels", "0 to 4")
     for key in ("epochs", "batch", "accumulate", "evaluations"):
         expect(getattr(config, key) >= 1, key, "1 or more")

@@ -33,6 +33,7 @@ import config as configs  # noqa: E402
 import data  # noqa: E402
 import dicenet  # noqa: E402
 import export_onnx  # noqa: E402
+import fused  # noqa: E402
 import history  # noqa: E402
 import sources  # noqa: E402
 import tasks  # noqa: E402
@@ -112,11 +113,13 @@ class Run:
         backbone_of(self.net).frozen_levels = config.frozen_levels
         if config.channels_last:
             self.net = self.net.to(memory_format=torch.channels_last)
+        bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and bf16)
+        if config.fused == "auto" and device.type == "cpu" and not (self.bf16 or config.channels_last):
+            fused.attach(self.net)
         self.optimizer = make_optimizer(config, self.net, given)
         self.average = Average(self.net, config.ema) if config.ema else None
         self.teacher = load_teacher(config.teacher, task, device) if config.teacher else None
-        bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and bf16)
         self.step, self.seconds, self.rows = 0, 0.0, []
         self.losses = []  # of the epoch's steps up to now
         if photos:
@@ -197,7 +200,7 @@ class Run:
         described = json.loads(state["described"])
         saved = described["config"]
         for key, value in {**self.config.as_dict(), "names": self.task.names}.items():
-            if saved.get(key) != value:
+            if saved.get(key, value) != value:  # a setting that is newer than the checkpoint says nothing
                 raise ModelError(f"the checkpoint was made with {key} = {saved.get(key)!r}, and now it is {value!r}")
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]})

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Faster training on a processor: dicenet.py's modules with the kernels of fused.c, forward and backward.
+
+    fused.attach(net)       # False where there is no C compiler; the network is then as it was
+
+The modules keep their names, tensors and results, and are themselves in all but training with float32 on a processor:
+in evaluation, under autocast, on GPUs and in export. The first use compiles fused.c.
+"""
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+import dicenet
+
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fused.c")
+# -ffast-math but for what changes other code in the process, or hides values that are not numbers.
+FLAGS = "-O3 -march=native -fopenmp -shared -fPIC -fassociative-math -freciprocal-math -fno-signed-zeros".split()
+FLAGS += "-fno-trapping-math -fno-math-errno".split()
+UP, DOWN = 0, 1
+LARGE = 64  # points, from which matrix products are faster than convolutions
+FEW = 8  # inputs times outputs of a group, up to which planes are convolved one by one
+
+
+# The library
+
+
+def compiled():
+    """The path of fused.c as a library for this processor, in the user's cache; OSError, CalledProcessError."""
+    compiler = os.environ.get("CC", "cc").split()
+    target = subprocess.run([*compiler, *FLAGS, "-Q", "--help=target"], capture_output=True).stdout
+    with open(SOURCE, "rb") as file:
+        digest = hashlib.sha256(b"\0".join([file.read(), *map(str.encode, compiler + FLAGS), target])).hexdigest()
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = os.path.join(cache, "dicenet")
+    path = os.path.join(folder, f"fused-{digest[:16]}.so")
+    if not os.path.exists(path):
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            part = os.path.join(place, "fused.so")
+            subprocess.run([*compiler, *FLAGS, SOURCE, "-o", part, "-lm"], check=True, capture_output=True)
+            os.replace(part, path)
+    return path
+
+
+library = None
+
+
+def call(name, *arguments):
+    """The library's function, on tensors (None: NULL), whole numbers and numbers."""
+    kinds = {int: ctypes.c_int, bool: ctypes.c_int, float: ctypes.c_float}
+    given = []
+    for value in arguments:
+        if value is None or isinstance(value, torch.Tensor):
+            assert value is None or value.is_contiguous()
+            given.append(ctypes.c_void_p(value.data_ptr() if value is not None else None))
+        else:
+            given.append(kinds.get(type(value), lambda other: other)(value))
+    getattr(library, name)(*given, torch.get_num_threads())
+
+
+class Norm(ctypes.Structure):
+    """fused.c's."""
+
+    _fields_ = [(name, ctypes.c_int) for name in ("n", "c", "size", "groups", "fold", "training")]
+    _fields_ += [(name, ctypes.c_void_p) for name in ("weight", "bias", "slope", "mix", "scale", "mean", "inverse")]
+
+
+# Functions
+
+
+def flip(kernel):
+    """Back to front, for the way back."""
+    return kernel.reshape(-1, 9).flip(1)
+
+
+class Normalise(Function):
+    """BatchNorm and PReLU. `mix`: of each `fold` planes, the sum with these weights; `scale`: photos x channels.
+    Also returns the planes' means where they are wanted."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, slope, mix, scale, bn, groups, fold, with_means):
+        x = x.contiguous()
+        n, c, h, w = x.shape
+        y = x.new_empty(n, c // fold, h, w)
+        means = x.new_empty(n, c // fold) if with_means else None
+        ctx.saved = x.new_empty(2, c)
+        ctx.numbers = n, c, h * w, groups, fold, bn.training
+        ctx.save_for_backward(x, weight, bias, slope, mix, scale)
+        norm = Normalise.described(ctx, weight, bias, slope, mix, scale)
+        call("norm_forward", norm, x, bn.running_mean, bn.running_var, bn.momentum, bn.eps, y, means)
+        if bn.training:
+            bn.num_batches_tracked.add_(1)
+        return (y, means) if with_means else y
+
+    @staticmethod
+    def described(ctx, *parameters):
+        tensors = *parameters, *ctx.saved
+        return ctypes.byref(Norm(*ctx.numbers, *(t.data_ptr() if t is not None else None for t in tensors)))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy, dmeans=None):
+        x, *parameters = ctx.saved_tensors
+        found = [torch.empty_like(t) if t is not None else None for t in (x, *parameters)]
+        dmeans = dmeans.contiguous() if dmeans is not None else None
+        call("norm_backward", Normalise.described(ctx, *parameters), x, dy.contiguous(), dmeans, *found)
+        return (*found, None, None, None, None)
+
+
+class Branches(Function):
+    """DimConv: the three branches of each channel, one after the other."""
+
+    @staticmethod
+    def forward(ctx, x, depth, height, width):
+        x = x.contiguous()
+        n, c, h, w = x.shape
+        ctx.save_for_backward(x, depth, height, width)
+        y = x.new_empty(n, 3 * c, h, w)
+        call("planes_forward", n, c, 1, 1, h, w, 1, x, depth, 3, y)
+        for branch, kernel in ((1, height), (2, width.transpose(2, 3).contiguous())):
+            call("axis_forward", n, c, h, w, len(kernel), branch == 2, x, kernel, 3, at(y, branch * h * w))
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        x, depth, height, width = ctx.saved_tensors
+        n, c, h, w = x.shape
+        dy, dx = dy.contiguous(), torch.empty_like(x)
+        found = [x.new_empty(n, *kernel.shape) for kernel in (depth, height, width)]
+        call("planes_backward", n, c, 1, 1, h, w, 1, x, flip(depth), 3, dy, dx, found[0])
+        for branch, kernel in ((1, height), (2, width.transpose(2, 3))):
+            place, grad = at(dy, branch * h * w), found[branch]
+            call("axis_backward", n, c, h, w, len(kernel), branch == 2, x, flip(kernel), 3, place, dx, grad)
+        depth, height, width = (grad.sum(0) for grad in found)
+        return dx, depth, height, width.transpose(2, 3)
+
+
+def at(tensor, offset):
+    """Where an element of it is."""
+    return ctypes.c_void_p(tensor.data_ptr() + offset * tensor.element_size())
+
+
+class Planes(Function):
+    """Grouped 3 x 3 convolution with padding; few inputs and outputs to a group."""
+
+    @staticmethod
+    def forward(ctx, x, kernel, groups, stride):
+        x = x.contiguous()
+        n, c, h, w = x.shape
+        ctx.save_for_backward(x, kernel)
+        ctx.numbers = n, groups, c // groups, len(kernel) // groups, h, w, stride
+        y = x.new_empty(n, len(kernel), (h - 1) // stride + 1, (w - 1) // stride + 1)
+        call("planes_forward", *ctx.numbers, x, kernel, 1, y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        x, kernel = ctx.saved_tensors
+        dx, dkernel = torch.empty_like(x), x.new_empty(len(x), *kernel.shape)
+        call("planes_backward", *ctx.numbers, x, flip(kernel), 1, dy.contiguous(), dx, dkernel)
+        return dx, dkernel.sum(0), None, None
+
+
+class Points(Function):
+    """1 x 1 convolution as products of matrices."""
+
+    @staticmethod
+    def forward(ctx, x, kernel):
+        n, c, h, w = x.shape
+        x = x.reshape(n, c, h * w)
+        ctx.save_for_backward(x, kernel)
+        return torch.bmm(kernel.view(1, -1, c).expand(n, -1, -1), x).view(n, -1, h, w)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        x, kernel = ctx.saved_tensors
+        n, c, size = x.shape
+        d = dy.reshape(n, -1, size)
+        dkernel = torch.bmm(d, x.transpose(1, 2)).sum(0).view_as(kernel)
+        dx = torch.bmm(kernel.view(1, -1, c).transpose(1, 2).expand(n, -1, -1), d)
+        return dx.view(n, c, *dy.shape[2:]), dkernel
+
+
+class Stages(Function):
+    """Efficient pyramid pooling: stages, each (height, width, how) with its kernel; a channel's one after another."""
+
+    @staticmethod
+    def forward(ctx, x, sizes, *kernels):
+        x = x.contiguous()
+        n, c, h, w = x.shape
+        ctx.save_for_backward(x, *kernels)
+        ctx.sizes = sizes
+        y = x.new_empty(n, len(kernels) * c, h, w)
+        for k, (size, kernel) in enumerate(zip(sizes, kernels)):
+            call("stage_forward", n, c, h, w, *size, x, kernel, len(kernels), k, y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        x, *kernels = ctx.saved_tensors
+        dy, dx, found = dy.contiguous(), torch.zeros_like(x), []
+        for k, (size, kernel) in enumerate(zip(ctx.sizes, kernels)):
+            grad = x.new_empty(len(x), *kernel.shape)
+            call("stage_backward", *x.shape, *size, x, flip(kernel), len(kernels), k, dy, dx, grad)
+            found.append(grad.sum(0))
+        return dx, None, *found
+
+
+class Pool(Function):
+    """Maximum of 3 x 3, stride 2, padding 1."""
+
+    @staticmethod
+    def forward(ctx, x):
+        x = x.contiguous()
+        n, c, h, w = ctx.shape = x.shape
+        y = x.new_empty(n, c, (h - 1) // 2 + 1, (w - 1) // 2 + 1)
+        ctx.where = torch.empty_like(y, dtype=torch.uint8)
+        call("pool_forward", n * c, h, w, x, y, ctx.where)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        n, c, h, w = ctx.shape
+        dx = dy.new_empty(ctx.shape)
+        call("pool_backward", n * c, h, w, dy.contiguous(), ctx.where, dx)
+        return dx
+
+
+# Modules
+
+
+def autocast():
+    try:
+        return torch.is_autocast_enabled("cpu")
+    except TypeError:  # before 2.4
+        return torch.is_autocast_cpu_enabled()
+
+
+def usable(module, x):
+    usual = x.dtype == torch.float32 and x.device.type == "cpu"
+    return usual and module.training and not autocast()
+
+
+def normalise(x, bn, prelu, mix=None, scale=None, groups=1, fold=1, means=False):
+    return Normalise.apply(x, bn.weight, bn.bias, prelu.weight, mix, scale, bn, groups, fold, means)
+
+
+def shuffled(left, right):
+    """Shuffle(2) of both together."""
+    if left.shape[1] == right.shape[1]:
+        return torch.stack((left, right), 2).flatten(1, 2)
+    return dicenet.Shuffle(2)(torch.cat((left, right), 1))
+
+
+class Conv2d(nn.Conv2d):
+    """Any of dicenet.conv()."""
+
+    def forward(self, x):
+        groups, area = self.groups, x.shape[2] * x.shape[3]
+        if usable(self, x) and self.kernel_size == (1, 1) and groups == 1 and area >= LARGE:
+            y = Points.apply(x, self.weight)
+            return y if self.bias is None else y + self.bias.view(-1, 1, 1)
+        few = self.in_channels // groups * (self.out_channels // groups) <= FEW
+        if usable(self, x) and self.kernel_size == (3, 3) and few:
+            return Planes.apply(x, self.weight, groups, self.stride[0])
+        return super().forward(x)
+
+
+class CBR(dicenet.CBR):
+    def forward(self, x):
+        if not usable(self, x):
+            return super().forward(x)
+        conv, bn, prelu = self.cbr
+        return normalise(conv(x), bn, prelu)
+
+
+class BR(dicenet.BR):
+    def forward(self, x):
+        return normalise(x, *self.br) if usable(self, x) else super().forward(x)
+
+
+class DICE(dicenet.DICE):
+    def forward(self, x):
+        if not usable(self, x):
+            return super().forward(x)
+        kernels = (layer.weight for layer in (self.conv_channel, self.conv_height, self.conv_width))
+        fusion, bn, prelu = self.weight_avg_layer.cbr
+        branches = Branches.apply(x, *kernels)
+        fused = normalise(branches, *self.br_act.br, mix=fusion.weight, groups=3, fold=3)
+        fused, means = normalise(fused, bn, prelu, means=True)
+        first, second = (self.linear_comb_layer[k].weight.flatten(1) for k in (1, 3))
+        scale = F.linear(F.linear(means, first).relu(), second).sigmoid()
+        conv, bn, prelu = self.proj_layer.cbr
+        return normalise(conv(fused), bn, prelu, scale=scale)
+
+
+class StridedDICE(dicenet.StridedDICE):
+    def forward(self, x):
+        return shuffled(self.left_layer(x), self.right_layer(x)) if usable(self, x) else super().forward(x)
+
+
+class ShuffleDICEBlock(dicenet.ShuffleDICEBlock):
+    def forward(self, x):
+        if not usable(self, x):
+            return super().forward(x)
+        left, right = x.split((self.passed, x.shape[1] - self.passed), 1)
+        return shuffled(left, self.layer_right(right))
+
+
+class EPP(dicenet.EPP):
+    def forward(self, x):
+        if not usable(self, x):
+            return super().forward(x)
+        x = self.projection_layer(x)
+        sizes = [self.size(scale, *x.shape[2:]) for scale in dicenet.EPP_SCALES]
+        x = Stages.apply(x, sizes, *(conv.weight for conv in self.stages))
+        first, _, merged, last = self.merge_layer
+        x = merged(normalise(x, *first.br, groups=len(self.stages)))
+        return self.br(last(x))
+
+    @staticmethod
+    def size(scale, h, w):
+        if scale == 1:
+            return h, w, UP
+        return max(5, dicenet.ceil(h * scale)), max(5, dicenet.ceil(w * scale)), DOWN if scale < 1 else UP
+
+
+class MaxPool2d(nn.MaxPool2d):
+    def forward(self, x):
+        return Pool.apply(x) if usable(self, x) else super().forward(x)
+
+
+KINDS = {kind.__base__: kind for kind in (CBR, BR, DICE, StridedDICE, ShuffleDICEBlock, EPP, Conv2d, MaxPool2d)}
+
+
+def attach(net):
+    """Lets the network's modules compute with fused.c. False, and a line that says why, where that can't be."""
+    global library
+    try:
+        library = library or ctypes.CDLL(compiled())
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"training without models/training/fused.c, slower: {error}", file=sys.stderr)
+        return False
+    for module in net.modules():
+        module.__class__ = KINDS.get(type(module), type(module))
+    return True
