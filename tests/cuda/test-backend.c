@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <string.h>
-#include "driver.h"
 #include "prepost/decode.h"
 
 /* Sessions on the CUDA backend, which the environment makes the emulator's: what they compute, and what they say where
@@ -148,99 +147,15 @@ START_TEST (pictures_equal_the_processor_s)
 }
 END_TEST
 
-/* --- pictures in the device's memory, in a context of the application's --- */
-
-/* Planes of NV12 in memory of their own, with strides that say something else than the width. */
-static DicenetImage
-nv12_picture (guint seed, guint width, guint height, gint stride, GPtrArray *memory)
-{
-  DicenetImage image = { .format = DICENET_PIXEL_FORMAT_NV12, .width = width, .height = height };
-
-  for (guint i = 0; i < 2; i++) {
-    const guint rows = i == 0 ? height : (height + 1) / 2;
-    guint8 *plane = g_malloc ((gsize) stride * rows);
-    for (guint k = 0; k < stride * rows; k++)
-      plane[k] = (guint8) ((k * 7 + k / 91) ^ seed);
-    image.planes[i] = plane;
-    image.strides[i] = stride;
-    g_ptr_array_add (memory, plane);
-  }
-  return image;
-}
-
-START_TEST (pictures_on_the_device_are_read_where_they_lie)
-{
-  g_autoptr (DicenetModel) model = test_model_load ("segment");
-  g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
-  g_autoptr (GPtrArray) memory = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GError) error = NULL;
-  CUcontext context;
-
-  cuCtxCreate_v2 (&context, 0, 0);
-  DicenetSession *gpu = dicenet_session_new_in_cuda_context (model, context, DICENET_PRECISION_FLOAT32, &error);
-  assert_no_error (error);
-  /* Frames move from one buffer of a pool to another, change their stride, their size and where they are. */
-  for (guint i = 0; i < 8; i++) {
-    DicenetImage image = nv12_picture (i, i < 4 ? 101 : 60, 80, 128 + 64 * (i % 2), memory);
-    ck_assert (dicenet_session_run_image (cpu, &image, 64, 48, &error));
-    image.memory = i == 6 ? DICENET_MEMORY_SYSTEM : DICENET_MEMORY_CUDA;
-    ck_assert (dicenet_session_run_image (gpu, &image, 64, 48, &error));
-    ck_assert (difference (gpu, cpu, 0, 0) < 1e-4f);
-  }
-  g_object_unref (gpu);
-  cuCtxPopCurrent_v2 (NULL);
-  cuCtxDestroy_v2 (context);
-}
-END_TEST
-
-/* Sessions in two contexts and in the primary one, of one model, in one thread: each has what it needs in its own. */
-START_TEST (contexts_do_not_mix)
-{
-  g_autoptr (DicenetModel) model = test_model_load ("detect");
-  g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
-  DicenetSession *sessions[3];
-  CUcontext contexts[3] = { NULL };
-  g_autoptr (GError) error = NULL;
-  const DicenetDetectParams params = { .threshold = 0.3f, .iou_threshold = 0.45f, .max_detections = 10 };
-
-  run_noise (cpu, 1, 64, 48);
-  for (guint i = 0; i < 3; i++) {
-    if (i > 0)
-      cuCtxCreate_v2 (&contexts[i], 0, 0);
-    sessions[i] = i == 0 ? open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32)
-                         : dicenet_session_new_in_cuda_context (model, contexts[i], DICENET_PRECISION_FLOAT32, &error);
-    assert_no_error (error);
-    cuCtxPopCurrent_v2 (NULL);
-  }
-  for (guint round = 0; round < 2; round++)
-    for (guint i = 0; i < 3; i++) {
-      CUcontext now;
-      cuCtxPushCurrent_v2 (contexts[i]);
-      run_noise (sessions[i], 1, 64, 48);
-      ck_assert (difference (sessions[i], cpu, 0, 0) < 1e-4f);
-      g_array_unref (dicenet_session_get_boxes (sessions[i], 0, &params));
-      cuCtxGetCurrent (&now);
-      ck_assert_ptr_eq (now, contexts[i]); /* a session leaves the thread as it was */
-      cuCtxPopCurrent_v2 (NULL);
-    }
-  for (guint i = 0; i < 3; i++) {
-    cuCtxPushCurrent_v2 (contexts[i]);
-    g_object_unref (sessions[i]);
-    cuCtxPopCurrent_v2 (NULL);
-    cuCtxDestroy_v2 (contexts[i]);
-  }
-}
-END_TEST
-
 START_TEST (a_processor_cannot_read_the_device_s_memory)
 {
   g_autoptr (DicenetModel) model = test_model_load ("classify");
   g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
-  g_autoptr (GPtrArray) memory = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) error = NULL;
-  DicenetImage image = nv12_picture (0, 64, 48, 64, memory);
+  const DicenetImage image = {
+    .format = DICENET_PIXEL_FORMAT_GRAY8, .width = 64, .height = 48, .memory = DICENET_MEMORY_CUDA
+  };
 
-  image.memory = DICENET_MEMORY_CUDA;
   ck_assert (!dicenet_session_run_image (cpu, &image, 64, 48, &error));
   assert_error (error, DICENET_ERROR_ARGUMENT, "a GPU's memory", "system memory", "backend=cuda");
 }
@@ -439,8 +354,7 @@ END_TEST
 
 /* Each test is a process of its own: the environment's settings end with it. */
 TEST_MAIN ("cuda-backend", equals_the_processor, precisions_are_near_float32, batches_equal_single_pictures,
-           sizes_alternate, pictures_equal_the_processor_s, pictures_on_the_device_are_read_where_they_lie,
-           contexts_do_not_mix, a_processor_cannot_read_the_device_s_memory, masks_are_the_largest_logits,
-           boxes_are_the_processor_s, sessions_share_the_device, auto_takes_the_processor_where_there_is_no_gpu,
-           errors_say_what_to_do, memory_may_run_out, a_lost_device_is_an_error,
-           what_the_gpu_lacks_is_computed_in_float32, another_version_s_module_is_refused)
+           sizes_alternate, pictures_equal_the_processor_s, a_processor_cannot_read_the_device_s_memory,
+           masks_are_the_largest_logits, boxes_are_the_processor_s, sessions_share_the_device,
+           auto_takes_the_processor_where_there_is_no_gpu, errors_say_what_to_do, memory_may_run_out,
+           a_lost_device_is_an_error, what_the_gpu_lacks_is_computed_in_float32, another_version_s_module_is_refused)

@@ -262,6 +262,13 @@ cuMemcpy2D_v2 (const Copy2D *copy)
 }
 
 EXPORTED int
+cuMemcpyHtoD_v2 (Address to, const void *from, size_t size)
+{
+  memcpy ((void *) (size_t) to, from, size);
+  return depth > 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+EXPORTED int
 cuMemcpy2DAsync_v2 (const Copy2D *copy, void *stream)
 {
   return cuMemcpy2D_v2 (copy);
@@ -361,7 +368,6 @@ NOT_SUPPORTED (cuMemcpyDtoD_v2)
 NOT_SUPPORTED (cuMemcpyDtoHAsync_v2)
 NOT_SUPPORTED (cuMemcpyDtoH_v2)
 NOT_SUPPORTED (cuMemcpyHtoDAsync_v2)
-NOT_SUPPORTED (cuMemcpyHtoD_v2)
 NOT_SUPPORTED (cuMemsetD2D16Async)
 NOT_SUPPORTED (cuMemsetD2D16_v2)
 NOT_SUPPORTED (cuMemsetD2D32Async)

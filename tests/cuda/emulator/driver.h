@@ -9,10 +9,6 @@ extern "C" {
 
 typedef struct CUctx_st *CUcontext;
 
-int cuCtxCreate_v2 (CUcontext *context, unsigned flags, int device); /* and makes it current */
-int cuCtxDestroy_v2 (CUcontext context);
-int cuCtxPushCurrent_v2 (CUcontext context);
-int cuCtxPopCurrent_v2 (CUcontext *context);
 int cuCtxGetCurrent (CUcontext *context);
 int cuCtxSetCurrent (CUcontext context);
 
