@@ -37,7 +37,7 @@ missing() {
 wanted=()
 for group; do
   names=$(packages_of "$group")
-  read -ra names <<<"$names"
+  read -ra names <<<"${names//$'\n'/ }"
   wanted+=("${names[@]}")
 done
 
