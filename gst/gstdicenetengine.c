@@ -190,10 +190,10 @@ open_labels (GstDicenetEngine *self, const gchar *path, GError **error)
 static void
 close_session (DicenetSession *session, GstObject *context)
 {
-  if (context)
-    gst_dicenet_cuda_enter (context);
+  const gboolean is_entered = context && gst_dicenet_cuda_enter (context);
+
   g_clear_object (&session);
-  if (context)
+  if (is_entered)
     gst_dicenet_cuda_leave ();
   gst_clear_object (&context);
 }
