@@ -34,7 +34,6 @@ dicenet=$build/dicenet-core/tools/dicenet
 kernels=(test-gpu-units test-gpu-planes test-gpu-pixels)
 goldens=(classify/0.2_random detect/ssd300_0.5_voc_pyramid segment/1.0_pascal_256x256/sample13_333x257
   segment/1.75_pascal_384x384/sample4_384x384)
-small=segment/1.0_pascal_256x256/sample13_333x257
 
 # --- packing ---
 
@@ -145,7 +144,7 @@ for step in "${steps[@]}"; do
         tell "$step" skipped '' 'no Python with numpy'
       elif [ "$step" = golden ]; then
         for name in "${goldens[@]}"; do golden "$name"; done
-        for precision in tf32 float16 bfloat16; do golden "$small" "$precision"; done
+        for precision in tf32 float16 bfloat16; do golden "${goldens[2]}" "$precision"; done
       else
         bench classify-2.4 --task classify --scale 2.4 --classes 1000 --size 224x224
         bench ssd300-2.4 --task detect --scale 2.4 --classes 21 --size 300x300 --pyramid
