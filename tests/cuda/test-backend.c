@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "prepost/decode.h"
+#include "sessions.h"
 
 /* Sessions on the CUDA backend, which the environment makes the emulator's: what they compute, and what they say where
  * the GPU is not as it should be (DICENET_EMULATED_GPU). */
@@ -26,32 +27,6 @@ run_noise (DicenetSession *session, guint batch, guint width, guint height)
   g_autoptr (GError) error = NULL;
   dicenet_session_run_tensor (session, input, 3 * (gsize) batch * width * height, batch, width, height, &error);
   assert_no_error (error);
-}
-
-/* The largest difference of any output over the largest number of it. */
-static gfloat
-difference (DicenetSession *a, DicenetSession *b, guint image_a, guint image_b)
-{
-  static const char *const names[] = { "logits", "confidences", "locations" };
-  gfloat worst = 0;
-  guint outputs = 0;
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    gsize n, m;
-    const gfloat *x = dicenet_session_get_output (a, names[i], image_a, &n),
-                 *y = dicenet_session_get_output (b, names[i], image_b, &m);
-    gfloat largest = 0, most = 0;
-    ck_assert_uint_eq (n, m);
-    for (gsize k = 0; k < n; k++) {
-      ck_assert (isfinite (x[k]));
-      largest = MAX (largest, fabsf (y[k]));
-      most = MAX (most, fabsf (x[k] - y[k]));
-    }
-    worst = n ? MAX (worst, most / largest) : worst;
-    outputs += n > 0;
-  }
-  ck_assert_uint_gt (outputs, 0);
-  return worst;
 }
 
 START_TEST (equals_the_processor)
