@@ -224,10 +224,9 @@ prepare_priors (CudaPlan *self)
     const DicenetView *view = &layout->views[self->program->graph->maps[k]];
     maps[k] = (DicenetShape){ view->c, view->h, view->w };
   }
-  const guint size = MIN (d->width, d->height);
-  self->n_priors = dicenet_priors (maps, size, layout->width, layout->height, NULL);
+  self->n_priors = dicenet_priors (maps, d->prior_sizes, layout->width, layout->height, NULL);
   g_autofree gfloat *priors = g_new (gfloat, 4 * (gsize) self->n_priors);
-  dicenet_priors (maps, size, layout->width, layout->height, priors);
+  dicenet_priors (maps, d->prior_sizes, layout->width, layout->height, priors);
   self->priors = add_table (self, priors, 4 * (gsize) self->n_priors * sizeof *priors);
 }
 

@@ -49,6 +49,7 @@ def convert(
     multi_label=False,
     dtype="f32",
     background=None,
+    prior_sizes=None,
     mean=MEAN,
     std=STD,
     extra=None,
@@ -56,8 +57,8 @@ def convert(
     """Converts the checkpoint `source` to the model file `target`, and returns the file's metadata.
 
     `labels` is the path of a labels file, `size` a (width, height), `background` the index of a class or -1: None finds
-    each out. `extra` are further pieces of metadata. ModelError where something does not fit; `target` is then left as
-    it was.
+    each out. `prior_sizes` are a detector's, where they are not SSD's. `extra` are further pieces of metadata. ModelError
+    where something does not fit; `target` is then left as it was.
     """
     found = checkpoint.read(source)
     try:
@@ -68,6 +69,8 @@ def convert(
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from None
     metadata = _description(net, source, labels, size, multi_label, background)
+    if prior_sizes is not None:
+        metadata["prior_sizes"] = _prior_sizes(net, source, prior_sizes)
     metadata.update(mean=json.dumps(list(mean)), std=json.dumps(list(std)), source=os.path.basename(source))
     metadata.update({key: value for key, value in (extra or {}).items() if value})
     modelfile.write(target, arrays, metadata)
@@ -125,6 +128,12 @@ def _description(net, source, labels, size, multi_label, background):
     if names:
         metadata["labels"] = json.dumps(names, ensure_ascii=False)
     return metadata
+
+
+def _prior_sizes(net, source, sizes):
+    if net.task != "detect":
+        raise ModelError(f"{source}: only a detect network has priors, and this is a {net.task} network")
+    return json.dumps(list(sizes))
 
 
 def _boolean(value):
@@ -192,6 +201,16 @@ def _size_option(text):
     return int(match[1]), int(match[2])
 
 
+def _prior_sizes_option(text):
+    try:
+        sizes = [float(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    if len(sizes) != 7 or not 1 <= sizes[0] or not sizes[6] <= 2 * MAX_SIZE or sizes != sorted(set(sizes)):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected seven numbers of pixels from 1 to {2 * MAX_SIZE}, growing")
+    return [int(size) if size.is_integer() else size for size in sizes]
+
+
 def _rgb_option(text):
     try:
         values = tuple(float(part) for part in text.split(","))
@@ -234,6 +253,12 @@ def _arguments(argv):
         metavar="N",
         help="class that stands for nothing, -1 for none (default: the one labelled background, 0 for detection)",
     )
+    parser.add_argument(
+        "--prior-sizes",
+        type=_prior_sizes_option,
+        metavar="A,B,C,D,E,F,G",
+        help="sides of the priors in pixels (detect; default: SSD's for the size)",
+    )
     parser.add_argument("--mean", type=_rgb_option, default=MEAN, metavar="R,G,B", help="of the training pixels / 255")
     parser.add_argument("--std", type=_std_option, default=STD, metavar="R,G,B", help="of the training pixels / 255")
     for key in ("source", "license", "description"):
@@ -256,6 +281,7 @@ def main(argv=None):
             arguments.multi_label,
             arguments.dtype,
             arguments.background,
+            arguments.prior_sizes,
             arguments.mean,
             arguments.std,
             extra,

@@ -138,10 +138,9 @@ make_priors (DicenetSession *self)
 
   for (guint k = 0; k < DICENET_N_MAPS; k++)
     maps[k] = self->shapes[self->program->graph->maps[k]];
-  const guint size = MIN (d->width, d->height);
-  self->n_priors = dicenet_priors (maps, size, self->width, self->height, NULL);
+  self->n_priors = dicenet_priors (maps, d->prior_sizes, self->width, self->height, NULL);
   self->priors = g_realloc_n (self->priors, 4 * (gsize) self->n_priors, sizeof (gfloat));
-  dicenet_priors (maps, size, self->width, self->height, self->priors);
+  dicenet_priors (maps, d->prior_sizes, self->width, self->height, self->priors);
 }
 
 /* From the size of the logits to the picture's. */

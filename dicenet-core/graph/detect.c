@@ -14,7 +14,7 @@ build_extra (DicenetGraph *g, const char *name, guint x, guint cout)
 
 /* The feature pyramid: from extra7 up, each finer map becomes a pyramid pool over itself and the coarser one. */
 static void
-build_pyramid (DicenetGraph *g, guint maps[6])
+build_pyramid (DicenetGraph *g, guint maps[DICENET_N_MAPS])
 {
   static const char *const names[] = { "base_net.bu_19x19_38x38", "base_net.bu_10x10_19x19", "base_net.bu_5x5_10x10",
                                        "base_net.bu_3x3_5x5" };
@@ -28,9 +28,9 @@ build_pyramid (DicenetGraph *g, guint maps[6])
 }
 
 static guint
-build_heads (DicenetGraph *g, const char *kind, const guint maps[6], guint values)
+build_heads (DicenetGraph *g, const char *kind, const guint maps[DICENET_N_MAPS], guint values)
 {
-  guint heads[6];
+  guint heads[DICENET_N_MAPS];
   for (guint k = 0; k < 6; k++) {
     g_autofree char *name = g_strdup_printf ("%s.%u", kind, k);
     heads[k] = dicenet_build_conv (g, name, maps[k], DICENET_BOXES_PER_CELL * values, 1, 1, TRUE);

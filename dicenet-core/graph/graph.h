@@ -66,7 +66,7 @@ typedef struct {
   GPtrArray *nodes; /* DicenetNode */
   DicenetGraphOutput outputs[2];
   guint n_outputs;
-  guint maps[6]; /* detect: the feature maps that the priors stand on */
+  guint maps[DICENET_N_MAPS]; /* detect: the feature maps that the priors stand on */
 } DicenetGraph;
 
 DicenetGraph *dicenet_graph_new (const DicenetDescription *description);

@@ -167,23 +167,42 @@ parse_array (JsonParser *parser, const char *text)
 }
 
 static gboolean
-read_rgb (Reader *r, const char *key, gboolean positive, gfloat out[3])
+read_numbers (Reader *r, const char *key, guint n, gdouble min, gdouble max, const char *expected, gfloat *out)
 {
   const char *text = value_of (r, key);
-  const char *expected = positive ? "three positive numbers [r,g,b]" : "three numbers [r,g,b]";
   if (text == NULL)
     return TRUE;
 
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
   JsonArray *array = parse_array (parser, text);
-  if (array == NULL || json_array_get_length (array) != 3)
+  if (array == NULL || json_array_get_length (array) != n)
     return bad_value (r, key, expected, text);
-  for (guint i = 0; i < 3; i++) {
+  for (guint i = 0; i < n; i++) {
     JsonNode *node = json_array_get_element (array, i);
     const gdouble value = JSON_NODE_HOLDS_VALUE (node) ? json_node_get_double (node) : NAN;
-    if (!isfinite (value) || fabs (value) > 1e3 || (positive && value < 1e-6))
+    if (!(value >= min && value <= max))
       return bad_value (r, key, expected, text);
     out[i] = (gfloat) value;
+  }
+  return TRUE;
+}
+
+/* Where a file says nothing, they follow from the size that the model is meant for as in SSD (paper, 7.1): evenly
+ * spaced between 10 % and 105 % of it. */
+static gboolean
+read_prior_sizes (Reader *r, DicenetDescription *d)
+{
+  static const char expected[] = "seven numbers from 1 to 8192, each larger than the one before";
+  const gdouble size = MIN (d->width, d->height), low = ceil (0.1 * size), high = ceil (1.05 * size);
+
+  for (guint k = 0; k <= DICENET_N_MAPS; k++)
+    d->prior_sizes[k] = (gfloat) floor (low + (high - low) * k / DICENET_N_MAPS);
+  if (!read_numbers (r, "prior_sizes", G_N_ELEMENTS (d->prior_sizes), 1, 2 * DICENET_MAX_SIZE, expected,
+                     d->prior_sizes))
+    return FALSE;
+  for (guint k = 0; k < DICENET_N_MAPS; k++) {
+    if (d->prior_sizes[k + 1] <= d->prior_sizes[k])
+      return bad_value (r, "prior_sizes", expected, value_of (r, "prior_sizes"));
   }
   return TRUE;
 }
@@ -298,7 +317,7 @@ read_task_keys (Reader *r, DicenetDescription *d)
   case DICENET_TASK_CLASSIFY:
     return read_bool (r, "multi_label", &d->multi_label);
   case DICENET_TASK_DETECT:
-    return read_bool (r, "pyramid", &d->pyramid);
+    return read_bool (r, "pyramid", &d->pyramid) && read_prior_sizes (r, d);
   case DICENET_TASK_SEGMENT:
     if (!read_int (r, "decoder_width", 1, 256, FALSE, &decoder))
       return FALSE;
@@ -326,8 +345,10 @@ read_all (Reader *r, DicenetDescription *d)
   if (d->task == DICENET_TASK_SEGMENT && !read_int (r, "background", -1, classes - 1, FALSE, &d->background))
     return FALSE;
   return read_size (r, "size", &d->width, &d->height) &&
-         read_size (r, "kernel_size", &d->kernel_width, &d->kernel_height) && read_rgb (r, "mean", FALSE, d->mean) &&
-         read_rgb (r, "std", TRUE, d->std) && read_task_keys (r, d) && read_labels (r, d);
+         read_size (r, "kernel_size", &d->kernel_width, &d->kernel_height) &&
+         read_numbers (r, "mean", 3, -1e3, 1e3, "three numbers [r,g,b]", d->mean) &&
+         read_numbers (r, "std", 3, 1e-6, 1e3, "three positive numbers [r,g,b]", d->std) && read_task_keys (r, d) &&
+         read_labels (r, d);
 }
 
 gboolean

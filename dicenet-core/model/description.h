@@ -27,6 +27,9 @@ typedef struct {
 /* NULL if the backbone's table has no such row. */
 const DicenetWidths *dicenet_widths_find (DicenetBackbone backbone, gdouble scale);
 
+/* SSD's default boxes stand on six maps. */
+#define DICENET_N_MAPS 6
+
 /* What a model file's __metadata__ says of the network (docs/model-format.md). */
 typedef struct {
   DicenetTask task;
@@ -39,8 +42,10 @@ typedef struct {
   guint width, height;               /* meant to run at */
   guint kernel_width, kernel_height; /* input size that the DimConv kernels were trained for */
   gboolean pyramid;                  /* detect */
-  guint decoder_width;               /* segment: b of the decoder's 4b, 3b, 2b planes */
-  gboolean multi_label;              /* classify */
+  /* detect: sides of the default boxes of each map, in pixels, growing; the last is what a seventh map would have */
+  gfloat prior_sizes[DICENET_N_MAPS + 1];
+  guint decoder_width;  /* segment: b of the decoder's 4b, 3b, 2b planes */
+  gboolean multi_label; /* classify */
 } DicenetDescription;
 
 /* Reads and checks the metadata. FALSE with @error set; @out is then cleared. */

@@ -3,20 +3,8 @@
 
 #include <math.h>
 
-/* The paper's 7.1 follows SSD: six maps, box sizes evenly spaced between 10 % and 105 % of the trained size. */
-#define SMALLEST 0.1
-#define LARGEST  1.05
-
 /* The first four maps are 1/8 to 1/64 of the input; the cells of the last two divide the picture evenly. */
 #define N_STRIDED 4
-
-static void
-box_edges (guint size, guint edges[DICENET_N_MAPS + 1])
-{
-  const double low = ceil (SMALLEST * size), high = ceil (LARGEST * size);
-  for (guint k = 0; k <= DICENET_N_MAPS; k++)
-    edges[k] = (guint) (low + (high - low) * k / DICENET_N_MAPS);
-}
 
 static gfloat *
 put (gfloat *out, double cx, double cy, double w, double h)
@@ -45,10 +33,10 @@ put_cell (gfloat *out, double cx, double cy, double min, double max, double widt
 }
 
 guint
-dicenet_priors (const DicenetShape maps[DICENET_N_MAPS], guint size, guint width, guint height, gfloat *priors)
+dicenet_priors (const DicenetShape maps[DICENET_N_MAPS], const gfloat sizes[DICENET_N_MAPS + 1], guint width,
+                guint height, gfloat *priors)
 {
-  guint edges[DICENET_N_MAPS + 1], n = 0;
-  box_edges (size, edges);
+  guint n = 0;
 
   for (guint k = 0; k < DICENET_N_MAPS; k++) {
     const double stride = 8u << k;
@@ -56,7 +44,7 @@ dicenet_priors (const DicenetShape maps[DICENET_N_MAPS], guint size, guint width
                  step_y = k < N_STRIDED ? stride / height : 1.0 / maps[k].h;
     for (guint i = 0; priors && i < maps[k].h; i++)
       for (guint j = 0; j < maps[k].w; j++)
-        priors = put_cell (priors, (j + 0.5) * step_x, (i + 0.5) * step_y, edges[k], edges[k + 1], width, height);
+        priors = put_cell (priors, (j + 0.5) * step_x, (i + 0.5) * step_y, sizes[k], sizes[k + 1], width, height);
     n += DICENET_BOXES_PER_CELL * maps[k].h * maps[k].w;
   }
   return n;

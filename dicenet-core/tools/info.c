@@ -66,6 +66,11 @@ add_description (JsonBuilder *b, const Info *info)
   } else if (d->task == DICENET_TASK_DETECT) {
     json_builder_set_member_name (b, "pyramid");
     json_builder_add_boolean_value (b, d->pyramid);
+    json_builder_set_member_name (b, "prior_sizes");
+    json_builder_begin_array (b);
+    for (guint k = 0; k < G_N_ELEMENTS (d->prior_sizes); k++)
+      json_builder_add_double_value (b, d->prior_sizes[k]);
+    json_builder_end_array (b);
   } else {
     add_int (b, "decoder_width", d->decoder_width);
   }

@@ -42,7 +42,8 @@ class PyTorch:
         self.mean = np.array(json.loads(metadata.get("mean", DEFAULT_MEAN)), np.float32)
         self.std = np.array(json.loads(metadata.get("std", DEFAULT_STD)), np.float32)
         self.multi_label = metadata.get("multi_label") == "true"
-        self.trained_size = min(map(int, metadata["size"].split("x")))
+        size = min(map(int, metadata["size"].split("x")))
+        self.prior_sizes = json.loads(metadata.get("prior_sizes", "null")) or ssd_sizes(size)
 
     def run(self, picture, size):
         pixels = np.asarray(picture.resize(size, Image.Resampling.BILINEAR), np.float32)
@@ -64,7 +65,7 @@ class PyTorch:
         return logits.argmax(axis=0).astype(np.uint8)[rows[:, None], columns]
 
     def _detect(self, frame, size, confidences, locations):
-        boxes = decode(locations, priors(size, self.trained_size))
+        boxes = decode(locations, priors(size, self.prior_sizes))
         scores = softmax(confidences)
         kept = [(label, i) for label in range(1, scores.shape[1]) for i in suppress(boxes, scores[:, label])]
         kept.sort(key=lambda pair: -scores[pair[1], pair[0]])
@@ -78,9 +79,12 @@ def softmax(x):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def priors(size, trained_size):
+def ssd_sizes(trained_size):
+    return [int(n) for n in np.linspace(np.ceil(0.1 * trained_size), np.ceil(1.05 * trained_size), 7)]
+
+
+def priors(size, edges):
     """Centre x, centre y, width, height as fractions of the input, map by map, row, column, box."""
-    edges = [int(n) for n in np.linspace(np.ceil(0.1 * trained_size), np.ceil(1.05 * trained_size), 7)]
     found = []
     for k in range(6):
         columns, rows = (-(-n // 2 ** (3 + k)) if k < 5 else 1 for n in size)

@@ -6,19 +6,26 @@ from math import ceil, sqrt
 
 import torch
 
+from data import IGNORE
+
+MAPS = 6
 RATIOS = (2.0, 3.0)
 EXCLUDED = -1  # a prior that is no example of anything
 MATCH = 0.5  # overlap from which a prior stands for an object
 COVERED = 0.5  # of a prior by a region to ignore: it is excluded then
 
 
-@functools.lru_cache(maxsize=64)
-def priors(height, width, trained_size):
-    """Middles and sizes of all priors, P x 4, for an input of this size and a model trained at `trained_size`."""
+def ssd_sizes(trained_size):
+    """Sides of priors, in pixels, of the first map to the last and of what would follow it, as the paper has them."""
     first, last = ceil(0.1 * trained_size), ceil(1.05 * trained_size)
-    edges = [int(first + (last - first) * k / 6) for k in range(7)]
+    return [int(first + (last - first) * k / MAPS) for k in range(MAPS + 1)]
+
+
+@functools.lru_cache(maxsize=64)
+def priors(height, width, edges):
+    """Middles and sizes of all priors, P x 4, for an input of this size; `edges`: a tuple like ssd_sizes()."""
     found, h, w = [], ceil(height / 4), ceil(width / 4)
-    for k in range(6):
+    for k in range(MAPS):
         h, w = (ceil(h / 2), ceil(w / 2)) if k < 5 else (1, 1)
         small, large = edges[k], edges[k + 1]
         shapes = [(small, small), (sqrt(small * large),) * 2]
@@ -70,17 +77,27 @@ def match(priors, boxes, classes):
     `boxes` N x M x 4, `classes` N x M from 0, less than 0 for what is no object, IGNORE (-1) for regions to ignore.
     """
     spans = corners(priors)
-    common = overlaps(spans, boxes)  # N x P x M
-    real = (classes >= 0)[:, None]
-    found = common / (areas(spans)[:, None] + areas(boxes)[:, None] - common).clamp(min=1e-12)
-    found = torch.where(real, found, torch.full_like(found, -1))
+    # One photo at a time: most have few boxes, and one in a batch has many.
+    found = [match_photo(spans, b[c >= IGNORE], c[c >= IGNORE]) for b, c in zip(boxes, classes)]
+    target, wanted = (torch.stack(parts) for parts in zip(*found))
+    return target, encode(wanted, priors)
+
+
+def match_photo(spans, boxes, classes):
+    """Of one photo: the target of each prior, P, and the box that it is to find, P x 4 (any where it is none)."""
+    if not len(boxes):
+        return classes.new_zeros(len(spans)), spans
+    common = overlaps(spans, boxes)  # P x M
+    size = areas(spans)[:, None].clamp(min=1e-12)
+    found = common / (size + areas(boxes) - common).clamp(min=1e-12)
+    found = torch.where(classes >= 0, found, torch.full_like(found, -1))
     # Every object has its best prior, whatever the overlap.
-    best = torch.zeros_like(found).scatter_(1, found.argmax(1, keepdim=True), 2.0)
-    overlap, which = (found + best * real).max(2)
-    target = torch.where(overlap >= MATCH, classes.gather(1, which) + 1, torch.zeros_like(which))
-    ignored = ((common / areas(spans)[:, None].clamp(min=1e-12) > COVERED) & (classes == -1)[:, None]).any(2)
+    best = torch.zeros_like(found).scatter_(0, found.argmax(0, keepdim=True), 2.0)
+    overlap, which = (found + best * (classes >= 0)).max(1)
+    target = torch.where(overlap >= MATCH, classes[which] + 1, torch.zeros_like(which))
+    ignored = ((common / size > COVERED) & (classes == IGNORE)).any(1)
     target[ignored & (target == 0)] = EXCLUDED
-    return target, encode(boxes.gather(1, which[..., None].expand(-1, -1, 4)), priors)
+    return target, boxes[which]
 
 
 def nms(boxes, scores, threshold, limit):

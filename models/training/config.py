@@ -29,6 +29,7 @@ class Config:
     labels: list = None  # what the model file calls them, where that differs
     multi_label: bool = False  # classify: several classes at once
     pyramid: bool = False  # detect
+    prior_sizes: list = None  # detect: seven sides in pixels (docs/model-format.md); SSD's for `size`
     decoder_width: int = 16  # segment
     least_classes: int = 0  # segment: so many, with unused ones; 21 fits the published networks as a whole
     dropout: float = 0.0  # classify, before the last layer
@@ -128,6 +129,8 @@ def checked(config):
         if not good:
             raise ModelError(f"{key} = {getattr(config, key)!r}: expected {what}")
 
+    for key in ("size", "prior_sizes", "zoom", "sides", "aspects"):
+        expect(all(isinstance(n, (int, float)) for n in getattr(config, key) or ()), key, "numbers")
     expect(config.task in TASKS, "task", "one of " + ", ".join(TASKS))
     backbones = [name for name in BACKBONES if config.task == "classify" or name == "dicenet"]
     expect(config.backbone in backbones, "backbone", "one of " + ", ".join(backbones))
@@ -139,6 +142,9 @@ def checked(config):
     for key in ("zoom", "sides", "aspects"):
         low_high = getattr(config, key)
         expect(len(low_high) == 2 and 0 < low_high[0] <= low_high[1], key, "two numbers above 0, the smaller one first")
+    sizes = config.prior_sizes
+    growing = sizes is None or (len(sizes) == 7 and sizes[0] >= 1 and all(a < b for a, b in zip(sizes, sizes[1:])))
+    expect(growing, "prior_sizes", "seven numbers from 1, each larger than the one before")
     expect(config.stretch >= 1, "stretch", "1 or more")
     expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")

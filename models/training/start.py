@@ -66,6 +66,7 @@ def write_model(run, folder, metrics, photos):
         multi_label=config.task == "classify" and config.multi_label,
         dtype=config.dtype,
         background=task.background,
+        prior_sizes=config.prior_sizes,
         extra={
             "metrics": json.dumps(metrics),
             "training": json.dumps({"photos": photos, "steps": run.step, "config": settings}),

@@ -119,14 +119,14 @@ class Detect(Task):
         super().__init__(config, names)
         self.data_names = names[1:]
         self.background = 0
-        self.trained_size = min(config.size)
+        self.prior_sizes = tuple(config.prior_sizes or boxes.ssd_sizes(min(config.size)))
 
     def check(self, records):
         if not any(r.boxes for r in records):
             raise ModelError("expected boxes: a COCO file or a VOC folder with Annotations")
 
     def priors(self, size, device):
-        return boxes.priors(size[1], size[0], self.trained_size).to(device)
+        return boxes.priors(size[1], size[0], self.prior_sizes).to(device)
 
     def loss(self, net, batch, size, _):
         view = self.views(batch, size)

@@ -23,16 +23,17 @@ START_TEST (softmax_and_top_k)
 }
 END_TEST
 
-/* Hand-computed from the statement of the detector: size 300, edges 30 and 77 (30 + 285 / 6 = 77.5, truncated). */
+/* Hand-computed from the statement of the detector: at 300 pixels, sides of 30 and 77. */
 START_TEST (priors_of_the_first_cell)
 {
   const DicenetShape maps[] = { { 0, 38, 67 }, { 0, 19, 34 }, { 0, 10, 17 }, { 0, 5, 9 }, { 0, 3, 5 }, { 0, 1, 1 } };
-  const guint n = dicenet_priors (maps, 300, 533, 300, NULL);
+  static const gfloat sizes[] = { 30, 77, 125, 172, 220, 267, 315 };
+  const guint n = dicenet_priors (maps, sizes, 533, 300, NULL);
   g_autofree gfloat *p = g_new (gfloat, 4 * n);
   const double wide = 30 * sqrt (2);
 
   ck_assert_uint_eq (n, 20538);
-  dicenet_priors (maps, 300, 533, 300, p);
+  dicenet_priors (maps, sizes, 533, 300, p);
   ck_assert_float_eq_tol (p[0], 4 / 533.0f, 1e-6f);
   ck_assert_float_eq_tol (p[1], 4 / 300.0f, 1e-6f);
   ck_assert_float_eq_tol (p[2], 30 / 533.0f, 1e-6f);

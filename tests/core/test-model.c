@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
+#include "model/model-private.h"
 #include "model/safetensors.h"
 
 /* A copy of a model with one thing changed; NULL fields change nothing. */
@@ -117,6 +118,44 @@ START_TEST (refuses_bad_metadata)
     g_autoptr (GError) error = NULL;
     ck_assert_msg (load_changed (folder, "segment", &cases[i].change, &error) == NULL, "case %u", i);
     assert_error (error, cases[i].code, cases[i].says, "changed.safetensors");
+  }
+  test_folder_remove (folder);
+}
+END_TEST
+
+/* Where a file does not name them they are SSD's: at 64 pixels, 7 + 61 k / 6 and truncated. */
+START_TEST (has_prior_sizes)
+{
+  static const struct {
+    const char *value;
+    gfloat expected[DICENET_N_MAPS + 1];
+  } good[] = {
+    { NULL, { 7, 17, 27, 37, 47, 57, 68 } },
+    { "[4, 9.5, 20, 31, 44, 60, 8192]", { 4, 9.5f, 20, 31, 44, 60, 8192 } },
+  };
+  static const char *const bad[] = { "[1,2,3,4,5,6]",
+                                     "[1,2,3,4,5,6,7,8]",
+                                     "[1,2,3,4,5,6,6]",
+                                     "[0.5,2,3,4,5,6,7]",
+                                     "[1,2,3,4,5,6,8193]",
+                                     "[1,2,3,4,5,6,\"7\"]",
+                                     "7",
+                                     "" };
+  char *folder = test_folder_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++) {
+    g_autoptr (GError) error = NULL;
+    const Change change = { .key = "prior_sizes", .value = good[i].value };
+    g_autoptr (DicenetModel) model = load_changed (folder, "detect", &change, &error);
+    assert_no_error (error);
+    for (guint k = 0; k <= DICENET_N_MAPS; k++)
+      ck_assert (dicenet_model_get_program (model)->description->prior_sizes[k] == good[i].expected[k]);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autoptr (GError) error = NULL;
+    const Change change = { .key = "prior_sizes", .value = bad[i] };
+    ck_assert_msg (load_changed (folder, "detect", &change, &error) == NULL, "%s", bad[i]);
+    assert_error (error, DICENET_ERROR_INVALID_MODEL, "\"prior_sizes\": expected seven numbers", bad[i]);
   }
   test_folder_remove (folder);
 }
@@ -273,5 +312,5 @@ START_TEST (is_found_by_name)
 }
 END_TEST
 
-TEST_MAIN ("model", describes_itself, refuses_bad_metadata, refuses_bad_tensors, is_loaded_once,
+TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, refuses_bad_tensors, is_loaded_once,
            loads_from_many_threads, reads_labels, is_found_by_name)

@@ -229,7 +229,8 @@ bench_boxes (guint found)
 {
   static const DicenetShape maps[] = { { 0, 64, 64 }, { 0, 32, 32 }, { 0, 16, 16 },
                                        { 0, 8, 8 },   { 0, 4, 4 },   { 0, 2, 2 } };
-  const guint n = dicenet_priors (maps, 512, 512, 512, NULL);
+  static const gfloat sizes[] = { 52, 133, 214, 295, 376, 457, 538 };
+  const guint n = dicenet_priors (maps, sizes, 512, 512, NULL);
   g_autofree gfloat *priors = g_new (gfloat, 4 * n), *locations = g_new (gfloat, 4 * n),
                     *confidences = g_new (gfloat, (gsize) n * COCO);
   ToBoxes t = {
@@ -237,7 +238,7 @@ bench_boxes (guint found)
   };
   g_autofree gchar *what = g_strdup_printf ("boxes of %u priors, %d classes, %u above 0.5", n, COCO, found);
 
-  dicenet_priors (maps, 512, 512, 512, priors);
+  dicenet_priors (maps, sizes, 512, 512, priors);
   fill_detections (&t, found);
   report (what, fastest (to_boxes, &t));
 }

@@ -151,7 +151,13 @@ class Convert(common.TestCase):
                 {},
                 dict(task="detect", classes="3", pyramid="true", size="512x512", background="0", decoder_width=None),
             ),
-            ("mine.pth", detect, {}, dict(task="detect", size="300x300")),
+            ("mine.pth", detect, {}, dict(task="detect", size="300x300", prior_sizes=None)),
+            (
+                "mine.pth",
+                detect,
+                dict(prior_sizes=[9, 20, 30.5, 40, 50, 60, 70]),
+                dict(prior_sizes="[9, 20, 30.5, 40, 50, 60, 70]"),
+            ),
             ("mine.pth", small_classifier(), dict(multi_label=True), dict(multi_label="true", size="224x224")),
             ("mine_9999x9.pth", small_classifier(), {}, dict(multi_label="false", background="-1", size="224x224")),
             (

@@ -49,6 +49,7 @@ spec.loader.exec_module(reference)
 DICENET = None
 torch.set_num_threads(1)
 NAMES = ["disc", "square"]
+PRIOR_SIZES = (7, 17, 27, 37, 47, 57, 68)  # SSD's at 64 pixels
 COLOURS = {"disc": (220, 40, 40), "square": (40, 60, 220)}
 XML = "<annotation>{}</annotation>"
 OBJECT = (
@@ -153,7 +154,7 @@ class Training(common.TestCase):
         with open(self.path(output, "history.svg"), encoding="utf-8") as file:
             self.assertIn("polyline", file.read())
 
-    def compare_with_program(self, output, tolerance=2e-3):
+    def compare_with_program(self, output, tolerance=2e-3, prior_sizes=None):
         """The exported model answers in the program as in PyTorch."""
         if DICENET is None:
             return
@@ -171,6 +172,9 @@ class Training(common.TestCase):
         for name, y in zip(("logits",) if len(expected) == 1 else ("confidences", "locations"), expected):
             y = y.numpy()
             self.assertLess(np.abs(found[name].reshape(y.shape) - y).max(), tolerance * np.abs(y).max(), name)
+        if prior_sizes:
+            priors = boxes.priors(photo.height, photo.width, prior_sizes).numpy()
+            np.testing.assert_allclose(found["priors"].reshape(-1, 4), priors, atol=1e-6)
 
     # Every task, and with them every layout
 
@@ -196,14 +200,16 @@ class Training(common.TestCase):
         write(self.path("few.txt"), few)
         os.symlink("voc", self.path("same"))
         lists = ("--train", "voc@few.txt", "--validate", "same@few.txt")
-        self.train("detect", "out", *lists, "--epochs", 70, settings=["pyramid = false"])
+        sizes = (9, 16, 24, 32, 42, 54, 68)
+        settings = ["pyramid = false", f"prior_sizes = {list(sizes)}"]
+        self.train("detect", "out", *lists, "--epochs", 70, settings=settings)
         self.learned("out")
         found = self.metrics("out")["ap50"]
         self.assertGreater(found, 0.6)
-        self.compare_with_program("out")
+        self.compare_with_program("out", prior_sizes=sizes)
         # The exported model's answers are as good, and its classes' names are its own.
         judged = ("--evaluate", self.path("out", "model.safetensors"))
-        process = self.train("detect", "other", *lists, *judged, settings=["pyramid = false"])
+        process = self.train("detect", "other", *lists, *judged, settings=settings)
         self.assertAlmostEqual(json.loads(process.stdout)["same@few.txt"]["ap50"], found, delta=0.05)
 
     def test_segment_masks_and_teacher(self):
@@ -301,6 +307,8 @@ class Training(common.TestCase):
         fails("nonsense", "is no setting", arguments=("--train", "voc", "--set", "nonsense = 1"))
         fails("lr", "expected float", arguments=("--train", "voc", "--set", "lr = 'high'"))
         fails("scale", "expected one of", arguments=("--train", "voc", "--set", "scale = '3'"))
+        fails("zoom", "expected numbers", arguments=("--train", "voc", "--set", "zoom = ['a', 1]"))
+        fails("prior_sizes", "expected seven", arguments=("--train", "voc", "--set", "prior_sizes = [1, 2, 3, 4, 5, 5, 6]"))
         fails("nowhere", "expected a TOML file or one of", config="nowhere")
         fails("at least one source", arguments=())
         fails("none.json", "cannot be read", arguments=("--train", "none.json"))
@@ -320,16 +328,15 @@ class Arithmetic(unittest.TestCase):
                 h, w = (h + 1) // 2, (w + 1) // 2
                 sizes += [(h, w)] if 2 <= k < 7 else []
             expected = reference.make_priors(sizes + [(1, 1)], (height, width), trained)
-            np.testing.assert_allclose(boxes.priors(height, width, trained).numpy(), expected, atol=1e-6)
+            sides = tuple(boxes.ssd_sizes(trained))
+            np.testing.assert_allclose(boxes.priors(height, width, sides).numpy(), expected, atol=1e-6)
 
     def test_edges_of_priors(self):
         for trained in range(32, 1025):
-            p = boxes.priors(32, 32, trained)
-            first = p[0, 2].item() * 32
-            self.assertAlmostEqual(first, min(32, reference.prior_edges(trained)[0]), places=3)
+            self.assertEqual(boxes.ssd_sizes(trained), reference.prior_edges(trained))
 
     def test_encoding(self):
-        priors = boxes.priors(64, 64, 64)
+        priors = boxes.priors(64, 64, PRIOR_SIZES)
         found = torch.tensor([[[0.1, 0.2, 0.5, 0.9]]])
         offsets = boxes.encode(found.expand(1, len(priors), 4), priors)
         np.testing.assert_allclose(boxes.decode(offsets, priors).numpy(), found.expand_as(offsets).numpy(), atol=1e-4)
@@ -344,7 +351,7 @@ class Arithmetic(unittest.TestCase):
         np.testing.assert_array_equal(np.flatnonzero(kept[0].numpy()), expected)
 
     def test_detections(self):
-        priors = boxes.priors(64, 64, 64)
+        priors = boxes.priors(64, 64, PRIOR_SIZES)
         random = np.random.default_rng(2)
         confidences = 3 * random.standard_normal((2, len(priors), 4))
         locations = random.standard_normal((2, len(priors), 4))
@@ -359,7 +366,7 @@ class Arithmetic(unittest.TestCase):
             np.testing.assert_allclose(mine[2].numpy()[order], expected[2], atol=1e-5)
 
     def test_every_object_is_matched(self):
-        priors = boxes.priors(64, 64, 64)
+        priors = boxes.priors(64, 64, PRIOR_SIZES)
         found = torch.tensor([[[0.01, 0.01, 0.03, 0.03], [0.5, 0.5, 0.9, 0.9], [0.0, 0.6, 0.4, 1.0], [0, 0, 0, 0]]])
         classes = torch.tensor([[4, 2, data.IGNORE, data.NO_BOX]])
         target, _ = boxes.match(priors, found, classes)
@@ -369,7 +376,7 @@ class Arithmetic(unittest.TestCase):
 
     def test_unlabelled_classes_are_no_negatives(self):
         torch.manual_seed(1)
-        priors = boxes.priors(64, 64, 64)
+        priors = boxes.priors(64, 64, PRIOR_SIZES)
         confidences = torch.randn(1, len(priors), 4, requires_grad=True)
         locations = torch.zeros(1, len(priors), 4)
         nothing = torch.zeros(1, 1, 4), torch.full((1, 1), data.NO_BOX)
