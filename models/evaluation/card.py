@@ -106,6 +106,8 @@ def training(metadata):
         if key not in LEFT_OUT and value not in ("", None, 0, 0.0, False, [])
     ]
     how = f"{run['photos']} photos, {run['steps']} steps; settings of `models/training/train.py`:"
+    if run.get("averaged", 1) > 1:
+        how = f"The mean of the weights of {run['averaged']} runs; of the last one: {how}"
     return f"{how}\n\n{table(['setting', 'value'], rows, left=2)}"
 
 

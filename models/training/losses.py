@@ -19,19 +19,31 @@ def ssd(confidences, locations, priors, boxes, classes, labelled):
     what is known to be absent counts as wrong.
     """
     target, offsets = match(priors, boxes, classes)
-    log_p = confidences.float().log_softmax(-1)
     possible = F.pad(~labelled, (1, 0), value=True)  # N x classes, the background first
-    nothing = -log_p.masked_fill(~possible[:, None], float("-inf")).logsumexp(-1)
-    positive, negative = target > 0, target == 0
-    wanted = (NEGATIVES * positive.sum(1, keepdim=True)).clamp(min=LEAST_NEGATIVES)
-    hardness = nothing.detach().masked_fill(~negative, float("-inf"))
-    rank = hardness.argsort(1, descending=True).argsort(1)
-    hard = negative & (rank < wanted)
+    positive = target > 0
     count = positive.sum().clamp(min=1)
-    found = -log_p.gather(2, target.clamp(min=0)[..., None])[..., 0]
-    class_loss = (found * positive + torch.where(hard, nothing, torch.zeros_like(nothing))).sum() / count
-    box_loss = F.smooth_l1_loss(locations.float(), offsets, reduction="none").sum(-1)
-    return class_loss, (box_loss * positive).sum() / count
+    photo, prior = (positive | hard_negatives(confidences, possible, target)).nonzero(as_tuple=True)
+    log_p, goal = confidences[photo, prior].float().log_softmax(-1), target[photo, prior]
+    found = -log_p.gather(1, goal[:, None])[:, 0]
+    class_loss = torch.where(goal > 0, found, nothing_there(log_p, possible[photo])).sum() / count
+    box_loss = F.smooth_l1_loss(locations[positive].float(), offsets[positive], reduction="sum")
+    return class_loss, box_loss / count
+
+
+def nothing_there(log_p, possible):
+    """The loss of a prior without an object."""
+    return -log_p.masked_fill(~possible, float("-inf")).logsumexp(-1)
+
+
+@torch.no_grad()
+def hard_negatives(confidences, possible, target):
+    """Of each photo's priors without an object, those that are the furthest from saying so: bool, N x P."""
+    negative = target == 0
+    wanted = (NEGATIVES * (target > 0).sum(1, keepdim=True)).clamp(LEAST_NEGATIVES, target.shape[1])
+    hardness = nothing_there(confidences.float().log_softmax(-1), possible[:, None])
+    hardness.masked_fill_(~negative, float("-inf"))
+    least = hardness.topk(int(wanted.max()), 1).values.gather(1, wanted - 1)
+    return negative & (hardness >= least)
 
 
 def present_classes(classes, count):

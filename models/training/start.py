@@ -55,6 +55,7 @@ def write_model(run, folder, metrics, photos):
     settings = config.as_dict()
     for key in ("init", "teacher"):  # whose folders say nothing elsewhere
         settings[key] = os.path.basename(settings[key])
+    settings["epochs"] = round(run.step / run.epoch_steps, 1)  # --minutes had the last word
     torch.save({name: x.cpu().contiguous() for name, x in run.evaluated.state_dict().items()}, weights)
     with open(labels, "w", encoding="utf-8") as file:
         file.write("\n".join(config.labels or task.names) + "\n")

@@ -135,7 +135,7 @@ class Card(TestCase):
             "lr": 0.001,
             "pyramid": False,
         }
-        run = {"photos": 123, "steps": 45, "config": config}
+        run = {"photos": 123, "steps": 45, "config": config, "averaged": 2}
         arrays = self.with_metadata(model, training=json.dumps(run), license="free", description="Sees blobs.")
         weights = self.file("weights.pth", torchfile.zipped(torchfile.state_dict(arrays)))
         text = self.card(model, listed, "--float32", weights, "--mean-of", "class 1,class 2", "--mean-of", "class 0")
@@ -146,7 +146,7 @@ class Card(TestCase):
             "Sees blobs.",
             "64 x 48",
             "in float32 |",
-            "123 photos, 45 steps",
+            "mean of the weights of 2 runs; of the last one: 123 photos, 45 steps",
             "| init | first.pth |",
             "| lr | 0.001 |",
             "| **overall**, photos squeezed |  | 100.00 | 100.00 | 100.00 |",

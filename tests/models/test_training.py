@@ -241,6 +241,22 @@ class Training(common.TestCase):
             # The average of the same numbers is rounded.
             self.assertEqual(np.allclose(array, levels[name], rtol=1e-5), is_frozen, name)
             self.assertEqual(np.allclose(array, norm[name], rtol=1e-5), is_statistic, name)
+        self.check_average("levels", "norm")
+
+    def check_average(self, *runs):
+        folders = [self.path(run) for run in runs]
+        process = self.run_script("average.py", *folders, "--output", self.path("mean"))
+        self.assertEqual(process.returncode, 0, process.stderr)
+        mean, metadata = modelfile.read(process.stdout.strip())
+        each = [modelfile.read(os.path.join(folder, "model.safetensors"))[0] for folder in folders]
+        for name, array in mean.items():
+            np.testing.assert_allclose(array, (each[0][name] + each[1][name]) / 2, rtol=1e-5, atol=1e-7)
+        self.assertNotIn("metrics", metadata)
+        self.assertEqual(json.loads(metadata["training"])["averaged"], 2)
+        weights = torch.load(self.path("mean", "weights.pth"), weights_only=True)
+        np.testing.assert_array_equal(weights["level1.cbr.0.weight"].numpy(), mean["level1.cbr.0.weight"])
+        process = self.run_script("average.py", *folders, self.path("voc"), "--output", self.path("other"))
+        self.assert_failed(process, "weights.pth is not there", "a run of train.py")
 
     def test_resume_is_exact(self):
         options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "3")
