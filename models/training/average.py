@@ -15,7 +15,10 @@ import json
 import os
 import sys
 
-import torch
+try:
+    import torch
+except ImportError:
+    sys.exit("error: PyTorch is missing: apt install python3-torch, or pip install torch")
 
 import dicenet  # noqa: F401  lets the modules of models/ be found
 import modelfile
@@ -27,7 +30,11 @@ def read_run(folder):
     for path in (weights, model):
         if not os.path.exists(path):
             raise ModelError(f"{path} is not there: expected an output folder of a run of train.py that is complete")
-    return torch.load(weights, map_location="cpu", weights_only=True), *modelfile.read(model)
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+    except Exception as error:  # of many kinds, by what is wrong with the file
+        raise ModelError(f"{weights}: is no weights of train.py, or damaged ({type(error).__name__})") from None
+    return state, *modelfile.read(model)
 
 
 def mean_of(states):
