@@ -206,7 +206,7 @@ def _prior_sizes_option(text):
         sizes = [float(part) for part in text.split(",")]
     except ValueError:
         sizes = []
-    if len(sizes) != 7 or not 1 <= sizes[0] or not sizes[6] <= 2 * MAX_SIZE or sizes != sorted(set(sizes)):
+    if not network.are_prior_sizes(sizes):
         raise argparse.ArgumentTypeError(f"{text!r}: expected seven numbers of pixels from 1 to {2 * MAX_SIZE}, growing")
     return [int(size) if size.is_integer() else size for size in sizes]
 

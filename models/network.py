@@ -75,6 +75,12 @@ class Network:
     backbone: str = "dicenet"
 
 
+def are_prior_sizes(sizes):
+    """Whether a detector may have them: what a reader of model files checks (docs/model-format.md)."""
+    growing = all(a < b for a, b in zip(sizes, sizes[1:]))
+    return len(sizes) == 7 and sizes[0] >= 1 and sizes[6] <= 2 * MAX_SIZE and growing
+
+
 def detect_network(shapes):
     """The Network that the tensors (`shapes`: name -> shape) are of; ModelError where they are of none."""
     task = next((task for task, (tell, _) in TASKS.items() if tell in shapes), None)

@@ -31,7 +31,7 @@ static guint
 build_heads (DicenetGraph *g, const char *kind, const guint maps[DICENET_N_MAPS], guint values)
 {
   guint heads[DICENET_N_MAPS];
-  for (guint k = 0; k < 6; k++) {
+  for (guint k = 0; k < DICENET_N_MAPS; k++) {
     g_autofree char *name = g_strdup_printf ("%s.%u", kind, k);
     heads[k] = dicenet_build_conv (g, name, maps[k], DICENET_BOXES_PER_CELL * values, 1, 1, TRUE);
   }

@@ -10,7 +10,7 @@ except ImportError:
     raise SystemExit("error: Python is too old: training needs 3.11 or newer") from None
 
 from errors import ModelError
-from network import BACKBONES, TASKS
+from network import BACKBONES, MAX_SIZE, TASKS, are_prior_sizes
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
 LABELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "labels")
@@ -142,9 +142,9 @@ def checked(config):
     for key in ("zoom", "sides", "aspects"):
         low_high = getattr(config, key)
         expect(len(low_high) == 2 and 0 < low_high[0] <= low_high[1], key, "two numbers above 0, the smaller one first")
-    sizes = config.prior_sizes
-    growing = sizes is None or (len(sizes) == 7 and sizes[0] >= 1 and all(a < b for a, b in zip(sizes, sizes[1:])))
-    expect(growing, "prior_sizes", "seven numbers from 1, each larger than the one before")
+    if config.prior_sizes is not None:
+        what = f"seven numbers from 1 to {2 * MAX_SIZE}, each larger than the one before"
+        expect(are_prior_sizes(config.prior_sizes), "prior_sizes", what)
     expect(config.stretch >= 1, "stretch", "1 or more")
     expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")

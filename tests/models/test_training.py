@@ -324,7 +324,8 @@ class Training(common.TestCase):
         fails("lr", "expected float", arguments=("--train", "voc", "--set", "lr = 'high'"))
         fails("scale", "expected one of", arguments=("--train", "voc", "--set", "scale = '3'"))
         fails("zoom", "expected numbers", arguments=("--train", "voc", "--set", "zoom = ['a', 1]"))
-        fails("prior_sizes", "expected seven", arguments=("--train", "voc", "--set", "prior_sizes = [1, 2, 3, 4, 5, 5, 6]"))
+        for sizes in ("[1, 2, 3, 4, 5, 5, 6]", "[1, 2, 3, 4, 5, 6, 8193]"):
+            fails("prior_sizes", "expected seven", arguments=("--train", "voc", "--set", f"prior_sizes = {sizes}"))
         fails("nowhere", "expected a TOML file or one of", config="nowhere")
         fails("at least one source", arguments=())
         fails("none.json", "cannot be read", arguments=("--train", "none.json"))
