@@ -12,6 +12,7 @@ MAPS = 6
 RATIOS = (2.0, 3.0)
 EXCLUDED = -1  # a prior that is no example of anything
 MATCH = 0.5  # overlap from which a prior stands for an object
+NEAR = 0.4  # overlap from which a prior learns an object's box, and is no example of the background
 COVERED = 0.5  # of a prior by a region to ignore: it is excluded then
 
 
@@ -43,12 +44,6 @@ def corners(boxes):
     return torch.cat((boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2), -1)
 
 
-def encode(boxes, priors):
-    size = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-4)
-    middle = (boxes[..., :2] + boxes[..., 2:]) / 2
-    return torch.cat(((middle - priors[:, :2]) / priors[:, 2:] / 0.1, (size / priors[:, 2:]).log() / 0.2), -1)
-
-
 def decode(locations, priors):
     middle = priors[:, :2] + 0.1 * locations[..., :2] * priors[:, 2:]
     return corners(torch.cat((middle, priors[:, 2:] * (0.2 * locations[..., 2:]).exp()), -1))
@@ -71,22 +66,30 @@ def iou(a, b):
     return common / (areas(a)[..., :, None] + areas(b)[..., None, :] - common).clamp(min=1e-12)
 
 
+def generalised_iou(a, b):
+    """Of pairs of boxes, K x 4 each: IoU, less the share of their hull that neither covers (Rezatofighi et al., 2019)."""
+    common = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(-1)
+    union = (areas(a) + areas(b) - common).clamp(min=1e-12)
+    hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(-1).clamp(min=1e-12)
+    return common / union - (hull - union) / hull
+
+
 def match(priors, boxes, classes):
-    """What each prior is to find: class + 1 (0: background, or EXCLUDED), N x P, and the offsets to it, N x P x 4.
+    """What each prior is to find: class + 1 (0: background, or EXCLUDED), N x P; its box, N x P x 4; and whether it is
+    near enough to learn that box, bool, N x P.
 
     `boxes` N x M x 4, `classes` N x M from 0, less than 0 for what is no object, IGNORE (-1) for regions to ignore.
     """
     spans = corners(priors)
     # One photo at a time: most have few boxes, and one in a batch has many.
     found = [match_photo(spans, b[c >= IGNORE], c[c >= IGNORE]) for b, c in zip(boxes, classes)]
-    target, wanted = (torch.stack(parts) for parts in zip(*found))
-    return target, encode(wanted, priors)
+    return tuple(torch.stack(parts) for parts in zip(*found))
 
 
 def match_photo(spans, boxes, classes):
-    """Of one photo: the target of each prior, P, and the box that it is to find, P x 4 (any where it is none)."""
+    """match() of one photo. Where a prior has nothing to find, its box is any."""
     if not len(boxes):
-        return classes.new_zeros(len(spans)), spans
+        return classes.new_zeros(len(spans)), spans, torch.zeros(len(spans), dtype=torch.bool, device=spans.device)
     common = overlaps(spans, boxes)  # P x M
     size = areas(spans)[:, None].clamp(min=1e-12)
     found = common / (size + areas(boxes) - common).clamp(min=1e-12)
@@ -95,9 +98,10 @@ def match_photo(spans, boxes, classes):
     best = torch.zeros_like(found).scatter_(0, found.argmax(0, keepdim=True), 2.0)
     overlap, which = (found + best * (classes >= 0)).max(1)
     target = torch.where(overlap >= MATCH, classes[which] + 1, torch.zeros_like(which))
+    near = overlap >= NEAR
     ignored = ((common / size > COVERED) & (classes == IGNORE)).any(1)
-    target[ignored & (target == 0)] = EXCLUDED
-    return target, boxes[which]
+    target[(near | ignored) & (target == 0)] = EXCLUDED
+    return target, boxes[which], near
 
 
 def nms(boxes, scores, threshold, limit):

@@ -4,21 +4,23 @@
 import torch
 import torch.nn.functional as F
 
-from boxes import match
+from boxes import decode, generalised_iou, match
 from data import UNKNOWN
 
+BOX_WEIGHT = 4  # of the loss of boxes beside that of classes, which makes them about as large
 NEGATIVES = 3  # for each prior that stands for an object
 LEAST_NEGATIVES = 8  # in a photo, also where nothing is
 
 
 def ssd(confidences, locations, priors, boxes, classes, labelled):
-    """SSD's losses of classes and of boxes, each over the number of priors that stand for objects.
+    """SSD's loss of classes, over the number of priors that stand for objects, and that of boxes: how far those which
+    priors near an object find are from it (1 - generalised IoU), where SSD has the smooth L1 distance of offsets.
 
     The background's negatives are the hardest ones of each photo. Where a class is not labelled in a photo, its objects
     are there without a box: a prior without an object may then take it for background or for any such class, and only
     what is known to be absent counts as wrong.
     """
-    target, offsets = match(priors, boxes, classes)
+    target, wanted, near = match(priors, boxes, classes)
     possible = F.pad(~labelled, (1, 0), value=True)  # N x classes, the background first
     positive = target > 0
     count = positive.sum().clamp(min=1)
@@ -26,8 +28,10 @@ def ssd(confidences, locations, priors, boxes, classes, labelled):
     log_p, goal = confidences[photo, prior].float().log_softmax(-1), target[photo, prior]
     found = -log_p.gather(1, goal[:, None])[:, 0]
     class_loss = torch.where(goal > 0, found, nothing_there(log_p, possible[photo])).sum() / count
-    box_loss = F.smooth_l1_loss(locations[positive].float(), offsets[positive], reduction="sum")
-    return class_loss, box_loss / count
+    photo, prior = near.nonzero(as_tuple=True)
+    boxes_found = decode(locations[photo, prior].float(), priors[prior])
+    distance = 1 - generalised_iou(boxes_found, wanted[photo, prior])
+    return class_loss, BOX_WEIGHT * distance.sum() / near.sum().clamp(min=1)
 
 
 def nothing_there(log_p, possible):

@@ -352,11 +352,30 @@ class Arithmetic(unittest.TestCase):
         for trained in range(32, 1025):
             self.assertEqual(boxes.ssd_sizes(trained), reference.prior_edges(trained))
 
-    def test_encoding(self):
+    def test_generalised_iou(self):
+        unit = [0.0, 0.0, 1.0, 1.0]
+        others = torch.tensor([unit, [0.5, 0, 1.5, 1], [0, 0, 0.5, 0.5], [2, 0, 3, 1]])
+        found = boxes.generalised_iou(torch.tensor([unit]).expand(4, 4), others)
+        # Hull 1.5, of which all is covered; one inside the other; a gap as large as each.
+        np.testing.assert_allclose(found.numpy(), [1, 1 / 3, 0.25, -1 / 3], atol=1e-6)
+
+    def test_boxes_are_learnt_by_near_priors(self):
         priors = boxes.priors(64, 64, PRIOR_SIZES)
-        found = torch.tensor([[[0.1, 0.2, 0.5, 0.9]]])
-        offsets = boxes.encode(found.expand(1, len(priors), 4), priors)
-        np.testing.assert_allclose(boxes.decode(offsets, priors).numpy(), found.expand_as(offsets).numpy(), atol=1e-4)
+        object_ = torch.tensor([[[0.2, 0.3, 0.6, 0.9]]])
+        nothing = torch.zeros(1, len(priors), 3)
+        locations = torch.zeros(1, len(priors), 4, requires_grad=True)
+        given = priors, object_, torch.tensor([[1]]), torch.tensor([[True, True]])
+        overlap = boxes.iou(object_[0], boxes.corners(priors))[0]
+        near = overlap >= boxes.NEAR
+        self.assertGreater(near.sum(), (overlap >= boxes.MATCH).sum())
+        optimizer = torch.optim.Adam([locations], 0.05)
+        for _ in range(300):
+            optimizer.zero_grad()
+            losses.ssd(nothing, locations, *given)[1].backward()
+            self.assertTrue((locations.grad[0].abs().sum(1) > 0).equal(near))
+            optimizer.step()
+        found = boxes.decode(locations[0].detach(), priors)
+        self.assertGreater(boxes.iou(object_[0], found[near]).min(), 0.9)
 
     def test_nms(self):
         random = np.random.default_rng(1)
@@ -386,9 +405,14 @@ class Arithmetic(unittest.TestCase):
         priors = boxes.priors(64, 64, PRIOR_SIZES)
         found = torch.tensor([[[0.01, 0.01, 0.03, 0.03], [0.5, 0.5, 0.9, 0.9], [0.0, 0.6, 0.4, 1.0], [0, 0, 0, 0]]])
         classes = torch.tensor([[4, 2, data.IGNORE, data.NO_BOX]])
-        target, _ = boxes.match(priors, found, classes)
+        target, wanted, near = boxes.match(priors, found, classes)
         self.assertEqual(set(target.unique().tolist()), {boxes.EXCLUDED, 0, 3, 5})
-        excluded = boxes.corners(priors)[target[0] == boxes.EXCLUDED]
+        for label, box in ((5, found[0, 0]), (3, found[0, 1])):
+            self.assertTrue((wanted[target == label] == box).all())
+        self.assertTrue(near[target > 0].all())
+        # What is near an object, or in a region to ignore, is no background.
+        self.assertFalse(near[target == 0].any())
+        excluded = boxes.corners(priors)[(target[0] == boxes.EXCLUDED) & ~near[0]]
         self.assertTrue((excluded[:, 0] < 0.4).all() and (excluded[:, 3] > 0.6).all())
 
     def test_unlabelled_classes_are_no_negatives(self):
