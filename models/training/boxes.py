@@ -67,10 +67,11 @@ def iou(a, b):
 
 
 def generalised_iou(a, b):
-    """Of pairs of boxes, K x 4 each: IoU, less the share of their hull that neither covers (Rezatofighi et al., 2019)."""
-    common = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(-1)
+    """Of pairs of boxes, K x 4: IoU, less the share of their hull that neither covers (Rezatofighi et al., 2019)."""
+    low, high = torch.minimum(a, b), torch.maximum(a, b)
+    common = areas(torch.cat((high[:, :2], low[:, 2:]), 1))
+    hull = areas(torch.cat((low[:, :2], high[:, 2:]), 1)).clamp(min=1e-12)
     union = (areas(a) + areas(b) - common).clamp(min=1e-12)
-    hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(-1).clamp(min=1e-12)
     return common / union - (hull - union) / hull
 
 
