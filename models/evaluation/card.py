@@ -103,7 +103,7 @@ def training(metadata):
     rows = [
         (key, described(value))
         for key, value in config.items()
-        if key not in LEFT_OUT and value not in ("", None, 0, 0.0, False, [])
+        if key not in LEFT_OUT and value not in ("", None, 0, 0.0, False, [], {})
     ]
     how = f"{run['photos']} photos, {run['steps']} steps; settings of `models/training/train.py`:"
     if run.get("averaged", 1) > 1:
@@ -115,6 +115,8 @@ def described(value):
     """Of a path only what means something elsewhere."""
     if isinstance(value, list):
         return ", ".join(map(described, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {described(x)}" for key, x in value.items())
     if isinstance(value, str):
         return os.path.basename(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,8 +11,7 @@ from data import IGNORE
 MAPS = 6
 RATIOS = (2.0, 3.0)
 EXCLUDED = -1  # a prior that is no example of anything
-MATCH = 0.5  # overlap from which a prior stands for an object
-NEAR = 0.4  # overlap from which a prior learns an object's box, and is no example of the background
+NEAR = 0.4  # overlap from which a prior stands for an object
 COVERED = 0.5  # of a prior by a region to ignore: it is excluded then
 
 
@@ -66,31 +65,42 @@ def iou(a, b):
     return common / (areas(a)[..., :, None] + areas(b)[..., None, :] - common).clamp(min=1e-12)
 
 
+def overlap_and_union(a, b):
+    """Areas of pairs of boxes, K x 4."""
+    common = areas(torch.cat((torch.maximum(a, b)[:, :2], torch.minimum(a, b)[:, 2:]), 1))
+    return common, (areas(a) + areas(b) - common).clamp(min=1e-12)
+
+
+def aligned_iou(a, b):
+    """Of pairs of boxes, K x 4."""
+    common, union = overlap_and_union(a, b)
+    return common / union
+
+
 def generalised_iou(a, b):
     """Of pairs of boxes, K x 4: IoU, less the share of their hull that neither covers (Rezatofighi et al., 2019)."""
-    low, high = torch.minimum(a, b), torch.maximum(a, b)
-    common = areas(torch.cat((high[:, :2], low[:, 2:]), 1))
-    hull = areas(torch.cat((low[:, :2], high[:, 2:]), 1)).clamp(min=1e-12)
-    union = (areas(a) + areas(b) - common).clamp(min=1e-12)
+    common, union = overlap_and_union(a, b)
+    hull = areas(torch.cat((torch.minimum(a, b)[:, :2], torch.maximum(a, b)[:, 2:]), 1)).clamp(min=1e-12)
     return common / union - (hull - union) / hull
 
 
 def match(priors, boxes, classes):
-    """What each prior is to find: class + 1 (0: background, or EXCLUDED), N x P; its box, N x P x 4; and whether it is
-    near enough to learn that box, bool, N x P.
+    """What each prior is to find: class + 1 (0: background, or EXCLUDED), and which of its photo's boxes; both N x P.
 
     `boxes` N x M x 4, `classes` N x M from 0, less than 0 for what is no object, IGNORE (-1) for regions to ignore.
     """
     spans = corners(priors)
     # One photo at a time: most have few boxes, and one in a batch has many.
-    found = [match_photo(spans, b[c >= IGNORE], c[c >= IGNORE]) for b, c in zip(boxes, classes)]
+    found = [match_photo(spans, *photo) for photo in zip(boxes, classes)]
     return tuple(torch.stack(parts) for parts in zip(*found))
 
 
 def match_photo(spans, boxes, classes):
     """match() of one photo. Where a prior has nothing to find, its box is any."""
-    if not len(boxes):
-        return classes.new_zeros(len(spans)), spans, torch.zeros(len(spans), dtype=torch.bool, device=spans.device)
+    there = (classes >= IGNORE).nonzero()[:, 0]
+    if not len(there):
+        return classes.new_zeros(len(spans)), classes.new_zeros(len(spans))
+    boxes, classes = boxes[there], classes[there]
     common = overlaps(spans, boxes)  # P x M
     size = areas(spans)[:, None].clamp(min=1e-12)
     found = common / (size + areas(boxes) - common).clamp(min=1e-12)
@@ -98,11 +108,10 @@ def match_photo(spans, boxes, classes):
     # Every object has its best prior, whatever the overlap.
     best = torch.zeros_like(found).scatter_(0, found.argmax(0, keepdim=True), 2.0)
     overlap, which = (found + best * (classes >= 0)).max(1)
-    target = torch.where(overlap >= MATCH, classes[which] + 1, torch.zeros_like(which))
-    near = overlap >= NEAR
+    target = torch.where(overlap >= NEAR, classes[which] + 1, torch.zeros_like(which))
     ignored = ((common / size > COVERED) & (classes == IGNORE)).any(1)
-    target[(near | ignored) & (target == 0)] = EXCLUDED
-    return target, boxes[which], near
+    target[ignored & (target == 0)] = EXCLUDED
+    return target, there[which]
 
 
 def nms(boxes, scores, threshold, limit):

@@ -39,6 +39,7 @@ class Config:
     validate: list = field(default_factory=list)  # without one, a tenth of what there is to train on
     photo_side: int = 512  # larger photos are shrunk when they are loaded
     balance: float = 0.0  # classes in less than this share of photos are seen more often
+    often: dict = field(default_factory=dict)  # photos whose path has this text are seen so many times as often
 
     # How photos are seen
     zoom: list = field(default_factory=lambda: [0.6, 1.2])  # side of the window over the photo's
@@ -145,6 +146,7 @@ def checked(config):
     if config.prior_sizes is not None:
         what = f"seven numbers from 1 to {2 * MAX_SIZE}, each larger than the one before"
         expect(are_prior_sizes(config.prior_sizes), "prior_sizes", what)
+    expect(all(isinstance(n, (int, float)) and n > 0 for n in config.often.values()), "often", "numbers above 0")
     expect(config.stretch >= 1, "stretch", "1 or more")
     expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")

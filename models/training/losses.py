@@ -4,34 +4,51 @@
 import torch
 import torch.nn.functional as F
 
-from boxes import decode, generalised_iou, match
+from boxes import aligned_iou, decode, generalised_iou, match
 from data import UNKNOWN
 
 BOX_WEIGHT = 4  # of the loss of boxes beside that of classes, which makes them about as large
+LEAST_WORTH = 0.1  # of a box that fits badly, when boxes learn
 NEGATIVES = 3  # for each prior that stands for an object
 LEAST_NEGATIVES = 8  # in a photo, also where nothing is
 
 
 def ssd(confidences, locations, priors, boxes, classes, labelled):
-    """SSD's loss of classes, over the number of priors that stand for objects, and that of boxes: how far those which
-    priors near an object find are from it (1 - generalised IoU), where SSD has the smooth L1 distance of offsets.
+    """SSD's loss of classes and that of boxes, but what a prior is to learn depends on how well it finds its object now.
+
+    All priors near an object find a box, and suppression keeps that with the highest score. So a score learns how well
+    its box fits, and a box that fits well is worth most to the loss of boxes (as in TOOD, Feng et al., 2021, by IoU
+    alone). Boxes learn by generalised IoU, where SSD has the smooth L1 distance of offsets.
 
     The background's negatives are the hardest ones of each photo. Where a class is not labelled in a photo, its objects
     are there without a box: a prior without an object may then take it for background or for any such class, and only
     what is known to be absent counts as wrong.
     """
-    target, wanted, near = match(priors, boxes, classes)
-    possible = F.pad(~labelled, (1, 0), value=True)  # N x classes, the background first
+    target, which = match(priors, boxes, classes)
     positive = target > 0
-    count = positive.sum().clamp(min=1)
+    photo, prior = positive.nonzero(as_tuple=True)
+    objects = which[photo, prior]
+    found, wanted = decode(locations[photo, prior].float(), priors[prior]), boxes[photo, objects]
+    fit = fits(aligned_iou(found, wanted), photo * boxes.shape[1] + objects)
+    worth = fit.clamp(min=LEAST_WORTH)
+    box_loss = (worth * (1 - generalised_iou(found, wanted))).sum() / worth.sum().clamp(min=1)
+
+    possible = F.pad(~labelled, (1, 0), value=True)  # N x classes, the background first
+    is_object = torch.zeros(target.shape, device=fit.device).index_put((photo, prior), fit)
     photo, prior = (positive | hard_negatives(confidences, possible, target)).nonzero(as_tuple=True)
-    log_p, goal = confidences[photo, prior].float().log_softmax(-1), target[photo, prior]
-    found = -log_p.gather(1, goal[:, None])[:, 0]
-    class_loss = torch.where(goal > 0, found, nothing_there(log_p, possible[photo])).sum() / count
-    photo, prior = near.nonzero(as_tuple=True)
-    boxes_found = decode(locations[photo, prior].float(), priors[prior])
-    distance = 1 - generalised_iou(boxes_found, wanted[photo, prior])
-    return class_loss, BOX_WEIGHT * distance.sum() / near.sum().clamp(min=1)
+    log_p, share = confidences[photo, prior].float().log_softmax(-1), is_object[photo, prior]
+    as_object = -log_p.gather(1, target[photo, prior, None])[:, 0]
+    class_loss = (share * as_object + (1 - share) * nothing_there(log_p, possible[photo])).sum()
+    return class_loss / fit.sum().clamp(min=1), BOX_WEIGHT * box_loss
+
+
+@torch.no_grad()
+def fits(quality, groups):
+    """What the scores of priors shall be that find boxes of this IoU: `groups` has a number for each object. The best
+    one's of an object is its IoU, and the others' fall off with the square of theirs."""
+    count = int(groups.max()) + 1 if len(groups) else 0
+    best = quality.new_zeros(count).scatter_reduce(0, groups, quality, "amax")[groups]
+    return quality.square() / best.clamp(min=1e-6)
 
 
 def nothing_there(log_p, possible):

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import zlib
-from math import isfinite
+from math import isfinite, prod
 
 for package, how in (("torch", "python3-torch"), ("numpy", "python3-numpy"), ("PIL", "python3-pil")):
     try:
@@ -69,13 +69,16 @@ def read_data(config, root):
     return train, validate, config.classes or names
 
 
-def repeats(photos, balance):
-    """How often each photo is seen in an epoch: more than once where it has a class that less than `balance` have."""
+def repeats(photos, balance, often):
+    """How often each photo is seen in an epoch: more than once where it has a class that less than `balance` have, and
+    times what `often` has for texts in its path."""
+    records = photos.records
+    times = torch.tensor([prod(n for text, n in often.items() if text in r.photo) for r in records], dtype=torch.float)
     if not balance:
-        return torch.ones(len(photos))
-    has = [{b[0] for b in r.boxes or () if b[0]} | {r.label} - {None} for r in photos.records]
+        return times
+    has = [{b[0] for b in r.boxes or () if b[0]} | {r.label} - {None} for r in records]
     share = {name: sum(name in h for h in has) / len(has) for name in set().union(*has)}
-    return torch.tensor([max([1.0] + [(balance / share[name]) ** 0.5 for name in h]) for h in has])
+    return times * torch.tensor([max([1.0] + [(balance / share[name]) ** 0.5 for name in h]) for h in has])
 
 
 def load_teacher(path, task, device):
@@ -123,7 +126,7 @@ class Run:
         self.step, self.seconds, self.rows = 0, 0.0, []
         self.losses = []  # of the epoch's steps up to now
         if photos:
-            self.repeats = repeats(photos, config.balance)
+            self.repeats = repeats(photos, config.balance, config.often)
             self.batch = min(config.batch, len(photos))
             if self.batch < 2 * config.accumulate:
                 raise ModelError(f"{self.batch} photos in {config.accumulate} parts: expected at least two in each")

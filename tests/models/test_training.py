@@ -324,6 +324,7 @@ class Training(common.TestCase):
         fails("lr", "expected float", arguments=("--train", "voc", "--set", "lr = 'high'"))
         fails("scale", "expected one of", arguments=("--train", "voc", "--set", "scale = '3'"))
         fails("zoom", "expected numbers", arguments=("--train", "voc", "--set", "zoom = ['a', 1]"))
+        fails("often", "expected numbers above 0", arguments=("--train", "voc", "--set", "often = {voc = 0}"))
         for sizes in ("[1, 2, 3, 4, 5, 5, 6]", "[1, 2, 3, 4, 5, 6, 8193]"):
             fails("prior_sizes", "expected seven", arguments=("--train", "voc", "--set", f"prior_sizes = {sizes}"))
         fails("nowhere", "expected a TOML file or one of", config="nowhere")
@@ -367,7 +368,6 @@ class Arithmetic(unittest.TestCase):
         given = priors, object_, torch.tensor([[1]]), torch.tensor([[True, True]])
         overlap = boxes.iou(object_[0], boxes.corners(priors))[0]
         near = overlap >= boxes.NEAR
-        self.assertGreater(near.sum(), (overlap >= boxes.MATCH).sum())
         optimizer = torch.optim.Adam([locations], 0.05)
         for _ in range(300):
             optimizer.zero_grad()
@@ -376,6 +376,26 @@ class Arithmetic(unittest.TestCase):
             optimizer.step()
         found = boxes.decode(locations[0].detach(), priors)
         self.assertGreater(boxes.iou(object_[0], found[near]).min(), 0.9)
+
+    def test_scores_say_how_well_boxes_fit(self):
+        priors = boxes.priors(64, 64, PRIOR_SIZES)
+        objects = torch.tensor([[[0.1, 0.1, 0.5, 0.5], [0.55, 0.5, 0.95, 0.98]]])
+        locations = torch.zeros(1, len(priors), 4)  # so boxes are the priors
+        confidences = torch.zeros(1, len(priors), 3, requires_grad=True)
+        optimizer = torch.optim.Adam([confidences], 0.1)
+        for _ in range(500):
+            optimizer.zero_grad()
+            labelled = torch.tensor([[True, True]])
+            losses.ssd(confidences, locations, priors, objects, torch.tensor([[0, 1]]), labelled)[0].backward()
+            optimizer.step()
+        scores = confidences[0].detach().softmax(1)
+        for which, overlap in enumerate(boxes.iou(objects[0], boxes.corners(priors))):
+            score = scores[overlap >= boxes.NEAR, 1 + which]
+            overlap = overlap[overlap >= boxes.NEAR]
+            np.testing.assert_allclose(score, overlap**2 / overlap.max(), atol=0.01)
+            self.assertGreater(len(score), 3)
+        near = (boxes.iou(objects[0], boxes.corners(priors)) >= boxes.NEAR).any(0)
+        self.assertGreater(scores[~near, 0].min(), 0.5)
 
     def test_nms(self):
         random = np.random.default_rng(1)
@@ -405,14 +425,14 @@ class Arithmetic(unittest.TestCase):
         priors = boxes.priors(64, 64, PRIOR_SIZES)
         found = torch.tensor([[[0.01, 0.01, 0.03, 0.03], [0.5, 0.5, 0.9, 0.9], [0.0, 0.6, 0.4, 1.0], [0, 0, 0, 0]]])
         classes = torch.tensor([[4, 2, data.IGNORE, data.NO_BOX]])
-        target, wanted, near = boxes.match(priors, found, classes)
+        target, which = boxes.match(priors, found, classes)
         self.assertEqual(set(target.unique().tolist()), {boxes.EXCLUDED, 0, 3, 5})
-        for label, box in ((5, found[0, 0]), (3, found[0, 1])):
-            self.assertTrue((wanted[target == label] == box).all())
-        self.assertTrue(near[target > 0].all())
+        for label, box in ((5, 0), (3, 1)):
+            self.assertTrue((which[target == label] == box).all())
         # What is near an object, or in a region to ignore, is no background.
-        self.assertFalse(near[target == 0].any())
-        excluded = boxes.corners(priors)[(target[0] == boxes.EXCLUDED) & ~near[0]]
+        overlap = boxes.iou(found[0, :2], boxes.corners(priors)).max(0).values
+        self.assertTrue((target[0, overlap >= boxes.NEAR] > 0).all())
+        excluded = boxes.corners(priors)[target[0] == boxes.EXCLUDED]
         self.assertTrue((excluded[:, 0] < 0.4).all() and (excluded[:, 3] > 0.6).all())
 
     def test_unlabelled_classes_are_no_negatives(self):
@@ -482,12 +502,14 @@ class Arithmetic(unittest.TestCase):
         recipe = configs.read("paper-300", [])
         self.assertEqual((recipe.epochs, recipe.batch, recipe.accumulate, recipe.label_smoothing), (300, 2048, 4, 0.1))
 
-    def test_rare_classes_are_seen_more_often(self):
-        records = [sources.Record(str(i), [("rare" if i == 0 else "common", 0, 0, 1, 1)]) for i in range(100)]
+    def test_some_photos_are_seen_more_often(self):
+        records = [sources.Record(f"{i // 50}/{i}", [("rare" if i == 0 else "common", 0, 0, 1, 1)]) for i in range(100)]
         photos = type("Photos", (), {"records": records})
-        times = train.repeats(photos, 0.04)
+        times = train.repeats(photos, 0.04, {})
         self.assertAlmostEqual(times[0].item(), 2, places=5)
         self.assertTrue((times[1:] == 1).all())
+        times = train.repeats(photos, 0.0, {"1/": 3, "/99": 0.5})
+        self.assertEqual(times.tolist(), 50 * [1] + 49 * [3] + [1.5])
 
 
 def read_outputs(path):
