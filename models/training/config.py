@@ -146,7 +146,7 @@ def checked(config):
     if config.prior_sizes is not None:
         what = f"seven numbers from 1 to {2 * MAX_SIZE}, each larger than the one before"
         expect(are_prior_sizes(config.prior_sizes), "prior_sizes", what)
-    expect(all(isinstance(n, (int, float)) and n > 0 for n in config.often.values()), "often", "numbers above 0")
+    expect(all(isinstance(n, (int, float)) and n >= 1 for n in config.often.values()), "often", "numbers from 1 on")
     expect(config.stretch >= 1, "stretch", "1 or more")
     expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")

@@ -324,7 +324,7 @@ class Training(common.TestCase):
         fails("lr", "expected float", arguments=("--train", "voc", "--set", "lr = 'high'"))
         fails("scale", "expected one of", arguments=("--train", "voc", "--set", "scale = '3'"))
         fails("zoom", "expected numbers", arguments=("--train", "voc", "--set", "zoom = ['a', 1]"))
-        fails("often", "expected numbers above 0", arguments=("--train", "voc", "--set", "often = {voc = 0}"))
+        fails("often", "expected numbers from 1 on", arguments=("--train", "voc", "--set", "often = {voc = 0.5}"))
         for sizes in ("[1, 2, 3, 4, 5, 5, 6]", "[1, 2, 3, 4, 5, 6, 8193]"):
             fails("prior_sizes", "expected seven", arguments=("--train", "voc", "--set", f"prior_sizes = {sizes}"))
         fails("nowhere", "expected a TOML file or one of", config="nowhere")
@@ -508,8 +508,8 @@ class Arithmetic(unittest.TestCase):
         times = train.repeats(photos, 0.04, {})
         self.assertAlmostEqual(times[0].item(), 2, places=5)
         self.assertTrue((times[1:] == 1).all())
-        times = train.repeats(photos, 0.0, {"1/": 3, "/99": 0.5})
-        self.assertEqual(times.tolist(), 50 * [1] + 49 * [3] + [1.5])
+        times = train.repeats(photos, 0.0, {"1/": 3, "/99": 1.5})
+        self.assertEqual(times.tolist(), 50 * [1] + 49 * [3] + [4.5])
 
 
 def read_outputs(path):
