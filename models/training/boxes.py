@@ -60,28 +60,22 @@ def overlaps(a, b):
     return x * y
 
 
-def iou(a, b):
-    common = overlaps(a, b)
+def over_union(common, a, b):
     return common / (areas(a)[..., :, None] + areas(b)[..., None, :] - common).clamp(min=1e-12)
 
 
-def overlap_and_union(a, b):
-    """Areas of pairs of boxes, K x 4."""
-    common = areas(torch.cat((torch.maximum(a, b)[:, :2], torch.minimum(a, b)[:, 2:]), 1))
-    return common, (areas(a) + areas(b) - common).clamp(min=1e-12)
+def iou(a, b):
+    return over_union(overlaps(a, b), a, b)
 
 
-def aligned_iou(a, b):
-    """Of pairs of boxes, K x 4."""
-    common, union = overlap_and_union(a, b)
-    return common / union
-
-
-def generalised_iou(a, b):
-    """Of pairs of boxes, K x 4: IoU, less the share of their hull that neither covers (Rezatofighi et al., 2019)."""
-    common, union = overlap_and_union(a, b)
+def aligned_ious(a, b):
+    """Of pairs of boxes, K x 4: IoU, and generalised IoU, which is less by the share of their hull that neither covers
+    (Rezatofighi et al., 2019)."""
+    common = overlaps(a[:, None], b[:, None])[:, 0, 0]
+    union = (areas(a) + areas(b) - common).clamp(min=1e-12)
     hull = areas(torch.cat((torch.minimum(a, b)[:, :2], torch.maximum(a, b)[:, 2:]), 1)).clamp(min=1e-12)
-    return common / union - (hull - union) / hull
+    overlap = common / union
+    return overlap, overlap - (hull - union) / hull
 
 
 def match(priors, boxes, classes):
@@ -102,14 +96,14 @@ def match_photo(spans, boxes, classes):
         return classes.new_zeros(len(spans)), classes.new_zeros(len(spans))
     boxes, classes = boxes[there], classes[there]
     common = overlaps(spans, boxes)  # P x M
-    size = areas(spans)[:, None].clamp(min=1e-12)
-    found = common / (size + areas(boxes) - common).clamp(min=1e-12)
+    found = over_union(common, spans, boxes)
     found = torch.where(classes >= 0, found, torch.full_like(found, -1))
     # Every object has its best prior, whatever the overlap.
     best = torch.zeros_like(found).scatter_(0, found.argmax(0, keepdim=True), 2.0)
     overlap, which = (found + best * (classes >= 0)).max(1)
     target = torch.where(overlap >= NEAR, classes[which] + 1, torch.zeros_like(which))
-    ignored = ((common / size > COVERED) & (classes == IGNORE)).any(1)
+    covered = common / areas(spans)[:, None].clamp(min=1e-12)
+    ignored = ((covered > COVERED) & (classes == IGNORE)).any(1)
     target[ignored & (target == 0)] = EXCLUDED
     return target, there[which]
 

@@ -4,7 +4,7 @@
 import torch
 import torch.nn.functional as F
 
-from boxes import aligned_iou, decode, generalised_iou, match
+from boxes import aligned_ious, decode, match
 from data import UNKNOWN
 
 BOX_WEIGHT = 4  # of the loss of boxes beside that of classes, which makes them about as large
@@ -29,9 +29,10 @@ def ssd(confidences, locations, priors, boxes, classes, labelled):
     photo, prior = positive.nonzero(as_tuple=True)
     objects = which[photo, prior]
     found, wanted = decode(locations[photo, prior].float(), priors[prior]), boxes[photo, objects]
-    fit = fits(aligned_iou(found, wanted), photo * boxes.shape[1] + objects)
+    overlap, generalised = aligned_ious(found, wanted)
+    fit = fits(overlap, photo * boxes.shape[1] + objects)
     worth = fit.clamp(min=LEAST_WORTH)
-    box_loss = (worth * (1 - generalised_iou(found, wanted))).sum() / worth.sum().clamp(min=1)
+    box_loss = (worth * (1 - generalised)).sum() / worth.sum().clamp(min=1)
 
     possible = F.pad(~labelled, (1, 0), value=True)  # N x classes, the background first
     is_object = torch.zeros(target.shape, device=fit.device).index_put((photo, prior), fit)

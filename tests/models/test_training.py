@@ -356,7 +356,7 @@ class Arithmetic(unittest.TestCase):
     def test_generalised_iou(self):
         unit = [0.0, 0.0, 1.0, 1.0]
         others = torch.tensor([unit, [0.5, 0, 1.5, 1], [0, 0, 0.5, 0.5], [2, 0, 3, 1]])
-        found = boxes.generalised_iou(torch.tensor([unit]).expand(4, 4), others)
+        _, found = boxes.aligned_ious(torch.tensor([unit]).expand(4, 4), others)
         # Hull 1.5, of which all is covered; one inside the other; a gap as large as each.
         np.testing.assert_allclose(found.numpy(), [1, 1 / 3, 0.25, -1 / 3], atol=1e-6)
 
