@@ -33,11 +33,8 @@ enum {
   PROP_THRESHOLD,
 };
 
-#define DEFAULT_TOP_K 5
-/* Negative: as the model wants it. Classes that exclude each other are a ranking, of which there is always a first;
- * tags are yes or no each. */
+#define DEFAULT_TOP_K     5
 #define DEFAULT_THRESHOLD -1.0f
-#define TAG_THRESHOLD     0.5f
 
 struct _GstDicenetClassify {
   GstDicenetFilter parent;
@@ -61,7 +58,7 @@ gst_dicenet_classify_decode (GstDicenetFilter *filter, DicenetSession *session, 
   GST_OBJECT_UNLOCK (self);
 
   if (threshold < 0)
-    threshold = dicenet_model_get_multi_label (dicenet_session_get_model (session)) ? TAG_THRESHOLD : 0;
+    threshold = dicenet_model_get_threshold (dicenet_session_get_model (session));
   GArray *found = dicenet_session_get_classes (session, 0, top_k, threshold);
   for (guint i = 0; i < found->len; i++) {
     const DicenetClass *class = &g_array_index (found, DicenetClass, i);
@@ -144,8 +141,8 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
   g_object_class_install_property (
       object_class, PROP_THRESHOLD,
       g_param_spec_float ("threshold", "Threshold",
-                          "Report only classes with at least this confidence; negative: 0.5 if the "
-                          "model is one of tags (multi-label), else 0",
+                          "Report only classes with at least this confidence; negative: what the model says, or "
+                          "0.5 if it is one of tags (multi-label), else 0",
                           -1, 1, DEFAULT_THRESHOLD, flags));
 
   gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "DiCENet image classifier", "Filter/Analyzer/Video",

@@ -39,7 +39,7 @@ enum {
   PROP_OBJECT_CLASS,
 };
 
-#define DEFAULT_THRESHOLD      0.4f
+#define DEFAULT_THRESHOLD      -1.0f
 #define DEFAULT_IOU_THRESHOLD  0.45f
 #define DEFAULT_MAX_DETECTIONS 100
 
@@ -64,18 +64,18 @@ G_DEFINE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST_TYPE_DICENET_FILT
 /* --- results --- */
 
 static gfloat *
-class_thresholds_now (GstDicenetDetect *self, DicenetDetectParams *params)
+class_thresholds_now (GstDicenetDetect *self, DicenetModel *model, DicenetDetectParams *params)
 {
   gfloat *thresholds;
 
   GST_OBJECT_LOCK (self);
-  params->threshold = self->threshold;
+  params->threshold = self->threshold < 0 ? dicenet_model_get_threshold (model) : self->threshold;
   params->iou_threshold = self->iou_threshold;
   params->max_per_class = MAX_PER_CLASS;
   params->max_detections = self->max_detections;
   thresholds = g_new (gfloat, self->n_classes + 1);
   for (guint i = 0; i < self->n_classes; i++)
-    thresholds[i] = self->own_thresholds[i] < 0 ? self->threshold : self->own_thresholds[i];
+    thresholds[i] = self->own_thresholds[i] < 0 ? params->threshold : self->own_thresholds[i];
   GST_OBJECT_UNLOCK (self);
   params->class_thresholds = thresholds;
   return thresholds;
@@ -88,7 +88,7 @@ gst_dicenet_detect_decode (GstDicenetFilter *filter, DicenetSession *session, gu
   const GstVideoInfo *info = gst_dicenet_video_get_info (GST_DICENET_VIDEO (filter));
   gdouble frame_width = GST_VIDEO_INFO_WIDTH (info), frame_height = GST_VIDEO_INFO_HEIGHT (info);
   DicenetDetectParams params = { 0 };
-  gfloat *thresholds = class_thresholds_now (GST_DICENET_DETECT (filter), &params);
+  gfloat *thresholds = class_thresholds_now (GST_DICENET_DETECT (filter), dicenet_session_get_model (session), &params);
   GArray *boxes = dicenet_session_get_boxes (session, 0, &params);
   GArray *detections = g_array_sized_new (FALSE, TRUE, sizeof (GstDicenetDetection), boxes->len);
 
@@ -245,8 +245,9 @@ install_properties (GObjectClass *klass)
 
   g_object_class_install_property (klass, PROP_THRESHOLD,
                                    g_param_spec_float ("threshold", "Threshold",
-                                                       "Report only objects with at least this confidence", 0, 1,
-                                                       DEFAULT_THRESHOLD, flags));
+                                                       "Report only objects with at least this confidence; negative: "
+                                                       "what the model says, or 0.5",
+                                                       -1, 1, DEFAULT_THRESHOLD, flags));
   g_object_class_install_property (
       klass, PROP_CLASS_THRESHOLDS,
       g_param_spec_string ("class-thresholds", "Class thresholds",

@@ -95,6 +95,16 @@ DICENET_API guint dicenet_model_get_n_classes (DicenetModel *self);
 DICENET_API gboolean dicenet_model_get_multi_label (DicenetModel *self);
 
 /**
+ * dicenet_model_get_threshold:
+ * @self: a model
+ *
+ * Returns: confidence from which on a class or an object is worth reporting, from 0 to 1: `threshold` of the model file,
+ *   else 0.5 for objects and tags (multi-label) and 0 for classes that exclude each other. 0 for segmentation, whose
+ *   masks have no confidences.
+ */
+DICENET_API gfloat dicenet_model_get_threshold (DicenetModel *self);
+
+/**
  * dicenet_model_get_pyramid:
  * @self: a model
  *

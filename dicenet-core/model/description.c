@@ -102,6 +102,21 @@ read_int (Reader *r, const char *key, gint64 min, gint64 max, gboolean required,
 }
 
 static gboolean
+read_fraction (Reader *r, const char *key, gfloat *out)
+{
+  const char *text = value_of (r, key);
+  char *end = NULL;
+
+  if (text == NULL)
+    return TRUE;
+  const gdouble value = g_ascii_strtod (text, &end);
+  if (end == text || *end != '\0' || !(value >= 0 && value <= 1))
+    return bad_value (r, key, "a number from 0 to 1", text);
+  *out = (gfloat) value;
+  return TRUE;
+}
+
+static gboolean
 read_bool (Reader *r, const char *key, gboolean *out)
 {
   const char *text = value_of (r, key);
@@ -315,9 +330,15 @@ read_task_keys (Reader *r, DicenetDescription *d)
 
   switch (d->task) {
   case DICENET_TASK_CLASSIFY:
-    return read_bool (r, "multi_label", &d->multi_label);
+    if (!read_bool (r, "multi_label", &d->multi_label))
+      return FALSE;
+    /* Tags are yes or no each; classes that exclude each other are a ranking, of which there is always a first. */
+    d->threshold = d->multi_label ? 0.5f : 0;
+    return read_fraction (r, "threshold", &d->threshold);
   case DICENET_TASK_DETECT:
-    return read_bool (r, "pyramid", &d->pyramid) && read_prior_sizes (r, d);
+    d->threshold = 0.5f;
+    return read_bool (r, "pyramid", &d->pyramid) && read_prior_sizes (r, d) &&
+           read_fraction (r, "threshold", &d->threshold);
   case DICENET_TASK_SEGMENT:
     if (!read_int (r, "decoder_width", 1, 256, FALSE, &decoder))
       return FALSE;

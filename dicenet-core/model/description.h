@@ -46,6 +46,7 @@ typedef struct {
   gfloat prior_sizes[DICENET_N_MAPS + 1];
   guint decoder_width;  /* segment: b of the decoder's 4b, 3b, 2b planes */
   gboolean multi_label; /* classify */
+  gfloat threshold;     /* classify, detect: confidence from which a result is worth reporting */
 } DicenetDescription;
 
 /* Reads and checks the metadata. FALSE with @error set; @out is then cleared. */

@@ -188,6 +188,13 @@ dicenet_model_get_multi_label (DicenetModel *self)
   return self->description.multi_label;
 }
 
+gfloat
+dicenet_model_get_threshold (DicenetModel *self)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  return self->description.threshold;
+}
+
 gboolean
 dicenet_model_get_pyramid (DicenetModel *self)
 {

@@ -74,6 +74,10 @@ add_description (JsonBuilder *b, const Info *info)
   } else {
     add_int (b, "decoder_width", d->decoder_width);
   }
+  if (d->task != DICENET_TASK_SEGMENT) {
+    json_builder_set_member_name (b, "threshold");
+    json_builder_add_double_value (b, d->threshold);
+  }
   add_size (b, "trained_size", d->width, d->height);
   add_size (b, "kernel_size", d->kernel_width, d->kernel_height);
 }
@@ -128,6 +132,8 @@ print_text (const Info *info)
   g_print ("backbone       %s, scale %g\n", dicenet_backbone_names[d->backbone], d->widths.scale);
   g_print ("classes        %u\n", d->n_classes);
   print_labels (d);
+  if (d->task != DICENET_TASK_SEGMENT)
+    g_print ("threshold      %g\n", d->threshold);
   g_print ("trained size   %u x %u (DimConv kernels for %u x %u)\n", d->width, d->height, d->kernel_width,
            d->kernel_height);
   g_print ("parameters     %.3f M\n", (double) dicenet_model_get_n_parameters (info->model) / 1e6);

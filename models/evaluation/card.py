@@ -57,6 +57,8 @@ def describe(model, arrays, metadata, options):
         ("multiply-adds", f"{info['multiply_adds']['total'] / 1e6:.0f} million at {width} x {height}"),
         ("file", f"{os.path.getsize(model) / 1e6:.2f} MB, convolutions in {' and '.join(kinds)}"),
     ]
+    if info.get("threshold"):
+        rows.append(("reports by default", f"what it is confident of by {info['threshold']:g} or more"))
     rows += [(key, metadata[key]) for key in ("license", "description") if metadata.get(key)]
     cost = "\n\nWhat the network costs per frame, in float32, in milliseconds:\n\n"
     heads = ["processor", "threads", "size", "median", "processor time"]

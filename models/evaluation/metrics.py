@@ -106,6 +106,18 @@ def detection(found, truths, n_classes):
     return {"objects": objects, "ap50": ap50, "ap": ap}
 
 
+def detection_f1(found, truths, n_classes, thresholds):
+    """F1 of all classes' detections together, where they overlap an object by half, from each of `thresholds` of
+    confidence on; 0 where there are no objects."""
+    per_class = [class_verdicts(found, truths, label, [(0.5, False)]) for label in range(n_classes)]
+    scores = np.concatenate([scores for scores, _, _ in per_class])
+    verdicts = np.concatenate([verdicts for _, (verdicts,), _ in per_class])
+    objects = sum(count for _, _, count in per_class)
+    right = np.array([(verdicts[scores >= t] == 1).sum() for t in thresholds])
+    counted = np.array([(verdicts[scores >= t] >= 0).sum() for t in thresholds])
+    return 2 * right / np.maximum(counted + objects, 1)
+
+
 # Segmentation
 
 IGNORE = 255

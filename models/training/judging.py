@@ -11,6 +11,8 @@ from data import IGNORE
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "evaluation"))
 import metrics  # noqa: E402
 
+THRESHOLDS = np.arange(2, 19) / 20  # that are tried: 0.1, 0.15, ... 0.9
+
 
 def top_k(scores, labels, k):
     """Share of photos whose label is among the k highest of its scores (N x classes)."""
@@ -21,14 +23,11 @@ def multi_label(scores, present, known, names):
     """Overall F1 (all decisions alike) and the mean of the classes' F1, of N x classes: probabilities, what is there,
     and of what that is known."""
     found = metrics.multi_label(scores, present, known)
-    thresholds = np.arange(0.1, 0.91, 0.05)
-    overall = [number(metrics.multi_label(scores, present, known, t)["overall"]["f1"]) for t in thresholds]
-    best = int(np.argmax(overall))
+    overall = [number(metrics.multi_label(scores, present, known, t)["overall"]["f1"]) for t in THRESHOLDS]
     return {
         "f1": number(found["overall"]["f1"]),
         "f1_per_class": mean(found["f1"], found["photos"] > 0),
-        "best_f1": overall[best],
-        "best_threshold": round(float(thresholds[best]), 2),
+        **best(overall),
         "classes": by_name(names, found["f1"], found["photos"] > 0),
     }
 
@@ -50,11 +49,13 @@ def average_precision(photos, names):
     """mAP at 0.5 and from 0.5 to 0.95. Each of `photos` is (found boxes, classes, scores, true boxes, classes,
     labelled): a class counts in photos where it is labelled."""
     found = [metrics.Found(*photo[:3]) for photo in photos]
-    figures = metrics.detection(found, [objects(*photo[3:]) for photo in photos], len(names))
+    truths = [objects(*photo[3:]) for photo in photos]
+    figures = metrics.detection(found, truths, len(names))
     there = figures["objects"] > 0
     return {
         "ap50": mean(figures["ap50"], there),
         "ap": mean(figures["ap"], there),
+        **best(metrics.detection_f1(found, truths, len(names), THRESHOLDS)),
         "classes": by_name(names, figures["ap50"], there),
     }
 
@@ -64,6 +65,12 @@ def objects(boxes, classes, labelled):
     hidden = np.full(regions.sum(), metrics.ANY)
     real = classes >= 0
     return metrics.Objects(boxes[real], classes[real], boxes[regions], hidden, set(np.flatnonzero(labelled)))
+
+
+def best(f1):
+    """The highest F1 of those at THRESHOLDS, and where it is: what is worth reporting (docs/training.md)."""
+    at = int(np.argmax(f1))
+    return {"best_f1": float(f1[at]), "best_threshold": float(THRESHOLDS[at])}
 
 
 def mean(values, counted):

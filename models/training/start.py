@@ -56,6 +56,8 @@ def write_model(run, folder, metrics, photos):
     for key in ("init", "teacher"):  # whose folders say nothing elsewhere
         settings[key] = os.path.basename(settings[key])
     settings["epochs"] = round(run.step / run.epoch_steps, 1)  # --minutes had the last word
+    judged = next(iter(metrics.values()))  # on the list that counts, the first
+    threshold = str(judged["best_threshold"]) if judged.get("best_f1") else ""  # nothing where nothing was found
     torch.save({name: x.cpu().contiguous() for name, x in run.evaluated.state_dict().items()}, weights)
     with open(labels, "w", encoding="utf-8") as file:
         file.write("\n".join(config.labels or task.names) + "\n")
@@ -71,6 +73,7 @@ def write_model(run, folder, metrics, photos):
         extra={
             "metrics": json.dumps(metrics),
             "training": json.dumps({"photos": photos, "steps": run.step, "config": settings}),
+            "threshold": threshold,
             "license": config.license,
             "description": config.description,
         },

@@ -161,6 +161,37 @@ START_TEST (has_prior_sizes)
 }
 END_TEST
 
+/* What is no confidence is refused; where a file says nothing, it follows from the task. */
+START_TEST (has_a_threshold)
+{
+  static const struct {
+    const char *model, *key, *value;
+    gfloat expected;
+  } good[] = {
+    { "detect", "threshold", NULL, 0.5f },       { "detect", "threshold", "0.35", 0.35f },
+    { "classify", "threshold", NULL, 0 },        { "classify", "threshold", "1", 1 },
+    { "classify", "multi_label", "true", 0.5f }, { "segment", "threshold", "0.35", 0 },
+  };
+  static const char *const bad[] = { "-0.1", "1.5", "0.5 ", "half", "nan", "" };
+  char *folder = test_folder_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++) {
+    g_autoptr (GError) error = NULL;
+    const Change change = { .key = good[i].key, .value = good[i].value };
+    g_autoptr (DicenetModel) model = load_changed (folder, good[i].model, &change, &error);
+    assert_no_error (error);
+    ck_assert_msg (dicenet_model_get_threshold (model) == good[i].expected, "case %u", i);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autoptr (GError) error = NULL;
+    const Change change = { .key = "threshold", .value = bad[i] };
+    ck_assert_msg (load_changed (folder, "detect", &change, &error) == NULL, "%s", bad[i]);
+    assert_error (error, DICENET_ERROR_INVALID_MODEL, "\"threshold\": expected a number from 0 to 1", bad[i]);
+  }
+  test_folder_remove (folder);
+}
+END_TEST
+
 START_TEST (refuses_bad_tensors)
 {
 #define CONV "base_net.level3.1.layer_right.1.conv_channel.weight"
@@ -312,5 +343,5 @@ START_TEST (is_found_by_name)
 }
 END_TEST
 
-TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, refuses_bad_tensors, is_loaded_once,
-           loads_from_many_threads, reads_labels, is_found_by_name)
+TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_threshold, refuses_bad_tensors,
+           is_loaded_once, loads_from_many_threads, reads_labels, is_found_by_name)

@@ -92,6 +92,39 @@ GST_START_TEST (test_thresholds_while_playing)
 }
 GST_END_TEST;
 
+/* The model says from which confidence on there is something, unless the application does; 0.5 if it says nothing. */
+GST_START_TEST (test_threshold_of_the_model)
+{
+  const struct {
+    const gchar *model;
+    gfloat threshold;
+  } cases[] = { { "detect", 0.5f }, { "eager", 0.2f } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    gchar *path = model_path (cases[i].model);
+    gchar *extra = g_strdup_printf ("model=\"%s\" max-detections=0", path);
+    GstHarness *h = harness_new ("dicenetdetect", extra, "RGB", WIDTH, HEIGHT);
+    GstBuffer *out = push_one (h, 0);
+    GstDicenetMeta *meta = result_of (out, GST_DICENET_TASK_DETECT);
+    guint n = gst_dicenet_meta_get_n_detections (meta);
+
+    fail_unless (n > 0, "%s finds nothing", cases[i].model);
+    fail_unless (gst_dicenet_meta_get_detection (meta, n - 1)->confidence >= cases[i].threshold);
+    gst_buffer_unref (out);
+    for (gint k = -1; k <= 1; k++) {
+      g_object_set (h->element, "threshold", cases[i].threshold + k * 0.1f, NULL);
+      out = push_one (h, 0);
+      guint now = gst_dicenet_meta_get_n_detections (result_of (out, GST_DICENET_TASK_DETECT));
+      fail_unless (k < 0 ? now > n : k > 0 ? now < n : now == n, "%s: %u, and %u by itself", cases[i].model, now, n);
+      gst_buffer_unref (out);
+    }
+    harness_free (h);
+    g_free (extra);
+    g_free (path);
+  }
+}
+GST_END_TEST;
+
 /* How many objects there are of each class of the model: background, person, car, dog, cat. */
 static void
 count_per_class (GstHarness *h, guint counts[5])
@@ -346,6 +379,7 @@ main (int argc, char **argv)
 
   tcase_add_test (tests, test_detections);
   tcase_add_test (tests, test_thresholds_while_playing);
+  tcase_add_test (tests, test_threshold_of_the_model);
   tcase_add_test (tests, test_classes_while_playing);
   tcase_add_test (tests, test_box_scale);
   tcase_add_test (tests, test_top_k);

@@ -207,6 +207,9 @@ class Training(common.TestCase):
         found = self.metrics("out")["ap50"]
         self.assertGreater(found, 0.6)
         self.compare_with_program("out", prior_sizes=sizes)
+        _, metadata = modelfile.read(self.path("out", "model.safetensors"))
+        self.assertEqual(float(metadata["threshold"]), self.metrics("out")["best_threshold"])
+        self.assertGreater(self.metrics("out")["best_f1"], 0.6)
         # The exported model's answers are as good, and its classes' names are its own.
         judged = ("--evaluate", self.path("out", "model.safetensors"))
         process = self.train("detect", "other", *lists, *judged, settings=settings)
@@ -482,7 +485,9 @@ class Arithmetic(unittest.TestCase):
         truth = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
         found = np.array([[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0.5, 0.5, 1, 1]])
         photo = (found, np.array([0, 0, 0]), np.array([0.9, 0.8, 0.7]), truth, np.array([0, 0]), np.array([True]))
-        self.assertAlmostEqual(judging.average_precision([photo], ["a"])["ap50"], (1 + 2 / 3) / 2)
+        figures = judging.average_precision([photo], ["a"])
+        self.assertAlmostEqual(figures["ap50"], (1 + 2 / 3) / 2)
+        self.assertEqual((figures["best_f1"], figures["best_threshold"]), (4 / 5, 0.1))
         ignored = (*photo[:3], np.vstack((truth, found[1:2])), np.array([0, 0, data.IGNORE]), photo[5])
         self.assertAlmostEqual(judging.average_precision([ignored], ["a"])["ap50"], 1)
         unknown = (*photo[:5], np.array([False]))

@@ -43,6 +43,7 @@ def make(
     multi_label=False,
     background=None,
     labels=None,
+    threshold=None,
     dtype="f32",
     objects=20,
     fill="random",
@@ -65,6 +66,8 @@ def make(
         background = -1 if task == "classify" else 0
     metadata = describe(task, scale, classes, size, kernel_size, background, labels)
     metadata.update(own)
+    if threshold is not None:
+        metadata["threshold"] = str(threshold)
     tensors = zeros(layers.tensors) if fill == "zeros" else randoms(layers.tensors, metadata, objects, seed)
     return {name: store(tensor, dtype) for name, tensor in tensors.items()}, metadata
 
@@ -198,6 +201,7 @@ def parse_arguments(argv):
     parser.add_argument("--multi-label", action="store_true", help="classify: classes do not exclude each other")
     parser.add_argument("--background", type=int, help="class that stands for nothing, -1 for none (default: by task)")
     parser.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,...", help="one per class")
+    parser.add_argument("--threshold", type=float, help="confidence that is worth reporting (default: by task)")
     parser.add_argument("--dtype", choices=("f32", "f16"), default="f32", help="of the convolution weights")
     parser.add_argument("--objects", type=int, default=20, help="detect: priors that find something (default: 20)")
     parser.add_argument("--fill", choices=("random", "zeros"), default="random")
