@@ -94,28 +94,29 @@ def class_verdicts(found, truths, label, settings):
 
 def detection(found, truths, n_classes):
     """Per class: `objects`, `ap50` (VOC's area under the curve) and `ap` (COCO's, mean over overlaps 0.5 to 0.95); NaN
-    where there are no objects. Lists of Found and Objects, photo by photo."""
+    where there are no objects. And of all classes' detections together `scores` and `verdicts`, at an overlap of a half, as
+    VOC has them. Lists of Found and Objects, photo by photo."""
     settings = [(0.5, False)] + [(threshold, True) for threshold in COCO_THRESHOLDS]
     objects, ap50, ap = np.zeros(n_classes, np.int64), np.full(n_classes, np.nan), np.full(n_classes, np.nan)
+    decisions = []
     for label in range(n_classes):
         scores, (voc, *coco), objects[label] = class_verdicts(found, truths, label, settings)
+        decisions.append((scores, voc))
         if objects[label]:
             ap50[label] = area_under_curve(*precision_recall(scores, voc, objects[label]))
             curves = (precision_recall(scores, verdicts, objects[label]) for verdicts in coco)
             ap[label] = np.mean([mean_at_recalls(*curve) for curve in curves])
-    return {"objects": objects, "ap50": ap50, "ap": ap}
+    scores, verdicts = map(np.concatenate, zip(*decisions))
+    return {"objects": objects, "ap50": ap50, "ap": ap, "scores": scores, "verdicts": verdicts}
 
 
-def detection_f1(found, truths, n_classes, thresholds):
-    """F1 of all classes' detections together, where they overlap an object by half, from each of `thresholds` of
-    confidence on; 0 where there are no objects."""
-    per_class = [class_verdicts(found, truths, label, [(0.5, False)]) for label in range(n_classes)]
-    scores = np.concatenate([scores for scores, _, _ in per_class])
-    verdicts = np.concatenate([verdicts for _, (verdicts,), _ in per_class])
-    objects = sum(count for _, _, count in per_class)
+def detection_f1(figures, thresholds):
+    """F1 of all classes' detections together from each of `thresholds` of confidence on, from detection()'s `figures`; 0
+    where there are no objects."""
+    scores, verdicts = figures["scores"], figures["verdicts"]
     right = np.array([(verdicts[scores >= t] == 1).sum() for t in thresholds])
     counted = np.array([(verdicts[scores >= t] >= 0).sum() for t in thresholds])
-    return 2 * right / np.maximum(counted + objects, 1)
+    return 2 * right / np.maximum(counted + figures["objects"].sum(), 1)
 
 
 # Segmentation

@@ -49,13 +49,12 @@ def average_precision(photos, names):
     """mAP at 0.5 and from 0.5 to 0.95. Each of `photos` is (found boxes, classes, scores, true boxes, classes,
     labelled): a class counts in photos where it is labelled."""
     found = [metrics.Found(*photo[:3]) for photo in photos]
-    truths = [objects(*photo[3:]) for photo in photos]
-    figures = metrics.detection(found, truths, len(names))
+    figures = metrics.detection(found, [objects(*photo[3:]) for photo in photos], len(names))
     there = figures["objects"] > 0
     return {
         "ap50": mean(figures["ap50"], there),
         "ap": mean(figures["ap"], there),
-        **best(metrics.detection_f1(found, truths, len(names), THRESHOLDS)),
+        **best(metrics.detection_f1(figures, THRESHOLDS)),
         "classes": by_name(names, figures["ap50"], there),
     }
 

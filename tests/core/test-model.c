@@ -55,6 +55,18 @@ load_changed (const char *folder, const char *model, const Change *change, GErro
   return dicenet_model_load (to, error);
 }
 
+/* Of the key each of the values, of which the last is NULL, makes the detector one that is refused with these words. */
+static void
+assert_values_refused (const char *folder, const char *key, const char *const *values, const char *says)
+{
+  for (guint i = 0; values[i]; i++) {
+    g_autoptr (GError) error = NULL;
+    const Change change = { .key = key, .value = values[i] };
+    ck_assert_msg (load_changed (folder, "detect", &change, &error) == NULL, "%s", values[i]);
+    assert_error (error, DICENET_ERROR_INVALID_MODEL, says, values[i]);
+  }
+}
+
 START_TEST (describes_itself)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");
@@ -140,7 +152,8 @@ START_TEST (has_prior_sizes)
                                      "[1,2,3,4,5,6,8193]",
                                      "[1,2,3,4,5,6,\"7\"]",
                                      "7",
-                                     "" };
+                                     "",
+                                     NULL };
   char *folder = test_folder_new ();
 
   for (guint i = 0; i < G_N_ELEMENTS (good); i++) {
@@ -151,12 +164,7 @@ START_TEST (has_prior_sizes)
     for (guint k = 0; k <= DICENET_N_MAPS; k++)
       ck_assert (dicenet_model_get_program (model)->description->prior_sizes[k] == good[i].expected[k]);
   }
-  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
-    g_autoptr (GError) error = NULL;
-    const Change change = { .key = "prior_sizes", .value = bad[i] };
-    ck_assert_msg (load_changed (folder, "detect", &change, &error) == NULL, "%s", bad[i]);
-    assert_error (error, DICENET_ERROR_INVALID_MODEL, "\"prior_sizes\": expected seven numbers", bad[i]);
-  }
+  assert_values_refused (folder, "prior_sizes", bad, "\"prior_sizes\": expected seven numbers");
   test_folder_remove (folder);
 }
 END_TEST
@@ -172,7 +180,7 @@ START_TEST (has_a_threshold)
     { "classify", "threshold", NULL, 0 },        { "classify", "threshold", "1", 1 },
     { "classify", "multi_label", "true", 0.5f }, { "segment", "threshold", "0.35", 0 },
   };
-  static const char *const bad[] = { "-0.1", "1.5", "0.5 ", "half", "nan", "" };
+  static const char *const bad[] = { "-0.1", "1.5", "0.5 ", "half", "nan", "", NULL };
   char *folder = test_folder_new ();
 
   for (guint i = 0; i < G_N_ELEMENTS (good); i++) {
@@ -182,12 +190,7 @@ START_TEST (has_a_threshold)
     assert_no_error (error);
     ck_assert_msg (dicenet_model_get_threshold (model) == good[i].expected, "case %u", i);
   }
-  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
-    g_autoptr (GError) error = NULL;
-    const Change change = { .key = "threshold", .value = bad[i] };
-    ck_assert_msg (load_changed (folder, "detect", &change, &error) == NULL, "%s", bad[i]);
-    assert_error (error, DICENET_ERROR_INVALID_MODEL, "\"threshold\": expected a number from 0 to 1", bad[i]);
-  }
+  assert_values_refused (folder, "threshold", bad, "\"threshold\": expected a number from 0 to 1");
   test_folder_remove (folder);
 }
 END_TEST

@@ -97,9 +97,10 @@ class Detection(unittest.TestCase):
         # Of three objects of two classes, from 0.8 on one is found, from 0.5 on a second, and something that is none.
         results = [found((FIRST, A, 0.9), (FAR, B, 0.6)), found((SECOND, B, 0.7), (FAR, A, 0.5))]
         truths = [objects((FIRST, A), (SECOND, A)), objects((SECOND, B), ignored=[(FAR, A)])]
-        f1 = metrics.detection_f1(results, truths, 2, (0.95, 0.8, 0.65, 0.5))
+        f1 = metrics.detection_f1(metrics.detection(results, truths, 2), (0.95, 0.8, 0.65, 0.5))
         np.testing.assert_allclose(f1, [0, 2 / (1 + 3), 4 / (2 + 3), 4 / (3 + 3)])
-        np.testing.assert_array_equal(metrics.detection_f1([found()], [objects()], 2, (0.1,)), [0])
+        nothing = metrics.detection([found()], [objects()], 2)
+        np.testing.assert_array_equal(metrics.detection_f1(nothing, (0.1,)), [0])
 
     def test_unknown_classes(self):
         """Where a class is not annotated, its detections count neither way."""
