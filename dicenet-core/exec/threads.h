@@ -32,6 +32,8 @@ typedef void (*DicenetPieceFunc) (gpointer job, guint i, guint seat);
 
 /* Processors that this process may use: affinity and control groups (containers) taken into account. */
 guint dicenet_processors (void);
+/* The second part of it, rounded up; G_MAXUINT where there is no limit. @root is "/", but for tests. */
+guint dicenet_processor_quota (const char *root);
 
 /* For a caller with @n threads, itself among them. NULL with @error set if they can't be started. */
 DicenetThreads *dicenet_threads_new (guint n, GError **error);
