@@ -4,6 +4,7 @@
 
 #ifdef HAVE_GST_CUDA
 
+#include <gmodule.h>
 #if GST_CHECK_VERSION(1, 24, 0)
 #include <gst/cuda/gstcuda.h>
 #else
@@ -12,6 +13,59 @@
 #include <gst/cuda/gstcudamemory.h>
 #include <gst/cuda/gstcudautils.h>
 #endif
+
+/* The library is opened when it is needed, and not linked to: the plugin has to load on machines that don't have it,
+ * where no frame is in CUDA's memory. Whoever makes such frames has it. */
+
+#define FILE_NAME "libgstcuda-1.0.so.0"
+
+#define COMMON_FUNCTIONS(one)                                                                                          \
+  one (load_library) one (ensure_element_context) one (handle_set_context) one (handle_context_query)                  \
+      one (context_get_handle) one (context_push) one (context_pop) one (memory_init_once) one (buffer_pool_new)
+#if GST_CHECK_VERSION(1, 24, 0)
+#define FUNCTIONS(one) COMMON_FUNCTIONS (one) one (memory_sync)
+#else
+#define FUNCTIONS(one) COMMON_FUNCTIONS (one)
+#endif
+
+#define POINTER(name) __typeof__ (gst_cuda_##name) *name;
+typedef struct {
+  FUNCTIONS (POINTER)
+} Cuda;
+
+static gboolean
+find (GModule *module, const gchar *symbol, gpointer *function)
+{
+  if (g_module_symbol (module, symbol, function))
+    return TRUE;
+  GST_WARNING ("%s has no %s: it is older than the one that this plugin was built with", FILE_NAME, symbol);
+  return FALSE;
+}
+
+static gpointer
+open_library (gpointer unused)
+{
+  static Cuda cuda;
+  GModule *module = g_module_open (FILE_NAME, G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL);
+
+  if (!module) {
+    GST_INFO ("no frames in CUDA's memory: %s", g_module_error ());
+    return NULL;
+  }
+  g_module_make_resident (module); /* it registers types */
+#define FIND(name) &&find (module, "gst_cuda_" #name, (gpointer *) &cuda.name)
+  const gboolean ok = TRUE FUNCTIONS (FIND);
+  g_module_close (module);
+  return ok ? &cuda : NULL;
+}
+
+/* NULL where the library is missing. */
+static const Cuda *
+get_cuda (void)
+{
+  static GOnce once = G_ONCE_INIT;
+  return g_once (&once, open_library, NULL);
+}
 
 gboolean
 gst_dicenet_cuda_is_built (void)
@@ -22,37 +76,49 @@ gst_dicenet_cuda_is_built (void)
 gboolean
 gst_dicenet_cuda_ensure_context (GstElement *element, gint device_id, GstObject **context)
 {
-  return gst_cuda_load_library () && gst_cuda_ensure_element_context (element, device_id, (GstCudaContext **) context);
+  const Cuda *cuda = get_cuda ();
+  return cuda && cuda->load_library () &&
+         cuda->ensure_element_context (element, device_id, (GstCudaContext **) context);
 }
 
 void
 gst_dicenet_cuda_set_context (GstElement *element, GstContext *given, gint device_id, GstObject **context)
 {
-  gst_cuda_handle_set_context (element, given, device_id, (GstCudaContext **) context);
+  const Cuda *cuda = given && gst_context_has_context_type (given, GST_CUDA_CONTEXT_TYPE) ? get_cuda () : NULL;
+
+  if (cuda)
+    cuda->handle_set_context (element, given, device_id, (GstCudaContext **) context);
 }
 
 gboolean
 gst_dicenet_cuda_answer (GstElement *element, GstQuery *query, GstObject *context)
 {
-  return context && gst_cuda_handle_context_query (element, query, GST_CUDA_CONTEXT (context));
+  return context && get_cuda ()->handle_context_query (element, query, (GstCudaContext *) context);
 }
 
 gpointer
 gst_dicenet_cuda_get_handle (GstObject *context)
 {
-  return gst_cuda_context_get_handle (GST_CUDA_CONTEXT (context));
+  return get_cuda ()->context_get_handle ((GstCudaContext *) context);
 }
 
 gboolean
 gst_dicenet_cuda_enter (GstObject *context)
 {
-  return gst_cuda_context_push (GST_CUDA_CONTEXT (context));
+  return get_cuda ()->context_push ((GstCudaContext *) context);
 }
 
 void
 gst_dicenet_cuda_leave (void)
 {
-  gst_cuda_context_pop (NULL);
+  get_cuda ()->context_pop (NULL);
+}
+
+/* Without the library, which most frames have nothing to do with. */
+static gboolean
+is_cuda_memory (GstMemory *memory)
+{
+  return gst_memory_is_type (memory, GST_CUDA_MEMORY_TYPE_NAME);
 }
 
 GstObject *
@@ -61,7 +127,7 @@ gst_dicenet_cuda_buffer_context (GstBuffer *buffer, gint device_id)
   GstMemory *memory = gst_buffer_n_memory (buffer) > 0 ? gst_buffer_peek_memory (buffer, 0) : NULL;
   guint id = 0;
 
-  if (!memory || !gst_is_cuda_memory (memory))
+  if (!memory || !is_cuda_memory (memory) || !get_cuda ())
     return NULL;
   GstCudaContext *context = GST_CUDA_MEMORY_CAST (memory)->context;
   g_object_get (context, "cuda-device-id", &id, NULL);
@@ -75,8 +141,8 @@ wait_for_writers (GstBuffer *buffer)
 #if GST_CHECK_VERSION(1, 24, 0)
   for (guint i = 0; i < gst_buffer_n_memory (buffer); i++) {
     GstMemory *memory = gst_buffer_peek_memory (buffer, i);
-    if (gst_is_cuda_memory (memory))
-      gst_cuda_memory_sync (GST_CUDA_MEMORY_CAST (memory));
+    if (is_cuda_memory (memory))
+      get_cuda ()->memory_sync (GST_CUDA_MEMORY_CAST (memory));
   }
 #endif
 }
@@ -94,8 +160,8 @@ gst_dicenet_cuda_map (GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer 
 GstBuffer *
 gst_dicenet_cuda_blank_frame (GstObject *context, const GstVideoInfo *info)
 {
-  gst_cuda_memory_init_once (); /* pools need it before 1.24 */
-  GstBufferPool *pool = gst_cuda_buffer_pool_new (GST_CUDA_CONTEXT (context));
+  get_cuda ()->memory_init_once (); /* pools need it before 1.24 */
+  GstBufferPool *pool = get_cuda ()->buffer_pool_new ((GstCudaContext *) context);
   GstStructure *config = gst_buffer_pool_get_config (pool);
   GstCaps *caps = gst_video_info_to_caps (info);
   GstBuffer *buffer = NULL;

@@ -48,13 +48,31 @@ class Installed(common.TestCase):
                               env={**os.environ, "PKG_CONFIG_PATH": packages}, check=True, capture_output=True, text=True)  # fmt: skip
         return shlex.split(text.stdout)
 
-    def run_installed(self, *command):
+    def run_installed(self, *command, **changes):
         plugin = os.path.dirname(self.find("**", "libgstdicenet.so"))
         program = os.path.dirname(self.find("**", "bin", "dicenet"))
         paths = {"GST_PLUGIN_PATH": plugin, "LD_LIBRARY_PATH": self.libraries, "GST_REGISTRY": self.path("registry"),
                  "GI_TYPELIB_PATH": os.path.join(self.libraries, "girepository-1.0"),
-                 "PATH": program + os.pathsep + os.environ["PATH"]}  # fmt: skip
+                 "PATH": program + os.pathsep + os.environ["PATH"], **changes}  # fmt: skip
         return subprocess.run(command, env=common.environment(**paths), capture_output=True, text=True, timeout=60)
+
+
+class Plugin(Installed):
+    def test_needs_no_cuda_library(self):
+        """It is opened on demand; an empty file in its place can't be."""
+        needed = subprocess.run(["readelf", "-d", self.find("**", "libgstdicenet.so")], check=True, capture_output=True,
+                                text=True).stdout  # fmt: skip
+        self.assertIn("libgstreamer-1.0", needed)
+        self.assertNotIn("cuda", needed)
+        folder = self.path("broken")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "libgstcuda-1.0.so.0"), "w", encoding="utf-8"):
+            pass
+        process = self.run_installed("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=1", "!", "dicenetclassify",
+                                     f"model={shlex.quote(common.model('classify'))}", "!", "dicenetjson", "!", "fdsink",
+                                     LD_LIBRARY_PATH=folder + os.pathsep + self.libraries)  # fmt: skip
+        self.assert_done(process)
+        self.assertIn("classification", process.stdout)
 
 
 class Models(Installed):
