@@ -8,10 +8,10 @@
 
 #include "gstdicenetdraw.h"
 
+#include "gstdicenetplate.h"
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <math.h>
 #include <string.h>
-#include "gstdicenetplate.h"
-#include "meta/gstdicenetmeta.h"
 
 struct _GstDicenetDrawer {
   GstDicenetPlates *plates;

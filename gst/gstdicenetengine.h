@@ -2,8 +2,8 @@
 #pragma once
 
 #include <dicenet/dicenet.h>
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
-#include "meta/gstdicenetmeta.h"
 
 G_BEGIN_DECLS
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <dicenet/dicenet.h>
 #include "gstdicenetvideo.h"
-#include "meta/gstdicenetmeta.h"
+#include <dicenet/dicenet.h>
+#include <gst/dicenet/gstdicenetmeta.h>
 
 G_BEGIN_DECLS
 

@@ -22,10 +22,10 @@
 
 #include "gstdicenetjson.h"
 
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
 #include <json-glib/json-glib.h>
 #include <math.h>
-#include "meta/gstdicenetmeta.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_json_debug);
 #define GST_CAT_DEFAULT gst_dicenet_json_debug

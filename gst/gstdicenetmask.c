@@ -27,8 +27,8 @@
 
 #include "gstdicenetmask.h"
 
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
-#include "meta/gstdicenetmeta.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_mask_debug);
 #define GST_CAT_DEFAULT gst_dicenet_mask_debug

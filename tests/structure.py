@@ -36,7 +36,7 @@ def folder_of(path):
 def target(root, source, kind, name):
     """The folder that an include leads to, or None for what is not this project's."""
     candidates = [os.path.join(os.path.dirname(source), name)] if kind == '"' else []
-    candidates += [os.path.join("dicenet-core", name), os.path.join("gst", "meta", os.path.basename(name))]
+    candidates += [os.path.join("dicenet-core", name), os.path.join("gst", "meta", name)]
     for candidate in map(os.path.normpath, candidates):
         if os.path.exists(os.path.join(root, candidate)):
             return folder_of(os.path.dirname(candidate))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <math.h>
-#include "gstdicenetmeta.h"
 
 static GstDicenetDetection *
 detection_copy (GstDicenetDetection *self)

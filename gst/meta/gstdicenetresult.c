@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "gstdicenetmeta.h"
+#include <gst/dicenet/gstdicenetmeta.h>
 
 /* Names of classes, shared by all results of a model: a thousand strings are not to be copied for every frame. */
 typedef struct {

@@ -6,16 +6,16 @@
  *     bench-frame [RUNS]
  */
 
+#include "exec/axis.h"
+#include "gstdicenetdraw.h"
+#include "prepost/decode.h"
+#include "prepost/preprocess.h"
+#include "prepost/priors.h"
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include "exec/axis.h"
-#include "gstdicenetdraw.h"
-#include "gstdicenetmeta.h"
-#include "prepost/decode.h"
-#include "prepost/preprocess.h"
-#include "prepost/priors.h"
 
 #define WIDTH     1920
 #define HEIGHT    1080

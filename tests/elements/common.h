@@ -3,8 +3,8 @@
 
 #include <gst/check/gstcheck.h>
 #include <gst/check/gstharness.h>
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
-#include "gstdicenetmeta.h"
 
 /* What main() of each test does. */
 int run_tests (int argc, char **argv, const gchar *name, TCase *tests);

@@ -2,11 +2,11 @@
 
 /* The drawer: what it draws where, and that it draws it well from the smallest frame to the largest. */
 
-#include <gst/check/gstcheck.h>
-#include <string.h>
 #include "gstdicenetdraw.h"
-#include "gstdicenetmeta.h"
 #include "gstdicenetplate.h"
+#include <gst/check/gstcheck.h>
+#include <gst/dicenet/gstdicenetmeta.h>
+#include <string.h>
 
 #define OPACITY 0.5
 

@@ -4,11 +4,11 @@
 
 #include <gst/check/gstcheck.h>
 #include <gst/check/gstharness.h>
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
 #include <json-glib/json-glib.h>
 #include <locale.h>
 #include <string.h>
-#include "gstdicenetmeta.h"
 
 #define W    320
 #define H    240

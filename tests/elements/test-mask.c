@@ -4,9 +4,9 @@
 
 #include <gst/check/gstcheck.h>
 #include <gst/check/gstharness.h>
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
 #include <string.h>
-#include "gstdicenetmeta.h"
 
 static const gchar *const labels[] = { "background", "person", "car", "dog", NULL };
 

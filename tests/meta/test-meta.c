@@ -4,8 +4,8 @@
 
 #include <gst/check/gstcheck.h>
 #include <gst/check/gstharness.h>
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <string.h>
-#include "gstdicenetmeta.h"
 
 #define W 320
 #define H 240

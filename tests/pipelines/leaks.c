@@ -6,8 +6,8 @@
  *   leaks CLASSIFY.safetensors DETECT.safetensors SEGMENT.safetensors [leak]
  */
 
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/gst.h>
-#include <gstdicenetmeta.h>
 
 #define FRAMES 300
 
