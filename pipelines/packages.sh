@@ -9,9 +9,10 @@
 set -euo pipefail
 
 # Decoders, parsers and encoders are spread over all the plugin packages; labels need a font; downloads, certificates.
+# dpkg-dev tells Meson that libraries go to lib/x86_64-linux-gnu; without it they go to lib64, where nobody looks.
 packages_of() {
   case $1 in
-    build) echo gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjson-glib-dev libgstreamer1.0-dev \
+    build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libglib2.0-dev libjson-glib-dev libgstreamer1.0-dev \
       libgstreamer-plugins-base1.0-dev libcairo2-dev libpango1.0-dev gobject-introspection \
       libgirepository1.0-dev python3
       # For frames in a GPU's memory, which need the CUDA toolkit's headers as well.
