@@ -51,8 +51,9 @@ class Installed(common.TestCase):
     def run_installed(self, *command, **changes):
         plugin = os.path.dirname(self.find("**", "libgstdicenet.so"))
         program = os.path.dirname(self.find("**", "bin", "dicenet"))
+        typelibs = glob.glob(os.path.join(glob.escape(self.prefix), "**", "girepository-1.0"), recursive=True)
         paths = {"GST_PLUGIN_PATH": plugin, "LD_LIBRARY_PATH": self.libraries, "GST_REGISTRY": self.path("registry"),
-                 "GI_TYPELIB_PATH": os.path.join(self.libraries, "girepository-1.0"),
+                 "GI_TYPELIB_PATH": os.pathsep.join(typelibs),
                  "PATH": program + os.pathsep + os.environ["PATH"], **changes}  # fmt: skip
         return subprocess.run(command, env=common.environment(**paths), capture_output=True, text=True, timeout=60)
 
@@ -73,6 +74,49 @@ class Plugin(Installed):
                                      LD_LIBRARY_PATH=folder + os.pathsep + self.libraries)  # fmt: skip
         self.assert_done(process)
         self.assertIn("classification", process.stdout)
+
+
+class WhatsMissing(common.TestCase):
+    """What `meson install` says at its end."""
+
+    def say(self, prefix, plugins="lib/gstreamer-1.0", typelibs="lib/girepository-1.0", system="/nowhere", **changes):
+        process = subprocess.run([os.path.join(common.ROOT, "gst", "whats-missing.sh"), plugins, system, typelibs, system, "lib", "bin"],
+                                 env=common.environment(MESON_INSTALL_PREFIX=prefix, **changes), capture_output=True, text=True, timeout=60)  # fmt: skip
+        self.assert_done(process)
+        self.assertEqual(process.stderr, "")
+        return process.stdout
+
+    def test_all(self):
+        prefix = self.path("a prefix")
+        text = self.say(prefix, **{name: "" for name in self.variables(prefix) if name != "PATH"})
+        # The lines work as they are, for this name too.
+        shell = subprocess.run(["bash", "-euc", "\n".join(line for line in text.splitlines() if line.startswith("  ")) + "\nenv"],
+                               capture_output=True, text=True, check=True, timeout=60,
+                               env={"PATH": os.environ["PATH"], "GST_PLUGIN_PATH": "/mine"})  # fmt: skip
+        for name, folder in self.variables(prefix).items():
+            self.assertRegex(shell.stdout, re.compile(f"^{name}={re.escape(folder)}(:|$)", re.M))
+        self.assertIn("/gstreamer-1.0:/mine\n", shell.stdout)
+
+    def test_none(self):
+        prefix = self.path("a prefix")
+        variables = self.variables(prefix)
+        variables["PATH"] += os.pathsep + os.environ["PATH"]
+        self.assertEqual(self.say(prefix, **variables), "")
+
+    def test_one(self):
+        prefix = self.path("a prefix")
+        variables = self.variables(prefix)
+        variables["PATH"] += os.pathsep + os.environ["PATH"]
+        for name in "GST_PLUGIN_PATH", "GI_TYPELIB_PATH", "PKG_CONFIG_PATH", "LD_LIBRARY_PATH":
+            text = self.say(prefix, **{**variables, name: "/other"})
+            self.assertEqual(re.findall("export ([A-Z_]+)=", text), [name])
+        self.assertEqual(self.say(prefix, typelibs="", **{**variables, "GI_TYPELIB_PATH": ""}), "")
+        self.assertEqual(self.say(prefix, plugins="/system", system="/system", **{**variables, "GST_PLUGIN_PATH": ""}), "")
+
+    def variables(self, prefix):
+        return {"GST_PLUGIN_PATH": f"{prefix}/lib/gstreamer-1.0", "GI_TYPELIB_PATH": f"{prefix}/lib/girepository-1.0",
+                "PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig", "LD_LIBRARY_PATH": f"{prefix}/lib",
+                "PATH": f"{prefix}/bin"}  # fmt: skip
 
 
 class Models(Installed):

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A small application with this project inside its own, installed in a folder of a user's; and the same application
+against that by pkg-config."""
+
+import glob
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+
+import common
+
+COMPILER = shlex.split(os.environ.get("CC", "cc"))
+
+PROJECT = """project('viewer', 'c', version: '1', meson_version: '>= 1.0')
+subproject('dicenet', default_options: ['cuda=disabled', 'cuda-memory=disabled', 'introspection=disabled'])
+dependencies = [dependency('gstreamer-dicenet-meta-1.0', version: '>= 0.1'), dependency('dicenet-1.0')]
+executable('viewer', 'viewer.c', dependencies: dependencies, install: true, install_rpath: '$ORIGIN/..' / get_option('libdir'))
+"""
+
+APPLICATION = """#include <dicenet/dicenet.h>
+#include <gst/dicenet/gstdicenetmeta.h>
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_print ("%s %s\\n", g_type_name (gst_dicenet_meta_api_get_type ()), g_type_name (dicenet_backend_get_type ()));
+  return 0;
+}
+"""
+EXPECTED = "GstDicenetMetaAPI DicenetBackend\n"
+
+
+def run(*command, **changes):
+    return subprocess.run(command, env=common.environment(**changes), capture_output=True, text=True, timeout=900)
+
+
+class Subproject(common.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """Builds and installs once: the libraries' sources are many."""
+        cls.top = tempfile.mkdtemp(prefix="dicenet-subproject-")
+        cls.addClassCleanup(shutil.rmtree, cls.top)
+        cls.build, cls.prefix = os.path.join(cls.top, "build"), os.path.join(cls.top, "prefix")
+        os.makedirs(os.path.join(cls.top, "subprojects"))
+        os.symlink(common.ROOT, os.path.join(cls.top, "subprojects", "dicenet"))
+        for name, text in ("meson.build", PROJECT), ("viewer.c", APPLICATION):
+            with open(os.path.join(cls.top, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        for command in (["setup", cls.build, cls.top, "--prefix", cls.prefix], ["compile", "-C", cls.build],
+                        ["install", "-C", cls.build, "--no-rebuild"]):  # fmt: skip
+            process = run("meson", *command)
+            if process.returncode != 0:
+                raise AssertionError(process.stdout + process.stderr)
+
+    def find(self, *parts):
+        (path,) = glob.glob(os.path.join(glob.escape(self.prefix), *parts), recursive=True)
+        return path
+
+    def check(self, program, **changes):
+        process = run(program, **changes)
+        self.assert_done(process)
+        self.assertEqual(process.stdout, EXPECTED)
+
+    def test_inside(self):
+        self.check(os.path.join(self.build, "viewer"))
+        self.check(self.find("bin", "viewer"))
+
+    def test_no_tests(self):
+        process = run("meson", "test", "-C", self.build, "--list")
+        self.assertNotIn("dicenet", process.stdout)
+
+    def test_pkg_config(self):
+        packages = self.find("**", "pkgconfig")
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "gstreamer-dicenet-meta-1.0", "dicenet-1.0"],
+                               env=common.environment(PKG_CONFIG_PATH=packages), check=True, capture_output=True, text=True)  # fmt: skip
+        program = self.path("viewer")
+        source = os.path.join(self.top, "viewer.c")
+        subprocess.run([*COMPILER, "-Wall", "-Wextra", "-Werror", source, "-o", program, *shlex.split(flags.stdout)],
+                       check=True, timeout=60)  # fmt: skip
+        self.check(program, LD_LIBRARY_PATH=os.path.dirname(packages))
+
+    def test_plugin(self):
+        """It is in the prefix, and loads without a word about its libraries, also after a move."""
+        moved = self.path("moved")
+        shutil.copytree(self.prefix, moved, symlinks=True)
+        for prefix in self.prefix, moved:
+            (plugin,) = glob.glob(os.path.join(glob.escape(prefix), "lib*", "**", "gstreamer-1.0", "libgstdicenet.so"), recursive=True)
+            process = run("gst-inspect-1.0", "dicenetdetect", GST_PLUGIN_PATH=os.path.dirname(plugin),
+                          GST_REGISTRY=self.path("registry-" + os.path.basename(prefix)), LD_LIBRARY_PATH="")  # fmt: skip
+            self.assert_done(process)
+            self.assertIn(os.path.realpath(plugin), process.stdout)
+
+
+if __name__ == "__main__":
+    common.main()
