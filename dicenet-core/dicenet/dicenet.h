@@ -6,4 +6,5 @@
 #include <dicenet/model.h>
 #include <dicenet/results.h>
 #include <dicenet/session.h>
+#include <dicenet/text.h>
 #include <dicenet/enum-types.h>
