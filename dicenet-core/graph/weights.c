@@ -400,14 +400,12 @@ fold_all (Folder *f)
 static gboolean
 check_all_used (Folder *f)
 {
-  GHashTableIter iter;
-  gpointer name;
-  g_hash_table_iter_init (&iter, f->file->tensors);
-  while (g_hash_table_iter_next (&iter, &name, NULL)) {
+  for (GTreeNode *n = g_tree_node_first (f->file->tensors); n; n = g_tree_node_next (n)) {
+    const char *name = g_tree_node_key (n);
     if (!g_hash_table_contains (f->used, name)) {
       g_set_error (f->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
                    "%s: tensor \"%s\" belongs to no layer of the network that the file describes", f->file->path,
-                   (char *) name);
+                   name);
       return FALSE;
     }
   }

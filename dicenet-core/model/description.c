@@ -3,9 +3,9 @@
 
 #include <dicenet/error.h>
 #include <dicenet/image.h>
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
+#include "json.h"
 
 #define MAX_CLASSES 65535
 
@@ -72,9 +72,10 @@ typedef struct {
 static gboolean
 bad_value (Reader *r, const char *key, const char *expected, const char *found)
 {
+  g_autofree char *shown = found ? dicenet_text_excerpt (found) : NULL;
   g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
-               "%s: __metadata__: \"%s\": expected %s, found %s%s%s", r->file->path, key, expected, found ? "\"" : "",
-               found ? found : "nothing", found ? "\"" : "");
+               "%s: __metadata__: \"%s\": expected %s, found %s%s%s", r->file->path, key, expected, shown ? "\"" : "",
+               shown ? shown : "nothing", shown ? "\"" : "");
   return FALSE;
 }
 
@@ -155,30 +156,14 @@ read_size (Reader *r, const char *key, guint *width, guint *height)
   return bad_value (r, key, expected, text);
 }
 
-/* json-glib recurses into nested arrays, so depth is refused before it parses. */
-static gboolean
-is_flat (const char *text)
+/* Steps into the array that the text must be. */
+static const char *
+enter_array (const char *text)
 {
-  gboolean in_string = FALSE;
-  guint depth = 0;
-  for (const char *c = text; *c; c++) {
-    if (in_string && *c == '\\' && c[1])
-      c++;
-    else if (*c == '"')
-      in_string = !in_string;
-    else if (!in_string && (*c == '[' || *c == '{') && ++depth > 1)
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static JsonArray *
-parse_array (JsonParser *parser, const char *text)
-{
-  if (!is_flat (text) || !json_parser_load_from_data (parser, text, -1, NULL))
+  if (!dicenet_json_check (text, strlen (text), NULL) || dicenet_json_type (text) != '[')
     return NULL;
-  JsonNode *root = json_parser_get_root (parser);
-  return root && JSON_NODE_HOLDS_ARRAY (root) ? json_node_get_array (root) : NULL;
+  dicenet_json_enter (&text);
+  return text;
 }
 
 static gboolean
@@ -188,18 +173,16 @@ read_numbers (Reader *r, const char *key, guint n, gdouble min, gdouble max, con
   if (text == NULL)
     return TRUE;
 
-  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
-  JsonArray *array = parse_array (parser, text);
-  if (array == NULL || json_array_get_length (array) != n)
-    return bad_value (r, key, expected, text);
-  for (guint i = 0; i < n; i++) {
-    JsonNode *node = json_array_get_element (array, i);
-    const gdouble value = JSON_NODE_HOLDS_VALUE (node) ? json_node_get_double (node) : NAN;
-    if (!(value >= min && value <= max))
+  const char *at = enter_array (text);
+  guint found = 0;
+  for (; at && dicenet_json_next (&at); found++) {
+    g_autofree char *number = dicenet_json_read_number (&at);
+    const gdouble value = number ? g_ascii_strtod (number, NULL) : NAN;
+    if (found == n || !(value >= min && value <= max))
       return bad_value (r, key, expected, text);
-    out[i] = (gfloat) value;
+    out[found] = (gfloat) value;
   }
-  return TRUE;
+  return found == n || bad_value (r, key, expected, text);
 }
 
 /* Where a file says nothing, they follow from the size that the model is meant for as in SSD (paper, 7.1): evenly
@@ -240,24 +223,31 @@ read_labels (Reader *r, DicenetDescription *d)
     return TRUE;
   }
 
-  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
-  JsonArray *array = parse_array (parser, text);
-  if (array == NULL)
-    return bad_value (r, "labels", "a JSON array of strings", "something else");
-  if (json_array_get_length (array) != d->n_classes) {
+  g_autoptr (GError) reason = NULL;
+  if (!dicenet_json_check (text, strlen (text), &reason)) {
     g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
-                 "%s: __metadata__: expected %u labels, one per class, found %u", r->file->path, d->n_classes,
-                 json_array_get_length (array));
+                 "%s: __metadata__: \"labels\": expected a JSON array of strings: %s", r->file->path, reason->message);
     return FALSE;
   }
+  const char *at = enter_array (text);
+  if (at == NULL)
+    return bad_value (r, "labels", "a JSON array of strings", text);
   d->labels = g_new0 (char *, d->n_classes + 1);
-  for (guint i = 0; i < d->n_classes; i++) {
-    JsonNode *node = json_array_get_element (array, i);
-    if (!JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) != G_TYPE_STRING)
-      return bad_value (r, "labels", "a JSON array of strings", "another type in it");
-    d->labels[i] = g_strdup (json_node_get_string (node));
+  guint found = 0;
+  for (; dicenet_json_next (&at); found++) {
+    char *label = dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at) : NULL;
+    if (label == NULL)
+      return bad_value (r, "labels", "a JSON array of strings without U+0000", "another value in it");
+    if (found < d->n_classes)
+      d->labels[found] = label;
+    else
+      g_free (label);
   }
-  return TRUE;
+  if (found == d->n_classes)
+    return TRUE;
+  g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
+               "%s: __metadata__: expected %u labels, one per class, found %u", r->file->path, d->n_classes, found);
+  return FALSE;
 }
 
 static gboolean

@@ -2,6 +2,7 @@
 #include <dicenet/error.h>
 #include <dicenet/model.h>
 #include <string.h>
+#include "readfile.h"
 
 /* A thousand long names are some dozen KiB; a larger file was meant for something else. */
 #define MAX_LABELS_BYTES (4u << 20)
@@ -14,25 +15,35 @@ fail (GError **error, const char *path, char *what)
   return NULL;
 }
 
-/* Maps, which is enough to look at the length before anything is read. */
-static GMappedFile *
-map_labels (const char *path, GError **error)
+/* The text of the file, NUL-terminated; NULL with @error set. */
+static char *
+read_text (const char *path, GError **error)
 {
-  g_autoptr (GError) reason = NULL;
+  g_auto (DicenetFile) file = { .fd = -1 };
 
-  if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: there is no such labels file", path);
+  if (!dicenet_file_open (&file, path, error)) {
+    g_prefix_error (error, "labels: ");
     return NULL;
   }
-  if (!g_file_test (path, G_FILE_TEST_IS_REGULAR)) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN,
-                 "%s: expected a labels file, found something that is not a file", path);
+  const goffset size = file.info.st_size;
+  if (size == 0 || size > MAX_LABELS_BYTES) {
+    fail (error, path,
+          g_strdup_printf ("expected UTF-8 text of one label per line, at most %u bytes, found %" G_GOFFSET_FORMAT
+                           " bytes",
+                           MAX_LABELS_BYTES, size));
     return NULL;
   }
-  GMappedFile *file = g_mapped_file_new (path, FALSE, &reason);
-  if (file == NULL)
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: the labels cannot be read: %s", path, reason->message);
-  return file;
+  g_autofree char *text = g_malloc0 ((gsize) size + 1);
+  if (!dicenet_file_read (&file, text, (gsize) size, error) || !dicenet_file_is_unchanged (&file, error))
+    return NULL;
+  const char *invalid;
+  if (!g_utf8_validate (text, size, &invalid)) {
+    fail (error, path,
+          g_strdup_printf ("expected UTF-8 text of one label per line, found byte 0x%02x at offset %td",
+                           (guint8) *invalid, invalid - text));
+    return NULL;
+  }
+  return g_steal_pointer (&text);
 }
 
 static void
@@ -63,18 +74,11 @@ dicenet_model_load_labels (DicenetModel *self, const char *path, GError **error)
   g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
   g_return_val_if_fail (path != NULL, NULL);
 
-  g_autoptr (GMappedFile) file = map_labels (path, error);
-  if (file == NULL)
+  g_autofree char *text = read_text (path, error);
+  if (text == NULL)
     return NULL;
-  const gsize size = g_mapped_file_get_length (file);
-  const char *text = g_mapped_file_get_contents (file);
-  if (size == 0 || size > MAX_LABELS_BYTES || !g_utf8_validate (text, (gssize) size, NULL))
-    return fail (error, path,
-                 g_strdup_printf ("expected UTF-8 text of one label per line, found %" G_GSIZE_FORMAT " bytes %s", size,
-                                  size > 0 && size <= MAX_LABELS_BYTES ? "that are not UTF-8" : ""));
-
-  g_autofree char *copy = g_strndup (text, size);
-  g_auto (GStrv) lines = g_strsplit (copy, "\n", -1);
+  /* Some editors begin a text with a byte order mark. */
+  g_auto (GStrv) lines = g_strsplit (text + (g_str_has_prefix (text, "\xef\xbb\xbf") ? 3 : 0), "\n", -1);
   trim_lines (lines);
   const guint n = g_strv_length (lines), wanted = dicenet_model_get_n_classes (self);
   if (dicenet_model_get_task (self) == DICENET_TASK_DETECT && n + 1 == wanted)

@@ -22,7 +22,9 @@ G_DEFINE_FINAL_TYPE (DicenetModel, dicenet_model, G_TYPE_OBJECT)
 /* Models that are alive, so that a file is in memory once however many elements use it. Values are weak references:
  * the cache keeps nothing alive. */
 G_LOCK_DEFINE_STATIC (cache);
-static GHashTable *cache; /* key -> GWeakRef */
+static GHashTable *cache;   /* key -> GWeakRef */
+static GHashTable *loading; /* keys of the files that threads are loading, which happens outside the lock */
+static GCond loaded;        /* a thread has loaded one, or failed to */
 
 static void
 weak_ref_free (gpointer data)
@@ -106,27 +108,65 @@ read_model (const char *path, GError **error)
   return g_steal_pointer (&self);
 }
 
+/* The living model of this key, or NULL; the lock is held. */
+static DicenetModel *
+find_cached (const char *key)
+{
+  GWeakRef *ref = g_hash_table_lookup (cache, key);
+
+  return ref ? g_weak_ref_get (ref) : NULL;
+}
+
+/* Waits for another thread that loads the same file. NULL if the caller is to load it, and to call end_loading(). */
+static DicenetModel *
+begin_loading (const char *key)
+{
+  DicenetModel *model;
+
+  G_LOCK (cache);
+  if (cache == NULL) {
+    cache = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, weak_ref_free);
+    loading = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  }
+  while ((model = find_cached (key)) == NULL && g_hash_table_contains (loading, key))
+    g_cond_wait (&loaded, &G_LOCK_NAME (cache));
+  if (model == NULL)
+    g_hash_table_add (loading, g_strdup (key));
+  G_UNLOCK (cache);
+  return model;
+}
+
+/* @model is NULL where loading failed: then those who wait try for themselves. */
+static void
+end_loading (const char *path, const char *key, DicenetModel *model)
+{
+  /* The file may have been replaced before it was opened. */
+  g_autofree char *now = make_cache_key (path);
+
+  G_LOCK (cache);
+  if (model != NULL && g_strcmp0 (now, key) == 0) {
+    GWeakRef *ref = g_new0 (GWeakRef, 1);
+    g_weak_ref_init (ref, model);
+    model->cache_key = g_strdup (key);
+    g_hash_table_insert (cache, g_strdup (key), ref);
+  }
+  g_hash_table_remove (loading, key);
+  g_cond_broadcast (&loaded);
+  G_UNLOCK (cache);
+}
+
 static DicenetModel *
 load_file (const char *path, GError **error)
 {
   g_autofree char *key = make_cache_key (path);
-  DicenetModel *model = NULL;
 
-  /* Held while loading, so that elements that start together load once. */
-  G_LOCK (cache);
-  if (cache == NULL)
-    cache = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, weak_ref_free);
-  GWeakRef *ref = key ? g_hash_table_lookup (cache, key) : NULL;
-  model = ref ? g_weak_ref_get (ref) : NULL;
-  if (model == NULL)
+  if (key == NULL) /* the reader says why */
+    return read_model (path, error);
+  DicenetModel *model = begin_loading (key);
+  if (model == NULL) {
     model = read_model (path, error);
-  if (model != NULL && key != NULL && model->cache_key == NULL) {
-    ref = g_new0 (GWeakRef, 1);
-    g_weak_ref_init (ref, model);
-    model->cache_key = g_strdup (key);
-    g_hash_table_insert (cache, g_steal_pointer (&key), ref);
+    end_loading (path, key, model);
   }
-  G_UNLOCK (cache);
   return model;
 }
 

@@ -3,14 +3,16 @@
 
 #include <dicenet/error.h>
 #include <gio/gio.h>
-#include <glib/gstdio.h>
-#include <json-glib/json-glib.h>
 #include <string.h>
+#include "json.h"
+#include "readfile.h"
 
-/* A header lists some hundred tensors in a few dozen KiB; a longer one is no model. */
-#define MAX_HEADER_BYTES (16u << 20)
-/* {"tensor": {"shape": [..]}} nests three deep. json-glib recurses, so depth has to be bounded before it parses. */
-#define MAX_HEADER_DEPTH 4
+/* The largest network has 651 tensors, 80 KiB of header and 30 MiB of data. The labels of 65535 classes fit in. */
+#define MAX_HEADER_BYTES (4u << 20)
+#define MAX_TENSORS      4096
+#define MAX_METADATA     256
+#define MAX_NAME_BYTES   255
+#define MAX_FILE_BYTES   (G_GUINT64_CONSTANT (1) << 30)
 #define DATA_ALIGNMENT   64
 
 static const struct {
@@ -48,9 +50,9 @@ dicenet_safetensors_free (DicenetSafetensors *self)
 {
   if (self == NULL)
     return;
-  g_clear_pointer (&self->tensors, g_hash_table_unref);
+  g_clear_pointer (&self->tensors, g_tree_unref);
   g_clear_pointer (&self->metadata, g_hash_table_unref);
-  g_clear_pointer (&self->file, g_mapped_file_unref);
+  g_free (self->data);
   g_free (self->path);
   g_free (self);
 }
@@ -58,7 +60,7 @@ dicenet_safetensors_free (DicenetSafetensors *self)
 const DicenetTensor *
 dicenet_safetensors_find (const DicenetSafetensors *self, const char *name)
 {
-  return g_hash_table_lookup (self->tensors, name);
+  return g_tree_lookup (self->tensors, name);
 }
 
 char *
@@ -102,6 +104,16 @@ dicenet_tensor_to_float (const DicenetTensor *tensor, float *out)
   }
 }
 
+static gboolean
+has_control (const char *name)
+{
+  for (; *name; name = g_utf8_next_char (name)) {
+    if (g_unichar_iscntrl (g_utf8_get_char (name)))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 #define FAIL(error, path, ...) fail_ (error, path, g_strdup_printf (__VA_ARGS__))
 
 static gboolean
@@ -112,62 +124,58 @@ fail_ (GError **error, const char *path, char *what)
   return FALSE;
 }
 
-static gboolean
-depth_is_bounded (const char *json, gsize n)
+/* Steps over a key. A name that no message or line can show is no name; NULL with @error set. */
+static char *
+read_name (DicenetSafetensors *self, const char **at, GError **error)
 {
-  guint depth = 0;
-  gboolean in_string = FALSE;
+  g_autofree char *name = dicenet_json_read_string (at);
+  g_autofree char *shown = name ? dicenet_text_excerpt (name) : g_strdup ("one with U+0000");
 
-  for (gsize i = 0; i < n; i++) {
-    const char c = json[i];
-    if (in_string) {
-      if (c == '\\')
-        i++;
-      else if (c == '"')
-        in_string = FALSE;
-    } else if (c == '"')
-      in_string = TRUE;
-    else if ((c == '{' || c == '[') && ++depth > MAX_HEADER_DEPTH)
-      return FALSE;
-    else if ((c == '}' || c == ']') && depth > 0)
-      depth--;
-  }
-  return TRUE;
+  if (name != NULL && *name != '\0' && strlen (name) <= MAX_NAME_BYTES && !has_control (name))
+    return g_steal_pointer (&name);
+  FAIL (error, self->path, "expected a name of 1 to %d bytes without control characters in the header, found \"%s\"",
+        MAX_NAME_BYTES, shown);
+  return NULL;
 }
 
 static gboolean
-read_metadata (DicenetSafetensors *self, JsonNode *node, GError **error)
+read_metadata (DicenetSafetensors *self, const char **at, GError **error)
 {
-  if (!JSON_NODE_HOLDS_OBJECT (node))
+  if (dicenet_json_type (*at) != '{')
     return FAIL (error, self->path, "__metadata__: expected an object of strings");
-
-  JsonObjectIter iter;
-  const char *key;
-  JsonNode *value;
-  json_object_iter_init (&iter, json_node_get_object (node));
-  while (json_object_iter_next (&iter, &key, &value)) {
-    if (!JSON_NODE_HOLDS_VALUE (value) || json_node_get_value_type (value) != G_TYPE_STRING)
-      return FAIL (error, self->path, "__metadata__: expected a string for \"%s\"", key);
-    g_hash_table_insert (self->metadata, g_strdup (key), g_strdup (json_node_get_string (value)));
+  for (dicenet_json_enter (at); dicenet_json_next (at);) {
+    g_autofree char *key = read_name (self, at, error);
+    if (key == NULL)
+      return FALSE;
+    char *value = dicenet_json_type (*at) == '"' ? dicenet_json_read_string (at) : NULL;
+    if (value == NULL)
+      return FAIL (error, self->path, "__metadata__: expected a string for \"%s\", without U+0000", key);
+    g_hash_table_insert (self->metadata, g_steal_pointer (&key), value);
+    if (g_hash_table_size (self->metadata) > MAX_METADATA)
+      return FAIL (error, self->path, "__metadata__: expected at most %d keys", MAX_METADATA);
   }
   return TRUE;
 }
 
 /* A JSON whole number of 0 or more. */
 static gboolean
-read_size (JsonNode *node, guint64 *out)
+read_size (const char **at, guint64 *out)
 {
-  if (!JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) != G_TYPE_INT64 || json_node_get_int (node) < 0)
-    return FALSE;
-  *out = (guint64) json_node_get_int (node);
-  return TRUE;
+  g_autofree char *number = dicenet_json_read_number (at);
+
+  return number && g_ascii_string_to_unsigned (number, 10, 0, G_MAXINT64, out, NULL);
 }
 
+/* Where a tensor's values stand in the header; NULL where it has none. */
+typedef struct {
+  const char *dtype, *shape, *offsets;
+} Entry;
+
 static gboolean
-read_dtype (DicenetSafetensors *self, DicenetTensor *tensor, JsonObject *object, GError **error)
+read_dtype (DicenetSafetensors *self, DicenetTensor *tensor, const char *at, GError **error)
 {
-  JsonNode *node = json_object_get_member (object, "dtype");
-  const char *name = node && JSON_NODE_HOLDS_VALUE (node) ? json_node_get_string (node) : NULL;
+  g_autofree char *name = at && dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at) : NULL;
+  g_autofree char *shown = name ? dicenet_text_excerpt (name) : NULL;
 
   for (guint i = 0; name && i < G_N_ELEMENTS (dtypes); i++) {
     if (g_str_equal (name, dtypes[i].name)) {
@@ -176,46 +184,50 @@ read_dtype (DicenetSafetensors *self, DicenetTensor *tensor, JsonObject *object,
     }
   }
   return FAIL (error, self->path, "tensor \"%s\": expected type F32 or F16, found %s", tensor->name,
-               name ? name : "none");
+               shown ? shown : "none");
 }
 
 static gboolean
-read_shape (DicenetSafetensors *self, DicenetTensor *tensor, JsonObject *object, GError **error)
+read_shape (DicenetSafetensors *self, DicenetTensor *tensor, const char *at, GError **error)
 {
-  JsonNode *node = json_object_get_member (object, "shape");
-  if (node == NULL || !JSON_NODE_HOLDS_ARRAY (node))
+  if (at == NULL || dicenet_json_type (at) != '[')
     return FAIL (error, self->path, "tensor \"%s\": expected an array as \"shape\"", tensor->name);
 
-  JsonArray *array = json_node_get_array (node);
-  tensor->n_dims = json_array_get_length (array);
-  if (tensor->n_dims > DICENET_MAX_DIMS)
-    return FAIL (error, self->path, "tensor \"%s\": expected at most %d dimensions, found %u", tensor->name,
-                 DICENET_MAX_DIMS, tensor->n_dims);
   tensor->n_elements = 1;
-  for (guint i = 0; i < tensor->n_dims; i++) {
-    if (!read_size (json_array_get_element (array, i), &tensor->dims[i]) ||
-        !g_size_checked_mul (&tensor->n_elements, tensor->n_elements, tensor->dims[i]))
-      return FAIL (error, self->path, "tensor \"%s\": dimension %u of its shape is not a size", tensor->name, i);
+  for (dicenet_json_enter (&at); dicenet_json_next (&at); tensor->n_dims++) {
+    if (tensor->n_dims == DICENET_MAX_DIMS)
+      return FAIL (error, self->path, "tensor \"%s\": expected at most %d dimensions, found more", tensor->name,
+                   DICENET_MAX_DIMS);
+    guint64 *dim = &tensor->dims[tensor->n_dims];
+    if (!read_size (&at, dim) || !g_size_checked_mul (&tensor->n_elements, tensor->n_elements, *dim))
+      return FAIL (error, self->path, "tensor \"%s\": dimension %u of its shape is not a size", tensor->name,
+                   tensor->n_dims);
   }
   return TRUE;
 }
 
 static gboolean
-read_offsets (DicenetSafetensors *self, DicenetTensor *tensor, JsonObject *object, const guint8 *data, gsize data_bytes,
-              GError **error)
+read_pair (const char *at, guint64 *begin, guint64 *end)
 {
-  JsonNode *node = json_object_get_member (object, "data_offsets");
-  JsonArray *array = node && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  if (at == NULL || dicenet_json_type (at) != '[')
+    return FALSE;
+  dicenet_json_enter (&at);
+  return dicenet_json_next (&at) && read_size (&at, begin) && dicenet_json_next (&at) && read_size (&at, end) &&
+         !dicenet_json_next (&at) && *begin <= *end;
+}
+
+static gboolean
+read_offsets (DicenetSafetensors *self, DicenetTensor *tensor, const char *at, GError **error)
+{
   guint64 begin = 0, end = 0;
 
-  if (array == NULL || json_array_get_length (array) != 2 || !read_size (json_array_get_element (array, 0), &begin) ||
-      !read_size (json_array_get_element (array, 1), &end) || begin > end)
+  if (!read_pair (at, &begin, &end))
     return FAIL (error, self->path, "tensor \"%s\": expected [begin, end] as \"data_offsets\"", tensor->name);
-  if (end > data_bytes)
+  if (end > self->data_bytes)
     return FAIL (error, self->path,
                  "tensor \"%s\" ends at byte %" G_GUINT64_FORMAT " of the data, but the file holds %" G_GSIZE_FORMAT
                  ": the file was cut short; fetch or convert it again",
-                 tensor->name, end, data_bytes);
+                 tensor->name, end, self->data_bytes);
 
   gsize expected;
   if (!g_size_checked_mul (&expected, tensor->n_elements, dtypes[tensor->dtype].size) || expected != end - begin) {
@@ -223,23 +235,43 @@ read_offsets (DicenetSafetensors *self, DicenetTensor *tensor, JsonObject *objec
     return FAIL (error, self->path, "tensor \"%s\": shape %s of %s does not fit its %" G_GUINT64_FORMAT " bytes",
                  tensor->name, shape, dtypes[tensor->dtype].name, end - begin);
   }
-  tensor->data = data + begin;
+  tensor->data = self->data + begin;
   return TRUE;
 }
 
-static gboolean
-read_tensor (DicenetSafetensors *self, const char *name, JsonNode *node, const guint8 *data, gsize data_bytes,
-             GError **error)
+/* Steps over the object at @at. */
+static Entry
+find_entry (const char **at)
 {
-  if (!JSON_NODE_HOLDS_OBJECT (node))
-    return FAIL (error, self->path, "tensor \"%s\": expected an object in the header", name);
+  Entry entry = { 0 };
 
-  JsonObject *object = json_node_get_object (node);
+  for (dicenet_json_enter (at); dicenet_json_next (at);) {
+    g_autofree char *key = dicenet_json_read_string (at);
+    if (g_strcmp0 (key, "dtype") == 0)
+      entry.dtype = *at;
+    else if (g_strcmp0 (key, "shape") == 0)
+      entry.shape = *at;
+    else if (g_strcmp0 (key, "data_offsets") == 0)
+      entry.offsets = *at;
+    dicenet_json_skip (at);
+  }
+  return entry;
+}
+
+static gboolean
+read_tensor (DicenetSafetensors *self, const char *name, const char **at, GError **error)
+{
+  if (dicenet_json_type (*at) != '{')
+    return FAIL (error, self->path, "tensor \"%s\": expected an object in the header", name);
+  if (g_tree_nnodes (self->tensors) == MAX_TENSORS)
+    return FAIL (error, self->path, "expected at most %d tensors", MAX_TENSORS);
+
+  const Entry entry = find_entry (at);
   DicenetTensor *tensor = g_new0 (DicenetTensor, 1);
   tensor->name = g_strdup (name);
-  g_hash_table_insert (self->tensors, tensor->name, tensor);
-  return read_dtype (self, tensor, object, error) && read_shape (self, tensor, object, error) &&
-         read_offsets (self, tensor, object, data, data_bytes, error);
+  g_tree_insert (self->tensors, tensor->name, tensor);
+  return read_dtype (self, tensor, entry.dtype, error) && read_shape (self, tensor, entry.shape, error) &&
+         read_offsets (self, tensor, entry.offsets, error);
 }
 
 static int
@@ -253,17 +285,14 @@ compare_data (gconstpointer a, gconstpointer b)
 
 /* The format wants the data covered without holes and without overlap: anything else hides something. */
 static gboolean
-check_coverage (DicenetSafetensors *self, const guint8 *data, gsize data_bytes, GError **error)
+check_coverage (DicenetSafetensors *self, GError **error)
 {
   g_autoptr (GPtrArray) tensors = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer value;
-  g_hash_table_iter_init (&iter, self->tensors);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    g_ptr_array_add (tensors, value);
+  for (GTreeNode *n = g_tree_node_first (self->tensors); n; n = g_tree_node_next (n))
+    g_ptr_array_add (tensors, g_tree_node_value (n));
   g_ptr_array_sort (tensors, compare_data);
 
-  const guint8 *at = data;
+  const guint8 *at = self->data, *end = at + self->data_bytes;
   const char *before = "the header";
   for (guint i = 0; i < tensors->len; i++) {
     const DicenetTensor *tensor = tensors->pdata[i];
@@ -275,93 +304,86 @@ check_coverage (DicenetSafetensors *self, const guint8 *data, gsize data_bytes, 
     at += tensor->n_elements * dtypes[tensor->dtype].size;
     before = tensor->name;
   }
-  if (at != data + data_bytes)
+  if (at != end)
     return FAIL (error, self->path, "%" G_GSIZE_FORMAT " bytes after tensor \"%s\" belong to no tensor",
-                 (gsize) (data + data_bytes - at), before);
+                 (gsize) (end - at), before);
   return TRUE;
 }
 
 static gboolean
-read_header (DicenetSafetensors *self, const char *json, gsize n, const guint8 *data, gsize data_bytes, GError **error)
+read_header (DicenetSafetensors *self, const char *json, gsize n, GError **error)
 {
-  if (!g_utf8_validate (json, (gssize) n, NULL) || !depth_is_bounded (json, n))
-    return FAIL (error, self->path,
-                 "the header is not that of a safetensors file; convert models with models/convert.py");
+  g_autoptr (GError) reason = NULL;
+  const char *at = json;
 
-  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
-  g_autoptr (GError) parse_error = NULL;
-  if (!json_parser_load_from_data (parser, json, (gssize) n, &parse_error))
-    return FAIL (error, self->path, "the header is not valid JSON (%s)", parse_error->message);
-  JsonNode *root = json_parser_get_root (parser);
-  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
+  if (!dicenet_json_check (json, n, &reason))
+    return FAIL (error, self->path, "the header is not valid JSON (%s); models are converted with models/convert.py",
+                 reason->message);
+  if (dicenet_json_type (at) != '{')
     return FAIL (error, self->path, "the header is not a JSON object");
-
-  JsonObjectIter iter;
-  const char *name;
-  JsonNode *node;
-  json_object_iter_init (&iter, json_node_get_object (root));
-  while (json_object_iter_next (&iter, &name, &node)) {
-    gboolean ok = g_str_equal (name, "__metadata__") ? read_metadata (self, node, error)
-                                                     : read_tensor (self, name, node, data, data_bytes, error);
-    if (!ok)
+  for (dicenet_json_enter (&at); dicenet_json_next (&at);) {
+    g_autofree char *name = read_name (self, &at, error);
+    if (name == NULL ||
+        !(g_str_equal (name, "__metadata__") ? read_metadata (self, &at, error) : read_tensor (self, name, &at, error)))
       return FALSE;
   }
-  return check_coverage (self, data, data_bytes, error);
+  return check_coverage (self, error);
 }
 
-/* Opening a FIFO or a device would block or never end. */
+/* Length of the header, which the file begins with. */
 static gboolean
-check_regular_file (const char *path, GError **error)
+read_length (DicenetSafetensors *self, DicenetFile *file, guint64 *header, GError **error)
 {
-  GStatBuf info;
-  if (g_stat (path, &info) != 0) {
-    const int code = errno;
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: cannot be opened: %s", path, g_strerror (code));
+  const guint64 size = (guint64) file->info.st_size;
+
+  if (size < sizeof *header + 2)
+    return FAIL (
+        error, self->path,
+        "expected a safetensors model, found %" G_GUINT64_FORMAT " bytes; convert models with models/convert.py", size);
+  if (size > MAX_FILE_BYTES)
+    return FAIL (error, self->path,
+                 "%" G_GUINT64_FORMAT " bytes are no model of this library: it has %" G_GUINT64_FORMAT " at most", size,
+                 MAX_FILE_BYTES);
+  if (!dicenet_file_read (file, header, sizeof *header, error))
     return FALSE;
-  }
-  if (!S_ISREG (info.st_mode)) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: expected a file, found %s", path,
-                 S_ISDIR (info.st_mode) ? "a folder" : "something that is not a regular file");
-    return FALSE;
-  }
+  *header = GUINT64_FROM_LE (*header);
+  if (*header > MAX_HEADER_BYTES)
+    return FAIL (error, self->path,
+                 "this is no safetensors model (a header of %" G_GUINT64_FORMAT
+                 " bytes, expected at most %u); PyTorch checkpoints are converted with models/convert.py",
+                 *header, MAX_HEADER_BYTES);
+  if (*header > size - sizeof *header)
+    return FAIL (error, self->path,
+                 "the header has %" G_GUINT64_FORMAT " bytes, but the file only %" G_GUINT64_FORMAT
+                 ": it was cut short; fetch or convert it again",
+                 *header, size);
   return TRUE;
 }
 
 static gboolean
-open_mapped (DicenetSafetensors *self, GError **error)
+read_file (DicenetSafetensors *self, GError **error)
 {
-  g_autoptr (GError) map_error = NULL;
-  if (!check_regular_file (self->path, error))
+  g_auto (DicenetFile) file = { .fd = -1 };
+  guint64 length;
+
+  if (!dicenet_file_open (&file, self->path, error) || !read_length (self, &file, &length, error))
     return FALSE;
-  self->file = g_mapped_file_new (self->path, FALSE, &map_error);
-  if (self->file == NULL) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: cannot be read: %s", self->path, map_error->message);
+  self->data_bytes = (gsize) ((guint64) file.info.st_size - sizeof length - length);
+  self->data = g_try_malloc (MAX (1, self->data_bytes));
+  if (self->data == NULL) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "%s: no memory for its %" G_GSIZE_FORMAT " bytes",
+                 self->path, self->data_bytes);
     return FALSE;
   }
+  g_autofree char *header = g_malloc0 (length + 1);
+  return dicenet_file_read (&file, header, length, error) && read_header (self, header, length, error) &&
+         dicenet_file_read (&file, self->data, self->data_bytes, error) && dicenet_file_is_unchanged (&file, error);
+}
 
-  const gsize size = g_mapped_file_get_length (self->file);
-  const guint8 *bytes = (const guint8 *) g_mapped_file_get_contents (self->file);
-  guint64 header;
-  if (size < sizeof header + 2)
-    return FAIL (error, self->path,
-                 "expected a safetensors model, found %" G_GSIZE_FORMAT " bytes; convert models with models/convert.py",
-                 size);
-  memcpy (&header, bytes, sizeof header);
-  header = GUINT64_FROM_LE (header);
-  if (header > MAX_HEADER_BYTES)
-    return FAIL (error, self->path,
-                 "this is no safetensors model (a header of %" G_GUINT64_FORMAT
-                 " bytes); PyTorch checkpoints are converted with models/convert.py",
-                 header);
-  if (header > size - sizeof header)
-    return FAIL (error, self->path,
-                 "the header has %" G_GUINT64_FORMAT " bytes, but the file only %" G_GSIZE_FORMAT
-                 ": it was cut short; fetch or convert it again",
-                 header, size);
-
-  const guint8 *data = bytes + sizeof header + header;
-  return read_header (self, (const char *) bytes + sizeof header, (gsize) header, data,
-                      size - sizeof header - (gsize) header, error);
+static int
+compare_names (gconstpointer a, gconstpointer b, gpointer data)
+{
+  return strcmp (a, b);
 }
 
 DicenetSafetensors *
@@ -369,59 +391,52 @@ dicenet_safetensors_open (const char *path, GError **error)
 {
   g_autoptr (DicenetSafetensors) self = g_new0 (DicenetSafetensors, 1);
   self->path = g_strdup (path);
-  self->tensors = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, tensor_free);
+  self->tensors = g_tree_new_full (compare_names, NULL, NULL, tensor_free);
   self->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  return open_mapped (self, error) ? g_steal_pointer (&self) : NULL;
+  return read_file (self, error) ? g_steal_pointer (&self) : NULL;
 }
 
 static void
-add_tensor_entry (JsonBuilder *builder, const DicenetTensor *tensor, gsize begin, gsize end)
+add_tensor_entry (GString *header, const DicenetTensor *tensor, gsize begin, gsize end)
 {
-  json_builder_set_member_name (builder, tensor->name);
-  json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "dtype");
-  json_builder_add_string_value (builder, dicenet_dtype_name (tensor->dtype));
-  json_builder_set_member_name (builder, "shape");
-  json_builder_begin_array (builder);
-  for (guint i = 0; i < tensor->n_dims; i++)
-    json_builder_add_int_value (builder, (gint64) tensor->dims[i]);
-  json_builder_end_array (builder);
-  json_builder_set_member_name (builder, "data_offsets");
-  json_builder_begin_array (builder);
-  json_builder_add_int_value (builder, (gint64) begin);
-  json_builder_add_int_value (builder, (gint64) end);
-  json_builder_end_array (builder);
-  json_builder_end_object (builder);
+  g_autofree char *name = dicenet_json_quote (tensor->name);
+  g_autofree char *shape = dicenet_tensor_shape_string (tensor->dims, tensor->n_dims);
+
+  g_string_append_printf (
+      header, "%s%s:{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%" G_GSIZE_FORMAT ",%" G_GSIZE_FORMAT "]}",
+      header->len > 1 ? "," : "", name, dicenet_dtype_name (tensor->dtype), shape, begin, end);
+}
+
+static void
+add_metadata (GString *header, GHashTable *metadata)
+{
+  GHashTableIter iter;
+  gpointer key, value;
+  const char *comma = "";
+
+  g_string_append (header, "\"__metadata__\":{");
+  g_hash_table_iter_init (&iter, metadata);
+  for (; g_hash_table_iter_next (&iter, &key, &value); comma = ",") {
+    g_autofree char *name = dicenet_json_quote (key), *text = dicenet_json_quote (value);
+    g_string_append_printf (header, "%s%s:%s", comma, name, text);
+  }
+  g_string_append_c (header, '}');
 }
 
 static GString *
 make_header (const DicenetTensor *tensors, guint n_tensors, GHashTable *metadata)
 {
-  g_autoptr (JsonBuilder) builder = json_builder_new_immutable ();
-  json_builder_begin_object (builder);
-  if (metadata != NULL) {
-    GHashTableIter iter;
-    gpointer key, value;
-    json_builder_set_member_name (builder, "__metadata__");
-    json_builder_begin_object (builder);
-    g_hash_table_iter_init (&iter, metadata);
-    while (g_hash_table_iter_next (&iter, &key, &value)) {
-      json_builder_set_member_name (builder, key);
-      json_builder_add_string_value (builder, value);
-    }
-    json_builder_end_object (builder);
-  }
+  GString *header = g_string_new ("{");
   gsize at = 0;
+
+  if (metadata != NULL)
+    add_metadata (header, metadata);
   for (guint i = 0; i < n_tensors; i++) {
     const gsize end = at + tensors[i].n_elements * dtypes[tensors[i].dtype].size;
-    add_tensor_entry (builder, &tensors[i], at, end);
+    add_tensor_entry (header, &tensors[i], at, end);
     at = end;
   }
-  json_builder_end_object (builder);
-
-  g_autoptr (JsonNode) root = json_builder_get_root (builder);
-  g_autofree char *json = json_to_string (root, FALSE);
-  GString *header = g_string_new (json);
+  g_string_append_c (header, '}');
   while ((sizeof (guint64) + header->len) % DATA_ALIGNMENT != 0)
     g_string_append_c (header, ' ');
   return header;

@@ -21,17 +21,18 @@ typedef struct {
   guint n_dims;
   guint64 dims[DICENET_MAX_DIMS];
   gsize n_elements;
-  const guint8 *data; /* inside the mapped file, or the caller's when writing; may lie at any address */
+  const guint8 *data; /* inside the file's, or the caller's when writing; may lie at any address */
 } DicenetTensor;
 
 typedef struct {
   char *path;
-  GMappedFile *file;
-  GHashTable *tensors;  /* name -> DicenetTensor */
+  guint8 *data;
+  gsize data_bytes;
+  GTree *tensors;       /* name -> DicenetTensor; names can be made to collide in a hash table */
   GHashTable *metadata; /* string -> string */
 } DicenetSafetensors;
 
-/* Maps and checks a file. NULL with @error set (OPEN, INVALID_MODEL or UNSUPPORTED). */
+/* Reads and checks a file. NULL with @error set (OPEN, INVALID_MODEL or NO_MEMORY). */
 DicenetSafetensors *dicenet_safetensors_open (const char *path, GError **error);
 void dicenet_safetensors_free (DicenetSafetensors *self);
 

@@ -25,13 +25,10 @@ load_changed (const char *folder, const char *model, const Change *change, GErro
   g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (from, NULL);
   g_autoptr (GArray) tensors = g_array_new (FALSE, FALSE, sizeof (DicenetTensor));
   g_autofree float *poisoned = NULL;
-  GHashTableIter iter;
-  gpointer value;
 
   ck_assert_ptr_nonnull (file);
-  g_hash_table_iter_init (&iter, file->tensors);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    DicenetTensor t = *(DicenetTensor *) value;
+  for (GTreeNode *n = g_tree_node_first (file->tensors); n; n = g_tree_node_next (n)) {
+    DicenetTensor t = *(DicenetTensor *) g_tree_node_value (n);
     if (g_strcmp0 (t.name, change->drop) == 0)
       continue;
     if (g_strcmp0 (t.name, change->reshape) == 0) {
@@ -295,6 +292,8 @@ START_TEST (reads_labels)
   g_auto (GStrv) objects = load_labels (model, folder, "a\nb\nc\nd", 7, &error);
   ck_assert_str_eq (objects[0], "background");
   ck_assert_str_eq (objects[4], "d");
+  g_auto (GStrv) marked = load_labels (model, folder, "\xef\xbb\xbfnone\na\nb\nc\nd", 15, &error);
+  ck_assert_str_eq (marked[0], "none");
 
   ck_assert (load_labels (model, folder, "a\nb\n", 4, &error) == NULL);
   assert_error (error, DICENET_ERROR_LABELS, "expected 5 labels", "found 2", "labels.txt");
@@ -303,9 +302,9 @@ START_TEST (reads_labels)
   ck_assert (load_labels (model, folder, "", 0, &error) == NULL);
   assert_error (error, DICENET_ERROR_LABELS, "0 bytes");
   ck_assert (dicenet_model_load_labels (model, folder, &error) == NULL);
-  assert_error (error, DICENET_ERROR_OPEN, "not a file");
+  assert_error (error, DICENET_ERROR_OPEN, "expected a file");
   ck_assert (dicenet_model_load_labels (model, "/nonexistent.txt", &error) == NULL);
-  assert_error (error, DICENET_ERROR_OPEN, "/nonexistent.txt", "no such");
+  assert_error (error, DICENET_ERROR_OPEN, "/nonexistent.txt", "No such");
   test_folder_remove (folder);
 }
 END_TEST

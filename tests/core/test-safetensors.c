@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "model/safetensors.h"
 
 /* Files from strangers: whatever the bytes, a tensor that is handed out lies inside the file. */
@@ -40,7 +41,7 @@ START_TEST (refuses_what_is_wrong)
   } cases[] = {
     { "{\"a\":", 0, "not valid JSON" },
     { "[]", 0, "not a JSON object" },
-    { "[[[[[[[[", 0, "not that of a safetensors file" },
+    { "[[[[[[[[", 0, "not valid JSON (line 1, character 9: expected a value" },
     { "{\"a\":1}", 0, "tensor \"a\"" },
     { "{\"__metadata__\":3}", 0, "__metadata__" },
     { "{\"__metadata__\":{\"k\":1}}", 0, "expected a string for \"k\"" },
@@ -98,6 +99,62 @@ START_TEST (refuses_what_is_no_file)
 }
 END_TEST
 
+/* The two characters Ab and BA have the same sum in g_str_hash(), so every name of such pairs does. */
+static void
+append_colliding (GString *json, guint n)
+{
+  for (guint i = 0; i < n; i++) {
+    g_string_append (json, i ? ",\"" : "\"");
+    for (guint bit = 0; bit < 60; bit++)
+      g_string_append (json, bit < 13 && (i >> bit & 1) ? "BA" : "Ab");
+    g_string_append (json, "\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}");
+  }
+}
+
+START_TEST (survives_hostile_headers)
+{
+  char *folder = test_folder_new ();
+  g_autoptr (GError) error = NULL;
+  g_autofree char *brackets = g_strnfill (100000, '['), *deep = g_strconcat ("{\"a\": /* \" */ ", brackets, NULL);
+  g_autoptr (GString) most = g_string_new ("{"), more = g_string_new ("{");
+
+  ck_assert_ptr_null (open_json (folder, deep, 0, &error));
+  assert_error (error, DICENET_ERROR_INVALID_MODEL, "line 1, character 7", "found /");
+  ck_assert_uint_eq (g_str_hash ("Ab"), g_str_hash ("BA"));
+  append_colliding (most, 4096);
+  g_string_append_c (most, '}');
+  append_colliding (more, 4097);
+  g_string_append_c (more, '}');
+  const gint64 start = g_get_monotonic_time ();
+  g_autoptr (DicenetSafetensors) file = open_json (folder, most->str, 0, &error);
+  assert_no_error (error);
+  ck_assert_int_lt (g_get_monotonic_time () - start, 2 * G_USEC_PER_SEC);
+  ck_assert_ptr_null (open_json (folder, more->str, 0, &error));
+  assert_error (error, DICENET_ERROR_INVALID_MODEL, "at most 4096 tensors");
+  ck_assert_ptr_null (open_json (folder, "{\"a\\u0000\":1}", 0, &error));
+  assert_error (error, DICENET_ERROR_INVALID_MODEL, "U+0000");
+  ck_assert_ptr_null (open_json (folder, "{\"a\\u001b\":1}", 0, &error));
+  assert_error (error, DICENET_ERROR_INVALID_MODEL, "found \"a\\u001b\"");
+  test_folder_remove (folder);
+}
+END_TEST
+
+START_TEST (refuses_what_is_huge)
+{
+  char *folder = test_folder_new ();
+  g_autofree char *path = g_build_filename (folder, "huge.safetensors", NULL);
+  g_autoptr (GError) error = NULL;
+
+  ck_assert (g_file_set_contents (path, "", 0, NULL));
+  ck_assert_int_eq (truncate (path, (off_t) 1 << 40), 0);
+  ck_assert_ptr_null (dicenet_safetensors_open (path, &error));
+  assert_error (error, DICENET_ERROR_INVALID_MODEL, "1099511627776 bytes", "1073741824 at most");
+  ck_assert_ptr_null (dicenet_safetensors_open ("/dev/zero", &error));
+  assert_error (error, DICENET_ERROR_OPEN, "not a regular file");
+  test_folder_remove (folder);
+}
+END_TEST
+
 /* Two tensors and metadata, written by our own writer. */
 static void
 write_example (const char *path)
@@ -142,17 +199,52 @@ END_TEST
 static guint
 touch_all (const DicenetSafetensors *file)
 {
-  GHashTableIter iter;
-  gpointer value;
   guint sum = 0;
-  g_hash_table_iter_init (&iter, file->tensors);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    const DicenetTensor *t = value;
+  for (GTreeNode *n = g_tree_node_first (file->tensors); n; n = g_tree_node_next (n)) {
+    const DicenetTensor *t = g_tree_node_value (n);
     for (gsize i = 0; i < t->n_elements * dicenet_dtype_size (t->dtype); i++)
       sum += t->data[i];
   }
   return sum;
 }
+
+static gpointer
+rewrite (gpointer data)
+{
+  const char *path = ((char **) data)[0];
+  gint *stop = (gint *) ((char **) data)[1];
+
+  while (!g_atomic_int_get (stop)) {
+    ck_assert_int_eq (truncate (path, 0), 0);
+    g_usleep (50);
+    write_example (path);
+    g_usleep (50);
+  }
+  return NULL;
+}
+
+/* As `cp new model` does: the file shrinks to nothing under its reader. */
+START_TEST (survives_rewriting_in_place)
+{
+  char *folder = test_folder_new ();
+  g_autofree char *path = g_build_filename (folder, "file.safetensors", NULL);
+  gint stop = 0;
+  gpointer data[] = { path, &stop };
+
+  write_example (path);
+  GThread *writer = g_thread_new ("writer", rewrite, data);
+  for (guint i = 0; i < 1000; i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (path, &error);
+    ck_assert ((file == NULL) != (error == NULL));
+    if (file != NULL)
+      touch_all (file);
+  }
+  g_atomic_int_set (&stop, 1);
+  g_thread_join (writer);
+  test_folder_remove (folder);
+}
+END_TEST
 
 START_TEST (survives_truncation_and_noise)
 {
@@ -186,5 +278,5 @@ START_TEST (survives_truncation_and_noise)
 }
 END_TEST
 
-TEST_MAIN ("safetensors", refuses_what_is_wrong, refuses_what_is_no_file, reads_what_it_wrote,
-           survives_truncation_and_noise)
+TEST_MAIN ("safetensors", refuses_what_is_wrong, refuses_what_is_no_file, survives_hostile_headers,
+           refuses_what_is_huge, reads_what_it_wrote, survives_rewriting_in_place, survives_truncation_and_noise)
