@@ -22,9 +22,9 @@
 
 #include "gstdicenetjson.h"
 
+#include <dicenet/text.h>
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
-#include <json-glib/json-glib.h>
 #include <math.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_json_debug);
@@ -66,19 +66,12 @@ static GstStaticPadTemplate src_template =
 
 /* --- writing JSON --- */
 
-/* Text is escaped by the library. The rest is written here, because it would print a confidence of 0.84 as
- * 0.83999999999999997. */
 static void
 put_string (GString *out, const gchar *text)
 {
-  gchar *valid = g_utf8_make_valid (text, -1);
-  JsonNode *node = json_node_init_string (json_node_alloc (), valid);
-  gchar *quoted = json_to_string (node, FALSE);
+  g_autofree gchar *quoted = dicenet_json_quote (text ? text : "");
 
   g_string_append (out, quoted);
-  g_free (quoted);
-  json_node_free (node);
-  g_free (valid);
 }
 
 /* Six digits are what a float32 holds; the decimal point does not depend on the locale. */
@@ -368,18 +361,16 @@ make_head (GstDicenetJson *self)
     put_string (head, source);
   }
   if (tags) {
-    JsonNode *node = json_from_string (tags, &error);
-    if (node) {
-      /* Written anew, since it must fit on one line. */
-      gchar *text = json_to_string (node, FALSE);
+    /* On one line, with numbers as they were written. */
+    g_autofree gchar *text = dicenet_json_minify (tags, &error);
+    if (text) {
       g_string_append_printf (head, ",\"tags\":%s", text);
-      g_free (text);
-      json_node_unref (node);
     } else {
+      g_autofree gchar *shown = dicenet_text_excerpt (tags);
       GST_ELEMENT_ERROR (
           self, RESOURCE, SETTINGS,
           ("Property tags of '%s' is not JSON: %s. It must be a JSON text like {\"camera\": \"north\"}; it is: %s",
-           GST_OBJECT_NAME (self), error ? error->message : "it is empty", tags),
+           GST_OBJECT_NAME (self), error->message, shown),
           (NULL));
       g_clear_error (&error);
       g_string_free (head, TRUE);

@@ -2,6 +2,8 @@
 
 /* dicenetjson: the lines it writes, read back with a JSON parser. */
 
+#include <dicenet/text.h>
+#include <math.h>
 #include <gst/check/gstcheck.h>
 #include <gst/check/gstharness.h>
 #include <gst/dicenet/gstdicenetmeta.h>
@@ -392,6 +394,95 @@ GST_START_TEST (test_locale)
 }
 GST_END_TEST;
 
+/* Numbers stay as they were written, and what is not JSON is refused with its place. */
+GST_START_TEST (test_strict_tags)
+{
+  const gchar *const bad[][2] = {
+    { "{\"gain\":010}", "character 10" },   { "{\"gain\":0x10}", "character 10" }, { "{'a':1}", "character 2" },
+    { "{\"a\":1} {}", "character 9" },      { "{\"a\":/**/1}", "character 6" },    { "[1,]", "character 4" },
+    { "{\"a\":1,\"a\":2}", "character 8" },
+  };
+  GstHarness *h = harness_new ("dicenetjson tags=\"{\\\"gain\\\": 1e-10, \\\"n\\\": 12345678901234567890123}\"");
+
+  gst_harness_push (h, frame_new (0));
+  GstBuffer *buffer = gst_harness_pull (h);
+  gchar *text = text_of (buffer);
+  fail_unless (strstr (text, "\"tags\":{\"gain\":1e-10,\"n\":12345678901234567890123}"), "%s", text);
+  g_free (text);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    GstElement *element = gst_element_factory_make ("dicenetjson", NULL);
+    GstBus *bus = gst_bus_new ();
+    GError *error = NULL;
+    gst_element_set_bus (element, bus);
+    g_object_set (element, "tags", bad[i][0], NULL);
+    fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+    GstMessage *message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+    gst_message_parse_error (message, &error, NULL);
+    fail_unless (strstr (error->message, bad[i][1]), "%s", error->message);
+    g_error_free (error);
+    gst_message_unref (message);
+    gst_element_set_state (element, GST_STATE_NULL);
+    gst_element_set_bus (element, NULL);
+    gst_object_unref (bus);
+    gst_object_unref (element);
+  }
+}
+GST_END_TEST;
+
+/* Any characters, most of them those that break lines and quotes. */
+static gchar *
+random_text (GRand *rand)
+{
+  static const gunichar nasty[] = { 1, 0x1f, '"', '\\', '\n', 0x7f, 0x85, 0x2028, 0x2029, 0xfffe, 0x1f600, 0x10ffff };
+  GString *text = g_string_new (NULL);
+
+  for (gint n = g_rand_int_range (rand, 0, 12); n > 0; n--) {
+    gunichar c = (gunichar) g_rand_int_range (rand, 1, 0x110000);
+    if (g_rand_boolean (rand) || !g_unichar_validate (c))
+      c = nasty[g_rand_int_range (rand, 0, G_N_ELEMENTS (nasty))];
+    g_string_append_unichar (text, c);
+  }
+  return g_string_free (text, FALSE);
+}
+
+GST_START_TEST (test_any_text)
+{
+  GRand *rand = g_rand_new_with_seed (7);
+  const gfloat confidences[] = { 0.5f, NAN, INFINITY, -INFINITY, 1e-30f };
+
+  for (guint i = 0; i < 300; i++) {
+    g_autofree gchar *label = random_text (rand), *model = random_text (rand), *source = random_text (rand);
+    const gchar *const names[] = { label, "\x1f", "\xff", NULL };
+    GstHarness *h = harness_new ("dicenetjson name=json");
+    GstElement *json = gst_harness_find_element (h, "dicenetjson");
+    GstBuffer *frame = frame_new (0);
+    GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, model, names, -1);
+
+    for (guint k = 0; k < 3; k++)
+      gst_dicenet_result_add_class (result, k, confidences[(i + k) % G_N_ELEMENTS (confidences)]);
+    gst_buffer_add_dicenet_meta (frame, result, W, H, NULL, 0);
+    gst_dicenet_result_unref (result);
+    gst_element_set_state (json, GST_STATE_READY);
+    g_object_set (json, "source", source, NULL);
+    gst_element_set_state (json, GST_STATE_PLAYING);
+    gst_harness_set_src_caps_str (h, CAPS);
+    gst_harness_push (h, frame);
+    GstBuffer *buffer = gst_harness_pull (h);
+    g_autofree gchar *text = text_of (buffer);
+    GError *error = NULL;
+    g_autofree gchar *minified = dicenet_json_minify (text, &error);
+    fail_unless (minified != NULL, "%s: %s", error ? error->message : "", text);
+    gst_buffer_unref (buffer);
+    gst_object_unref (json);
+    gst_harness_teardown (h);
+  }
+  g_rand_free (rand);
+}
+GST_END_TEST;
+
 static Suite *
 json_suite (void)
 {
@@ -404,6 +495,8 @@ json_suite (void)
   tcase_add_test (tests, test_empty_results);
   tcase_add_test (tests, test_source_and_tags);
   tcase_add_test (tests, test_bad_tags);
+  tcase_add_test (tests, test_strict_tags);
+  tcase_add_test (tests, test_any_text);
   tcase_add_test (tests, test_times);
   tcase_add_test (tests, test_size_change);
   tcase_add_test (tests, test_crop);
