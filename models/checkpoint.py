@@ -97,11 +97,13 @@ def _state_dict(root):
     tensors = {name: value for name, value in root.items() if not name.endswith("num_batches_tracked")}
     if not tensors:
         raise ModelError("the state_dict has no tensors; save model.state_dict() of the trained network")
+    start = 0  # names are cut once: a name may be nothing but prefixes, and long
     while True:
-        prefix = next((p for p in ("module.", "model.", "_orig_mod.") if all(n.startswith(p) for n in tensors)), None)
+        prefixes = ("module.", "model.", "_orig_mod.")
+        prefix = next((p for p in prefixes if all(name.startswith(p, start) for name in tensors)), None)
         if prefix is None:
-            return tensors
-        tensors = {name[len(prefix) :]: value for name, value in tensors.items()}
+            return {name[start:]: value for name, value in tensors.items()}
+        start += len(prefix)
 
 
 # Containers

@@ -178,7 +178,7 @@ def _known_labels(name, net):
 
 def _read_labels(path, net):
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             names = file.read().rstrip().splitlines()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -7,6 +7,7 @@ import pickle
 import random
 import struct
 import sys
+import time
 import unittest
 import zipfile
 from collections import OrderedDict
@@ -17,6 +18,7 @@ import torchfile
 
 import checkpoint
 import convert
+import statepickle
 from errors import ModelError
 
 
@@ -130,6 +132,14 @@ class Hostile(common.TestCase):
         for program, pattern in cases:
             with self.subTest(program[:20]):
                 self.refused(program, pattern)
+
+    def test_endless_prefix(self):
+        """A name of nothing but prefixes takes time in proportion to its length."""
+        value = statepickle.Tensor(statepickle.Storage("FloatStorage", "0", 1), 0, (1,), (1,))
+        start = time.process_time()
+        tensors = checkpoint._state_dict({"module." * 200_000 + "a": value})
+        self.assertEqual(list(tensors), ["a"])
+        self.assertLess(time.process_time() - start, 2)
 
     def test_command_line(self):
         source = self.file(
