@@ -117,8 +117,8 @@ static Place
 visible_part (const GstDicenetMeta *meta)
 {
   gint w = meta->result->mask_width, h = meta->result->mask_height;
-  gint x0 = MAX ((gint) floor (meta->view_x * w), 0), x1 = MIN ((gint) ceil ((meta->view_x + meta->view_w) * w), w);
-  gint y0 = MAX ((gint) floor (meta->view_y * h), 0), y1 = MIN ((gint) ceil ((meta->view_y + meta->view_h) * h), h);
+  gint x0 = CLAMP (floor (meta->view_x * w), 0, w), x1 = CLAMP (ceil ((meta->view_x + meta->view_w) * w), 0, w);
+  gint y0 = CLAMP (floor (meta->view_y * h), 0, h), y1 = CLAMP (ceil ((meta->view_y + meta->view_h) * h), 0, h);
 
   return (Place){ x0, y0, MAX (x1 - x0, 0), MAX (y1 - y0, 0) };
 }
@@ -195,6 +195,28 @@ mask_to_frame (const Canvas *canvas, const GstDicenetMeta *meta, Place part)
   return (Place){ x0, y0, MAX (x1 - x0, 1), MAX (y1 - y0, 1) };
 }
 
+/* Not premultiplied: GStreamer's blender forgets that it is when it scales (1.22 to 1.28), and darkens the colours. */
+static void
+add_mask (Canvas *canvas, GstBuffer *pixels, Place at)
+{
+  add_rectangle_with_flags (canvas, pixels, at, GST_VIDEO_OVERLAY_FORMAT_FLAG_NONE);
+  gst_buffer_unref (pixels);
+}
+
+/* Where a frame shows so little of the mask that whole mask pixels would reach far beyond it: those it shows, cut off
+ * at its borders. */
+static void
+draw_enlarged_mask (Canvas *canvas, const GstDicenetMeta *meta, const guint32 palette[256])
+{
+  const gint w = MIN (canvas->width, 256), h = MIN (canvas->height, 256);
+  guint8 *mask = g_malloc ((gsize) w * h);
+
+  gst_dicenet_meta_read_mask (meta, mask, w, h, w);
+  add_mask (canvas, color_mask (mask, w, palette, (Place){ 0, 0, w, h }),
+            (Place){ 0, 0, canvas->width, canvas->height });
+  g_free (mask);
+}
+
 static void
 draw_mask (Canvas *canvas, const GstDicenetMeta *meta, gdouble opacity)
 {
@@ -203,14 +225,13 @@ draw_mask (Canvas *canvas, const GstDicenetMeta *meta, gdouble opacity)
   guint32 palette[256];
 
   fill_palette (palette, meta->result, opacity);
-  Place part = trim (mask, stride, palette, visible_part (meta));
-  if (part.w == 0)
+  if (meta->view_w * stride < 1 || meta->view_h * meta->result->mask_height < 1) {
+    draw_enlarged_mask (canvas, meta, palette);
     return;
-  GstBuffer *pixels = color_mask (mask, stride, palette, part);
-  /* Not premultiplied: GStreamer's blender forgets that it is when it scales (1.22 to 1.28), and darkens the colours.
-   */
-  add_rectangle_with_flags (canvas, pixels, mask_to_frame (canvas, meta, part), GST_VIDEO_OVERLAY_FORMAT_FLAG_NONE);
-  gst_buffer_unref (pixels);
+  }
+  Place part = trim (mask, stride, palette, visible_part (meta));
+  if (part.w > 0)
+    add_mask (canvas, color_mask (mask, stride, palette, part), mask_to_frame (canvas, meta, part));
 }
 
 /* --- plates in the corners: legend and top classes --- */

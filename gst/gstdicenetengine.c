@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <string.h>
+#include "gstdicenetaspect.h"
 #include "gstdicenetcuda.h"
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
@@ -96,9 +97,7 @@ parse_size (GstDicenetEngine *self, const gchar *text, GError **error)
 static gdouble
 display_aspect (const GstVideoInfo *info)
 {
-  gdouble par = (gdouble) GST_VIDEO_INFO_PAR_N (info) / MAX (GST_VIDEO_INFO_PAR_D (info), 1);
-
-  return GST_VIDEO_INFO_WIDTH (info) * (par > 0 ? par : 1) / GST_VIDEO_INFO_HEIGHT (info);
+  return GST_VIDEO_INFO_WIDTH (info) * gst_dicenet_pixel_aspect (info) / GST_VIDEO_INFO_HEIGHT (info);
 }
 
 gboolean

@@ -4,9 +4,13 @@
 
 #include <math.h>
 #include <pango/pangocairo.h>
+#include "gstdicenetaspect.h"
 
 /* Several hundred labels at 1080p; a legend at 2160p takes 2 MiB. */
 #define MAX_CACHE_BYTES (16 * 1024 * 1024)
+
+/* Frames larger than this get no larger plates: one takes no more than 64 MiB. */
+#define MAX_SIZE 4096
 
 /* Each as far as possible, in CIELAB, from those before it, among saturated colours of medium lightness: no two of the
  * first 21 are nearer than 34, of all 32 than 27 (2 is just noticeable). */
@@ -45,16 +49,16 @@ gst_dicenet_class_color (guint label_id)
 void
 gst_dicenet_style_init (GstDicenetStyle *self, const GstVideoInfo *info, gboolean two_lists)
 {
-  gdouble par = info->par_n > 0 && info->par_d > 0 ? (gdouble) info->par_n / info->par_d : 1;
-  gdouble size = MIN (info->height, info->width * par);
+  gdouble par = gst_dicenet_pixel_aspect (info);
+  gdouble size = MIN (MIN (info->height, info->width * par), MAX_SIZE);
 
   self->font = MAX (10, lround (size / 40));
   self->line = MAX (2, 2 * lround (size / 540));
   self->pad = MAX (2, self->font / 4);
   self->stretch = 1 / par;
-  self->max_label = MIN (MAX (info->width * 2 / 5, 10 * self->font), info->width);
-  self->max_width = info->width * (info->width >= 320 ? 0.4 : two_lists ? 0.47 : 0.6);
-  self->max_height = info->height * 0.9;
+  self->max_label = MIN (MIN (MAX (info->width * 2 / 5, 10 * self->font), info->width), MAX_SIZE);
+  self->max_width = MIN (info->width * (info->width >= 320 ? 0.4 : two_lists ? 0.47 : 0.6), MAX_SIZE);
+  self->max_height = MIN (info->height * 0.9, MAX_SIZE);
 }
 
 GstBuffer *
@@ -280,8 +284,8 @@ gst_dicenet_plates_get_label (GstDicenetPlates *self, const GstDicenetStyle *sty
 {
   /* Boxes have many widths: in steps, and without a limit where the text surely fits, most of them share a plate. */
   gint step = 4 * style->font;
-  gboolean fits = max_width >= (gint) strlen (text) * style->font;
-  gint limit = fits ? G_MAXINT : MAX (max_width / step, 1) * step;
+  gboolean fits = max_width >= strlen (text) * style->font * MAX (style->stretch, 1);
+  gint limit = fits ? G_MAXINT : CLAMP (max_width / step, 1, MAX (MAX_SIZE / step, 1)) * step;
   gchar *key = g_strdup_printf ("label %d %g %d %u %s", style->font, style->stretch, limit, label_id, text);
   const GstDicenetPlate *plate = lookup (self, key);
 

@@ -10,6 +10,7 @@
  */
 
 #include "gstdicenetvideo.h"
+#include "gstdicenetaspect.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_video_debug);
 #define GST_CAT_DEFAULT gst_dicenet_video_debug
@@ -151,6 +152,12 @@ gst_dicenet_video_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *o
   if (priv->have_info && gst_video_info_is_equal (&info, &priv->info))
     return TRUE;
 
+  if (info.par_n > 0 && info.par_d > 0 && !gst_dicenet_pixel_aspect_is_sane (&info))
+    GST_ELEMENT_WARNING (self, STREAM, FORMAT,
+                         ("The stream says that its pixels are %d:%d, which can't be: they are taken to be square. "
+                          "Insert a capssetter with the right pixel-aspect-ratio before '%s' if they are not.",
+                          info.par_n, info.par_d, GST_OBJECT_NAME (self)),
+                         (NULL));
   priv->have_info = !klass->set_info || klass->set_info (self, incaps, &info);
   priv->info = info;
   return priv->have_info;

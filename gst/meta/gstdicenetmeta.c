@@ -102,9 +102,12 @@ guess_borders (const GstVideoInfo *in, const GstVideoInfo *out, guint *horizonta
   gint in_n, in_d, out_n, out_d, n, d;
 
   *horizontal = *vertical = 0;
+  if (in->par_n <= 0 || in->par_d <= 0 || out->par_n <= 0 || out->par_d <= 0)
+    return;
   if (!gst_util_fraction_multiply (in->width, in->height, in->par_n, in->par_d, &in_n, &in_d) ||
       !gst_util_fraction_multiply (out->width, out->height, out->par_n, out->par_d, &out_n, &out_d) ||
-      (in_n == out_n && in_d == out_d) || !gst_util_fraction_multiply (in_n, in_d, out->par_d, out->par_n, &n, &d))
+      (in_n == out_n && in_d == out_d) || in_n <= 0 ||
+      !gst_util_fraction_multiply (in_n, in_d, out->par_d, out->par_n, &n, &d))
     return;
   gint height = gst_util_uint64_scale_int (out->width, d, n);
   gint width = gst_util_uint64_scale_int (out->height, n, d);
@@ -210,14 +213,21 @@ gst_dicenet_meta_get_mask (const GstDicenetMeta *self, guint width, guint height
   return g_bytes_new_take (mask, (gsize) width * height);
 }
 
+/* Scaling again and again can make a view as large as it likes. */
+static gint
+to_int (gdouble value)
+{
+  return (gint) CLAMP (value, -G_MAXINT / 4, G_MAXINT / 4);
+}
+
 /* Columns (or rows) whose centres the view shows, those outside of the mask among them; at least one. */
 static void
 view_range (gdouble start, gdouble size, guint n, gint *from, gint *to)
 {
-  *from = (gint) ceil (start * n - 0.5);
-  *to = (gint) ceil ((start + size) * n - 0.5);
+  *from = to_int (ceil (start * n - 0.5));
+  *to = to_int (ceil ((start + size) * n - 0.5));
   if (*to <= *from) {
-    *from = (gint) floor ((start + size / 2) * n);
+    *from = to_int (floor ((start + size / 2) * n));
     *to = *from + 1;
   }
 }
@@ -235,7 +245,7 @@ gst_dicenet_meta_get_shares (const GstDicenetMeta *self, gdouble shares[256])
   gint w = result->mask_width, h = result->mask_height;
   view_range (self->view_x, self->view_w, w, &x0, &x1);
   view_range (self->view_y, self->view_h, h, &y0, &y1);
-  gdouble total = (gdouble) (x1 - x0) * (y1 - y0);
+  gdouble total = ((gdouble) x1 - x0) * ((gdouble) y1 - y0);
 
   for (gint y = MAX (y0, 0); y < MIN (y1, h); y++) {
     for (gint x = MAX (x0, 0); x < MIN (x1, w); x++)
@@ -366,7 +376,7 @@ map_view (GstDicenetMeta *to, const GstDicenetMeta *from, const Mapping *m)
 static guint
 mapped_size (guint frame_out, gdouble factor, gdouble mask_per_pixel)
 {
-  return CLAMP (lround (frame_out / fabs (factor) * mask_per_pixel), 1, 8192);
+  return (guint) round (CLAMP (frame_out / fabs (factor) * mask_per_pixel, 1, 8192));
 }
 
 static GBytes *

@@ -499,6 +499,63 @@ GST_START_TEST (test_sizes)
 }
 GST_END_TEST;
 
+/* What a container may state of pixels: no picture grows with it, and none is larger than is worth its memory. */
+GST_START_TEST (test_extremes)
+{
+  static const gint pars[][2] = { { 1, 1000000 }, { 1, G_MAXINT }, { G_MAXINT, 1 }, { 1000000, 1 },
+                                  { 0, 1 },       { -1, 1 },       { 1, 8 },        { 8, 1 } };
+  static const guint shapes[][2] = { { 640, 480 }, { 32767, 1 }, { 1, 32767 }, { 32767, 32767 } };
+  const guint w = shapes[__i__][0], h = shapes[__i__][1];
+  const GstDicenetDetection boxes[] = { { 1, 0.9, 0, 0, w, h, 0 }, { 3, 0.5, 0, 0, w, h, 0 } };
+
+  for (guint p = 0; p < G_N_ELEMENTS (pars); p++) {
+    GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+    GstBuffer *buffer = gst_buffer_new ();
+    GstVideoInfo info = { .width = w, .height = h, .par_n = pars[p][0], .par_d = pars[p][1] };
+
+    add_mask (buffer, &info, 0);
+    add_classes (buffer, &info, 200);
+    add_boxes (buffer, &info, boxes, G_N_ELEMENTS (boxes));
+    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
+    fail_unless (composition != NULL);
+    for (guint i = 0; i < gst_video_overlay_composition_n_rectangles (composition); i++) {
+      GstVideoOverlayRectangle *r = gst_video_overlay_composition_get_rectangle (composition, i);
+      GstBuffer *pixels =
+          gst_video_overlay_rectangle_get_pixels_unscaled_raw (r, gst_video_overlay_rectangle_get_flags (r));
+      fail_unless (gst_buffer_get_size (pixels) <= 65 << 20, "%d:%d: %" G_GSIZE_FORMAT " bytes", pars[p][0], pars[p][1],
+                   gst_buffer_get_size (pixels));
+    }
+    gst_video_overlay_composition_unref (composition);
+    gst_buffer_unref (buffer);
+    gst_dicenet_drawer_free (drawer);
+  }
+}
+GST_END_TEST;
+
+/* A frame that shows a small part of one pixel of the mask, enlarged: what is drawn ends at its borders. */
+GST_START_TEST (test_enlarged_mask)
+{
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
+  GstVideoRectangle at;
+
+  add_mask (buffer, &info, 0);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
+  meta->view_x = meta->view_y = 0.5;
+  meta->view_w = meta->view_h = 1e-6;
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
+  GstVideoOverlayRectangle *mask = gst_video_overlay_composition_get_rectangle (composition, 0);
+  gst_video_overlay_rectangle_get_render_rectangle (mask, &at.x, &at.y, (guint *) &at.w, (guint *) &at.h);
+  fail_unless (at.x == 0 && at.y == 0 && at.w == 640 && at.h == 480, "%dx%d", at.w, at.h);
+  blend (composition, buffer, &info);
+  expect_color (buffer, &info, 320, 240, half_of (gst_dicenet_class_color (1), 0x606060));
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
+  gst_dicenet_drawer_free (drawer);
+}
+GST_END_TEST;
+
 /* More different labels than the cache holds. */
 GST_START_TEST (test_many_labels)
 {
@@ -589,6 +646,8 @@ draw_suite (void)
   tcase_add_test (tests, test_steady);
   tcase_add_test (tests, test_label_places);
   tcase_add_loop_test (tests, test_sizes, 0, G_N_ELEMENTS (sizes));
+  tcase_add_loop_test (tests, test_extremes, 0, 4);
+  tcase_add_test (tests, test_enlarged_mask);
   tcase_add_test (tests, test_many_labels);
   tcase_add_test (tests, test_long_list);
   tcase_add_test (tests, test_crop_and_sharing);
