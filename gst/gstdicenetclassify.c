@@ -48,7 +48,7 @@ G_DEFINE_FINAL_TYPE (GstDicenetClassify, gst_dicenet_classify, GST_TYPE_DICENET_
 
 static GArray *
 gst_dicenet_classify_decode (GstDicenetFilter *filter, DicenetSession *session, guint width, guint height,
-                             GstDicenetResult *result)
+                             GstDicenetResult *result, GError **error)
 {
   GstDicenetClassify *self = GST_DICENET_CLASSIFY (filter);
 

@@ -83,7 +83,7 @@ class_thresholds_now (GstDicenetDetect *self, DicenetModel *model, DicenetDetect
 
 static GArray *
 gst_dicenet_detect_decode (GstDicenetFilter *filter, DicenetSession *session, guint width, guint height,
-                           GstDicenetResult *result)
+                           GstDicenetResult *result, GError **error)
 {
   const GstVideoInfo *info = gst_dicenet_video_get_info (GST_DICENET_VIDEO (filter));
   gdouble frame_width = GST_VIDEO_INFO_WIDTH (info), frame_height = GST_VIDEO_INFO_HEIGHT (info);

@@ -15,6 +15,7 @@
 
 struct _GstDicenetDrawer {
   GstDicenetPlates *plates;
+  gboolean lacks_memory;
 
   /* The last composition, what it shows, and the results that its description points to. */
   GstVideoOverlayComposition *last;
@@ -52,6 +53,14 @@ forget_last (GstDicenetDrawer *self)
   g_clear_pointer (&self->last_results, g_ptr_array_unref);
 }
 
+const gchar *
+gst_dicenet_drawer_get_problem (const GstDicenetDrawer *self)
+{
+  if (self->lacks_memory)
+    return "No memory for all that was found: some of it is not drawn";
+  return self->plates ? gst_dicenet_plates_get_problem (self->plates) : NULL;
+}
+
 void
 gst_dicenet_drawer_free (GstDicenetDrawer *self)
 {
@@ -62,9 +71,14 @@ gst_dicenet_drawer_free (GstDicenetDrawer *self)
   g_free (self);
 }
 
+/* Without @pixels there is no memory for them: better less than nothing at all. */
 static void
 add_rectangle_with_flags (Canvas *canvas, GstBuffer *pixels, Place at, GstVideoOverlayFormatFlags flags)
 {
+  if (!pixels) {
+    canvas->drawer->lacks_memory = TRUE;
+    return;
+  }
   GstVideoOverlayRectangle *rectangle = gst_video_overlay_rectangle_new_raw (pixels, at.x, at.y, at.w, at.h, flags);
 
   if (canvas->composition)
@@ -173,7 +187,7 @@ color_mask (const guint8 *mask, gint stride, const guint32 palette[256], Place p
   guint32 *dest;
   GstBuffer *pixels = gst_dicenet_pixels_new (part.w, part.h, &dest);
 
-  for (gint y = part.y; y < part.y + part.h; y++) {
+  for (gint y = part.y; pixels && y < part.y + part.h; y++) {
     const guint8 *row = mask + (gsize) y * stride;
     for (gint x = part.x; x < part.x + part.w; x++) {
       guint32 color = palette[row[x]];
@@ -200,7 +214,7 @@ static void
 add_mask (Canvas *canvas, GstBuffer *pixels, Place at)
 {
   add_rectangle_with_flags (canvas, pixels, at, GST_VIDEO_OVERLAY_FORMAT_FLAG_NONE);
-  gst_buffer_unref (pixels);
+  gst_clear_buffer (&pixels);
 }
 
 /* Where a frame shows so little of the mask that whole mask pixels would reach far beyond it: those it shows, cut off
@@ -268,6 +282,8 @@ static void
 place_in_corner (Canvas *canvas, const GstDicenetPlate *plate, gboolean right)
 {
   gint margin = MARGIN (canvas);
+  if (!plate)
+    return;
   Place at = { right ? canvas->width - margin - plate->width : margin, margin, plate->width, plate->height };
 
   at.x = MAX (at.x, 0);
@@ -422,10 +438,12 @@ draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetectio
   gchar *text = g_strdup_printf ("%s %s", gst_dicenet_result_get_label (meta->result, d->label_id), percent);
   const GstDicenetPlate *plate = gst_dicenet_plates_get_label (
       canvas->drawer->plates, &canvas->style, text, d->label_id, CLAMP (box.w, canvas->style.max_label, canvas->width));
-  Place at = place_label (canvas, box, plate->width, plate->height);
 
-  add_rectangle (canvas, plate->pixels, at);
-  g_array_append_val (canvas->taken, at);
+  if (plate) {
+    Place at = place_label (canvas, box, plate->width, plate->height);
+    add_rectangle (canvas, plate->pixels, at);
+    g_array_append_val (canvas->taken, at);
+  }
   g_free (text);
   g_free (percent);
 }

@@ -31,6 +31,14 @@ GstDicenetDrawer *gst_dicenet_drawer_new (void);
 void gst_dicenet_drawer_free (GstDicenetDrawer *self);
 
 /**
+ * gst_dicenet_drawer_get_problem:
+ * @self: a drawer
+ *
+ * Returns: (nullable): why something could not be drawn as it should, in words for the user; static
+ */
+const gchar *gst_dicenet_drawer_get_problem (const GstDicenetDrawer *self);
+
+/**
  * gst_dicenet_drawer_compose:
  * @self: a drawer
  * @buffer: a frame; it is only read and may be shared

@@ -250,6 +250,7 @@ run (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info, gboole
 {
   GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
   GstDicenetFilterPrivate *priv = PRIV (self);
+  GError *failed = NULL;
 
   if (!enter (self, gst_dicenet_cuda_buffer_context (buffer, priv->engine.device_id), error))
     return FALSE;
@@ -258,7 +259,12 @@ run (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info, gboole
     priv->result = gst_dicenet_result_new (klass->task, dicenet_model_get_name (priv->engine.model),
                                            (const gchar *const *) priv->engine.labels,
                                            dicenet_model_get_background (priv->engine.model));
-    priv->detections = klass->decode (self, priv->engine.session, priv->width, priv->height, priv->result);
+    priv->detections = klass->decode (self, priv->engine.session, priv->width, priv->height, priv->result, &failed);
+    if (failed) {
+      g_propagate_error (error, failed);
+      forget_result (self);
+      ok = FALSE;
+    }
   }
   leave (self);
   return ok;
@@ -421,8 +427,14 @@ warm_up (GstDicenetFilter *self, GstObject *context, const GstVideoInfo *info, G
   GstBuffer *blank = context ? gst_dicenet_cuda_blank_frame (context, info) : NULL;
 
   if (!blank) {
-    blank = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info), NULL);
-    gst_buffer_memset (blank, 0, 0, GST_VIDEO_INFO_SIZE (info));
+    guint8 *black = g_try_malloc0 (GST_VIDEO_INFO_SIZE (info));
+    if (!black) {
+      g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
+                   "no memory for a frame of %dx%d, %" G_GSIZE_FORMAT " bytes", GST_VIDEO_INFO_WIDTH (info),
+                   GST_VIDEO_INFO_HEIGHT (info), GST_VIDEO_INFO_SIZE (info));
+      return FALSE;
+    }
+    blank = gst_buffer_new_wrapped (black, GST_VIDEO_INFO_SIZE (info));
   }
   gint64 start = g_get_monotonic_time ();
   gboolean ok = run (self, blank, info, FALSE, error);

@@ -16,7 +16,7 @@ G_DECLARE_DERIVABLE_TYPE (GstDicenetFilter, gst_dicenet_filter, GST, DICENET_FIL
  * @labels_changed: (nullable): the labels are known now; checks the element's own properties against them. Called by
  *   start, before the first frame
  * @decode: reads what the session found at an inference size of width x height into the result, and returns the boxes
- *   in pixels of the frame, #GstDicenetDetection (detection), or %NULL
+ *   in pixels of the frame, #GstDicenetDetection (detection), or %NULL; sets the error if it can't
  * @describe: puts what was found into the message for the bus
  * @get_opacity: (nullable): how strongly a mask is drawn
  *
@@ -28,7 +28,7 @@ struct _GstDicenetFilterClass {
   GstDicenetTask task;
   gboolean (*labels_changed) (GstDicenetFilter *self, const gchar *const *labels, GError **error);
   GArray *(*decode) (GstDicenetFilter *self, DicenetSession *session, guint width, guint height,
-                     GstDicenetResult *result);
+                     GstDicenetResult *result, GError **error);
   void (*describe) (GstDicenetFilter *self, const GstDicenetMeta *meta, GstStructure *message);
   gdouble (*get_opacity) (GstDicenetFilter *self);
 };

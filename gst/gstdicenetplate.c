@@ -21,7 +21,8 @@ static const guint32 colors[32] = {
 };
 
 struct _GstDicenetPlates {
-  PangoContext *context;
+  PangoContext *context; /* NULL until text is drawn */
+  const gchar *problem;
   GHashTable *plates; /* key -> CachedPlate */
   GQueue recent;      /* of CachedPlate, the last used first */
   gsize bytes;
@@ -67,7 +68,9 @@ gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels)
   gsize n = (gsize) width * height;
 
   /* One more: where GStreamer enlarges a picture of one column it reads, with a weight of 0, what lies beside it. */
-  *pixels = g_new (guint32, n + 1);
+  *pixels = g_try_new (guint32, n + 1);
+  if (!*pixels)
+    return NULL;
   (*pixels)[n] = 0;
   GstBuffer *buffer = gst_buffer_new_wrapped (*pixels, n * sizeof (guint32));
 
@@ -90,15 +93,7 @@ GstDicenetPlates *
 gst_dicenet_plates_new (void)
 {
   GstDicenetPlates *self = g_new0 (GstDicenetPlates, 1);
-  /* Not the default font map, which belongs to one thread: streaming threads come and go. */
-  PangoFontMap *fonts = pango_cairo_font_map_new ();
-  cairo_font_options_t *options = cairo_font_options_create ();
 
-  self->context = pango_font_map_create_context (fonts);
-  g_object_unref (fonts);
-  cairo_font_options_set_antialias (options, CAIRO_ANTIALIAS_GRAY);
-  pango_cairo_context_set_font_options (self->context, options);
-  cairo_font_options_destroy (options);
   self->plates = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) cached_plate_free);
   g_queue_init (&self->recent);
   return self;
@@ -110,7 +105,7 @@ gst_dicenet_plates_free (GstDicenetPlates *self)
   g_hash_table_unref (self->plates);
   for (guint i = 0; i < G_N_ELEMENTS (colors); i++)
     gst_clear_buffer (&self->pixels[i]);
-  g_object_unref (self->context);
+  g_clear_object (&self->context);
   g_free (self);
 }
 
@@ -146,6 +141,10 @@ lookup (GstDicenetPlates *self, const gchar *key)
 static const GstDicenetPlate *
 insert (GstDicenetPlates *self, const gchar *key, GstDicenetPlate plate)
 {
+  if (!plate.pixels) {
+    self->problem = "No memory for labels: some are left out";
+    return NULL;
+  }
   CachedPlate *cached = g_new0 (CachedPlate, 1);
 
   cached->plate = plate;
@@ -188,6 +187,65 @@ layout_new (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar *t
   return layout;
 }
 
+static gpointer
+do_nothing (gpointer data)
+{
+  return NULL;
+}
+
+/* Pango aborts where it can't start its thread. */
+static gboolean
+can_start_thread (void)
+{
+  GThread *thread = g_thread_try_new ("dicenet-probe", do_nothing, NULL, NULL);
+
+  if (thread)
+    g_thread_join (thread);
+  return thread != NULL;
+}
+
+static void
+check_fonts (GstDicenetPlates *self)
+{
+  const GstDicenetStyle style = { .font = 10, .stretch = 1 };
+  PangoLayout *layout = layout_new (self, &style, "Ag 1%");
+
+  if (pango_layout_get_unknown_glyphs_count (layout) > 0)
+    self->problem = "No font is installed: labels are drawn as empty boxes. Install one, Debian's package "
+                    "fonts-dejavu-core say";
+  g_object_unref (layout);
+}
+
+/* Pango and fontconfig start here, with the first text: who draws none must not depend on them. */
+static gboolean
+ensure_context (GstDicenetPlates *self)
+{
+  if (self->context)
+    return TRUE;
+  if (!can_start_thread ()) {
+    self->problem = "No thread can be started, which drawing text needs: labels are left out. Raise the limit of "
+                    "processes (ulimit -u, or the container's)";
+    return FALSE;
+  }
+  /* Not the default font map, which belongs to one thread: streaming threads come and go. */
+  PangoFontMap *fonts = pango_cairo_font_map_new ();
+  cairo_font_options_t *options = cairo_font_options_create ();
+
+  self->context = pango_font_map_create_context (fonts);
+  g_object_unref (fonts);
+  cairo_font_options_set_antialias (options, CAIRO_ANTIALIAS_GRAY);
+  pango_cairo_context_set_font_options (self->context, options);
+  cairo_font_options_destroy (options);
+  check_fonts (self);
+  return TRUE;
+}
+
+const gchar *
+gst_dicenet_plates_get_problem (const GstDicenetPlates *self)
+{
+  return self->problem;
+}
+
 /* Size on the frame, with pixels that may not be square. */
 static void
 layout_size (PangoLayout *layout, const GstDicenetStyle *style, gint *width, gint *height)
@@ -216,12 +274,15 @@ show_layout (cairo_t *cr, PangoLayout *layout, const GstDicenetStyle *style, gin
   cairo_restore (cr);
 }
 
+/* NULL if there is no memory. */
 static cairo_t *
 plate_begin (GstDicenetPlate *plate, guint32 color, gdouble alpha)
 {
   guint32 *pixels;
 
   plate->pixels = gst_dicenet_pixels_new (plate->width, plate->height, &pixels);
+  if (!plate->pixels)
+    return NULL;
   cairo_surface_t *surface = cairo_image_surface_create_for_data ((guchar *) pixels, CAIRO_FORMAT_ARGB32, plate->width,
                                                                   plate->height, plate->width * 4);
   cairo_t *cr = cairo_create (surface);
@@ -249,6 +310,8 @@ gst_dicenet_plates_get_pixel (GstDicenetPlates *self, guint label_id)
 
   if (!*pixel) {
     *pixel = gst_dicenet_pixels_new (1, 1, &color);
+    if (!*pixel)
+      return NULL;
     *color = 0xff000000 | gst_dicenet_class_color (label_id);
   }
   return *pixel;
@@ -271,9 +334,11 @@ render_label (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar 
   plate.width = w + 2 * pad;
   plate.height = h + 2 * above;
   cairo_t *cr = plate_begin (&plate, color, 1);
-  set_color (cr, text_color (color), 1);
-  show_layout (cr, layout, style, pad, above);
-  plate_end (cr);
+  if (cr) {
+    set_color (cr, text_color (color), 1);
+    show_layout (cr, layout, style, pad, above);
+    plate_end (cr);
+  }
   g_object_unref (layout);
   return plate;
 }
@@ -283,6 +348,8 @@ gst_dicenet_plates_get_label (GstDicenetPlates *self, const GstDicenetStyle *sty
                               gint max_width)
 {
   /* Boxes have many widths: in steps, and without a limit where the text surely fits, most of them share a plate. */
+  if (!ensure_context (self))
+    return NULL;
   gint step = 4 * style->font;
   gboolean fits = max_width >= strlen (text) * style->font * MAX (style->stretch, 1);
   gint limit = fits ? G_MAXINT : CLAMP (max_width / step, 1, MAX (MAX_SIZE / step, 1)) * step;
@@ -381,7 +448,7 @@ list_render (const List *list, const GstDicenetStyle *style, GPtrArray *rows)
                             .height = list->row_height * list->n + 2 * style->pad };
   cairo_t *cr = plate_begin (&plate, 0x000000, 0.65);
 
-  for (guint i = 0; i < list->n; i++) {
+  for (guint i = 0; cr && i < list->n; i++) {
     const RowLayout *layout = &list->rows[i];
     gint y = style->pad + i * list->row_height, x = list->pad;
     guint label_id = ((const Row *) g_ptr_array_index (rows, i))->label_id;
@@ -395,7 +462,8 @@ list_render (const List *list, const GstDicenetStyle *style, GPtrArray *rows)
     show_layout (cr, layout->name, style, x + list->swatch, y);
     show_layout (cr, layout->value, style, plate.width - list->pad - layout->value_width, y);
   }
-  plate_end (cr);
+  if (cr)
+    plate_end (cr);
   return plate;
 }
 
@@ -446,6 +514,8 @@ render_list (GstDicenetPlates *self, const GstDicenetStyle *style, GPtrArray *ro
 const GstDicenetPlate *
 gst_dicenet_plates_get_list (GstDicenetPlates *self, const GstDicenetStyle *style, GPtrArray *rows, gboolean swatches)
 {
+  if (!ensure_context (self))
+    return NULL;
   GString *key = g_string_new (NULL);
 
   g_string_printf (key, "list %d %g %d %d %d", style->font, style->stretch, style->max_width, style->max_height,

@@ -41,8 +41,8 @@ guint32 gst_dicenet_class_color (guint label_id);
  * @height: height in pixels
  * @pixels: (out): its memory, rows without padding; to be written before the buffer is shared
  *
- * Returns: (transfer full): a picture of %GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, which is cairo's ARGB32,
- * uninitialised
+ * Returns: (transfer full) (nullable): a picture of %GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, which is cairo's ARGB32,
+ * uninitialised; %NULL if there is no memory for it
  */
 GstBuffer *gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels);
 
@@ -73,7 +73,10 @@ void gst_dicenet_plates_free (GstDicenetPlates *self);
 /** Lets go of the plates that were not used for longest while they take more memory than is worth keeping. */
 void gst_dicenet_plates_trim (GstDicenetPlates *self);
 
-/** One opaque pixel in a class's colour. Owned by @self. */
+/** (nullable): why text looks wrong, or is left out, in words for the user. Static. */
+const gchar *gst_dicenet_plates_get_problem (const GstDicenetPlates *self);
+
+/** One opaque pixel in a class's colour. Owned by @self; %NULL if there is no memory, as for the following. */
 GstBuffer *gst_dicenet_plates_get_pixel (GstDicenetPlates *self, guint label_id);
 
 /** One line of text in its class's colour, shortened in the middle where it is wider than @max_width. */

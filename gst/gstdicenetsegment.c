@@ -46,11 +46,16 @@ G_DEFINE_FINAL_TYPE (GstDicenetSegment, gst_dicenet_segment, GST_TYPE_DICENET_FI
 
 static GArray *
 gst_dicenet_segment_decode (GstDicenetFilter *filter, DicenetSession *session, guint width, guint height,
-                            GstDicenetResult *result)
+                            GstDicenetResult *result, GError **error)
 {
   gsize size = (gsize) width * height;
-  guint8 *mask = g_malloc (size);
+  guint8 *mask = g_try_malloc (size);
 
+  if (!mask) {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
+                 "no memory for a mask of %ux%u: choose a smaller inference-size", width, height);
+    return NULL;
+  }
   dicenet_session_get_mask (session, 0, mask, width);
   GBytes *bytes = g_bytes_new_take (mask, size);
   gst_dicenet_result_set_mask (result, bytes, width, height);

@@ -31,6 +31,7 @@ typedef struct {
   DrawMode mode;
   gboolean undecided; /* caps were negotiated, @mode is not known yet */
   gboolean refused;   /* downstream took the caps, but does not draw compositions */
+  const gchar *told;  /* of the drawer's problems: each is told once */
 } GstDicenetVideoPrivate;
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstDicenetVideo, gst_dicenet_video, GST_TYPE_BASE_TRANSFORM)
@@ -316,6 +317,17 @@ blend (GstDicenetVideo *self, GstBuffer *buffer, GPtrArray *layers, GstVideoOver
   return GST_FLOW_OK;
 }
 
+static void
+warn_of_problem (GstDicenetVideo *self)
+{
+  GstDicenetVideoPrivate *priv = PRIV (self);
+  const gchar *problem = gst_dicenet_drawer_get_problem (priv->drawer);
+
+  if (problem && problem != priv->told)
+    GST_ELEMENT_WARNING (self, RESOURCE, FAILED, ("%s.", problem), (NULL));
+  priv->told = problem;
+}
+
 static GstFlowReturn
 draw (GstDicenetVideo *self, GstBuffer *buffer)
 {
@@ -326,6 +338,7 @@ draw (GstDicenetVideo *self, GstBuffer *buffer)
   GstVideoOverlayComposition *composition =
       GST_DICENET_VIDEO_GET_CLASS (self)->compose (self, priv->drawer, buffer, layers);
 
+  warn_of_problem (self);
   if (priv->mode == DRAW_ATTACH && composition)
     attach (buffer, composition);
   else if (priv->mode == DRAW_BLEND && (composition || (layers && layers->len > 0)))
@@ -388,6 +401,7 @@ gst_dicenet_video_start (GstBaseTransform *trans)
   priv->drawer = gst_dicenet_drawer_new ();
   priv->mode = DRAW_NOTHING;
   priv->have_info = FALSE;
+  priv->told = NULL;
   return TRUE;
 }
 

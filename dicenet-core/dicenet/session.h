@@ -262,7 +262,8 @@ DICENET_API void dicenet_session_get_mask (DicenetSession *self, guint image, gu
  *
  * dicenet_session_get_mask() into memory of its own.
  *
- * Returns: (transfer full): inference width x inference height bytes, a class each
+ * Returns: (transfer full) (nullable): inference width x inference height bytes, a class each; %NULL if there is no
+ * memory for them
  */
 DICENET_API GBytes *dicenet_session_dup_mask (DicenetSession *self, guint image);
 

@@ -130,8 +130,25 @@ dicenet_session_get_arena_bytes (DicenetSession *self)
   return self->executor->ops->arena_bytes (self->executor);
 }
 
-static void
-make_priors (DicenetSession *self)
+/* FALSE with @error set, and @block as it was, where there is no memory. */
+static gboolean
+resize_floats (gfloat **block, gsize n, GError **error)
+{
+  gfloat *resized = g_try_realloc_n (*block, n, sizeof (gfloat));
+
+  if (resized == NULL) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
+                 "no memory for %" G_GSIZE_FORMAT " KiB to make results with: choose a smaller inference size or fewer "
+                 "threads",
+                 n * sizeof (gfloat) >> 10);
+    return FALSE;
+  }
+  *block = resized;
+  return TRUE;
+}
+
+static gboolean
+make_priors (DicenetSession *self, GError **error)
 {
   const DicenetDescription *d = self->program->description;
   DicenetShape maps[DICENET_N_MAPS];
@@ -139,13 +156,15 @@ make_priors (DicenetSession *self)
   for (guint k = 0; k < DICENET_N_MAPS; k++)
     maps[k] = self->shapes[self->program->graph->maps[k]];
   self->n_priors = dicenet_priors (maps, d->prior_sizes, self->width, self->height, NULL);
-  self->priors = g_realloc_n (self->priors, 4 * (gsize) self->n_priors, sizeof (gfloat));
+  if (!resize_floats (&self->priors, 4 * (gsize) self->n_priors, error))
+    return FALSE;
   dicenet_priors (maps, d->prior_sizes, self->width, self->height, self->priors);
+  return TRUE;
 }
 
 /* From the size of the logits to the picture's. */
-static void
-make_upscale (DicenetSession *self)
+static gboolean
+make_upscale (DicenetSession *self, GError **error)
 {
   const DicenetGraphOutput *logits = &self->program->graph->outputs[0];
   const DicenetShape shape = self->shapes[logits->node];
@@ -160,7 +179,7 @@ make_upscale (DicenetSession *self)
   scale->columns = dicenet_axis_get (self->axes, shape.w, self->width, DICENET_RESIZE_UP);
   scale->classes = dicenet_axis_get (self->axes, shape.c, shape.c, DICENET_RESIZE_UP);
   const gsize scratch = dicenet_session_get_n_threads (self) * dicenet_upscale_scratch (scale);
-  self->scratch = g_realloc_n (self->scratch, scratch, sizeof (gfloat));
+  return resize_floats (&self->scratch, scratch, error);
 }
 
 static gboolean
@@ -175,20 +194,25 @@ check_size (guint width, guint height, guint batch, GError **error)
   return FALSE;
 }
 
-static void
-set_size (DicenetSession *self, guint width, guint height, guint batch)
+static gboolean
+set_size (DicenetSession *self, guint width, guint height, guint batch, GError **error)
 {
+  gboolean ok = TRUE;
+
   self->batch = batch;
   if (self->width == width && self->height == height)
-    return;
+    return TRUE;
   self->width = width;
   self->height = height;
   g_free (self->shapes);
   self->shapes = dicenet_shapes (self->program->graph, width, height);
   if (self->program->description->task == DICENET_TASK_DETECT)
-    make_priors (self);
+    ok = make_priors (self, error);
   else if (self->program->description->task == DICENET_TASK_SEGMENT)
-    make_upscale (self);
+    ok = make_upscale (self, error);
+  if (!ok)
+    self->width = self->height = 0;
+  return ok;
 }
 
 gboolean
@@ -200,8 +224,7 @@ dicenet_session_prepare (DicenetSession *self, guint width, guint height, guint 
   if (!check_size (width, height, batch, error) ||
       !self->executor->ops->prepare (self->executor, width, height, batch, error))
     return FALSE;
-  set_size (self, width, height, batch);
-  return TRUE;
+  return set_size (self, width, height, batch, error);
 }
 
 static gboolean
@@ -211,9 +234,8 @@ run (DicenetSession *self, const DicenetRun *what, GError **error)
   if (!check_size (what->width, what->height, what->batch, error) ||
       !self->executor->ops->run (self->executor, what, error))
     return FALSE;
-  set_size (self, what->width, what->height, what->batch);
-  self->has_run = TRUE;
-  return TRUE;
+  self->has_run = set_size (self, what->width, what->height, what->batch, error);
+  return self->has_run;
 }
 
 gboolean
@@ -405,7 +427,9 @@ dicenet_session_dup_mask (DicenetSession *self, guint image)
   g_return_val_if_fail (can_read (self, DICENET_TASK_SEGMENT, image), NULL);
 
   const gsize n = (gsize) self->width * self->height;
-  guint8 *mask = g_malloc (n);
+  guint8 *mask = g_try_malloc (n);
+  if (mask == NULL)
+    return NULL;
   dicenet_session_get_mask (self, image, mask, self->width);
   return g_bytes_new_take (mask, n);
 }

@@ -208,7 +208,9 @@ gst_dicenet_meta_get_mask (const GstDicenetMeta *self, guint width, guint height
     width = self->frame_width;
   if (height == 0)
     height = self->frame_height;
-  guint8 *mask = g_malloc ((gsize) width * height);
+  guint8 *mask = g_try_malloc ((gsize) width * height);
+  if (!mask)
+    return NULL;
   gst_dicenet_meta_read_mask (self, mask, width, height, width);
   return g_bytes_new_take (mask, (gsize) width * height);
 }
@@ -385,8 +387,10 @@ map_mask (const GstDicenetMeta *from, const Mapping *m, guint width, guint heigh
   const GstDicenetResult *result = from->result;
   const guint8 *src = g_bytes_get_data (result->mask, NULL);
   guint8 outside = outside_label (result);
-  guint8 *mask = g_malloc ((gsize) width * height);
+  guint8 *mask = g_try_malloc ((gsize) width * height);
 
+  if (!mask)
+    return NULL;
   for (guint j = 0; j < height; j++) {
     for (guint i = 0; i < width; i++) {
       gdouble x = (i + 0.5) / width * m->width, y = (j + 0.5) / height * m->height, in_x, in_y;
@@ -414,25 +418,28 @@ map_result (const GstDicenetMeta *from, const Mapping *m)
   result->mask_width = mapped_size (m->width, turned ? m->xy : m->xx, turned ? per_y : per_x);
   result->mask_height = mapped_size (m->height, turned ? m->yx : m->yy, turned ? per_x : per_y);
   result->mask = map_mask (from, m, result->mask_width, result->mask_height);
+  if (!result->mask)
+    g_clear_pointer (&result, gst_dicenet_result_unref);
   return result;
 }
 
-static void
+/* FALSE if there is no memory for a mask of its own. */
+static gboolean
 map_meta (GstBuffer *dest, const GstDicenetMeta *self, const Mapping *m)
 {
-  GstDicenetMeta *mapped = add_meta (dest, self->result, m->width, m->height);
+  const gboolean keeps_mask = !self->result->mask || view_is_enough (m, self);
+  GstDicenetResult *result = keeps_mask ? gst_dicenet_result_ref (self->result) : map_result (self, m);
 
+  if (!result)
+    return FALSE;
+  GstDicenetMeta *mapped = add_meta (dest, result, m->width, m->height);
+  gst_dicenet_result_unref (result);
   mapped->age = self->age;
   if (self->detections)
     mapped->detections = map_detections (self->detections, m, m->content);
-  if (!self->result->mask)
-    return;
-  if (view_is_enough (m, self)) {
+  if (self->result->mask && keeps_mask)
     map_view (mapped, self, m);
-  } else {
-    gst_dicenet_result_unref (mapped->result);
-    mapped->result = map_result (self, m);
-  }
+  return TRUE;
 }
 
 static GQuark
@@ -470,9 +477,7 @@ meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *buffer, GQuark type, 
 #endif
   else if (type == crop_quark ())
     known = mapping_init_from_crop (&m, data);
-  if (known)
-    map_meta (dest, self, &m);
-  return known;
+  return known && map_meta (dest, self, &m);
 }
 
 const GstMetaInfo *

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Text where nothing can be written: without fonts ("fonts") and without threads ("threads"), which pango needs. Each
+ * is a process of its own: pango and fontconfig look once. */
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include "gstdicenetdraw.h"
+#include "gstdicenetmeta.h"
+
+static gboolean no_threads = FALSE;
+static guint n_asked = 0;
+
+#ifndef DICENET_SANITIZED
+#include <dlfcn.h>
+
+/* In place of the C library's. */
+int
+pthread_create (pthread_t *thread, const pthread_attr_t *attributes, void *(*func) (void *), void *data)
+{
+  int (*real) (pthread_t *, const pthread_attr_t *, void *(*) (void *), void *) =
+      (int (*) (pthread_t *, const pthread_attr_t *, void *(*) (void *), void *)) dlsym (RTLD_NEXT, "pthread_create");
+
+  n_asked++;
+  return no_threads ? EAGAIN : real (thread, attributes, func, data);
+}
+#endif
+
+static GstBuffer *
+frame_with_box (GstVideoInfo *info, const GstDicenetDetection *boxes, guint n)
+{
+  static const gchar *const labels[] = { "background", "person", NULL };
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "det", labels, 0);
+  GstBuffer *buffer = gst_buffer_new ();
+
+  gst_video_info_set_format (info, GST_VIDEO_FORMAT_I420, 640, 480);
+  gst_buffer_add_dicenet_meta_from_array (buffer, result, 640, 480, boxes, n, 0);
+  gst_dicenet_result_unref (result);
+  return buffer;
+}
+
+/* Returns how many rectangles were drawn. */
+static guint
+draw (GstDicenetDrawer *drawer, guint n_boxes)
+{
+  const GstDicenetDetection box = { .label_id = 1, .confidence = 0.9, .x = 200, .y = 160, .w = 240, .h = 200 };
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_with_box (&info, &box, n_boxes);
+  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, 0.5, NULL);
+  const guint n = composition ? gst_video_overlay_composition_n_rectangles (composition) : 0;
+
+  g_clear_pointer (&composition, gst_video_overlay_composition_unref);
+  gst_buffer_unref (buffer);
+  return n;
+}
+
+int
+main (int argc, char **argv)
+{
+  const gboolean fonts = argc > 1 && strcmp (argv[1], "fonts") == 0;
+
+  gst_init (&argc, &argv);
+#ifdef DICENET_SANITIZED
+  if (!fonts)
+    return 77; /* the sanitizers' runtime has a pthread_create of its own */
+#endif
+  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  no_threads = !fonts;
+  n_asked = 0;
+  g_assert_cmpuint (draw (drawer, 0), ==, 0);
+  g_assert_cmpuint (n_asked, ==, 0); /* nothing to draw: pango is not started */
+  g_assert_null (gst_dicenet_drawer_get_problem (drawer));
+  g_assert_cmpuint (draw (drawer, 1), ==, fonts ? 5 : 4); /* four edges and the label */
+  g_assert_nonnull (strstr (gst_dicenet_drawer_get_problem (drawer), fonts ? "fonts-dejavu-core" : "ulimit -u"));
+  gst_dicenet_drawer_free (drawer);
+  return 0;
+}
