@@ -65,6 +65,11 @@ typedef struct {
   GArray *detections;
   guint age;         /* frames since @result was made */
   gboolean inferred; /* the frame at hand was */
+  gboolean live;
+  GstClockTimeDiff least, before; /* least lateness of this window and of the last one */
+  GstClockTime window;            /* running time where this one began */
+  guint n_grown;                  /* windows in a row that were later than those before them */
+  gboolean told_late;
 
   /* Under the object lock. */
   guint64 n_frames;
@@ -73,6 +78,7 @@ typedef struct {
   GstClockTime last_time;
   GstClockTime mean_time; /* moving average */
   GstClockTime latency;   /* what the LATENCY query is told */
+  GstClockTime allowed;   /* latency of the whole pipeline, as its LATENCY event says */
 } GstDicenetFilterPrivate;
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstDicenetFilter, gst_dicenet_filter, GST_TYPE_DICENET_VIDEO)
@@ -153,7 +159,7 @@ reset_statistics (GstDicenetFilter *self)
 
   GST_OBJECT_LOCK (self);
   priv->n_frames = priv->n_inferred = 0;
-  priv->total_time = priv->last_time = priv->mean_time = priv->latency = 0;
+  priv->total_time = priv->last_time = priv->mean_time = priv->latency = priv->allowed = 0;
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -391,6 +397,93 @@ gst_dicenet_filter_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   return GST_FLOW_OK;
 }
 
+/* --- lateness --- */
+
+/* A hiccup is caught up with, and start-up is over sooner; a source that waits for no one is not. */
+#define LATE_WINDOW  (2 * GST_SECOND)
+#define LATE_WINDOWS 3
+#define LATE_ENOUGH  ((GstClockTimeDiff) GST_SECOND)
+
+static void
+forget_lateness (GstDicenetFilter *self)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+
+  priv->least = priv->before = G_MAXINT64;
+  priv->window = GST_CLOCK_TIME_NONE;
+  priv->n_grown = 0;
+  priv->told_late = FALSE;
+}
+
+static void
+tell_late (GstDicenetFilter *self, GstClockTime lateness)
+{
+  GST_WARNING_OBJECT (
+      self,
+      "frames leave %" GST_TIME_FORMAT
+      " late, and later all the time: inference can't keep up with the source. Raise inference-interval, "
+      "lower inference-size, give it more threads, or put queue leaky=downstream before it",
+      GST_TIME_ARGS (lateness));
+  GstStructure *what = gst_structure_new ("dicenet-late", "lateness", G_TYPE_UINT64, lateness, NULL);
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), what));
+}
+
+/* Told once, and again after it has been in time. */
+static void
+end_window (GstDicenetFilter *self)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+  const gboolean grown = priv->before != G_MAXINT64 && priv->least > priv->before;
+
+  priv->n_grown = grown ? priv->n_grown + 1 : 0;
+  if (priv->least <= 0)
+    priv->told_late = FALSE;
+  if (!priv->told_late && priv->n_grown >= LATE_WINDOWS && priv->least > LATE_ENOUGH) {
+    priv->told_late = TRUE;
+    tell_late (self, priv->least);
+  }
+  priv->before = priv->least;
+  priv->least = G_MAXINT64;
+}
+
+static void
+watch_lateness (GstDicenetFilter *self, GstBuffer *buffer)
+{
+  GstDicenetFilterPrivate *priv = PRIV (self);
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+  GstClock *clock = priv->live && segment->format == GST_FORMAT_TIME && GST_STATE (self) == GST_STATE_PLAYING
+                        ? gst_element_get_clock (GST_ELEMENT (self))
+                        : NULL;
+  if (!clock)
+    return;
+  const GstClockTime now = gst_clock_get_time (clock), base = gst_element_get_base_time (GST_ELEMENT (self));
+  const GstClockTime due = gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+  gst_object_unref (clock);
+  if (!GST_CLOCK_TIME_IS_VALID (due) || !GST_CLOCK_TIME_IS_VALID (base))
+    return;
+  GST_OBJECT_LOCK (self);
+  const GstClockTime allowed = MAX (priv->allowed, priv->latency);
+  GST_OBJECT_UNLOCK (self);
+  priv->least = MIN (priv->least, GST_CLOCK_DIFF (due + allowed, now - base));
+  if (!GST_CLOCK_TIME_IS_VALID (priv->window))
+    priv->window = due;
+  else if (due >= priv->window + LATE_WINDOW) {
+    end_window (self);
+    priv->window = due;
+  }
+}
+
+static gboolean
+gst_dicenet_filter_src_event (GstBaseTransform *trans, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_LATENCY) {
+    GST_OBJECT_LOCK (trans);
+    gst_event_parse_latency (event, &PRIV (GST_DICENET_FILTER (trans))->allowed);
+    GST_OBJECT_UNLOCK (trans);
+  }
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->src_event (trans, event);
+}
+
 static GstFlowReturn
 gst_dicenet_filter_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
@@ -402,6 +495,8 @@ gst_dicenet_filter_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   GstFlowReturn ret = GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->transform_ip (trans, buffer);
   if (priv->inferred && update_latency (self, time_since (start)))
     post_latency (self);
+  if (ret == GST_FLOW_OK)
+    watch_lateness (self, buffer);
   return ret;
 }
 
@@ -475,7 +570,9 @@ gst_dicenet_filter_set_info (GstDicenetVideo *video, GstCaps *caps, const GstVid
   priv->mean_time = priv->latency = 0;
   GST_OBJECT_UNLOCK (self);
   GstObject *context = expected_context (self, caps);
-  if (!prepare (self, context, &error) || (is_live (self) && !warm_up (self, context, info, &error))) {
+  priv->live = is_live (self);
+  forget_lateness (self);
+  if (!prepare (self, context, &error) || (priv->live && !warm_up (self, context, info, &error))) {
     gst_dicenet_post_error (GST_ELEMENT (self), error);
     return FALSE;
   }
@@ -487,8 +584,10 @@ gst_dicenet_filter_set_info (GstDicenetVideo *video, GstCaps *caps, const GstVid
 static gboolean
 gst_dicenet_filter_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
-  if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP || GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
+  if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP || GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT) {
     forget_result (GST_DICENET_FILTER (trans));
+    forget_lateness (GST_DICENET_FILTER (trans));
+  }
   return GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->sink_event (trans, event);
 }
 
@@ -785,6 +884,7 @@ gst_dicenet_filter_class_init (GstDicenetFilterClass *klass)
   trans_class->start = gst_dicenet_filter_start;
   trans_class->stop = gst_dicenet_filter_stop;
   trans_class->transform_ip = gst_dicenet_filter_transform_ip;
+  trans_class->src_event = gst_dicenet_filter_src_event;
   trans_class->sink_event = gst_dicenet_filter_sink_event;
   trans_class->query = gst_dicenet_filter_query;
   video_class->set_info = gst_dicenet_filter_set_info;

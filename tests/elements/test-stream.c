@@ -226,6 +226,47 @@ GST_START_TEST (test_latency)
 }
 GST_END_TEST;
 
+/* A second of frames that leave @late after they were due. */
+static void
+push_late (GstHarness *h, guint second, GstClockTime late)
+{
+  GstClock *clock = gst_element_get_clock (h->element);
+
+  for (guint i = second * 4; i < second * 4 + 4; i++) {
+    GstBuffer *frame = frame_like (h, 0);
+    GST_BUFFER_PTS (frame) = i * GST_SECOND / 4;
+    gst_harness_set_time (h, MAX (gst_clock_get_time (clock), i * GST_SECOND / 4 + late));
+    gst_buffer_unref (gst_harness_push_and_pull (h, frame));
+  }
+  gst_object_unref (clock);
+}
+
+static guint
+late_messages (GstHarness *h)
+{
+  guint n = 0;
+
+  for (GstMessage *message; (message = next_message (bus_of (h), GST_MESSAGE_ELEMENT)); gst_message_unref (message))
+    n += gst_message_has_name (message, "dicenet-late");
+  return n;
+}
+
+/* Lateness that grows for seconds is told once; that of a hiccup, and one that stays, is not. */
+GST_START_TEST (test_lateness)
+{
+  GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
+
+  gst_harness_use_testclock (h);
+  for (guint s = 0; s < 20; s++)
+    push_late (h, s, s == 10 ? 5 * GST_SECOND : 2 * GST_SECOND);
+  fail_unless_equals_int (late_messages (h), 0);
+  for (guint s = 20; s < 60; s++)
+    push_late (h, s, (s - 17) * GST_SECOND);
+  fail_unless_equals_int (late_messages (h), 1);
+  harness_free (h);
+}
+GST_END_TEST;
+
 static void
 send_late (GstHarness *h, GstClockTime now)
 {
@@ -367,6 +408,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_short_buffer);
   tcase_add_test (tests, test_too_large_for_native);
   tcase_add_test (tests, test_latency);
+  tcase_add_test (tests, test_lateness);
   tcase_add_test (tests, test_qos);
   tcase_add_loop_test (tests, test_eos, 0, n);
   tcase_add_test (tests, test_seek);
