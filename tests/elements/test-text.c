@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 #include "gstdicenetdraw.h"
-#include "gstdicenetmeta.h"
+#include <gst/dicenet/gstdicenetmeta.h>
 
 static gboolean no_threads = FALSE;
 static guint n_asked = 0;
