@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # A file to an annotated file: what the models find is drawn on every frame, the sound is kept.
 #
-#   annotate.sh [--model MODEL]... [--set PROPERTY=VALUE]... INPUT OUTPUT.mkv
+#   annotate.sh [--model MODEL]... [--set PROPERTY=VALUE]... [--video N] [--force] INPUT OUTPUT
 #
 # INPUT is a video file of any kind that GStreamer reads, or an address (https://...). Masks, boxes or class names are
-# drawn, after what the models are for.
+# drawn, after what the models are for. OUTPUT ends in .mkv (H.264 and Opus), .mp4 (H.264 and AAC) or .webm (VP8 and Opus).
+# All sound is kept, subtitles are not. Of several videos the first is taken, or number N. Sides of odd length get one line
+# more. A file that is there is overwritten only with --force. It appears when it is whole: Ctrl-C leaves nothing.
 # --model is a model file, or the name of one in models/ (dicenet-segment); several run one after the other on each frame.
 # --set passes a property on to the elements that have it: --set inference-interval=5, say.
 # Needs: the plugin (built or installed), GStreamer's base, good, bad, ugly and libav plugins.
@@ -15,13 +17,38 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 read_options "$@"
 [ ${#arguments[@]} = 2 ] || { usage >&2 && exit 2; }
+input=${arguments[0]}
+place=${arguments[1]}
+
+# Sets muxer, picture and tone for the container that the name of the output asks for.
+set_container() {
+  set_encoder
+  picture=("${encoder[@]}")
+  tone=opusenc
+  case ${place##*/} in
+    *.mkv) muxer=matroskamux ;;
+    *.mp4) muxer=mp4mux tone=avenc_aac ;;
+    *.webm)
+      muxer=webmmux
+      picture=("${even[@]}" ! vp8enc deadline=1 cpu-used=8 end-usage=cq cq-level=20 target-bitrate=10000000)
+      ;;
+    *) die "the output's name must end in .mkv, .mp4 or .webm, not '${place##*/}'" ;;
+  esac
+}
+
+size=()
+set_container
+check_output "$place" "$input"
 find_plugin
 find_models dicenet-segment
-set_reader "${arguments[0]}"
-set_sound "${arguments[0]}"
-set_network
+set_reader "$input"
+set_container
+set_sound "$tone"
+set_network "$input"
+begin_output "$place" "$input"
+[[ $input == *://* ]] || watched=true
 
-gst-launch-1.0 -e "${reader[@]}" \
-  decoder. ! "${network[@]}" ! dicenetoverlay ! "${encoder[@]}" ! queue ! container. \
+run_to_files "${reader[@]}" \
+  "${frames[@]}" ! "${network[@]}" ! dicenetoverlay ! "${picture[@]}" ! queue ! container. \
   "${sound[@]}" \
-  matroskamux name=container ! filesink "location=${arguments[1]}"
+  "$muxer" name=container ! filesink "location=$(quote "$part")"

@@ -32,11 +32,14 @@ find_models dicenet-segment
 if "$test_picture"; then
   # shellcheck disable=SC2054
   reader=(videotestsrc is-live=true ! video/x-raw,width=640,height=480,framerate=30/1 ! identity name=decoder)
+  frames=(decoder.)
+  device=/dev/none
 else
   device=${arguments[0]:-$(first_camera)}
   set_reader "$device"
 fi
-set_network
-set_live_output
+set_network "$device"
+set_live_sink
+set_launcher
 
-launch_live -q "${reader[@]}" decoder. ! queue leaky=downstream max-size-buffers=1 ! "${network[@]}" ! "${output[@]}"
+"${launcher[@]}" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"

@@ -2,11 +2,13 @@
 # The whole way in one command: installs what is missing, builds, and finds in a video what the models know: masks, boxes
 # and tags.
 #
-#   demo.sh [--as-is] [--show] [--model MODEL]... [--set PROPERTY=VALUE]... [--seconds N] [INPUT]
+#   demo.sh [--as-is] [--show] [--model MODEL]... [--set PROPERTY=VALUE]... [--seconds N] [--video N] [--force] [INPUT]
 #
 # INPUT is a video file, a camera (/dev/video0), or an address (rtsp://... or https://...). Without one, photos from a
 # Debian package move across the frame. Into output/NAME/ go annotated.mkv, results.jsonl with one line per frame, and
 # frame-*.png, one picture per second. A camera or an rtsp address is recorded for 10 seconds, or for --seconds.
+# Ctrl-C ends it early; what was made by then is whole and kept. Results of an earlier run are overwritten only with --force
+# (those of the photos in output/ always), other files are left alone. All sound is kept; of several videos the first is taken, or number N.
 # --as-is installs and builds nothing. --show opens a window as well. --model takes others than the three of models/: a file,
 # or a name from DICENET_MODEL_PATH; --set passes a property on to the elements that have it.
 # Needs: Debian 12 or later, or a relative of it; root, or sudo, where packages are missing; a connection for them and for
@@ -50,28 +52,25 @@ find_photos() {
 
 make_photo_clip() {
   find_photos
-  mkdir -p "$output_folder"
-  input=$output_folder/photos.mkv
+  input=$work/photos.mkv
   "$build/pipelines/photo-clip" "$input" "${photos[@]/#/$photo_folder/}" 2>&1 || die "the photos could not be made a clip"
 }
 
 # Sets pipeline. Three ways leave the networks: JSON lines, the video, a picture each second (and a window). async=false: a
 # sink that waits until all have their first frame would hold up the others, whose first frame may need more of them.
 set_pipeline() {
-  set_reader "$input"
-  set_sound "$input"
-  set_network
-  # What is live does not wait for a slow network: the newest frame is taken.
-  local pace=(queue)
-  ! is_live "$input" || pace=(queue leaky=downstream max-size-buffers=1)
+  set_encoder
+  set_sound opusenc
+  set_network "$input"
   # shellcheck disable=SC2054
-  pipeline=("${reader[@]}" decoder. ! "${pace[@]}" ! "${network[@]}" ! tee name=results
-    results. ! queue ! dicenetjson "source=$input" ! filesink async=false "location=$output_folder/results.jsonl"
+  pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! tee name=results
+    results. ! queue ! dicenetjson "source=$(quote "${source:-photos}")"
+    ! filesink async=false buffer-mode=unbuffered "location=$(quote "$work/results.jsonl")"
     results. ! queue ! dicenetoverlay ! tee name=pictures
     pictures. ! queue ! "${encoder[@]}" ! queue ! container.
-    matroskamux name=container ! filesink "location=$output_folder/annotated.mkv"
+    matroskamux name=container ! filesink "location=$(quote "$work/annotated.mkv")"
     pictures. ! queue ! videorate drop-only=true ! video/x-raw,framerate=1/1 ! videoconvert ! pngenc
-    ! multifilesink async=false "location=$output_folder/frame-%03d.png" max-files=100
+    ! multifilesink async=false "location=$(quote "${work//%/%%}/frame-%03d.png")" max-files=100
     "${sound[@]}")
   ! "$show" || pipeline+=(pictures. ! queue ! videoconvert ! autovideosink sync=false)
 }
@@ -79,17 +78,53 @@ set_pipeline() {
 run_pipeline() {
   local progress=
   if is_live "$input"; then seconds=${seconds:-10}; fi
+  [[ $input == *://* || $input == /dev/* ]] || watched=true
   say "Running ${elements[*]} on $input; Ctrl-C ends it early"
   if [ -t 2 ]; then show_progress & progress=$!; fi
-  launch_live -q "${pipeline[@]}" || die "the pipeline failed, see above"
+  set_launcher
+  launch INT "${launcher[@]}" "${pipeline[@]}" || die "the pipeline failed, see above: nothing was written"
   [ -z "$progress" ] || kill "$progress"
-  [ -s "$output_folder/results.jsonl" ] || die "not one frame came from $input"
+  [ -s "$work/results.jsonl" ] || die "not one frame came from $input"
+}
+
+# The files that an earlier run wrote into the folder, or this one into the given one.
+find_results() {
+  shopt -s nullglob
+  results=("$1"/frame-[0-9][0-9][0-9].png "$1"/frame-[0-9][0-9][0-9][0-9].png)
+  shopt -u nullglob
+  local name
+  for name in annotated.mkv results.jsonl photos.mkv; do
+    [ ! -e "$1/$name" ] || results+=("$1/$name")
+  done
+}
+
+check_results() {
+  local file
+  find_results "$output_folder"
+  for file in "${results[@]}"; do
+    check_output "$file" ${input:+"$input"}
+  done
+}
+
+# Everything is made in a folder of its own first, and pictures of an earlier, longer run do not stay among the new ones.
+make_work_folder() {
+  mkdir -p -- "$output_folder"
+  output_folder=$(realpath -- "$output_folder")
+  work=$(mktemp -d -- "$output_folder/.dicenet-XXXXXXXX")
+  trap 'rm -rf -- "$work"; rmdir -- "$output_folder" 2>/dev/null || true' EXIT
+}
+
+keep_results() {
+  find_results "$output_folder"
+  rm -f -- "${results[@]}"
+  find_results "$work"
+  mv -- "${results[@]}" "$output_folder"
 }
 
 # Ends by itself where the script does.
 show_progress() {
   while sleep 1 && kill -0 $$ 2>/dev/null; do
-    printf '\r%d frames ' "$(wc -l <"$output_folder/results.jsonl")" >&2
+    printf '\r%d frames ' "$(cat -- "$work/results.jsonl" 2>/dev/null | wc -l)" >&2
   done
 }
 
@@ -104,16 +139,21 @@ show_where() {
 read_options "$@"
 [ ${#arguments[@]} -lt 2 ] || { usage >&2 && exit 2; }
 input=${arguments[0]:-}
-if [ -n "$input" ]; then set_reader "$input"; fi # a wrong name is better told now than after the build
-name=$(basename "${input:-photos}")
+source=$input
+if [ -n "$input" ]; then check_input "$input"; fi # a wrong name is better told now than after the build
+name=$(basename -- "${input:-photos}")
 output_folder=${DICENET_OUTPUT:-$root/output}/${name%.*}
+
+[ -n "$source${DICENET_OUTPUT:-}" ] || force=true
+check_results
 
 "$as_is" || install_and_build
 find_plugin
 find_models dicenet-segment dicenet-detect dicenet-classify
-rm -rf "$output_folder"
-[ -n "$input" ] || make_photo_clip
-mkdir -p "$output_folder"
+[ -z "$input" ] || set_reader "$input"
+make_work_folder
+[ -n "$input" ] || { make_photo_clip && set_reader "$input"; }
 set_pipeline
 run_pipeline
+keep_results
 show_where

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # A file to JSON lines: one line per frame, with its time and what the model finds in it.
 #
-#   json-lines.sh [--model MODEL]... [--set PROPERTY=VALUE]... INPUT [OUTPUT.jsonl]
+#   json-lines.sh [--model MODEL]... [--set PROPERTY=VALUE]... [--video N] [--force] INPUT [OUTPUT.jsonl]
 #
 # Without OUTPUT the lines go to standard output: json-lines.sh clip.mp4 | jq .segmentation.classes
+# Of several videos the first is taken, or number N. An OUTPUT that is there is overwritten only with --force; it appears
+# when it is whole: Ctrl-C leaves nothing.
 # --model is a model file, or the name of one in models/ (dicenet-segment); several run one after the other on each frame.
 # --set passes a property on to the elements that have it: --set inference-interval=5, say.
 # Needs: the plugin (built or installed), GStreamer's base, good, bad and libav plugins.
@@ -14,10 +16,17 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 read_options "$@"
 [ ${#arguments[@]} = 1 ] || [ ${#arguments[@]} = 2 ] || { usage >&2 && exit 2; }
+input=${arguments[0]}
+place=${arguments[1]:-}
+
+[ -z "$place" ] || check_output "$place" "$input"
 find_plugin
 find_models dicenet-segment
-set_reader "${arguments[0]}"
-set_network
-if [ ${#arguments[@]} = 2 ]; then sink=(filesink "location=${arguments[1]}"); else sink=(fdsink); fi
+set_reader "$input"
+set_network "$input"
+pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! dicenetjson "source=$(quote "$input")")
 
-gst-launch-1.0 -q "${reader[@]}" decoder. ! "${network[@]}" ! dicenetjson "source=${arguments[0]}" ! "${sink[@]}"
+[ -n "$place" ] || exec gst-launch-1.0 -q "${pipeline[@]}" ! fdsink
+begin_output "$place" "$input"
+[[ $input == *://* ]] || watched=true
+run_to_files "${pipeline[@]}" ! filesink "location=$(quote "$part")"

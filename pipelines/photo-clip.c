@@ -2,6 +2,7 @@
  *
  *   photo-clip OUTPUT.mkv PHOTO...
  *
+ * OUTPUT.mkv must not be there yet; it appears when it is whole.
  * Needs: GStreamer's base, good and ugly plugins.
  * Shows: a property that GStreamer itself changes over time (GstController), here where a compositor
  * puts each photo.
@@ -9,6 +10,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <gst/controller/controller.h>
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <gst/gst.h>
 
 #define WIDTH        640 /* also the side of a photo: they are cut to squares */
@@ -113,16 +116,29 @@ main (int argc, char **argv)
     g_printerr ("usage: photo-clip OUTPUT.mkv PHOTO...\n");
     return 2;
   }
+  if (g_file_test (argv[1], G_FILE_TEST_EXISTS)) {
+    g_printerr ("error: %s is already there\n", argv[1]);
+    return 1;
+  }
+  char *part = g_strconcat (argv[1], ".part", NULL);
   guint n_photos = (guint) argc - 2;
   guint n_frames = n_photos * PHOTO_FRAMES;
-  GstElement *pipeline = new_pipeline (argv + 2, n_photos, n_frames, argv[1], &error);
+  GstElement *pipeline = new_pipeline (argv + 2, n_photos, n_frames, part, &error);
   if (!pipeline) {
     g_printerr ("error: %s\n", error->message);
     g_error_free (error);
+    g_free (part);
     return 1;
   }
   move_photos (pipeline, n_photos);
   int status = run (pipeline);
   gst_object_unref (pipeline);
+  if (status == 0 && g_rename (part, argv[1]) != 0) {
+    g_printerr ("error: %s could not be written: %s\n", argv[1], g_strerror (errno));
+    status = 1;
+  }
+  if (status != 0)
+    g_unlink (part);
+  g_free (part);
   return status;
 }

@@ -20,9 +20,10 @@ read_options "$@"
 [[ ${arguments[0]} == rtsp*://* ]] || die "expected an address that begins with rtsp://, not '${arguments[0]}'"
 find_plugin
 find_models dicenet-segment
-set_network
-set_live_output
+set_network "${arguments[0]}"
+set_live_sink
+set_launcher
 
-launch_live -q rtspsrc "location=${arguments[0]}" latency=200 name=camera \
+"${launcher[@]}" rtspsrc "location=$(quote "${arguments[0]}")" latency=200 name=camera \
   camera. ! application/x-rtp,media=video ! decodebin \
-  ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! "${network[@]}" ! "${output[@]}"
+  ! "${network[@]}" ! "${sink[@]}"

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Several files at once: one process, one branch per file, one copy of the model in memory for all of them.
 #
-#   several.sh [--model MODEL]... [--set PROPERTY=VALUE]... INPUT INPUT...
+#   several.sh [--model MODEL]... [--set PROPERTY=VALUE]... [--force] INPUT INPUT...
 #
-# Writes NAME.jsonl for each INPUT into the current folder, one line per frame.
+# Writes NAME.jsonl for each INPUT into the current folder, one line per frame; over one that is there only with --force.
+# A file that can not be read is named and left out. Where one fails on the way, each is done again by itself. The exit status
+# is 1 if any failed. Ctrl-C leaves nothing.
 # --model is a model file, or the name of one in models/ (dicenet-segment); several run one after the other on each frame.
 # --set passes a property on to the elements that have it: --set inference-interval=5, say.
 # Needs: the plugin (built or installed), GStreamer's base, good, bad and libav plugins.
@@ -18,20 +20,63 @@ read_options "$@"
 find_plugin
 find_models dicenet-segment
 
-threads=$(($(nproc) / ${#arguments[@]}))
+# Sets branch: from one file to its lines. Names are the pipeline's: each branch needs its own.
+set_branch() {
+  local input=$1 number=$2
+  set_reader "$input"
+  set_network "$input"
+  branch=("${reader[@]/name=decoder/name=decoder$number}" "${frames[@]/decoder./decoder$number.}" ! "${network[@]}"
+    ! dicenetjson "source=$(quote "$input")" ! filesink "location=$(quote "${parts[${places[$input]}]}")")
+}
+
+declare -A places=()
+good=()
+bad=()
+for input in "${arguments[@]}"; do
+  name=$(basename -- "${input%.*}").jsonl
+  place=$(realpath -m -- "$name")
+  for other in "${!places[@]}"; do
+    [ "${places[$other]}" != "$place" ] || die "'$input' and '$other' would both be written to $name: rename one"
+  done
+  check_output "$name" "${arguments[@]}"
+  places[$input]=$place
+done
+for input in "${arguments[@]}"; do
+  # A shell of its own, which a bad file ends.
+  if (trap - EXIT && set_reader "$input"); then good+=("$input"); else bad+=("$input"); fi
+done
+
+threads=$((${#good[@]} ? $(nproc) / ${#good[@]} : 1))
 properties=("threads=$((threads > 0 ? threads : 1))" "${properties[@]}")
 pipeline=()
-declare -A taken
-for i in "${!arguments[@]}"; do
-  input=${arguments[i]}
-  name=$(basename "${input%.*}").jsonl
-  [ -z "${taken[$name]:-}" ] || die "'$input' and '${taken[$name]}' would both be written to $name: rename one"
-  taken[$name]=$input
-  set_reader "$input"
-  set_network
-  # Names are the pipeline's: each branch needs its own.
-  pipeline+=("${reader[@]/name=decoder/name=decoder$i}"
-    "decoder$i." ! "${network[@]}" ! dicenetjson "source=$input" ! filesink "location=$name")
+for i in "${!good[@]}"; do
+  begin_output "${places[${good[i]}]}" "${arguments[@]}"
+  set_branch "${good[i]}" "$i" 2>/dev/null
+  pipeline+=("${branch[@]}")
 done
-gst-launch-1.0 "${pipeline[@]}"
-say "Written: ${!taken[*]}"
+
+# Gives the results their names; after "stopped", none.
+finish() {
+  ! "$stopped" || { say "stopped: nothing was written" && exit 130; }
+  local input
+  for input; do
+    keep_part "${places[$input]}"
+    say "Written: ${places[$input]##*/}"
+  done
+}
+
+watched=true
+if [[ "${good[*]}" == *://* ]]; then watched=false; fi
+if [ ${#good[@]} -gt 0 ]; then
+  if launch TERM gst-launch-1.0 -q "${pipeline[@]}"; then
+    finish "${good[@]}"
+  else
+    finish
+    say "One of the files failed: each is done again by itself"
+    for i in "${!good[@]}"; do
+      set_branch "${good[i]}" "$i" 2>/dev/null
+      if launch TERM gst-launch-1.0 -q "${branch[@]}"; then finish "${good[i]}"; else finish && bad+=("${good[i]}"); fi
+    done
+  fi
+fi
+[ ${#bad[@]} = 0 ] || die "not done, see above: ${bad[*]}"
