@@ -150,7 +150,7 @@ def views(batch, width, height, recipe):
     limit = batch.sizes[:, :, None, None]
     inside = (x >= 0) & (y >= 0) & (x < limit[:, 0]) & (y < limit[:, 1])
     pixels = recolour(pixels_of(batch, windows, flip, width, height), recipe.colour)
-    seen = Batch(batch.canvas, batch.sizes, labelled=batch.labelled, labels=batch.labels)
+    seen = Batch(batch.canvas, batch.sizes, labelled=batch.labelled, labels=batch.labels, scores=batch.scores)
     if batch.classes is not None:
         seen.boxes, seen.classes = seen_boxes(batch, windows, flip)
     if batch.masks is not None:

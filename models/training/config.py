@@ -36,6 +36,8 @@ class Config:
 
     # The data: sources below --data (see sources.py)
     train: list = field(default_factory=list)
+    soft: str = ""  # detect: a file of soft labels below --data, for classes that are not labelled (sources.py)
+    soft_range: list = field(default_factory=lambda: [0.15, 0.35])  # scores: absent, to ignore, an object
     validate: list = field(default_factory=list)  # without one, a tenth of what there is to train on
     photo_side: int = 512  # larger photos are shrunk when they are loaded
     balance: float = 0.0  # classes in less than this share of photos are seen more often
@@ -147,6 +149,10 @@ def checked(config):
         what = f"seven numbers from 1 to {2 * MAX_SIZE}, each larger than the one before"
         expect(are_prior_sizes(config.prior_sizes), "prior_sizes", what)
     expect(all(isinstance(n, (int, float)) and n >= 1 for n in config.often.values()), "often", "numbers from 1 on")
+    numbers = len(config.soft_range) == 2 and all(isinstance(n, (int, float)) for n in config.soft_range)
+    low_high = numbers and 0 <= config.soft_range[0] <= config.soft_range[1] <= 1
+    expect(low_high, "soft_range", "two numbers from 0 to 1, the smaller one first")
+    expect(not config.soft or config.task == "detect", "soft", "none but for detect")
     expect(config.stretch >= 1, "stretch", "1 or more")
     expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")

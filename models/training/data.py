@@ -33,6 +33,7 @@ class Batch:
     classes: torch.Tensor = None  # N x M, from 0, or IGNORE, or NO_BOX
     labelled: torch.Tensor = None  # bool, N x classes: all objects of this class are known
     labels: torch.Tensor = None  # N, from 0; -1 where there is none
+    scores: torch.Tensor = None  # N x M, of the boxes: 1 where it is sure that they are there
 
 
 def decode(record, names, side, masks):
@@ -107,21 +108,23 @@ class Photos:
             canvas[i, :, :h, :w] = photo.transpose(2, 0, 1)
             if masks is not None:
                 masks[i, :h, :w] = mask
-        boxes, classes = self.boxes(indices, [size for _, size, _ in decoded])
+        boxes, classes, scores = self.boxes(indices, [size for _, size, _ in decoded])
         sizes = np.array([photo.shape[1::-1] for photo, _, _ in decoded], np.float32)
-        arrays = (canvas, sizes, masks, boxes, classes)
-        return Batch(*(None if a is None else torch.from_numpy(a).to(self.device) for a in arrays))
+        arrays = dict(canvas=canvas, sizes=sizes, masks=masks, boxes=boxes, classes=classes, scores=scores)
+        return Batch(**{k: torch.from_numpy(a).to(self.device) for k, a in arrays.items() if a is not None})
 
     def boxes(self, indices, sizes):
-        """Boxes as fractions, padded to the same number, and their classes."""
+        """Boxes as fractions, padded to the same number, their classes and scores."""
         index = {name: i for i, name in enumerate(self.names)}
         found = []
         for i, (w, h) in zip(indices, sizes):
             known = [b for b in self.records[i].boxes or () if b[0] is None or b[0] in index]
-            found.append([(index.get(n, IGNORE), x0 / w, y0 / h, x1 / w, y1 / h) for n, x0, y0, x1, y1 in known])
+            known = [(n, x0 / w, y0 / h, x1 / w, y1 / h, *(s or [1])) for n, x0, y0, x1, y1, *s in known]
+            soft = [b for b in self.records[i].soft or () if b[0] is None or b[0] in index]
+            found.append([(index.get(name, IGNORE), *rest) for name, *rest in known + soft])
         most = max(1, max(len(f) for f in found))
-        padded = np.array([f + [(NO_BOX, 0, 0, 0, 0)] * (most - len(f)) for f in found], np.float32)
-        return padded[..., 1:].clip(0, 1), padded[..., 0].astype(np.int64)
+        padded = np.array([f + [(NO_BOX, 0, 0, 0, 0, 1)] * (most - len(f)) for f in found], np.float32)
+        return padded[..., 1:5].clip(0, 1), padded[..., 0].astype(np.int64), padded[..., 5].copy()
 
     def batch(self, indices):
         at = indices.to(self.device)
@@ -129,9 +132,10 @@ class Photos:
             batch = self.load(indices.tolist())
         else:
             m = self.memory
-            batch = Batch(*(None if x is None else x[at] for x in (m.canvas, m.sizes, m.masks, m.boxes, m.classes)))
+            batch = Batch(**{key: x[at] for key, x in vars(m).items() if x is not None})
             present = max(1, int((batch.classes != NO_BOX).sum(1).max()))
-            batch.boxes, batch.classes = batch.boxes[:, :present], batch.classes[:, :present]
+            for key in ("boxes", "classes", "scores"):
+                setattr(batch, key, getattr(batch, key)[:, :present])
         batch.labelled, batch.labels = self.labelled[at], self.labels[at]
         return batch
 
@@ -185,7 +189,7 @@ class Validation:
             known = [b for b in record.boxes or () if b[0] is None or b[0] in index]
             self.boxes.append(
                 (
-                    np.array([b[1:] for b in known]).reshape(-1, 4) / (w, h, w, h),
+                    np.array([b[1:5] for b in known]).reshape(-1, 4) / (w, h, w, h),
                     np.array([index.get(b[0], IGNORE) for b in known], np.int64),
                 )
             )

@@ -13,7 +13,7 @@ NEGATIVES = 3  # for each prior that stands for an object
 LEAST_NEGATIVES = 8  # in a photo, also where nothing is
 
 
-def ssd(confidences, locations, priors, boxes, classes, labelled):
+def ssd(confidences, locations, priors, boxes, classes, labelled, scores=None):
     """SSD's loss of classes and that of boxes, but what a prior is to learn depends on how well it finds its object now.
 
     All priors near an object find a box, and suppression keeps that with the highest score. So a score learns how well
@@ -23,6 +23,9 @@ def ssd(confidences, locations, priors, boxes, classes, labelled):
     The background's negatives are the hardest ones of each photo. Where a class is not labelled in a photo, its objects
     are there without a box: a prior without an object may then take it for background or for any such class, and only
     what is known to be absent counts as wrong.
+
+    An object of which a teacher is sure by less than 1 (`scores`, N x M) is learnt by as much: so far its priors shall
+    be sure themselves, and so much its boxes count.
     """
     target, which = match(priors, boxes, classes)
     positive = target > 0
@@ -32,6 +35,8 @@ def ssd(confidences, locations, priors, boxes, classes, labelled):
     overlap, generalised = aligned_ious(found, wanted)
     fit = fits(overlap, photo * boxes.shape[1] + objects)
     worth = fit.clamp(min=LEAST_WORTH)
+    if scores is not None:
+        fit, worth = fit * scores[photo, objects], worth * scores[photo, objects]
     box_loss = (worth * (1 - generalised)).sum() / worth.sum().clamp(min=1)
 
     possible = F.pad(~labelled, (1, 0), value=True)  # N x classes, the background first

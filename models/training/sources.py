@@ -13,11 +13,13 @@ In a root that pack.py wrote, the same texts name what was packed under them.
 
 import functools
 import glob
+import gzip
 import io
 import json
 import os
 import xml.etree.ElementTree
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 
 from errors import ModelError
@@ -32,11 +34,13 @@ class Record:
     """One photo. Names of classes stand for classes, boxes are x0, y0, x1, y1 in its pixels."""
 
     photo: str
-    boxes: list = None  # of (name, x0, y0, x1, y1); None as a name marks a region to ignore
+    boxes: list = None  # of (name, x0, y0, x1, y1) and, where it is not sure, its score from 0 to 1; None as a name
+    # marks a region to ignore
     labelled: list = None  # names of the classes whose boxes are all there; None: all classes
     label: str = None
     mask: str = None  # a picture with a class in each pixel, 255 where it is unknown
     polygons: list = field(default=None)  # of (name, [x, y, x, y, ...]); None as a name: unknown
+    soft: list = None  # what a teacher says: (name, x0, y0, x1, y1, score) in fractions of the photo
 
 
 def read_bytes(ref):
@@ -92,7 +96,8 @@ def read_one(source, root):
 
 
 def coco(path):
-    """Category 0 and crowds are regions to ignore; `labelled` of an image lists the categories annotated in it."""
+    """Category 0 and crowds are regions to ignore; `labelled` of an image lists the categories annotated in it, `score`
+    of an annotation says how sure it is."""
     with open(path, encoding="utf-8") as file:
         content = json.load(file)
     categories = {c["id"]: c["name"] for c in sorted(content["categories"], key=lambda c: c["id"]) if c["id"] != 0}
@@ -105,7 +110,8 @@ def coco(path):
         record = records[a["image_id"]]
         name = None if a.get("iscrowd") else categories.get(a["category_id"])
         x, y, w, h = a["bbox"]
-        record.boxes.append((name, x, y, x + w, y + h))
+        score = (score_of(a["score"]),) if "score" in a and name else ()
+        record.boxes.append((name, x, y, x + w, y + h, *score))
         if "segmentation" in a:
             shape = a["segmentation"]
             rings = shape if isinstance(shape, list) else [[x, y, x + w, y, x + w, y + h, x, y + h]]
@@ -115,6 +121,50 @@ def coco(path):
         for record in records.values():
             record.polygons = record.polygons or []
     return list(records.values()), list(categories.values())
+
+
+def score_of(value):
+    if not 0 <= value <= 1:
+        raise ValueError(f"expected a score from 0 to 1, found {value}")
+    return value
+
+
+def add_soft(records, path, root, names, limits):
+    """Gives `records` the soft labels of the classes that are not labelled in them: from the second of `limits` on a
+    score makes an object, from the first on a region to ignore. All classes are known then. ModelError.
+
+    The file is JSON, or .gz of it: {"images": {photo below `root`: [[category, score, x0, y0, x1, y1], ...]}}, where
+    category k is the k-th of `names`, from 1 on, and boxes are fractions of the photo.
+    """
+    path = os.path.join(root, path)
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.endswith(".gz") else open(path, encoding="utf-8") as file:
+            images = json.load(file)["images"]
+        named = {os.path.normpath(os.path.join(root, name)): found for name, found in images.items()}
+        count = sum(soften(record, named[record.photo], names, limits) for record in records if record.photo in named)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ModelError(f"{path}: expected soft labels, and could not make sense of them: {error!r}") from None
+    if not count:
+        raise ModelError(f"{path}: none of the {len(records)} photos to train on is in it, with a class to fill in")
+
+
+def soften(record, found, names, limits):
+    """True where there was a class to fill in."""
+    if record.boxes is not None and record.labelled is None:
+        return False
+    known = set(record.labelled or ()) if record.boxes is not None else set()
+    record.soft = []
+    for category, score, *box in found:
+        if not 1 <= category <= len(names) or len(box) != 4:
+            found = [category, score, *box]
+            raise ValueError(f"expected a category from 1 to {len(names)}, a score and a box, found {found}")
+        name = names[category - 1]
+        if score_of(score) >= limits[0] and name not in known:
+            record.soft.append((name if score >= limits[1] else None, *box, score))
+    record.boxes, record.labelled = record.boxes or [], None
+    return bool(set(names) - known)
 
 
 def voc(path, chosen, root):

@@ -133,7 +133,8 @@ class Detect(Task):
         seen = view.batch
         confidences, locations = net(view.x)
         priors = self.priors(size, view.x.device)
-        of_classes, of_boxes = losses.ssd(confidences, locations, priors, seen.boxes, seen.classes, batch.labelled)
+        known = seen.boxes, seen.classes, batch.labelled, seen.scores
+        of_classes, of_boxes = losses.ssd(confidences, locations, priors, *known)
         return {"loss": of_classes + of_boxes, "loss_classes": of_classes, "loss_boxes": of_boxes}
 
     def evaluate(self, net, validation):

@@ -66,7 +66,10 @@ def read_data(config, root):
         validate = {"a tenth": held}
     if not train:
         raise ModelError("no photos are left to train on beside those to validate with")
-    return train, validate, config.classes or names
+    names = config.classes or names
+    if config.soft:
+        sources.add_soft(train, config.soft, root, names, config.soft_range)
+    return train, validate, names
 
 
 def repeats(photos, balance, often):
@@ -76,7 +79,8 @@ def repeats(photos, balance, often):
     times = torch.tensor([prod(n for text, n in often.items() if text in r.photo) for r in records], dtype=torch.float)
     if not balance:
         return times
-    has = [{b[0] for b in r.boxes or () if b[0]} | {r.label} - {None} for r in records]
+    has = [{b[0] for b in (r.boxes or []) + (r.soft or [])} | {r.label} for r in records]
+    has = [names - {None} for names in has]
     share = {name: sum(name in h for h in has) / len(has) for name in set().union(*has)}
     return times * torch.tensor([max([1.0] + [(balance / share[name]) ** 0.5 for name in h]) for h in has])
 

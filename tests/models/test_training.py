@@ -9,6 +9,7 @@ Skipped where PyTorch or Pillow is missing.
 
 import csv
 import glob
+import gzip
 import importlib.util
 import json
 import os
@@ -308,6 +309,60 @@ class Training(common.TestCase):
         with self.assertRaisesRegex(ModelError, "nothing packed as other; it has boxes.json, folder, voc@train"):
             sources.read(["other"], self.path("packed"))
 
+    def soft_set(self, labels, labelled=(2,), extra=()):
+        """A list of one photo with a square in it, and soft labels of it; the list's and the soft file's names."""
+        with open(os.path.join(self.folder, "boxes.json"), encoding="utf-8") as file:
+            coco = json.load(file)
+        image = {**coco["images"][0], "file_name": os.path.join(self.folder, coco["images"][0]["file_name"])}
+        square = {"id": 1, "image_id": 0, "category_id": 2, "bbox": [8, 8, 16, 16]}
+        coco = {**coco, "images": [{**image, "labelled": list(labelled)}], "annotations": [square, *extra]}
+        write(self.path("one.json"), json.dumps(coco))
+        content = {"images": {image["file_name"]: labels}}
+        with gzip.open(self.path("soft.json.gz"), "wt") as file:
+            json.dump(content, file)
+        return sources.read(["one.json"], self.path())[0]
+
+    def test_soft_labels_fill_in_what_is_not_labelled(self):
+        disc, weak, absent = [1, 0.6, 0.5, 0.5, 1, 1], [1, 0.2, 0, 0, 0.25, 0.25], [1, 0.1, 0, 0, 1, 1]
+        square = [2, 0.9, 0, 0, 0.5, 0.5]  # a human says where squares are
+        records = self.soft_set([disc, weak, absent, square])
+        sources.add_soft(records, "soft.json.gz", self.path(), NAMES, (0.15, 0.35))
+        batch = data.Photos(records, NAMES, 64, torch.device("cpu")).batch(torch.tensor([0]))
+        self.assertEqual(batch.classes.tolist(), [[1, 0, data.IGNORE]])
+        expected = [[0.125, 0.125, 0.375, 0.375], [0.5, 0.5, 1, 1], [0, 0, 0.25, 0.25]]
+        np.testing.assert_allclose(batch.boxes[0].numpy(), expected)
+        np.testing.assert_allclose(batch.scores[0].numpy(), [1, 0.6, 0.2])
+        self.assertEqual(batch.labelled.tolist(), [[True, True]])
+
+    def test_scores_of_annotations(self):
+        disc = {"id": 2, "image_id": 0, "category_id": 1, "bbox": [0, 0, 8, 8], "score": 0.5}
+        records = self.soft_set([], extra=[disc])
+        batch = data.Photos(records, NAMES, 64, torch.device("cpu")).batch(torch.tensor([0]))
+        self.assertEqual(batch.scores.tolist(), [[1, 0.5]])
+        with self.assertRaisesRegex(ModelError, "expected a score from 0 to 1, found 7"):
+            self.soft_set([], extra=[{**disc, "score": 7}])
+
+    def test_soft_labels_that_cannot_be_used(self):
+        for labels, labelled, said in (
+            ([[3, 0.6, 0, 0, 1, 1]], (2,), "expected a category from 1 to 2, a score and a box, found"),
+            ([[1, 60, 0, 0, 1, 1]], (2,), "expected a score from 0 to 1, found 60"),
+            ([[1, 0.6, 0, 0]], (2,), "expected a category from 1 to 2, a score and a box, found"),
+            ([["disc"]], (2,), "could not make sense"),
+            ([[1, 0.6, 0, 0, 1, 1]], (1, 2), "none of the 1 photos to train on is in it"),
+        ):
+            records = self.soft_set(labels, labelled)
+            with self.assertRaisesRegex(ModelError, said):
+                sources.add_soft(records, "soft.json.gz", self.path(), NAMES, (0.15, 0.35))
+        write(self.path("plain.json.gz"), "{}")
+        for name, said in (("none.json", "No such file"), ("plain.json.gz", "Not a gzipped file")):
+            with self.assertRaisesRegex(ModelError, said):
+                sources.add_soft(records, name, self.path(), NAMES, (0.15, 0.35))
+        for value in ("[0.5, 0.2]", "[0.1]", "['a', 'b']", "[0.1, 2]"):
+            with self.assertRaisesRegex(ModelError, "soft_range"):
+                configs.read("dicenet-detect", [f"soft_range = {value}"])
+        with self.assertRaisesRegex(ModelError, "soft = .*: expected none but for detect"):
+            configs.read("tags", ["soft = 'soft.json'", "train = ['boxes.json']"])
+
     def test_streamed_is_the_same(self):
         records, _ = sources.read(["voc"], self.folder)
         order = [torch.tensor([3, 1]), torch.tensor([0, 2])]
@@ -399,6 +454,22 @@ class Arithmetic(unittest.TestCase):
             self.assertGreater(len(score), 3)
         near = (boxes.iou(objects[0], boxes.corners(priors)) >= boxes.NEAR).any(0)
         self.assertGreater(scores[~near, 0].min(), 0.5)
+
+    def test_soft_objects_are_learnt_by_their_scores(self):
+        priors = boxes.priors(64, 64, PRIOR_SIZES)
+        object_ = torch.tensor([[[0.1, 0.1, 0.5, 0.5]]])
+        known = object_, torch.tensor([[0]]), torch.tensor([[True, True]]), torch.tensor([[0.5]])
+        locations = torch.zeros(1, len(priors), 4)
+        confidences = torch.zeros(1, len(priors), 3, requires_grad=True)
+        optimizer = torch.optim.Adam([confidences], 0.1)
+        for _ in range(500):
+            optimizer.zero_grad()
+            losses.ssd(confidences, locations, priors, *known)[0].backward()
+            optimizer.step()
+        overlap = boxes.iou(object_[0], boxes.corners(priors))[0]
+        near = overlap >= boxes.NEAR
+        wanted = 0.5 * overlap[near] ** 2 / overlap.max()
+        np.testing.assert_allclose(confidences[0].detach().softmax(1)[near, 1], wanted, atol=0.01)
 
     def test_nms(self):
         random = np.random.default_rng(1)
