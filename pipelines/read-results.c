@@ -68,36 +68,61 @@ print_results (GstBuffer *frame)
   g_print ("\n");
 }
 
+/* A file with sound only, or with video that nothing here decodes, brings no frame and no end. */
+static void
+check_video (GstElement *decoder, gpointer video)
+{
+  GstPad *pad = gst_element_get_static_pad (video, "sink");
+
+  if (!gst_pad_is_linked (pad))
+    GST_ELEMENT_ERROR (decoder, STREAM, WRONG_TYPE, ("there is no video that can be decoded"), (NULL));
+  gst_object_unref (pad);
+}
+
 static GstElement *
 new_pipeline (const char *element, const char *model, const char *video, GError **error)
 {
-  char *text = g_strdup_printf ("filesrc name=file ! decodebin ! queue ! videoconvert ! %s name=network ! queue ! "
-                                "appsink name=frames sync=false max-buffers=1",
+  char *text = g_strdup_printf ("filesrc name=file ! decodebin name=decoder ! queue name=video ! videoconvert ! "
+                                "%s name=network ! queue ! appsink name=frames sync=false max-buffers=1",
                                 element);
   GstElement *pipeline = gst_parse_launch (text, error);
 
   g_free (text);
-  if (pipeline)
-    gst_child_proxy_set (GST_CHILD_PROXY (pipeline), "file::location", video, "network::model", model, NULL);
+  if (!pipeline)
+    return NULL;
+
+  GstElement *decoder = gst_bin_get_by_name (GST_BIN (pipeline), "decoder");
+  GstElement *decoded = gst_bin_get_by_name (GST_BIN (pipeline), "video");
+  g_signal_connect_object (decoder, "no-more-pads", G_CALLBACK (check_video), decoded, 0);
+  gst_object_unref (decoded);
+  gst_object_unref (decoder);
+  gst_child_proxy_set (GST_CHILD_PROXY (pipeline), "file::location", video, "network::model", model, NULL);
   return pipeline;
 }
 
-/* What went wrong, if anything did. */
+/* Prints what went wrong, if anything did, and which decoders are missing. */
 static gboolean
 print_error (GstElement *pipeline)
 {
   GstBus *bus = gst_element_get_bus (pipeline);
-  GstMessage *message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
-  GError *error = NULL;
+  GstMessage *message;
+  gboolean failed = FALSE;
 
+  while (!failed && (message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR | GST_MESSAGE_ELEMENT))) {
+    const GstStructure *structure = gst_message_get_structure (message);
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
+      GError *error = NULL;
+      gst_message_parse_error (message, &error, NULL);
+      g_printerr ("error: %s\n", error->message);
+      g_error_free (error);
+      failed = TRUE;
+    } else if (gst_structure_has_name (structure, "missing-plugin")) {
+      g_printerr ("missing: %s\n", gst_structure_get_string (structure, "name"));
+    }
+    gst_message_unref (message);
+  }
   gst_object_unref (bus);
-  if (!message)
-    return FALSE;
-  gst_message_parse_error (message, &error, NULL);
-  g_printerr ("error: %s\n", error->message);
-  g_error_free (error);
-  gst_message_unref (message);
-  return TRUE;
+  return failed;
 }
 
 /* Until the end, or an error: a pipeline that fails sends no frames, but need not say that there will be none either.

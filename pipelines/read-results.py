@@ -17,7 +17,7 @@ try:
 
     for namespace in ("Gst", "GstVideo", "GstDicenetMeta"):
         gi.require_version(namespace, "1.0")
-    from gi.repository import Gst, GstDicenetMeta
+    from gi.repository import GLib, Gst, GstDicenetMeta
 except (ImportError, ValueError) as error:
     sys.exit(
         f"error: {error}: install python3-gi, gir1.2-gstreamer-1.0 and gir1.2-gst-plugins-base-1.0, and install dicenet or "
@@ -59,22 +59,45 @@ def print_results(_pad, info):
     return Gst.PadProbeReturn.OK
 
 
+def check_video(decoder, video):
+    """A file with sound only, or with video that nothing here decodes, brings no frame and no end."""
+    if not video.get_static_pad("sink").is_linked():
+        text = "there is no video that can be decoded"
+        error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
+        decoder.post_message(Gst.Message.new_error(decoder, error, ""))
+
+
+def wait_for_end(bus):
+    """The error that ended the pipeline, or None. Says which decoders are missing."""
+    types = Gst.MessageType.EOS | Gst.MessageType.ERROR | Gst.MessageType.ELEMENT
+    while True:
+        message = bus.timed_pop_filtered(Gst.CLOCK_TIME_NONE, types)
+        if message.type == Gst.MessageType.ERROR:
+            return message.parse_error()[0].message
+        if message.type == Gst.MessageType.EOS:
+            return None
+        if message.get_structure().has_name("missing-plugin"):
+            print("missing:", message.get_structure().get_string("name"), file=sys.stderr)
+
+
 def main():
     Gst.init(None)
     if len(sys.argv) != 4:
         sys.exit("usage: read-results.py dicenetclassify|dicenetdetect|dicenetsegment MODEL VIDEO")
     element, model, video = sys.argv[1:]
     pipeline = Gst.parse_launch(
-        f"filesrc name=file ! decodebin ! queue ! videoconvert ! {element} name=network ! fakesink name=end"
+        "filesrc name=file ! decodebin name=decoder ! queue name=video ! videoconvert ! "
+        f"{element} name=network ! fakesink name=end"
     )
     pipeline.get_by_name("file").set_property("location", video)
     pipeline.get_by_name("network").set_property("model", model)
     pipeline.get_by_name("end").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, print_results)
+    pipeline.get_by_name("decoder").connect("no-more-pads", check_video, pipeline.get_by_name("video"))
     pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(Gst.CLOCK_TIME_NONE, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    error = wait_for_end(pipeline.get_bus())
     pipeline.set_state(Gst.State.NULL)
-    if message.type == Gst.MessageType.ERROR:
-        sys.exit(f"error: {message.parse_error()[0].message}")
+    if error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -179,6 +179,22 @@ class Applications(Installed):
         self.assertEqual(process.returncode, 1)
         self.assertRegex(process.stderr, "^error: ")
 
+        self.check_refused(command)
+
+    def check_refused(self, command):
+        """What has no video to show ends with an error."""
+        for name, content in ("empty.mp4", ""), ("text.mp4", "not a video\n" * 100):
+            with open(self.path(name), "w", encoding="utf-8") as file:
+                file.write(content)
+        common.launch("audiotestsrc", "num-buffers=20", "!", "wavenc", "!", "filesink", f"location={self.path('sound.wav')}")
+        for name in "empty.mp4", "text.mp4", "sound.wav":
+            self.assert_refused(self.run_application(command, "segment", self.path(name)))
+        path = os.path.join(common.SHARED, "faults", "video-without-decoder-with-sound.mkv")
+        if os.path.exists(path):
+            process = self.run_application(command, "segment", path)
+            self.assert_refused(process, "no video that can be decoded")
+            self.assertRegex(process.stderr, "(?m)^missing: .")
+
     def test_c(self):
         program = self.path("read-results")
         source = os.path.join(common.PIPELINES, "read-results.c")
