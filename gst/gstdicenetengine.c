@@ -85,10 +85,11 @@ parse_size (GstDicenetEngine *self, const gchar *text, GError **error)
   } else if (dicenet_parse_size (text, &self->fixed_width, &self->fixed_height)) {
     self->size_mode = GST_DICENET_SIZE_FIXED;
   } else {
+    g_autofree gchar *shown = dicenet_text_excerpt (text);
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                  "inference-size is '%s', but should be auto, model, native, or WIDTHxHEIGHT with both from %d to %d, "
                  "384x256 say",
-                 text, DICENET_MIN_SIZE, DICENET_MAX_SIZE);
+                 shown, DICENET_MIN_SIZE, DICENET_MAX_SIZE);
     return FALSE;
   }
   return TRUE;

@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <string.h>
+#include <dicenet/text.h>
 #include <gst/gst.h>
 #include "gstdicenetlabels.h"
 
 /* Labels listed in an error: enough for the usual sets (VOC: 21), and still a readable message. */
 #define MAX_LISTED 25
 
+/* As much of a name is compared to find the nearest. */
+#define MAX_COMPARED 64
+
+/* A detector's class 0 stands for what is no object, and is never reported. */
+#define FIRST_OBJECT 1
+
 #define LEFT_OUT 2.0f
 #define NOT_SET  -1.0f
 
-/* Levenshtein's distance, upper and lower case being the same. */
+/* Levenshtein's distance of the names' beginnings, upper and lower case being the same. */
 static guint
 edit_distance (const gchar *a, const gchar *b)
 {
-  gsize n = strlen (b);
-  guint *row = g_new (guint, n + 1);
+  gsize m = strnlen (a, MAX_COMPARED), n = strnlen (b, MAX_COMPARED);
+  guint row[MAX_COMPARED + 1];
 
   for (gsize j = 0; j <= n; j++)
     row[j] = (guint) j;
-  for (gsize i = 0; a[i]; i++) {
+  for (gsize i = 0; i < m; i++) {
     guint diagonal = row[0];
     row[0] = (guint) i + 1;
     for (gsize j = 0; j < n; j++) {
@@ -28,42 +35,49 @@ edit_distance (const gchar *a, const gchar *b)
       row[j + 1] = MIN (substituted, MIN (row[j], row[j + 1]) + 1);
     }
   }
-  guint distance = row[n];
-  g_free (row);
-  return distance;
+  return row[n];
 }
 
 static void
 set_unknown_label_error (GError **error, const gchar *const *labels, const gchar *name)
 {
   GString *list = g_string_new (NULL);
-  guint nearest = 0, best = G_MAXUINT, n = 0;
+  g_autofree gchar *shown = dicenet_text_excerpt (name);
+  const gchar *nearest = "";
+  guint best = G_MAXUINT, n = 0;
 
   for (; labels[n]; n++) {
     guint distance = edit_distance (name, labels[n]);
     if (distance < best) {
       best = distance;
-      nearest = n;
+      nearest = labels[n];
     }
-    if (n < MAX_LISTED)
-      g_string_append_printf (list, "%s%s", n ? ", " : "", labels[n]);
+    if (n < MAX_LISTED) {
+      g_autofree gchar *label = dicenet_text_excerpt (labels[n]);
+      g_string_append_printf (list, "%s%s", n ? ", " : "", label);
+    }
   }
   if (n > MAX_LISTED)
     g_string_append_printf (list, " and %u more", n - MAX_LISTED);
+  g_autofree gchar *shown_nearest = dicenet_text_excerpt (nearest);
   g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-               "the model has no class '%s'; the nearest name is '%s'. Its classes are: %s", name,
-               n ? labels[nearest] : "", list->str);
+               "the model has no class '%s'; the nearest name is '%s'. Its classes are: %s", shown, shown_nearest,
+               list->str);
   g_string_free (list, TRUE);
 }
 
 static gint
 find_label (const gchar *const *labels, const gchar *name, GError **error)
 {
-  for (gint i = 0; labels[i]; i++) {
+  for (gint i = FIRST_OBJECT; labels[i]; i++) {
     if (g_ascii_strcasecmp (labels[i], name) == 0)
       return i;
   }
-  set_unknown_label_error (error, labels, name);
+  if (g_ascii_strcasecmp (labels[0], name) == 0)
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                 "the model's class '%s' is its background, which is never reported: leave it out", name);
+  else
+    set_unknown_label_error (error, labels + FIRST_OBJECT, name);
   return -1;
 }
 
@@ -75,10 +89,11 @@ parse_pair (const gchar *const *labels, gchar *pair, gfloat *thresholds, GError 
   gdouble value = equals ? g_ascii_strtod (g_strchug (equals + 1), &end) : -1;
 
   if (!equals || end == equals + 1 || *g_strchug (end) || !(value >= 0 && value <= 1)) {
+    g_autofree gchar *shown = dicenet_text_excerpt (pair);
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                  "class-thresholds has '%s' where label=threshold is expected, with a threshold from 0 to 1: "
                  "person=0.6,car=0.4 say",
-                 pair);
+                 shown);
     return FALSE;
   }
   *equals = '\0';
@@ -96,6 +111,8 @@ parse_pair (const gchar *const *labels, gchar *pair, gfloat *thresholds, GError 
 static gboolean
 parse_allowed (const gchar *const *labels, gchar **names, gfloat *thresholds, GError **error)
 {
+  gboolean any = FALSE;
+
   for (gsize i = 0; labels[i]; i++)
     thresholds[i] = LEFT_OUT;
   for (gsize i = 0; names[i]; i++) {
@@ -107,8 +124,13 @@ parse_allowed (const gchar *const *labels, gchar **names, gfloat *thresholds, GE
       return FALSE;
     }
     thresholds[label] = NOT_SET;
+    any = TRUE;
   }
-  return TRUE;
+  if (!any)
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                 "object-class has commas and spaces only, and would leave out every class: expected labels, separated "
+                 "by commas, person,car say, or nothing at all for all classes");
+  return any;
 }
 
 gfloat *

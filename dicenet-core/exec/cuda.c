@@ -2,6 +2,7 @@
 #include <dicenet/error.h>
 #include <gmodule.h>
 #include "../model/find.h"
+#include "../model/json.h"
 #include "backend.h"
 
 /* Opens the CUDA backend, which is a module of its own: the library does not need CUDA, and works on machines without
@@ -18,7 +19,8 @@ find_backend (const char *path, GError **error)
   gpointer symbol;
 
   if (module == NULL) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND, "%s cannot be opened: %s", path, g_module_error ());
+    g_autofree char *shown = dicenet_path_excerpt (path), *reason = dicenet_path_excerpt (g_module_error ());
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND, "%s cannot be opened: %s", shown, reason);
     return NULL;
   }
   if (g_module_symbol (module, DICENET_BACKEND_SYMBOL, &symbol)) {

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* dladdr() */
 #endif
 #include "find.h"
+#include "json.h"
 
 #include <dicenet/error.h>
 #include <dlfcn.h>
@@ -72,10 +73,13 @@ is_path (const char *text)
 char *
 dicenet_find_model (const char *path_or_name, GError **error)
 {
+  g_autofree char *shown =
+      is_path (path_or_name) ? dicenet_path_excerpt (path_or_name) : dicenet_text_excerpt (path_or_name);
+
   if (is_path (path_or_name)) {
     if (g_file_test (path_or_name, G_FILE_TEST_EXISTS))
       return g_strdup (path_or_name);
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND, "there is no model file '%s'", path_or_name);
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND, "there is no model file '%s'", shown);
     return NULL;
   }
 
@@ -87,10 +91,11 @@ dicenet_find_model (const char *path_or_name, GError **error)
       return path;
     g_free (path);
   }
-  g_autofree char *list = g_strjoinv (", ", folders);
-  g_set_error (
-      error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND,
-      "there is no model '%s': %s is not in %s. The environment variable DICENET_MODEL_PATH can name more folders",
-      path_or_name, file, list);
+  g_autofree char *list = g_strjoinv (", ", folders), *shown_list = dicenet_path_excerpt (list);
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND,
+               "there is no model '%s': %s" ENDING
+               " is not in %s. The environment variable DICENET_MODEL_PATH can name more "
+               "folders",
+               shown, shown, shown_list);
   return NULL;
 }

@@ -480,19 +480,18 @@ dicenet_json_quote (const char *text)
 }
 
 #define MAX_EXCERPT 120
+#define MAX_PATH    4096 /* Linux's PATH_MAX */
 
-char *
-dicenet_text_excerpt (const char *text)
+static char *
+excerpt (const char *text, guint most)
 {
-  g_return_val_if_fail (text != NULL, NULL);
-
   const gsize n = strlen (text);
   /* Four bytes are the most that a character takes. */
-  g_autofree char *valid = g_utf8_make_valid (text, (gssize) MIN (n, 4 * (MAX_EXCERPT + 1)));
+  g_autofree char *valid = g_utf8_make_valid (text, (gssize) MIN (n, 4 * ((gsize) most + 1)));
   GString *out = g_string_new (NULL);
   const char *p = valid;
 
-  for (guint i = 0; *p && i < MAX_EXCERPT; i++, p = g_utf8_next_char (p)) {
+  for (guint i = 0; *p && i < most; i++, p = g_utf8_next_char (p)) {
     const gunichar c = g_utf8_get_char (p);
     if (needs_escape (c))
       g_string_append_printf (out, "\\u%04x", c);
@@ -502,4 +501,18 @@ dicenet_text_excerpt (const char *text)
   if (*p)
     g_string_append_printf (out, "... (%" G_GSIZE_FORMAT " bytes)", n);
   return g_string_free (out, FALSE);
+}
+
+char *
+dicenet_text_excerpt (const char *text)
+{
+  g_return_val_if_fail (text != NULL, NULL);
+
+  return excerpt (text, MAX_EXCERPT);
+}
+
+char *
+dicenet_path_excerpt (const char *path)
+{
+  return excerpt (path, MAX_PATH);
 }

@@ -33,4 +33,7 @@ char *dicenet_json_read_string (const char **at);
 /* The number at @at as it is written, and steps over it; NULL if it is no number. Free with g_free(). */
 char *dicenet_json_read_number (const char **at);
 
+/* A path as messages show it: like dicenet_text_excerpt(), but whole as long as it may be one. Free with g_free(). */
+char *dicenet_path_excerpt (const char *path);
+
 G_END_DECLS

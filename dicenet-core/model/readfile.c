@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "readfile.h"
+#include "json.h"
 
 #include <dicenet/error.h>
 #include <errno.h>
@@ -10,7 +11,9 @@
 static gboolean
 fail (const DicenetFile *self, const char *what, int code, GError **error)
 {
-  g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: %s: %s", self->path, what, g_strerror (code));
+  g_autofree char *shown = dicenet_path_excerpt (self->path);
+
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: %s: %s", shown, what, g_strerror (code));
   return FALSE;
 }
 

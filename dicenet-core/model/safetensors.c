@@ -461,7 +461,9 @@ dicenet_safetensors_write (const char *path, const DicenetTensor *tensors, guint
                                     NULL, &io_error);
   ok = ok && g_output_stream_close (out, NULL, &io_error);
   g_string_free (header, TRUE);
-  if (!ok)
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: cannot be written: %s", path, io_error->message);
+  if (!ok) {
+    g_autofree char *shown = dicenet_path_excerpt (path), *reason = dicenet_path_excerpt (io_error->message);
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: cannot be written: %s", shown, reason);
+  }
   return ok;
 }

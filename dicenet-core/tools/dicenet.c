@@ -26,9 +26,14 @@ dicenet_tool_parse (int *argc, char ***argv, const GOptionEntry *entries, const 
                     GError **error)
 {
   g_autoptr (GOptionContext) context = g_option_context_new (usage);
+  g_autoptr (GError) reason = NULL;
+
   g_option_context_add_main_entries (context, entries, NULL);
-  if (!g_option_context_parse (context, argc, argv, error))
+  if (!g_option_context_parse (context, argc, argv, &reason)) {
+    g_autofree char *shown = dicenet_text_excerpt (reason->message);
+    g_set_error_literal (error, reason->domain, reason->code, shown);
     return FALSE;
+  }
   if (*argc != n_positional + 1) {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
                  "expected %d arguments (%s), found %d: see dicenet %s --help", n_positional, usage, *argc - 1,
@@ -47,8 +52,9 @@ dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *width, gu
   }
   if (dicenet_parse_size (text, width, height))
     return TRUE;
+  g_autofree char *shown = dicenet_text_excerpt (text);
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "--size: expected WxH from %dx%d to %dx%d, found \"%s\"",
-               DICENET_MIN_SIZE, DICENET_MIN_SIZE, DICENET_MAX_SIZE, DICENET_MAX_SIZE, text);
+               DICENET_MIN_SIZE, DICENET_MIN_SIZE, DICENET_MAX_SIZE, DICENET_MAX_SIZE, shown);
   return FALSE;
 }
 
@@ -59,8 +65,9 @@ dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **
   const GEnumValue *value = g_enum_get_value_by_nick (names, text ? text : "auto");
 
   if (value == NULL) {
+    g_autofree char *shown = dicenet_text_excerpt (text);
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "--backend: expected auto, cpu or cuda, found \"%s\"",
-                 text);
+                 shown);
     return FALSE;
   }
   *backend = (DicenetBackend) value->value;
@@ -74,8 +81,9 @@ dicenet_tool_parse_precision (const char *text, DicenetPrecision *precision, GEr
   const GEnumValue *value = g_enum_get_value_by_nick (names, text ? text : "float32");
 
   if (value == NULL) {
+    g_autofree char *shown = dicenet_text_excerpt (text);
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "--precision: expected float32, bfloat16, float16, tf32 or auto, found \"%s\"", text);
+                 "--precision: expected float32, bfloat16, float16, tf32 or auto, found \"%s\"", shown);
     return FALSE;
   }
   *precision = (DicenetPrecision) value->value;
@@ -98,8 +106,9 @@ dicenet_tool_set_cpu_mask (const char *option, const char *value, gpointer data,
   guint64 mask;
 
   if (!g_ascii_string_to_unsigned (value, 10, 0, DICENET_CPU_ALL, &mask, NULL)) {
+    g_autofree char *shown = dicenet_text_excerpt (value);
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "--cpu-mask: expected a number from 0 to 15, found \"%s\"", value);
+                 "--cpu-mask: expected a number from 0 to 15, found \"%s\"", shown);
     return FALSE;
   }
   return g_setenv ("DICENET_CPU_MASK", value, TRUE);
@@ -143,6 +152,7 @@ main (int argc, char **argv)
     fprintf (stderr, "dicenet %s: %s\n", argv[1], error->message);
     return 1;
   }
-  fprintf (stderr, "dicenet: there is no command \"%s\"\n\n", argv[1]);
+  g_autofree char *shown = dicenet_text_excerpt (argv[1]);
+  fprintf (stderr, "dicenet: there is no command \"%s\"\n\n", shown);
   return usage (stderr, 2);
 }

@@ -282,7 +282,13 @@ GST_START_TEST (test_class_settings)
     { "class-thresholds", "person=high", "'person=high'", "from 0 to 1" },
     { "class-thresholds", "person=nan", "'person=nan'", "from 0 to 1" },
     { "class-thresholds", "=0.4", "no class ''", "person" },
+    { "class-thresholds", "background=0.4", "class-thresholds: ", "'background' is its background" },
     { "object-class", "car,zebra", "no class 'zebra'", "dog" },
+    { "object-class", "backgroun", "no class 'backgroun'", "classes are: person, car" },
+    { "object-class", "car,Background", "object-class: ", "'Background' is its background" },
+    { "object-class", ",", "object-class", "nothing at all" },
+    { "object-class", " , ,", "object-class", "nothing at all" },
+    { "object-class", " ", "object-class", "nothing at all" },
   };
   GstElement *element = element_new ("dicenetdetect");
 
@@ -292,9 +298,40 @@ GST_START_TEST (test_class_settings)
     expect_start_error (element, GST_RESOURCE_ERROR_SETTINGS, bad[i].part, bad[i].part2);
     g_object_set (element, bad[i].property, NULL, NULL);
   }
-  g_object_set (element, "class-thresholds", " Person = 0.6 ,car=.4,", "object-class", "person, car", NULL);
+  g_object_set (element, "class-thresholds", " Person = 0.6 ,car=.4,", "object-class", "person,, car,", NULL);
   expect_start (element);
   element_free (element);
+}
+GST_END_TEST;
+
+/* Whatever comes, a message is short enough to read, and soon there. */
+GST_START_TEST (test_long_texts)
+{
+  static const gchar *const properties[] = { "class-thresholds", "object-class", "inference-size", "model",
+                                             "labels-file" };
+  gchar *text = g_strnfill (100000, 'x'), *pair = g_strconcat (text, "=0.5", NULL);
+
+  for (guint i = 0; i <= G_N_ELEMENTS (properties); i++) {
+    const gboolean as_pair = i == G_N_ELEMENTS (properties);
+    GstElement *element = element_new ("dicenetdetect");
+    set_model (element, "detect");
+    g_object_set (element, as_pair ? "class-thresholds" : properties[i], as_pair ? pair : text, NULL);
+    fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+    GstMessage *message = gst_bus_pop_filtered (GST_ELEMENT_BUS (element), GST_MESSAGE_ERROR);
+    fail_unless (message != NULL);
+    GError *error;
+    gchar *debug;
+    gst_message_parse_error (message, &error, &debug);
+    fail_unless (strlen (error->message) < 10000 && strstr (error->message, "xxxx"), "%" G_GSIZE_FORMAT " bytes",
+                 strlen (error->message));
+    fail_unless (debug == NULL || strlen (debug) < 10000);
+    g_error_free (error);
+    g_free (debug);
+    gst_message_unref (message);
+    element_free (element);
+  }
+  g_free (pair);
+  g_free (text);
 }
 GST_END_TEST;
 
@@ -365,6 +402,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_labels_file);
   tcase_add_test (tests, test_inference_size);
   tcase_add_test (tests, test_class_settings);
+  tcase_add_test (tests, test_long_texts);
   tcase_add_test (tests, test_ready_properties);
   tcase_add_test (tests, test_precision_that_is_not_there);
   return run_tests (argc, argv, "errors", tests);
