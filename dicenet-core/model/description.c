@@ -156,11 +156,11 @@ read_size (Reader *r, const char *key, guint *width, guint *height)
   return bad_value (r, key, expected, text);
 }
 
-/* Steps into the array that the text must be. */
+/* Steps into the array that the text must be. NULL if it is none; @error is set where it is not even JSON. */
 static const char *
-enter_array (const char *text)
+enter_array (const char *text, GError **error)
 {
-  if (!dicenet_json_check (text, strlen (text), NULL) || dicenet_json_type (text) != '[')
+  if (!dicenet_json_check (text, strlen (text), error) || dicenet_json_type (text) != '[')
     return NULL;
   dicenet_json_enter (&text);
   return text;
@@ -173,7 +173,7 @@ read_numbers (Reader *r, const char *key, guint n, gdouble min, gdouble max, con
   if (text == NULL)
     return TRUE;
 
-  const char *at = enter_array (text);
+  const char *at = enter_array (text, NULL);
   guint found = 0;
   for (; at && dicenet_json_next (&at); found++) {
     g_autofree char *number = dicenet_json_read_number (&at);
@@ -224,12 +224,12 @@ read_labels (Reader *r, DicenetDescription *d)
   }
 
   g_autoptr (GError) reason = NULL;
-  if (!dicenet_json_check (text, strlen (text), &reason)) {
+  const char *at = enter_array (text, &reason);
+  if (reason != NULL) {
     g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
                  "%s: __metadata__: \"labels\": expected a JSON array of strings: %s", r->file->path, reason->message);
     return FALSE;
   }
-  const char *at = enter_array (text);
   if (at == NULL)
     return bad_value (r, "labels", "a JSON array of strings", text);
   d->labels = g_new0 (char *, d->n_classes + 1);

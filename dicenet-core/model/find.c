@@ -73,12 +73,10 @@ is_path (const char *text)
 char *
 dicenet_find_model (const char *path_or_name, GError **error)
 {
-  g_autofree char *shown =
-      is_path (path_or_name) ? dicenet_path_excerpt (path_or_name) : dicenet_text_excerpt (path_or_name);
-
   if (is_path (path_or_name)) {
     if (g_file_test (path_or_name, G_FILE_TEST_EXISTS))
       return g_strdup (path_or_name);
+    g_autofree char *shown = dicenet_path_excerpt (path_or_name);
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND, "there is no model file '%s'", shown);
     return NULL;
   }
@@ -91,6 +89,7 @@ dicenet_find_model (const char *path_or_name, GError **error)
       return path;
     g_free (path);
   }
+  g_autofree char *shown = dicenet_text_excerpt (path_or_name);
   g_autofree char *list = g_strjoinv (", ", folders), *shown_list = dicenet_path_excerpt (list);
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND,
                "there is no model '%s': %s" ENDING
