@@ -20,29 +20,31 @@ read_options "$@"
 input=${arguments[0]}
 place=${arguments[1]}
 
-# Sets muxer, picture and tone for the container that the name of the output asks for.
+# Sets muxer and tone for the container that the name of the output asks for.
 set_container() {
-  set_encoder
-  picture=("${encoder[@]}")
   tone=opusenc
   case ${place##*/} in
     *.mkv) muxer=matroskamux ;;
     *.mp4) muxer=mp4mux tone=avenc_aac ;;
-    *.webm)
-      muxer=webmmux
-      picture=("${even[@]}" ! vp8enc deadline=1 cpu-used=8 end-usage=cq cq-level=20 target-bitrate=10000000)
-      ;;
+    *.webm) muxer=webmmux ;;
     *) die "the output's name must end in .mkv, .mp4 or .webm, not '${place##*/}'" ;;
   esac
 }
 
-size=()
+# Sets picture, the encoder that goes with the container.
+set_picture() {
+  set_encoder
+  picture=("${encoder[@]}")
+  [ "$muxer" != webmmux ] ||
+    picture=("${even[@]}" ! vp8enc deadline=1 cpu-used=8 end-usage=cq cq-level=20 target-bitrate=10000000)
+}
+
 set_container
 check_output "$place" "$input"
 find_plugin
 find_models dicenet-segment
 set_reader "$input"
-set_container
+set_picture
 set_sound "$tone"
 set_network "$input"
 begin_output "$place" "$input"

@@ -61,13 +61,12 @@ is_decoded (GstDiscovererStreamInfo *stream)
   GstCaps *caps = gst_discoverer_stream_info_get_caps (stream);
   GList *all = gst_element_factory_list_get_elements (GST_ELEMENT_FACTORY_TYPE_DECODER, GST_RANK_MARGINAL);
   GList *decoders = caps ? gst_element_factory_list_filter (all, caps, GST_PAD_SINK, FALSE) : NULL;
-  gboolean raw = caps && g_str_has_suffix (gst_structure_get_name (gst_caps_get_structure (caps, 0)), "/x-raw");
+  const char *type = caps ? gst_structure_get_name (gst_caps_get_structure (caps, 0)) : "";
   guint major, minor, micro, nano;
   gst_version (&major, &minor, &micro, &nano);
   /* Older decoders repeat the first frame for ever. */
-  gboolean endless =
-      caps && minor < 24 && g_str_has_suffix (gst_structure_get_name (gst_caps_get_structure (caps, 0)), "gif");
-  gboolean found = (raw || decoders) && !endless;
+  gboolean endless = minor < 24 && g_str_has_suffix (type, "gif");
+  gboolean found = (decoders || g_str_has_suffix (type, "/x-raw")) && !endless;
 
   gst_plugin_feature_list_free (decoders);
   gst_plugin_feature_list_free (all);
