@@ -415,16 +415,23 @@ GST_START_TEST (test_steady)
 }
 GST_END_TEST;
 
-/* Edges are four rectangles per box, and the labels come last. */
+/* Where the rectangle of this number lies. */
 static GstVideoRectangle
-label_of (GstVideoOverlayComposition *composition, guint n_boxes, guint index)
+place_of (GstVideoOverlayComposition *composition, guint index)
 {
   GstVideoRectangle at;
-  GstVideoOverlayRectangle *rectangle = gst_video_overlay_composition_get_rectangle (composition, 4 * n_boxes + index);
+  GstVideoOverlayRectangle *rectangle = gst_video_overlay_composition_get_rectangle (composition, index);
 
   fail_unless (
       gst_video_overlay_rectangle_get_render_rectangle (rectangle, &at.x, &at.y, (guint *) &at.w, (guint *) &at.h));
   return at;
+}
+
+/* Edges are four rectangles per box, and the labels come last. */
+static GstVideoRectangle
+label_of (GstVideoOverlayComposition *composition, guint n_boxes, guint index)
+{
+  return place_of (composition, 4 * n_boxes + index);
 }
 
 GST_START_TEST (test_label_places)
@@ -538,15 +545,13 @@ GST_START_TEST (test_enlarged_mask)
   GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
-  GstVideoRectangle at;
 
   add_mask (buffer, &info, 0);
   GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
   meta->view_x = meta->view_y = 0.5;
   meta->view_w = meta->view_h = 1e-6;
   GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
-  GstVideoOverlayRectangle *mask = gst_video_overlay_composition_get_rectangle (composition, 0);
-  gst_video_overlay_rectangle_get_render_rectangle (mask, &at.x, &at.y, (guint *) &at.w, (guint *) &at.h);
+  const GstVideoRectangle at = place_of (composition, 0);
   fail_unless (at.x == 0 && at.y == 0 && at.w == 640 && at.h == 480, "%dx%d", at.w, at.h);
   blend (composition, buffer, &info);
   expect_color (buffer, &info, 320, 240, half_of (gst_dicenet_class_color (1), 0x606060));
@@ -583,12 +588,10 @@ GST_START_TEST (test_long_list)
   GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_GRAY8, 320, 100);
-  GstVideoRectangle at;
 
   add_classes (buffer, &info, 100);
   GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
-  GstVideoOverlayRectangle *plate = gst_video_overlay_composition_get_rectangle (composition, 0);
-  gst_video_overlay_rectangle_get_render_rectangle (plate, &at.x, &at.y, (guint *) &at.w, (guint *) &at.h);
+  const GstVideoRectangle at = place_of (composition, 0);
   fail_unless (at.y >= 0 && at.y + at.h <= 100 && at.x + at.w <= 160);
   fail_unless (at.h > 50);
   gst_video_overlay_composition_unref (composition);
@@ -603,7 +606,6 @@ GST_START_TEST (test_crop_and_sharing)
   GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
   GstVideoInfo info, shown;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
-  GstVideoRectangle top;
 
   add_boxes (buffer, &info, &BOX, 1);
   gst_buffer_add_video_crop_meta (buffer);
@@ -615,8 +617,7 @@ GST_START_TEST (test_crop_and_sharing)
   gst_video_info_set_format (&shown, GST_VIDEO_FORMAT_BGRx, 320, 240);
   gst_buffer_ref (buffer);
   GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &shown, OPACITY, NULL);
-  GstVideoOverlayRectangle *edge = gst_video_overlay_composition_get_rectangle (composition, 0);
-  gst_video_overlay_rectangle_get_render_rectangle (edge, &top.x, &top.y, (guint *) &top.w, (guint *) &top.h);
+  const GstVideoRectangle top = place_of (composition, 0);
   fail_unless_equals_int (top.x, 100);
   fail_unless_equals_int (top.y, 100);
   fail_unless_equals_int (top.w, 220);
