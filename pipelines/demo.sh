@@ -64,7 +64,7 @@ set_pipeline() {
   set_network "$input"
   # shellcheck disable=SC2054
   pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! tee name=results
-    results. ! queue ! dicenetjson "source=$(quote "${source:-photos}")"
+    results. ! queue ! dicenetjson "source=$(quote "${source:-photos.mkv}")"
     ! filesink async=false buffer-mode=unbuffered "location=$(quote "$work/results.jsonl")"
     results. ! queue ! dicenetoverlay ! tee name=pictures
     pictures. ! queue ! "${encoder[@]}" ! queue ! container.
@@ -79,7 +79,7 @@ run_pipeline() {
   local progress=
   if is_live "$input"; then seconds=${seconds:-10}; fi
   [[ $input == *://* || $input == /dev/* ]] || watched=true
-  say "Running ${elements[*]} on $input; Ctrl-C ends it early"
+  say "Running ${elements[*]} on ${source:-photos.mkv}; Ctrl-C ends it early"
   if [ -t 2 ]; then show_progress & progress=$!; fi
   set_launcher
   launch INT "${launcher[@]}" "${pipeline[@]}" || die "the pipeline failed, see above: nothing was written"
