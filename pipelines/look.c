@@ -239,7 +239,8 @@ main (int argc, char **argv)
 {
   GError *error = NULL;
   int number = 1;
-  GOptionEntry entries[] = { { "video", 0, 0, G_OPTION_ARG_INT, &number, "Which of several, from 1", "N" }, { NULL } };
+  GOptionEntry entries[] = { { "video", 0, 0, G_OPTION_ARG_INT, &number, "Which of several, from 1", "N" },
+                             G_OPTION_ENTRY_NULL };
   GOptionContext *context = g_option_context_new ("FILE|ADDRESS");
 
   g_option_context_add_main_entries (context, entries, NULL);
