@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Model files, and runs of those that load.
+ *
+ * Input: one byte. 'F': the rest is the file as it is. '0' to '6': the rest changes a small random model, which is too
+ * large to be mutated as a whole: the text of "__metadata__" as a NUL byte ends it (none: as it is), then changes of
+ * seven bytes each: the tensor (16 bits), what about it, a number (32 bits). */
+
+#include <dicenet/dicenet.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "fuzz.h"
+
+#define MAX_TENSORS 2000
+#define MAX_CHANGES 16
+
+typedef struct {
+  const char *name, *shape; /* texts as in the header */
+  gboolean is_half;
+  guint64 begin, end;
+} Tensor;
+
+typedef struct {
+  char *metadata;
+  char *header; /* cut into the texts of @tensors */
+  Tensor tensors[MAX_TENSORS];
+  guint n;
+  const guint8 *data;
+  gsize data_bytes;
+} Base;
+
+static const char *const names[] = { "classify",     "tags",           "segment",    "detect",
+                                     "core-pyramid", "core-mobilenet", "core-resnet" };
+static Base bases[G_N_ELEMENTS (names)];
+
+/* --- the models to change: their headers are as random_model.py writes them --- */
+
+static char *
+cut (char **at, const char *before, const char *after)
+{
+  char *start = strstr (*at, before);
+  if (!start)
+    return NULL;
+  start += strlen (before);
+  char *end = strstr (start, after);
+  FUZZ_CHECK (end != NULL, "%s", after);
+  *end = '\0';
+  *at = end + 1;
+  return start;
+}
+
+static void
+read_tensors (Base *base, char *at)
+{
+  char *name, *dtype, *offsets;
+
+  while ((name = cut (&at, "\"", "\":"))) {
+    Tensor *tensor = &base->tensors[base->n++];
+    FUZZ_CHECK (base->n < MAX_TENSORS, "%u", base->n);
+    tensor->name = name;
+    dtype = cut (&at, "\"dtype\":\"", "\"");
+    tensor->is_half = g_str_equal (dtype, "F16");
+    tensor->shape = cut (&at, "\"shape\":[", "]");
+    offsets = cut (&at, "\"data_offsets\":[", "]");
+    tensor->begin = g_ascii_strtoull (offsets, &offsets, 10);
+    tensor->end = g_ascii_strtoull (offsets + 1, NULL, 10);
+  }
+}
+
+/* Without the spaces, which no text in these headers has. */
+static char *
+compact (const char *text, gsize n)
+{
+  char *out = g_malloc (n + 1), *to = out;
+
+  for (gsize i = 0; i < n; i++)
+    if (text[i] != ' ')
+      *to++ = text[i];
+  *to = '\0';
+  return out;
+}
+
+static void
+read_base (Base *base, const char *name)
+{
+  g_autofree char *path = fuzz_model_path (name);
+  g_autoptr (GError) error = NULL;
+  char *text;
+  gsize size;
+  guint64 n;
+
+  FUZZ_CHECK (g_file_get_contents (path, &text, &size, &error), "%s", error->message);
+  memcpy (&n, text, sizeof n);
+  n = GUINT64_FROM_LE (n);
+  base->data = (guint8 *) text + sizeof n + n;
+  base->data_bytes = size - sizeof n - n;
+  base->header = compact (text + sizeof n, n);
+  char *at = base->header;
+  base->metadata = cut (&at, "\"__metadata__\":{", "}");
+  read_tensors (base, at);
+  FUZZ_CHECK (base->n > 100, "%s: %u tensors", name, base->n);
+}
+
+int
+LLVMFuzzerInitialize (int *argc, char ***argv)
+{
+  fuzz_init ();
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    read_base (&bases[i], names[i]);
+  return 0;
+}
+
+/* --- changing them --- */
+
+typedef struct {
+  guint16 tensor;
+  guint8 what;
+  guint32 number;
+} Change;
+
+static void
+put_tensor (GString *header, const Base *base, guint i, const Change *change)
+{
+  static const char *const types[] = { "F32", "F16", "U8", "I64", "F64", "", "f32" };
+  const Tensor *tensor = &base->tensors[i];
+  guint64 begin = tensor->begin, end = tensor->end;
+  const char *type = tensor->is_half ? "F16" : "F32";
+  g_autofree char *shape = g_strdup (tensor->shape);
+
+  switch (change ? change->what % 8 : 7) {
+  case 0:
+    return;
+  case 1:
+    begin = change->number;
+    break;
+  case 2:
+    end = change->number;
+    break;
+  case 3:
+    type = types[change->number % G_N_ELEMENTS (types)];
+    break;
+  case 4:
+    g_free (shape);
+    shape = g_strdup_printf ("%u,%u", change->number & 0xffff, change->number >> 16);
+    break;
+  case 5:
+    g_free (shape);
+    shape = g_strdup_printf ("%s,%u", tensor->shape, change->number);
+    break;
+  default: /* 6 changes the data, in put_data() */
+    break;
+  }
+  g_string_append_printf (header,
+                          ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%" G_GUINT64_FORMAT
+                          ",%" G_GUINT64_FORMAT "]}",
+                          tensor->name, type, shape, begin, end);
+}
+
+/* The number as bits of a float, all over the tensor or (7) at one place. */
+static void
+put_data (guint8 *data, const Base *base, const Change *change)
+{
+  const Tensor *tensor = &base->tensors[change->tensor % base->n];
+  const gsize n = tensor->end - tensor->begin;
+
+  if (change->what % 8 < 6 || n < 4 || tensor->end > base->data_bytes)
+    return;
+  for (gsize i = 0; i + 4 <= (change->what % 8 == 6 ? n : 4); i += 4)
+    memcpy (data + tensor->begin + i, &change->number, 4);
+}
+
+static const char *
+write_changed (const Base *base, FuzzReader *reader)
+{
+  g_autofree char *metadata = fuzz_text (reader);
+  Change changes[MAX_CHANGES];
+  guint n = 0;
+
+  for (; n < MAX_CHANGES && !fuzz_is_empty (reader); n++) {
+    changes[n].tensor = fuzz_u16 (reader);
+    changes[n].what = fuzz_u8 (reader);
+    changes[n].number = fuzz_u32 (reader);
+  }
+  GString *file = g_string_new ("12345678{\"__metadata__\":");
+  g_string_append_printf (file, *metadata ? "%s" : "{%s}", *metadata ? metadata : base->metadata);
+  for (guint i = 0; i < base->n; i++) {
+    const Change *change = NULL;
+    for (guint c = 0; c < n; c++)
+      if (changes[c].tensor % base->n == i)
+        change = &changes[c];
+    put_tensor (file, base, i, change);
+  }
+  g_string_append_c (file, '}');
+  const guint64 length = GUINT64_TO_LE ((guint64) file->len - 8);
+  memcpy (file->str, &length, sizeof length);
+  const gsize at = file->len;
+  g_string_append_len (file, (const char *) base->data, (gssize) base->data_bytes);
+  for (guint c = 0; c < n; c++)
+    put_data ((guint8 *) file->str + at, base, &changes[c]);
+  const char *path = fuzz_file (0, file->str, file->len);
+  g_string_free (file, TRUE);
+  return path;
+}
+
+/* --- running --- */
+
+static void
+check_detections (DicenetSession *session, DicenetModel *model)
+{
+  const DicenetDetectParams params = { dicenet_model_get_threshold (model), 0.45f, 50, 50, NULL };
+  GArray *boxes = dicenet_session_get_boxes (session, 0, &params);
+
+  FUZZ_CHECK (boxes->len <= params.max_detections, "%u", boxes->len);
+  for (guint i = 0; i < boxes->len; i++) {
+    const DicenetBox *box = &g_array_index (boxes, DicenetBox, i);
+    FUZZ_CHECK (box->class_id > 0 && box->class_id < dicenet_model_get_n_classes (model), "%u", box->class_id);
+    FUZZ_CHECK (box->confidence >= 0 && box->confidence <= 1, "%g", (double) box->confidence);
+  }
+  g_array_unref (boxes);
+}
+
+static void
+check_classes (DicenetSession *session, DicenetModel *model)
+{
+  GArray *classes = dicenet_session_get_classes (session, 0, 5, 0);
+
+  for (guint i = 0; i < classes->len; i++) {
+    const DicenetClass *c = &g_array_index (classes, DicenetClass, i);
+    FUZZ_CHECK (c->class_id < dicenet_model_get_n_classes (model), "%u", c->class_id);
+    FUZZ_CHECK (c->confidence >= 0 && c->confidence <= 1, "%g", (double) c->confidence);
+  }
+  g_array_unref (classes);
+}
+
+static void
+check_mask (DicenetSession *session, DicenetModel *model, guint width, guint height)
+{
+  guint8 *mask = g_malloc (width * height);
+
+  dicenet_session_get_mask (session, 0, mask, width);
+  for (guint i = 0; i < width * height; i++)
+    FUZZ_CHECK (mask[i] < dicenet_model_get_n_classes (model), "%u", mask[i]);
+  g_free (mask);
+}
+
+static void
+run (DicenetModel *model, guint width, guint height)
+{
+  guint8 pixels[48 * 40 * 3];
+  GError *error = NULL;
+  DicenetSession *session = dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 1, &error);
+
+  fuzz_check_error (session != NULL, error);
+  if (!session)
+    return;
+  for (guint i = 0; i < sizeof pixels; i++)
+    pixels[i] = (guint8) (i * 7 ^ i >> 5);
+  GBytes *bytes = g_bytes_new_static (pixels, sizeof pixels);
+  const gboolean ok =
+      dicenet_session_run_bytes (session, bytes, DICENET_PIXEL_FORMAT_RGB, 48, 40, width, height, &error);
+  fuzz_check_error (ok, error);
+  g_bytes_unref (bytes);
+  if (ok && dicenet_model_get_task (model) == DICENET_TASK_DETECT)
+    check_detections (session, model);
+  else if (ok && dicenet_model_get_task (model) == DICENET_TASK_CLASSIFY)
+    check_classes (session, model);
+  else if (ok)
+    check_mask (session, model, width, height);
+  g_object_unref (session);
+}
+
+static void
+check_model (DicenetModel *model)
+{
+  const char *const *labels = dicenet_model_get_labels (model);
+  guint width, height;
+
+  FUZZ_CHECK (g_strv_length ((char **) labels) == dicenet_model_get_n_classes (model), "labels");
+  for (guint i = 0; labels[i]; i++)
+    FUZZ_CHECK (g_utf8_validate (labels[i], -1, NULL), "label %u", i);
+  dicenet_model_get_size (model, &width, &height);
+  FUZZ_CHECK (width >= DICENET_MIN_SIZE && width <= DICENET_MAX_SIZE, "%u", width);
+  dicenet_model_fit_size (model, 1.5, &width, &height);
+  FUZZ_CHECK (height >= DICENET_MIN_SIZE && height <= DICENET_MAX_SIZE, "%u", height);
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  FuzzReader reader = { data + 1, data + size };
+  const guint base = size ? data[0] - '0' : 0;
+  GError *error = NULL;
+
+  if (size < 1 || (data[0] != 'F' && base >= G_N_ELEMENTS (bases)))
+    return -1;
+  const char *path = data[0] == 'F' ? fuzz_file (0, data + 1, size - 1) : write_changed (&bases[base], &reader);
+  DicenetModel *model = dicenet_model_load (path, &error);
+  fuzz_check_error (model != NULL, error);
+  if (model) {
+    check_model (model);
+    run (model, 32 + (guint) size % 8, 32);
+    g_object_unref (model);
+  }
+  return 0;
+}
+
+#ifdef FUZZ
+/* A file's first bytes tell how long its header is: after other changes they are often made to fit again. */
+size_t
+LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+  size = LLVMFuzzerMutate (data, size, max_size);
+  if (size < 11 || data[0] != 'F' || seed % 4 == 0)
+    return size;
+  size_t end = size;
+  while (end > 9 && data[end - 1] != '}')
+    end--;
+  const guint64 length = GUINT64_TO_LE ((guint64) (end > 9 ? end - 9 : size - 9));
+  memcpy (data + 1, &length, sizeof length);
+  return size;
+}
+#endif
