@@ -405,6 +405,20 @@ map_mask (const GstDicenetMeta *from, const Mapping *m, guint width, guint heigh
   return g_bytes_new_take (mask, (gsize) width * height);
 }
 
+/* Of a frame that reaches far beyond the mask, what is outside of it need not be fine. */
+static void
+bound_mask (GstDicenetResult *result, const GstDicenetResult *old)
+{
+  gdouble pixels = (gdouble) result->mask_width * result->mask_height;
+  gdouble most = MAX (1 << 20, 4.0 * old->mask_width * old->mask_height);
+
+  if (pixels <= most)
+    return;
+  gdouble factor = sqrt (most / pixels);
+  result->mask_width = MAX (1, (guint) (result->mask_width * factor));
+  result->mask_height = MAX (1, (guint) (result->mask_height * factor));
+}
+
 static GstDicenetResult *
 map_result (const GstDicenetMeta *from, const Mapping *m)
 {
@@ -417,6 +431,7 @@ map_result (const GstDicenetMeta *from, const Mapping *m)
 
   result->mask_width = mapped_size (m->width, turned ? m->xy : m->xx, turned ? per_y : per_x);
   result->mask_height = mapped_size (m->height, turned ? m->yx : m->yy, turned ? per_x : per_y);
+  bound_mask (result, old);
   result->mask = map_mask (from, m, result->mask_width, result->mask_height);
   if (!result->mask)
     g_clear_pointer (&result, gst_dicenet_result_unref);

@@ -430,6 +430,26 @@ GST_START_TEST (test_crop_meta)
 }
 GST_END_TEST;
 
+/* A crop is what some element wrote; a frame of it must not take a second. */
+GST_START_TEST (test_wild_crop)
+{
+  GstBuffer *frame = frame_new ();
+  GstVideoCropMeta *crop = gst_buffer_add_video_crop_meta (frame);
+
+  crop->x = 1;
+  crop->width = crop->height = G_MAXUINT;
+  GstBuffer *shown = gst_buffer_apply_crop_to_dicenet_meta (frame);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (shown, GST_DICENET_TASK_SEGMENT);
+
+  fail_unless (meta != NULL && meta->result->mask != NULL);
+  fail_unless ((guint64) meta->result->mask_width * meta->result->mask_height <= 1 << 20);
+  fail_unless_equals_uint64 (g_bytes_get_size (meta->result->mask),
+                             (guint64) meta->result->mask_width * meta->result->mask_height);
+  gst_buffer_unref (shown);
+  gst_buffer_unref (frame);
+}
+GST_END_TEST;
+
 /* Before 1.28 elements that crop or flip by copying say nothing about it, and the results must go rather than be wrong.
  */
 GST_START_TEST (test_crop_and_flip)
@@ -580,6 +600,7 @@ meta_suite (void)
   tcase_add_test (tests, test_mask_without_background);
   tcase_add_test (tests, test_elements_that_keep_the_frame);
   tcase_add_test (tests, test_crop_meta);
+  tcase_add_test (tests, test_wild_crop);
   tcase_add_test (tests, test_crop_and_flip);
 #if GST_CHECK_VERSION(1, 28, 0)
   tcase_add_loop_test (tests, test_matrix, 0, G_N_ELEMENTS (matrix_cases));
