@@ -47,8 +47,9 @@ gst_dicenet_post_error (GstElement *element, GError *error)
     GError *core = g_steal_pointer (&error);
     propagate (&error, core, NULL);
   }
-  gst_element_message_full (element, GST_MESSAGE_ERROR, error->domain, error->code, g_strdup (error->message), NULL,
-                            __FILE__, GST_FUNCTION, __LINE__);
+  /* File names may be any bytes, and programs take messages for UTF-8: Python's bindings fail otherwise. */
+  gst_element_message_full (element, GST_MESSAGE_ERROR, error->domain, error->code,
+                            g_utf8_make_valid (error->message, -1), NULL, __FILE__, GST_FUNCTION, __LINE__);
   g_error_free (error);
 }
 

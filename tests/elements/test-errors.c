@@ -99,6 +99,17 @@ GST_START_TEST (test_missing_model)
 }
 GST_END_TEST;
 
+/* Programs take what an error says for UTF-8. */
+GST_START_TEST (test_name_that_is_no_text)
+{
+  GstElement *element = element_new ("dicenetclassify");
+
+  g_object_set (element, "model", "/nonexistent/\xff.safetensors", NULL);
+  expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, "/nonexistent/\xef\xbf\xbd.safetensors", "property model");
+  element_free (element);
+}
+GST_END_TEST;
+
 /* A folder with the small models under the names that the elements look for. */
 static gchar *
 default_models_new (void)
@@ -394,6 +405,7 @@ main (int argc, char **argv)
 
   g_unsetenv ("DICENET_MODEL_PATH"); /* that of `meson devenv` */
   tcase_add_test (tests, test_missing_model);
+  tcase_add_test (tests, test_name_that_is_no_text);
   tcase_add_test (tests, test_default_model);
   tcase_add_test (tests, test_missing_default_model);
   tcase_add_test (tests, test_unreadable_model);
