@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Many short pipelines in several threads, which share models and helpers: states, seeks, properties and errors at
+ * random times. What it looks for are crashes, hangs and what sanitizers find.
+ *
+ *   stress [--seconds N] [--threads N] [--seed N] [--long]
+ *
+ * --long: the first thread's pipeline runs for all of the time, and nothing is broken in it.
+ * Prints how many pipelines, actions, errors and frames there were. A thread that makes no step for a minute ends the
+ * program. */
+
+#include <gst/gst.h>
+#include <gst/video/video.h>
+#include <glib/gstdio.h>
+#include <stdlib.h>
+
+#define HANG_SECONDS 60
+
+static gint option_seconds = 10, option_threads = 3, option_seed = 1;
+static gboolean option_long;
+static gint64 end_time;
+static gint n_pipelines, n_actions, n_errors, n_frames;
+
+typedef struct {
+  GRand *random;
+  GstElement *pipeline;
+  char *model; /* a file of this pipeline's own, which may vanish; NULL if there is none */
+  gboolean gentle;
+  gint steps;
+} Worker;
+
+static guint
+below (Worker *w, guint n)
+{
+  return (guint) g_rand_int_range (w->random, 0, (gint32) n);
+}
+
+static gboolean
+chance (Worker *w, guint of)
+{
+  return below (w, of) == 0;
+}
+
+#define PICK(w, table) (table)[below (w, G_N_ELEMENTS (table))]
+
+/* --- pipelines --- */
+
+static char *
+model_path (const char *name)
+{
+  return g_strdup_printf ("%s/%s.safetensors", g_getenv ("DICENET_TEST_MODELS"), name);
+}
+
+/* Of its own, so that it is not the one that others have open. */
+static void
+copy_model (Worker *w, const char *name)
+{
+  g_autofree char *from = model_path (name);
+  char *text;
+  gsize size;
+
+  if (!g_file_get_contents (from, &text, &size, NULL))
+    g_error ("%s can't be read", from);
+  gint file = g_file_open_tmp ("dicenet-stress-XXXXXX.safetensors", &w->model, NULL);
+  g_assert_cmpint (file, >=, 0);
+  g_close (file, NULL);
+  if (chance (w, 4))
+    size = g_rand_int_range (w->random, 0, (gint32) size);
+  g_file_set_contents (w->model, text, (gssize) size, NULL);
+  g_free (text);
+}
+
+static void
+append_inference (Worker *w, GString *line, guint i)
+{
+  static const char *const tasks[] = { "classify", "detect", "segment" };
+  static const char *const sizes[] = { "auto", "model", "native", "32x32", "64x48" };
+  const char *task = PICK (w, tasks);
+  g_autofree char *shared = model_path (task);
+
+  if (!w->gentle && !w->model && chance (w, 6))
+    copy_model (w, task);
+  g_string_append_printf (
+      line, " ! dicenet%s name=e%u model=%s threads=%u inference-size=%s inference-interval=%u overlay=%s", task, i,
+      w->model && chance (w, 2) ? w->model : shared, 1 + below (w, 3), PICK (w, sizes), 1 + below (w, 4),
+      chance (w, 2) ? "true" : "false");
+  if (chance (w, 3))
+    g_string_append (line, " ! queue max-size-buffers=3");
+}
+
+static char *
+choose_launch (Worker *w)
+{
+  static const char *const formats[] = { "RGB", "BGRx", "I420", "NV12", "YUY2", "GRAY8" };
+  static const char *const ends[] = { "dicenetjson", "dicenetmask", "dicenetoverlay", "identity" };
+  GString *line = g_string_new (NULL);
+
+  g_string_printf (line,
+                   "videotestsrc name=src num-buffers=%d is-live=%s ! capsfilter name=caps "
+                   "caps=video/x-raw,format=%s,width=%u,height=%u,framerate=%u/1",
+                   option_long && w->gentle ? -1 : (gint) below (w, 60), w->gentle || chance (w, 5) ? "true" : "false",
+                   PICK (w, formats), 16 + below (w, 100), 16 + below (w, 100), 15 + below (w, 50));
+  for (guint i = 0, n = 1 + below (w, 2); i < n; i++)
+    append_inference (w, line, i);
+  g_string_append_printf (line,
+                          " ! tee name=t  t. ! queue ! %s ! fakesink name=sink async=false sync=false  "
+                          "t. ! queue leaky=downstream ! %s ! fakesink async=false sync=%s",
+                          PICK (w, ends), PICK (w, ends), chance (w, 3) ? "true" : "false");
+  return g_string_free (line, FALSE);
+}
+
+/* --- what goes wrong --- */
+
+static GstPadProbeReturn
+count_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  g_atomic_int_inc (&n_frames);
+  return GST_PAD_PROBE_OK;
+}
+
+static GstPadProbeReturn
+shorten (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstBuffer *buffer = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (info));
+
+  gst_buffer_set_size (buffer, (gssize) (gst_buffer_get_size (buffer) / 2));
+  GST_PAD_PROBE_INFO_DATA (info) = buffer;
+  return GST_PAD_PROBE_REMOVE;
+}
+
+static GstPadProbeReturn
+refuse (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  gst_buffer_unref (GST_PAD_PROBE_INFO_BUFFER (info));
+  GST_PAD_PROBE_INFO_FLOW_RETURN (info) = (GstFlowReturn) GPOINTER_TO_INT (data);
+  return GST_PAD_PROBE_HANDLED;
+}
+
+static void
+add_probe (Worker *w, const char *element, const char *pad_name, GstPadProbeCallback probe, gint data)
+{
+  GstElement *found = gst_bin_get_by_name (GST_BIN (w->pipeline), element);
+  GstPad *pad = gst_element_get_static_pad (found, pad_name);
+
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, probe, GINT_TO_POINTER (data), NULL);
+  gst_object_unref (pad);
+  gst_object_unref (found);
+}
+
+static void
+break_something (Worker *w)
+{
+  static const GstFlowReturn flows[] = { GST_FLOW_ERROR, GST_FLOW_FLUSHING, GST_FLOW_EOS, GST_FLOW_NOT_NEGOTIATED };
+
+  if (w->gentle)
+    return;
+  switch (below (w, 3)) {
+  case 0:
+    add_probe (w, "e0", "sink", shorten, 0);
+    break;
+  case 1:
+    add_probe (w, "sink", "sink", refuse, PICK (w, flows));
+    break;
+  default:
+    if (w->model)
+      g_remove (w->model);
+    break;
+  }
+}
+
+/* --- actions --- */
+
+static void
+seek (Worker *w)
+{
+  const GstSeekFlags flags = chance (w, 3) ? GST_SEEK_FLAG_NONE : GST_SEEK_FLAG_FLUSH;
+
+  gst_element_seek_simple (w->pipeline, GST_FORMAT_TIME, flags, below (w, 2000) * GST_MSECOND);
+}
+
+static void
+set_state (Worker *w)
+{
+  static const GstState states[] = { GST_STATE_NULL, GST_STATE_READY, GST_STATE_PAUSED, GST_STATE_PLAYING };
+
+  gst_element_set_state (w->pipeline, w->gentle ? GST_STATE_PAUSED : PICK (w, states));
+  if (!chance (w, 4) || w->gentle)
+    gst_element_set_state (w->pipeline, GST_STATE_PLAYING);
+}
+
+static void
+set_property (Worker *w)
+{
+  GstElement *element = gst_bin_get_by_name (GST_BIN (w->pipeline), "e0");
+  GstStructure *stats = NULL;
+
+  switch (below (w, 5)) {
+  case 0:
+    g_object_set (element, "overlay", chance (w, 2), NULL);
+    break;
+  case 1:
+    g_object_set (element, "inference-interval", 1 + below (w, 5), NULL);
+    break;
+  case 2:
+    g_object_set (element, "post-messages", chance (w, 2), NULL);
+    break;
+  case 3:
+    if (g_object_class_find_property (G_OBJECT_GET_CLASS (element), "object-class"))
+      g_object_set (element, "object-class", chance (w, 2) ? "person,dog" : "nobody", "class-thresholds", "cat=0.3",
+                    NULL);
+    break;
+  default:
+    g_object_get (element, "stats", &stats, NULL);
+    gst_structure_free (stats);
+    break;
+  }
+  gst_object_unref (element);
+}
+
+static void
+set_caps (Worker *w)
+{
+  GstElement *filter = gst_bin_get_by_name (GST_BIN (w->pipeline), "caps");
+  GstCaps *caps = gst_caps_new_simple ("video/x-raw", "width", G_TYPE_INT, 16 + (gint) below (w, 100), "height",
+                                       G_TYPE_INT, 16 + (gint) below (w, 100), NULL);
+
+  g_object_set (filter, "caps", caps, NULL);
+  gst_caps_unref (caps);
+  gst_object_unref (filter);
+}
+
+static void
+ask (Worker *w)
+{
+  GstQuery *query = gst_query_new_latency ();
+
+  gst_element_query (w->pipeline, query);
+  gst_query_unref (query);
+  if (chance (w, 3))
+    gst_element_send_event (w->pipeline, gst_event_new_eos ());
+}
+
+static void
+act (Worker *w)
+{
+  void (*const actions[]) (Worker *) = { seek, set_state, set_property, set_property, set_caps, ask, break_something };
+
+  g_atomic_int_inc (&n_actions);
+  if (w->gentle && option_long)
+    actions[2 + below (w, 3)](w); /* EOS would end it */
+  else
+    PICK (w, actions) (w);
+}
+
+/* An error that an application could not show. */
+static void
+check_error (GstMessage *message)
+{
+  GError *error;
+
+  gst_message_parse_error (message, &error, NULL);
+  if (!g_utf8_validate (error->message, -1, NULL))
+    g_error ("an error that is no text");
+  g_error_free (error);
+  g_atomic_int_inc (&n_errors);
+}
+
+static void
+read_bus (Worker *w)
+{
+  GstBus *bus = gst_element_get_bus (w->pipeline);
+  GstMessage *message;
+
+  while ((message = gst_bus_pop (bus))) {
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
+      if (w->gentle)
+        g_error ("an error where nothing was broken");
+      check_error (message);
+    }
+    gst_message_unref (message);
+  }
+  gst_object_unref (bus);
+}
+
+static void
+run_pipeline (Worker *w)
+{
+  g_autofree char *launch = choose_launch (w);
+  GError *error = NULL;
+
+  w->pipeline = gst_parse_launch (launch, &error);
+  if (error)
+    g_error ("%s: %s", launch, error->message);
+  add_probe (w, "sink", "sink", count_frame, 0);
+  gst_element_set_state (w->pipeline, GST_STATE_PLAYING);
+  for (guint n = w->gentle && option_long ? G_MAXUINT : 1 + below (w, 12); n > 0; n--) {
+    if (g_get_monotonic_time () >= end_time)
+      break;
+    g_usleep (below (w, w->gentle ? 200000 : 30000));
+    act (w);
+    read_bus (w);
+    g_atomic_int_inc (&w->steps);
+  }
+  gst_element_set_state (w->pipeline, GST_STATE_NULL);
+  read_bus (w);
+  gst_clear_object (&w->pipeline);
+  if (w->model)
+    g_remove (w->model);
+  g_clear_pointer (&w->model, g_free);
+  g_atomic_int_inc (&n_pipelines);
+}
+
+static gpointer
+work (gpointer data)
+{
+  Worker *w = data;
+
+  while (g_get_monotonic_time () < end_time) {
+    run_pipeline (w);
+    g_atomic_int_inc (&w->steps);
+  }
+  g_atomic_int_set (&w->steps, -1);
+  return NULL;
+}
+
+/* Until all are done. */
+static void
+watch (Worker *workers)
+{
+  gint *seen = g_new0 (gint, option_threads);
+  gint64 *since = g_new0 (gint64, option_threads);
+
+  for (gint running = option_threads; running > 0;) {
+    g_usleep (G_USEC_PER_SEC / 10);
+    running = 0;
+    for (gint i = 0; i < option_threads; i++) {
+      const gint steps = g_atomic_int_get (&workers[i].steps);
+      const gint64 now = g_get_monotonic_time ();
+      if (steps != seen[i] || since[i] == 0)
+        since[i] = now;
+      seen[i] = steps;
+      running += steps >= 0;
+      if (steps >= 0 && now - since[i] > HANG_SECONDS * G_USEC_PER_SEC)
+        g_error ("thread %d hangs", i);
+    }
+  }
+  g_free (seen);
+  g_free (since);
+}
+
+static void
+parse_options (int *argc, char ***argv)
+{
+  const GOptionEntry entries[] = {
+    { "seconds", 0, 0, G_OPTION_ARG_INT, &option_seconds, "how long (10)", "N" },
+    { "threads", 0, 0, G_OPTION_ARG_INT, &option_threads, "pipelines at once (3)", "N" },
+    { "seed", 0, 0, G_OPTION_ARG_INT, &option_seed, "of the random numbers (1)", "N" },
+    { "long", 0, 0, G_OPTION_ARG_NONE, &option_long, "one pipeline runs for all of the time", NULL },
+    { NULL, 0, 0, 0, NULL, NULL, NULL },
+  };
+  GOptionContext *context = g_option_context_new (NULL);
+  GError *error = NULL;
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, &error) || option_threads < 1 || option_seconds < 1) {
+    g_printerr ("error: %s\n", error ? error->message : "--threads and --seconds are from 1");
+    exit (2);
+  }
+  g_option_context_free (context);
+}
+
+int
+main (int argc, char **argv)
+{
+  parse_options (&argc, &argv);
+  gst_init (&argc, &argv);
+  end_time = g_get_monotonic_time () + option_seconds * G_USEC_PER_SEC;
+  Worker *workers = g_new0 (Worker, option_threads);
+  GThread **threads = g_new0 (GThread *, option_threads);
+
+  for (gint i = 0; i < option_threads; i++) {
+    workers[i].random = g_rand_new_with_seed ((guint32) (option_seed * 1000 + i));
+    workers[i].gentle = option_long && i == 0;
+    threads[i] = g_thread_new ("worker", work, &workers[i]);
+  }
+  watch (workers);
+  for (gint i = 0; i < option_threads; i++) {
+    g_thread_join (threads[i]);
+    g_rand_free (workers[i].random);
+  }
+  g_free (threads);
+  g_free (workers);
+  g_print ("%d pipelines, %d actions, %d errors, %d frames\n", n_pipelines, n_actions, n_errors, n_frames);
+  gst_deinit ();
+  return n_frames > 0 ? 0 : 1;
+}
