@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What GLib's and GStreamer's locks and reference counts order, told to ThreadSanitizer: the libraries are not built
+ * with it, so that it sees nothing of them and would call all that they protect a race. These stand before the
+ * libraries' own, which they call. */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* RTLD_NEXT */
+#endif
+#include <dlfcn.h>
+#include <gst/gst.h>
+
+void __tsan_acquire (void *address);
+void __tsan_release (void *address);
+
+#define NEXT(name)                                                                                                     \
+  static __typeof__ (&name) next;                                                                                      \
+  if (!__atomic_load_n (&next, __ATOMIC_RELAXED))                                                                      \
+  __atomic_store_n (&next, (__typeof__ (&name)) dlsym (RTLD_NEXT, #name), __ATOMIC_RELAXED)
+
+#define LOCK(lock, unlock, try_lock, Type)                                                                             \
+  void lock (Type *self)                                                                                               \
+  {                                                                                                                    \
+    NEXT (lock);                                                                                                       \
+    next (self);                                                                                                       \
+    __tsan_acquire (self);                                                                                             \
+  }                                                                                                                    \
+  void unlock (Type *self)                                                                                             \
+  {                                                                                                                    \
+    NEXT (unlock);                                                                                                     \
+    __tsan_release (self);                                                                                             \
+    next (self);                                                                                                       \
+  }                                                                                                                    \
+  gboolean try_lock (Type *self)                                                                                       \
+  {                                                                                                                    \
+    NEXT (try_lock);                                                                                                   \
+    const gboolean locked = next (self);                                                                               \
+    if (locked)                                                                                                        \
+      __tsan_acquire (self);                                                                                           \
+    return locked;                                                                                                     \
+  }
+
+#define UNREF(unref, Type)                                                                                             \
+  void unref (Type self)                                                                                               \
+  {                                                                                                                    \
+    NEXT (unref);                                                                                                      \
+    __tsan_release (self);                                                                                             \
+    __tsan_acquire (self); /* for the last one, which frees */                                                         \
+    next (self);                                                                                                       \
+  }
+
+/* Macros of GLib's headers in front of the functions. */
+#undef g_mutex_lock
+#undef g_mutex_unlock
+#undef g_mutex_trylock
+#undef g_rec_mutex_lock
+#undef g_rec_mutex_unlock
+#undef g_rec_mutex_trylock
+#undef g_cond_wait
+#undef g_once_init_enter
+#undef g_once_init_leave
+
+LOCK (g_mutex_lock, g_mutex_unlock, g_mutex_trylock, GMutex)
+LOCK (g_rec_mutex_lock, g_rec_mutex_unlock, g_rec_mutex_trylock, GRecMutex)
+UNREF (g_object_unref, gpointer)
+UNREF (gst_object_unref, gpointer)
+UNREF (gst_mini_object_unref, GstMiniObject *)
+
+gboolean (g_atomic_ref_count_dec) (grefcount *self)
+{
+  NEXT (g_atomic_ref_count_dec);
+  __tsan_release (self);
+  const gboolean last = next (self);
+  __tsan_acquire (self);
+  return last;
+}
+
+void
+g_cond_wait (GCond *cond, GMutex *mutex)
+{
+  NEXT (g_cond_wait);
+  __tsan_release (mutex);
+  next (cond, mutex);
+  __tsan_acquire (mutex);
+}
+
+gboolean
+g_cond_wait_until (GCond *cond, GMutex *mutex, gint64 end)
+{
+  NEXT (g_cond_wait_until);
+  __tsan_release (mutex);
+  const gboolean signalled = next (cond, mutex, end);
+  __tsan_acquire (mutex);
+  return signalled;
+}
+
+gboolean (g_once_init_enter) (volatile void *location)
+{
+  NEXT (g_once_init_enter);
+  const gboolean first = next (location);
+  __tsan_acquire ((void *) location);
+  return first;
+}
+
+void (g_once_init_leave) (volatile void *location, gsize result)
+{
+  NEXT (g_once_init_leave);
+  __tsan_release ((void *) location);
+  next (location, result);
+}
