@@ -40,8 +40,6 @@ fuzz_init (void)
   GError *error = NULL;
 
   g_setenv ("GST_REGISTRY_DISABLE", "yes", TRUE); /* looking at all plugins takes seconds */
-  /* Memory that comes from a pool of GLib's hides what is done to it after it was freed. */
-  g_setenv ("G_SLICE", "always-malloc", TRUE);
   gst_init (NULL, NULL);
   gst_debug_set_default_threshold (GST_LEVEL_NONE);
   plugin = gst_plugin_load_file (FUZZ_PLUGIN, &error);

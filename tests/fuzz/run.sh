@@ -7,7 +7,7 @@
 # --build names another, which then is used as it is. Inputs that reach new code are kept in FOLDER/TARGET/corpus (default:
 # build-fuzz/inputs), and the next run starts from them; what fails goes to FOLDER/TARGET/found. The status is 1 if
 # anything was found.
-# Needs: clang with libFuzzer (Debian: clang, libclang-rt-14-dev), and what the build needs.
+# Needs: clang with libFuzzer (Debian: clang, libclang-rt-dev), and what the build needs.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
 
@@ -36,6 +36,7 @@ if [ -z "$given" ]; then
   meson compile -C "$build" fuzz
 fi
 
+export G_SLICE=always-malloc # memory from a pool of GLib's hides what is done to it after it was freed
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
 # Memory is bounded so that an input that makes much of it is found, time so that one that hangs is.
