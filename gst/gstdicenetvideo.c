@@ -292,6 +292,46 @@ attach (GstBuffer *buffer, GstVideoOverlayComposition *ours)
   meta->overlay = merged;
 }
 
+/* GStreamer's functions that blend write whole words of four bytes, as if each row began with one. */
+static gboolean
+rows_are_words (const GstVideoFrame *frame)
+{
+  for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (frame); p++) {
+    if (GST_VIDEO_FRAME_PLANE_STRIDE (frame, p) % 4 != 0 || (guintptr) GST_VIDEO_FRAME_PLANE_DATA (frame, p) % 4 != 0)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+blend_in_copy (GstVideoOverlayComposition *composition, GstVideoFrame *frame)
+{
+  GstVideoInfo info;
+  GstVideoFrame copy;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FRAME_FORMAT (frame), (guint) GST_VIDEO_FRAME_WIDTH (frame),
+                             (guint) GST_VIDEO_FRAME_HEIGHT (frame));
+  info.colorimetry = frame->info.colorimetry;
+  info.chroma_site = frame->info.chroma_site;
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (&info), NULL);
+  gboolean ok = buffer && gst_video_frame_map (&copy, &info, buffer, GST_MAP_READWRITE);
+
+  if (ok) {
+    ok = gst_video_frame_copy (&copy, frame) && gst_video_overlay_composition_blend (composition, &copy) &&
+         gst_video_frame_copy (frame, &copy);
+    gst_video_frame_unmap (&copy);
+  }
+  gst_clear_buffer (&buffer);
+  return ok;
+}
+
+static gboolean
+blend_composition (GstVideoOverlayComposition *composition, GstVideoFrame *frame)
+{
+  return rows_are_words (frame) ? gst_video_overlay_composition_blend (composition, frame)
+                                : blend_in_copy (composition, frame);
+}
+
 static GstFlowReturn
 blend (GstDicenetVideo *self, GstBuffer *buffer, GPtrArray *layers, GstVideoOverlayComposition *composition)
 {
@@ -304,7 +344,7 @@ blend (GstDicenetVideo *self, GstBuffer *buffer, GPtrArray *layers, GstVideoOver
   }
   for (guint i = 0; layers && i < layers->len; i++)
     gst_dicenet_layer_blend (g_ptr_array_index (layers, i), &frame);
-  gboolean ok = !composition || gst_video_overlay_composition_blend (composition, &frame);
+  gboolean ok = !composition || blend_composition (composition, &frame);
   gst_video_frame_unmap (&frame);
   if (!ok) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,

@@ -143,6 +143,81 @@ GST_START_TEST (test_inference_size)
 }
 GST_END_TEST;
 
+/* As frame_new(), but rows begin at any byte. */
+static GstBuffer *
+odd_frame_new (const GstVideoInfo *info, GstBuffer *tight)
+{
+  gsize offset[GST_VIDEO_MAX_PLANES] = { 0 }, size = 1;
+  gint stride[GST_VIDEO_MAX_PLANES] = { 0 };
+  GstVideoFrame from, to;
+
+  for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (info); p++) {
+    offset[p] = size;
+    stride[p] = GST_VIDEO_INFO_PLANE_STRIDE (info, p) + 5;
+    size += (gsize) stride[p] * (gsize) GST_VIDEO_INFO_HEIGHT (info);
+  }
+  GstBuffer *odd = gst_buffer_new_allocate (NULL, size, NULL);
+  gst_buffer_add_video_meta_full (odd, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_INFO_FORMAT (info),
+                                  (guint) GST_VIDEO_INFO_WIDTH (info), (guint) GST_VIDEO_INFO_HEIGHT (info),
+                                  GST_VIDEO_INFO_N_PLANES (info), offset, stride);
+  fail_unless (gst_video_frame_map (&from, info, tight, GST_MAP_READ));
+  fail_unless (gst_video_frame_map (&to, info, odd, GST_MAP_WRITE));
+  fail_unless (gst_video_frame_copy (&to, &from));
+  gst_video_frame_unmap (&from);
+  gst_video_frame_unmap (&to);
+  return odd;
+}
+
+/* The pixels alone, in a frame without padding. */
+static GBytes *
+pixels_of (const GstVideoInfo *info, GstBuffer *buffer)
+{
+  GstBuffer *tight = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info), NULL);
+  GstVideoFrame from, to;
+
+  gst_buffer_memset (tight, 0, 0, GST_VIDEO_INFO_SIZE (info));
+  fail_unless (gst_video_frame_map (&from, info, buffer, GST_MAP_READ));
+  fail_unless (gst_video_frame_map (&to, info, tight, GST_MAP_WRITE));
+  fail_unless (gst_video_frame_copy (&to, &from));
+  gst_video_frame_unmap (&from);
+  gst_video_frame_unmap (&to);
+  GBytes *bytes = bytes_of (tight);
+  gst_buffer_unref (tight);
+  return bytes;
+}
+
+/* GStreamer's own functions that blend crash on such rows. */
+GST_START_TEST (test_drawing_on_odd_rows)
+{
+  const gchar *format = FORMATS[__i__];
+  gchar *model = model_path ("eager");
+  gchar *line = g_strdup_printf ("dicenetdetect model=\"%s\" threads=1 overlay=true", model);
+  GstHarness *h = harness_for (line);
+  GstVideoInfo info;
+
+  set_caps (h, format, 76, 48);
+  gst_video_info_set_format (&info, gst_video_format_from_string (format), 76, 48);
+  GstBuffer *plain = frame_new (format, 76, 48, LAYOUT_TIGHT, 1, 0);
+  GstBuffer *odd = odd_frame_new (&info, plain);
+  GBytes *before = pixels_of (&info, plain);
+  plain = gst_harness_push_and_pull (h, plain);
+  odd = gst_harness_push_and_pull (h, odd);
+  fail_unless (plain && odd);
+  GBytes *after = pixels_of (&info, plain), *odd_after = pixels_of (&info, odd);
+
+  fail_if (g_bytes_equal (before, after), "%s: nothing was drawn, which proves nothing", format);
+  fail_unless (g_bytes_equal (after, odd_after), "%s: the rows changed the drawing", format);
+  g_bytes_unref (before);
+  g_bytes_unref (after);
+  g_bytes_unref (odd_after);
+  gst_buffer_unref (plain);
+  gst_buffer_unref (odd);
+  harness_free (h);
+  g_free (line);
+  g_free (model);
+}
+GST_END_TEST;
+
 int
 main (int argc, char **argv)
 {
@@ -152,5 +227,6 @@ main (int argc, char **argv)
   tcase_add_loop_test (tests, test_families, 0, G_N_ELEMENTS (FAMILIES));
   tcase_add_test (tests, test_colorimetry);
   tcase_add_test (tests, test_inference_size);
+  tcase_add_loop_test (tests, test_drawing_on_odd_rows, 0, G_N_ELEMENTS (FORMATS));
   return run_tests (argc, argv, "formats", tests);
 }
