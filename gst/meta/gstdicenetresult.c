@@ -94,7 +94,7 @@ gst_dicenet_result_new (GstDicenetTask task, const gchar *model, const gchar *co
   g_atomic_ref_count_init (&impl->ref);
   impl->labels = label_set_get (labels);
   impl->pub.task = task;
-  impl->pub.model = g_ref_string_new_intern (model ? model : "");
+  impl->pub.model = g_strdup (model ? model : "");
   impl->pub.labels = impl->labels->names;
   impl->pub.n_labels = impl->labels->n;
   impl->pub.background = background;
@@ -119,7 +119,7 @@ gst_dicenet_result_unref (GstDicenetResult *self)
 
   if (!g_atomic_ref_count_dec (&impl->ref))
     return;
-  g_ref_string_release (self->model);
+  g_free (self->model);
   g_clear_pointer (&self->classes, g_array_unref);
   g_clear_pointer (&self->mask, g_bytes_unref);
   label_set_unref (impl->labels);

@@ -450,6 +450,33 @@ GST_START_TEST (test_wild_crop)
 }
 GST_END_TEST;
 
+static gpointer
+make_results (gpointer data)
+{
+  static const gchar *const names[] = { "background", "person", NULL };
+
+  for (guint i = 0; i < 200000; i++) {
+    GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, data, names, 0);
+    if (!g_str_equal (result->model, data) || !g_str_equal (result->labels[1], "person"))
+      g_error ("another's result");
+    gst_dicenet_result_unref (result);
+  }
+  return NULL;
+}
+
+/* Pipelines with the same model, whose last results go while others make new ones. */
+GST_START_TEST (test_results_in_threads)
+{
+  gchar name[] = "one of several threads";
+  GThread *threads[4];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("results", make_results, name);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+}
+GST_END_TEST;
+
 /* Before 1.28 elements that crop or flip by copying say nothing about it, and the results must go rather than be wrong.
  */
 GST_START_TEST (test_crop_and_flip)
@@ -601,6 +628,7 @@ meta_suite (void)
   tcase_add_test (tests, test_elements_that_keep_the_frame);
   tcase_add_test (tests, test_crop_meta);
   tcase_add_test (tests, test_wild_crop);
+  tcase_add_test (tests, test_results_in_threads);
   tcase_add_test (tests, test_crop_and_flip);
 #if GST_CHECK_VERSION(1, 28, 0)
   tcase_add_loop_test (tests, test_matrix, 0, G_N_ELEMENTS (matrix_cases));
