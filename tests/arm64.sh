@@ -14,8 +14,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${DICENET_BUILD:-$root/build-arm64}
 sysroot=$build/sysroot
-packages=(check libsubunit0 libsubunit-dev libc6 libgcc-s1 libglib2.0-0 libglib2.0-dev libjson-glib-1.0-0
-  libjson-glib-dev libpcre2-8-0 libpcre2-dev libffi8 libffi-dev zlib1g zlib1g-dev libmount1 libmount-dev libblkid1
+packages=(check libsubunit0 libsubunit-dev libc6 libgcc-s1 libglib2.0-0 libglib2.0-dev
+  libpcre2-8-0 libpcre2-dev libffi8 libffi-dev zlib1g zlib1g-dev libmount1 libmount-dev libblkid1
   libblkid-dev libselinux1 libselinux1-dev libsepol2 libsepol-dev)
 
 case ${1:-} in

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tools.h"
 
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <time.h>
 #include "../exec/session-private.h"
+#include "json-out.h"
 
 #define WARM_UP_RUNS 3
 #define MIN_RUNS     10
@@ -97,18 +97,11 @@ measure (DicenetSession *session, const gfloat *input, guint batch, guint width,
 }
 
 static void
-add_string (JsonBuilder *b, const char *name, const char *value)
-{
-  json_builder_set_member_name (b, name);
-  json_builder_add_string_value (b, value);
-}
-
-static void
 print_json (const char *backend, const char *precision, guint threads, guint batch, guint width, guint height,
             const GArray *times, const Costs *costs)
 {
   const double median = percentile (times, 0.5);
-  g_autoptr (JsonBuilder) b = json_builder_new_immutable ();
+  DicenetJsonOut out = DICENET_JSON_OUT_INIT;
   const struct {
     const char *name;
     double value;
@@ -128,20 +121,13 @@ print_json (const char *backend, const char *precision, guint threads, guint bat
     { "first_run_ms", costs->first_run },
   };
 
-  json_builder_begin_object (b);
-  add_string (b, "backend", backend);
-  add_string (b, "precision", precision);
-  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
-    json_builder_set_member_name (b, numbers[i].name);
-    if (numbers[i].value == floor (numbers[i].value))
-      json_builder_add_int_value (b, (gint64) numbers[i].value);
-    else
-      json_builder_add_double_value (b, numbers[i].value);
-  }
-  json_builder_end_object (b);
-  g_autoptr (JsonNode) root = json_builder_get_root (b);
-  g_autofree char *text = json_to_string (root, TRUE);
-  g_print ("%s\n", text);
+  dicenet_json_out_open (&out, NULL, '{');
+  dicenet_json_out_string (&out, "backend", backend);
+  dicenet_json_out_string (&out, "precision", precision);
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    dicenet_json_out_number (&out, numbers[i].name, numbers[i].value);
+  dicenet_json_out_close (&out, '}');
+  dicenet_json_out_print (&out);
 }
 
 static gboolean

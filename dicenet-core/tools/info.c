@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tools.h"
 
-#include <json-glib/json-glib.h>
 #include "../exec/cpu-steps.h"
 #include "../graph/cost.h"
 #include "../graph/weights-bf16.h"
+#include "../model/json.h"
 #include "../model/model-private.h"
+#include "json-out.h"
 
 typedef struct {
   DicenetModel *model;
@@ -21,92 +22,68 @@ task_name (DicenetModel *model)
 }
 
 static void
-add_size (JsonBuilder *b, const char *name, guint width, guint height)
+add_size (DicenetJsonOut *out, const char *name, guint width, guint height)
 {
-  json_builder_set_member_name (b, name);
-  json_builder_begin_object (b);
-  json_builder_set_member_name (b, "width");
-  json_builder_add_int_value (b, width);
-  json_builder_set_member_name (b, "height");
-  json_builder_add_int_value (b, height);
-  json_builder_end_object (b);
+  dicenet_json_out_open (out, name, '{');
+  dicenet_json_out_number (out, "width", width);
+  dicenet_json_out_number (out, "height", height);
+  dicenet_json_out_close (out, '}');
 }
 
 static void
-add_int (JsonBuilder *b, const char *name, guint64 value)
-{
-  json_builder_set_member_name (b, name);
-  json_builder_add_int_value (b, (gint64) value);
-}
-
-static void
-add_description (JsonBuilder *b, const Info *info)
+add_description (DicenetJsonOut *out, const Info *info)
 {
   const DicenetDescription *d = dicenet_model_get_program (info->model)->description;
 
-  json_builder_set_member_name (b, "model");
-  json_builder_add_string_value (b, dicenet_model_get_path (info->model));
-  json_builder_set_member_name (b, "task");
-  json_builder_add_string_value (b, task_name (info->model));
-  json_builder_set_member_name (b, "backbone");
-  json_builder_add_string_value (b, dicenet_backbone_names[d->backbone]);
-  json_builder_set_member_name (b, "scale");
-  json_builder_add_double_value (b, d->widths.scale);
-  add_int (b, "classes", d->n_classes);
-  json_builder_set_member_name (b, "labels");
-  json_builder_begin_array (b);
+  dicenet_json_out_string (out, "model", dicenet_model_get_path (info->model));
+  dicenet_json_out_string (out, "task", task_name (info->model));
+  dicenet_json_out_string (out, "backbone", dicenet_backbone_names[d->backbone]);
+  dicenet_json_out_number (out, "scale", d->widths.scale);
+  dicenet_json_out_number (out, "classes", d->n_classes);
+  dicenet_json_out_open (out, "labels", '[');
   for (guint i = 0; i < d->n_classes; i++)
-    json_builder_add_string_value (b, d->labels[i]);
-  json_builder_end_array (b);
-  json_builder_set_member_name (b, "background");
-  json_builder_add_int_value (b, d->background);
+    dicenet_json_out_string (out, NULL, d->labels[i]);
+  dicenet_json_out_close (out, ']');
+  dicenet_json_out_number (out, "background", d->background);
   if (d->task == DICENET_TASK_CLASSIFY) {
-    json_builder_set_member_name (b, "multi_label");
-    json_builder_add_boolean_value (b, d->multi_label);
+    dicenet_json_out_boolean (out, "multi_label", d->multi_label);
   } else if (d->task == DICENET_TASK_DETECT) {
-    json_builder_set_member_name (b, "pyramid");
-    json_builder_add_boolean_value (b, d->pyramid);
-    json_builder_set_member_name (b, "prior_sizes");
-    json_builder_begin_array (b);
+    dicenet_json_out_boolean (out, "pyramid", d->pyramid);
+    dicenet_json_out_open (out, "prior_sizes", '[');
     for (guint k = 0; k < G_N_ELEMENTS (d->prior_sizes); k++)
-      json_builder_add_double_value (b, d->prior_sizes[k]);
-    json_builder_end_array (b);
+      dicenet_json_out_number (out, NULL, d->prior_sizes[k]);
+    dicenet_json_out_close (out, ']');
   } else {
-    add_int (b, "decoder_width", d->decoder_width);
+    dicenet_json_out_number (out, "decoder_width", d->decoder_width);
   }
-  if (d->task != DICENET_TASK_SEGMENT) {
-    json_builder_set_member_name (b, "threshold");
-    json_builder_add_double_value (b, d->threshold);
-  }
-  add_size (b, "trained_size", d->width, d->height);
-  add_size (b, "kernel_size", d->kernel_width, d->kernel_height);
+  if (d->task != DICENET_TASK_SEGMENT)
+    dicenet_json_out_number (out, "threshold", d->threshold);
+  add_size (out, "trained_size", d->width, d->height);
+  add_size (out, "kernel_size", d->kernel_width, d->kernel_height);
 }
 
 static void
 print_json (const Info *info)
 {
-  g_autoptr (JsonBuilder) b = json_builder_new_immutable ();
+  const DicenetProgram *program = dicenet_model_get_program (info->model);
+  DicenetJsonOut out = DICENET_JSON_OUT_INIT;
 
-  json_builder_begin_object (b);
-  add_description (b, info);
-  add_size (b, "size", info->width, info->height);
-  add_int (b, "parameters", dicenet_model_get_n_parameters (info->model));
-  json_builder_set_member_name (b, "multiply_adds");
-  json_builder_begin_object (b);
-  add_int (b, "total", info->total);
+  dicenet_json_out_open (&out, NULL, '{');
+  add_description (&out, info);
+  add_size (&out, "size", info->width, info->height);
+  dicenet_json_out_number (&out, "parameters", (double) dicenet_model_get_n_parameters (info->model));
+  dicenet_json_out_open (&out, "multiply_adds", '{');
+  dicenet_json_out_number (&out, "total", (double) info->total);
   for (guint k = 0; k < DICENET_N_COSTS; k++)
-    add_int (b, dicenet_cost_names[k], info->macs[k]);
-  json_builder_end_object (b);
-  json_builder_set_member_name (b, "memory");
-  json_builder_begin_object (b);
-  add_int (b, "weights", dicenet_model_get_weight_bytes (info->model));
-  add_int (b, "bfloat16_weights", dicenet_weights_bf16_bytes (dicenet_model_get_program (info->model)->graph));
-  add_int (b, "activations", info->arena_bytes);
-  json_builder_end_object (b);
-  json_builder_end_object (b);
-  g_autoptr (JsonNode) root = json_builder_get_root (b);
-  g_autofree char *text = json_to_string (root, TRUE);
-  g_print ("%s\n", text);
+    dicenet_json_out_number (&out, dicenet_cost_names[k], (double) info->macs[k]);
+  dicenet_json_out_close (&out, '}');
+  dicenet_json_out_open (&out, "memory", '{');
+  dicenet_json_out_number (&out, "weights", (double) dicenet_model_get_weight_bytes (info->model));
+  dicenet_json_out_number (&out, "bfloat16_weights", (double) dicenet_weights_bf16_bytes (program->graph));
+  dicenet_json_out_number (&out, "activations", (double) info->arena_bytes);
+  dicenet_json_out_close (&out, '}');
+  dicenet_json_out_close (&out, '}');
+  dicenet_json_out_print (&out);
 }
 
 static void
@@ -114,8 +91,10 @@ print_labels (const DicenetDescription *d)
 {
   const guint shown = MIN (d->n_classes, 25);
   g_print ("labels         ");
-  for (guint i = 0; i < shown; i++)
-    g_print ("%s%s", d->labels[i], i + 1 < shown ? ", " : "");
+  for (guint i = 0; i < shown; i++) {
+    g_autofree char *label = dicenet_text_excerpt (d->labels[i]);
+    g_print ("%s%s", label, i + 1 < shown ? ", " : "");
+  }
   g_print ("%s\n", shown < d->n_classes ? ", ..." : "");
 }
 
@@ -124,7 +103,8 @@ print_text (const Info *info)
 {
   const DicenetDescription *d = dicenet_model_get_program (info->model)->description;
 
-  g_print ("model          %s\n", dicenet_model_get_path (info->model));
+  g_autofree char *path = dicenet_path_excerpt (dicenet_model_get_path (info->model));
+  g_print ("model          %s\n", path);
   g_print ("task           %s%s\n", task_name (info->model),
            d->multi_label ? ", multi-label"
            : d->pyramid   ? ", with feature pyramid"
