@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dicenet/error.h>
 #include <dicenet/session.h>
+#include <dicenet/text.h>
 #include "../model/model-private.h"
 #include "../prepost/decode.h"
 #include "../prepost/priors.h"
@@ -51,11 +52,27 @@ dicenet_session_init (DicenetSession *self)
 {
 }
 
+static gboolean
+check_environment (GError **error)
+{
+  const char *fault = dicenet_cpu_mask_fault ();
+
+  if (fault == NULL)
+    return TRUE;
+  g_autofree char *shown = dicenet_text_excerpt (fault);
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+               "the environment variable DICENET_CPU_MASK is \"%s\": expected a number from 0 to %d, 3 say for nothing "
+               "newer than AVX2, or leave it unset",
+               shown, DICENET_CPU_ALL);
+  return FALSE;
+}
+
 static DicenetSession *
 session_new (DicenetModel *model, DicenetBackend backend, const DicenetTarget *target, GError **error)
 {
+  if (!check_environment (error))
+    return NULL;
   g_autoptr (DicenetSession) self = g_object_new (DICENET_TYPE_SESSION, NULL);
-
   self->model = g_object_ref (model);
   self->program = dicenet_model_get_program (model);
   self->executor = dicenet_executor_open (backend, self->program, target, error);

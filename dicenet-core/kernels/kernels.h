@@ -42,7 +42,7 @@ typedef struct {
   unsigned groups;
   DicenetActivation activation;
   const DicenetPlanes *gate; /* one factor per output channel, after the activation; or NULL */
-  const uint16_t *bf16; /* in place of @weight for the kernels of bf16.h; else NULL */
+  const uint16_t *bf16;      /* in place of @weight for the kernels of bf16.h; else NULL */
 } DicenetConv;
 
 /* Whether a convolution is dense, that is best done as a matrix product: blocks would be mostly zeros otherwise. */
@@ -324,5 +324,8 @@ enum {
 
 const DicenetKernels *dicenet_kernels_get (unsigned mask, const char **name);
 
-/* The mask in force: the environment's DICENET_CPU_MASK, else all. */
+/* The mask in force: the environment's DICENET_CPU_MASK; all where it is not set, empty, or no mask. */
 unsigned dicenet_cpu_mask (void);
+
+/* DICENET_CPU_MASK if it is set to what is no number from 0 to DICENET_CPU_ALL, else NULL. Sessions refuse to open. */
+const char *dicenet_cpu_mask_fault (void);

@@ -87,9 +87,31 @@ dicenet_pixel_kernels_get (unsigned mask, const char **name)
   return set.pixels;
 }
 
+/* Decimal, or hexadecimal with 0x. Whether it is a mask. */
+static int
+read_mask (const char *text, unsigned *mask)
+{
+  char *end;
+  const unsigned long value = strtoul (text, &end, 0);
+
+  *mask = (unsigned) value;
+  return *text >= '0' && *text <= '9' && *end == '\0' && value <= DICENET_CPU_ALL;
+}
+
 unsigned
 dicenet_cpu_mask (void)
 {
   const char *text = getenv ("DICENET_CPU_MASK");
-  return text ? (unsigned) strtoul (text, NULL, 0) : DICENET_CPU_ALL;
+  unsigned mask;
+
+  return text && read_mask (text, &mask) ? mask : DICENET_CPU_ALL;
+}
+
+const char *
+dicenet_cpu_mask_fault (void)
+{
+  const char *text = getenv ("DICENET_CPU_MASK");
+  unsigned mask;
+
+  return text && *text && !read_mask (text, &mask) ? text : NULL;
 }

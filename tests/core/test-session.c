@@ -275,6 +275,28 @@ START_TEST (cuda_says_that_it_is_not_there)
 }
 END_TEST
 
-TEST_MAIN ("session", runs_at_any_size, refuses_sizes_out_of_range, batch_equals_single, threads_change_nothing,
-           threads_make_the_same_mask, sizes_alternate, sessions_run_in_parallel, images_equal_tensors,
-           mask_is_the_largest_logit, floating_point_state_is_left_alone, cuda_says_that_it_is_not_there)
+START_TEST (cpu_mask_is_checked)
+{
+  static const char *const bad[] = { "abc", "16", "-1", "7x", " 7", "avx2", "99999999999999999999" };
+  static const char *const good[] = { "", "0", "7", "15", "0x3" };
+  g_autoptr (DicenetModel) model = test_model_load ("classify");
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad) + G_N_ELEMENTS (good); i++) {
+    const gboolean is_bad = i < G_N_ELEMENTS (bad);
+    const char *text = is_bad ? bad[i] : good[i - G_N_ELEMENTS (bad)];
+    g_autoptr (GError) error = NULL;
+    g_setenv ("DICENET_CPU_MASK", text, TRUE);
+    g_autoptr (DicenetSession) session =
+        dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 1, &error);
+    ck_assert_msg ((session == NULL) == is_bad, "%s", text);
+    if (is_bad)
+      assert_error (error, DICENET_ERROR_ARGUMENT, "DICENET_CPU_MASK", text);
+  }
+  g_unsetenv ("DICENET_CPU_MASK");
+}
+END_TEST
+
+TEST_MAIN ("session", cpu_mask_is_checked, runs_at_any_size, refuses_sizes_out_of_range, batch_equals_single,
+           threads_change_nothing, threads_make_the_same_mask, sizes_alternate, sessions_run_in_parallel,
+           images_equal_tensors, mask_is_the_largest_logit, floating_point_state_is_left_alone,
+           cuda_says_that_it_is_not_there)
