@@ -201,7 +201,7 @@ def parse_threads(text):
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("model", metavar="MODEL", help=".safetensors")
+    parser.add_argument("model", metavar="MODEL", help=".safetensors, or the name of one")
     parser.add_argument("lists", nargs="+", metavar="LIST", help="photos and the truth about them, as in evaluate.py")
     parser.add_argument("--card", metavar="FILE", help="(MODEL's name with .md)")
     parser.add_argument("--float32", metavar="WEIGHTS.pth", help="what the model was made of: shows what float16 costs")
@@ -217,9 +217,7 @@ def parse(argv):
     parser.add_argument("--bench-seconds", type=float, default=3, metavar="S", help="for each of them (3)")
     parser.add_argument("--limit", type=evaluate.parse_count, metavar="N", help="the first N photos only")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads to evaluate with; 0: all (0)")
-    options = parser.parse_args(argv)
-    options.card = options.card or os.path.splitext(options.model)[0] + ".md"
-    return options
+    return parser.parse_args(argv)
 
 
 def blocks(options):
@@ -239,6 +237,10 @@ def blocks(options):
 def main(argv=None):
     options = parse(argv)
     try:
+        from plugin import load
+
+        options.model = load(options.model).get_path()
+        options.card = options.card or os.path.splitext(options.model)[0] + ".md"
         fill(options.card, blocks(options))
     except ModelError as error:
         return f"error: {error}"

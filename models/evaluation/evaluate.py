@@ -11,6 +11,7 @@ folder of photos for each class. docs/evaluation.md has the details and says wha
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -230,7 +231,7 @@ def parse_property(text):
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("model", metavar="MODEL", help=".safetensors")
+    parser.add_argument("model", metavar="MODEL", help=".safetensors, or the name of one")
     parser.add_argument("list", metavar="LIST", help="photos and the truth about them")
     parser.add_argument("--size", type=parse_size, metavar="WxH", help="inference size (the model's own)")
     parser.add_argument(
@@ -302,15 +303,15 @@ def evaluate(options):
     if options.against_pytorch:
         from inpytorch import PyTorch
 
-        engines.append(PyTorch(options.model, options.threads))
+        engines.append(PyTorch(plugin.path, options.threads))
     labels, found, reports = plugin.labels, [], []
     for engine in engines:
-        results, truths = run(engine, pictures, options, len(labels))
-        engine.close()
+        with contextlib.closing(engine):
+            results, truths = run(engine, pictures, options, len(labels))
         figures = measure(kind, results, truths, len(labels))
         found.append(results)
         reports.append(report_of(kind, labels, figures, classes_that_count(kind, figures, labels, options)))
-    report = {"model": os.path.basename(options.model), "list": os.path.basename(options.list), "kind": kind}
+    report = {"model": os.path.basename(plugin.path), "list": os.path.basename(options.list), "kind": kind}
     report.update(photos=len(pictures), size=list(options.size), fit=options.fit, **reports[0])
     if options.against_pytorch:
         report.update(pytorch=reports[1], agreement=agreement(kind, *found))

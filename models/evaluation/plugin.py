@@ -30,23 +30,33 @@ TASKS = {
 }
 PATIENCE = 300 * Gst.SECOND
 
+# Names are looked for beside these scripts, too, as `meson devenv` has it.
+_MODELS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+os.environ["DICENET_MODEL_PATH"] = os.pathsep.join(filter(None, (os.environ.get("DICENET_MODEL_PATH"), _MODELS)))
+
+
+def load(model):
+    """The model of a file or a name; ModelError where there is none."""
+    try:
+        return Dicenet.Model.load(model)
+    except GLib.Error as error:
+        raise ModelError(error.message) from None
+
 
 class Plugin:
-    """The element for a model, in a pipeline that takes one picture at a time.
+    """The element for a model, a file or a name, in a pipeline that takes one picture at a time. To be closed.
 
-    `task`, `labels`, `size` (width, height), `multi_label` are the model's; `properties` are further ones of the element,
+    `path` is the model's file; `task`, `labels`, `size` (width, height), `multi_label` are the model's; `properties` are further ones of the element,
     as pairs of texts. ModelError where the model or a picture is
     refused.
     """
 
     name = "plugin"
 
-    def __init__(self, path, threads=0, properties=()):
+    def __init__(self, path_or_name, threads=0, properties=()):
         Gst.init(None)
-        try:
-            model = Dicenet.Model.load(path)
-        except GLib.Error as error:
-            raise ModelError(error.message) from None
+        model = load(path_or_name)
+        self.path = os.path.abspath(model.get_path())
         self.task, self.kind, fixed = TASKS[model.get_task()]
         self.labels = list(model.get_labels())
         self.size = tuple(model.get_size())
@@ -62,7 +72,7 @@ class Plugin:
         except GLib.Error as error:
             raise ModelError(f"dicenet{self.task}: {error.message}") from None
         self.source, self.network, self.sink = map(self.pipeline.get_by_name, ("source", "network", "sink"))
-        self.network.props.model = os.path.abspath(path)
+        self.network.props.model = self.path
         self.network.props.threads = threads
         self.inference_size = None
 
@@ -91,7 +101,8 @@ class Plugin:
         if size != self.inference_size:
             self.pipeline.set_state(Gst.State.READY)
             self.network.props.inference_size = "{}x{}".format(*size)
-            self.pipeline.set_state(Gst.State.PLAYING)
+            if self.pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
+                raise ModelError(self._reason())
             self.inference_size = size
 
     def _reason(self):

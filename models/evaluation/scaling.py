@@ -11,6 +11,7 @@ leave what is written around them. Lists, pipeline and figures are evaluate.py's
 """
 
 import argparse
+import contextlib
 import csv
 import os
 import sys
@@ -37,20 +38,20 @@ def measure_model(model, listed, options):
     """Figures by (shape, factor, fit), from 0 to 1, and what they are of."""
     plugin, pictures, kind = evaluate.begin(model, listed, options.limit, options.threads)
     figures = {}
-    for shape in SHAPES:
-        for factor in FACTORS:
-            for fit in FITS:
-                size = tuple(max(evaluate.MIN_SIZE, round(factor * side)) for side in plugin.size)
-                view = SimpleNamespace(
-                    shape=None if shape == "photo" else evaluate.parse_shape(shape),
-                    size=size,
-                    fit=fit,
-                    border=options.border,
-                )
-                found, truths = evaluate.run(plugin, pictures, view, len(plugin.labels))
-                figures[shape, factor, fit] = evaluate.measure(kind, found, truths, len(plugin.labels))
-        print(f"{os.path.basename(model)}: {shape} done", file=sys.stderr)
-    plugin.close()
+    with contextlib.closing(plugin):
+        for shape in SHAPES:
+            for factor in FACTORS:
+                for fit in FITS:
+                    size = tuple(max(evaluate.MIN_SIZE, round(factor * side)) for side in plugin.size)
+                    view = SimpleNamespace(
+                        shape=None if shape == "photo" else evaluate.parse_shape(shape),
+                        size=size,
+                        fit=fit,
+                        border=options.border,
+                    )
+                    found, truths = evaluate.run(plugin, pictures, view, len(plugin.labels))
+                    figures[shape, factor, fit] = evaluate.measure(kind, found, truths, len(plugin.labels))
+            print(f"{os.path.basename(model)}: {shape} done", file=sys.stderr)
     counted = common_classes(kind, figures, options.least)
     key, name = evaluate.MAIN[kind]
     return {

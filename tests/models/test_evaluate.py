@@ -201,6 +201,25 @@ class Evaluate(TestCase):
         np.testing.assert_array_equal(mask.ravel(), np.frombuffer(session.dup_mask(0).get_data(), np.uint8))
 
 
+class Names(TestCase):
+    def test_names(self):
+        """A model's name is looked for as everywhere: in DICENET_MODEL_PATH, and in models/ after it."""
+        self.photos("images")
+        os.makedirs(self.path("masks"))
+        for i, size in enumerate(SIZES):
+            os.rename(self.path("images", f"{i}.png"), self.path("images", f"{i}.jpg"))
+            Image.fromarray(np.zeros(size[::-1], np.uint8)).save(self.path("masks", f"{i}.png"))
+        listed = self.file("list.txt", b"0\n1\n")
+        os.rename(self.model("segment", "--classes", "5"), self.path("my-model.safetensors"))
+        script = os.path.join("evaluation", "evaluate.py")
+        own = {"DICENET_MODEL_PATH": self.folder}
+        process = common.run_script(script, "my-model", listed, "--min-photos", "1", env=own)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        self.assertIn("my-model.safetensors on 2 photos", process.stdout)
+        process = common.run_script(script, "none", listed, env=own)
+        self.assert_failed(process, "'none'", f"{self.folder}, {common.MODELS}", "DICENET_MODEL_PATH")
+
+
 class Errors(TestCase):
     def test_arguments(self):
         model = self.model("segment", "--classes", "5")
@@ -216,6 +235,12 @@ class Errors(TestCase):
             ((model, self.file("broken.json", b"{")), ("broken.json", "COCO")),
         ):
             self.assert_failed(self.refused(*arguments), *parts)
+        photo(1, (64, 48)).save(self.path("images", "0.jpg"))
+        os.makedirs(self.path("masks"))
+        Image.fromarray(np.zeros((48, 64), np.uint8)).save(self.path("masks", "0.png"))
+        process = self.refused(model, listed, "--set", "labels-file=/none.txt")
+        self.assert_failed(process, "/none.txt", "cannot be opened")
+        self.assertNotIn("CRITICAL", process.stderr)
         for wrong in ("speed=high", "precision=high"):
             self.assert_failed(self.refused(model, listed, "--set", wrong), "dicenetsegment", wrong.partition("=")[0])
         for arguments in (
