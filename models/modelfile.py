@@ -15,26 +15,37 @@ ALIGNMENT = 64
 DTYPES = {"float32": "F32", "float16": "F16"}
 NUMPY = {"F32": "<f4", "F16": "<f2"}
 
+# The library's own bounds.
+MAX_HEADER_BYTES = 4 << 20
+MAX_FILE_BYTES = 1 << 30
+
 
 def read(path):
     """Tensors (name -> float32 or float16 array) and metadata (name -> text); ModelError where it is no model file."""
     try:
         with open(path, "rb") as file:
-            content = file.read()
-        end = 8 + struct.unpack_from("<Q", content)[0]
-        header = json.loads(content[8:end])
+            header, data = _read_parts(file)
         metadata = header.pop("__metadata__", {})
         arrays = {}
         for name, entry in header.items():
             start, stop = entry["data_offsets"]
-            arrays[name] = np.frombuffer(content[end + start : end + stop], NUMPY[entry["dtype"]]).reshape(
-                entry["shape"]
-            )
+            arrays[name] = np.frombuffer(data[start:stop], NUMPY[entry["dtype"]]).reshape(entry["shape"])
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path}: is no model file, or damaged ({error}); `dicenet info` says more") from None
     return arrays, metadata
+
+
+def _read_parts(file):
+    """The header, parsed, and the data behind it."""
+    size = os.fstat(file.fileno()).st_size
+    if size > MAX_FILE_BYTES:
+        raise ValueError(f"expected at most {MAX_FILE_BYTES} bytes, found {size}")
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > min(MAX_HEADER_BYTES, size - 8):
+        raise ValueError(f"expected a header of at most {min(MAX_HEADER_BYTES, size - 8)} bytes, found {length}")
+    return json.loads(file.read(length)), memoryview(file.read(size - 8 - length))
 
 
 def write(path, tensors, metadata):
@@ -48,6 +59,10 @@ def write(path, tensors, metadata):
         header[name] = {"dtype": DTYPES[array.dtype.name], "shape": list(array.shape), "data_offsets": [start, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    if len(text) > MAX_HEADER_BYTES:
+        raise ModelError(
+            f"{path}: labels and other metadata take {len(text)} bytes, and may take {MAX_HEADER_BYTES} in all"
+        )
     with atomic_file(path) as file:
         file.write(struct.pack("<Q", len(text)))
         file.write(text)

@@ -4,6 +4,7 @@
 
 import json
 import os
+import struct
 import unittest
 
 import common
@@ -12,12 +13,40 @@ import torchfile
 from common import architecture
 
 import convert
+import modelfile
 import network
 from errors import ModelError
 
 
 def small_classifier(classes=3, kernel_size=(224, 224)):
     return common.random_arrays(architecture.classify((32, 32), 0.1, classes, kernel_size))
+
+
+class ModelFile(common.TestCase):
+    """models/modelfile.py reads no more than the library does."""
+
+    def refused(self, length, header, message):
+        path = self.file("model.safetensors", struct.pack("<Q", length) + header)
+        with self.assertRaisesRegex(ModelError, "model.safetensors: is no model file.*" + message):
+            modelfile.read(path)
+
+    def test_headers(self):
+        deep = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+        self.refused(len(deep), deep, "recursion")
+        self.refused(1 << 40, b"{}", "at most 2 bytes, found")
+        self.refused((4 << 20) + 2, b"{}".ljust((4 << 20) + 2), "at most 4194304 bytes, found 4194306")
+        self.refused(2, b"[]", "")
+        with self.assertRaisesRegex(ModelError, "is no model file"):
+            modelfile.read(self.file("short.safetensors", b"1234"))
+        with self.assertRaisesRegex(ModelError, "at most 1073741824 bytes"):
+            with open(self.path("large.safetensors"), "wb") as file:
+                file.truncate((1 << 30) + 1)
+            modelfile.read(self.path("large.safetensors"))
+
+    def test_too_large_to_write(self):
+        with self.assertRaisesRegex(ModelError, "may take 4194304"):
+            modelfile.write(self.path("out.safetensors"), {}, {"description": "x" * (4 << 20)})
+        self.assertEqual(os.listdir(self.folder), [])
 
 
 class Architecture(unittest.TestCase):
@@ -186,6 +215,11 @@ class Convert(common.TestCase):
         )
         _, metadata = self.convert(detect, labels=labels)
         self.assertEqual(json.loads(metadata["labels"]), ["background", "cat", "bird of prey", "öl"])
+
+    def test_byte_order_mark(self):
+        content = torchfile.zipped(torchfile.state_dict(small_classifier()))
+        _, metadata = self.convert(content, labels=self.file("labels.txt", b"\xef\xbb\xbfcat\r\ndog\r\nfox\r\n"))
+        self.assertEqual(json.loads(metadata["labels"]), ["cat", "dog", "fox"])
 
     def test_bad_labels(self):
         content = torchfile.zipped(torchfile.state_dict(small_classifier()))
