@@ -13,7 +13,8 @@ G_BEGIN_DECLS
  * @object_class: (nullable): labels, separated by commas: all other classes are left out. %NULL or "" for all
  * @error: return location for a #GError that names the nearest label if one is unknown
  *
- * Upper and lower case are the same in labels. Blank entries are passed over, but @object_class must not be nothing else.
+ * Upper and lower case are the same in labels. Blank entries are passed over, but @object_class must not be nothing
+ * else.
  *
  * Returns: (transfer full): one number per label: its threshold, 2 if the class is left out, -1 if it has no threshold
  * of its own. %NULL with @error set

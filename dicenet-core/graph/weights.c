@@ -404,8 +404,7 @@ check_all_used (Folder *f)
     const char *name = g_tree_node_key (n);
     if (!g_hash_table_contains (f->used, name)) {
       g_set_error (f->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
-                   "%s: tensor \"%s\" belongs to no layer of the network that the file describes", f->file->path,
-                   name);
+                   "%s: tensor \"%s\" belongs to no layer of the network that the file describes", f->file->path, name);
       return FALSE;
     }
   }

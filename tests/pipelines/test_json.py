@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the program and dicenetjson write is JSON to a parser that is not ours, whatever labels and numbers a model has."""
+"""What the program and dicenetjson write is JSON to a parser that is not ours, whatever labels and numbers are."""
 
 import json
 import os
