@@ -46,9 +46,8 @@ def load(model):
 class Plugin:
     """The element for a model, a file or a name, in a pipeline that takes one picture at a time. To be closed.
 
-    `path` is the model's file; `task`, `labels`, `size` (width, height), `multi_label` are the model's; `properties` are further ones of the element,
-    as pairs of texts. ModelError where the model or a picture is
-    refused.
+    `path` is the model's file; `task`, `labels`, `size` (width, height), `multi_label` are the model's; `properties` are
+    further ones of the element, as pairs of texts. ModelError where the model or a picture is refused.
     """
 
     name = "plugin"
