@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# At the end of `meson install`, which calls it: says what has to be done or set so that what was installed is found.
-# Where nothing has to be, it says nothing.
+# At the end of `meson install`, which calls it (with Meson before 1.1, of `meson setup`): says what has to be done or set
+# so that what was installed is found. Where nothing has to be, it says nothing.
 #
 #   whats-missing.sh PLUGINS SYSTEM-PLUGINS TYPELIBS SYSTEM-TYPELIBS LIBDIR BINDIR
 #
-# Folders are absolute or below MESON_INSTALL_PREFIX. SYSTEM-... are where GStreamer and introspection look by themselves;
+# Folders are absolute or below MESON_INSTALL_PREFIX. SYSTEM-... are where GStreamer and introspection look anyhow;
 # TYPELIBS is empty in a build without introspection.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
@@ -40,9 +40,10 @@ want_libraries() {
 plugins=$(absolute "$1") typelibs=$(absolute "$3") libraries=$(absolute "$5") programs=$(absolute "$6")
 missing=$(
   want_libraries "$libraries"
-  want GST_PLUGIN_PATH "$plugins" "$2:${GST_PLUGIN_PATH_1_0:-}:${GST_PLUGIN_SYSTEM_PATH:-}:${GST_PLUGIN_SYSTEM_PATH_1_0:-}"
+  want GST_PLUGIN_PATH "$plugins" \
+    "$2:${GST_PLUGIN_PATH_1_0:-}:${GST_PLUGIN_SYSTEM_PATH:-}:${GST_PLUGIN_SYSTEM_PATH_1_0:-}"
   want GI_TYPELIB_PATH "$typelibs" "$4"
   want PKG_CONFIG_PATH "$libraries/pkgconfig" "$(pkg-config --variable=pc_path pkg-config 2>/dev/null || true)"
   want PATH "$programs" ""
 )
-[ -z "$missing" ] || printf 'So that everything is found where it was installed:\n\n%s\n\n' "$missing"
+[ -z "$missing" ] || printf 'So that everything is found where it is installed:\n\n%s\n\n' "$missing"
