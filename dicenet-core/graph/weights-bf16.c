@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "weights-bf16.h"
 
-#include <dicenet/error.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../model/memory-error.h"
 
 #define ALIGNMENT 64 /* a cache line, and a register */
 
@@ -127,8 +127,7 @@ dicenet_weights_bf16 (const DicenetWeights *weights, const DicenetGraph *graph, 
       memset (self->block, 0, bytes);
       make (self, weights, graph);
     } else
-      g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
-                   "no memory for %" G_GSIZE_FORMAT " bytes of bfloat16 weights", bytes);
+      dicenet_no_memory (error, bytes, "bfloat16 weights", "choose precision float32");
   }
   g_mutex_unlock (&self->lock);
   return (const DicenetBf16 *const *) self->nodes;

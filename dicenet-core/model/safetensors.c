@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 #include <string.h>
 #include "json.h"
+#include "memory-error.h"
 #include "readfile.h"
 
 /* The largest network has 651 tensors, 80 KiB of header and 30 MiB of data. The labels of 65535 classes fit in. */
@@ -124,11 +125,20 @@ fail_ (GError **error, const char *path, char *what)
   return FALSE;
 }
 
+/* FALSE with @error set: with the path before it. */
+static gboolean
+fail_without_memory (const char *path, gsize bytes, const char *what, GError **error)
+{
+  dicenet_no_memory (error, bytes, what, DICENET_MORE_MEMORY);
+  g_prefix_error (error, "%s: ", path);
+  return FALSE;
+}
+
 /* Steps over a key. A name that no message or line can show is no name; NULL with @error set. */
 static char *
 read_name (DicenetSafetensors *self, const char **at, GError **error)
 {
-  g_autofree char *name = dicenet_json_read_string (at);
+  g_autofree char *name = dicenet_json_read_string (at, NULL);
   g_autofree char *shown = name ? dicenet_text_excerpt (name) : g_strdup ("one with U+0000");
 
   if (name != NULL && *name != '\0' && strlen (name) <= MAX_NAME_BYTES && !has_control (name))
@@ -147,7 +157,12 @@ read_metadata (DicenetSafetensors *self, const char **at, GError **error)
     g_autofree char *key = read_name (self, at, error);
     if (key == NULL)
       return FALSE;
-    char *value = dicenet_json_type (*at) == '"' ? dicenet_json_read_string (at) : NULL;
+    g_autoptr (GError) reason = NULL;
+    char *value = dicenet_json_type (*at) == '"' ? dicenet_json_read_string (at, &reason) : NULL;
+    if (g_error_matches (reason, DICENET_ERROR, DICENET_ERROR_NO_MEMORY)) {
+      g_propagate_prefixed_error (error, g_steal_pointer (&reason), "%s: __metadata__: ", self->path);
+      return FALSE;
+    }
     if (value == NULL)
       return FAIL (error, self->path, "__metadata__: expected a string for \"%s\", without U+0000", key);
     g_hash_table_insert (self->metadata, g_steal_pointer (&key), value);
@@ -174,7 +189,7 @@ typedef struct {
 static gboolean
 read_dtype (DicenetSafetensors *self, DicenetTensor *tensor, const char *at, GError **error)
 {
-  g_autofree char *name = at && dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at) : NULL;
+  g_autofree char *name = at && dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at, NULL) : NULL;
   g_autofree char *shown = name ? dicenet_text_excerpt (name) : NULL;
 
   for (guint i = 0; name && i < G_N_ELEMENTS (dtypes); i++) {
@@ -246,7 +261,7 @@ find_entry (const char **at)
   Entry entry = { 0 };
 
   for (dicenet_json_enter (at); dicenet_json_next (at);) {
-    g_autofree char *key = dicenet_json_read_string (at);
+    g_autofree char *key = dicenet_json_read_string (at, NULL);
     if (g_strcmp0 (key, "dtype") == 0)
       entry.dtype = *at;
     else if (g_strcmp0 (key, "shape") == 0)
@@ -370,12 +385,9 @@ read_file (DicenetSafetensors *self, GError **error)
     return FALSE;
   self->data_bytes = (gsize) ((guint64) file.info.st_size - sizeof length - length);
   self->data = g_try_malloc (MAX (1, self->data_bytes));
-  if (self->data == NULL) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "%s: no memory for its %" G_GSIZE_FORMAT " bytes",
-                 self->path, self->data_bytes);
-    return FALSE;
-  }
-  g_autofree char *header = g_malloc0 (length + 1);
+  g_autofree char *header = g_try_malloc0 (length + 1);
+  if (self->data == NULL || header == NULL)
+    return fail_without_memory (self->path, self->data_bytes + length, "the file", error);
   return dicenet_file_read (&file, header, length, error) && read_header (self, header, length, error) &&
          dicenet_file_read (&file, self->data, self->data_bytes, error) && dicenet_file_is_unchanged (&file, error);
 }

@@ -299,6 +299,9 @@ START_TEST (reads_labels)
   assert_error (error, DICENET_ERROR_LABELS, "expected 5 labels", "found 2", "labels.txt");
   ck_assert (load_labels (model, folder, "\xff\xfe", 2, &error) == NULL);
   assert_error (error, DICENET_ERROR_LABELS, "UTF-8");
+  g_autofree char *long_line = g_strnfill (4097, 'x'), *long_text = g_strconcat ("none\na\nb\nc\n", long_line, NULL);
+  ck_assert (load_labels (model, folder, long_text, strlen (long_text), &error) == NULL);
+  assert_error (error, DICENET_ERROR_LABELS, "line 5 has 4097 bytes", "at most 4096");
   ck_assert (load_labels (model, folder, "", 0, &error) == NULL);
   assert_error (error, DICENET_ERROR_LABELS, "0 bytes");
   ck_assert (dicenet_model_load_labels (model, folder, &error) == NULL);
