@@ -57,7 +57,7 @@ DICENET_API const char *dicenet_model_get_path (DicenetModel *self);
  * dicenet_model_get_name:
  * @self: a model
  *
- * Returns: file name without folder and ending: what results name the model by.
+ * Returns: file name without folder and ending: what results name the model by. UTF-8: what is not becomes U+FFFD.
  */
 DICENET_API const char *dicenet_model_get_name (DicenetModel *self);
 
@@ -98,9 +98,9 @@ DICENET_API gboolean dicenet_model_get_multi_label (DicenetModel *self);
  * dicenet_model_get_threshold:
  * @self: a model
  *
- * Returns: confidence from which on a class or an object is worth reporting, from 0 to 1: `threshold` of the model file,
- *   else 0.5 for objects and tags (multi-label) and 0 for classes that exclude each other. 0 for segmentation, whose
- *   masks have no confidences.
+ * Returns: confidence from which on a class or an object is worth reporting, from 0 to 1: `threshold` of the model
+ * file, else 0.5 for objects and tags (multi-label) and 0 for classes that exclude each other. 0 for segmentation,
+ * whose masks have no confidences.
  */
 DICENET_API gfloat dicenet_model_get_threshold (DicenetModel *self);
 

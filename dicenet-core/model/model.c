@@ -83,11 +83,11 @@ dicenet_model_init (DicenetModel *self)
 static char *
 name_of (const char *path)
 {
-  char *name = g_path_get_basename (path);
+  g_autofree char *name = g_path_get_basename (path);
   char *ending = strrchr (name, '.');
   if (ending != NULL && ending != name)
     *ending = '\0';
-  return name;
+  return g_utf8_make_valid (name, -1);
 }
 
 static DicenetModel *

@@ -376,12 +376,12 @@ read_length (DicenetSafetensors *self, DicenetFile *file, guint64 *header, GErro
 }
 
 static gboolean
-read_file (DicenetSafetensors *self, GError **error)
+read_file (DicenetSafetensors *self, const char *path, GError **error)
 {
   g_auto (DicenetFile) file = { .fd = -1 };
   guint64 length;
 
-  if (!dicenet_file_open (&file, self->path, error) || !read_length (self, &file, &length, error))
+  if (!dicenet_file_open (&file, path, error) || !read_length (self, &file, &length, error))
     return FALSE;
   self->data_bytes = (gsize) ((guint64) file.info.st_size - sizeof length - length);
   self->data = g_try_malloc (MAX (1, self->data_bytes));
@@ -402,10 +402,10 @@ DicenetSafetensors *
 dicenet_safetensors_open (const char *path, GError **error)
 {
   g_autoptr (DicenetSafetensors) self = g_new0 (DicenetSafetensors, 1);
-  self->path = g_strdup (path);
+  self->path = dicenet_path_excerpt (path);
   self->tensors = g_tree_new_full (compare_names, NULL, NULL, tensor_free);
   self->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  return read_file (self, error) ? g_steal_pointer (&self) : NULL;
+  return read_file (self, path, error) ? g_steal_pointer (&self) : NULL;
 }
 
 static void

@@ -25,7 +25,7 @@ typedef struct {
 } DicenetTensor;
 
 typedef struct {
-  char *path;
+  char *path; /* as messages show it */
   guint8 *data;
   gsize data_bytes;
   GTree *tensors;       /* name -> DicenetTensor; names can be made to collide in a hash table */
