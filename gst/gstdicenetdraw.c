@@ -62,6 +62,12 @@ gst_dicenet_drawer_get_problem (const GstDicenetDrawer *self)
 }
 
 void
+gst_dicenet_drawer_lacks_memory (GstDicenetDrawer *self)
+{
+  self->lacks_memory = TRUE;
+}
+
+void
 gst_dicenet_drawer_free (GstDicenetDrawer *self)
 {
   if (!self)
@@ -76,7 +82,7 @@ static void
 add_rectangle_with_flags (Canvas *canvas, GstBuffer *pixels, Place at, GstVideoOverlayFormatFlags flags)
 {
   if (!pixels) {
-    canvas->drawer->lacks_memory = TRUE;
+    gst_dicenet_drawer_lacks_memory (canvas->drawer);
     return;
   }
   GstVideoOverlayRectangle *rectangle = gst_video_overlay_rectangle_new_raw (pixels, at.x, at.y, at.w, at.h, flags);

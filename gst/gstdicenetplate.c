@@ -204,6 +204,18 @@ can_start_thread (void)
   return thread != NULL;
 }
 
+/* Fontconfig crashes where it finds no memory: its thread's stack and what it reads take a third of this. */
+#define FONT_BYTES (48 * 1024 * 1024)
+
+static gboolean
+has_font_memory (void)
+{
+  gpointer block = g_try_malloc (FONT_BYTES);
+
+  g_free (block);
+  return block != NULL;
+}
+
 static void
 check_fonts (GstDicenetPlates *self)
 {
@@ -222,6 +234,12 @@ ensure_context (GstDicenetPlates *self)
 {
   if (self->context)
     return TRUE;
+  if (!has_font_memory ()) {
+    self->problem =
+        "No memory for fonts, 48 MiB: labels are left out. Stop other programs, or raise this one's limit of "
+        "memory";
+    return FALSE;
+  }
   if (!can_start_thread ()) {
     self->problem = "No thread can be started, which drawing text needs: labels are left out. Raise the limit of "
                     "processes (ulimit -u, or the container's)";

@@ -178,7 +178,8 @@ DICENET_API char **dicenet_model_load_labels (DicenetModel *self, const char *pa
  * @height: (out): inference height in pixels
  *
  * The inference size that keeps the picture's shape, its short side at the short side of the size that the model is
- * meant for: no letterbox and no squeeze, because the DiCE unit scales its dimensions. Both are within
+ * meant for: no letterbox and no squeeze, because the DiCE unit scales its dimensions. Of pictures more than 4 times as
+ * long as wide the short side gives way, so that there are no more pixels than at 4:1. Both are within
  * %DICENET_MIN_SIZE and %DICENET_MAX_SIZE.
  */
 DICENET_API void dicenet_model_fit_size (DicenetModel *self, gdouble aspect, guint *width, guint *height);

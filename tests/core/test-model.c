@@ -82,8 +82,14 @@ START_TEST (describes_itself)
   ck_assert (width == 85 && height == 48);
   dicenet_model_fit_size (model, 9.0 / 16, &width, &height);
   ck_assert (width == 48 && height == 85);
+  dicenet_model_fit_size (model, 4, &width, &height);
+  ck_assert (width == 192 && height == 48);
+  dicenet_model_fit_size (model, 8, &width, &height); /* as many pixels, still the picture's shape */
+  ck_assert (width == 272 && height == 34);
+  dicenet_model_fit_size (model, 1 / 8.0, &width, &height);
+  ck_assert (width == 34 && height == 272);
   dicenet_model_fit_size (model, 1e6, &width, &height);
-  ck_assert (width == DICENET_MAX_SIZE && height == 48);
+  ck_assert (width == DICENET_MAX_SIZE && height == DICENET_MIN_SIZE);
 }
 END_TEST
 

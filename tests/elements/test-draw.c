@@ -204,7 +204,8 @@ static const GstVideoFormat layer_formats[] = {
   GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_NV21,  GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YV12, GST_VIDEO_FORMAT_YUY2,
   GST_VIDEO_FORMAT_UYVY, GST_VIDEO_FORMAT_Y42B,  GST_VIDEO_FORMAT_Y444, GST_VIDEO_FORMAT_v308, GST_VIDEO_FORMAT_YUV9,
   GST_VIDEO_FORMAT_Y41B, GST_VIDEO_FORMAT_GRAY8, GST_VIDEO_FORMAT_RGB,  GST_VIDEO_FORMAT_BGR,  GST_VIDEO_FORMAT_BGRx,
-  GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_xRGB,  GST_VIDEO_FORMAT_xBGR,
+  GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_xRGB,  GST_VIDEO_FORMAT_xBGR, GST_VIDEO_FORMAT_RGBA, GST_VIDEO_FORMAT_BGRA,
+  GST_VIDEO_FORMAT_ARGB, GST_VIDEO_FORMAT_ABGR,  GST_VIDEO_FORMAT_AYUV, GST_VIDEO_FORMAT_A420,
 };
 
 /* Class 1 in the middle of the mask. */
@@ -257,7 +258,8 @@ check_layer (GstVideoFrame *frame, gdouble shift, gdouble scale)
   const GstVideoFormatInfo *format = frame->info.finfo;
 
   for (guint c = 0; c < format->n_components; c++) {
-    const guint8 expected = half_green (&frame->info, c);
+    const gboolean is_alpha = c == GST_VIDEO_COMP_A; /* stays */
+    const guint8 expected = is_alpha ? 0x60 : half_green (&frame->info, c);
     for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (frame, c); y++) {
       const guint8 *row = (guint8 *) GST_VIDEO_FRAME_COMP_DATA (frame, c) + y * GST_VIDEO_FRAME_COMP_STRIDE (frame, c);
       for (gint x = 0; x < GST_VIDEO_FRAME_COMP_WIDTH (frame, c); x++) {
@@ -309,7 +311,7 @@ GST_START_TEST (test_layers)
     layer->w = layer->h = view[1];
     fail_unless (gst_dicenet_layer_can_blend (&info));
     fail_unless (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
-    gst_dicenet_layer_blend (layer, &frame);
+    fail_unless (gst_dicenet_layer_blend (layer, &frame));
     check_layer (&frame, view[0], view[1]);
     gst_video_frame_unmap (&frame);
     if (GST_VIDEO_INFO_COMP_PSTRIDE (&info, 0) == 4) /* the byte that is no colour */
@@ -320,19 +322,22 @@ GST_START_TEST (test_layers)
 }
 GST_END_TEST;
 
-/* Formats with alpha and of more bits are left to GStreamer's blender. */
+/* Formats of more bits, and colours that are multiplied with alpha, are left to GStreamer's blender. */
 GST_START_TEST (test_layers_unknown)
 {
-  static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_BGRA,      GST_VIDEO_FORMAT_AYUV,
-                                            GST_VIDEO_FORMAT_A420,      GST_VIDEO_FORMAT_IYU1,
-                                            GST_VIDEO_FORMAT_RGB16,     GST_VIDEO_FORMAT_I420_10LE,
+  static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_IYU1,      GST_VIDEO_FORMAT_RGB16,
+                                            GST_VIDEO_FORMAT_ARGB64,    GST_VIDEO_FORMAT_I420_10LE,
                                             GST_VIDEO_FORMAT_GRAY16_LE, GST_VIDEO_FORMAT_NV12_64Z32 };
+  GstVideoInfo premultiplied;
 
   for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
     GstVideoInfo info;
     gst_video_info_set_format (&info, formats[i], 64, 64);
     fail_if (gst_dicenet_layer_can_blend (&info), "%s", gst_video_format_to_string (formats[i]));
   }
+  gst_video_info_set_format (&premultiplied, GST_VIDEO_FORMAT_RGBA, 64, 64);
+  GST_VIDEO_INFO_FLAG_SET (&premultiplied, GST_VIDEO_FLAG_PREMULTIPLIED_ALPHA);
+  fail_if (gst_dicenet_layer_can_blend (&premultiplied));
 }
 GST_END_TEST;
 
