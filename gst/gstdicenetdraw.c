@@ -436,6 +436,9 @@ place_label (const Canvas *canvas, Place box, gint w, gint h)
   return best;
 }
 
+/* More would hide the picture; each looks for a place among all the others. */
+#define MAX_LABELS 1000
+
 static void
 draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetection *d)
 {
@@ -538,7 +541,8 @@ draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity, gboolean with_masks
   }
   for (guint i = 0; i < metas->len; i++) {
     GstDicenetMeta *meta = g_ptr_array_index (metas, i);
-    for (guint j = 0; j < gst_dicenet_meta_get_n_detections (meta); j++)
+    const guint n = MIN (gst_dicenet_meta_get_n_detections (meta), MAX_LABELS);
+    for (guint j = 0; j < n; j++)
       draw_label (canvas, meta, gst_dicenet_meta_get_detection (meta, j));
   }
 }

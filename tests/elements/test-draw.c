@@ -587,6 +587,36 @@ GST_START_TEST (test_many_labels)
 }
 GST_END_TEST;
 
+/* As many boxes as a frame can have, each with a label that is no other's: twice as many take twice as long, and only
+ * the strongest are named. */
+GST_START_TEST (test_crowd)
+{
+  gint64 took[3];
+
+  for (guint i = 0; i < G_N_ELEMENTS (took); i++) {
+    const guint n = 4096u << i;
+    GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+    GstVideoInfo info;
+    GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_GRAY8, 1920, 1080);
+    GstDicenetDetection *boxes = g_new0 (GstDicenetDetection, n);
+    for (guint j = 0; j < n; j++)
+      boxes[j] = (GstDicenetDetection){ 1000 + j, 0.5, j % 1800, j % 1000, 60, 40, 0 };
+    add_boxes (buffer, &info, boxes, n);
+    const gint64 start = g_get_monotonic_time ();
+    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
+    took[i] = g_get_monotonic_time () - start;
+    fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 4 * n + 1000);
+    gst_video_overlay_composition_unref (composition);
+    gst_buffer_unref (buffer);
+    g_free (boxes);
+    gst_dicenet_drawer_free (drawer);
+  }
+  fail_unless (took[2] < 3 * took[1] + G_USEC_PER_SEC && took[2] < 5 * G_USEC_PER_SEC, "%d, %d, %d ms",
+               (gint) (took[0] / 1000), (gint) (took[1] / 1000), (gint) (took[2] / 1000));
+  GST_INFO ("%d, %d, %d ms", (gint) (took[0] / 1000), (gint) (took[1] / 1000), (gint) (took[2] / 1000));
+}
+GST_END_TEST;
+
 /* More classes than rows: the plate stays within the frame. */
 GST_START_TEST (test_long_list)
 {
@@ -655,6 +685,7 @@ draw_suite (void)
   tcase_add_loop_test (tests, test_extremes, 0, 4);
   tcase_add_test (tests, test_enlarged_mask);
   tcase_add_test (tests, test_many_labels);
+  tcase_add_test (tests, test_crowd);
   tcase_add_test (tests, test_long_list);
   tcase_add_test (tests, test_crop_and_sharing);
   return suite;
