@@ -241,13 +241,19 @@ push_late (GstHarness *h, guint second, GstClockTime late)
   gst_object_unref (clock);
 }
 
+/* How many there are, each behind a warning for those who watch. */
 static guint
 late_messages (GstHarness *h)
 {
-  guint n = 0;
+  const GstMessageType types = GST_MESSAGE_ELEMENT | GST_MESSAGE_WARNING;
+  guint n = 0, n_warnings = 0;
 
-  for (GstMessage *message; (message = next_message (bus_of (h), GST_MESSAGE_ELEMENT)); gst_message_unref (message))
+  for (GstMessage *message; (message = next_message (bus_of (h), types)); gst_message_unref (message)) {
     n += gst_message_has_name (message, "dicenet-late");
+    n_warnings += GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING;
+    fail_unless (n <= n_warnings && n_warnings <= n + 1);
+  }
+  fail_unless_equals_int (n_warnings, n);
   return n;
 }
 
@@ -263,6 +269,28 @@ GST_START_TEST (test_lateness)
   for (guint s = 20; s < 60; s++)
     push_late (h, s, (s - 17) * GST_SECOND);
   fail_unless_equals_int (late_messages (h), 1);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* Where a frame takes seconds, the stream hardly gets on: users wait no longer to be told. */
+GST_START_TEST (test_lateness_of_slow_frames)
+{
+  GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
+  GstClockTime now = 0;
+  guint n = 0;
+
+  gst_harness_use_testclock (h);
+  for (guint i = 0; n == 0 && now < 60 * GST_SECOND; i++) {
+    GstBuffer *frame = frame_like (h, 0);
+    GST_BUFFER_PTS (frame) = i * GST_SECOND / 30;
+    now = (i + 1) * 3 * GST_SECOND;
+    gst_harness_set_time (h, now);
+    gst_buffer_unref (gst_harness_push_and_pull (h, frame));
+    n = late_messages (h);
+  }
+  fail_unless_equals_int (n, 1);
+  fail_unless (now <= 20 * GST_SECOND, "told after %" GST_TIME_FORMAT, GST_TIME_ARGS (now));
   harness_free (h);
 }
 GST_END_TEST;
@@ -298,7 +326,7 @@ GST_START_TEST (test_lateness_again)
     gst_harness_push_event (h, gst_event_new_flush_start ());
     gst_harness_push_event (h, gst_event_new_flush_stop (FALSE));
     gst_harness_push_event (h, gst_event_new_segment (&segment));
-    for (guint k = 0; k < 7; k++, s++)
+    for (guint k = 0; k < 3; k++, s++)
       push_late (h, s, (s - 200) * GST_SECOND);
   }
   fail_unless_equals_int (late_messages (h), 0);
@@ -562,6 +590,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_too_large_for_native);
   tcase_add_test (tests, test_latency);
   tcase_add_test (tests, test_lateness);
+  tcase_add_test (tests, test_lateness_of_slow_frames);
   tcase_add_test (tests, test_lateness_again);
   tcase_add_test (tests, test_lateness_paused);
   tcase_add_test (tests, test_lateness_of_files);
