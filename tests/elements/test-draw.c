@@ -617,6 +617,35 @@ GST_START_TEST (test_crowd)
 }
 GST_END_TEST;
 
+static void
+forget_plate (gpointer forgotten, GstMiniObject *pixels)
+{
+  *(gboolean *) forgotten = TRUE;
+}
+
+/* What is drawn again and again stays, what is not goes, though there is room for it. */
+GST_START_TEST (test_plates_unused)
+{
+  GstDicenetPlates *plates = gst_dicenet_plates_new ();
+  GstDicenetStyle style;
+  GstVideoInfo info;
+  gboolean forgotten = FALSE;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
+  gst_dicenet_style_init (&style, &info, FALSE);
+  const GstDicenetPlate *once = gst_dicenet_plates_get_label (plates, &style, "person 87%", 1, 200);
+  gst_mini_object_weak_ref (GST_MINI_OBJECT (once->pixels), forget_plate, &forgotten);
+  const GstDicenetPlate *always = gst_dicenet_plates_get_label (plates, &style, "car 12%", 2, 200);
+  for (guint i = 0; i < 500; i++) {
+    fail_unless (gst_dicenet_plates_get_label (plates, &style, "car 12%", 2, 200) == always);
+    gst_dicenet_plates_trim (plates);
+    fail_if (forgotten && i < 50, "%u", i);
+  }
+  fail_unless (forgotten);
+  gst_dicenet_plates_free (plates);
+}
+GST_END_TEST
+
 /* More classes than rows: the plate stays within the frame. */
 GST_START_TEST (test_long_list)
 {
@@ -686,6 +715,7 @@ draw_suite (void)
   tcase_add_test (tests, test_enlarged_mask);
   tcase_add_test (tests, test_many_labels);
   tcase_add_test (tests, test_crowd);
+  tcase_add_test (tests, test_plates_unused);
   tcase_add_test (tests, test_long_list);
   tcase_add_test (tests, test_crop_and_sharing);
   return suite;
