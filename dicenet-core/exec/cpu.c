@@ -126,8 +126,8 @@ cpu_close (DicenetExecutor *executor)
 
   g_ptr_array_unref (self->plans);
   dicenet_preprocess_free (self->preprocess);
-  free (self->arena);
-  free (self->batch_outputs);
+  dicenet_block_free (self->arena, self->arena_bytes);
+  dicenet_block_free (self->batch_outputs, self->batch_bytes);
   dicenet_threads_free (self->cpu.threads);
   g_free (self);
 }
@@ -155,7 +155,7 @@ grow (gfloat **block, gsize *have, gsize want, GError **error)
 {
   if (*have >= want)
     return TRUE;
-  free (*block);
+  dicenet_block_free (*block, *have);
   *have = 0;
   *block = dicenet_block_new (want);
   if (*block == NULL)

@@ -453,7 +453,7 @@ dicenet_weights_free (DicenetWeights *self)
 {
   if (self == NULL)
     return;
-  free (self->block);
+  dicenet_block_free (self->block, self->block_bytes);
   dicenet_weights_bf16_free (self->bf16);
   g_free (self->nodes);
   g_free (self);

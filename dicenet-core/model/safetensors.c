@@ -4,6 +4,7 @@
 #include <dicenet/error.h>
 #include <gio/gio.h>
 #include <string.h>
+#include "block.h"
 #include "json.h"
 #include "memory-error.h"
 #include "readfile.h"
@@ -53,7 +54,7 @@ dicenet_safetensors_free (DicenetSafetensors *self)
     return;
   g_clear_pointer (&self->tensors, g_tree_unref);
   g_clear_pointer (&self->metadata, g_hash_table_unref);
-  g_free (self->data);
+  dicenet_block_free (self->data, self->data_bytes);
   g_free (self->path);
   g_free (self);
 }
@@ -384,7 +385,7 @@ read_file (DicenetSafetensors *self, const char *path, GError **error)
   if (!dicenet_file_open (&file, path, error) || !read_length (self, &file, &length, error))
     return FALSE;
   self->data_bytes = (gsize) ((guint64) file.info.st_size - sizeof length - length);
-  self->data = g_try_malloc (MAX (1, self->data_bytes));
+  self->data = dicenet_block_new (self->data_bytes);
   g_autofree char *header = g_try_malloc0 (length + 1);
   if (self->data == NULL || header == NULL)
     return fail_without_memory (self->path, self->data_bytes + length, "the file", error);
