@@ -35,6 +35,8 @@ typedef struct {
   GstElement *pipeline;
   char *model; /* a file of this pipeline's own, which may vanish; NULL if there is none */
   gboolean gentle;
+  gboolean ended; /* there was an error, or the last frame */
+  gint frames;    /* of this pipeline */
   gint steps;
 } Worker;
 
@@ -126,8 +128,9 @@ choose_launch (Worker *w)
 /* --- what goes wrong --- */
 
 static GstPadProbeReturn
-count_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+count_frame (GstPad *pad, GstPadProbeInfo *info, gpointer worker)
 {
+  g_atomic_int_inc (&((Worker *) worker)->frames);
   g_atomic_int_inc (&n_frames);
   return GST_PAD_PROBE_OK;
 }
@@ -151,12 +154,12 @@ refuse (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 }
 
 static void
-add_probe (Worker *w, const char *element, const char *pad_name, GstPadProbeCallback probe, gint data)
+add_probe (Worker *w, const char *element, const char *pad_name, GstPadProbeCallback probe, gpointer data)
 {
   GstElement *found = gst_bin_get_by_name (GST_BIN (w->pipeline), element);
   GstPad *pad = gst_element_get_static_pad (found, pad_name);
 
-  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, probe, GINT_TO_POINTER (data), NULL);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, probe, data, NULL);
   gst_object_unref (pad);
   gst_object_unref (found);
 }
@@ -170,10 +173,10 @@ break_something (Worker *w)
     return;
   switch (below (w, 3)) {
   case 0:
-    add_probe (w, "e0", "sink", shorten, 0);
+    add_probe (w, "e0", "sink", shorten, NULL);
     break;
   case 1:
-    add_probe (w, "sink", "sink", refuse, PICK (w, flows));
+    add_probe (w, "sink", "sink", refuse, GINT_TO_POINTER (PICK (w, flows)));
     break;
   default:
     if (w->model)
@@ -289,9 +292,33 @@ read_bus (Worker *w)
   while ((message = gst_bus_pop (bus))) {
     if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR)
       check_error (w, message);
+    w->ended |= (GST_MESSAGE_TYPE (message) & (GST_MESSAGE_ERROR | GST_MESSAGE_EOS)) != 0;
     gst_message_unref (message);
   }
   gst_object_unref (bus);
+}
+
+/* Under sanitizers and on busy machines all would be over before the first frame otherwise. */
+static void
+wait_for_frame (Worker *w)
+{
+  for (guint i = 0; i < 250 && !w->ended && g_atomic_int_get (&w->frames) == 0; i++) {
+    if (g_get_monotonic_time () >= end_time)
+      break;
+    g_usleep (20000);
+    read_bus (w);
+    g_atomic_int_inc (&w->steps);
+  }
+}
+
+/* A capsfilter that goes while it still waits for frames of its former caps leaks these. */
+static void
+forget_former_caps (Worker *w)
+{
+  GstElement *filter = gst_bin_get_by_name (GST_BIN (w->pipeline), "caps");
+
+  gst_util_set_object_arg (G_OBJECT (filter), "caps-change-mode", "immediate");
+  gst_object_unref (filter);
 }
 
 static void
@@ -303,8 +330,12 @@ run_pipeline (Worker *w)
   w->pipeline = gst_parse_launch (launch, &error);
   if (error)
     g_error ("%s: %s", launch, error->message);
-  add_probe (w, "sink", "sink", count_frame, 0);
+  add_probe (w, "sink", "sink", count_frame, w);
+  w->frames = 0;
+  w->ended = FALSE;
   gst_element_set_state (w->pipeline, GST_STATE_PLAYING);
+  if (!chance (w, 4))
+    wait_for_frame (w);
   for (guint n = w->gentle && option_long ? G_MAXUINT : 1 + below (w, 12); n > 0; n--) {
     if (g_get_monotonic_time () >= end_time)
       break;
@@ -315,6 +346,7 @@ run_pipeline (Worker *w)
   }
   gst_element_set_state (w->pipeline, GST_STATE_NULL);
   read_bus (w);
+  forget_former_caps (w);
   gst_clear_object (&w->pipeline);
   if (w->model)
     g_remove (w->model);
