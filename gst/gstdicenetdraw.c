@@ -436,8 +436,10 @@ place_label (const Canvas *canvas, Place box, gint w, gint h)
   return best;
 }
 
-/* More would hide the picture; each looks for a place among all the others. */
+/* Of the strongest: more would hide the picture. Each label looks for a place among all the others, and with each
+ * fourth rectangle GStreamer copies the list of all of them. */
 #define MAX_LABELS 1000
+#define MAX_BOXES  4096
 
 static void
 draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetection *d)
@@ -529,7 +531,7 @@ draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity, gboolean with_masks
   }
   for (guint i = 0; i < metas->len; i++) {
     GstDicenetMeta *meta = g_ptr_array_index (metas, i);
-    for (guint j = gst_dicenet_meta_get_n_detections (meta); j-- > 0;)
+    for (guint j = MIN (gst_dicenet_meta_get_n_detections (meta), MAX_BOXES); j-- > 0;)
       draw_edges (canvas, gst_dicenet_meta_get_detection (meta, j));
   }
   for (guint i = 0; i < metas->len; i++) {

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE /* syscall() */
 #include "common.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include "model/safetensors.h"
 
 /* Where there is no memory for what a file or a caller asks for, an error says so and nothing else happens. This
@@ -63,6 +67,15 @@ posix_memalign (void **p, size_t alignment, size_t n)
 {
   *p = is_refused (n) ? NULL : __libc_memalign (alignment, n);
   return *p ? 0 : ENOMEM;
+}
+
+/* What block.c takes large blocks by. */
+void *
+mmap (void *at, size_t n, int protection, int flags, int fd, off_t offset)
+{
+  if ((flags & MAP_ANONYMOUS) && is_refused (n))
+    return MAP_FAILED;
+  return (void *) syscall (SYS_mmap, at, n, protection, flags, fd, offset);
 }
 
 /* TRUE, or FALSE with @error set. */

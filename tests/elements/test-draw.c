@@ -7,6 +7,7 @@
 #include <gst/check/gstcheck.h>
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <string.h>
+#include <time.h>
 
 #define OPACITY 0.5
 
@@ -587,11 +588,19 @@ GST_START_TEST (test_many_labels)
 }
 GST_END_TEST;
 
-/* As many boxes as a frame can have, each with a label that is no other's: twice as many take twice as long, and only
- * the strongest are named. */
+static gdouble
+thread_seconds (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &t);
+  return (gdouble) t.tv_sec + (gdouble) t.tv_nsec / 1e9;
+}
+
+/* As many boxes as a frame can have, each with a label that is no other's: only the strongest are drawn and named. */
 GST_START_TEST (test_crowd)
 {
-  gint64 took[3];
+  gdouble took[3]; /* seconds of this thread: the machine may be busy */
 
   for (guint i = 0; i < G_N_ELEMENTS (took); i++) {
     const guint n = 4096u << i;
@@ -602,18 +611,16 @@ GST_START_TEST (test_crowd)
     for (guint j = 0; j < n; j++)
       boxes[j] = (GstDicenetDetection){ 1000 + j, 0.5, j % 1800, j % 1000, 60, 40, 0 };
     add_boxes (buffer, &info, boxes, n);
-    const gint64 start = g_get_monotonic_time ();
+    const gdouble start = thread_seconds ();
     GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
-    took[i] = g_get_monotonic_time () - start;
-    fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 4 * n + 1000);
+    took[i] = thread_seconds () - start;
+    fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 4 * 4096 + 1000);
     gst_video_overlay_composition_unref (composition);
     gst_buffer_unref (buffer);
     g_free (boxes);
     gst_dicenet_drawer_free (drawer);
   }
-  fail_unless (took[2] < 3 * took[1] + G_USEC_PER_SEC && took[2] < 5 * G_USEC_PER_SEC, "%d, %d, %d ms",
-               (gint) (took[0] / 1000), (gint) (took[1] / 1000), (gint) (took[2] / 1000));
-  GST_INFO ("%d, %d, %d ms", (gint) (took[0] / 1000), (gint) (took[1] / 1000), (gint) (took[2] / 1000));
+  fail_unless (took[2] < 3 * took[1] + 0.1, "%.3f, %.3f, %.3f s", took[0], took[1], took[2]);
 }
 GST_END_TEST;
 
