@@ -2,8 +2,12 @@
 #include "safetensors.h"
 
 #include <dicenet/error.h>
-#include <gio/gio.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "block.h"
 #include "json.h"
 #include "memory-error.h"
@@ -455,28 +459,62 @@ make_header (const DicenetTensor *tensors, guint n_tensors, GHashTable *metadata
   return header;
 }
 
+static gboolean
+write_parts (FILE *out, const GString *header, const DicenetTensor *tensors, guint n_tensors)
+{
+  const guint64 length = GUINT64_TO_LE ((guint64) header->len);
+
+  fwrite (&length, sizeof length, 1, out);
+  fwrite (header->str, 1, header->len, out);
+  for (guint i = 0; i < n_tensors; i++)
+    fwrite (tensors[i].data, dtypes[tensors[i].dtype].size, tensors[i].n_elements, out);
+  return fflush (out) == 0 && !ferror (out);
+}
+
+/* Where @path is a pipe or a device (/dev/stdout) it is written to; elsewhere a file beside it, whose name is stored in
+ * @beside. */
+static FILE *
+open_output (const char *path, char **beside)
+{
+  if (g_str_has_prefix (path, "/dev/") ||
+      (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR)))
+    return fopen (path, "wb");
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *name = g_build_filename (folder, ".dicenet-XXXXXX", NULL);
+  const int descriptor = g_mkstemp_full (name, O_RDWR | O_CLOEXEC, 0666);
+  if (descriptor < 0)
+    return NULL;
+  *beside = g_steal_pointer (&name);
+  return fdopen (descriptor, "wb");
+}
+
 gboolean
 dicenet_safetensors_write (const char *path, const DicenetTensor *tensors, guint n_tensors, GHashTable *metadata,
                            GError **error)
 {
-  g_autoptr (GFile) file = g_file_new_for_path (path);
-  g_autoptr (GError) io_error = NULL;
-  GString *header = make_header (tensors, n_tensors, metadata);
-  const guint64 length = GUINT64_TO_LE ((guint64) header->len);
+  g_autofree char *beside = NULL;
+  FILE *out = open_output (path, &beside);
+  gboolean ok = out != NULL;
 
-  g_autoptr (GFileOutputStream) stream =
-      g_file_replace (file, NULL, FALSE, G_FILE_CREATE_REPLACE_DESTINATION, NULL, &io_error);
-  GOutputStream *out = (GOutputStream *) stream;
-  gboolean ok = out && g_output_stream_write_all (out, &length, sizeof length, NULL, NULL, &io_error) &&
-                g_output_stream_write_all (out, header->str, header->len, NULL, NULL, &io_error);
-  for (guint i = 0; ok && i < n_tensors; i++)
-    ok = g_output_stream_write_all (out, tensors[i].data, tensors[i].n_elements * dtypes[tensors[i].dtype].size, NULL,
-                                    NULL, &io_error);
-  ok = ok && g_output_stream_close (out, NULL, &io_error);
-  g_string_free (header, TRUE);
+  if (ok) {
+    GString *header = make_header (tensors, n_tensors, metadata);
+    ok = write_parts (out, header, tensors, n_tensors) && (!beside || fsync (fileno (out)) == 0);
+    g_string_free (header, TRUE);
+  }
+  int reason = errno;
+  if (out != NULL && fclose (out) != 0 && ok) {
+    ok = FALSE;
+    reason = errno;
+  }
+  if (ok && beside != NULL && g_rename (beside, path) != 0) {
+    ok = FALSE;
+    reason = errno;
+  }
   if (!ok) {
-    g_autofree char *shown = dicenet_path_excerpt (path), *reason = dicenet_path_excerpt (io_error->message);
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: cannot be written: %s", shown, reason);
+    g_autofree char *shown = dicenet_path_excerpt (path);
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: cannot be written: %s", shown, g_strerror (reason));
+    if (beside != NULL)
+      g_unlink (beside);
   }
   return ok;
 }

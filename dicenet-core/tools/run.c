@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tools.h"
 
+#include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include "../model/json.h"
 #include "../model/memory-error.h"
 #include "../model/model-private.h"
 #include "../model/safetensors.h"
@@ -185,11 +187,45 @@ add_outputs (Output *out, DicenetSession *session, const Input *in, const Dicene
 }
 
 static gboolean
+is_same_file (const char *a, const char *b)
+{
+  GStatBuf first, second;
+  return g_stat (a, &first) == 0 && g_stat (b, &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+/* Nothing is written over what is read, under any name, or over any other file without --force. Pipes and devices are
+ * no files that could be lost. */
+static gboolean
+check_output (char **argv, DicenetModel *model, gboolean force, GError **error)
+{
+  const char *output = argv[3], *inputs[] = { argv[2], dicenet_model_get_path (model) };
+  g_autofree char *shown = dicenet_path_excerpt (output);
+
+  if (!g_file_test (output, G_FILE_TEST_IS_REGULAR) || g_str_has_prefix (output, "/dev/"))
+    return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (inputs); i++)
+    if (is_same_file (output, inputs[i])) {
+      g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                   "%s: is read, and can't be written to at the same time: name another output", shown);
+      return FALSE;
+    }
+  if (!force) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "%s: is already there: name another output, or overwrite it with --force", shown);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
 run (char **argv, DicenetBackend backend, DicenetPrecision precision, int threads, const DicenetDetectParams *params,
-     GError **error)
+     gboolean force, GError **error)
 {
   g_autoptr (DicenetModel) model = dicenet_model_load (argv[1], error);
-  g_autoptr (DicenetSafetensors) file = model ? dicenet_safetensors_open (argv[2], error) : NULL;
+  if (model == NULL || !check_output (argv, model, force, error))
+    return FALSE;
+  g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (argv[2], error);
   Input in = { 0 };
   Output out = { .error = error };
 
@@ -210,6 +246,7 @@ dicenet_tool_run (int argc, char **argv, GError **error)
   g_autofree char *backend_name = NULL, *precision_name = NULL;
   int threads = 0, max_per_class = 200;
   double threshold = -1, iou = 0.45;
+  gboolean force = FALSE;
   const GOptionEntry entries[] = {
     { "backend", 0, 0, G_OPTION_ARG_STRING, &backend_name, "auto, cpu or cuda", "B" },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &precision_name, "float32 (the default), bfloat16, float16, tf32 or auto",
@@ -221,6 +258,7 @@ dicenet_tool_run (int argc, char **argv, GError **error)
     { "iou", 0, 0, G_OPTION_ARG_DOUBLE, &iou, "detection: overlap from which the weaker box goes (0.45)", "T" },
     { "max-per-class", 0, 0, G_OPTION_ARG_INT, &max_per_class, "detection: boxes per class at most, 0 for all (200)",
       "N" },
+    { "force", 0, 0, G_OPTION_ARG_NONE, &force, "overwrite OUT.safetensors if it is there", NULL },
     G_OPTION_ENTRY_NULL,
   };
   DicenetBackend backend;
@@ -238,5 +276,5 @@ dicenet_tool_run (int argc, char **argv, GError **error)
   const DicenetDetectParams params = { .threshold = (gfloat) threshold,
                                        .iou_threshold = (gfloat) iou,
                                        .max_per_class = (guint) max_per_class };
-  return run (argv, backend, precision, threads, &params, error);
+  return run (argv, backend, precision, threads, &params, force, error);
 }

@@ -70,7 +70,7 @@ class TestCase(common.TestCase):
     def evaluate(self, *arguments):
         report = self.path("report.json")
         process = common.run_script(
-            os.path.join("evaluation", "evaluate.py"), *arguments, "--json", report, timeout=300
+            os.path.join("evaluation", "evaluate.py"), *arguments, "--json", report, "--force", timeout=300
         )
         self.assertEqual(process.returncode, 0, process.stderr)
         with open(report, encoding="utf-8") as file:
