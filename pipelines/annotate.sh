@@ -43,14 +43,14 @@ set_container
 check_output "$place" "$input"
 find_plugin
 find_models dicenet-segment
-set_reader "$input"
+set_reader "$input" || exit
 set_picture
 set_sound "$tone"
 set_network "$input"
 begin_output "$place" "$input"
 [[ $input == *://* ]] || watched=true
 
-run_to_files "${reader[@]}" \
+run_to_file "$input" "${reader[@]}" \
   "${frames[@]}" ! "${network[@]}" ! dicenetoverlay ! "${picture[@]}" ! queue ! container. \
   "${sound[@]}" \
   "$muxer" name=container ! filesink "location=$(quote "$part")"

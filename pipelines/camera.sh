@@ -36,7 +36,7 @@ if "$test_picture"; then
   device=/dev/none
 else
   device=${arguments[0]:-$(first_camera)}
-  set_reader "$device"
+  set_reader "$device" || exit
 fi
 set_network "$device"
 set_live_sink

@@ -23,10 +23,37 @@ find_models dicenet-segment
 # Sets branch: from one file to its lines. Names are the pipeline's: each branch needs its own.
 set_branch() {
   local input=$1 number=$2
-  set_reader "$input"
+  set_reader "$input" || return
   set_network "$input"
   branch=("${reader[@]/name=decoder/name=decoder$number}" "${frames[@]/decoder./decoder$number.}" ! "${network[@]}"
     ! dicenetjson "source=$(quote "$input")" ! filesink "location=$(quote "${parts[${places[$input]}]}")")
+}
+
+# Gives the results of these files their names.
+keep() {
+  local input
+  for input; do
+    set_reader "$input" # for its duration
+    tell_early_end "$input" "${parts[${places[$input]}]}"
+    keep_part "${places[$input]}"
+    say "Written: ${places[$input]##*/}"
+  done
+}
+
+# The files of the whole pipeline one by one.
+run_each() {
+  local i
+  for i in "${!good[@]}"; do
+    # Which may have changed meanwhile.
+    if check_input "${good[i]}" && set_branch "${good[i]}" "$i" && launch TERM gst-launch-1.0 -q "${branch[@]}"; then
+      keep "${good[i]}"
+    else
+      end_if_stopped
+      [ -z "$reason" ] || say "error: ${good[i]}: $reason"
+      bad+=("${good[i]}")
+    fi
+    reason=
+  done
 }
 
 declare -A places=()
@@ -38,12 +65,11 @@ for input in "${arguments[@]}"; do
   for other in "${!places[@]}"; do
     [ "${places[$other]}" != "$place" ] || die "'$input' and '$other' would both be written to $name: rename one"
   done
-  check_output "$name" "${arguments[@]}"
+  check_output "./$name" "${arguments[@]}"
   places[$input]=$place
 done
 for input in "${arguments[@]}"; do
-  # A shell of its own, which a bad file ends.
-  if (trap - EXIT && set_reader "$input"); then good+=("$input"); else bad+=("$input"); fi
+  if set_reader "$input"; then good+=("$input"); else bad+=("$input"); fi
 done
 
 threads=$((${#good[@]} ? $(nproc) / ${#good[@]} : 1))
@@ -51,32 +77,20 @@ properties=("threads=$((threads > 0 ? threads : 1))" "${properties[@]}")
 pipeline=()
 for i in "${!good[@]}"; do
   begin_output "${places[${good[i]}]}" "${arguments[@]}"
-  set_branch "${good[i]}" "$i" 2>/dev/null
+  set_branch "${good[i]}" "$i"
   pipeline+=("${branch[@]}")
 done
 
-# Gives the results their names; after "stopped", none.
-finish() {
-  ! "$stopped" || { say "stopped: nothing was written" && exit 130; }
-  local input
-  for input; do
-    keep_part "${places[$input]}"
-    say "Written: ${places[$input]##*/}"
-  done
-}
-
 watched=true
 if [[ "${good[*]}" == *://* ]]; then watched=false; fi
-if [ ${#good[@]} -gt 0 ]; then
-  if launch TERM gst-launch-1.0 -q "${pipeline[@]}"; then
-    finish "${good[@]}"
-  else
-    finish
-    say "One of the files failed: each is done again by itself"
-    for i in "${!good[@]}"; do
-      set_branch "${good[i]}" "$i" 2>/dev/null
-      if launch TERM gst-launch-1.0 -q "${branch[@]}"; then finish "${good[i]}"; else finish && bad+=("${good[i]}"); fi
-    done
-  fi
+if [ ${#good[@]} = 0 ]; then
+  :
+elif launch TERM gst-launch-1.0 -q "${pipeline[@]}" 2>/dev/null; then
+  keep "${good[@]}"
+else
+  end_if_stopped
+  say "One of the files failed: each is done again by itself"
+  reason=
+  run_each
 fi
 [ ${#bad[@]} = 0 ] || die "not done, see above: ${bad[*]}"
