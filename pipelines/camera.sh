@@ -42,4 +42,5 @@ set_network "$device"
 set_live_sink
 set_launcher
 
-"${launcher[@]}" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"
+at_once=true
+launch INT "${launcher[@]}" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"

@@ -193,16 +193,19 @@ is_live() { [[ $1 == /dev/* || $1 == rtsp*://* ]]; }
 patience=${DICENET_PATIENCE:-60}
 [[ $patience =~ ^[1-9][0-9]{0,8}$ ]] || die "DICENET_PATIENCE must be a whole number of seconds from 1, not '$patience'"
 
+# Whether what gst-launch-1.0 says is shown when it says it, because it may run for ever; else when it has ended.
+at_once=false
+
 # Runs gst-launch-1.0 to its end. Ctrl-C, SIGTERM and SIGHUP are handed on as $1, and not twice: the command
 # has a process group of its own, which a terminal does not send Ctrl-C to. Sets stopped to the exit status that tells of
-# such a signal, or 0, and reason to the first error that the command wrote.
+# such a signal, or 0, and reason to the first error that the command wrote, if that is known.
 launch() {
   local signal=$1 child status watch=
   shift
   stopped=0
   : >"$messages"
   set -m
-  "$@" 2>"$messages" &
+  if "$at_once"; then "$@" & else "$@" 2>"$messages" & fi
   child=$!
   set +m
   trap 'stop 130' INT

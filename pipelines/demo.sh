@@ -79,7 +79,7 @@ set_pipeline() {
 
 run_pipeline() {
   local progress=
-  if is_live "$input"; then seconds=${seconds:-10}; fi
+  if is_live "$input"; then seconds=${seconds:-10} at_once=true; fi
   [[ $input == *://* || $input == /dev/* ]] || watched=true
   say "Running ${elements[*]} on ${source:-photos.mkv}; Ctrl-C ends it early"
   if [ -t 2 ]; then show_progress & progress=$!; fi

@@ -24,6 +24,7 @@ set_network "${arguments[0]}"
 set_live_sink
 set_launcher
 
-"${launcher[@]}" rtspsrc "location=$(quote "${arguments[0]}")" latency=200 name=camera \
+at_once=true
+launch INT "${launcher[@]}" rtspsrc "location=$(quote "${arguments[0]}")" latency=200 name=camera \
   camera. ! application/x-rtp,media=video ! decodebin \
   ! "${network[@]}" ! "${sink[@]}"

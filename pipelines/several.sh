@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Several files at once: one process, one branch per file, one copy of the model in memory for all of them.
 #
-#   several.sh [--model MODEL]... [--set PROPERTY=VALUE]... [--force] INPUT INPUT...
+#   several.sh [--model MODEL]... [--set PROPERTY=VALUE]... [--video N] [--force] INPUT INPUT...
 #
 # Writes NAME.jsonl for each INPUT into the current folder, one line per frame; over one that is there only with --force.
 # A file that can not be read is named and left out. Where one fails on the way, each is done again by itself. The exit status
-# is 1 if any failed. Ctrl-C leaves nothing.
+# is 1 if any failed. Ctrl-C leaves nothing unfinished. Of several videos in a file the first is taken, or number N.
 # --model is a model file, or the name of one in models/ (dicenet-segment); several run one after the other on each frame.
 # --set passes a property on to the elements that have it: --set inference-interval=5, say.
 # Needs: the plugin (built or installed), GStreamer's base, good, bad and libav plugins.

@@ -205,6 +205,16 @@ class Stopped(TestCase):
         self.assertEqual(process.stderr.read(), "")
         process.stderr.close()
 
+    def test_live(self):
+        """Nothing goes on behind the back of the script: standard output is closed."""
+        for number in signal.SIGINT, signal.SIGTERM:
+            process = self.begin("camera.sh", "--test")
+            first = process.stdout.readline()
+            process.send_signal(number)
+            rest, errors = process.communicate(timeout=30)
+            self.assertEqual(process.returncode, 0, errors)
+            self.assertGreaterEqual(len(common.read_lines(first + rest)), 1)
+
     def test_demo_keeps_what_it_has(self):
         clip = self.clip(frames=1500)
         for number in signal.SIGINT, signal.SIGTERM:
