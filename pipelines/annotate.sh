@@ -50,7 +50,10 @@ set_network "$input"
 begin_output "$place" "$input"
 [[ $input == *://* ]] || watched=true
 
-run_to_file "$input" "${reader[@]}" \
-  "${frames[@]}" ! "${network[@]}" ! dicenetoverlay ! "${picture[@]}" ! queue ! container. \
-  "${sound[@]}" \
-  "$muxer" name=container ! filesink "location=$(quote "$part")"
+{ # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  run_to_file "$input" "${reader[@]}" \
+    "${frames[@]}" ! "${network[@]}" ! dicenetoverlay ! "${picture[@]}" ! queue ! container. \
+    "${sound[@]}" \
+    "$muxer" name=container ! filesink "location=$(quote "$part")"
+  exit
+}

@@ -42,5 +42,8 @@ set_network "$device"
 set_live_sink
 set_launcher
 
-at_once=true
-launch INT "${launcher[@]}" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"
+{ # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  at_once=true
+  launch INT "${launcher[@]}" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"
+  exit
+}

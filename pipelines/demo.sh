@@ -157,6 +157,9 @@ find_models dicenet-segment dicenet-detect dicenet-classify
 make_work_folder
 [ -n "$input" ] || { make_photo_clip && set_reader "$input" || exit; }
 set_pipeline
-run_pipeline
-keep_results
-show_where
+{ # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  run_pipeline
+  keep_results
+  show_where
+  exit
+}

@@ -81,16 +81,19 @@ for i in "${!good[@]}"; do
   pipeline+=("${branch[@]}")
 done
 
-watched=true
-if [[ "${good[*]}" == *://* ]]; then watched=false; fi
-if [ ${#good[@]} = 0 ]; then
-  :
-elif launch TERM gst-launch-1.0 -q "${pipeline[@]}" 2>/dev/null; then
-  keep "${good[@]}"
-else
-  end_if_stopped
-  say "One of the files failed: each is done again by itself"
-  reason=
-  run_each
-fi
-[ ${#bad[@]} = 0 ] || die "not done, see above: ${bad[*]}"
+{ # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  watched=true
+  if [[ "${good[*]}" == *://* ]]; then watched=false; fi
+  if [ ${#good[@]} = 0 ]; then
+    :
+  elif launch TERM gst-launch-1.0 -q "${pipeline[@]}" 2>/dev/null; then
+    keep "${good[@]}"
+  else
+    end_if_stopped
+    say "One of the files failed: each is done again by itself"
+    reason=
+    run_each
+  fi
+  [ ${#bad[@]} = 0 ] || die "not done, see above: ${bad[*]}"
+  exit
+}

@@ -215,6 +215,24 @@ class Stopped(TestCase):
             self.assertEqual(process.returncode, 0, errors)
             self.assertGreaterEqual(len(common.read_lines(first + rest)), 1)
 
+    def test_script_changes_meanwhile(self):
+        """An update under a script that runs is none of its business."""
+        shutil.copytree(common.PIPELINES, self.path("pipelines"))
+        for name, arguments in ("camera.sh", ("--test", "--seconds", "2")), (
+            "demo.sh",
+            ("--as-is", self.clip(frames=30)),
+        ):
+            script = self.path("pipelines", name)
+            process = self.begin(script, *arguments)
+            if name == "camera.sh":
+                process.stdout.readline()
+            else:
+                self.wait_for("o/clip/.dicenet-*/results.jsonl")
+            with open(script, "r+b") as file:
+                file.write(b"#\n" + b"\nfalse" * 2000)
+            _, errors = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, errors)
+
     def test_demo_keeps_what_it_has(self):
         clip = self.clip(frames=1500)
         for number in signal.SIGINT, signal.SIGTERM:
