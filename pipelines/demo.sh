@@ -139,25 +139,25 @@ show_where() {
   say "  $output_folder/results.jsonl    one line per frame"
 }
 
-read_options "$@"
-[ ${#arguments[@]} -lt 2 ] || { usage >&2 && exit 2; }
-input=${arguments[0]:-}
-source=$input
-if [ -n "$input" ]; then check_input "$input" || exit; fi # a wrong name is better told now than after the build
-name=$(basename -- "${input:-photos}")
-output_folder=${DICENET_OUTPUT:-$root/output}/${name%.*}
-
-[ -n "$source${DICENET_OUTPUT:-}" ] || force=true
-check_results
-
-"$as_is" || install_and_build
-find_plugin
-find_models dicenet-segment dicenet-detect dicenet-classify
-[ -z "$input" ] || set_reader "$input" || exit
-make_work_folder
-[ -n "$input" ] || { make_photo_clip && set_reader "$input" || exit; }
-set_pipeline
 { # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  read_options "$@"
+  [ ${#arguments[@]} -lt 2 ] || { usage >&2 && exit 2; }
+  input=${arguments[0]:-}
+  source=$input
+  if [ -n "$input" ]; then check_input "$input" || exit; fi # a wrong name is better told now than after the build
+  name=$(basename -- "${input:-photos}")
+  output_folder=${DICENET_OUTPUT:-$root/output}/${name%.*}
+
+  [ -n "$source${DICENET_OUTPUT:-}" ] || force=true
+  check_results
+
+  "$as_is" || install_and_build
+  find_plugin
+  find_models dicenet-segment dicenet-detect dicenet-classify
+  [ -z "$input" ] || set_reader "$input" || exit
+  make_work_folder
+  [ -n "$input" ] || { make_photo_clip && set_reader "$input" || exit; }
+  set_pipeline
   run_pipeline
   keep_results
   show_where
