@@ -294,6 +294,8 @@ def begin(model, listed, limit=None, threads=0, properties=()):
 def evaluate(options):
     """Runs what the options say; the report, as it is written to --json."""
     plugin, pictures, kind = begin(options.model, options.list, options.limit, options.threads, options.set)
+    if options.json:
+        outfile.check(options.json, (plugin.path,), force=True)  # the model may have been a name
     options.size = options.size or plugin.size
     options.fit = options.fit or ("centre" if kind == "classify" else "squeeze")
     if options.fit == "centre" and kind != "classify":

@@ -243,6 +243,9 @@ class Errors(TestCase):
         self.assertNotIn("CRITICAL", process.stderr)
         for wrong in ("speed=high", "precision=high"):
             self.assert_failed(self.refused(model, listed, "--set", wrong), "dicenetsegment", wrong.partition("=")[0])
+        for place in model, listed:
+            self.assert_failed(self.refused(model, listed, "--json", place, "--force"), "is read")
+        self.assert_failed(self.refused(model, listed, "--json", self.file("mine.json", b"mine")), "--force")
         for arguments in (
             ("--size", "20x20"),
             ("--set", "speed"),
