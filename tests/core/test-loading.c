@@ -45,6 +45,8 @@ hold (const char *path)
   ck_assert (path == NULL || g_stat (path, &info) == 0);
   g_mutex_lock (&lock);
   slow = info.st_ino;
+  if (path != NULL)
+    n_began = 0;
   g_cond_broadcast (&changed);
   g_mutex_unlock (&lock);
 }
