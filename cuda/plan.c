@@ -268,13 +268,16 @@ CudaPlan *
 cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, guint width, guint height, guint batch,
                cudaStream_t stream, GError **error)
 {
+  DicenetPlan *layout = dicenet_plan_new (program->graph, width, height, scratch_floats, NULL, error);
+  if (layout == NULL)
+    return NULL;
   CudaPlan *self = g_new0 (CudaPlan, 1);
   g_autoptr (GHashTable) axes = dicenet_axis_cache_new ();
 
   self->program = program;
   self->weights = weights;
   self->batch = batch;
-  self->layout = dicenet_plan_new (program->graph, width, height, scratch_floats, NULL);
+  self->layout = layout;
   self->steps = g_new0 (Step, self->layout->n_steps);
   self->host = g_byte_array_new ();
   self->placed = g_hash_table_new (NULL, NULL);

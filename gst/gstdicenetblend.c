@@ -50,10 +50,10 @@ gboolean
 gst_dicenet_layer_can_blend (const GstVideoInfo *info)
 {
   const GstVideoFormatInfo *format = info->finfo;
-  const GstVideoFormatFlags unknown =
-      GST_VIDEO_FORMAT_FLAG_ALPHA | GST_VIDEO_FORMAT_FLAG_COMPLEX | GST_VIDEO_FORMAT_FLAG_PALETTE;
+  const GstVideoFormatFlags unknown = GST_VIDEO_FORMAT_FLAG_COMPLEX | GST_VIDEO_FORMAT_FLAG_PALETTE;
 
-  if ((format->flags & unknown) || GST_VIDEO_FORMAT_INFO_IS_TILED (format) || format->n_components > 3)
+  if ((format->flags & unknown) || GST_VIDEO_FORMAT_INFO_IS_TILED (format) ||
+      GST_VIDEO_INFO_FLAG_IS_SET (info, GST_VIDEO_FLAG_PREMULTIPLIED_ALPHA))
     return FALSE;
   for (guint c = 0; c < format->n_components; c++)
     if (format->depth[c] != 8 || format->shift[c] != 0 || format->pixel_stride[c] < 1 ||
@@ -91,6 +91,13 @@ color_components (const GstVideoInfo *info, guint32 color, guint8 components[3])
   components[2] = to_byte (offset[2] + scale[2] * (r - luma) / (2 * (1 - kr)));
 }
 
+/* Alpha, the fourth component, is not painted on. */
+static guint
+n_colors (const GstVideoFormatInfo *format)
+{
+  return MIN (format->n_components, GST_VIDEO_COMP_A);
+}
+
 static void
 fill_paint (Plane *plane, const GstVideoInfo *info, guint index, const guint32 palette[256])
 {
@@ -103,7 +110,7 @@ fill_paint (Plane *plane, const GstVideoInfo *info, guint index, const guint32 p
     if (alpha == 0)
       continue;
     color_components (info, palette[id], components);
-    for (guint c = 0; c < format->n_components; c++) {
+    for (guint c = 0; c < n_colors (format); c++) {
       if (format->plane[c] != index)
         continue;
       for (gint at = format->poffset[c]; at < plane->group; at += format->pixel_stride[c]) {
@@ -293,6 +300,36 @@ blend_rows (Plane *plane, const GstDicenetLayer *layer, GstVideoFrame *frame, gu
 
 /* --- planes --- */
 
+static void
+plane_free (Plane *plane)
+{
+  for (guint i = 0; i < 2; i++) {
+    g_free (plane->lines[i].alpha);
+    g_free (plane->lines[i].color);
+  }
+  g_free (plane->low);
+  g_free (plane->fraction);
+  g_free (plane->begin);
+  g_free (plane);
+}
+
+static gboolean
+plane_allocate (Plane *plane, const GstDicenetLayer *layer)
+{
+  const gsize n = (gsize) plane->groups * plane->group;
+  gboolean ok = TRUE;
+
+  plane->low = g_try_new (gint, plane->groups);
+  plane->fraction = g_try_new (guint8, plane->groups);
+  plane->begin = g_try_new (gint, (gsize) layer->width + 1);
+  for (guint i = 0; i < 2; i++) {
+    plane->lines[i] = (Line){ g_try_malloc0 (n), g_try_malloc0 (n), 0, 0, -1 };
+    ok &= plane->lines[i].alpha && plane->lines[i].color;
+  }
+  return ok && plane->low && plane->fraction && plane->begin;
+}
+
+/* NULL if there is no memory for it. */
 static Plane *
 plane_new (const GstDicenetLayer *layer, const GstVideoInfo *info, guint index)
 {
@@ -311,37 +348,35 @@ plane_new (const GstDicenetLayer *layer, const GstVideoInfo *info, guint index)
   }
   plane->groups = (info->width + span - 1) / span;
   plane->rows = (info->height + plane->row_span - 1) / plane->row_span;
-  plane->low = g_new (gint, plane->groups);
-  plane->fraction = g_new (guint8, plane->groups);
-  plane->begin = g_new (gint, layer->width + 1);
+  if (!plane_allocate (plane, layer)) {
+    plane_free (plane);
+    return NULL;
+  }
   find_columns (plane, layer, (gdouble) info->width / span);
   fill_paint (plane, info, index, layer->palette);
-  for (guint i = 0; i < 2; i++) {
-    const gsize n = (gsize) plane->groups * plane->group;
-    plane->lines[i] = (Line){ g_malloc0 (n), g_malloc0 (n), 0, 0, -1 };
-  }
   return plane;
 }
 
-static void
-plane_free (Plane *plane)
+static gboolean
+has_color (const GstVideoFormatInfo *format, guint index)
 {
-  for (guint i = 0; i < 2; i++) {
-    g_free (plane->lines[i].alpha);
-    g_free (plane->lines[i].color);
-  }
-  g_free (plane->low);
-  g_free (plane->fraction);
-  g_free (plane->begin);
-  g_free (plane);
+  for (guint c = 0; c < n_colors (format); c++)
+    if (format->plane[c] == index)
+      return TRUE;
+  return FALSE;
 }
 
-void
+gboolean
 gst_dicenet_layer_blend (const GstDicenetLayer *self, GstVideoFrame *frame)
 {
   for (guint i = 0; i < GST_VIDEO_FRAME_N_PLANES (frame); i++) {
+    if (!has_color (frame->info.finfo, i))
+      continue;
     Plane *plane = plane_new (self, &frame->info, i);
+    if (!plane)
+      return FALSE;
     blend_rows (plane, self, frame, i);
     plane_free (plane);
   }
+  return TRUE;
 }

@@ -31,7 +31,7 @@ void gst_dicenet_layer_free (GstDicenetLayer *self);
  * gst_dicenet_layer_can_blend:
  * @info: what frames are like
  *
- * Returns: whether gst_dicenet_layer_blend() knows the format: 8 bits per sample, without alpha
+ * Returns: whether gst_dicenet_layer_blend() knows the format: 8 bits per sample, not multiplied with alpha
  */
 gboolean gst_dicenet_layer_can_blend (const GstVideoInfo *info);
 
@@ -41,8 +41,11 @@ gboolean gst_dicenet_layer_can_blend (const GstVideoInfo *info);
  * @frame: a frame of a format that can be blended, mapped for reading and writing
  *
  * Stretches the mask over the frame, its colours interpolated, and blends it in the frame's own format, in one pass
- * over the part of the frame in which there is something to see.
+ * over the part of the frame in which there is something to see. A frame's alpha stays as it is: a mask colours the
+ * picture, and what of it is transparent stays so.
+ *
+ * Returns: %FALSE if there is no memory for it, and some of the mask is missing
  */
-void gst_dicenet_layer_blend (const GstDicenetLayer *self, GstVideoFrame *frame);
+gboolean gst_dicenet_layer_blend (const GstDicenetLayer *self, GstVideoFrame *frame);
 
 G_END_DECLS

@@ -90,8 +90,16 @@ gst_dicenet_detect_decode (GstDicenetFilter *filter, DicenetSession *session, gu
   DicenetDetectParams params = { 0 };
   gfloat *thresholds = class_thresholds_now (GST_DICENET_DETECT (filter), dicenet_session_get_model (session), &params);
   GArray *boxes = dicenet_session_get_boxes (session, 0, &params);
-  GArray *detections = g_array_sized_new (FALSE, TRUE, sizeof (GstDicenetDetection), boxes->len);
 
+  g_free (thresholds);
+  if (!boxes) {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
+                 "no memory for all boxes that reach the threshold of %g: choose a higher one, or a smaller "
+                 "inference-size",
+                 params.threshold);
+    return NULL;
+  }
+  GArray *detections = g_array_sized_new (FALSE, TRUE, sizeof (GstDicenetDetection), boxes->len);
   for (guint i = 0; i < boxes->len; i++) {
     const DicenetBox *box = &g_array_index (boxes, DicenetBox, i);
     GstDicenetDetection detection = {
@@ -105,7 +113,6 @@ gst_dicenet_detect_decode (GstDicenetFilter *filter, DicenetSession *session, gu
     g_array_append_val (detections, detection);
   }
   g_array_unref (boxes);
-  g_free (thresholds);
   return detections;
 }
 
@@ -265,7 +272,7 @@ install_properties (GObjectClass *klass)
       klass, PROP_MAX_DETECTIONS,
       g_param_spec_uint ("max-detections", "Maximum detections",
                          "How many objects to report per frame, most confident first; 0 for "
-                         "all",
+                         "all, up to 16384",
                          0, G_MAXUINT, DEFAULT_MAX_DETECTIONS, flags));
   g_object_class_install_property (
       klass, PROP_OBJECT_CLASS,

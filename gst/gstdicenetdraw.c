@@ -62,6 +62,12 @@ gst_dicenet_drawer_get_problem (const GstDicenetDrawer *self)
 }
 
 void
+gst_dicenet_drawer_lacks_memory (GstDicenetDrawer *self)
+{
+  self->lacks_memory = TRUE;
+}
+
+void
 gst_dicenet_drawer_free (GstDicenetDrawer *self)
 {
   if (!self)
@@ -76,7 +82,7 @@ static void
 add_rectangle_with_flags (Canvas *canvas, GstBuffer *pixels, Place at, GstVideoOverlayFormatFlags flags)
 {
   if (!pixels) {
-    canvas->drawer->lacks_memory = TRUE;
+    gst_dicenet_drawer_lacks_memory (canvas->drawer);
     return;
   }
   GstVideoOverlayRectangle *rectangle = gst_video_overlay_rectangle_new_raw (pixels, at.x, at.y, at.w, at.h, flags);
@@ -430,6 +436,11 @@ place_label (const Canvas *canvas, Place box, gint w, gint h)
   return best;
 }
 
+/* Of the strongest: more would hide the picture. Each label looks for a place among all the others, and with each
+ * fourth rectangle GStreamer copies the list of all of them. */
+#define MAX_LABELS 1000
+#define MAX_BOXES  4096
+
 static void
 draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetection *d)
 {
@@ -520,7 +531,7 @@ draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity, gboolean with_masks
   }
   for (guint i = 0; i < metas->len; i++) {
     GstDicenetMeta *meta = g_ptr_array_index (metas, i);
-    for (guint j = gst_dicenet_meta_get_n_detections (meta); j-- > 0;)
+    for (guint j = MIN (gst_dicenet_meta_get_n_detections (meta), MAX_BOXES); j-- > 0;)
       draw_edges (canvas, gst_dicenet_meta_get_detection (meta, j));
   }
   for (guint i = 0; i < metas->len; i++) {
@@ -532,7 +543,8 @@ draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity, gboolean with_masks
   }
   for (guint i = 0; i < metas->len; i++) {
     GstDicenetMeta *meta = g_ptr_array_index (metas, i);
-    for (guint j = 0; j < gst_dicenet_meta_get_n_detections (meta); j++)
+    const guint n = MIN (gst_dicenet_meta_get_n_detections (meta), MAX_LABELS);
+    for (guint j = 0; j < n; j++)
       draw_label (canvas, meta, gst_dicenet_meta_get_detection (meta, j));
   }
 }

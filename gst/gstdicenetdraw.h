@@ -38,6 +38,9 @@ void gst_dicenet_drawer_free (GstDicenetDrawer *self);
  */
 const gchar *gst_dicenet_drawer_get_problem (const GstDicenetDrawer *self);
 
+/** To be called where what was composed could not be blended for lack of memory: a problem like others. */
+void gst_dicenet_drawer_lacks_memory (GstDicenetDrawer *self);
+
 /**
  * gst_dicenet_drawer_compose:
  * @self: a drawer

@@ -67,7 +67,7 @@ typedef struct {
   gboolean inferred; /* the frame at hand was */
   gboolean live;
   GstClockTimeDiff least, before; /* least lateness of this window and of the last one */
-  GstClockTime window;            /* running time where this one began */
+  GstClockTime window;            /* running time at which this one began, by the clock */
   guint n_grown;                  /* windows in a row that were later than those before them */
   gboolean told_late;
 
@@ -399,7 +399,8 @@ gst_dicenet_filter_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
 
 /* --- lateness --- */
 
-/* A hiccup is caught up with, and start-up is over sooner; a source that waits for no one is not. */
+/* A hiccup is caught up with, and start-up is over sooner; a source that waits for no one is not. Windows are of the
+ * clock: a second of the stream may take a minute. */
 #define LATE_WINDOW  (2 * GST_SECOND)
 #define LATE_WINDOWS 3
 #define LATE_ENOUGH  ((GstClockTimeDiff) GST_SECOND)
@@ -418,12 +419,12 @@ forget_lateness (GstDicenetFilter *self)
 static void
 tell_late (GstDicenetFilter *self, GstClockTime lateness)
 {
-  GST_WARNING_OBJECT (
-      self,
-      "frames leave %" GST_TIME_FORMAT
-      " late, and later all the time: inference can't keep up with the source. Raise inference-interval, "
-      "lower inference-size, give it more threads, or put queue leaky=downstream before it",
-      GST_TIME_ARGS (lateness));
+  GST_ELEMENT_WARNING (self, RESOURCE, BUSY,
+                       ("Inference can't keep up with the source: frames leave %.1f s late, and later all the time. "
+                        "Raise inference-interval, lower inference-size, give '%s' more threads, or put "
+                        "\"queue leaky=downstream max-size-buffers=1\" before it.",
+                        (gdouble) lateness / GST_SECOND, GST_OBJECT_NAME (self)),
+                       (NULL));
   GstStructure *what = gst_structure_new ("dicenet-late", "lateness", G_TYPE_UINT64, lateness, NULL);
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), what));
 }
@@ -456,7 +457,7 @@ watch_lateness (GstDicenetFilter *self, GstBuffer *buffer)
                         : NULL;
   if (!clock)
     return;
-  const GstClockTime now = gst_clock_get_time (clock), base = gst_element_get_base_time (GST_ELEMENT (self));
+  const GstClockTime base = gst_element_get_base_time (GST_ELEMENT (self)), now = gst_clock_get_time (clock) - base;
   const GstClockTime due = gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
   gst_object_unref (clock);
   if (!GST_CLOCK_TIME_IS_VALID (due) || !GST_CLOCK_TIME_IS_VALID (base))
@@ -464,12 +465,12 @@ watch_lateness (GstDicenetFilter *self, GstBuffer *buffer)
   GST_OBJECT_LOCK (self);
   const GstClockTime allowed = MAX (priv->allowed, priv->latency);
   GST_OBJECT_UNLOCK (self);
-  priv->least = MIN (priv->least, GST_CLOCK_DIFF (due + allowed, now - base));
-  if (!GST_CLOCK_TIME_IS_VALID (priv->window))
-    priv->window = due;
-  else if (due >= priv->window + LATE_WINDOW) {
+  priv->least = MIN (priv->least, GST_CLOCK_DIFF (due + allowed, now));
+  if (!GST_CLOCK_TIME_IS_VALID (priv->window)) {
+    priv->window = now;
+  } else if (now >= priv->window + LATE_WINDOW) {
     end_window (self);
-    priv->window = due;
+    priv->window = now;
   }
 }
 

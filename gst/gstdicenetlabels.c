@@ -66,23 +66,60 @@ set_unknown_label_error (GError **error, const gchar *const *labels, const gchar
   g_string_free (list, TRUE);
 }
 
+/* Both may have tens of thousands: labels, and the names that are looked for. A table of hashes would take as long with
+ * labels that were made to collide. */
+typedef struct {
+  const gchar *const *labels;
+  guint *sorted; /* objects' indices, by name; the first of equals first */
+  guint n;
+} Index;
+
 static gint
-find_label (const gchar *const *labels, const gchar *name, GError **error)
+compare_labels (gconstpointer a, gconstpointer b, gpointer data)
 {
-  for (gint i = FIRST_OBJECT; labels[i]; i++) {
-    if (g_ascii_strcasecmp (labels[i], name) == 0)
-      return i;
+  const guint *i = a, *j = b;
+  const gchar *const *labels = data;
+  const gint order = g_ascii_strcasecmp (labels[*i], labels[*j]);
+
+  return order ? order : *i < *j ? -1 : *i > *j;
+}
+
+static void
+index_init (Index *self, const gchar *const *labels)
+{
+  const guint n = g_strv_length ((gchar **) labels);
+
+  *self = (Index){ .labels = labels, .n = MAX (n, FIRST_OBJECT) - FIRST_OBJECT };
+  self->sorted = g_new (guint, self->n);
+  for (guint i = 0; i < self->n; i++)
+    self->sorted[i] = i + FIRST_OBJECT;
+  g_qsort_with_data (self->sorted, (gint) self->n, sizeof *self->sorted, compare_labels, (gpointer) labels);
+}
+
+static gint
+find_label (const Index *index, const gchar *name, GError **error)
+{
+  guint low = 0, high = index->n;
+
+  while (low < high) { /* the first that is not before @name */
+    const guint middle = low + (high - low) / 2;
+    if (g_ascii_strcasecmp (index->labels[index->sorted[middle]], name) < 0)
+      low = middle + 1;
+    else
+      high = middle;
   }
-  if (g_ascii_strcasecmp (labels[0], name) == 0)
+  if (low < index->n && g_ascii_strcasecmp (index->labels[index->sorted[low]], name) == 0)
+    return (gint) index->sorted[low];
+  if (g_ascii_strcasecmp (index->labels[0], name) == 0)
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                  "the model's class '%s' is its background, which is never reported: leave it out", name);
   else
-    set_unknown_label_error (error, labels + FIRST_OBJECT, name);
+    set_unknown_label_error (error, index->labels + FIRST_OBJECT, name);
   return -1;
 }
 
 static gboolean
-parse_pair (const gchar *const *labels, gchar *pair, gfloat *thresholds, GError **error)
+parse_pair (const Index *index, gchar *pair, gfloat *thresholds, GError **error)
 {
   gchar *equals = strrchr (pair, '=');
   gchar *end = NULL;
@@ -97,7 +134,7 @@ parse_pair (const gchar *const *labels, gchar *pair, gfloat *thresholds, GError 
     return FALSE;
   }
   *equals = '\0';
-  gint label = find_label (labels, g_strstrip (pair), error);
+  gint label = find_label (index, g_strstrip (pair), error);
   if (label < 0) {
     g_prefix_error (error, "class-thresholds: ");
     return FALSE;
@@ -109,16 +146,16 @@ parse_pair (const gchar *const *labels, gchar *pair, gfloat *thresholds, GError 
 }
 
 static gboolean
-parse_allowed (const gchar *const *labels, gchar **names, gfloat *thresholds, GError **error)
+parse_allowed (const Index *index, gchar **names, gfloat *thresholds, GError **error)
 {
   gboolean any = FALSE;
 
-  for (gsize i = 0; labels[i]; i++)
+  for (gsize i = 0; index->labels[i]; i++)
     thresholds[i] = LEFT_OUT;
   for (gsize i = 0; names[i]; i++) {
     if (!*g_strstrip (names[i]))
       continue;
-    gint label = find_label (labels, names[i], error);
+    gint label = find_label (index, names[i], error);
     if (label < 0) {
       g_prefix_error (error, "object-class: ");
       return FALSE;
@@ -142,14 +179,17 @@ gst_dicenet_labels_parse_thresholds (const gchar *const *labels, const gchar *cl
   guint n = g_strv_length ((gchar **) labels);
   gfloat *thresholds = g_new (gfloat, n + 1);
   gboolean ok = TRUE;
+  Index index;
 
+  index_init (&index, labels);
   for (guint i = 0; i < n; i++)
     thresholds[i] = NOT_SET;
   if (object_class && *object_class)
-    ok = parse_allowed (labels, allowed, thresholds, error);
+    ok = parse_allowed (&index, allowed, thresholds, error);
   for (gsize i = 0; ok && pairs[i]; i++)
-    ok = !*g_strstrip (pairs[i]) || parse_pair (labels, pairs[i], thresholds, error);
+    ok = !*g_strstrip (pairs[i]) || parse_pair (&index, pairs[i], thresholds, error);
 
+  g_free (index.sorted);
   g_strfreev (allowed);
   g_strfreev (pairs);
   if (!ok)

@@ -147,13 +147,30 @@ gst_dicenet_mask_propose_allocation (GstBaseTransform *trans, GstQuery *decide_q
   return TRUE;
 }
 
+/* GStreamer's allocator ends the process where there is no memory: it is tried before, and some more. */
+static gboolean
+check_memory (GstDicenetMask *self)
+{
+  gpointer block = g_try_malloc (GST_VIDEO_INFO_SIZE (&self->info) + GST_VIDEO_INFO_SIZE (&self->info) / 4);
+
+  g_free (block);
+  if (!block)
+    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+                       ("No memory for masks of %dx%d, %" G_GSIZE_FORMAT
+                        " MiB each: insert videoscale before the network.",
+                        self->info.width, self->info.height, GST_VIDEO_INFO_SIZE (&self->info) >> 20),
+                       (NULL));
+  return block != NULL;
+}
+
 /* Rows of a pool's buffers may be padded: GstVideoMeta, which a mapped frame follows, tells it. */
 static gboolean
 gst_dicenet_mask_decide_allocation (GstBaseTransform *trans, GstQuery *query)
 {
   GstBufferPool *pool = NULL;
 
-  if (!GST_BASE_TRANSFORM_CLASS (gst_dicenet_mask_parent_class)->decide_allocation (trans, query))
+  if (!check_memory (GST_DICENET_MASK (trans)) ||
+      !GST_BASE_TRANSFORM_CLASS (gst_dicenet_mask_parent_class)->decide_allocation (trans, query))
     return FALSE;
   if (gst_query_get_n_allocation_pools (query) > 0)
     gst_query_parse_nth_allocation_pool (query, 0, &pool, NULL, NULL, NULL);

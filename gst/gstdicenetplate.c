@@ -4,10 +4,14 @@
 
 #include <math.h>
 #include <pango/pangocairo.h>
+#include <string.h>
 #include "gstdicenetaspect.h"
 
 /* Several hundred labels at 1080p; a legend at 2160p takes 2 MiB. */
 #define MAX_CACHE_BYTES (16 * 1024 * 1024)
+/* Pictures without a plate after which it is let go. Percentages that were are hardly ever again: kept until there is
+ * no room, they would fill it slowly, in each element, and look like a leak. */
+#define MAX_UNUSED 100
 
 /* Frames larger than this get no larger plates: one takes no more than 64 MiB. */
 #define MAX_SIZE 4096
@@ -26,6 +30,7 @@ struct _GstDicenetPlates {
   GHashTable *plates; /* key -> CachedPlate */
   GQueue recent;      /* of CachedPlate, the last used first */
   gsize bytes;
+  guint n_pictures; /* that were drawn */
   GstBuffer *pixels[G_N_ELEMENTS (colors)];
 };
 
@@ -33,6 +38,7 @@ typedef struct {
   GstDicenetPlate plate;
   gchar *key;
   GList link; /* in @recent */
+  guint used; /* in which picture, the last time */
 } CachedPlate;
 
 typedef struct {
@@ -112,14 +118,17 @@ gst_dicenet_plates_free (GstDicenetPlates *self)
 static gsize
 plate_bytes (const CachedPlate *cached)
 {
-  return (gsize) cached->plate.width * cached->plate.height * 4;
+  return sizeof *cached + strlen (cached->key) + (gsize) cached->plate.width * cached->plate.height * 4;
 }
 
 void
 gst_dicenet_plates_trim (GstDicenetPlates *self)
 {
-  while (self->bytes > MAX_CACHE_BYTES) {
-    CachedPlate *oldest = g_queue_peek_tail (&self->recent);
+  CachedPlate *oldest;
+
+  self->n_pictures++;
+  while ((oldest = g_queue_peek_tail (&self->recent)) &&
+         (self->bytes > MAX_CACHE_BYTES || self->n_pictures - oldest->used > MAX_UNUSED)) {
     g_queue_unlink (&self->recent, &oldest->link);
     self->bytes -= plate_bytes (oldest);
     g_hash_table_remove (self->plates, oldest->key);
@@ -135,6 +144,7 @@ lookup (GstDicenetPlates *self, const gchar *key)
     return NULL;
   g_queue_unlink (&self->recent, &cached->link);
   g_queue_push_head_link (&self->recent, &cached->link);
+  cached->used = self->n_pictures;
   return &cached->plate;
 }
 
@@ -150,6 +160,7 @@ insert (GstDicenetPlates *self, const gchar *key, GstDicenetPlate plate)
   cached->plate = plate;
   cached->key = g_strdup (key);
   cached->link.data = cached;
+  cached->used = self->n_pictures;
   g_queue_push_head_link (&self->recent, &cached->link);
   g_hash_table_insert (self->plates, cached->key, cached);
   self->bytes += plate_bytes (cached);
@@ -204,6 +215,18 @@ can_start_thread (void)
   return thread != NULL;
 }
 
+/* Fontconfig crashes where it finds no memory: its thread's stack and what it reads take a third of this. */
+#define FONT_BYTES (48 * 1024 * 1024)
+
+static gboolean
+has_font_memory (void)
+{
+  gpointer block = g_try_malloc (FONT_BYTES);
+
+  g_free (block);
+  return block != NULL;
+}
+
 static void
 check_fonts (GstDicenetPlates *self)
 {
@@ -222,6 +245,12 @@ ensure_context (GstDicenetPlates *self)
 {
   if (self->context)
     return TRUE;
+  if (!has_font_memory ()) {
+    self->problem =
+        "No memory for fonts, 48 MiB: labels are left out. Stop other programs, or raise this one's limit of "
+        "memory";
+    return FALSE;
+  }
   if (!can_start_thread ()) {
     self->problem = "No thread can be started, which drawing text needs: labels are left out. Raise the limit of "
                     "processes (ulimit -u, or the container's)";

@@ -70,7 +70,8 @@ typedef struct _GstDicenetPlates GstDicenetPlates;
 GstDicenetPlates *gst_dicenet_plates_new (void);
 void gst_dicenet_plates_free (GstDicenetPlates *self);
 
-/** Lets go of the plates that were not used for longest while they take more memory than is worth keeping. */
+/** A picture is drawn: lets go of the plates that were not used for long, and while all take more memory than is worth
+ * keeping, of those that were not used for longest. */
 void gst_dicenet_plates_trim (GstDicenetPlates *self);
 
 /** (nullable): why text looks wrong, or is left out, in words for the user. Static. */

@@ -15,6 +15,9 @@
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_video_debug);
 #define GST_CAT_DEFAULT gst_dicenet_video_debug
 
+/* Sides in pixels: libdicenet's limit for pictures, and cairo's. */
+#define GST_DICENET_MAX_FRAME 32767
+
 #define FEATURE GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION
 
 typedef enum {
@@ -137,6 +140,39 @@ gst_dicenet_video_fixate_caps (GstBaseTransform *trans, GstPadDirection directio
   return gst_caps_fixate (picked);
 }
 
+/* What results are of and what is drawn on is one whole picture per buffer. */
+static gboolean
+check_frames (GstDicenetVideo *self, const GstVideoInfo *info)
+{
+  const gchar *name = GST_OBJECT_NAME (self);
+
+  if (info->interlace_mode == GST_VIDEO_INTERLACE_MODE_ALTERNATE ||
+      info->interlace_mode == GST_VIDEO_INTERLACE_MODE_FIELDS) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+                       ("Fields come apart (interlace-mode=%s), and '%s' needs whole frames: insert deinterlace before "
+                        "it.",
+                        gst_video_interlace_mode_to_string (info->interlace_mode), name),
+                       (NULL));
+    return FALSE;
+  }
+  if (GST_VIDEO_INFO_MULTIVIEW_MODE (info) == GST_VIDEO_MULTIVIEW_MODE_SEPARATED) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+                       ("Each buffer has %d separate views, and '%s' needs one picture: insert glviewconvert before "
+                        "it, with output-mode-override=mono or another mode of one picture.",
+                        info->views, name),
+                       (NULL));
+    return FALSE;
+  }
+  if (info->width > GST_DICENET_MAX_FRAME || info->height > GST_DICENET_MAX_FRAME) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+                       ("Frames of %dx%d are too large for '%s', which takes up to %dx%d: insert videoscale before it.",
+                        info->width, info->height, name, GST_DICENET_MAX_FRAME, GST_DICENET_MAX_FRAME),
+                       (NULL));
+    return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 gst_dicenet_video_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outcaps)
 {
@@ -149,6 +185,8 @@ gst_dicenet_video_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *o
     GST_ERROR_OBJECT (self, "not video caps: %" GST_PTR_FORMAT, incaps);
     return FALSE;
   }
+  if (!check_frames (self, &info))
+    return FALSE;
   /* The same frames again, with or without the feature: what was learnt about them stays. */
   if (priv->have_info && gst_video_info_is_equal (&info, &priv->info))
     return TRUE;
@@ -303,33 +341,72 @@ rows_are_words (const GstVideoFrame *frame)
   return TRUE;
 }
 
+/* GStreamer ends the process where it can't allocate: what a stream makes large is tried before, and some more. */
 static gboolean
-blend_in_copy (GstVideoOverlayComposition *composition, GstVideoFrame *frame)
+has_memory (gsize n)
 {
-  GstVideoInfo info;
-  GstVideoFrame copy;
+  gpointer block = g_try_malloc (n + n / 4);
 
-  gst_video_info_set_format (&info, GST_VIDEO_FRAME_FORMAT (frame), (guint) GST_VIDEO_FRAME_WIDTH (frame),
-                             (guint) GST_VIDEO_FRAME_HEIGHT (frame));
-  info.colorimetry = frame->info.colorimetry;
-  info.chroma_site = frame->info.chroma_site;
-  GstBuffer *buffer = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (&info), NULL);
-  gboolean ok = buffer && gst_video_frame_map (&copy, &info, buffer, GST_MAP_READWRITE);
+  g_free (block);
+  return block != NULL;
+}
 
-  if (ok) {
-    ok = gst_video_frame_copy (&copy, frame) && gst_video_overlay_composition_blend (composition, &copy) &&
-         gst_video_frame_copy (frame, &copy);
-    gst_video_frame_unmap (&copy);
+/* For the largest of the rectangles, which are stretched one by one. */
+static gboolean
+can_stretch (GstVideoOverlayComposition *composition)
+{
+  gsize most = 0;
+
+  for (guint i = 0; i < gst_video_overlay_composition_n_rectangles (composition); i++) {
+    gint x, y;
+    guint w, h;
+    gst_video_overlay_rectangle_get_render_rectangle (gst_video_overlay_composition_get_rectangle (composition, i), &x,
+                                                      &y, &w, &h);
+    most = MAX (most, (gsize) w * h * 4);
   }
-  gst_clear_buffer (&buffer);
-  return ok;
+  return has_memory (most);
+}
+
+/* A frame of the same kind, rows beginning with words; NULL if there is no memory for it. */
+static GstBuffer *
+buffer_like (const GstVideoFrame *frame, GstVideoInfo *info)
+{
+  gst_video_info_set_format (info, GST_VIDEO_FRAME_FORMAT (frame), (guint) GST_VIDEO_FRAME_WIDTH (frame),
+                             (guint) GST_VIDEO_FRAME_HEIGHT (frame));
+  info->colorimetry = frame->info.colorimetry;
+  info->chroma_site = frame->info.chroma_site;
+  gpointer data = g_try_malloc (GST_VIDEO_INFO_SIZE (info));
+  return data ? gst_buffer_new_wrapped (data, GST_VIDEO_INFO_SIZE (info)) : NULL;
 }
 
 static gboolean
-blend_composition (GstVideoOverlayComposition *composition, GstVideoFrame *frame)
+blend_in_copy (GstVideoOverlayComposition *composition, GstVideoFrame *frame, GstBuffer *buffer, GstVideoInfo *info)
 {
-  return rows_are_words (frame) ? gst_video_overlay_composition_blend (composition, frame)
-                                : blend_in_copy (composition, frame);
+  GstVideoFrame copy;
+
+  if (!gst_video_frame_map (&copy, info, buffer, GST_MAP_READWRITE))
+    return FALSE;
+  gboolean ok = gst_video_frame_copy (&copy, frame) && gst_video_overlay_composition_blend (composition, &copy) &&
+                gst_video_frame_copy (frame, &copy);
+  gst_video_frame_unmap (&copy);
+  return ok;
+}
+
+/* Without memory for it, the frame goes on as it is. */
+static gboolean
+blend_composition (GstDicenetVideo *self, GstVideoOverlayComposition *composition, GstVideoFrame *frame)
+{
+  GstVideoInfo info;
+  GstBuffer *copy = NULL;
+
+  if (!can_stretch (composition) || (!rows_are_words (frame) && !(copy = buffer_like (frame, &info)))) {
+    gst_dicenet_drawer_lacks_memory (PRIV (self)->drawer);
+    return TRUE;
+  }
+  gboolean ok =
+      copy ? blend_in_copy (composition, frame, copy, &info) : gst_video_overlay_composition_blend (composition, frame);
+  gst_clear_buffer (&copy);
+  return ok;
 }
 
 static GstFlowReturn
@@ -342,9 +419,11 @@ blend (GstDicenetVideo *self, GstBuffer *buffer, GPtrArray *layers, GstVideoOver
                        ("%" GST_PTR_FORMAT, buffer));
     return GST_FLOW_ERROR;
   }
-  for (guint i = 0; layers && i < layers->len; i++)
-    gst_dicenet_layer_blend (g_ptr_array_index (layers, i), &frame);
-  gboolean ok = !composition || blend_composition (composition, &frame);
+  for (guint i = 0; layers && i < layers->len; i++) {
+    if (!gst_dicenet_layer_blend (g_ptr_array_index (layers, i), &frame))
+      gst_dicenet_drawer_lacks_memory (PRIV (self)->drawer);
+  }
+  gboolean ok = !composition || blend_composition (self, composition, &frame);
   gst_video_frame_unmap (&frame);
   if (!ok) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
@@ -378,11 +457,11 @@ draw (GstDicenetVideo *self, GstBuffer *buffer)
   GstVideoOverlayComposition *composition =
       GST_DICENET_VIDEO_GET_CLASS (self)->compose (self, priv->drawer, buffer, layers);
 
-  warn_of_problem (self);
   if (priv->mode == DRAW_ATTACH && composition)
     attach (buffer, composition);
   else if (priv->mode == DRAW_BLEND && (composition || (layers && layers->len > 0)))
     ret = blend (self, buffer, layers, composition);
+  warn_of_problem (self);
   g_clear_pointer (&composition, gst_video_overlay_composition_unref);
   g_clear_pointer (&layers, g_ptr_array_unref);
   return ret;

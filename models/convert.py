@@ -23,6 +23,7 @@ except ImportError:
 import checkpoint
 import modelfile
 import network
+import outfile
 from errors import ModelError
 from network import MAX_SIZE, MIN_SIZE
 
@@ -263,6 +264,7 @@ def _arguments(argv):
     parser.add_argument("--std", type=_std_option, default=STD, metavar="R,G,B", help="of the training pixels / 255")
     for key in ("source", "license", "description"):
         parser.add_argument("--" + key, metavar="TEXT", help=f"the model's {key}, kept in the file")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT.safetensors if it is there")
     arguments = parser.parse_args(argv)
     if not arguments.output.endswith(".safetensors"):
         parser.error(f"{arguments.output}: expected a name that ends in .safetensors for the model file to write")
@@ -273,6 +275,7 @@ def main(argv=None):
     arguments = _arguments(argv)
     extra = {key: getattr(arguments, key) for key in ("source", "license", "description")}
     try:
+        outfile.check(arguments.output, (arguments.checkpoint, arguments.labels), arguments.force)
         metadata = convert(
             arguments.checkpoint,
             arguments.output,
@@ -294,4 +297,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    outfile.run(main)

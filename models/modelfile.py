@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Reads and writes model files: safetensors with the network's description (see docs/model-format.md)."""
 
-import contextlib
 import json
 import os
 import struct
-import tempfile
 
 import numpy as np
 
+import outfile
 from errors import ModelError
 
 ALIGNMENT = 64
@@ -63,39 +62,8 @@ def write(path, tensors, metadata):
         raise ModelError(
             f"{path}: labels and other metadata take {len(text)} bytes, and may take {MAX_HEADER_BYTES} in all"
         )
-    with atomic_file(path) as file:
+    with outfile.open_whole(path) as file:
         file.write(struct.pack("<Q", len(text)))
         file.write(text)
         for _, array in ordered:
             file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
-
-
-@contextlib.contextmanager
-def atomic_file(path):
-    """A file for writing that appears under `path` only when it is whole; ModelError where it cannot be written."""
-    folder = os.path.dirname(os.path.abspath(path))
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix="." + os.path.basename(path) + ".", delete=False) as file:
-            temporary = file.name
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # What open() would have given; temporary files are private.
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be written: {error.strerror or error}; choose another place or make room"
-        ) from None
-    finally:
-        if temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

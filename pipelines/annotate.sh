@@ -43,14 +43,17 @@ set_container
 check_output "$place" "$input"
 find_plugin
 find_models dicenet-segment
-set_reader "$input"
+set_reader "$input" || exit
 set_picture
 set_sound "$tone"
 set_network "$input"
 begin_output "$place" "$input"
 [[ $input == *://* ]] || watched=true
 
-run_to_files "${reader[@]}" \
-  "${frames[@]}" ! "${network[@]}" ! dicenetoverlay ! "${picture[@]}" ! queue ! container. \
-  "${sound[@]}" \
-  "$muxer" name=container ! filesink "location=$(quote "$part")"
+{ # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  run_to_file "$input" "${reader[@]}" \
+    "${frames[@]}" ! "${network[@]}" ! dicenetoverlay ! "${picture[@]}" ! queue ! container. \
+    "${sound[@]}" \
+    "$muxer" name=container ! filesink "location=$(quote "$part")"
+  exit
+}

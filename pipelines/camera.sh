@@ -36,10 +36,14 @@ if "$test_picture"; then
   device=/dev/none
 else
   device=${arguments[0]:-$(first_camera)}
-  set_reader "$device"
+  set_reader "$device" || exit
 fi
 set_network "$device"
 set_live_sink
 set_launcher
 
-"${launcher[@]}" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"
+{ # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  at_once=true
+  launch INT "${launcher[@]}" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"
+  exit
+}

@@ -10,9 +10,13 @@ build=${DICENET_BUILD:-$root/build}
 
 say() { printf '%s\n' "$*" >&2; }
 
-die() {
+fail() {
   say "error: $*"
-  exit 1
+  return 1
+}
+
+die() {
+  fail "$*" || exit 1
 }
 
 # The comment on top of the script that runs is its help.
@@ -88,7 +92,8 @@ find_models() {
 has_property() { gst-inspect-1.0 "$1" | grep "^  ${2%%=*} *: " >/dev/null; }
 
 # Sets network: frames of any format in, frames with results out. Turned pictures of telephones are set upright first, and
-# interlaced ones made whole, one frame of each: networks know people who stand on their feet, without stripes. Of the
+# interlaced ones made whole, one frame of each: networks know people who stand on their feet, without stripes. (auto-strict:
+# else deinterlace would leave those of more than 8 bits as they are.) Of the
 # properties that were set, each element gets those that it has.
 # The queues let the networks run beside each other, and beside what is before and behind them. Where the input $1 is live, the first one holds the newest frame, and no other more than one: what they held would be late.
 set_network() {
@@ -97,7 +102,7 @@ set_network() {
     between=(queue max-size-buffers=1 max-size-bytes=0 max-size-time=0)
     first=("${between[@]}" leaky=downstream)
   fi
-  network=("${first[@]}" ! deinterlace fields=top ! videoconvert ! videoflip video-direction=auto)
+  network=("${first[@]}" ! videoconvert ! deinterlace mode=auto-strict fields=top ! videoconvert ! videoflip video-direction=auto)
   for i in "${!models[@]}"; do
     network+=(! "${elements[i]}" "model=$(quote "${models[i]}")")
     for property in "${properties[@]}"; do
@@ -122,14 +127,16 @@ quote_file() {
 }
 
 # Looks at a file or an address, unless it is live, and sets reader: from there to frames. Everything that decodes has the
-# name "decoder". Sets frames, its pad with the video, sounds, those with sound, and size. What has no video that can be
-# decoded is refused: it could wait for ever.
+# name "decoder". Sets frames, its pad with the video, sounds, those with sound, and size, par and duration. What has no
+# video that can be decoded is refused, with status 1: it could wait for ever.
 set_reader() {
-  check_input "$1"
+  check_input "$1" || return
   frames=(decoder. ! 'video/x-raw(ANY)')
   sounds=()
   size=()
-  is_live "$1" || look "$1"
+  par=
+  duration=0
+  is_live "$1" || look "$1" || return
   case $1 in
     /dev/*) reader=(v4l2src "device=$1" ! decodebin name=decoder) ;;
     *://*) reader=(uridecodebin "uri=$(quote "$1")" name=decoder) ;;
@@ -138,28 +145,35 @@ set_reader() {
 }
 
 check_input() {
+  is_utf8 "$1" || { fail "the name $1 is not UTF-8, as gst-launch-1.0 takes it: rename the file, or link to it" || return; }
   case $1 in
-    *$'\n'*) die "names with line breaks are not read" ;;
-    /dev/*) [ -e "$1" ] || die "there is no camera $1$(cameras)" ;;
+    *$'\n'*) fail "names with line breaks are not read: rename the file, or link to it" ;;
+    /dev/*) [ -e "$1" ] || fail "there is no camera $1$(cameras)" ;;
     *://*) ;;
     *)
-      [ -e "$1" ] || die "there is no file $1"
-      [ -f "$1" ] || die "$1 is not a file"
+      if [ ! -e "$1" ]; then fail "there is no file $1"; elif [ ! -f "$1" ]; then fail "$1 is not a file"; fi
       ;;
   esac
 }
 
+is_utf8() { iconv -f UTF-8 -t UTF-8 <<<"$1" >/dev/null 2>&1; }
+
+# What dicenet-look said of each input: nothing is looked at twice.
+declare -A looked=()
+
 look() {
-  local key value found file=$1
+  local key value file=$1
   [[ $1 == *://* ]] || file=$(realpath -- "$1")
-  found=$(dicenet-look --video "$video" "$file") || exit 1
+  [ -n "${looked[$1]:-}" ] || looked[$1]=$(dicenet-look --video "$video" "$file") || return
   while IFS='=' read -r key value; do
     case $key in
       video) frames=("decoder.src_$value") ;;
       size) read -ra size <<<"$value" ;;
+      par) par=${value/ //} ;;
+      duration) duration=$value ;;
       sound) read -ra sounds <<<"$value" ;;
     esac
-  done <<<"$found"
+  done <<<"${looked[$1]}"
 }
 
 cameras() {
@@ -175,20 +189,28 @@ set_launcher() {
 
 is_live() { [[ $1 == /dev/* || $1 == rtsp*://* ]]; }
 
-# How long a pipeline from a file to files may stand still.
+# How many seconds a pipeline from a file to files may stand still.
 patience=${DICENET_PATIENCE:-60}
+[[ $patience =~ ^[1-9][0-9]{0,8}$ ]] || die "DICENET_PATIENCE must be a whole number of seconds from 1, not '$patience'"
+
+# Whether what gst-launch-1.0 says is shown when it says it, because it may run for ever; else when it has ended.
+at_once=false
 
 # Runs gst-launch-1.0 to its end. Ctrl-C, SIGTERM and SIGHUP are handed on as $1, and not twice: the command
-# has a process group of its own, which a terminal does not send Ctrl-C to. stopped tells that there was one.
+# has a process group of its own, which a terminal does not send Ctrl-C to. Sets stopped to the exit status that tells of
+# such a signal, or 0, and reason to the first error that the command wrote, if that is known.
 launch() {
   local signal=$1 child status watch=
   shift
-  stopped=false
+  stopped=0
+  : >"$messages"
   set -m
-  "$@" &
+  if "$at_once"; then "$@" & else "$@" 2>"$messages" & fi
   child=$!
   set +m
-  trap 'stopped=true; kill -s "$signal" "$child" 2>/dev/null || true' INT TERM HUP
+  trap 'stop 130' INT
+  trap 'stop 143' TERM
+  trap 'stop 129' HUP
   if "$watched"; then watch_progress "$child" & watch=$!; fi
   while :; do
     status=0
@@ -197,7 +219,22 @@ launch() {
   done
   trap - INT TERM HUP
   [ -z "$watch" ] || kill "$watch" 2>/dev/null || true
+  cat -- "$messages" >&2
+  set_reason
   return "$status"
+}
+
+# For the traps in launch.
+stop() {
+  stopped=$1
+  kill -s "$signal" "$child" 2>/dev/null || true
+}
+
+# Where a part of the pipeline fails, those before it say that the stream stopped: that is not the reason.
+set_reason() {
+  local found
+  found=$(sed -n -e 's/^ERROR: from element [^ ]*: //p' -e 's/^WARNING: erroneous pipeline: //p' "$messages")
+  reason=$(grep -v -m 1 -F -e 'Internal data stream error.' <<<"$found") || reason=${found%%$'\n'*}
 }
 
 # Whether launch ends what makes no progress. Not where a reader of standard output or a network sets the pace.
@@ -211,45 +248,70 @@ watch_progress() {
     if [ "$now" = "$last" ] && [[ $now == 0* ]]; then still=$((still + 1)); else still=0; fi
     last=$now
     [ "$still" -lt "$patience" ] && continue
-    say "error: no progress for $patience seconds: ended"
+    echo "ERROR: from element pipeline: no progress for $patience seconds" >>"$messages"
     kill -s KILL "$1"
     return
   done
 }
 
-# Runs the pipeline whose files are in parts, and gives these their names when it is done.
-run_to_files() {
-  launch TERM gst-launch-1.0 -q "$@" || { "$stopped" || die "the pipeline failed, see above: nothing was written"; }
-  ! "$stopped" || { say "stopped: nothing was written" && exit 130; }
+# Runs the pipeline from input $1 whose file is in parts, and gives it its name when it is done.
+run_to_file() {
+  local input=$1
+  shift
+  launch TERM gst-launch-1.0 -q "$@" || [ "$stopped" != 0 ] || die "$input: ${reason:-the pipeline failed}: nothing was written"
+  end_if_stopped
+  tell_early_end "$input" "$part"
   keep_parts
 }
 
+end_if_stopped() { [ "$stopped" = 0 ] || { say "stopped: nothing unfinished is kept" && exit "$stopped"; }; }
+
+# Says where the picture in the file $2, lines or a video, ends long before the input $1 should: GStreamer takes a file that
+# is cut off for one that has ended.
+tell_early_end() {
+  local end
+  [ "$duration" != 0 ] && [ -f "$2" ] || return 0
+  end=$(tail -n 1 -- "$2" | tr -d '\0' | sed -n 's/^{"resolution":{[^}]*},"timestamp":\([0-9]*\),.*/\1/p')
+  [ -n "$end" ] || end=$(dicenet-look "$2" 2>/dev/null | sed -n 's/^duration=//p')
+  [ "${end:-0}" != 0 ] && [ $((duration - end)) -gt $((duration / 10 + 1500000000)) ] || return 0
+  say "$1 says that it lasts $(seconds_of "$duration") s, and its picture ends at $(seconds_of "$end") s: it may be cut off or damaged"
+}
+
+seconds_of() { printf '%d.%d' $(($1 / 1000000000)) $(($1 / 100000000 % 10)); }
+
 # Output is written beside its place under another name, and gets its own when it is whole.
 declare -A parts=()
-trap remove_parts EXIT
+messages=$(mktemp)
+trap clean_up EXIT
 
-remove_parts() { [ ${#parts[@]} = 0 ] || rm -f -- "${parts[@]}"; }
+clean_up() { rm -f -- "$messages" "${parts[@]}"; }
+
+# Devices and pipes (/dev/null, /dev/stdout) are written to as they are.
+is_device() { [[ $1 == /dev/* ]] || { [ -e "$1" ] && [ ! -f "$1" ] && [ ! -d "$1" ]; }; }
 
 # Refuses to write over what is read ($2...), under any name, or over anything else without --force.
 check_output() {
   local output=$1 input
   shift
+  ! is_device "$output" || return 0
   for input; do
     ! [ "$output" -ef "$input" ] || die "$output is the input $input itself: name another output"
   done
-  [[ $output != *$'\n'* ]] || die "names with line breaks are not written"
+  [[ $output != *$'\n'* ]] || die "names with line breaks are not written: name another output"
+  [ "$(basename -- "$output" | LC_ALL=C wc -c)" -le 256 ] || die "$output: the name is too long: name another output"
+  is_utf8 "$(realpath -m -- "$output")" || die "the name $output is not UTF-8, as gst-launch-1.0 takes it: name another output"
   [ ! -d "$output" ] || die "$output is a folder: name a file"
   [ ! -f "$output" ] || "$force" || die "$output is already there: name another output, or overwrite it with --force"
   [ -d "$(dirname -- "$output")" ] || die "there is no folder $(dirname -- "$output")"
 }
 
-# Sets part, the file to write $1 into for now. Devices and pipes (/dev/null) are written to as they are.
+# Sets part, the file to write $1 into for now.
 begin_output() {
   check_output "$@"
   local place
+  part=$1
+  ! is_device "$1" || return 0
   place=$(realpath -m -- "$1")
-  part=$place
-  [ ! -e "$place" ] || [ -f "$place" ] || return 0
   part=$(mktemp -- "$(dirname -- "$place")/.dicenet-XXXXXXXX.part") || die "$1 can not be written"
   chmod "$(printf '%o' $((0666 & ~$(umask))))" "$part"
   parts[$place]=$part
@@ -272,15 +334,19 @@ keep_part() {
 
 # Sets encoder: H.264 that every player shows. Not the encoder's own idea of a format: from RGB it would choose 4:4:4. And
 # without looking ahead: it would hold back seconds of pictures, while branches that it has in common with other sinks stand
-# still. Its sides must be even: one line is added where one is missing, which loses nothing and keeps the rest sharp.
+# still.
 set_encoder() {
   set_even
   encoder=("${even[@]}" ! x264enc speed-preset=veryfast tune=zerolatency pass=qual quantizer=20 ! h264parse)
 }
 
+# Its sides must be even: one line is added where one is missing, which loses nothing and keeps the rest sharp. Where they
+# change on the way, all pictures are brought to one size: a container has one.
 set_even() {
   even=(videoconvert ! video/x-raw,format=I420)
-  [ ${#size[@]} = 0 ] || even+=(! videobox "right=-$((size[0] % 2))" "bottom=-$((size[1] % 2))")
+  [ ${#size[@]} = 0 ] || even+=(! videoscale add-borders=true
+    ! "video/x-raw,width=${size[0]},height=${size[1]},pixel-aspect-ratio=$par"
+    ! videobox "right=-$((size[0] % 2))" "bottom=-$((size[1] % 2))")
 }
 
 # Sets sound: all of it, encoded as $1, for a pipeline whose container has the name "container". The queue has no limit in
@@ -294,10 +360,11 @@ set_sound() {
   done
 }
 
-# Sets sink, for what is live: a window on a desktop, JSON lines on standard output elsewhere.
+# Sets sink, for what is live: a window on a desktop, JSON lines on standard output elsewhere. The window shows a picture
+# as soon as it comes: to wait for a moment that holds for all (sync=true) makes each as old as the slowest one.
 set_live_sink() {
   if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
-    sink=(dicenetoverlay ! videoconvert ! autovideosink)
+    sink=(dicenetoverlay ! videoconvert ! autovideosink sync=false)
   else
     sink=(dicenetjson ! fdsink)
   fi

@@ -56,35 +56,38 @@ make_photo_clip() {
   "$build/pipelines/photo-clip" "$input" "${photos[@]/#/$photo_folder/}" 2>&1 || die "the photos could not be made a clip"
 }
 
-# Sets pipeline. Three ways leave the networks: JSON lines, the video, a picture each second (and a window). async=false: a
-# sink that waits until all have their first frame would hold up the others, whose first frame may need more of them.
+# Sets pipeline. Three ways leave the networks: JSON lines, the video, a picture each second (and a window). A sink waits
+# until all have their first frame, and the container's may need many: so what is small has queues without a limit in time
+# before its sink, and nothing stops the others. (With async=false, which would not wait, GStreamer 1.22 may lose the end.)
 set_pipeline() {
   set_encoder
   set_sound opusenc
   set_network "$input"
+  local queue=(queue max-size-time=0 max-size-buffers=0)
   # shellcheck disable=SC2054
   pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! tee name=results
-    results. ! queue ! dicenetjson "source=$(quote "${source:-photos.mkv}")"
-    ! filesink async=false buffer-mode=unbuffered "location=$(quote "$work/results.jsonl")"
+    results. ! queue ! dicenetjson "source=$(quote "${source:-photos.mkv}")" ! "${queue[@]}"
+    ! filesink buffer-mode=unbuffered "location=$(quote "$work/results.jsonl")"
     results. ! queue ! dicenetoverlay ! tee name=pictures
-    pictures. ! queue ! "${encoder[@]}" ! queue ! container.
+    pictures. ! queue ! "${encoder[@]}" ! "${queue[@]}" ! container.
     matroskamux name=container ! filesink "location=$(quote "$work/annotated.mkv")"
-    pictures. ! queue ! videorate drop-only=true ! video/x-raw,framerate=1/1 ! videoconvert ! pngenc
-    ! multifilesink async=false "location=$(quote "${work//%/%%}/frame-%03d.png")" max-files=100
+    pictures. ! queue ! videorate ! video/x-raw,framerate=1/1 ! videoconvert ! pngenc ! "${queue[@]}"
+    ! multifilesink "location=$(quote "${work//%/%%}/frame-%03d.png")" max-files=100
     "${sound[@]}")
   ! "$show" || pipeline+=(pictures. ! queue ! videoconvert ! autovideosink sync=false)
 }
 
 run_pipeline() {
   local progress=
-  if is_live "$input"; then seconds=${seconds:-10}; fi
+  if is_live "$input"; then seconds=${seconds:-10} at_once=true; fi
   [[ $input == *://* || $input == /dev/* ]] || watched=true
   say "Running ${elements[*]} on ${source:-photos.mkv}; Ctrl-C ends it early"
   if [ -t 2 ]; then show_progress & progress=$!; fi
   set_launcher
-  launch INT "${launcher[@]}" "${pipeline[@]}" || die "the pipeline failed, see above: nothing was written"
+  launch INT "${launcher[@]}" "${pipeline[@]}" || die "$input: ${reason:-the pipeline failed}: nothing was written"
   [ -z "$progress" ] || kill "$progress"
   [ -s "$work/results.jsonl" ] || die "not one frame came from $input"
+  [ "$stopped" != 0 ] || [ -n "$seconds" ] || tell_early_end "$input" "$work/results.jsonl"
 }
 
 # The files that an earlier run wrote into the folder, or this one into the given one.
@@ -111,7 +114,7 @@ make_work_folder() {
   mkdir -p -- "$output_folder"
   output_folder=$(realpath -- "$output_folder")
   work=$(mktemp -d -- "$output_folder/.dicenet-XXXXXXXX")
-  trap 'rm -rf -- "$work"; rmdir -- "$output_folder" 2>/dev/null || true' EXIT
+  trap 'clean_up; rm -rf -- "$work"; rmdir -- "$output_folder" 2>/dev/null || true' EXIT
 }
 
 keep_results() {
@@ -136,24 +139,27 @@ show_where() {
   say "  $output_folder/results.jsonl    one line per frame"
 }
 
-read_options "$@"
-[ ${#arguments[@]} -lt 2 ] || { usage >&2 && exit 2; }
-input=${arguments[0]:-}
-source=$input
-if [ -n "$input" ]; then check_input "$input"; fi # a wrong name is better told now than after the build
-name=$(basename -- "${input:-photos}")
-output_folder=${DICENET_OUTPUT:-$root/output}/${name%.*}
+{ # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  read_options "$@"
+  [ ${#arguments[@]} -lt 2 ] || { usage >&2 && exit 2; }
+  input=${arguments[0]:-}
+  source=$input
+  if [ -n "$input" ]; then check_input "$input" || exit; fi # a wrong name is better told now than after the build
+  name=$(basename -- "${input:-photos}")
+  output_folder=${DICENET_OUTPUT:-$root/output}/${name%.*}
 
-[ -n "$source${DICENET_OUTPUT:-}" ] || force=true
-check_results
+  [ -n "$source${DICENET_OUTPUT:-}" ] || force=true
+  check_results
 
-"$as_is" || install_and_build
-find_plugin
-find_models dicenet-segment dicenet-detect dicenet-classify
-[ -z "$input" ] || set_reader "$input"
-make_work_folder
-[ -n "$input" ] || { make_photo_clip && set_reader "$input"; }
-set_pipeline
-run_pipeline
-keep_results
-show_where
+  "$as_is" || install_and_build
+  find_plugin
+  find_models dicenet-segment dicenet-detect dicenet-classify
+  [ -z "$input" ] || set_reader "$input" || exit
+  make_work_folder
+  [ -n "$input" ] || { make_photo_clip && set_reader "$input" || exit; }
+  set_pipeline
+  run_pipeline
+  keep_results
+  show_where
+  exit
+}

@@ -22,11 +22,22 @@ place=${arguments[1]:-}
 [ -z "$place" ] || check_output "$place" "$input"
 find_plugin
 find_models dicenet-segment
-set_reader "$input"
+set_reader "$input" || exit
 set_network "$input"
 pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! dicenetjson "source=$(quote "$input")")
 
-[ -n "$place" ] || exec gst-launch-1.0 -q "${pipeline[@]}" ! fdsink
-begin_output "$place" "$input"
-[[ $input == *://* ]] || watched=true
-run_to_files "${pipeline[@]}" ! filesink "location=$(quote "$part")"
+{ # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  if [ -z "$place" ]; then
+    [ ! /dev/stdout -ef "$input" ] || die "standard output is the input $input itself: name another output"
+    status=0
+    launch TERM gst-launch-1.0 -q "${pipeline[@]}" ! fdsink || status=$?
+    [ "$stopped" = 0 ] || exit "$stopped"
+    [ "$status" != 141 ] || exit 141 # its reader has seen enough: json-lines.sh clip.mp4 | head
+    [ "$status" = 0 ] || die "$input: ${reason:-the pipeline failed}"
+    exit 0
+  fi
+  begin_output "$place" "$input"
+  [[ $input == *://* ]] || watched=true
+  run_to_file "$input" "${pipeline[@]}" ! filesink "location=$(quote "$part")"
+  exit
+}

@@ -5,7 +5,9 @@
  * Prints KEY=VALUE lines, which hold nothing but numbers and spaces:
  *   video=0             the pad of decodebin (src_0) that has the video; the Nth one, or the first
  *   size=640 360        of its frames, as they are shown: turned ones have been set upright
+ *   par=1 1             the shape of a pixel, likewise
  *   sound=1 2           the pads that have sound
+ *   duration=4000000000 of the file in nanoseconds, 0 where that is unknown
  * What is left out goes to standard error. It fails where there is no such video, or nothing here decodes it.
  *
  * Needs: GStreamer's base plugins.
@@ -55,6 +57,16 @@ compare_ids (gconstpointer a, gconstpointer b)
                     gst_discoverer_stream_info_get_stream_id ((GstDiscovererStreamInfo *) b));
 }
 
+/* Decoders of GIF before GStreamer 1.24 repeat the first frame for ever. */
+static gboolean
+is_endless (const char *type)
+{
+  guint major, minor, micro, nano;
+
+  gst_version (&major, &minor, &micro, &nano);
+  return minor < 24 && g_str_has_suffix (type, "gif");
+}
+
 static gboolean
 is_decoded (GstDiscovererStreamInfo *stream)
 {
@@ -62,11 +74,7 @@ is_decoded (GstDiscovererStreamInfo *stream)
   GList *all = gst_element_factory_list_get_elements (GST_ELEMENT_FACTORY_TYPE_DECODER, GST_RANK_MARGINAL);
   GList *decoders = caps ? gst_element_factory_list_filter (all, caps, GST_PAD_SINK, FALSE) : NULL;
   const char *type = caps ? gst_structure_get_name (gst_caps_get_structure (caps, 0)) : "";
-  guint major, minor, micro, nano;
-  gst_version (&major, &minor, &micro, &nano);
-  /* Older decoders repeat the first frame for ever. */
-  gboolean endless = minor < 24 && g_str_has_suffix (type, "gif");
-  gboolean found = (decoders || g_str_has_suffix (type, "/x-raw")) && !endless;
+  gboolean found = (decoders || g_str_has_suffix (type, "/x-raw")) && !is_endless (type);
 
   gst_plugin_feature_list_free (decoders);
   gst_plugin_feature_list_free (all);
@@ -93,8 +101,15 @@ print_codec (GstDiscovererStreamInfo *stream)
   if (!caps)
     return;
   const char *type = gst_structure_get_name (gst_caps_get_structure (caps, 0));
+  if (is_endless (type)) {
+    g_printerr (
+        ": it is a GIF, which GStreamer plays from 1.24 on; FFmpeg makes a video of it: ffmpeg -i FILE.gif FILE.mp4");
+    gst_caps_unref (caps);
+    return;
+  }
   char *codec = gst_pb_utils_get_codec_description (caps);
-  g_printerr (": %s (%s)", codec ? codec : "an unknown codec", type);
+  gboolean known = codec && strstr (codec, type) == NULL; /* what has no name is described by its type */
+  g_printerr (": %s (%s)", known ? codec : "an unknown codec", type);
   for (guint i = 0; i < G_N_ELEMENTS (packages); i++)
     if (g_str_equal (packages[i].caps, type))
       g_printerr ("; the Debian package %s has a decoder", packages[i].package);
@@ -143,12 +158,28 @@ print_streams (GstDiscovererInfo *info, GList *videos, guint number, guint n_sou
   guint n_videos = g_list_length (videos);
   guint width = gst_discoverer_video_info_get_width (video);
   guint height = gst_discoverer_video_info_get_height (video);
+  guint par_n = gst_discoverer_video_info_get_par_num (video);
+  guint par_d = gst_discoverer_video_info_get_par_denom (video);
   gboolean turned = is_turned (info, GST_DISCOVERER_STREAM_INFO (video));
+  GstClockTime duration = gst_discoverer_info_get_duration (info);
 
-  g_print ("video=%u\nsize=%u %u\nsound=", number, turned ? height : width, turned ? width : height);
+  g_print ("video=%u\nsize=%u %u\n", number, turned ? height : width, turned ? width : height);
+  g_print ("par=%u %u\nsound=", turned ? par_d : par_n, turned ? par_n : par_d);
   for (guint i = 0; i < n_sound; i++)
     g_print (i ? " %u" : "%u", n_videos + i);
-  g_print ("\n");
+  g_print ("\nduration=%" G_GUINT64_FORMAT "\n", GST_CLOCK_TIME_IS_VALID (duration) ? duration : 0);
+}
+
+/* Fonts and covers, which are no streams. */
+static guint
+count_attachments (GstDiscovererInfo *info)
+{
+  const GstTagList *tags = gst_discoverer_info_get_tags (info);
+
+  if (!tags)
+    return 0;
+  return gst_tag_list_get_tag_size (tags, GST_TAG_ATTACHMENT) + gst_tag_list_get_tag_size (tags, GST_TAG_IMAGE) +
+         gst_tag_list_get_tag_size (tags, GST_TAG_PREVIEW_IMAGE);
 }
 
 static void
@@ -163,6 +194,8 @@ print_left_out (const char *name, GstDiscovererInfo *info, guint n_decoded, guin
     g_printerr ("%s has %u videos that nothing here decodes\n", name, g_list_length (videos) - n_decoded);
   if (subtitles)
     g_printerr ("%s has subtitles, which are left out\n", name);
+  if (count_attachments (info))
+    g_printerr ("%s has attachments (fonts, a cover), which are left out\n", name);
   gst_discoverer_stream_info_list_free (subtitles);
   gst_discoverer_stream_info_list_free (videos);
 }

@@ -125,6 +125,21 @@ print_error (GstElement *pipeline)
   return failed;
 }
 
+/* Some files neither go on nor end: a GIF before GStreamer 1.24. */
+static gboolean
+is_stuck (gint64 last_frame)
+{
+  const char *text = g_getenv ("DICENET_PATIENCE");
+  guint64 patience;
+
+  if (!text || !g_ascii_string_to_unsigned (text, 10, 1, G_MAXUINT32, &patience, NULL))
+    patience = 60;
+  if (g_get_monotonic_time () - last_frame < (gint64) patience * G_USEC_PER_SEC)
+    return FALSE;
+  g_printerr ("error: no frame for %" G_GUINT64_FORMAT " seconds\n", patience);
+  return TRUE;
+}
+
 /* Until the end, or an error: a pipeline that fails sends no frames, but need not say that there will be none either.
  */
 static gboolean
@@ -132,6 +147,7 @@ print_frames (GstElement *pipeline)
 {
   GstElement *frames = gst_bin_get_by_name (GST_BIN (pipeline), "frames");
   gboolean failed = FALSE;
+  gint64 last_frame = g_get_monotonic_time ();
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   while (!failed && !gst_app_sink_is_eos (GST_APP_SINK (frames))) {
@@ -139,8 +155,9 @@ print_frames (GstElement *pipeline)
     if (sample) {
       print_results (gst_sample_get_buffer (sample));
       gst_sample_unref (sample);
+      last_frame = g_get_monotonic_time ();
     } else {
-      failed = print_error (pipeline);
+      failed = print_error (pipeline) || is_stuck (last_frame);
     }
   }
   failed = failed || print_error (pipeline);

@@ -10,7 +10,9 @@ and the plugin; if that is not installed, run this in its build tree: meson deve
 Shows: the same as read-results.c in Python: a probe on a pad sees every frame and reads the results from its metadata.
 """
 
+import os
 import sys
+import time
 
 try:
     import gi
@@ -44,10 +46,19 @@ def shares(meta):
         yield f"{meta.result.get_label(label_id)} {100 * mask.count(label_id) / len(mask):.1f} %"
 
 
+last_frame = time.monotonic()
+
+
 def print_results(_pad, info):
+    global last_frame
+    last_frame = time.monotonic()
     frame = info.get_buffer()
     texts = []
-    for task in GstDicenetMeta.DicenetTask.CLASSIFY, GstDicenetMeta.DicenetTask.DETECT, GstDicenetMeta.DicenetTask.SEGMENT:
+    for task in (
+        GstDicenetMeta.DicenetTask.CLASSIFY,
+        GstDicenetMeta.DicenetTask.DETECT,
+        GstDicenetMeta.DicenetTask.SEGMENT,
+    ):
         meta = GstDicenetMeta.buffer_get_dicenet_meta(frame, task)
         if meta and task == GstDicenetMeta.DicenetTask.CLASSIFY:
             texts += classes(meta.result)
@@ -68,10 +79,16 @@ def check_video(decoder, video):
 
 
 def wait_for_end(bus):
-    """The error that ended the pipeline, or None. Says which decoders are missing."""
+    """The error that ended the pipeline, or None. Says which decoders are missing. Some files neither go on nor end: a GIF
+    before GStreamer 1.24."""
+    patience = int(os.environ.get("DICENET_PATIENCE", 60))
     types = Gst.MessageType.EOS | Gst.MessageType.ERROR | Gst.MessageType.ELEMENT
     while True:
-        message = bus.timed_pop_filtered(Gst.CLOCK_TIME_NONE, types)
+        message = bus.timed_pop_filtered(Gst.SECOND, types)
+        if message is None:
+            if time.monotonic() - last_frame > patience:
+                return f"no frame for {patience} seconds"
+            continue
         if message.type == Gst.MessageType.ERROR:
             return message.parse_error()[0].message
         if message.type == Gst.MessageType.EOS:
@@ -85,6 +102,10 @@ def main():
     if len(sys.argv) != 4:
         sys.exit("usage: read-results.py dicenetclassify|dicenetdetect|dicenetsegment MODEL VIDEO")
     element, model, video = sys.argv[1:]
+    try:
+        video.encode()
+    except UnicodeEncodeError:
+        sys.exit("error: the video's name is not UTF-8, as GStreamer takes it from Python: rename it, or link to it")
     pipeline = Gst.parse_launch(
         "filesrc name=file ! decodebin name=decoder ! queue name=video ! videoconvert ! "
         f"{element} name=network ! fakesink name=end"

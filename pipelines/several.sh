@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Several files at once: one process, one branch per file, one copy of the model in memory for all of them.
 #
-#   several.sh [--model MODEL]... [--set PROPERTY=VALUE]... [--force] INPUT INPUT...
+#   several.sh [--model MODEL]... [--set PROPERTY=VALUE]... [--video N] [--force] INPUT INPUT...
 #
 # Writes NAME.jsonl for each INPUT into the current folder, one line per frame; over one that is there only with --force.
 # A file that can not be read is named and left out. Where one fails on the way, each is done again by itself. The exit status
-# is 1 if any failed. Ctrl-C leaves nothing.
+# is 1 if any failed. Ctrl-C leaves nothing unfinished. Of several videos in a file the first is taken, or number N.
 # --model is a model file, or the name of one in models/ (dicenet-segment); several run one after the other on each frame.
 # --set passes a property on to the elements that have it: --set inference-interval=5, say.
 # Needs: the plugin (built or installed), GStreamer's base, good, bad and libav plugins.
@@ -23,10 +23,37 @@ find_models dicenet-segment
 # Sets branch: from one file to its lines. Names are the pipeline's: each branch needs its own.
 set_branch() {
   local input=$1 number=$2
-  set_reader "$input"
+  set_reader "$input" || return
   set_network "$input"
   branch=("${reader[@]/name=decoder/name=decoder$number}" "${frames[@]/decoder./decoder$number.}" ! "${network[@]}"
     ! dicenetjson "source=$(quote "$input")" ! filesink "location=$(quote "${parts[${places[$input]}]}")")
+}
+
+# Gives the results of these files their names.
+keep() {
+  local input
+  for input; do
+    set_reader "$input" # for its duration
+    tell_early_end "$input" "${parts[${places[$input]}]}"
+    keep_part "${places[$input]}"
+    say "Written: ${places[$input]##*/}"
+  done
+}
+
+# The files of the whole pipeline one by one.
+run_each() {
+  local i
+  for i in "${!good[@]}"; do
+    # Which may have changed meanwhile.
+    if check_input "${good[i]}" && set_branch "${good[i]}" "$i" && launch TERM gst-launch-1.0 -q "${branch[@]}"; then
+      keep "${good[i]}"
+    else
+      end_if_stopped
+      [ -z "$reason" ] || say "error: ${good[i]}: $reason"
+      bad+=("${good[i]}")
+    fi
+    reason=
+  done
 }
 
 declare -A places=()
@@ -38,12 +65,11 @@ for input in "${arguments[@]}"; do
   for other in "${!places[@]}"; do
     [ "${places[$other]}" != "$place" ] || die "'$input' and '$other' would both be written to $name: rename one"
   done
-  check_output "$name" "${arguments[@]}"
+  check_output "./$name" "${arguments[@]}"
   places[$input]=$place
 done
 for input in "${arguments[@]}"; do
-  # A shell of its own, which a bad file ends.
-  if (trap - EXIT && set_reader "$input"); then good+=("$input"); else bad+=("$input"); fi
+  if set_reader "$input"; then good+=("$input"); else bad+=("$input"); fi
 done
 
 threads=$((${#good[@]} ? $(nproc) / ${#good[@]} : 1))
@@ -51,32 +77,23 @@ properties=("threads=$((threads > 0 ? threads : 1))" "${properties[@]}")
 pipeline=()
 for i in "${!good[@]}"; do
   begin_output "${places[${good[i]}]}" "${arguments[@]}"
-  set_branch "${good[i]}" "$i" 2>/dev/null
+  set_branch "${good[i]}" "$i"
   pipeline+=("${branch[@]}")
 done
 
-# Gives the results their names; after "stopped", none.
-finish() {
-  ! "$stopped" || { say "stopped: nothing was written" && exit 130; }
-  local input
-  for input; do
-    keep_part "${places[$input]}"
-    say "Written: ${places[$input]##*/}"
-  done
-}
-
-watched=true
-if [[ "${good[*]}" == *://* ]]; then watched=false; fi
-if [ ${#good[@]} -gt 0 ]; then
-  if launch TERM gst-launch-1.0 -q "${pipeline[@]}"; then
-    finish "${good[@]}"
+{ # to its end in one piece: bash reads on in a script that may have been changed meanwhile
+  watched=true
+  if [[ "${good[*]}" == *://* ]]; then watched=false; fi
+  if [ ${#good[@]} = 0 ]; then
+    :
+  elif launch TERM gst-launch-1.0 -q "${pipeline[@]}" 2>/dev/null; then
+    keep "${good[@]}"
   else
-    finish
+    end_if_stopped
     say "One of the files failed: each is done again by itself"
-    for i in "${!good[@]}"; do
-      set_branch "${good[i]}" "$i" 2>/dev/null
-      if launch TERM gst-launch-1.0 -q "${branch[@]}"; then finish "${good[i]}"; else finish && bad+=("${good[i]}"); fi
-    done
+    reason=
+    run_each
   fi
-fi
-[ ${#bad[@]} = 0 ] || die "not done, see above: ${bad[*]}"
+  [ ${#bad[@]} = 0 ] || die "not done, see above: ${bad[*]}"
+  exit
+}

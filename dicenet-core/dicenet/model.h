@@ -57,7 +57,7 @@ DICENET_API const char *dicenet_model_get_path (DicenetModel *self);
  * dicenet_model_get_name:
  * @self: a model
  *
- * Returns: file name without folder and ending: what results name the model by.
+ * Returns: file name without folder and ending: what results name the model by. UTF-8: what is not becomes U+FFFD.
  */
 DICENET_API const char *dicenet_model_get_name (DicenetModel *self);
 
@@ -98,9 +98,9 @@ DICENET_API gboolean dicenet_model_get_multi_label (DicenetModel *self);
  * dicenet_model_get_threshold:
  * @self: a model
  *
- * Returns: confidence from which on a class or an object is worth reporting, from 0 to 1: `threshold` of the model file,
- *   else 0.5 for objects and tags (multi-label) and 0 for classes that exclude each other. 0 for segmentation, whose
- *   masks have no confidences.
+ * Returns: confidence from which on a class or an object is worth reporting, from 0 to 1: `threshold` of the model
+ * file, else 0.5 for objects and tags (multi-label) and 0 for classes that exclude each other. 0 for segmentation,
+ * whose masks have no confidences.
  */
 DICENET_API gfloat dicenet_model_get_threshold (DicenetModel *self);
 
@@ -178,7 +178,8 @@ DICENET_API char **dicenet_model_load_labels (DicenetModel *self, const char *pa
  * @height: (out): inference height in pixels
  *
  * The inference size that keeps the picture's shape, its short side at the short side of the size that the model is
- * meant for: no letterbox and no squeeze, because the DiCE unit scales its dimensions. Both are within
+ * meant for: no letterbox and no squeeze, because the DiCE unit scales its dimensions. Of pictures more than 4 times as
+ * long as wide the short side gives way, so that there are no more pixels than at 4:1. Both are within
  * %DICENET_MIN_SIZE and %DICENET_MAX_SIZE.
  */
 DICENET_API void dicenet_model_fit_size (DicenetModel *self, gdouble aspect, guint *width, guint *height);

@@ -40,12 +40,15 @@ typedef struct {
 #define DICENET_TYPE_BOX (dicenet_box_get_type ())
 DICENET_API GType dicenet_box_get_type (void);
 
+/* Boxes of a picture, at most. */
+#define DICENET_MAX_BOXES 16384
+
 /**
  * DicenetDetectParams:
  * @threshold: keep boxes with at least this confidence
  * @iou_threshold: of two boxes of one class that overlap by more than this (intersection over union), the weaker goes
  * @max_per_class: boxes kept per class after suppression; 0 for no limit
- * @max_detections: boxes kept in all, strongest first; 0 for no limit
+ * @max_detections: boxes kept in all, strongest first; %DICENET_MAX_BOXES at most, and for 0
  * @class_thresholds: (nullable): one threshold per class of the model, or %NULL to use @threshold for all. A threshold
  *   above 1 leaves the class out
  *

@@ -241,8 +241,8 @@ DICENET_API GArray *dicenet_session_get_classes (DicenetSession *self, guint ima
  * @image: index in the batch
  * @params: thresholds and limits
  *
- * Returns: (transfer container) (element-type DicenetBox): boxes, most confident first; empty if there are none.
- *   Free with g_array_unref()
+ * Returns: (transfer container) (nullable) (element-type DicenetBox): boxes, most confident first; empty if there are
+ *   none, %NULL if there is no memory for all that reach a threshold. Free with g_array_unref()
  */
 DICENET_API GArray *dicenet_session_get_boxes (DicenetSession *self, guint image, const DicenetDetectParams *params);
 

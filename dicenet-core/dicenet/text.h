@@ -13,7 +13,8 @@ G_BEGIN_DECLS
  *
  * Checks that a text is JSON as RFC 8259 has it and nothing else: no comments, no single quotes, no trailing commas, no
  * lone surrogates, no text behind it. More than that, the keys of an object must differ, values nest 64 deep at most,
- * and all objects together have 65536 keys at most. Takes memory in proportion to the text, and never recurses.
+ * and all objects together have 65536 keys at most, each of 64 KiB at most. Takes memory in proportion to the text, and
+ * never recurses.
  *
  * Returns: (transfer full): the text without white space between its parts, numbers and strings as they were written,
  *   or %NULL with @error set (%DICENET_ERROR_ARGUMENT), which says where the first fault is

@@ -5,6 +5,7 @@
 #include <time.h>
 #include "../graph/memory.h"
 #include "../graph/weights-bf16.h"
+#include "../model/memory-error.h"
 #include "../prepost/preprocess.h"
 #include "axis.h"
 #include "backend.h"
@@ -50,13 +51,17 @@ cpu_plan_free (gpointer data)
   g_free (self);
 }
 
+/* NULL with @error set where there is no memory for it. */
 static CpuPlan *
-cpu_plan_new (CpuExecutor *executor, guint width, guint height)
+cpu_plan_new (CpuExecutor *executor, guint width, guint height, GError **error)
 {
   const DicenetGraph *graph = executor->program.graph;
-  CpuPlan *self = g_new (CpuPlan, 1);
+  DicenetPlan *plan = dicenet_plan_new (graph, width, height, dicenet_cpu_scratch, &executor->cpu, error);
 
-  self->plan = dicenet_plan_new (graph, width, height, dicenet_cpu_scratch, &executor->cpu);
+  if (plan == NULL)
+    return NULL;
+  CpuPlan *self = g_new (CpuPlan, 1);
+  self->plan = plan;
   self->axes = dicenet_axis_cache_new ();
   self->tables = g_new (DicenetStepTables, self->plan->n_steps);
   for (guint i = 0; i < self->plan->n_steps; i++) {
@@ -121,14 +126,14 @@ cpu_close (DicenetExecutor *executor)
 
   g_ptr_array_unref (self->plans);
   dicenet_preprocess_free (self->preprocess);
-  free (self->arena);
-  free (self->batch_outputs);
+  dicenet_block_free (self->arena, self->arena_bytes);
+  dicenet_block_free (self->batch_outputs, self->batch_bytes);
   dicenet_threads_free (self->cpu.threads);
   g_free (self);
 }
 
 static CpuPlan *
-find_plan (CpuExecutor *self, guint width, guint height)
+find_plan (CpuExecutor *self, guint width, guint height, GError **error)
 {
   for (guint i = 0; i < self->plans->len; i++) {
     CpuPlan *plan = self->plans->pdata[i];
@@ -139,8 +144,9 @@ find_plan (CpuExecutor *self, guint width, guint height)
   }
   if (self->plans->len >= MAX_PLANS)
     g_ptr_array_remove_index (self->plans, 0);
-  CpuPlan *plan = cpu_plan_new (self, width, height);
-  g_ptr_array_add (self->plans, plan);
+  CpuPlan *plan = cpu_plan_new (self, width, height, error);
+  if (plan != NULL)
+    g_ptr_array_add (self->plans, plan);
   return plan;
 }
 
@@ -149,14 +155,11 @@ grow (gfloat **block, gsize *have, gsize want, GError **error)
 {
   if (*have >= want)
     return TRUE;
-  free (*block);
+  dicenet_block_free (*block, *have);
   *have = 0;
   *block = dicenet_block_new (want);
-  if (*block == NULL) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
-                 "no memory for %" G_GSIZE_FORMAT " MiB of activations: choose a smaller inference size", want >> 20);
-    return FALSE;
-  }
+  if (*block == NULL)
+    return dicenet_no_memory (error, want, "activations", "choose a smaller inference size");
   *have = want;
   return TRUE;
 }
@@ -182,8 +185,10 @@ cpu_prepare (DicenetExecutor *executor, guint width, guint height, guint batch, 
 {
   CpuExecutor *self = (CpuExecutor *) executor;
 
-  self->current = find_plan (self, width, height);
+  self->current = find_plan (self, width, height, error);
   self->batch = batch;
+  if (self->current == NULL)
+    return FALSE;
   if (grow (&self->arena, &self->arena_bytes, self->current->plan->arena_floats * sizeof (gfloat), error) &&
       (batch == 1 ||
        grow (&self->batch_outputs, &self->batch_bytes, batch * all_output_floats (self) * sizeof (gfloat), error)))

@@ -30,8 +30,9 @@ find_backend (const char *path, GError **error)
       return backend;
     }
   }
+  g_autofree char *shown = dicenet_path_excerpt (path);
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND,
-               "%s belongs to another version of this library: install both from the same build", path);
+               "%s belongs to another version of this library: install both from the same build", shown);
   g_module_close (module);
   return NULL;
 }
@@ -45,10 +46,11 @@ open_module (GError **error)
 
   if (other || g_file_test (installed, G_FILE_TEST_EXISTS))
     return find_backend (other ? other : installed, error);
+  g_autofree char *shown = dicenet_path_excerpt (installed);
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND,
                "%s is not there: this installation has no CUDA backend. Build with -Dcuda=enabled (which needs nvcc), "
                "or use backend=cpu, or backend=auto, which takes the CPU by itself",
-               installed);
+               shown);
   return NULL;
 }
 

@@ -12,7 +12,9 @@
 #define MAX_TEXT   (1 << 20) /* of a machine with thousands of mounts */
 #define MAX_NUMBER 64
 
-/* The first @size bytes at most of a file that may change or grow while it is read; NULL if there is none. */
+/* The first @size bytes at most of a file that may change or grow while it is read; NULL if there is none, or no
+ * memory.
+ */
 static char *
 read_text (const char *path, gsize size)
 {
@@ -20,8 +22,9 @@ read_text (const char *path, gsize size)
 
   if (file == NULL)
     return NULL;
-  char *text = g_malloc (size + 1);
-  text[fread (text, 1, size, file)] = '\0';
+  char *text = g_try_malloc (size + 1);
+  if (text != NULL)
+    text[fread (text, 1, size, file)] = '\0';
   fclose (file);
   return text;
 }

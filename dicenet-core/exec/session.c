@@ -2,6 +2,7 @@
 #include <dicenet/error.h>
 #include <dicenet/session.h>
 #include <dicenet/text.h>
+#include "../model/memory-error.h"
 #include "../model/model-private.h"
 #include "../prepost/decode.h"
 #include "../prepost/priors.h"
@@ -153,13 +154,9 @@ resize_floats (gfloat **block, gsize n, GError **error)
 {
   gfloat *resized = g_try_realloc_n (*block, n, sizeof (gfloat));
 
-  if (resized == NULL) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
-                 "no memory for %" G_GSIZE_FORMAT " KiB to make results with: choose a smaller inference size or fewer "
-                 "threads",
-                 n * sizeof (gfloat) >> 10);
-    return FALSE;
-  }
+  if (resized == NULL)
+    return dicenet_no_memory (error, n * sizeof (gfloat), "room to make results in",
+                              "choose a smaller inference size or fewer threads");
   *block = resized;
   return TRUE;
 }

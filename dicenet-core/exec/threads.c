@@ -394,7 +394,9 @@ fit_helpers (GError **error)
     g_thread_yield ();
   if (pool.threads->len >= wanted)
     return TRUE;
-  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "only %u of %u threads could be started: ask for fewer",
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
+               "only %u of %u threads could be started: ask for fewer, or raise the limit of processes (ulimit -u, or "
+               "the container's)",
                pool.threads->len + 1, wanted + 1);
   return FALSE;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
 
+#include "../model/memory-error.h"
+
 /* A piece of the arena that is in use from one step to another, both included. */
 typedef struct {
   gsize size; /* floats */
@@ -12,11 +14,13 @@ typedef struct {
   const DicenetGraph *graph;
   const DicenetShape *shapes;
   DicenetPlan *plan;
-  GArray *blocks;       /* Block */
-  guint *block_of;      /* node -> its block, DICENET_NONE for views */
-  guint *scratch_of;    /* node -> its scratch block */
-  guint **sources;      /* node -> per channel, the node whose memory it is */
-  guint **source_plane; /* node -> per channel, the plane in that memory */
+  GArray *blocks;      /* Block */
+  guint *block_of;     /* node -> its block, DICENET_NONE for views */
+  guint *scratch_of;   /* node -> its scratch block */
+  gsize *first;        /* node -> where its channels begin in those of all nodes */
+  gsize n_channels;    /* of all nodes */
+  guint *sources;      /* channel -> the node whose memory it is */
+  guint *source_plane; /* channel -> the plane in that memory */
 } Planner;
 
 /* From one plane of a node's own memory to the next. The input and the outputs are packed, since tensors outside are.
@@ -41,8 +45,7 @@ static void
 trace_channels (Planner *p, guint i)
 {
   const DicenetNode *node = dicenet_graph_node (p->graph, i);
-  guint *source = p->sources[i] = g_new (guint, node->channels),
-        *plane = p->source_plane[i] = g_new (guint, node->channels);
+  guint *source = p->sources + p->first[i], *plane = p->source_plane + p->first[i];
 
   for (guint c = 0, input = 0, begin = 0; c < node->channels; c++) {
     guint from = node->inputs[0], channel = c;
@@ -64,8 +67,8 @@ trace_channels (Planner *p, guint i)
       plane[c] = c;
       continue;
     }
-    source[c] = p->sources[from][channel];
-    plane[c] = p->source_plane[from][channel];
+    source[c] = p->sources[p->first[from] + channel];
+    plane[c] = p->source_plane[p->first[from] + channel];
   }
 }
 
@@ -80,7 +83,7 @@ static void
 keep_until (Planner *p, guint node, guint step)
 {
   for (guint c = 0; c < dicenet_node_channels (p->graph, node); c++) {
-    Block *block = &g_array_index (p->blocks, Block, p->block_of[p->sources[node][c]]);
+    Block *block = &g_array_index (p->blocks, Block, p->block_of[p->sources[p->first[node] + c]]);
     block->last = MAX (block->last, step);
   }
 }
@@ -162,11 +165,12 @@ make_view (Planner *p, guint i)
   const DicenetShape shape = p->shapes[i];
   const guint channels = dicenet_graph_node (p->graph, i)->channels;
 
-  *view = (DicenetView){ shape.c, shape.h, shape.w, g_new (gsize, channels) };
+  *view = (DicenetView){ shape.c, shape.h, shape.w, p->plan->planes + p->first[i] };
   for (guint c = 0; c < channels; c++) {
-    const guint source = p->sources[i][c];
+    const gsize at = p->first[i] + c;
+    const guint source = p->sources[at];
     view->planes[c] =
-        g_array_index (p->blocks, Block, p->block_of[source]).offset + p->source_plane[i][c] * plane_floats (p, source);
+        g_array_index (p->blocks, Block, p->block_of[source]).offset + p->source_plane[at] * plane_floats (p, source);
   }
 }
 
@@ -190,13 +194,31 @@ make_steps (Planner *p)
   }
 }
 
+/* Channels can be many: those of all nodes, since a detector has some for each class. FALSE with @error set. */
+static gboolean
+planner_allocate (Planner *p, GError **error)
+{
+  const guint n = p->graph->nodes->len;
+
+  p->blocks = g_array_new (FALSE, TRUE, sizeof (Block));
+  p->block_of = g_new (guint, n);
+  p->scratch_of = g_new (guint, n);
+  p->first = g_new (gsize, n);
+  for (guint i = 0; i < n; i++) {
+    p->first[i] = p->n_channels;
+    p->n_channels += dicenet_node_channels (p->graph, i);
+  }
+  p->sources = g_try_new (guint, p->n_channels);
+  p->source_plane = g_try_new (guint, p->n_channels);
+  p->plan->planes = g_try_new (gsize, p->n_channels);
+  return (p->sources && p->source_plane && p->plan->planes) ||
+         dicenet_no_memory (error, p->n_channels * (2 * sizeof (guint) + sizeof (gsize)), "plan", DICENET_MORE_MEMORY);
+}
+
 static void
 planner_clear (Planner *p)
 {
-  for (guint i = 0; i < p->graph->nodes->len; i++) {
-    g_free (p->sources[i]);
-    g_free (p->source_plane[i]);
-  }
+  g_free (p->first);
   g_free (p->sources);
   g_free (p->source_plane);
   g_free (p->block_of);
@@ -205,29 +227,25 @@ planner_clear (Planner *p)
 }
 
 DicenetPlan *
-dicenet_plan_new (const DicenetGraph *graph, guint width, guint height, DicenetScratchFunc scratch, gpointer data)
+dicenet_plan_new (const DicenetGraph *graph, guint width, guint height, DicenetScratchFunc scratch, gpointer data,
+                  GError **error)
 {
   const guint n = graph->nodes->len;
   g_autofree DicenetShape *shapes = dicenet_shapes (graph, width, height);
   DicenetPlan *plan = g_new0 (DicenetPlan, 1);
-  Planner p = {
-    .graph = graph,
-    .shapes = shapes,
-    .plan = plan,
-    .blocks = g_array_new (FALSE, TRUE, sizeof (Block)),
-    .block_of = g_new (guint, n),
-    .scratch_of = g_new (guint, n),
-    .sources = g_new0 (guint *, n),
-    .source_plane = g_new0 (guint *, n),
-  };
+  Planner p = { .graph = graph, .shapes = shapes, .plan = plan };
 
   plan->width = width;
   plan->height = height;
   plan->n_views = n;
   plan->views = g_new0 (DicenetView, n);
-  find_lifetimes (&p, scratch, data);
-  place_blocks (&p);
-  make_steps (&p);
+  if (planner_allocate (&p, error)) {
+    find_lifetimes (&p, scratch, data);
+    place_blocks (&p);
+    make_steps (&p);
+  } else {
+    g_clear_pointer (&plan, dicenet_plan_free);
+  }
   planner_clear (&p);
   return plan;
 }
@@ -237,8 +255,7 @@ dicenet_plan_free (DicenetPlan *self)
 {
   if (self == NULL)
     return;
-  for (guint i = 0; i < self->n_views; i++)
-    g_free (self->views[i].planes);
+  g_free (self->planes);
   g_free (self->views);
   g_free (self->steps);
   g_free (self);

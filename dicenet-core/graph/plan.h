@@ -32,14 +32,16 @@ typedef struct {
   guint n_views;
   DicenetStep *steps;
   guint n_steps;
+  gsize *planes;      /* what all views' point into */
   gsize arena_floats; /* for one picture */
 } DicenetPlan;
 
 /* How many floats of scratch an operation wants on top of its output. */
 typedef gsize (*DicenetScratchFunc) (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data);
 
+/* NULL with @error set (NO_MEMORY) if there is no memory for it. */
 DicenetPlan *dicenet_plan_new (const DicenetGraph *graph, guint width, guint height, DicenetScratchFunc scratch,
-                               gpointer data);
+                               gpointer data, GError **error);
 void dicenet_plan_free (DicenetPlan *self);
 
 G_END_DECLS

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "weights-bf16.h"
 
-#include <dicenet/error.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define ALIGNMENT 64 /* a cache line, and a register */
+#include "../model/block.h"
+#include "../model/memory-error.h"
 
 struct _DicenetWeightsBf16 {
   GMutex lock;
   DicenetBf16 **nodes; /* NULL until made */
   DicenetBf16 *block;
+  gsize block_bytes;
 };
 
 DicenetWeightsBf16 *
@@ -24,7 +23,7 @@ dicenet_weights_bf16_new (void)
 void
 dicenet_weights_bf16_free (DicenetWeightsBf16 *self)
 {
-  free (self->block);
+  dicenet_block_free (self->block, self->block_bytes);
   g_free (self->nodes);
   g_mutex_clear (&self->lock);
   g_free (self);
@@ -122,13 +121,13 @@ dicenet_weights_bf16 (const DicenetWeights *weights, const DicenetGraph *graph, 
   g_mutex_lock (&self->lock);
   if (self->nodes == NULL) {
     const gsize bytes = dicenet_weights_bf16_bytes (graph);
-    self->block = aligned_alloc (ALIGNMENT, MAX (bytes, ALIGNMENT));
+    self->block = dicenet_block_new (bytes);
+    self->block_bytes = bytes;
     if (self->block != NULL) {
       memset (self->block, 0, bytes);
       make (self, weights, graph);
     } else
-      g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
-                   "no memory for %" G_GSIZE_FORMAT " bytes of bfloat16 weights", bytes);
+      dicenet_no_memory (error, bytes, "bfloat16 weights", "choose precision float32");
   }
   g_mutex_unlock (&self->lock);
   return (const DicenetBf16 *const *) self->nodes;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../model/memory-error.h"
 #include "memory.h"
 
 #define BATCH_NORM_EPSILON 1e-5 /* PyTorch's default, which the checkpoints were trained with */
@@ -85,6 +86,14 @@ check_finite (Folder *f, const DicenetTensor *tensor, const float *values)
   return TRUE;
 }
 
+static gboolean
+fail_without_memory (Folder *f, gsize n_floats)
+{
+  dicenet_no_memory (f->error, n_floats * sizeof (float), "weights", DICENET_MORE_MEMORY);
+  g_prefix_error (f->error, "%s: ", f->file->path);
+  return FALSE;
+}
+
 /* A tensor as floats, zeros in the first pass, to be freed with g_free(); NULL with the error set. */
 static float *
 load (Folder *f, const char *name, gboolean is_parameter, const guint64 *dims, guint n_dims)
@@ -95,9 +104,11 @@ load (Folder *f, const char *name, gboolean is_parameter, const guint64 *dims, g
 
   g_hash_table_add (f->used, tensor->name);
   f->n_parameters += is_parameter ? tensor->n_elements : 0;
-  if (f->block == NULL)
-    return g_new0 (float, tensor->n_elements);
-  float *values = g_new (float, tensor->n_elements);
+  float *values = g_try_new0 (float, tensor->n_elements);
+  if (values == NULL)
+    fail_without_memory (f, tensor->n_elements);
+  if (values == NULL || f->block == NULL)
+    return values;
   dicenet_tensor_to_float (tensor, values);
   if (!check_finite (f, tensor, values))
     g_clear_pointer (&values, g_free);
@@ -418,8 +429,7 @@ allocate_block (Folder *f)
   out->block_bytes = f->n_floats * sizeof (float);
   out->block = out->block_bytes ? dicenet_block_new (out->block_bytes) : NULL;
   if (out->block == NULL)
-    g_set_error (f->error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
-                 "%s: no memory for %" G_GSIZE_FORMAT " bytes of weights", f->file->path, out->block_bytes);
+    fail_without_memory (f, f->n_floats);
   return out->block;
 }
 
@@ -443,7 +453,7 @@ dicenet_weights_free (DicenetWeights *self)
 {
   if (self == NULL)
     return;
-  free (self->block);
+  dicenet_block_free (self->block, self->block_bytes);
   dicenet_weights_bf16_free (self->bf16);
   g_free (self->nodes);
   g_free (self);

@@ -214,6 +214,9 @@ numbered_labels (guint n)
   return labels;
 }
 
+#define MAX_LABEL_TEXT                                                                                                 \
+  "a JSON array of strings without U+0000, each of at most " G_STRINGIFY (DICENET_MAX_LABEL_BYTES) " bytes"
+
 static gboolean
 read_labels (Reader *r, DicenetDescription *d)
 {
@@ -235,9 +238,11 @@ read_labels (Reader *r, DicenetDescription *d)
   d->labels = g_new0 (char *, d->n_classes + 1);
   guint found = 0;
   for (; dicenet_json_next (&at); found++) {
-    char *label = dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at) : NULL;
-    if (label == NULL)
-      return bad_value (r, "labels", "a JSON array of strings without U+0000", "another value in it");
+    char *label = dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at, NULL) : NULL;
+    if (label == NULL || strlen (label) > DICENET_MAX_LABEL_BYTES) {
+      g_free (label);
+      return bad_value (r, "labels", MAX_LABEL_TEXT, "another value in it");
+    }
     if (found < d->n_classes)
       d->labels[found] = label;
     else

@@ -30,6 +30,9 @@ const DicenetWidths *dicenet_widths_find (DicenetBackbone backbone, gdouble scal
 /* SSD's default boxes stand on six maps. */
 #define DICENET_N_MAPS 6
 
+/* Of a class's name: it stands in every frame's results. */
+#define DICENET_MAX_LABEL_BYTES 4096
+
 /* What a model file's __metadata__ says of the network (docs/model-format.md). */
 typedef struct {
   DicenetTask task;

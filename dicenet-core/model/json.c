@@ -3,9 +3,11 @@
 
 #include <dicenet/error.h>
 #include <string.h>
+#include "memory-error.h"
 
 #define MAX_DEPTH 64
 #define MAX_KEYS  65536
+#define MAX_KEY   65536 /* bytes */
 
 typedef struct {
   gboolean is_object, is_empty;
@@ -223,17 +225,17 @@ check_value (Check *c)
 
 /* --- keys --- */
 
-static GString *unescape (const char **at);
+static char *unescape (const char **at, gsize *n);
 
 static GBytes *
 key_of (const Level *level, const char *at)
 {
   g_autoptr (GByteArray) bytes = g_byte_array_new ();
-  GString *key = unescape (&at);
+  gsize n = 0;
+  g_autofree char *key = unescape (&at, &n);
 
   g_byte_array_append (bytes, (const guint8 *) &level->id, sizeof level->id);
-  g_byte_array_append (bytes, (const guint8 *) key->str, (guint) key->len);
-  g_string_free (key, TRUE);
+  g_byte_array_append (bytes, (const guint8 *) key, (guint) n);
   return g_byte_array_free_to_bytes (g_steal_pointer (&bytes));
 }
 
@@ -247,9 +249,11 @@ check_key (Check *c, const Level *level)
   if (!check_string (c))
     return FALSE;
 
-  g_autoptr (GBytes) key = key_of (level, from);
   const char *behind = c->at;
   c->at = from; /* where the errors are */
+  if (behind - from > MAX_KEY)
+    return fail (c, "a key of at most " G_STRINGIFY (MAX_KEY) " bytes");
+  g_autoptr (GBytes) key = key_of (level, from);
   if (g_tree_lookup (c->keys, key))
     return fail (c, "another key than the object has already");
   if (g_tree_nnodes (c->keys) == MAX_KEYS)
@@ -404,40 +408,51 @@ unescape_unicode (const char **at)
   return 0x10000 + ((unit - 0xd800) << 10) + (second - 0xdc00);
 }
 
-/* The string at @at, which then points behind it. */
-static GString *
-unescape (const char **at)
+/* The string at @at, which then points behind it, and its bytes: @n and a NUL. NULL if there is no memory. */
+static char *
+unescape (const char **at, gsize *n)
 {
   static const char escapes[] = "bfnrt", meanings[] = "\b\f\n\r\t";
-  GString *out = g_string_new (NULL);
+  const char *p = *at + 1;
 
-  for (++*at; **at != '"';) {
-    const gsize plain = strcspn (*at, "\"\\");
-    g_string_append_len (out, *at, (gssize) plain);
-    *at += plain;
-    if (**at != '\\')
+  skip_string (at);
+  *n = (gsize) (*at - p); /* no escape is shorter than what it stands for */
+  char *text = g_try_malloc (*n), *out = text;
+  if (text == NULL)
+    return NULL;
+  while (*p != '"') {
+    if (*p != '\\') {
+      *out++ = *p++;
       continue;
-    const char escape = (*at)[1], *found = strchr (escapes, escape);
-    *at += 2;
+    }
+    const char escape = p[1], *found = strchr (escapes, escape);
+    p += 2;
     if (escape == 'u')
-      g_string_append_unichar (out, unescape_unicode (at));
+      out += g_unichar_to_utf8 (unescape_unicode (&p), out);
     else
-      g_string_append_c (out, found ? meanings[found - escapes] : escape);
+      *out++ = found ? meanings[found - escapes] : escape;
   }
-  ++*at;
-  return out;
+  *out = '\0';
+  *n = (gsize) (out - text);
+  return text;
 }
 
 char *
-dicenet_json_read_string (const char **at)
+dicenet_json_read_string (const char **at, GError **error)
 {
   skip_valid_space (at);
-  GString *text = unescape (at);
-  const gboolean has_nul = memchr (text->str, '\0', text->len) != NULL;
+  gsize n;
+  g_autofree char *text = unescape (at, &n);
 
   skip_valid_space (at);
   *at += **at == ':';
-  return g_string_free (text, has_nul);
+  if (text == NULL)
+    dicenet_no_memory (error, n, "text", DICENET_MORE_MEMORY);
+  else if (strlen (text) != n)
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "expected a text without U+0000");
+  else
+    return g_steal_pointer (&text);
+  return NULL;
 }
 
 char *

@@ -26,9 +26,9 @@ gboolean dicenet_json_next (const char **at);
 /* Steps over a value. */
 void dicenet_json_skip (const char **at);
 
-/* The string at @at, and steps over it and over a colon behind it. NULL if it has U+0000, which no C string can hold.
- */
-char *dicenet_json_read_string (const char **at);
+/* The string at @at, and steps over it and over a colon behind it. NULL with @error set if it has U+0000, which no C
+ * string can hold (ARGUMENT), or if there is no memory for it (NO_MEMORY). Free with g_free(). */
+char *dicenet_json_read_string (const char **at, GError **error);
 
 /* The number at @at as it is written, and steps over it; NULL if it is no number. Free with g_free(). */
 char *dicenet_json_read_number (const char **at);

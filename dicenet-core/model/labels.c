@@ -2,6 +2,9 @@
 #include <dicenet/error.h>
 #include <dicenet/model.h>
 #include <string.h>
+#include "description.h"
+#include "json.h"
+#include "memory-error.h"
 #include "readfile.h"
 
 /* A thousand long names are some dozen KiB; a larger file was meant for something else. */
@@ -10,7 +13,9 @@
 static char **
 fail (GError **error, const char *path, char *what)
 {
-  g_set_error (error, DICENET_ERROR, DICENET_ERROR_LABELS, "%s: %s", path, what);
+  g_autofree char *shown = dicenet_path_excerpt (path);
+
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_LABELS, "%s: %s", shown, what);
   g_free (what);
   return NULL;
 }
@@ -33,7 +38,11 @@ read_text (const char *path, GError **error)
                            MAX_LABELS_BYTES, size));
     return NULL;
   }
-  g_autofree char *text = g_malloc0 ((gsize) size + 1);
+  g_autofree char *text = g_try_malloc0 ((gsize) size + 1);
+  if (text == NULL) {
+    dicenet_no_memory (error, (gsize) size, "labels", DICENET_MORE_MEMORY);
+    return NULL;
+  }
   if (!dicenet_file_read (&file, text, (gsize) size, error) || !dicenet_file_is_unchanged (&file, error))
     return NULL;
   const char *invalid;
@@ -46,14 +55,20 @@ read_text (const char *path, GError **error)
   return g_steal_pointer (&text);
 }
 
-static void
-trim_lines (char **lines)
+/* How many lines a text has; @what is wrong with them, if one is too long. */
+static guint
+count_lines (const char *text, char **what)
 {
-  guint n = g_strv_length (lines);
-  for (guint i = 0; i < n; i++)
-    g_strstrip (lines[i]); /* carriage returns too */
-  while (n > 0 && lines[n - 1][0] == '\0')
-    g_clear_pointer (&lines[--n], g_free);
+  guint n = 0;
+
+  for (const char *end; *text != '\0'; text = *end ? end + 1 : end) {
+    end = text + strcspn (text, "\n");
+    n++;
+    if (*what == NULL && end - text > DICENET_MAX_LABEL_BYTES)
+      *what = g_strdup_printf ("line %u has %td bytes: expected a label of at most %d", n, end - text,
+                               DICENET_MAX_LABEL_BYTES);
+  }
+  return n;
 }
 
 /* A detector's users count the objects' classes and leave the background out. */
@@ -78,14 +93,19 @@ dicenet_model_load_labels (DicenetModel *self, const char *path, GError **error)
   if (text == NULL)
     return NULL;
   /* Some editors begin a text with a byte order mark. */
-  g_auto (GStrv) lines = g_strsplit (text + (g_str_has_prefix (text, "\xef\xbb\xbf") ? 3 : 0), "\n", -1);
-  trim_lines (lines);
-  const guint n = g_strv_length (lines), wanted = dicenet_model_get_n_classes (self);
-  if (dicenet_model_get_task (self) == DICENET_TASK_DETECT && n + 1 == wanted)
-    return prepend_background (g_steal_pointer (&lines));
-  if (n != wanted)
-    return fail (error, path,
-                 g_strdup_printf ("expected %u labels, one per class of %s, found %u", wanted,
-                                  dicenet_model_get_path (self), n));
-  return g_steal_pointer (&lines);
+  const char *first = text + (g_str_has_prefix (text, "\xef\xbb\xbf") ? 3 : 0);
+  g_strchomp (text);
+  char *what = NULL;
+  const guint n = count_lines (first, &what), wanted = dicenet_model_get_n_classes (self);
+  const gboolean lacks_background = dicenet_model_get_task (self) == DICENET_TASK_DETECT && n + 1 == wanted;
+  if (what != NULL)
+    return fail (error, path, what);
+  if (n != wanted && !lacks_background) {
+    g_autofree char *model = dicenet_path_excerpt (dicenet_model_get_path (self));
+    return fail (error, path, g_strdup_printf ("expected %u labels, one per class of %s, found %u", wanted, model, n));
+  }
+  char **lines = g_strsplit (first, "\n", -1);
+  for (guint i = 0; i < n; i++)
+    g_strstrip (lines[i]); /* carriage returns too */
+  return lacks_background ? prepend_background (lines) : lines;
 }

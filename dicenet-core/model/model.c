@@ -83,11 +83,11 @@ dicenet_model_init (DicenetModel *self)
 static char *
 name_of (const char *path)
 {
-  char *name = g_path_get_basename (path);
+  g_autofree char *name = g_path_get_basename (path);
   char *ending = strrchr (name, '.');
   if (ending != NULL && ending != name)
     *ending = '\0';
-  return name;
+  return g_utf8_make_valid (name, -1);
 }
 
 static DicenetModel *
@@ -280,6 +280,9 @@ dicenet_model_get_labels (DicenetModel *self)
   return (const char *const *) self->description.labels;
 }
 
+/* Panoramas, and two wide views side by side, stay below. */
+#define MAX_ASPECT 4.0
+
 void
 dicenet_model_fit_size (DicenetModel *self, gdouble aspect, guint *width, guint *height)
 {
@@ -287,7 +290,10 @@ dicenet_model_fit_size (DicenetModel *self, gdouble aspect, guint *width, guint 
   g_return_if_fail (aspect > 0);
 
   const gdouble side = MIN (self->description.width, self->description.height);
-  const gdouble w = side * MAX (aspect, 1), h = side * MAX (1 / aspect, 1);
+  const gdouble longer = MAX (aspect, 1 / aspect);
+  /* Of a strip, the short side gives way: as many pixels as at MAX_ASPECT. */
+  const gdouble scale = side * MIN (1, sqrt (MAX_ASPECT / longer));
+  const gdouble w = scale * MAX (aspect, 1), h = scale * MAX (1 / aspect, 1);
   *width = (guint) CLAMP (round (w), DICENET_MIN_SIZE, DICENET_MAX_SIZE);
   *height = (guint) CLAMP (round (h), DICENET_MIN_SIZE, DICENET_MAX_SIZE);
 }

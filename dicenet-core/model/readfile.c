@@ -20,10 +20,12 @@ fail (const DicenetFile *self, const char *what, int code, GError **error)
 static gboolean
 fail_changed (const DicenetFile *self, GError **error)
 {
+  g_autofree char *shown = dicenet_path_excerpt (self->path);
+
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN,
                "%s: was changed while it was read: try again when it is whole. A file that is renamed to its name when "
                "it is whole can be read at any time",
-               self->path);
+               shown);
   return FALSE;
 }
 
@@ -36,7 +38,8 @@ dicenet_file_open (DicenetFile *self, const char *path, GError **error)
     return fail (self, "cannot be opened", errno, error);
   if (S_ISREG (self->info.st_mode))
     return TRUE;
-  g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: expected a file, found %s", path,
+  g_autofree char *shown = dicenet_path_excerpt (path);
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: expected a file, found %s", shown,
                S_ISDIR (self->info.st_mode) ? "a folder" : "something that is not a regular file");
   return FALSE;
 }

@@ -2,9 +2,15 @@
 #include "safetensors.h"
 
 #include <dicenet/error.h>
-#include <gio/gio.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+#include "block.h"
 #include "json.h"
+#include "memory-error.h"
 #include "readfile.h"
 
 /* The largest network has 651 tensors, 80 KiB of header and 30 MiB of data. The labels of 65535 classes fit in. */
@@ -52,7 +58,7 @@ dicenet_safetensors_free (DicenetSafetensors *self)
     return;
   g_clear_pointer (&self->tensors, g_tree_unref);
   g_clear_pointer (&self->metadata, g_hash_table_unref);
-  g_free (self->data);
+  dicenet_block_free (self->data, self->data_bytes);
   g_free (self->path);
   g_free (self);
 }
@@ -124,11 +130,20 @@ fail_ (GError **error, const char *path, char *what)
   return FALSE;
 }
 
+/* FALSE with @error set: with the path before it. */
+static gboolean
+fail_without_memory (const char *path, gsize bytes, const char *what, GError **error)
+{
+  dicenet_no_memory (error, bytes, what, DICENET_MORE_MEMORY);
+  g_prefix_error (error, "%s: ", path);
+  return FALSE;
+}
+
 /* Steps over a key. A name that no message or line can show is no name; NULL with @error set. */
 static char *
 read_name (DicenetSafetensors *self, const char **at, GError **error)
 {
-  g_autofree char *name = dicenet_json_read_string (at);
+  g_autofree char *name = dicenet_json_read_string (at, NULL);
   g_autofree char *shown = name ? dicenet_text_excerpt (name) : g_strdup ("one with U+0000");
 
   if (name != NULL && *name != '\0' && strlen (name) <= MAX_NAME_BYTES && !has_control (name))
@@ -147,7 +162,12 @@ read_metadata (DicenetSafetensors *self, const char **at, GError **error)
     g_autofree char *key = read_name (self, at, error);
     if (key == NULL)
       return FALSE;
-    char *value = dicenet_json_type (*at) == '"' ? dicenet_json_read_string (at) : NULL;
+    g_autoptr (GError) reason = NULL;
+    char *value = dicenet_json_type (*at) == '"' ? dicenet_json_read_string (at, &reason) : NULL;
+    if (g_error_matches (reason, DICENET_ERROR, DICENET_ERROR_NO_MEMORY)) {
+      g_propagate_prefixed_error (error, g_steal_pointer (&reason), "%s: __metadata__: ", self->path);
+      return FALSE;
+    }
     if (value == NULL)
       return FAIL (error, self->path, "__metadata__: expected a string for \"%s\", without U+0000", key);
     g_hash_table_insert (self->metadata, g_steal_pointer (&key), value);
@@ -174,7 +194,7 @@ typedef struct {
 static gboolean
 read_dtype (DicenetSafetensors *self, DicenetTensor *tensor, const char *at, GError **error)
 {
-  g_autofree char *name = at && dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at) : NULL;
+  g_autofree char *name = at && dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at, NULL) : NULL;
   g_autofree char *shown = name ? dicenet_text_excerpt (name) : NULL;
 
   for (guint i = 0; name && i < G_N_ELEMENTS (dtypes); i++) {
@@ -246,7 +266,7 @@ find_entry (const char **at)
   Entry entry = { 0 };
 
   for (dicenet_json_enter (at); dicenet_json_next (at);) {
-    g_autofree char *key = dicenet_json_read_string (at);
+    g_autofree char *key = dicenet_json_read_string (at, NULL);
     if (g_strcmp0 (key, "dtype") == 0)
       entry.dtype = *at;
     else if (g_strcmp0 (key, "shape") == 0)
@@ -361,21 +381,18 @@ read_length (DicenetSafetensors *self, DicenetFile *file, guint64 *header, GErro
 }
 
 static gboolean
-read_file (DicenetSafetensors *self, GError **error)
+read_file (DicenetSafetensors *self, const char *path, GError **error)
 {
   g_auto (DicenetFile) file = { .fd = -1 };
   guint64 length;
 
-  if (!dicenet_file_open (&file, self->path, error) || !read_length (self, &file, &length, error))
+  if (!dicenet_file_open (&file, path, error) || !read_length (self, &file, &length, error))
     return FALSE;
   self->data_bytes = (gsize) ((guint64) file.info.st_size - sizeof length - length);
-  self->data = g_try_malloc (MAX (1, self->data_bytes));
-  if (self->data == NULL) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "%s: no memory for its %" G_GSIZE_FORMAT " bytes",
-                 self->path, self->data_bytes);
-    return FALSE;
-  }
-  g_autofree char *header = g_malloc0 (length + 1);
+  self->data = dicenet_block_new (self->data_bytes);
+  g_autofree char *header = g_try_malloc0 (length + 1);
+  if (self->data == NULL || header == NULL)
+    return fail_without_memory (self->path, self->data_bytes + length, "the file", error);
   return dicenet_file_read (&file, header, length, error) && read_header (self, header, length, error) &&
          dicenet_file_read (&file, self->data, self->data_bytes, error) && dicenet_file_is_unchanged (&file, error);
 }
@@ -390,10 +407,10 @@ DicenetSafetensors *
 dicenet_safetensors_open (const char *path, GError **error)
 {
   g_autoptr (DicenetSafetensors) self = g_new0 (DicenetSafetensors, 1);
-  self->path = g_strdup (path);
+  self->path = dicenet_path_excerpt (path);
   self->tensors = g_tree_new_full (compare_names, NULL, NULL, tensor_free);
   self->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  return read_file (self, error) ? g_steal_pointer (&self) : NULL;
+  return read_file (self, path, error) ? g_steal_pointer (&self) : NULL;
 }
 
 static void
@@ -442,28 +459,62 @@ make_header (const DicenetTensor *tensors, guint n_tensors, GHashTable *metadata
   return header;
 }
 
+static gboolean
+write_parts (FILE *out, const GString *header, const DicenetTensor *tensors, guint n_tensors)
+{
+  const guint64 length = GUINT64_TO_LE ((guint64) header->len);
+
+  fwrite (&length, sizeof length, 1, out);
+  fwrite (header->str, 1, header->len, out);
+  for (guint i = 0; i < n_tensors; i++)
+    fwrite (tensors[i].data, dtypes[tensors[i].dtype].size, tensors[i].n_elements, out);
+  return fflush (out) == 0 && !ferror (out);
+}
+
+/* Where @path is a pipe or a device (/dev/stdout) it is written to; elsewhere a file beside it, whose name is stored in
+ * @beside. */
+static FILE *
+open_output (const char *path, char **beside)
+{
+  if (g_str_has_prefix (path, "/dev/") ||
+      (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR)))
+    return fopen (path, "wb");
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *name = g_build_filename (folder, ".dicenet-XXXXXX", NULL);
+  const int descriptor = g_mkstemp_full (name, O_RDWR | O_CLOEXEC, 0666);
+  if (descriptor < 0)
+    return NULL;
+  *beside = g_steal_pointer (&name);
+  return fdopen (descriptor, "wb");
+}
+
 gboolean
 dicenet_safetensors_write (const char *path, const DicenetTensor *tensors, guint n_tensors, GHashTable *metadata,
                            GError **error)
 {
-  g_autoptr (GFile) file = g_file_new_for_path (path);
-  g_autoptr (GError) io_error = NULL;
-  GString *header = make_header (tensors, n_tensors, metadata);
-  const guint64 length = GUINT64_TO_LE ((guint64) header->len);
+  g_autofree char *beside = NULL;
+  FILE *out = open_output (path, &beside);
+  gboolean ok = out != NULL;
 
-  g_autoptr (GFileOutputStream) stream =
-      g_file_replace (file, NULL, FALSE, G_FILE_CREATE_REPLACE_DESTINATION, NULL, &io_error);
-  GOutputStream *out = (GOutputStream *) stream;
-  gboolean ok = out && g_output_stream_write_all (out, &length, sizeof length, NULL, NULL, &io_error) &&
-                g_output_stream_write_all (out, header->str, header->len, NULL, NULL, &io_error);
-  for (guint i = 0; ok && i < n_tensors; i++)
-    ok = g_output_stream_write_all (out, tensors[i].data, tensors[i].n_elements * dtypes[tensors[i].dtype].size, NULL,
-                                    NULL, &io_error);
-  ok = ok && g_output_stream_close (out, NULL, &io_error);
-  g_string_free (header, TRUE);
+  if (ok) {
+    GString *header = make_header (tensors, n_tensors, metadata);
+    ok = write_parts (out, header, tensors, n_tensors) && (!beside || fsync (fileno (out)) == 0);
+    g_string_free (header, TRUE);
+  }
+  int reason = errno;
+  if (out != NULL && fclose (out) != 0 && ok) {
+    ok = FALSE;
+    reason = errno;
+  }
+  if (ok && beside != NULL && g_rename (beside, path) != 0) {
+    ok = FALSE;
+    reason = errno;
+  }
   if (!ok) {
-    g_autofree char *shown = dicenet_path_excerpt (path), *reason = dicenet_path_excerpt (io_error->message);
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: cannot be written: %s", shown, reason);
+    g_autofree char *shown = dicenet_path_excerpt (path);
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "%s: cannot be written: %s", shown, g_strerror (reason));
+    if (beside != NULL)
+      g_unlink (beside);
   }
   return ok;
 }

@@ -25,7 +25,7 @@ typedef struct {
 } DicenetTensor;
 
 typedef struct {
-  char *path;
+  char *path; /* as messages show it */
   guint8 *data;
   gsize data_bytes;
   GTree *tensors;       /* name -> DicenetTensor; names can be made to collide in a hash table */
@@ -45,7 +45,7 @@ void dicenet_tensor_to_float (const DicenetTensor *tensor, float *out);
 /* "[3, 32, 32]", to be freed with g_free(). */
 char *dicenet_tensor_shape_string (const guint64 *dims, guint n_dims);
 
-/* Writes a file, first under a temporary name. @metadata may be NULL. */
+/* Writes a file, which appears under @path when it is whole. @metadata may be NULL. */
 gboolean dicenet_safetensors_write (const char *path, const DicenetTensor *tensors, guint n_tensors,
                                     GHashTable *metadata, GError **error);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 #include "decode.h"
 
 /* Priors looked at together: their numbers stay on the stack. */
@@ -10,13 +12,43 @@ typedef struct {
   gfloat confidence;
 } Candidate;
 
+/* There can be one for each class of each prior, more than there is memory for. */
+typedef struct {
+  gpointer data;
+  gsize n, room;
+  gboolean is_full; /* there is no memory for more */
+} List;
+
 typedef struct {
   const gfloat *confidences, *locations, *priors;
   guint n_priors, n_classes;
   const DicenetDetectParams *params;
   const DicenetPixelKernels *kernels;
-  GArray *candidates; /* Candidate */
+  List candidates; /* Candidate */
+  List boxes;      /* DicenetBox */
 } Decoder;
+
+static void
+add (List *list, gconstpointer item, gsize size)
+{
+  if (list->n == list->room) {
+    const gsize room = MAX (64, 2 * list->room);
+    gpointer data = list->is_full ? NULL : g_try_realloc_n (list->data, room, size);
+    list->is_full = data == NULL;
+    if (list->is_full)
+      return;
+    list->data = data;
+    list->room = room;
+  }
+  memcpy ((char *) list->data + list->n++ * size, item, size);
+}
+
+static void
+sort (List *list, gsize size, GCompareFunc compare)
+{
+  if (list->n > 1)
+    qsort (list->data, list->n, size, compare);
+}
 
 gfloat
 dicenet_class_threshold (const DicenetDetectParams *params, guint c)
@@ -49,7 +81,7 @@ collect_prior (Decoder *d, guint prior, gfloat *p)
   d->kernels->softmax (d->confidences + (gsize) prior * d->n_classes, d->n_classes, p);
   for (guint c = 1; c < d->n_classes; c++)
     if (p[c] >= dicenet_class_threshold (d->params, c))
-      g_array_append_val (d->candidates, ((Candidate){ c, prior, p[c] }));
+      add (&d->candidates, &(Candidate){ c, prior, p[c] }, sizeof (Candidate));
 }
 
 /* Most priors are background: what can't reach a threshold is left before its exponentials. */
@@ -60,7 +92,7 @@ collect (Decoder *d)
   g_autofree gfloat *p = g_new (gfloat, d->n_classes + 16);
   guint32 found[CHUNK];
 
-  for (guint first = 0; first < d->n_priors; first += CHUNK) {
+  for (guint first = 0; first < d->n_priors && !d->candidates.is_full; first += CHUNK) {
     guint n;
     d->kernels->foreground (d->confidences + (gsize) first * d->n_classes, d->n_classes,
                             MIN (CHUNK, d->n_priors - first), least, found, &n);
@@ -99,16 +131,31 @@ keep_place (gfloat *kept, gsize stride, guint i, const DicenetBox *box)
   kept[4 * stride + i] = (box->x1 - box->x0) * (box->y1 - box->y0);
 }
 
+/* Boxes in all, at most. */
+static guint
+most_boxes (const DicenetDetectParams *params)
+{
+  return params->max_detections > 0 ? MIN (params->max_detections, DICENET_MAX_BOXES) : DICENET_MAX_BOXES;
+}
+
+/* Of a class, at most: the strongest of all are among the strongest so many of each. */
+static gsize
+most_kept (const Decoder *d)
+{
+  const gsize most = MIN (most_boxes (d->params), d->candidates.n);
+  return d->params->max_per_class > 0 ? MIN (d->params->max_per_class, most) : most;
+}
+
 /* Greedy suppression among candidates @begin to @end - 1, which are of one class: strongest first, each unless it
  * overlaps one that was kept. @kept: room for the places of those, five rows of @stride. */
 static void
-suppress (const Decoder *d, guint begin, guint end, gfloat *kept, gsize stride, GArray *out)
+suppress (Decoder *d, gsize begin, gsize end, gfloat *kept, gsize stride)
 {
-  const guint limit = d->params->max_per_class > 0 ? d->params->max_per_class : G_MAXUINT;
+  const gsize limit = most_kept (d);
   guint n = 0;
 
-  for (guint i = begin; i < end && n < limit; i++) {
-    const DicenetBox box = decode_box (d, &g_array_index (d->candidates, Candidate, i));
+  for (gsize i = begin; i < end && n < limit; i++) {
+    const DicenetBox box = decode_box (d, (const Candidate *) d->candidates.data + i);
     const gfloat place[4] = { box.x0, box.y0, box.x1, box.y1 };
     int overlaps = !(isfinite (box.x0) && isfinite (box.y0) && isfinite (box.x1) && isfinite (box.y1));
     if (!overlaps)
@@ -116,23 +163,24 @@ suppress (const Decoder *d, guint begin, guint end, gfloat *kept, gsize stride, 
     if (overlaps)
       continue;
     keep_place (kept, stride, n++, &box);
-    g_array_append_val (out, box);
+    add (&d->boxes, &box, sizeof box);
   }
 }
 
 static void
-suppress_all (const Decoder *d, GArray *out)
+suppress_all (Decoder *d)
 {
-  const Candidate *candidates = (const Candidate *) d->candidates->data;
-  const gsize stride = (gsize) d->candidates->len + 16;
-  g_autofree gfloat *kept = g_new (gfloat, 5 * stride);
-  guint end;
+  const Candidate *candidates = d->candidates.data;
+  const gsize n = d->candidates.n, stride = most_kept (d) + 16;
+  g_autofree gfloat *kept = g_try_new (gfloat, 5 * stride);
+  gsize end;
 
-  g_array_sort (d->candidates, compare_candidates);
-  for (guint begin = 0; begin < d->candidates->len; begin = end) {
-    for (end = begin + 1; end < d->candidates->len && candidates[end].class_id == candidates[begin].class_id;)
+  d->boxes.is_full = kept == NULL;
+  sort (&d->candidates, sizeof (Candidate), compare_candidates);
+  for (gsize begin = 0; begin < n && !d->boxes.is_full; begin = end) {
+    for (end = begin + 1; end < n && candidates[end].class_id == candidates[begin].class_id;)
       end++;
-    suppress (d, begin, end, kept, stride, out);
+    suppress (d, begin, end, kept, stride);
   }
 }
 
@@ -151,22 +199,20 @@ dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const 
 {
   const char *set;
   Decoder d = {
-    confidences,
-    locations,
-    priors,
-    n_priors,
-    n_classes,
-    params,
-    dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set),
-    g_array_new (FALSE, FALSE, sizeof (Candidate)),
+    confidences, locations, priors, n_priors, n_classes, params, dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set),
+    { 0 },       { 0 },
   };
-  GArray *out = g_array_new (FALSE, FALSE, sizeof (DicenetBox));
+  GArray *out = NULL;
 
   collect (&d);
-  suppress_all (&d, out);
-  g_array_unref (d.candidates);
-  g_array_sort (out, compare_boxes);
-  if (params->max_detections > 0 && out->len > params->max_detections)
-    g_array_set_size (out, params->max_detections);
+  if (!d.candidates.is_full)
+    suppress_all (&d);
+  if (!d.candidates.is_full && !d.boxes.is_full) {
+    const guint n = (guint) MIN (d.boxes.n, most_boxes (params));
+    sort (&d.boxes, sizeof (DicenetBox), compare_boxes);
+    out = g_array_append_vals (g_array_sized_new (FALSE, FALSE, sizeof (DicenetBox), n), d.boxes.data, n);
+  }
+  g_free (d.candidates.data);
+  g_free (d.boxes.data);
   return out;
 }

@@ -13,7 +13,8 @@ GArray *dicenet_decode_classes (const gfloat *logits, guint n_classes, gboolean 
                                 gfloat threshold);
 
 /* SSD: softmax over n_classes (0 is the background), boxes from priors, non-maximum suppression per class.
- * @confidences: n_priors x n_classes, @locations and @priors: n_priors x 4. Returns (element-type DicenetBox). */
+ * @confidences: n_priors x n_classes, @locations and @priors: n_priors x 4. Returns (element-type DicenetBox); NULL if
+ * there is no memory for all that reaches a threshold. */
 GArray *dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const gfloat *priors, guint n_priors,
                               guint n_classes, const DicenetDetectParams *params);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "preprocess.h"
 
-#include <dicenet/error.h>
 #include <string.h>
 
 #include "../kernels/kernels.h"
+#include "../model/memory-error.h"
 #include "preprocess-plan.h"
 
 /* What a band writes to besides the tensor. Everything else only gets read. */
@@ -50,10 +50,10 @@ work_init (Work *work, const DicenetPreprocess *self, GError **error)
   work->ring = g_try_new0 (guint16, n);
   if (work->ring)
     return TRUE;
-  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
-               "no memory for %" G_GSIZE_FORMAT " bytes to scale %u x %u pixels to %u x %u", n * sizeof *work->ring,
-               self->plan.image.width, self->plan.image.height, self->plan.width, self->plan.height);
-  return FALSE;
+  g_autofree char *what = g_strdup_printf ("room to scale %u x %u pixels to %u x %u", self->plan.image.width,
+                                           self->plan.image.height, self->plan.width, self->plan.height);
+  return dicenet_no_memory (error, n * sizeof *work->ring, what,
+                            "choose an inference size nearer to the picture's, or fewer threads");
 }
 
 static void

@@ -14,7 +14,7 @@ static const struct {
   { "run", dicenet_tool_run,
     "run MODEL IN.safetensors OUT.safetensors [--backend auto|cpu|cuda] [--precision "
     "float32|bfloat16|float16|tf32|auto] "
-    "[--threads N] [--threshold T]\n      a model's raw outputs for tensors or pixels" },
+    "[--threads N] [--threshold T] [--force]\n      a model's raw outputs for tensors or pixels" },
   { "bench", dicenet_tool_bench,
     "bench MODEL [--size WxH] [--batch N] [--threads N] [--backend auto|cpu|cuda] [--precision "
     "float32|bfloat16|float16|tf32|auto] "

@@ -149,8 +149,10 @@ dicenet_tool_info (int argc, char **argv, GError **error)
     return FALSE;
   /* The plan's own figure, without touching memory: a session would allocate it. */
   DicenetCpu cpu = { .n_threads = dicenet_processors () };
-  DicenetPlan *plan =
-      dicenet_plan_new (dicenet_model_get_program (model)->graph, info.width, info.height, dicenet_cpu_scratch, &cpu);
+  DicenetPlan *plan = dicenet_plan_new (dicenet_model_get_program (model)->graph, info.width, info.height,
+                                        dicenet_cpu_scratch, &cpu, error);
+  if (plan == NULL)
+    return FALSE;
   info.model = model;
   info.total = dicenet_cost (dicenet_model_get_program (model)->graph, info.width, info.height, info.macs);
   info.arena_bytes = plan->arena_floats * sizeof (gfloat);

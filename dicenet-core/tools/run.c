@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tools.h"
 
+#include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include "../model/json.h"
+#include "../model/memory-error.h"
 #include "../model/model-private.h"
 #include "../model/safetensors.h"
 
@@ -18,6 +21,7 @@ typedef struct {
 typedef struct {
   DicenetTensor tensors[8];
   guint n;
+  GError **error;
 } Output;
 
 static gboolean
@@ -49,7 +53,9 @@ read_input (const DicenetSafetensors *file, Input *in, GError **error)
 
   *in = (Input){ .pixels = pixels, .batch = (guint) batch, .width = (guint) width, .height = (guint) height };
   if (!pixels) {
-    in->input = g_new (gfloat, input->n_elements);
+    in->input = g_try_new (gfloat, input->n_elements);
+    if (in->input == NULL)
+      return dicenet_no_memory (error, input->n_elements * sizeof (gfloat), "input", "choose a smaller one");
     in->n_input = input->n_elements;
     dicenet_tensor_to_float (input, in->input);
   }
@@ -71,6 +77,7 @@ run_session (DicenetSession *session, const Input *in, GError **error)
   return dicenet_session_run_image (session, &image, in->width, in->height, error);
 }
 
+/* NULL with the error set if there is no memory. */
 static guint8 *
 add_tensor (Output *out, const char *name, DicenetDtype dtype, guint n_dims, const guint64 dims[])
 {
@@ -80,7 +87,10 @@ add_tensor (Output *out, const char *name, DicenetDtype dtype, guint n_dims, con
     t->dims[i] = dims[i];
     t->n_elements *= dims[i];
   }
-  guint8 *data = g_malloc0 (MAX (1, t->n_elements * dicenet_dtype_size (dtype)));
+  const gsize bytes = MAX (1, t->n_elements * dicenet_dtype_size (dtype));
+  guint8 *data = g_try_malloc0 (bytes);
+  if (data == NULL)
+    dicenet_no_memory (out->error, bytes, name, "choose a smaller input");
   t->data = data;
   return data;
 }
@@ -94,46 +104,68 @@ clear_output (Output *out)
   }
 }
 
-static void
+static gboolean
 add_batch (Output *out, DicenetSession *session, const char *name, guint batch, guint64 rows, guint64 columns)
 {
   const guint64 dims[] = { batch, rows, columns };
   gsize n;
   gfloat *data = (gfloat *) (rows ? add_tensor (out, name, DICENET_DTYPE_F32, 3, dims)
                                   : add_tensor (out, name, DICENET_DTYPE_F32, 2, (const guint64[]){ batch, columns }));
-  for (guint i = 0; i < batch; i++, data += n) {
+  for (guint i = 0; data && i < batch; i++, data += n) {
     const gfloat *from = dicenet_session_get_output (session, name, i, &n);
     memcpy (data, from, n * sizeof (gfloat));
   }
+  return data != NULL;
 }
 
-static void
+static gboolean
 add_logits (Output *out, DicenetSession *session, const Input *in, guint classes)
 {
   const guint64 dims[] = { in->batch, classes, in->height, in->width };
   gfloat *data = (gfloat *) add_tensor (out, "logits", DICENET_DTYPE_F32, 4, dims);
-  for (guint i = 0; i < in->batch; i++)
+  for (guint i = 0; data && i < in->batch; i++)
     dicenet_session_get_logits (session, i, data + i * (gsize) classes * in->height * in->width);
+  return data != NULL;
 }
 
-static void
+static gboolean
 add_boxes (Output *out, DicenetSession *session, const DicenetDetectParams *params)
 {
   g_autoptr (GArray) boxes = dicenet_session_get_boxes (session, 0, params);
+  if (boxes == NULL) {
+    g_set_error (out->error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
+                 "no memory for all boxes of this confidence: choose a larger --threshold");
+    return FALSE;
+  }
   const guint64 n = boxes->len;
   gfloat *edges = (gfloat *) add_tensor (out, "boxes", DICENET_DTYPE_F32, 2, (const guint64[]){ n, 4 });
   gint64 *labels = (gint64 *) add_tensor (out, "box_labels", DICENET_DTYPE_I64, 1, &n);
   gfloat *scores = (gfloat *) add_tensor (out, "box_scores", DICENET_DTYPE_F32, 1, &n);
 
+  if (edges == NULL || labels == NULL || scores == NULL)
+    return FALSE;
   for (guint i = 0; i < boxes->len; i++) {
     const DicenetBox *box = &g_array_index (boxes, DicenetBox, i);
     memcpy (edges + 4 * i, (const gfloat[]){ box->x0, box->y0, box->x1, box->y1 }, 4 * sizeof (gfloat));
     labels[i] = box->class_id;
     scores[i] = box->confidence;
   }
+  return TRUE;
 }
 
-static void
+static gboolean
+add_priors (Output *out, DicenetSession *session)
+{
+  gsize n;
+  const gfloat *priors = dicenet_session_get_priors (session, &n);
+  guint8 *data = add_tensor (out, "priors", DICENET_DTYPE_F32, 2, (const guint64[]){ n / 4, 4 });
+
+  if (data)
+    memcpy (data, priors, n * sizeof (gfloat));
+  return data != NULL;
+}
+
+static gboolean
 add_outputs (Output *out, DicenetSession *session, const Input *in, const DicenetDetectParams *params)
 {
   DicenetModel *model = dicenet_session_get_model (session);
@@ -142,41 +174,67 @@ add_outputs (Output *out, DicenetSession *session, const Input *in, const Dicene
 
   switch (dicenet_model_get_task (model)) {
   case DICENET_TASK_CLASSIFY:
-    add_batch (out, session, "logits", in->batch, 0, classes);
-    break;
+    return add_batch (out, session, "logits", in->batch, 0, classes);
   case DICENET_TASK_SEGMENT:
-    add_logits (out, session, in, classes);
-    break;
-  case DICENET_TASK_DETECT: {
-    const gfloat *priors = dicenet_session_get_priors (session, &n);
-    add_batch (out, session, "confidences", in->batch, n / 4, classes);
-    add_batch (out, session, "locations", in->batch, n / 4, 4);
-    memcpy (add_tensor (out, "priors", DICENET_DTYPE_F32, 2, (const guint64[]){ n / 4, 4 }), priors,
-            n * sizeof (gfloat));
-    if (params->threshold >= 0)
-      add_boxes (out, session, params);
-    break;
+    return add_logits (out, session, in, classes);
+  case DICENET_TASK_DETECT:
+    dicenet_session_get_priors (session, &n);
+    return add_batch (out, session, "confidences", in->batch, n / 4, classes) &&
+           add_batch (out, session, "locations", in->batch, n / 4, 4) && add_priors (out, session) &&
+           (params->threshold < 0 || add_boxes (out, session, params));
   }
+  g_return_val_if_reached (FALSE);
+}
+
+static gboolean
+is_same_file (const char *a, const char *b)
+{
+  GStatBuf first, second;
+  return g_stat (a, &first) == 0 && g_stat (b, &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+/* Nothing is written over what is read, under any name, or over any other file without --force. Pipes and devices are
+ * no files that could be lost. */
+static gboolean
+check_output (char **argv, DicenetModel *model, gboolean force, GError **error)
+{
+  const char *output = argv[3], *inputs[] = { argv[2], dicenet_model_get_path (model) };
+  g_autofree char *shown = dicenet_path_excerpt (output);
+
+  if (!g_file_test (output, G_FILE_TEST_IS_REGULAR) || g_str_has_prefix (output, "/dev/"))
+    return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (inputs); i++)
+    if (is_same_file (output, inputs[i])) {
+      g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                   "%s: is read, and can't be written to at the same time: name another output", shown);
+      return FALSE;
+    }
+  if (!force) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "%s: is already there: name another output, or overwrite it with --force", shown);
+    return FALSE;
   }
+  return TRUE;
 }
 
 static gboolean
 run (char **argv, DicenetBackend backend, DicenetPrecision precision, int threads, const DicenetDetectParams *params,
-     GError **error)
+     gboolean force, GError **error)
 {
   g_autoptr (DicenetModel) model = dicenet_model_load (argv[1], error);
-  g_autoptr (DicenetSafetensors) file = model ? dicenet_safetensors_open (argv[2], error) : NULL;
+  if (model == NULL || !check_output (argv, model, force, error))
+    return FALSE;
+  g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (argv[2], error);
   Input in = { 0 };
-  Output out = { 0 };
+  Output out = { .error = error };
 
   if (file == NULL || !read_input (file, &in, error))
     return FALSE;
   g_autoptr (DicenetSession) session = dicenet_tool_open (model, backend, precision, threads, error);
   gboolean ok = session != NULL && run_session (session, &in, error);
-  if (ok) {
-    add_outputs (&out, session, &in, params);
-    ok = dicenet_safetensors_write (argv[3], out.tensors, out.n, NULL, error);
-  }
+  ok = ok && add_outputs (&out, session, &in, params) &&
+       dicenet_safetensors_write (argv[3], out.tensors, out.n, NULL, error);
   clear_output (&out);
   g_free (in.input);
   return ok;
@@ -188,6 +246,7 @@ dicenet_tool_run (int argc, char **argv, GError **error)
   g_autofree char *backend_name = NULL, *precision_name = NULL;
   int threads = 0, max_per_class = 200;
   double threshold = -1, iou = 0.45;
+  gboolean force = FALSE;
   const GOptionEntry entries[] = {
     { "backend", 0, 0, G_OPTION_ARG_STRING, &backend_name, "auto, cpu or cuda", "B" },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &precision_name, "float32 (the default), bfloat16, float16, tf32 or auto",
@@ -199,6 +258,7 @@ dicenet_tool_run (int argc, char **argv, GError **error)
     { "iou", 0, 0, G_OPTION_ARG_DOUBLE, &iou, "detection: overlap from which the weaker box goes (0.45)", "T" },
     { "max-per-class", 0, 0, G_OPTION_ARG_INT, &max_per_class, "detection: boxes per class at most, 0 for all (200)",
       "N" },
+    { "force", 0, 0, G_OPTION_ARG_NONE, &force, "overwrite OUT.safetensors if it is there", NULL },
     G_OPTION_ENTRY_NULL,
   };
   DicenetBackend backend;
@@ -216,5 +276,5 @@ dicenet_tool_run (int argc, char **argv, GError **error)
   const DicenetDetectParams params = { .threshold = (gfloat) threshold,
                                        .iou_threshold = (gfloat) iou,
                                        .max_per_class = (guint) max_per_class };
-  return run (argv, backend, precision, threads, &params, error);
+  return run (argv, backend, precision, threads, &params, force, error);
 }

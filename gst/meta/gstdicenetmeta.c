@@ -162,11 +162,38 @@ mask_index (gdouble at, guint n)
   return i >= 0 && i < n ? (gint) i : -1;
 }
 
+/* Columns of a frame that are read together: where they lie in the mask is on the stack. */
+#define CHUNK 1024
+
 static void
 read_row (const guint8 *src, guint8 outside, const gint *columns, guint width, guint8 *dest)
 {
   for (guint x = 0; x < width; x++)
     dest[x] = columns[x] < 0 ? outside : src[columns[x]];
+}
+
+/* @n columns of the frame's @width, from @first. */
+static void
+read_columns (const GstDicenetMeta *self, guint8 *mask, guint first, guint n, guint width, guint height, gsize stride)
+{
+  const GstDicenetResult *result = self->result;
+  const guint8 *src = g_bytes_get_data (result->mask, NULL);
+  guint8 outside = outside_label (result);
+  gint columns[CHUNK], last = -1;
+
+  for (guint x = 0; x < n; x++)
+    columns[x] = mask_index (self->view_x + self->view_w * (first + x + 0.5) / width, result->mask_width);
+  for (guint y = 0; y < height; y++) {
+    guint8 *dest = mask + y * stride + first;
+    gint row = mask_index (self->view_y + self->view_h * (y + 0.5) / height, result->mask_height);
+    if (row < 0)
+      memset (dest, outside, n);
+    else if (row == last)
+      memcpy (dest, dest - stride, n);
+    else
+      read_row (src + (gsize) row * result->mask_width, outside, columns, n, dest);
+    last = row;
+  }
 }
 
 void
@@ -175,26 +202,8 @@ gst_dicenet_meta_read_mask (const GstDicenetMeta *self, guint8 *mask, guint widt
   g_return_if_fail (self && self->result->mask);
   g_return_if_fail (mask && stride >= width);
 
-  const GstDicenetResult *result = self->result;
-  const guint8 *src = g_bytes_get_data (result->mask, NULL);
-  guint8 outside = outside_label (result);
-  gint *columns = g_new (gint, width);
-  gint last = -1;
-
-  for (guint x = 0; x < width; x++)
-    columns[x] = mask_index (self->view_x + self->view_w * (x + 0.5) / width, result->mask_width);
-  for (guint y = 0; y < height; y++) {
-    guint8 *dest = mask + y * stride;
-    gint row = mask_index (self->view_y + self->view_h * (y + 0.5) / height, result->mask_height);
-    if (row < 0)
-      memset (dest, outside, width);
-    else if (row == last)
-      memcpy (dest, dest - stride, width);
-    else
-      read_row (src + (gsize) row * result->mask_width, outside, columns, width, dest);
-    last = row;
-  }
-  g_free (columns);
+  for (guint first = 0; first < width; first += CHUNK)
+    read_columns (self, mask, first, MIN (CHUNK, width - first), width, height, stride);
 }
 
 GBytes *

@@ -25,6 +25,7 @@ except ImportError as error:
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import metrics  # noqa: E402
+import outfile  # noqa: E402
 from errors import ModelError  # noqa: E402
 from network import MAX_SIZE, MIN_SIZE  # noqa: E402
 from pictures import BLACK, FITS, middle, read_list, view  # noqa: E402
@@ -271,6 +272,7 @@ def parse(argv):
         help="a property of the element: precision=bfloat16, say",
     )
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file, too")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT if it is there")
     parser.add_argument(
         "--against-pytorch", action="store_true", help="run the model in PyTorch, too, and show how far both agree"
     )
@@ -292,6 +294,8 @@ def begin(model, listed, limit=None, threads=0, properties=()):
 def evaluate(options):
     """Runs what the options say; the report, as it is written to --json."""
     plugin, pictures, kind = begin(options.model, options.list, options.limit, options.threads, options.set)
+    if options.json:
+        outfile.check(options.json, (plugin.path,), force=True)  # the model may have been a name
     options.size = options.size or plugin.size
     options.fit = options.fit or ("centre" if kind == "classify" else "squeeze")
     if options.fit == "centre" and kind != "classify":
@@ -321,9 +325,11 @@ def evaluate(options):
 def main(argv=None):
     options = parse(argv)
     try:
+        if options.json:
+            outfile.check(options.json, (options.model, options.list), options.force)
         report = evaluate(options)
         if options.json:
-            with open(options.json, "w", encoding="utf-8") as file:
+            with outfile.open_whole(options.json, "w", encoding="utf-8") as file:
                 json.dump(report, file, indent=1)
                 file.write("\n")
     except ModelError as error:

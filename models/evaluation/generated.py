@@ -9,6 +9,7 @@
 import os
 import re
 
+import outfile
 from errors import ModelError
 
 BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
@@ -18,8 +19,11 @@ def fill(path, blocks):
     """Puts the texts of `blocks` (name -> markdown) in their places; a document that is not there yet has these only."""
     text = "\n\n".join(_block(name, "") for name in blocks) + "\n"
     if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except UnicodeDecodeError:
+            raise ModelError(f"{path}: expected a text with places for figures, found something else") from None
     for name, content in blocks.items():
         place = f"{re.escape(BEGIN.format(name))}.*?{END}"
         text, count = re.subn(place, lambda _: _block(name, content.strip()), text, flags=re.DOTALL)
@@ -28,9 +32,8 @@ def fill(path, blocks):
                 f"{path}: expected one place for {name}, a line {BEGIN.format(name)} and a line {END}, found "
                 f"{count or 'none'}"
             )
-    with open(path + ".part", "w", encoding="utf-8") as file:
+    with outfile.open_whole(path, "w", encoding="utf-8") as file:
         file.write(text)
-    os.replace(path + ".part", path)
 
 
 def _block(name, content):

@@ -22,6 +22,7 @@ from types import SimpleNamespace
 
 import evaluate  # says what is missing; lets the modules of models/ be found
 import numpy as np
+import outfile
 from errors import ModelError
 from generated import fill, table
 
@@ -79,7 +80,7 @@ def common_classes(kind, figures, least):
 
 
 def write_csv(path, results):
-    with open(path, "w", encoding="utf-8", newline="") as file:
+    with outfile.open_whole(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["model", "list", "photos", "figure", "shape", "size", "seen", "value"])
         for r in results:
@@ -195,7 +196,7 @@ def main(argv=None):
         pairs = zip(options.pairs[::2], options.pairs[1::2])
         results = [measure_model(model, listed, options) for model, listed in pairs]
         write_csv(os.path.join(options.output, "scaling.csv"), results)
-        with open(os.path.join(options.output, "scaling.svg"), "w", encoding="utf-8") as file:
+        with outfile.open_whole(os.path.join(options.output, "scaling.svg"), "w", encoding="utf-8") as file:
             file.write(plot(results))
         text = tables(results)
         fill(os.path.join(options.output, "scaling.md"), {"figures": text})

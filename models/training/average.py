@@ -24,11 +24,16 @@ import dicenet  # noqa: F401  lets the modules of models/ be found
 import checkpoint
 import modelfile
 import numpy as np
+import outfile
 from errors import ModelError
 
 
+def files_of(folder):
+    return [os.path.join(folder, name) for name in ("weights.pth", "model.safetensors")]
+
+
 def read_run(folder):
-    weights, model = os.path.join(folder, "weights.pth"), os.path.join(folder, "model.safetensors")
+    weights, model = files_of(folder)
     for path in (weights, model):
         if not os.path.exists(path):
             raise ModelError(f"{path} is not there: expected an output folder of a run of train.py that is complete")
@@ -52,7 +57,8 @@ def average(folders, output):
     training = json.loads(metadata.get("training", "{}"))
     described["training"] = json.dumps({**training, "averaged": len(runs)})
     os.makedirs(output, exist_ok=True)
-    torch.save({name: torch.from_numpy(array) for name, array in weights.items()}, os.path.join(output, "weights.pth"))
+    with outfile.open_whole(os.path.join(output, "weights.pth")) as file:
+        torch.save({name: torch.from_numpy(array) for name, array in weights.items()}, file)
     path = os.path.join(output, "model.safetensors")
     modelfile.write(path, stored, described)
     return path
@@ -62,8 +68,11 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="output folder of train.py")
     parser.add_argument("--output", required=True, metavar="DIR")
+    parser.add_argument("--force", action="store_true", help="overwrite a model that is in DIR")
     arguments = parser.parse_args(argv)
     try:
+        for path in files_of(arguments.output):
+            outfile.check(path, sum(map(files_of, arguments.runs), []), arguments.force)
         print(average(arguments.runs, arguments.output))
     except (ModelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -72,4 +81,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    outfile.run(main)

@@ -10,7 +10,6 @@ MODEL is a model file or a checkpoint. The input is named `input`, 1 x 3 x H x W
 
 import argparse
 import inspect
-import os
 import sys
 import warnings
 
@@ -20,6 +19,7 @@ except ImportError:
     sys.exit("error: PyTorch is missing: apt install python3-torch, or pip install torch")
 
 import dicenet
+import outfile
 from errors import ModelError
 from network import MAX_SIZE, MIN_SIZE
 
@@ -27,23 +27,22 @@ OPSET = 13
 
 
 def export(net, path, width, height):
-    """Writes any network of pictures that PyTorch has to `path`, which appears when it is whole."""
+    """Writes any network of pictures that PyTorch has to `path`, which appears when it is whole; ModelError."""
     outputs = ["confidences", "locations"] if isinstance(net, dicenet.Detect) else ["logits"]
     # The exporter that follows a run of the network, everywhere: the newer one needs packages beside PyTorch.
     tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), outfile.open_whole(path) as file:
         # That sizes become constants, which is what is wanted, and that this exporter will be superseded.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net.eval(),
             torch.zeros(1, 3, height, width),
-            path + ".part",
+            file,
             opset_version=OPSET,
             input_names=["input"],
             output_names=outputs,
             **tracing,
         )
-    os.replace(path + ".part", path)
 
 
 def parse_size(text):
@@ -58,8 +57,10 @@ def main(argv=None):
     parser.add_argument("model", metavar="MODEL", help=".safetensors or .pth")
     parser.add_argument("output", metavar="OUT.onnx")
     parser.add_argument("--size", type=parse_size, default=(224, 224), metavar="WxH", help="of the input (224x224)")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT.onnx if it is there")
     arguments = parser.parse_args(argv)
     try:
+        outfile.check(arguments.output, (arguments.model,), arguments.force)
         export(dicenet.load(arguments.model), arguments.output, *arguments.size)
     except (ModelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -68,4 +69,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    outfile.run(main)

@@ -2,10 +2,11 @@
 """What a run tells: a line that shows how far it is, a CSV with a row for each epoch, and a plot of it."""
 
 import csv
-import os
 import sys
 import time
 from html import escape
+
+import outfile
 
 WIDTH, HEIGHT, MARGIN = 640, 220, 50
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b")
@@ -34,23 +35,21 @@ class Progress:
 
 def write_csv(path, rows):
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    with open(path + ".part", "w", encoding="utf-8", newline="") as file:
+    with outfile.open_whole(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    os.replace(path + ".part", path)
 
 
 def write_plot(path, rows, metrics):
     """Losses above, `metrics` below, over epochs, as SVG."""
     losses = [key for key in dict.fromkeys(k for row in rows for k in row) if key.startswith("loss")]
     panels = [panel(rows, losses, 0, None), panel(rows, metrics, HEIGHT, 1.0)]
-    with open(path + ".part", "w", encoding="utf-8") as file:
+    with outfile.open_whole(path, "w", encoding="utf-8") as file:
         file.write(
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {2 * HEIGHT}" font-family="sans-serif" '
             f'font-size="11"><rect width="100%" height="100%" fill="white"/>{"".join(panels)}</svg>\n'
         )
-    os.replace(path + ".part", path)
 
 
 def panel(rows, keys, top, most):

@@ -10,13 +10,16 @@ Needs Pillow where --quality is used.
 """
 
 import argparse
+import glob
 import io
 import json
 import os
 import sys
+import tempfile
 import zipfile
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import outfile  # noqa: E402
 import sources  # noqa: E402
 from errors import ModelError  # noqa: E402
 
@@ -49,14 +52,36 @@ class Shard:
         self.file.close()
 
 
-def pack(root, names, output, limit, quality):
-    """Writes shards of at most about `limit` bytes, and returns how many."""
+def check(root, output, force):
+    """The shards that are in the output folder; ModelError where they are read, or without `force`."""
+    shards = glob.glob(os.path.join(glob.escape(output), sources.SHARDS))
+    if shards and os.path.exists(root) and os.path.samefile(root, output):
+        raise ModelError(f"{output}: its shards are read, and cannot be written to: name another output folder")
+    if shards and not force:
+        raise ModelError(f"{output}: has shards already; name another output folder, or replace them with --force")
+    return shards
+
+
+def pack(root, names, output, limit, quality, force=False):
+    """Writes shards of at most about `limit` bytes, all of them or none, and returns how many. With `force` they replace
+    all that are there."""
+    old = check(root, output, force)
+    os.makedirs(output, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".dicenet-") as folder:
+        count = write_shards(root, names, folder, limit, quality)
+        for shard in old:
+            os.unlink(shard)
+        for shard in os.listdir(folder):
+            os.replace(os.path.join(folder, shard), os.path.join(output, shard))
+    return count
+
+
+def write_shards(root, names, output, limit, quality):
     known, wanted = {}, {}  # names of classes of each source; photo -> its record in each source
     for source in names:
         records, known[source] = sources.read([source], root)
         for record in records:
             wanted.setdefault(record.photo, {})[source] = record
-    os.makedirs(output, exist_ok=True)
     shard, count = None, 0
     for photo in sorted(wanted):
         content = sources.read_bytes(photo)
@@ -87,10 +112,11 @@ def main(argv=None):
     parser.add_argument("--output", required=True, metavar="DIR", help="for the shards")
     parser.add_argument("--limit", type=float, default=60, metavar="MIB", help="of a shard (60)")
     parser.add_argument("--quality", type=int, metavar="Q", help="store photos as WebP of this quality, 1 to 100")
+    parser.add_argument("--force", action="store_true", help="replace the shards that are in the output folder")
     arguments = parser.parse_args(argv)
     try:
         limit = arguments.limit * 2**20
-        count = pack(arguments.data, arguments.sources, arguments.output, limit, arguments.quality)
+        count = pack(arguments.data, arguments.sources, arguments.output, limit, arguments.quality, arguments.force)
     except (ModelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -99,4 +125,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    outfile.run(main)

@@ -11,6 +11,7 @@ import dicenet  # noqa: F401  lets the modules of models/ be found
 import checkpoint
 import convert
 import modelfile
+import outfile
 from errors import ModelError
 from network import TASKS, detect_network
 
@@ -58,8 +59,9 @@ def write_model(run, folder, metrics, photos):
     settings["epochs"] = round(run.step / run.epoch_steps, 1)  # --minutes had the last word
     judged = next(iter(metrics.values()))  # on the list that counts, the first
     threshold = str(judged["best_threshold"]) if judged.get("best_f1") else ""  # nothing where nothing was found
-    torch.save({name: x.cpu().contiguous() for name, x in run.evaluated.state_dict().items()}, weights)
-    with open(labels, "w", encoding="utf-8") as file:
+    with outfile.open_whole(weights) as file:
+        torch.save({name: x.cpu().contiguous() for name, x in run.evaluated.state_dict().items()}, file)
+    with outfile.open_whole(labels, "w", encoding="utf-8") as file:
         file.write("\n".join(config.labels or task.names) + "\n")
     convert.convert(
         weights,

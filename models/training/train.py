@@ -35,6 +35,7 @@ import dicenet  # noqa: E402
 import export_onnx  # noqa: E402
 import fused  # noqa: E402
 import history  # noqa: E402
+import outfile  # noqa: E402
 import sources  # noqa: E402
 import tasks  # noqa: E402
 from augment import draw_size  # noqa: E402
@@ -283,9 +284,10 @@ class Session:
         row.update(numbers(self.found or {}, run.task.shown))
         run.rows.append(row)
         self.progress.line("  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "done"))
-        self.write_history()
-        if evaluate or time.monotonic() - self.saved > 60 * CHECKPOINT_MINUTES:
+        first = len(run.rows) == 1  # what is written belongs to a checkpoint: check_output() asks for it
+        if evaluate or first or time.monotonic() - self.saved > 60 * CHECKPOINT_MINUTES:
             self.save()
+        self.write_history()
 
     def write_history(self):
         rows = self.run.rows
@@ -296,8 +298,8 @@ class Session:
 
     def save(self):
         path = os.path.join(self.output, "checkpoint.pt")
-        torch.save(self.run.state(), path + ".part")
-        os.replace(path + ".part", path)
+        with outfile.open_whole(path) as file:
+            torch.save(self.run.state(), file)
         self.saved = time.monotonic()
 
 
@@ -323,14 +325,28 @@ def make_validations(config, task, lists, device):
     }
 
 
+OUTPUTS = ("history.csv", "history.svg", "labels.txt", "metrics.json", "model.onnx", "model.safetensors", "weights.pth")
+
+
+def check_output(config, arguments, checkpoint):
+    """ModelError where the run would overwrite what is no part of it, or a model that it begins with."""
+    if os.path.exists(checkpoint) and not arguments.resume:
+        raise ModelError(f"{checkpoint} exists: --resume goes on from it, --output takes another folder")
+    for name in OUTPUTS:
+        path = os.path.join(arguments.output, name)
+        outfile.check(path, (config.init, config.teacher), force=True)
+        if os.path.exists(path) and not os.path.exists(checkpoint):
+            raise ModelError(f"{path} exists, and no {checkpoint} that it could be of: --output takes another folder")
+
+
 def train(config, arguments, device):
     records, lists, names = read_data(config, arguments.data)
     task = tasks.make(config, names)
     task.check(records)
     os.makedirs(arguments.output, exist_ok=True)
     checkpoint = os.path.join(arguments.output, "checkpoint.pt")
-    if os.path.exists(checkpoint) and not (arguments.resume or arguments.time):
-        raise ModelError(f"{checkpoint} exists: --resume goes on from it, --output takes another folder")
+    if not arguments.time:
+        check_output(config, arguments, checkpoint)
     print(f"{len(records)} photos, {len(task.names)} classes; {device}", file=sys.stderr)
     photos = data.Photos(records, task.data_names, config.photo_side, device, task.masks)
     run = Run(config, task, device, photos)
@@ -349,7 +365,7 @@ def train(config, arguments, device):
 def finish(run, session, photos):
     """Writes the metrics and the model."""
     found = session.found or judge(run.task, run.evaluated, session.validations)
-    with open(os.path.join(session.output, "metrics.json"), "w", encoding="utf-8") as file:
+    with outfile.open_whole(os.path.join(session.output, "metrics.json"), "w", encoding="utf-8") as file:
         json.dump(found, file, indent=1)
     path = write_model(run, session.output, found, photos)
     if session.arguments.onnx:

@@ -97,6 +97,10 @@ START_TEST (bounds_depth_and_keys)
   ck_assert (dicenet_json_check (most, strlen (most), &error));
   ck_assert (!dicenet_json_check (more, strlen (more), &error));
   assert_error (error, DICENET_ERROR_ARGUMENT, "expected at most 65536 keys");
+
+  g_autofree char *long_key = g_strnfill (65536, 'k'), *long_text = g_strdup_printf ("{\"%s\":0}", long_key);
+  ck_assert (!dicenet_json_check (long_text, strlen (long_text), &error));
+  assert_error (error, DICENET_ERROR_ARGUMENT, "character 2: expected a key of at most 65536 bytes");
 }
 END_TEST
 
@@ -104,25 +108,27 @@ START_TEST (reads_what_it_checked)
 {
   const char *text = " { \"a\\n\" : \"\\u00e9\\ud83d\\ude00\\/\" , \"skipped\":[1,{\"]\":\"}\\\\\"}] , \"n\" : -12 ,"
                      "\"nul\":\"\\u0000\"}";
+  g_autoptr (GError) error = NULL;
   const char *at = text;
 
   ck_assert (dicenet_json_check (text, strlen (text), NULL));
   ck_assert_int_eq (dicenet_json_type (at), '{');
   dicenet_json_enter (&at);
   ck_assert (dicenet_json_next (&at));
-  g_autofree char *key = dicenet_json_read_string (&at), *value = dicenet_json_read_string (&at);
+  g_autofree char *key = dicenet_json_read_string (&at, NULL), *value = dicenet_json_read_string (&at, NULL);
   ck_assert_str_eq (key, "a\n");
   ck_assert_str_eq (value, "\xc3\xa9\xf0\x9f\x98\x80/");
   ck_assert (dicenet_json_next (&at));
-  g_free (dicenet_json_read_string (&at));
+  g_free (dicenet_json_read_string (&at, NULL));
   dicenet_json_skip (&at);
   ck_assert (dicenet_json_next (&at));
-  g_free (dicenet_json_read_string (&at));
+  g_free (dicenet_json_read_string (&at, NULL));
   g_autofree char *number = dicenet_json_read_number (&at);
   ck_assert_str_eq (number, "-12");
   ck_assert (dicenet_json_next (&at));
-  g_free (dicenet_json_read_string (&at));
-  ck_assert_ptr_null (dicenet_json_read_string (&at));
+  g_free (dicenet_json_read_string (&at, NULL));
+  ck_assert_ptr_null (dicenet_json_read_string (&at, &error));
+  assert_error (error, DICENET_ERROR_ARGUMENT, "U+0000");
   ck_assert (!dicenet_json_next (&at));
   ck_assert_int_eq (*at, '\0');
 }

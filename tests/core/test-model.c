@@ -82,8 +82,14 @@ START_TEST (describes_itself)
   ck_assert (width == 85 && height == 48);
   dicenet_model_fit_size (model, 9.0 / 16, &width, &height);
   ck_assert (width == 48 && height == 85);
+  dicenet_model_fit_size (model, 4, &width, &height);
+  ck_assert (width == 192 && height == 48);
+  dicenet_model_fit_size (model, 8, &width, &height); /* as many pixels, still the picture's shape */
+  ck_assert (width == 272 && height == 34);
+  dicenet_model_fit_size (model, 1 / 8.0, &width, &height);
+  ck_assert (width == 34 && height == 272);
   dicenet_model_fit_size (model, 1e6, &width, &height);
-  ck_assert (width == DICENET_MAX_SIZE && height == 48);
+  ck_assert (width == DICENET_MAX_SIZE && height == DICENET_MIN_SIZE);
 }
 END_TEST
 
@@ -299,6 +305,9 @@ START_TEST (reads_labels)
   assert_error (error, DICENET_ERROR_LABELS, "expected 5 labels", "found 2", "labels.txt");
   ck_assert (load_labels (model, folder, "\xff\xfe", 2, &error) == NULL);
   assert_error (error, DICENET_ERROR_LABELS, "UTF-8");
+  g_autofree char *long_line = g_strnfill (4097, 'x'), *long_text = g_strconcat ("none\na\nb\nc\n", long_line, NULL);
+  ck_assert (load_labels (model, folder, long_text, strlen (long_text), &error) == NULL);
+  assert_error (error, DICENET_ERROR_LABELS, "line 5 has 4097 bytes", "at most 4096");
   ck_assert (load_labels (model, folder, "", 0, &error) == NULL);
   assert_error (error, DICENET_ERROR_LABELS, "0 bytes");
   ck_assert (dicenet_model_load_labels (model, folder, &error) == NULL);
@@ -345,5 +354,70 @@ START_TEST (is_found_by_name)
 }
 END_TEST
 
+/* Wherever the bytes of a path, or of an environment variable, come to stand. */
+static void
+assert_readable (GError **error, const char *part)
+{
+  ck_assert_ptr_nonnull (*error);
+  ck_assert_msg (g_utf8_validate ((*error)->message, -1, NULL), "%s", (*error)->message);
+  ck_assert_msg (strstr ((*error)->message, part) != NULL, "\"%s\" is not in: %s", part, (*error)->message);
+  ck_assert_uint_lt (strlen ((*error)->message), 3 * 4096 + 1000);
+  g_clear_error (error);
+}
+
+START_TEST (messages_are_text)
+{
+  g_autofree char *base = test_folder_new (), *folder = g_build_filename (base, "\xff\n\x80", NULL);
+  g_autofree char *path = g_build_filename (folder, "file.safetensors", NULL);
+  g_autofree char *good_path = test_model_path ("detect"), *good = NULL;
+  g_autofree char *link = g_build_filename (folder, "good\xfe.safetensors", NULL);
+  g_autofree char *long_text = g_strnfill (100000, '\xff');
+  g_autoptr (GError) error = NULL;
+  gsize n;
+
+  ck_assert_int_eq (g_mkdir (folder, 0700), 0);
+  ck_assert_int_eq (symlink (good_path, link), 0);
+  ck_assert (g_file_get_contents (good_path, &good, &n, NULL));
+  ck_assert (dicenet_model_load (path, &error) == NULL);
+  assert_readable (&error, "no model file");
+  for (gsize cut = 0; cut < n; cut = 2 * cut + 7) {
+    ck_assert (g_file_set_contents (path, good, (gssize) cut, NULL));
+    ck_assert (dicenet_model_load (path, &error) == NULL);
+    assert_readable (&error, "\xef\xbf\xbd\\u000a\xef\xbf\xbd/file.safetensors: ");
+  }
+  ck_assert (dicenet_model_load (folder, &error) == NULL);
+  assert_readable (&error, "found a folder");
+
+  g_autoptr (DicenetModel) model = dicenet_model_load (link, &error);
+  assert_no_error (error);
+  ck_assert_str_eq (dicenet_model_get_path (model), link);
+  ck_assert_str_eq (dicenet_model_get_name (model), "good\xef\xbf\xbd");
+  ck_assert (dicenet_model_load_labels (model, path, &error) == NULL);
+  assert_readable (&error, "file.safetensors: expected UTF-8 text");
+  ck_assert (dicenet_model_load_labels (model, folder, &error) == NULL);
+  assert_readable (&error, "found a folder");
+  ck_assert (g_file_set_contents (path, "a\nb", 3, NULL));
+  ck_assert (dicenet_model_load_labels (model, path, &error) == NULL);
+  assert_readable (&error, "found 2");
+
+  g_setenv ("DICENET_MODEL_PATH", long_text, TRUE);
+  ck_assert (dicenet_model_load ("nobody", &error) == NULL);
+  assert_readable (&error, "nobody.safetensors");
+  ck_assert (dicenet_model_load (long_text, &error) == NULL);
+  assert_readable (&error, "(100000 bytes)");
+  g_unsetenv ("DICENET_MODEL_PATH");
+  g_setenv ("DICENET_CPU_MASK", long_text, TRUE);
+  ck_assert (dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_AUTO, 1, &error) == NULL);
+  assert_readable (&error, "DICENET_CPU_MASK");
+  g_unsetenv ("DICENET_CPU_MASK");
+  g_setenv ("DICENET_CUDA_MODULE", link, TRUE);
+  ck_assert (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, DICENET_PRECISION_AUTO, 1, &error) == NULL);
+  assert_readable (&error, "good\xef\xbf\xbd.safetensors");
+  g_unsetenv ("DICENET_CUDA_MODULE");
+  test_folder_remove (g_steal_pointer (&folder));
+  test_folder_remove (g_steal_pointer (&base));
+}
+END_TEST
+
 TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_threshold, refuses_bad_tensors,
-           is_loaded_once, loads_from_many_threads, reads_labels, is_found_by_name)
+           is_loaded_once, loads_from_many_threads, reads_labels, is_found_by_name, messages_are_text)

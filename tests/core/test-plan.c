@@ -66,7 +66,7 @@ scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpoin
 static void
 play (const DicenetGraph *g, guint width, guint height)
 {
-  DicenetPlan *plan = dicenet_plan_new (g, width, height, scratch, NULL);
+  DicenetPlan *plan = dicenet_plan_new (g, width, height, scratch, NULL, NULL);
   g_autofree guint *owner = g_new0 (guint, plan->arena_floats);
 
   mark (owner, &plan->views[0], 0);
@@ -109,7 +109,7 @@ START_TEST (memory_is_used_again)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");
   const DicenetGraph *g = dicenet_model_get_program (model)->graph;
-  DicenetPlan *plan = dicenet_plan_new (g, 256, 256, NULL, NULL);
+  DicenetPlan *plan = dicenet_plan_new (g, 256, 256, NULL, NULL, NULL);
   gsize all = 0;
 
   for (guint s = 0; s < plan->n_steps; s++)

@@ -7,6 +7,7 @@
 #include <gst/check/gstcheck.h>
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <string.h>
+#include <time.h>
 
 #define OPACITY 0.5
 
@@ -204,7 +205,8 @@ static const GstVideoFormat layer_formats[] = {
   GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_NV21,  GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YV12, GST_VIDEO_FORMAT_YUY2,
   GST_VIDEO_FORMAT_UYVY, GST_VIDEO_FORMAT_Y42B,  GST_VIDEO_FORMAT_Y444, GST_VIDEO_FORMAT_v308, GST_VIDEO_FORMAT_YUV9,
   GST_VIDEO_FORMAT_Y41B, GST_VIDEO_FORMAT_GRAY8, GST_VIDEO_FORMAT_RGB,  GST_VIDEO_FORMAT_BGR,  GST_VIDEO_FORMAT_BGRx,
-  GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_xRGB,  GST_VIDEO_FORMAT_xBGR,
+  GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_xRGB,  GST_VIDEO_FORMAT_xBGR, GST_VIDEO_FORMAT_RGBA, GST_VIDEO_FORMAT_BGRA,
+  GST_VIDEO_FORMAT_ARGB, GST_VIDEO_FORMAT_ABGR,  GST_VIDEO_FORMAT_AYUV, GST_VIDEO_FORMAT_A420,
 };
 
 /* Class 1 in the middle of the mask. */
@@ -257,7 +259,8 @@ check_layer (GstVideoFrame *frame, gdouble shift, gdouble scale)
   const GstVideoFormatInfo *format = frame->info.finfo;
 
   for (guint c = 0; c < format->n_components; c++) {
-    const guint8 expected = half_green (&frame->info, c);
+    const gboolean is_alpha = c == GST_VIDEO_COMP_A; /* stays */
+    const guint8 expected = is_alpha ? 0x60 : half_green (&frame->info, c);
     for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (frame, c); y++) {
       const guint8 *row = (guint8 *) GST_VIDEO_FRAME_COMP_DATA (frame, c) + y * GST_VIDEO_FRAME_COMP_STRIDE (frame, c);
       for (gint x = 0; x < GST_VIDEO_FRAME_COMP_WIDTH (frame, c); x++) {
@@ -309,7 +312,7 @@ GST_START_TEST (test_layers)
     layer->w = layer->h = view[1];
     fail_unless (gst_dicenet_layer_can_blend (&info));
     fail_unless (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READWRITE));
-    gst_dicenet_layer_blend (layer, &frame);
+    fail_unless (gst_dicenet_layer_blend (layer, &frame));
     check_layer (&frame, view[0], view[1]);
     gst_video_frame_unmap (&frame);
     if (GST_VIDEO_INFO_COMP_PSTRIDE (&info, 0) == 4) /* the byte that is no colour */
@@ -320,19 +323,22 @@ GST_START_TEST (test_layers)
 }
 GST_END_TEST;
 
-/* Formats with alpha and of more bits are left to GStreamer's blender. */
+/* Formats of more bits, and colours that are multiplied with alpha, are left to GStreamer's blender. */
 GST_START_TEST (test_layers_unknown)
 {
-  static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_BGRA,      GST_VIDEO_FORMAT_AYUV,
-                                            GST_VIDEO_FORMAT_A420,      GST_VIDEO_FORMAT_IYU1,
-                                            GST_VIDEO_FORMAT_RGB16,     GST_VIDEO_FORMAT_I420_10LE,
+  static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_IYU1,      GST_VIDEO_FORMAT_RGB16,
+                                            GST_VIDEO_FORMAT_ARGB64,    GST_VIDEO_FORMAT_I420_10LE,
                                             GST_VIDEO_FORMAT_GRAY16_LE, GST_VIDEO_FORMAT_NV12_64Z32 };
+  GstVideoInfo premultiplied;
 
   for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
     GstVideoInfo info;
     gst_video_info_set_format (&info, formats[i], 64, 64);
     fail_if (gst_dicenet_layer_can_blend (&info), "%s", gst_video_format_to_string (formats[i]));
   }
+  gst_video_info_set_format (&premultiplied, GST_VIDEO_FORMAT_RGBA, 64, 64);
+  GST_VIDEO_INFO_FLAG_SET (&premultiplied, GST_VIDEO_FLAG_PREMULTIPLIED_ALPHA);
+  fail_if (gst_dicenet_layer_can_blend (&premultiplied));
 }
 GST_END_TEST;
 
@@ -582,6 +588,71 @@ GST_START_TEST (test_many_labels)
 }
 GST_END_TEST;
 
+static gdouble
+thread_seconds (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &t);
+  return (gdouble) t.tv_sec + (gdouble) t.tv_nsec / 1e9;
+}
+
+/* As many boxes as a frame can have, each with a label that is no other's: only the strongest are drawn and named. */
+GST_START_TEST (test_crowd)
+{
+  gdouble took[3]; /* seconds of this thread: the machine may be busy */
+
+  for (guint i = 0; i < G_N_ELEMENTS (took); i++) {
+    const guint n = 4096u << i;
+    GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+    GstVideoInfo info;
+    GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_GRAY8, 1920, 1080);
+    GstDicenetDetection *boxes = g_new0 (GstDicenetDetection, n);
+    for (guint j = 0; j < n; j++)
+      boxes[j] = (GstDicenetDetection){ 1000 + j, 0.5, j % 1800, j % 1000, 60, 40, 0 };
+    add_boxes (buffer, &info, boxes, n);
+    const gdouble start = thread_seconds ();
+    GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
+    took[i] = thread_seconds () - start;
+    fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 4 * 4096 + 1000);
+    gst_video_overlay_composition_unref (composition);
+    gst_buffer_unref (buffer);
+    g_free (boxes);
+    gst_dicenet_drawer_free (drawer);
+  }
+  fail_unless (took[2] < 3 * took[1] + 0.1, "%.3f, %.3f, %.3f s", took[0], took[1], took[2]);
+}
+GST_END_TEST;
+
+static void
+forget_plate (gpointer forgotten, GstMiniObject *pixels)
+{
+  *(gboolean *) forgotten = TRUE;
+}
+
+/* What is drawn again and again stays, what is not goes, though there is room for it. */
+GST_START_TEST (test_plates_unused)
+{
+  GstDicenetPlates *plates = gst_dicenet_plates_new ();
+  GstDicenetStyle style;
+  GstVideoInfo info;
+  gboolean forgotten = FALSE;
+
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
+  gst_dicenet_style_init (&style, &info, FALSE);
+  const GstDicenetPlate *once = gst_dicenet_plates_get_label (plates, &style, "person 87%", 1, 200);
+  gst_mini_object_weak_ref (GST_MINI_OBJECT (once->pixels), forget_plate, &forgotten);
+  const GstDicenetPlate *always = gst_dicenet_plates_get_label (plates, &style, "car 12%", 2, 200);
+  for (guint i = 0; i < 500; i++) {
+    fail_unless (gst_dicenet_plates_get_label (plates, &style, "car 12%", 2, 200) == always);
+    gst_dicenet_plates_trim (plates);
+    fail_if (forgotten && i < 50, "%u", i);
+  }
+  fail_unless (forgotten);
+  gst_dicenet_plates_free (plates);
+}
+GST_END_TEST
+
 /* More classes than rows: the plate stays within the frame. */
 GST_START_TEST (test_long_list)
 {
@@ -650,6 +721,8 @@ draw_suite (void)
   tcase_add_loop_test (tests, test_extremes, 0, 4);
   tcase_add_test (tests, test_enlarged_mask);
   tcase_add_test (tests, test_many_labels);
+  tcase_add_test (tests, test_crowd);
+  tcase_add_test (tests, test_plates_unused);
   tcase_add_test (tests, test_long_list);
   tcase_add_test (tests, test_crop_and_sharing);
   return suite;

@@ -241,13 +241,19 @@ push_late (GstHarness *h, guint second, GstClockTime late)
   gst_object_unref (clock);
 }
 
+/* How many there are, each behind a warning for those who watch. */
 static guint
 late_messages (GstHarness *h)
 {
-  guint n = 0;
+  const GstMessageType types = GST_MESSAGE_ELEMENT | GST_MESSAGE_WARNING;
+  guint n = 0, n_warnings = 0;
 
-  for (GstMessage *message; (message = next_message (bus_of (h), GST_MESSAGE_ELEMENT)); gst_message_unref (message))
+  for (GstMessage *message; (message = next_message (bus_of (h), types)); gst_message_unref (message)) {
     n += gst_message_has_name (message, "dicenet-late");
+    n_warnings += GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING;
+    fail_unless (n <= n_warnings && n_warnings <= n + 1);
+  }
+  fail_unless_equals_int (n_warnings, n);
   return n;
 }
 
@@ -264,6 +270,105 @@ GST_START_TEST (test_lateness)
     push_late (h, s, (s - 17) * GST_SECOND);
   fail_unless_equals_int (late_messages (h), 1);
   harness_free (h);
+}
+GST_END_TEST;
+
+/* Where a frame takes seconds, the stream hardly gets on: users wait no longer to be told. */
+GST_START_TEST (test_lateness_of_slow_frames)
+{
+  GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
+  GstClockTime now = 0;
+  guint n = 0;
+
+  gst_harness_use_testclock (h);
+  for (guint i = 0; n == 0 && now < 60 * GST_SECOND; i++) {
+    GstBuffer *frame = frame_like (h, 0);
+    GST_BUFFER_PTS (frame) = i * GST_SECOND / 30;
+    now = (i + 1) * 3 * GST_SECOND;
+    gst_harness_set_time (h, now);
+    gst_buffer_unref (gst_harness_push_and_pull (h, frame));
+    n = late_messages (h);
+  }
+  fail_unless_equals_int (n, 1);
+  fail_unless (now <= 20 * GST_SECOND, "told after %" GST_TIME_FORMAT, GST_TIME_ARGS (now));
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* In time again, it can be told anew; a flush, and another segment, begin anew as well. */
+GST_START_TEST (test_lateness_again)
+{
+  GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
+  GstSegment segment;
+  guint s = 0;
+
+  gst_harness_use_testclock (h);
+  for (; s < 20; s++)
+    push_late (h, s, s * GST_SECOND);
+  fail_unless_equals_int (late_messages (h), 1);
+  /* Stays late: that has been told. */
+  for (guint late = s; s < 30; s++)
+    push_late (h, s, late * GST_SECOND);
+  for (; s < 60; s++)
+    push_late (h, s, s * GST_SECOND);
+  fail_unless_equals_int (late_messages (h), 0);
+  /* The clock does not go back: frames of a time that is not over yet. */
+  for (s = 130; s < 140; s++)
+    push_late (h, s, 0);
+  for (; s < 160; s++)
+    push_late (h, s, (s - 139) * GST_SECOND);
+  fail_unless_equals_int (late_messages (h), 1);
+
+  for (s = 200; s < 210; s++)
+    push_late (h, s, 0);
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  for (guint i = 0; i < 5; i++) { /* growing, but never for long enough */
+    gst_harness_push_event (h, gst_event_new_flush_start ());
+    gst_harness_push_event (h, gst_event_new_flush_stop (FALSE));
+    gst_harness_push_event (h, gst_event_new_segment (&segment));
+    for (guint k = 0; k < 3; k++, s++)
+      push_late (h, s, (s - 200) * GST_SECOND);
+  }
+  fail_unless_equals_int (late_messages (h), 0);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* While it is paused, time goes on for nobody. */
+GST_START_TEST (test_lateness_paused)
+{
+  GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
+
+  gst_harness_use_testclock (h);
+  for (guint s = 0; s < 20; s++) {
+    push_late (h, s, 0);
+    GstClock *clock = gst_element_get_clock (h->element);
+    const GstClockTime base = gst_element_get_base_time (h->element);
+    gst_element_set_state (h->element, GST_STATE_PAUSED);
+    gst_harness_set_time (h, gst_clock_get_time (clock) + 10 * GST_SECOND);
+    gst_element_set_base_time (h->element, base + 10 * GST_SECOND);
+    gst_element_set_state (h->element, GST_STATE_PLAYING);
+    gst_object_unref (clock);
+  }
+  fail_unless_equals_int (late_messages (h), 0);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* Without a live source nobody waits: each frame is late, and none too late. */
+GST_START_TEST (test_lateness_of_files)
+{
+  gchar *line = launch_line ("dicenetdetect", NULL);
+  GstHarness *h = harness_for (line);
+
+  gst_harness_set_live (h, FALSE);
+  set_caps (h, "I420", 64, 48);
+  gst_harness_use_testclock (h);
+  for (guint s = 0; s < 40; s++)
+    push_late (h, s, s * GST_SECOND);
+  fail_unless_equals_int (late_messages (h), 0);
+  harness_free (h);
+  g_free (line);
 }
 GST_END_TEST;
 
@@ -342,6 +447,82 @@ frames_of (GstElement *pipeline)
   return frames;
 }
 
+typedef struct {
+  GstElement *pipeline;
+  guint n_late;
+  guint64 lateness;
+} Watched;
+
+static void
+watched_init (Watched *self, gboolean is_live, guint rate, guint sleep, const gchar *extra)
+{
+  gchar *filter = launch_line ("dicenetdetect", extra);
+  gchar *line = g_strdup_printf ("videotestsrc is-live=%d ! video/x-raw,format=I420,width=64,height=48,framerate=%u/1 "
+                                 "! identity sleep-time=%u ! %s ! fakesink sync=true",
+                                 is_live, rate, sleep, filter);
+  GError *error = NULL;
+
+  *self = (Watched){ .pipeline = gst_parse_launch (line, &error) };
+  fail_unless (self->pipeline && !error, "%s", error ? error->message : line);
+  fail_if (gst_element_set_state (self->pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE);
+  g_free (filter);
+  g_free (line);
+}
+
+static void
+watched_read (Watched *self)
+{
+  GstMessage *message;
+
+  for (; (message = next_message (GST_ELEMENT_BUS (self->pipeline), GST_MESSAGE_ELEMENT | GST_MESSAGE_ERROR));
+       gst_message_unref (message)) {
+    fail_if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR);
+    if (!gst_message_has_name (message, "dicenet-late"))
+      continue;
+    self->n_late++;
+    gst_structure_get_uint64 (gst_message_get_structure (message), "lateness", &self->lateness);
+  }
+}
+
+static void
+watched_clear (Watched *self)
+{
+  gst_element_set_state (self->pipeline, GST_STATE_NULL);
+  gst_object_unref (self->pipeline);
+}
+
+/* 20 frames a second from the source, of which 16 get through at most: the real thing, beside some that are as slow
+ * but not late, for as long as it takes to be told. */
+GST_START_TEST (test_lateness_in_pipelines)
+{
+  Watched late, file, in_time, dropping;
+
+  watched_init (&late, TRUE, 20, 60000, "");
+  watched_init (&file, FALSE, 20, 60000, "");
+  watched_init (&in_time, TRUE, 5, 0, "");
+  /* What is late at the sink is not inferred, nor waited for: no more frames get through, but those are in time. */
+  watched_init (&dropping, TRUE, 20, 0, "qos=true");
+  for (guint tenth = 0; tenth < 300 && late.n_late == 0; tenth++) {
+    g_usleep (G_USEC_PER_SEC / 10);
+    watched_read (&late);
+    if (tenth % 30 == 10)
+      gst_element_set_state (in_time.pipeline, GST_STATE_PAUSED);
+    else if (tenth % 30 == 15)
+      gst_element_set_state (in_time.pipeline, GST_STATE_PLAYING);
+  }
+  watched_read (&file);
+  watched_read (&in_time);
+  watched_read (&dropping);
+  fail_unless_equals_int (late.n_late, 1);
+  fail_unless (late.lateness > GST_SECOND && late.lateness < 60 * GST_SECOND);
+  fail_unless_equals_int (file.n_late + in_time.n_late + dropping.n_late, 0);
+  watched_clear (&late);
+  watched_clear (&file);
+  watched_clear (&in_time);
+  watched_clear (&dropping);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_eos)
 {
   GstElement *pipeline = pipeline_new (ELEMENTS[__i__], 10);
@@ -409,6 +590,11 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_too_large_for_native);
   tcase_add_test (tests, test_latency);
   tcase_add_test (tests, test_lateness);
+  tcase_add_test (tests, test_lateness_of_slow_frames);
+  tcase_add_test (tests, test_lateness_again);
+  tcase_add_test (tests, test_lateness_paused);
+  tcase_add_test (tests, test_lateness_of_files);
+  tcase_add_test (tests, test_lateness_in_pipelines);
   tcase_add_test (tests, test_qos);
   tcase_add_loop_test (tests, test_eos, 0, n);
   tcase_add_test (tests, test_seek);

@@ -70,7 +70,7 @@ class TestCase(common.TestCase):
     def evaluate(self, *arguments):
         report = self.path("report.json")
         process = common.run_script(
-            os.path.join("evaluation", "evaluate.py"), *arguments, "--json", report, timeout=300
+            os.path.join("evaluation", "evaluate.py"), *arguments, "--json", report, "--force", timeout=300
         )
         self.assertEqual(process.returncode, 0, process.stderr)
         with open(report, encoding="utf-8") as file:
@@ -243,6 +243,9 @@ class Errors(TestCase):
         self.assertNotIn("CRITICAL", process.stderr)
         for wrong in ("speed=high", "precision=high"):
             self.assert_failed(self.refused(model, listed, "--set", wrong), "dicenetsegment", wrong.partition("=")[0])
+        for place in model, listed:
+            self.assert_failed(self.refused(model, listed, "--json", place, "--force"), "is read")
+        self.assert_failed(self.refused(model, listed, "--json", self.file("mine.json", b"mine")), "--force")
         for arguments in (
             ("--size", "20x20"),
             ("--set", "speed"),

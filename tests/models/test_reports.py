@@ -208,6 +208,11 @@ class Generated(common.TestCase):
         with self.assertRaisesRegex(ModelError, "found 2"):
             generated.fill(document, {"x": "text"})
 
+    def test_no_text(self):
+        """A card's name that is a model's, say."""
+        with self.assertRaisesRegex(ModelError, "expected a text"):
+            generated.fill(self.file("model", b"\xff\xfe"), {"x": "text"})
+
     def test_any_text(self):
         """What is put in is no pattern."""
         path = self.path("new.md")

@@ -65,7 +65,7 @@ def run_program(folder, model, x):
     """The program's logits for an input of single precision."""
     source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
     safetensors.write(source, {"input": x})
-    subprocess.run([os.environ["DICENET"], "run", model, source, target], check=True)
+    subprocess.run([os.environ["DICENET"], "run", model, source, target, "--force"], check=True)
     return safetensors.read(target)[0]["logits"]
 
 
@@ -152,11 +152,14 @@ class Torch(common.TestCase):
         for name in ("segment", "mobilenet", "resnet"):
             with self.subTest(name):
                 self.check_onnx(TASKS[name], *RANDOM_MODELS[name])
+        self.check_refused(self.path("model.safetensors"), self.path("model.onnx"))
 
     def check_onnx(self, task, *options):
         model, target = self.path("model.safetensors"), self.path("model.onnx")
         random_model(model, task, *options)
-        process = common.run_script(os.path.join("training", "export_onnx.py"), model, target, "--size", "100x230")
+        process = common.run_script(
+            os.path.join("training", "export_onnx.py"), model, target, "--size", "100x230", "--force"
+        )
         self.assertEqual((process.returncode, process.stderr), (0, ""))
         self.assertEqual(sorted(os.listdir(self.folder)), ["model.onnx", "model.safetensors"])
         try:
@@ -167,6 +170,13 @@ class Torch(common.TestCase):
         session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
         found, expected = session.run(None, {"input": x})[0], run(dicenet.load(model), x)[0]
         self.assertLessEqual(np.abs(found - expected).max(), 1e-4 * np.abs(expected).max())
+
+    def check_refused(self, model, target):
+        """What is there stays, and what is read even with --force."""
+        again = common.run_script(os.path.join("training", "export_onnx.py"), model, target)
+        self.assert_failed(again, "already there", "--force")
+        onto = common.run_script(os.path.join("training", "export_onnx.py"), model, model, "--force")
+        self.assert_failed(onto, "is read")
 
     def test_mistakes(self):
         for arguments, message in (

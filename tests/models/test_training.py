@@ -261,6 +261,29 @@ class Training(common.TestCase):
         np.testing.assert_array_equal(weights["level1.cbr.0.weight"].numpy(), mean["level1.cbr.0.weight"])
         process = self.run_script("average.py", *folders, self.path("voc"), "--output", self.path("other"))
         self.assert_failed(process, "weights.pth is not there", "a run of train.py")
+        self.assert_failed(self.run_script("average.py", *folders, "--output", self.path("mean")), "--force")
+        os.symlink(runs[0], self.path("link"))
+        process = self.run_script("average.py", *folders, "--output", self.path("link"), "--force")
+        self.assert_failed(process, "is read")
+        for name, array in modelfile.read(os.path.join(folders[0], "model.safetensors"))[0].items():
+            np.testing.assert_array_equal(array, each[0][name])
+
+    def test_outputs_of_others_stay(self):
+        """A folder with files of the names that a run writes, which are of no run; and a model that a run begins with."""
+        options = ("--data", self.folder, "--train", "folder", "--epochs", "1", "--device", "cpu")
+        for name in "model.safetensors", "history.csv":
+            os.makedirs(self.path(name + ".d"))
+            write(self.path(name + ".d", name), "mine")
+            for more in (), ("--resume",):
+                output = ("--output", self.path(name + ".d"))
+                self.assert_failed(self.run_script("train.py", "classify", *options, *output, *more), name + " exists")
+            self.assertEqual(os.listdir(self.path(name + ".d")), [name])
+        out = self.path("out")
+        os.makedirs(out)
+        write(os.path.join(out, "checkpoint.pt"), "")
+        write(os.path.join(out, "model.safetensors"), "mine")
+        init = ("--init", os.path.join(out, "model.safetensors"), "--output", out, "--resume")
+        self.assert_failed(self.run_script("train.py", "classify", *options, *init), "is read")
 
     def test_resume_is_exact(self):
         options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "3")
@@ -308,6 +331,23 @@ class Training(common.TestCase):
                 self.assertTrue((x is None and y is None) or torch.equal(x, y))
         with self.assertRaisesRegex(ModelError, "nothing packed as other; it has boxes.json, folder, voc@train"):
             sources.read(["other"], self.path("packed"))
+        self.check_packing_again(shards)
+
+    def check_packing_again(self, shards):
+        """Shards that are there are replaced with --force only, all of them, and never while they are read."""
+        places = ("--data", self.folder, "--output", self.path("packed"))
+        self.assert_failed(self.run_script("pack.py", *places, "voc@train"), "--force")
+        packed = ("--data", self.path("packed"), "--output", self.path("packed", "."), "--force")
+        self.assert_failed(self.run_script("pack.py", *packed, "voc@train"), "are read")
+        photo = self.path("voc", "JPEGImages", "photo1.jpg")
+        os.rename(photo, photo + ".away")
+        os.makedirs(photo)  # which can't be read, after others could
+        self.assert_failed(self.run_script("pack.py", *places, "voc@train", "--force"), "photo1.jpg")
+        self.assertEqual(sorted(glob.glob(self.path("packed", "*"))), sorted(shards))
+        os.rmdir(photo)
+        os.rename(photo + ".away", photo)
+        self.assertEqual(self.run_script("pack.py", *places, "voc@train", "--force").returncode, 0)
+        self.assertEqual(os.listdir(self.path("packed")), ["shard-000.zip"])
 
     def soft_set(self, labels, labelled=(2,), extra=()):
         """A list of one photo with a square in it, and soft labels of it; the list's and the soft file's names."""

@@ -44,6 +44,7 @@ def script(name, *arguments, folder=None, timeout=60, **changes):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=timeout,
     )
 

@@ -15,6 +15,12 @@ import unittest
 
 import common
 
+try:
+    from PIL import Image
+except ImportError as error:
+    print(f"skipped: {error}: install python3-pil")
+    sys.exit(common.SKIPPED)
+
 FRAMES = 4
 COMPILER = shlex.split(os.environ.get("CC", "cc"))
 
@@ -180,6 +186,19 @@ class Applications(Installed):
         self.assertRegex(process.stderr, "^error: ")
 
         self.check_refused(command)
+        self.check_odd(command)
+
+    def check_odd(self, command):
+        """What does not end, and a name that is not UTF-8, which Python can't hand on."""
+        Image.new("P", (64, 48)).save(self.path("a.gif"), save_all=True, append_images=[Image.new("P", (64, 48), 1)], loop=0)
+        process = self.run_installed(*command, "dicenetsegment", common.model("segment"), self.path("a.gif"), DICENET_PATIENCE="2")
+        if process.returncode:  # before GStreamer 1.24
+            self.assert_refused(process, "no frame for 2 seconds")
+        odd = self.path("\udcff.mp4")
+        os.link(self.path("clip.mp4"), odd)
+        process = self.run_application(command, "segment", odd)
+        if process.returncode:
+            self.assert_refused(process, "not UTF-8")
 
     def check_refused(self, command):
         """What has no video to show ends with an error."""

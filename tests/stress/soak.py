@@ -2,26 +2,72 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Does memory grow, or descriptors, or threads, where pipelines come and go for long and one runs all the time?
 
-    soak.py PROGRAM [--minutes N] [--every SECONDS] [--grow KIB_PER_MINUTE]
+    soak.py PROGRAM [--minutes N] [--every SECONDS] [--in-use KIB] [--resident KIB]
 
-PROGRAM is the build's tests/stress/stress. The first third of the samples is left out: caches fill. Over the rest a line is
-fitted; the status is 1 if resident memory grows by more than --grow (default: 64 KiB per minute, and more than what the
-samples scatter by), or descriptors or threads by more than one in ten minutes, or if the program fails.
+PROGRAM is the build's tests/stress/stress. It runs twice at the same time, as it is and as a control, with identity in
+place of our elements: what grows there, too, is GStreamer's or the C library's. All but the pipeline that runs all the
+time are at rest whenever samples are taken, so that bytes in use are compared that mean the same.
+
+The first third of the samples is left out: caches fill. Over the rest a line is fitted; the status is 1 if the bytes in
+use grow by more than --in-use beyond the control's (default: 16 KiB per minute), resident memory by more than --resident
+(64, for the allocator's holes), or descriptors or threads by more than one in ten minutes, and more than what the samples
+scatter by; or if a program fails.
 """
 
 import argparse
+import math
 import os
+import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
+# As stress.c prints them.
+SAMPLE = re.compile(r"in use (\d+) KiB, heap (\d+) KiB")
+COLUMNS = ("in use, KiB", "heap, KiB", "resident, KiB", "descriptors", "threads")
+MIN_SAMPLES = 9
 
-def sample(pid):
+
+def look_at(pid):
     """Resident memory in KiB, descriptors, threads."""
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:
         fields = dict(line.split(":", 1) for line in file)
     return int(fields["VmRSS"].split()[0]), len(os.listdir(f"/proc/{pid}/fd")), int(fields["Threads"])
+
+
+class Run:
+    """The program, and its samples: (minutes, and what COLUMNS say)."""
+
+    def __init__(self, command):
+        # GLib before 2.76 keeps what was freed in slices of its own, which the C library takes for used.
+        environment = {**os.environ, "G_SLICE": "always-malloc"}
+        self.samples, self.last_line, self.start = [], "", time.monotonic()
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.last_line = line.strip()
+            found = SAMPLE.match(line)
+            try:
+                if found:
+                    minutes = (time.monotonic() - self.start) / 60
+                    self.samples.append((minutes, *map(int, found.groups()), *look_at(self.process.pid)))
+            except (FileNotFoundError, KeyError, ProcessLookupError):
+                break  # it has ended
+
+    def finish(self):
+        """The samples without the first third, column by column."""
+        status = self.process.wait()
+        self.reader.join()
+        if status != 0:
+            sys.exit(f"error: {' '.join(self.process.args)}: status {status}")
+        if len(self.samples) < MIN_SAMPLES:
+            sys.exit(f"error: only {len(self.samples)} samples, and {MIN_SAMPLES} are needed")
+        return list(zip(*self.samples[len(self.samples) // 3 :]))
 
 
 def slope(times, values):
@@ -33,31 +79,19 @@ def slope(times, values):
     return per_minute, (residue / (n - 2) / spread) ** 0.5
 
 
-def watch(process, minutes, every):
-    """Samples while the program runs; the first and the last seconds are start and end."""
-    start, samples = time.monotonic(), []
-    while process.poll() is None and time.monotonic() - start < 60 * minutes - every:
-        time.sleep(every)
-        try:
-            samples.append(((time.monotonic() - start) / 60, *sample(process.pid)))
-        except (FileNotFoundError, KeyError, ProcessLookupError):
-            break  # it has ended
-    return samples
-
-
-def judge(samples, grow):
-    """Prints the table; whether nothing grows."""
-    rest = samples[len(samples) // 3 :]
-    times, fine = [s[0] for s in rest], True
-    print(f"{'':12} {'first':>9} {'median':>9} {'last':>9} {'per minute':>12} {'+-':>8}")
-    for name, column, bound in (("memory, KiB", 1, grow), ("descriptors", 2, 0.1), ("threads", 3, 0.1)):
-        values = [s[column] for s in rest]
-        per_minute, error = slope(times, values)
-        grows = per_minute > bound and per_minute > 3 * error
+def judge(ours, control, bounds):
+    """Prints the table; whether nothing grows by more than its bound, None for no bound, beyond the control."""
+    fine = True
+    print(f"{'':14} {'first':>8} {'median':>8} {'last':>8} {'per minute':>12} {'+-':>8} {'control':>10} {'+-':>8}")
+    for i, (name, bound) in enumerate(zip(COLUMNS, bounds), 1):
+        growth, error = slope(ours[0], ours[i])
+        others, their_error = slope(control[0], control[i])
+        beyond = growth - others
+        grows = bound is not None and beyond > bound and beyond > 3 * math.hypot(error, their_error)
         fine = fine and not grows
         print(
-            f"{name:12} {values[0]:9} {statistics.median(values):9.0f} {values[-1]:9} {per_minute:12.2f} {error:8.2f}"
-            + (f"   GROWS by more than {bound}" if grows else "")
+            f"{name:14} {ours[i][0]:8} {statistics.median(ours[i]):8.0f} {ours[i][-1]:8} {growth:12.2f} {error:8.2f}"
+            f" {others:10.2f} {their_error:8.2f}" + (f"   GROWS by more than {bound}" if grows else "")
         )
     return fine
 
@@ -66,20 +100,29 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program", help="tests/stress/stress of a build")
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--every", type=float, default=5, metavar="SECONDS", help="between samples (default: 5)")
-    parser.add_argument("--grow", type=float, default=64, metavar="KIB", help="per minute that may pass (default: 64)")
+    parser.add_argument("--every", type=int, default=5, metavar="SECONDS", help="between samples (default: 5)")
+    parser.add_argument(
+        "--in-use", type=float, default=16, metavar="KIB", help="per minute that may pass (default: 16)"
+    )
+    parser.add_argument("--resident", type=float, default=64, metavar="KIB", help="the same (default: 64)")
     arguments = parser.parse_args()
     seconds = round(60 * arguments.minutes)
-    if seconds < 9 * arguments.every:
-        parser.error("--minutes: too short for the samples, of which nine are needed at least")
-    process = subprocess.Popen([arguments.program, "--long", "--threads", "3", "--seconds", str(seconds)])
-    samples = watch(process, arguments.minutes, arguments.every)
-    status = process.wait()
-    if status != 0:
-        sys.exit(f"error: the program failed with status {status}")
-    if len(samples) < 9:
-        sys.exit(f"error: only {len(samples)} samples")
-    sys.exit(0 if judge(samples, arguments.grow) else 1)
+    if arguments.every < 1 or seconds < 2 * MIN_SAMPLES * arguments.every:
+        parser.error(f"--minutes: too short for the samples, of which {MIN_SAMPLES} are needed at least")
+    command = [
+        arguments.program,
+        "--long",
+        "--threads",
+        "3",
+        "--seconds",
+        str(seconds),
+        "--sample",
+        str(arguments.every),
+    ]
+    ours, control = Run(command), Run([*command, "--control"])
+    columns = ours.finish(), control.finish()
+    print(f"{ours.last_line}\ncontrol: {control.last_line}")
+    sys.exit(0 if judge(*columns, (arguments.in_use, None, arguments.resident, 0.1, 0.1)) else 1)
 
 
 if __name__ == "__main__":

@@ -3,29 +3,40 @@
 /* Many short pipelines in several threads, which share models and helpers: states, seeks, properties and errors at
  * random times. What it looks for are crashes, hangs and what sanitizers find.
  *
- *   stress [--seconds N] [--threads N] [--seed N] [--long]
+ *   stress [--seconds N] [--threads N] [--seed N] [--long] [--control] [--sample N]
  *
  * --long: the first thread's pipeline runs for all of the time, and nothing is broken in it.
+ * --control: the same with identity in place of our elements: what happens then is GStreamer's own.
+ * --sample N: every N seconds the other threads end their pipelines and wait while memory is looked at: soak.py.
  * Prints how many pipelines, actions, errors and frames there were. A thread that makes no step for a minute ends the
  * program. */
 
 #include <gst/gst.h>
 #include <gst/video/video.h>
 #include <glib/gstdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #define HANG_SECONDS 60
 
-static gint option_seconds = 10, option_threads = 3, option_seed = 1;
-static gboolean option_long;
+static gint option_seconds = 10, option_threads = 3, option_seed = 1, option_sample;
+static gboolean option_long, option_control;
 static gint64 end_time;
 static gint n_pipelines, n_actions, n_errors, n_frames;
+
+/* Between pipelines, while memory is looked at. */
+static GMutex rest_lock;
+static GCond rest_over;
+static gboolean rest_wanted;
+static gint n_resting;
 
 typedef struct {
   GRand *random;
   GstElement *pipeline;
   char *model; /* a file of this pipeline's own, which may vanish; NULL if there is none */
   gboolean gentle;
+  gboolean ended; /* there was an error, or the last frame */
+  gint frames;    /* of this pipeline */
   gint steps;
 } Worker;
 
@@ -78,6 +89,10 @@ append_inference (Worker *w, GString *line, guint i)
   const char *task = PICK (w, tasks);
   g_autofree char *shared = model_path (task);
 
+  if (option_control) {
+    g_string_append_printf (line, " ! identity name=e%u", i);
+    return;
+  }
   if (!w->gentle && !w->model && chance (w, 6))
     copy_model (w, task);
   g_string_append_printf (
@@ -105,15 +120,17 @@ choose_launch (Worker *w)
   g_string_append_printf (line,
                           " ! tee name=t  t. ! queue ! %s ! fakesink name=sink async=false sync=false  "
                           "t. ! queue leaky=downstream ! %s ! fakesink async=false sync=%s",
-                          PICK (w, ends), PICK (w, ends), chance (w, 3) ? "true" : "false");
+                          option_control ? "identity" : PICK (w, ends), option_control ? "identity" : PICK (w, ends),
+                          chance (w, 3) ? "true" : "false");
   return g_string_free (line, FALSE);
 }
 
 /* --- what goes wrong --- */
 
 static GstPadProbeReturn
-count_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+count_frame (GstPad *pad, GstPadProbeInfo *info, gpointer worker)
 {
+  g_atomic_int_inc (&((Worker *) worker)->frames);
   g_atomic_int_inc (&n_frames);
   return GST_PAD_PROBE_OK;
 }
@@ -137,12 +154,12 @@ refuse (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 }
 
 static void
-add_probe (Worker *w, const char *element, const char *pad_name, GstPadProbeCallback probe, gint data)
+add_probe (Worker *w, const char *element, const char *pad_name, GstPadProbeCallback probe, gpointer data)
 {
   GstElement *found = gst_bin_get_by_name (GST_BIN (w->pipeline), element);
   GstPad *pad = gst_element_get_static_pad (found, pad_name);
 
-  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, probe, GINT_TO_POINTER (data), NULL);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, probe, data, NULL);
   gst_object_unref (pad);
   gst_object_unref (found);
 }
@@ -156,10 +173,10 @@ break_something (Worker *w)
     return;
   switch (below (w, 3)) {
   case 0:
-    add_probe (w, "e0", "sink", shorten, 0);
+    add_probe (w, "e0", "sink", shorten, NULL);
     break;
   case 1:
-    add_probe (w, "sink", "sink", refuse, PICK (w, flows));
+    add_probe (w, "sink", "sink", refuse, GINT_TO_POINTER (PICK (w, flows)));
     break;
   default:
     if (w->model)
@@ -190,6 +207,8 @@ set_state (Worker *w)
 static void
 set_property (Worker *w)
 {
+  if (option_control)
+    return;
   GstElement *element = gst_bin_get_by_name (GST_BIN (w->pipeline), "e0");
   GstStructure *stats = NULL;
 
@@ -273,9 +292,33 @@ read_bus (Worker *w)
   while ((message = gst_bus_pop (bus))) {
     if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR)
       check_error (w, message);
+    w->ended |= (GST_MESSAGE_TYPE (message) & (GST_MESSAGE_ERROR | GST_MESSAGE_EOS)) != 0;
     gst_message_unref (message);
   }
   gst_object_unref (bus);
+}
+
+/* Under sanitizers and on busy machines all would be over before the first frame otherwise. */
+static void
+wait_for_frame (Worker *w)
+{
+  for (guint i = 0; i < 250 && !w->ended && g_atomic_int_get (&w->frames) == 0; i++) {
+    if (g_get_monotonic_time () >= end_time)
+      break;
+    g_usleep (20000);
+    read_bus (w);
+    g_atomic_int_inc (&w->steps);
+  }
+}
+
+/* A capsfilter that goes while it still waits for frames of its former caps leaks these. */
+static void
+forget_former_caps (Worker *w)
+{
+  GstElement *filter = gst_bin_get_by_name (GST_BIN (w->pipeline), "caps");
+
+  gst_util_set_object_arg (G_OBJECT (filter), "caps-change-mode", "immediate");
+  gst_object_unref (filter);
 }
 
 static void
@@ -287,8 +330,12 @@ run_pipeline (Worker *w)
   w->pipeline = gst_parse_launch (launch, &error);
   if (error)
     g_error ("%s: %s", launch, error->message);
-  add_probe (w, "sink", "sink", count_frame, 0);
+  add_probe (w, "sink", "sink", count_frame, w);
+  w->frames = 0;
+  w->ended = FALSE;
   gst_element_set_state (w->pipeline, GST_STATE_PLAYING);
+  if (!chance (w, 4))
+    wait_for_frame (w);
   for (guint n = w->gentle && option_long ? G_MAXUINT : 1 + below (w, 12); n > 0; n--) {
     if (g_get_monotonic_time () >= end_time)
       break;
@@ -299,11 +346,61 @@ run_pipeline (Worker *w)
   }
   gst_element_set_state (w->pipeline, GST_STATE_NULL);
   read_bus (w);
+  forget_former_caps (w);
   gst_clear_object (&w->pipeline);
   if (w->model)
     g_remove (w->model);
   g_clear_pointer (&w->model, g_free);
   g_atomic_int_inc (&n_pipelines);
+}
+
+/* --- memory at rest --- */
+
+static void
+rest (Worker *w)
+{
+  g_mutex_lock (&rest_lock);
+  if (rest_wanted) {
+    n_resting++;
+    while (rest_wanted)
+      g_cond_wait (&rest_over, &rest_lock);
+    n_resting--;
+  }
+  g_mutex_unlock (&rest_lock);
+}
+
+/* Bytes that somebody holds, and those that the allocator has of the system for them; whatever runs for long goes on.
+ */
+static void
+print_sample (void)
+{
+  const struct mallinfo2 info = mallinfo2 ();
+
+  g_print ("in use %zu KiB, heap %zu KiB, %d pipelines\n", (info.uordblks + info.hblkhd) / 1024,
+           (info.arena + info.hblkhd) / 1024, g_atomic_int_get (&n_pipelines));
+}
+
+/* Asks for a rest when it is time, and ends it when all that are to rest do so, or the end has come. */
+static void
+sample_memory (void)
+{
+  static gint64 last;
+  const gint64 now = g_get_monotonic_time ();
+
+  if (option_sample < 1)
+    return;
+  g_mutex_lock (&rest_lock);
+  const gboolean at_rest = n_resting == option_threads - option_long;
+  if (rest_wanted && (at_rest || now >= end_time)) {
+    if (at_rest)
+      print_sample ();
+    rest_wanted = FALSE;
+    last = now;
+    g_cond_broadcast (&rest_over);
+  } else if (n_resting == 0 && now < end_time && now - last > option_sample * G_USEC_PER_SEC) {
+    rest_wanted = TRUE;
+  }
+  g_mutex_unlock (&rest_lock);
 }
 
 static gpointer
@@ -314,6 +411,7 @@ work (gpointer data)
   while (g_get_monotonic_time () < end_time) {
     run_pipeline (w);
     g_atomic_int_inc (&w->steps);
+    rest (w);
   }
   g_atomic_int_set (&w->steps, -1);
   return NULL;
@@ -328,6 +426,7 @@ watch (Worker *workers)
 
   for (gint running = option_threads; running > 0;) {
     g_usleep (G_USEC_PER_SEC / 10);
+    sample_memory ();
     running = 0;
     for (gint i = 0; i < option_threads; i++) {
       const gint steps = g_atomic_int_get (&workers[i].steps);
@@ -351,7 +450,9 @@ parse_options (int *argc, char ***argv)
     { "seconds", 0, 0, G_OPTION_ARG_INT, &option_seconds, "how long (10)", "N" },
     { "threads", 0, 0, G_OPTION_ARG_INT, &option_threads, "pipelines at once (3)", "N" },
     { "seed", 0, 0, G_OPTION_ARG_INT, &option_seed, "of the random numbers (1)", "N" },
+    { "sample", 0, 0, G_OPTION_ARG_INT, &option_sample, "seconds between looks at memory (0: none)", "N" },
     { "long", 0, 0, G_OPTION_ARG_NONE, &option_long, "one pipeline runs for all of the time", NULL },
+    { "control", 0, 0, G_OPTION_ARG_NONE, &option_control, "the same without our elements", NULL },
     { NULL, 0, 0, 0, NULL, NULL, NULL },
   };
   GOptionContext *context = g_option_context_new (NULL);

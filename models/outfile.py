@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Files that programs write: they appear when they are whole, and never in the place of what is still wanted."""
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+
+from errors import ModelError
+
+
+def check(path, inputs=(), force=False):
+    """ModelError where `path` is one of `inputs`, under any name, or without `force` anything else that is there."""
+    if _is_device(path):
+        return
+    for source in inputs:
+        if source and os.path.exists(source) and os.path.exists(path) and os.path.samefile(source, path):
+            raise ModelError(f"{path}: is read ({source}), and cannot be written to: name another output")
+    if os.path.isdir(path):
+        raise ModelError(f"{path}: is a folder; name a file")
+    if os.path.exists(path) and not force:
+        raise ModelError(f"{path}: is already there; name another output, or overwrite it with --force")
+
+
+@contextlib.contextmanager
+def open_whole(path, mode="wb", **options):
+    """A file for writing that appears under `path` only when it is whole; ModelError where it cannot be written. What
+    `path` links to is replaced, not the link; a pipe or a device is written to as it is."""
+    temporary = None
+    try:
+        if _is_device(path):
+            with open(path, mode, **options) as file:
+                yield file
+            return
+        place = os.path.realpath(path)
+        folder = os.path.dirname(place)
+        with tempfile.NamedTemporaryFile(mode, dir=folder, prefix=".dicenet-", delete=False, **options) as file:
+            temporary = file.name
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # What open() would have given; temporary files are private.
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, place)
+        temporary = None
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be written: {error.strerror or error}; choose another place or make room"
+        ) from None
+    finally:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _is_device(path):
+    """/dev/stdout is one, wherever it leads."""
+    return path.startswith("/dev/") or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def run(main):
+    """Ends the program with the status of main(). Signals end it as errors do: what it began to write is removed."""
+
+    def stop(number, _frame):
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, stop)
+    sys.exit(main())

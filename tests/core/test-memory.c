@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE /* syscall() */
+#include "common.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "model/safetensors.h"
+
+/* Where there is no memory for what a file or a caller asks for, an error says so and nothing else happens. This
+ * program's own malloc refuses large blocks, from the n-th on, for each n there is. */
+
+#define LARGE ((size_t) 1 << 20)
+
+static gint armed, allowed, n_refused;
+
+static gboolean
+is_refused (size_t n)
+{
+  if (n <= LARGE || !g_atomic_int_get (&armed) || g_atomic_int_add (&allowed, -1) > 0)
+    return FALSE;
+  g_atomic_int_inc (&n_refused);
+  errno = ENOMEM;
+  return TRUE;
+}
+
+extern void *__libc_malloc (size_t n);
+extern void *__libc_calloc (size_t n, size_t size);
+extern void *__libc_realloc (void *p, size_t n);
+extern void *__libc_memalign (size_t alignment, size_t n);
+void *malloc (size_t n);
+void *calloc (size_t n, size_t size);
+void *realloc (void *p, size_t n);
+void *aligned_alloc (size_t alignment, size_t n);
+int posix_memalign (void **p, size_t alignment, size_t n);
+
+void *
+malloc (size_t n)
+{
+  return is_refused (n) ? NULL : __libc_malloc (n);
+}
+
+void *
+calloc (size_t n, size_t size)
+{
+  return is_refused (n * size) ? NULL : __libc_calloc (n, size);
+}
+
+void *
+realloc (void *p, size_t n)
+{
+  return is_refused (n) ? NULL : __libc_realloc (p, n);
+}
+
+void *
+aligned_alloc (size_t alignment, size_t n)
+{
+  return is_refused (n) ? NULL : __libc_memalign (alignment, n);
+}
+
+int
+posix_memalign (void **p, size_t alignment, size_t n)
+{
+  *p = is_refused (n) ? NULL : __libc_memalign (alignment, n);
+  return *p ? 0 : ENOMEM;
+}
+
+/* What block.c takes large blocks by. */
+void *
+mmap (void *at, size_t n, int protection, int flags, int fd, off_t offset)
+{
+  if ((flags & MAP_ANONYMOUS) && is_refused (n))
+    return MAP_FAILED;
+  return (void *) syscall (SYS_mmap, at, n, protection, flags, fd, offset);
+}
+
+/* TRUE, or FALSE with @error set. */
+typedef gboolean (*Work) (gpointer data, GError **error);
+
+/* Does @work with less and less memory refused, until it needs no more; fails the test where an error is not about
+ * memory. */
+static void
+starve (Work work, gpointer data, guint least)
+{
+  for (guint n = 0;; n++) {
+    g_autoptr (GError) error = NULL;
+    g_atomic_int_set (&allowed, (gint) n);
+    g_atomic_int_set (&n_refused, 0);
+    g_atomic_int_set (&armed, 1);
+    const gboolean ok = work (data, &error);
+    g_atomic_int_set (&armed, 0);
+    if (g_atomic_int_get (&n_refused) == 0) {
+      assert_no_error (error);
+      ck_assert (ok);
+      ck_assert_msg (n >= least, "only %u large blocks: is it still the size that counts?", n);
+      return;
+    }
+    ck_assert_msg (!ok || error == NULL, "both a result and an error");
+    if (!ok)
+      assert_error (error, DICENET_ERROR_NO_MEMORY, "no memory for ", " MiB of ");
+  }
+}
+
+static gboolean
+load (gpointer path, GError **error)
+{
+  g_autoptr (DicenetModel) model = dicenet_model_load (path, error);
+
+  return model != NULL;
+}
+
+/* A copy of a model with one key of its metadata set. */
+static char *
+copy_with (const char *folder, const char *model, const char *key, const char *value)
+{
+  g_autofree char *from = test_model_path (model);
+  char *to = g_build_filename (folder, "copy.safetensors", NULL);
+  g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (from, NULL);
+  g_autoptr (GArray) tensors = g_array_new (FALSE, FALSE, sizeof (DicenetTensor));
+
+  for (GTreeNode *n = g_tree_node_first (file->tensors); n; n = g_tree_node_next (n))
+    g_array_append_vals (tensors, g_tree_node_value (n), 1);
+  g_hash_table_insert (file->metadata, g_strdup (key), g_strdup (value));
+  ck_assert (dicenet_safetensors_write (to, (DicenetTensor *) tensors->data, tensors->len, file->metadata, NULL));
+  return to;
+}
+
+START_TEST (large_models)
+{
+  g_autofree char *many = test_model_path ("many");
+  char *folder = test_folder_new ();
+  /* A header, a text in it, and nothing that belongs to the model. */
+  g_autofree char *notes = g_strnfill (3 << 20, 'n'), *noted = copy_with (folder, "classify", "notes", notes);
+
+  starve (load, many, 5);
+  starve (load, noted, 2);
+  test_folder_remove (folder);
+}
+END_TEST
+
+typedef struct {
+  DicenetModel *model;
+  DicenetSession *session;
+  guint width, height;
+} Job;
+
+static gboolean
+run (const Job *job, DicenetSession *session, GError **error)
+{
+  static guint8 pixels[1024 * 1024];
+  const DicenetImage image = {
+    .format = DICENET_PIXEL_FORMAT_GRAY8, .width = 1024, .height = 1024, .planes = { pixels }, .strides = { 1024 }
+  };
+  const DicenetDetectParams all = { .iou_threshold = 1 };
+
+  if (!dicenet_session_run_image (session, &image, job->width, job->height, error))
+    return FALSE;
+  switch (dicenet_model_get_task (job->model)) {
+  case DICENET_TASK_CLASSIFY:
+    g_array_unref (dicenet_session_get_classes (session, 0, 0, 0));
+    return TRUE;
+  case DICENET_TASK_SEGMENT: {
+    g_autoptr (GBytes) mask = dicenet_session_dup_mask (session, 0);
+    if (mask != NULL)
+      return TRUE;
+    break;
+  }
+  case DICENET_TASK_DETECT: {
+    GArray *boxes = dicenet_session_get_boxes (session, 0, &all);
+    if (boxes != NULL) {
+      ck_assert_uint_eq (boxes->len, DICENET_MAX_BOXES);
+      g_array_unref (boxes);
+      return TRUE;
+    }
+    break;
+  }
+  }
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "no memory for some MiB of results");
+  return FALSE;
+}
+
+static gboolean
+open_and_prepare (gpointer data, GError **error)
+{
+  const Job *job = data;
+  g_autoptr (DicenetSession) session =
+      dicenet_session_new (job->model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_AUTO, 2, error);
+
+  return session && dicenet_session_prepare (session, job->width, job->height, 1, error);
+}
+
+static gboolean
+run_again (gpointer data, GError **error)
+{
+  const Job *job = data;
+
+  return run (job, job->session, error);
+}
+
+START_TEST (largest_size)
+{
+  static const char *const models[] = { "pyramid", "segment" };
+
+  for (guint m = 0; m < G_N_ELEMENTS (models); m++) {
+    g_autoptr (DicenetModel) model = test_model_load (models[m]);
+    Job job = { .model = model, .width = DICENET_MAX_SIZE, .height = DICENET_MAX_SIZE };
+    starve (open_and_prepare, &job, 2);
+  }
+}
+END_TEST
+
+/* What failed leaves a session that works as soon as there is memory. */
+START_TEST (sessions_recover)
+{
+  static const struct {
+    const char *model;
+    guint width, height;
+  } cases[] = {
+    { "classify", 320, 256 },
+    { "detect", 640, 512 },
+    { "many", 64, 64 },
+    { "segment", 320, 256 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (DicenetModel) model = test_model_load (cases[i].model);
+    g_autoptr (DicenetSession) session =
+        dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 2, NULL);
+    Job job = { model, session, cases[i].width / 2, cases[i].height };
+    starve (run_again, &job, 1);
+    job.width = cases[i].width;
+    starve (run_again, &job, 1);
+  }
+}
+END_TEST
+
+typedef struct {
+  DicenetModel *model;
+  char *path;
+} Labels;
+
+static gboolean
+load_labels (gpointer data, GError **error)
+{
+  const Labels *labels = data;
+  g_auto (GStrv) names = dicenet_model_load_labels (labels->model, labels->path, error);
+
+  return names != NULL || g_error_matches (*error, DICENET_ERROR, DICENET_ERROR_LABELS);
+}
+
+START_TEST (large_labels)
+{
+  static const char fills[] = { 'x', '\n', ' ' };
+  char *folder = test_folder_new ();
+  g_autoptr (DicenetModel) model = test_model_load ("detect");
+  g_autofree char *path = g_build_filename (folder, "labels.txt", NULL);
+  Labels labels = { model, path };
+
+  for (guint i = 0; i < G_N_ELEMENTS (fills); i++) {
+    g_autofree char *text = g_strnfill (4 << 20, fills[i]);
+    g_autoptr (GError) error = NULL;
+    memcpy (text, "a\nb\nc\nd\ne", 9);
+    text[(4 << 20) - 1] = 'z';
+    ck_assert (g_file_set_contents (path, text, 4 << 20, NULL));
+    for (guint n = 0; n < 8; n++) {
+      g_clear_error (&error);
+      g_atomic_int_set (&allowed, (gint) n);
+      g_atomic_int_set (&armed, 1);
+      const gboolean ok = load_labels (&labels, &error);
+      g_atomic_int_set (&armed, 0);
+      if (n == 0)
+        assert_error (error, DICENET_ERROR_NO_MEMORY, "no memory for 4 MiB of labels");
+      else
+        ck_assert (ok && error);
+    }
+    assert_error (error, DICENET_ERROR_LABELS, "labels.txt");
+  }
+  test_folder_remove (folder);
+}
+END_TEST
+
+/* The system's own way of saying no: an address space that is full. */
+START_TEST (address_space)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("segment");
+  g_autofree char *many = test_model_path ("many");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DicenetSession) session =
+      dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 2, &error);
+  g_autofree char *status = NULL;
+
+  assert_no_error (error);
+  ck_assert (dicenet_session_prepare (session, 64, 48, 1, &error));
+  ck_assert (g_file_get_contents ("/proc/self/statm", &status, NULL, NULL));
+  const rlim_t now = (rlim_t) (g_ascii_strtoull (status, NULL, 10) * 4096);
+  const struct rlimit little = { now + (16 << 20), RLIM_INFINITY };
+  ck_assert_int_eq (setrlimit (RLIMIT_AS, &little), 0);
+
+  ck_assert (dicenet_model_load (many, &error) == NULL);
+  assert_error (error, DICENET_ERROR_NO_MEMORY, "core-many.safetensors", "no memory for 46 MiB of the file");
+  ck_assert (!dicenet_session_prepare (session, 2048, 2048, 1, &error));
+  assert_error (error, DICENET_ERROR_NO_MEMORY, "MiB of activations", "smaller inference size");
+  const Job job = { .model = model, .width = 64, .height = 48 };
+  ck_assert (run (&job, session, &error));
+  assert_no_error (error);
+}
+END_TEST
+
+TEST_MAIN ("memory", large_models, largest_size, sessions_recover, large_labels, address_space)

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* class-thresholds and object-class, read with a model's labels. */
+
+#include <gst/check/gstcheck.h>
+#include "gstdicenetlabels.h"
+
+static void
+expect (const gchar *const *labels, const gchar *class_thresholds, const gchar *object_class, const gfloat *expected,
+        guint n)
+{
+  GError *error = NULL;
+  gfloat *found = gst_dicenet_labels_parse_thresholds (labels, class_thresholds, object_class, &error);
+
+  fail_unless (found != NULL, "%s", error ? error->message : "");
+  for (guint i = 0; i < n; i++)
+    fail_unless (found[i] == expected[i], "class %u: %g", i, found[i]);
+  g_free (found);
+}
+
+/* Upper and lower case are the same, of equal labels the first is meant, and what is not said is -1; 2 leaves out. */
+GST_START_TEST (test_names)
+{
+  static const gchar *const labels[] = { "none", "b", "A", "a", "C", "b2", "", NULL };
+
+  expect (labels, NULL, NULL, (const gfloat[]){ -1, -1, -1, -1, -1, -1, -1 }, 7);
+  expect (labels, "a=0.5, c = 0.25 ,B=1", "", (const gfloat[]){ -1, 1, 0.5f, -1, 0.25f, -1, -1 }, 7);
+  expect (labels, "b=0.5,c=0.5", "A,,C", (const gfloat[]){ 2, 2, -1, 2, 0.5f, 2, 2 }, 7);
+  expect (labels, "b=0.5,b=0.25", "B2", (const gfloat[]){ 2, 2, 2, 2, 2, -1, 2 }, 7);
+  expect (labels, "=0.5", NULL, (const gfloat[]){ -1, -1, -1, -1, -1, -1, 0.5f }, 7);
+  for (guint i = 0; i < 4; i++) {
+    static const gchar *const bad[] = { "none", "b3", "aa", "0" };
+    GError *error = NULL;
+    fail_unless (gst_dicenet_labels_parse_thresholds (labels, NULL, bad[i], &error) == NULL);
+    fail_unless (strstr (error->message, bad[i]) != NULL, "%s", error->message);
+    g_clear_error (&error);
+  }
+}
+GST_END_TEST;
+
+/* As many classes as a model can have, each of them set twice: no product of the two. */
+GST_START_TEST (test_many)
+{
+  const guint n = 65535;
+  gchar **labels = g_new0 (gchar *, n + 1);
+  GString *thresholds = g_string_new (NULL), *allowed = g_string_new (NULL);
+  GError *error = NULL;
+
+  for (guint i = 0; i < n; i++)
+    labels[i] = g_strdup_printf ("a class of some length %u", (i * 7919) % 65536);
+  for (guint i = 1; i < n; i++) {
+    g_string_append_printf (thresholds, "%s=0.25,%s=0.5,", labels[i], labels[i]);
+    g_string_append_printf (allowed, "%s,", labels[n - i]);
+  }
+  const gint64 start = g_get_monotonic_time ();
+  gfloat *found =
+      gst_dicenet_labels_parse_thresholds ((const gchar *const *) labels, thresholds->str, allowed->str, &error);
+  const gint64 took = g_get_monotonic_time () - start;
+  fail_unless (found != NULL, "%s", error ? error->message : "");
+  for (guint i = 1; i < n; i++)
+    if (found[i] != 0.5f)
+      fail ("class %u: %g", i, found[i]);
+  fail_unless (took < 5 * G_USEC_PER_SEC, "%d s", (gint) (took / G_USEC_PER_SEC));
+  GST_INFO ("%d ms", (gint) (took / 1000));
+  g_free (found);
+  g_strfreev (labels);
+  g_string_free (thresholds, TRUE);
+  g_string_free (allowed, TRUE);
+}
+GST_END_TEST;
+
+static Suite *
+labels_suite (void)
+{
+  Suite *suite = suite_create ("labels");
+  TCase *tests = tcase_create ("labels");
+
+  suite_add_tcase (suite, tests);
+  tcase_add_test (tests, test_names);
+  tcase_add_test (tests, test_many);
+  return suite;
+}
+
+GST_CHECK_MAIN (labels);
