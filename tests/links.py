@@ -9,7 +9,7 @@ import os
 import re
 import sys
 
-CODE = re.compile(r"^```.*?^```$|^(?:    .*\n)+", re.M | re.S)
+CODE = re.compile(r"^```.*?^```$|^(?:    [^\n]*\n)+", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.M)
 # A file of this project in backticks, from the root, from dicenet-core or from the document's folder.
