@@ -436,11 +436,6 @@ place_label (const Canvas *canvas, Place box, gint w, gint h)
   return best;
 }
 
-/* Of the strongest: more would hide the picture. Each label looks for a place among all the others, and with each
- * fourth rectangle GStreamer copies the list of all of them. */
-#define MAX_LABELS 1000
-#define MAX_BOXES  4096
-
 static void
 draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetection *d)
 {
@@ -520,6 +515,14 @@ remember (GstDicenetDrawer *self, GPtrArray *metas, GByteArray *key, GstVideoOve
   self->last = composition ? gst_video_overlay_composition_ref (composition) : NULL;
 }
 
+/* The strongest: more would hide the picture. Each label looks for a place among all others, and GStreamer copies all
+ * rectangles for every fourth. */
+static guint
+n_drawn (const GstDicenetMeta *meta)
+{
+  return MIN (gst_dicenet_meta_get_n_detections (meta), 1000);
+}
+
 /* Masks lie lowest, then the boxes, the strongest above; texts are on top. */
 static void
 draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity, gboolean with_masks)
@@ -531,7 +534,7 @@ draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity, gboolean with_masks
   }
   for (guint i = 0; i < metas->len; i++) {
     GstDicenetMeta *meta = g_ptr_array_index (metas, i);
-    for (guint j = MIN (gst_dicenet_meta_get_n_detections (meta), MAX_BOXES); j-- > 0;)
+    for (guint j = n_drawn (meta); j-- > 0;)
       draw_edges (canvas, gst_dicenet_meta_get_detection (meta, j));
   }
   for (guint i = 0; i < metas->len; i++) {
@@ -543,8 +546,7 @@ draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity, gboolean with_masks
   }
   for (guint i = 0; i < metas->len; i++) {
     GstDicenetMeta *meta = g_ptr_array_index (metas, i);
-    const guint n = MIN (gst_dicenet_meta_get_n_detections (meta), MAX_LABELS);
-    for (guint j = 0; j < n; j++)
+    for (guint j = 0; j < n_drawn (meta); j++)
       draw_label (canvas, meta, gst_dicenet_meta_get_detection (meta, j));
   }
 }

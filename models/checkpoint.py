@@ -13,6 +13,7 @@ import zipfile
 import numpy as np
 
 from errors import ModelError
+from readfile import regular
 from statepickle import STORAGES, Machine, Tensor, shown, type_name
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -60,7 +61,7 @@ def read(path):
 
 
 def _file_bytes(path):
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=regular) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:
             raise ModelError(

@@ -26,6 +26,11 @@ import network
 import outfile
 from errors import ModelError
 from network import MAX_SIZE, MIN_SIZE
+from readfile import read_bytes
+
+# The library's own bounds.
+MAX_LABELS_BYTES = 4 << 20
+MAX_LABEL_BYTES = 4096
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -179,19 +184,22 @@ def _known_labels(name, net):
 
 def _read_labels(path, net):
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            names = file.read().rstrip().splitlines()
+        text = read_bytes(path, MAX_LABELS_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise ModelError(f"{path}: expected UTF-8 text, one label per line") from None
-    names = [name.strip() for name in names]
+    # As the library reads them: other characters that end lines are parts of labels.
+    names = [name.strip() for name in text.rstrip().split("\n")]
     if net.task == "detect" and len(names) == net.classes - 1:
         names.insert(0, "background")
     if len(names) != net.classes:
         raise ModelError(f"{path}: expected {net.classes} labels, one per line, found {len(names)}")
-    if "" in names:
-        raise ModelError(f"{path}: line {names.index('') + 1} is empty; expected a label")
+    for n, name in enumerate(names, 1):
+        size = len(name.encode())
+        if not 0 < size <= MAX_LABEL_BYTES or "\0" in name:
+            found = "is empty" if size == 0 else "has U+0000" if "\0" in name else f"has {size} bytes"
+            raise ModelError(f"{path}: line {n} {found}; expected a label of at most {MAX_LABEL_BYTES} bytes")
     return names
 
 

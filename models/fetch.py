@@ -22,6 +22,7 @@ import urllib.error
 import urllib.request
 
 from errors import ModelError
+from readfile import read_bytes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHUNK_BYTES = 1 << 16
@@ -66,8 +67,7 @@ class Manifest:
 
     def __init__(self, path):
         try:
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)
+            content = json.loads(read_bytes(path, MAX_BYTES))
             self.url = content["url"]
             self.license = content["license"]
             self.entries = [Entry(row) for row in content["files"]]

@@ -9,6 +9,7 @@ import numpy as np
 
 import outfile
 from errors import ModelError
+from readfile import regular
 
 ALIGNMENT = 64
 DTYPES = {"float32": "F32", "float16": "F16"}
@@ -22,7 +23,7 @@ MAX_FILE_BYTES = 1 << 30
 def read(path):
     """Tensors (name -> float32 or float16 array) and metadata (name -> text); ModelError where it is no model file."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular) as file:
             header, data = _read_parts(file)
         metadata = header.pop("__metadata__", {})
         arrays = {}

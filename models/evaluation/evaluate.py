@@ -29,6 +29,7 @@ import outfile  # noqa: E402
 from errors import ModelError  # noqa: E402
 from network import MAX_SIZE, MIN_SIZE  # noqa: E402
 from pictures import BLACK, FITS, middle, read_list, view  # noqa: E402
+from readfile import regular  # noqa: E402
 
 # For each kind of truth: what counts classes, what is measured, and whether an average over classes is what counts.
 COLUMNS = {
@@ -65,7 +66,7 @@ def run(engine, pictures, options, n_classes):
 
 def view_of(picture, options):
     try:
-        with Image.open(picture.path) as image:
+        with open(picture.path, "rb", opener=regular) as file, Image.open(file) as image:
             size = image.size
     except OSError as error:
         raise ModelError(f"{picture.path}: cannot be read as a picture: {error}") from None

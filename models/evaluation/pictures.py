@@ -14,8 +14,10 @@ from PIL import Image
 from errors import ModelError
 from metrics import ANY, IGNORE, Found, Objects
 from network import MAX_SIZE, MIN_SIZE
+from readfile import read_bytes, regular
 
 IGNORED_CATEGORY = 0
+MAX_LIST_BYTES = 1 << 30
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 # Where the photos and masks of a list of ids are, from the list's folder: as in a folder made by hand, and in VOC's.
 MASK_FOLDERS = (
@@ -71,8 +73,9 @@ class Picture:
 
 def _open(path):
     try:
-        image = Image.open(path)
-        image.load()
+        with open(path, "rb", opener=regular) as file:
+            image = Image.open(file)
+            image.load()
         return image
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's own for files that are damaged
         raise ModelError(f"{path}: cannot be read as a picture: {error}") from None
@@ -107,8 +110,7 @@ def read_coco(path, labels):
     """COCO's layout, with `labelled` in an image for the categories that are annotated in it (all, if it is left out),
     and category 0 for regions in which nothing is known."""
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = json.loads(read_bytes(path, MAX_LIST_BYTES))
         names = {c["id"]: c["name"] for c in content["categories"] if c["id"] != IGNORED_CATEGORY}
         ids = {category: labels.index(name) for category, name in names.items() if name in labels}
         annotations = {image["id"]: [] for image in content["images"]}
@@ -126,7 +128,7 @@ def read_coco(path, labels):
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
     except KeyError as error:
         raise ModelError(f"{path}: expected COCO's layout, but found no {error} where one is needed") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path}: expected COCO's layout: {error}") from None
     if not ids:
         raise ModelError(
@@ -158,8 +160,7 @@ def _columns(pairs):
 def read_ids(path):
     """A photo's id per line; images/ID.jpg and masks/ID.png."""
     try:
-        with open(path, encoding="utf-8") as file:
-            ids = [line.split()[0] for line in file if line.strip()]
+        ids = [line.split()[0] for line in read_bytes(path, MAX_LIST_BYTES).decode().split("\n") if line.strip()]
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -588,19 +588,11 @@ GST_START_TEST (test_many_labels)
 }
 GST_END_TEST;
 
-static gdouble
-thread_seconds (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &t);
-  return (gdouble) t.tv_sec + (gdouble) t.tv_nsec / 1e9;
-}
-
-/* As many boxes as a frame can have, each with a label that is no other's: only the strongest are drawn and named. */
+/* As many boxes as a frame can have, each with a label that is no other's: the strongest are drawn, and others cost
+ * next to nothing. */
 GST_START_TEST (test_crowd)
 {
-  gdouble took[3]; /* seconds of this thread: the machine may be busy */
+  glong took[3];
 
   for (guint i = 0; i < G_N_ELEMENTS (took); i++) {
     const guint n = 4096u << i;
@@ -611,16 +603,16 @@ GST_START_TEST (test_crowd)
     for (guint j = 0; j < n; j++)
       boxes[j] = (GstDicenetDetection){ 1000 + j, 0.5, j % 1800, j % 1000, 60, 40, 0 };
     add_boxes (buffer, &info, boxes, n);
-    const gdouble start = thread_seconds ();
+    const clock_t start = clock (); /* of this process: others may be busy */
     GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, OPACITY, NULL);
-    took[i] = thread_seconds () - start;
-    fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 4 * 4096 + 1000);
+    took[i] = (clock () - start) * 1000 / CLOCKS_PER_SEC;
+    fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 5 * 1000);
     gst_video_overlay_composition_unref (composition);
     gst_buffer_unref (buffer);
     g_free (boxes);
     gst_dicenet_drawer_free (drawer);
   }
-  fail_unless (took[2] < 3 * took[1] + 0.1, "%.3f, %.3f, %.3f s", took[0], took[1], took[2]);
+  fail_unless (took[2] < 2 * took[1] + 1000, "%ld, %ld, %ld ms", took[0], took[1], took[2]);
 }
 GST_END_TEST;
 

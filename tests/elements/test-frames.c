@@ -44,16 +44,24 @@ check_results (GstBuffer *out, const gchar *what)
                mask->result->mask_width, mask->result->mask_height);
 }
 
+/* The same frame as it is, and with a crop that all readers of results apply. */
 static void
 run_all (const gchar *caps)
 {
   static const gchar *const rests[] = { "identity", "dicenetoverlay", "dicenetjson", "dicenetmask" };
 
-  for (guint i = 0; i < G_N_ELEMENTS (rests); i++) {
-    GstHarness *h = chain_new (rests[i], caps);
-    GstBuffer *out = gst_harness_push_and_pull (h, frame_like (h, 0));
-    fail_unless (out != NULL, "%s to %s: nothing came out", caps, rests[i]);
-    if (i < 2)
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (rests); i++) {
+    GstHarness *h = chain_new (rests[i / 2], caps);
+    GstBuffer *frame = frame_like (h, 0);
+    if (i % 2) {
+      GstVideoCropMeta *crop = gst_buffer_add_video_crop_meta (frame);
+      crop->x = crop->y = 1;
+      crop->width = 20;
+      crop->height = 9;
+    }
+    GstBuffer *out = gst_harness_push_and_pull (h, frame);
+    fail_unless (out != NULL, "%s to %s: nothing came out", caps, rests[i / 2]);
+    if (i < 4)
       check_results (out, caps);
     gst_clear_buffer (&out);
     harness_free (h);
@@ -87,7 +95,7 @@ GST_START_TEST (test_rates)
 }
 GST_END_TEST;
 
-/* What a container may state: the picture is then taken to be what it is without. */
+/* What a container may state: the picture is then taken to be what it is without, cropped or not. */
 GST_START_TEST (test_aspects)
 {
   static const gchar *const ratios[] = { "1/1000000", "20000000/1",           "0/1", "2147483647/1", "1/2147483647",
@@ -159,6 +167,14 @@ GST_START_TEST (test_fields)
   g_bytes_unref (plain);
   g_bytes_unref (woven);
   g_bytes_unref (mixed);
+  /* These look at results only. */
+  for (guint i = 0; i < 2; i++) {
+    GstHarness *h = harness_for (i ? "dicenetmask" : "dicenetjson");
+    gst_harness_set_src_caps_str (h, "video/x-raw(format:Interlaced),format=I420,width=64,height=48,framerate=30/1,"
+                                     "interlace-mode=alternate");
+    gst_buffer_unref (gst_harness_push_and_pull (h, gst_buffer_new ()));
+    harness_free (h);
+  }
   for (guint i = 0; i < G_N_ELEMENTS (ELEMENTS); i++)
     refuse (ELEMENTS[i], CAPS ("framerate=30/1,interlace-mode=fields"), "interlace-mode=fields", "insert deinterlace");
   /* One field per buffer has caps of its own, which the networks do not take at all. */

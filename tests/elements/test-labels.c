@@ -3,6 +3,7 @@
 /* class-thresholds and object-class, read with a model's labels. */
 
 #include <gst/check/gstcheck.h>
+#include <time.h>
 #include "gstdicenetlabels.h"
 
 static void
@@ -52,16 +53,15 @@ GST_START_TEST (test_many)
     g_string_append_printf (thresholds, "%s=0.25,%s=0.5,", labels[i], labels[i]);
     g_string_append_printf (allowed, "%s,", labels[n - i]);
   }
-  const gint64 start = g_get_monotonic_time ();
+  const clock_t start = clock (); /* of this process: others may be busy */
   gfloat *found =
       gst_dicenet_labels_parse_thresholds ((const gchar *const *) labels, thresholds->str, allowed->str, &error);
-  const gint64 took = g_get_monotonic_time () - start;
+  const glong took = (clock () - start) * 1000 / CLOCKS_PER_SEC;
   fail_unless (found != NULL, "%s", error ? error->message : "");
   for (guint i = 1; i < n; i++)
     if (found[i] != 0.5f)
       fail ("class %u: %g", i, found[i]);
-  fail_unless (took < 5 * G_USEC_PER_SEC, "%d s", (gint) (took / G_USEC_PER_SEC));
-  GST_INFO ("%d ms", (gint) (took / 1000));
+  fail_unless (took < 5000, "%ld ms", took);
   g_free (found);
   g_strfreev (labels);
   g_string_free (thresholds, TRUE);

@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -78,6 +79,13 @@ class TestCase(unittest.TestCase):
     def file(self, name, content):
         with open(self.path(name), "wb") as file:
             file.write(content)
+        return self.path(name)
+
+    def fifo(self, name):
+        """One that nobody writes to: who reads it waits, here until a signal ends the test."""
+        os.mkfifo(self.path(name))
+        signal.alarm(60)
+        self.addCleanup(signal.alarm, 0)
         return self.path(name)
 
     def assert_failed(self, process, *parts):

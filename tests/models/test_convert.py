@@ -12,7 +12,9 @@ import numpy as np
 import torchfile
 from common import architecture
 
+import checkpoint
 import convert
+import fetch
 import modelfile
 import network
 from errors import ModelError
@@ -221,12 +223,41 @@ class Convert(common.TestCase):
         _, metadata = self.convert(content, labels=self.file("labels.txt", b"\xef\xbb\xbfcat\r\ndog\r\nfox\r\n"))
         self.assertEqual(json.loads(metadata["labels"]), ["cat", "dog", "fox"])
 
+    def test_other_line_ends(self):
+        """Characters that Python ends lines at are parts of labels, as in the library."""
+        content = torchfile.zipped(torchfile.state_dict(small_classifier()))
+        _, metadata = self.convert(content, labels=self.file("labels.txt", "a\u2028b\nc\x85d\ne\x1ef\n".encode()))
+        self.assertEqual(json.loads(metadata["labels"]), ["a\u2028b", "c\x85d", "e\x1ef"])
+
+    def test_what_is_no_file(self):
+        """Nobody waits for a FIFO's writer, and a file without end is not read."""
+        content = torchfile.zipped(torchfile.state_dict(small_classifier()))
+        huge = self.path("huge")
+        with open(huge, "wb") as file:
+            file.truncate(1 << 40)
+        for path, message in (
+            (self.fifo("fifo"), "not a regular file"),
+            ("/dev/zero", "not a regular file"),
+            (self.folder, "Is a directory"),
+            (huge, "1099511627776"),
+        ):
+            for read in (
+                modelfile.read,
+                checkpoint.read,
+                lambda path: self.convert(content, labels=path),
+                fetch.Manifest,
+            ):
+                with self.subTest(path=path, read=read), self.assertRaisesRegex(ModelError, message):
+                    read(path)
+
     def test_bad_labels(self):
         content = torchfile.zipped(torchfile.state_dict(small_classifier()))
         for text, message in (
             (b"a\nb\n", "expected 3 labels, one per line, found 2"),
             (b"a\n\nb\n", "line 2 is empty"),
             (b"\xff\xfe\n", "UTF-8"),
+            (b"a\nb\0b\nc\n", r"line 2 has U\+0000"),
+            (b"a\nb\n" + b"x" * 4097, "line 3 has 4097 bytes; expected a label of at most 4096 bytes"),
         ):
             with self.assertRaisesRegex(ModelError, message):
                 self.convert(content, labels=self.file("labels.txt", text))

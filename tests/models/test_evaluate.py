@@ -297,6 +297,28 @@ class Errors(TestCase):
         self.assert_failed(self.refused(model, self.write("l.json", content)), "gives one label")
 
 
+    def test_what_is_no_file(self):
+        """Nobody waits for a FIFO's writer, and a file without end is not read."""
+        fifo = self.fifo("fifo")
+        detect = self.model("detect", "--classes", "3")
+        os.symlink("/dev/zero", self.path("zero.json"))
+        os.symlink(fifo, self.path("fifo.json"))
+        os.symlink(fifo, self.path("0.png"))
+        photos = {
+            "images": [{"id": 1, "file_name": "0.png"}],
+            "annotations": [],
+            "categories": [{"id": 1, "name": "class 1"}],
+        }
+        for listed in self.path("zero.json"), self.path("fifo.json"):
+            self.assert_failed(self.refused(detect, listed), listed, "not a regular file")
+        self.assert_failed(self.refused(detect, self.write("l.json", photos)), "0.png", "not a regular file")
+        self.assert_failed(self.refused(fifo, self.folder), "not a regular file")
+        os.mkdir(self.path("photos"))
+        os.mkdir(self.path("photos", "class 1"))
+        os.symlink(fifo, self.path("photos", "class 1", "a.png"))
+        self.assert_failed(self.refused(self.model("classify", "--classes", "3"), self.path("photos")), "a.png", "not a regular file")
+
+
 class Views(unittest.TestCase):
     def test_sizes(self):
         for fit, expected in (
