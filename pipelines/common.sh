@@ -200,22 +200,24 @@ at_once=false
 # has a process group of its own, which a terminal does not send Ctrl-C to. Sets stopped to the exit status that tells of
 # such a signal, or 0, and reason to the first error that the command wrote, if that is known.
 launch() {
-  local signal=$1 child status watch=
+  local signal=$1 child='' found interrupted status=127 watch=
   shift
   stopped=0
   : >"$messages"
+  trap 'stop 130' INT
+  trap 'stop 143' TERM
+  trap 'stop 129' HUP
   set -m
   if "$at_once"; then "$@" & else "$@" 2>"$messages" & fi
   child=$!
   set +m
-  trap 'stop 130' INT
-  trap 'stop 143' TERM
-  trap 'stop 129' HUP
+  [ "$stopped" = 0 ] || stop "$stopped" # which may have come before there was a child
   if "$watched"; then watch_progress "$child" & watch=$!; fi
   while :; do
-    status=0
-    wait "$child" 2>/dev/null || status=$?
-    kill -0 "$child" 2>/dev/null || break
+    interrupted=false found=0
+    wait "$child" 2>/dev/null || found=$?
+    [ "$found" = 127 ] || status=$found # no more to be had: what the last wait said holds
+    "$interrupted" || break             # else that was the signal's: the command's own comes next
   done
   trap - INT TERM HUP
   [ -z "$watch" ] || kill "$watch" 2>/dev/null || true
@@ -226,8 +228,8 @@ launch() {
 
 # For the traps in launch.
 stop() {
-  stopped=$1
-  kill -s "$signal" "$child" 2>/dev/null || true
+  stopped=$1 interrupted=true
+  [ -z "$child" ] || kill -s "$signal" "$child" 2>/dev/null || true
 }
 
 # Where a part of the pipeline fails, those before it say that the stream stopped: that is not the reason.

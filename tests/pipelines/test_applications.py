@@ -117,7 +117,9 @@ class WhatsMissing(common.TestCase):
             text = self.say(prefix, **{**variables, name: "/other"})
             self.assertEqual(re.findall("export ([A-Z_]+)=", text), [name])
         self.assertEqual(self.say(prefix, typelibs="", **{**variables, "GI_TYPELIB_PATH": ""}), "")
-        self.assertEqual(self.say(prefix, plugins="/system", system="/system", **{**variables, "GST_PLUGIN_PATH": ""}), "")
+        self.assertEqual(
+            self.say(prefix, plugins="/system", system="/system", **{**variables, "GST_PLUGIN_PATH": ""}), ""
+        )
 
     def variables(self, prefix):
         return {"GST_PLUGIN_PATH": f"{prefix}/lib/gstreamer-1.0", "GI_TYPELIB_PATH": f"{prefix}/lib/girepository-1.0",
@@ -128,7 +130,9 @@ class WhatsMissing(common.TestCase):
 class Models(Installed):
     def setUp(self):
         super().setUp()
-        self.share = os.path.join(os.path.dirname(os.path.dirname(self.find("**", "bin", "dicenet"))), "share", "dicenet")
+        self.share = os.path.join(
+            os.path.dirname(os.path.dirname(self.find("**", "bin", "dicenet"))), "share", "dicenet"
+        )
         os.makedirs(os.path.join(self.share, "models"), exist_ok=True)
 
     def put(self, task):
@@ -190,8 +194,12 @@ class Applications(Installed):
 
     def check_odd(self, command):
         """What does not end, and a name that is not UTF-8, which Python can't hand on."""
-        Image.new("P", (64, 48)).save(self.path("a.gif"), save_all=True, append_images=[Image.new("P", (64, 48), 1)], loop=0)
-        process = self.run_installed(*command, "dicenetsegment", common.model("segment"), self.path("a.gif"), DICENET_PATIENCE="2")
+        Image.new("P", (64, 48)).save(
+            self.path("a.gif"), save_all=True, append_images=[Image.new("P", (64, 48), 1)], loop=0
+        )
+        process = self.run_installed(
+            *command, "dicenetsegment", common.model("segment"), self.path("a.gif"), DICENET_PATIENCE="2"
+        )
         if process.returncode:  # before GStreamer 1.24
             self.assert_refused(process, "no frame for 2 seconds")
         odd = self.path("\udcff.mp4")
@@ -205,7 +213,9 @@ class Applications(Installed):
         for name, content in ("empty.mp4", ""), ("text.mp4", "not a video\n" * 100):
             with open(self.path(name), "w", encoding="utf-8") as file:
                 file.write(content)
-        common.launch("audiotestsrc", "num-buffers=20", "!", "wavenc", "!", "filesink", f"location={self.path('sound.wav')}")
+        common.launch(
+            "audiotestsrc", "num-buffers=20", "!", "wavenc", "!", "filesink", f"location={self.path('sound.wav')}"
+        )
         for name in "empty.mp4", "text.mp4", "sound.wav":
             self.assert_refused(self.run_application(command, "segment", self.path(name)))
         path = os.path.join(common.SHARED, "faults", "video-without-decoder-with-sound.mkv")
@@ -217,7 +227,9 @@ class Applications(Installed):
     def test_c(self):
         program = self.path("read-results")
         source = os.path.join(common.PIPELINES, "read-results.c")
-        subprocess.run([*COMPILER, "-Wall", "-Wextra", "-Werror", source, "-o", program, *self.flags()], check=True, timeout=60)
+        subprocess.run(
+            [*COMPILER, "-Wall", "-Wextra", "-Werror", source, "-o", program, *self.flags()], check=True, timeout=60
+        )
         self.check_output([program])
 
     def test_python(self):

@@ -38,6 +38,9 @@ class Judge(unittest.TestCase):
         self.check(True, samples(in_use=40, resident=100), samples(in_use=38, resident=90))
         self.check(False, samples(in_use=80), samples(in_use=38))
 
+    def test_control_shrinks(self):
+        self.check(True, samples(), samples(in_use=-40, resident=-200, threads=-1))
+
     def test_what_scatters_is_no_growth(self):
         self.check(True, samples(n=12, scatter=5000, in_use=20))
 
