@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  * the caller waits for claimed pieces only. Helpers look for work for some microseconds and then sleep.
  *
  * pthreadpool and OpenMP wait for every thread at every step, spinning: with a decoder on the same two processors that
- * was 60 times slower than one thread (docs/performance.md).
+ * was 60 times slower than one thread (docs/architecture.md).
  *
  * All sessions of a process have their helpers in common, no more than there are processors for (unless one session
  * asks for more), and helpers rest while enough callers are busy by themselves: each caller then computes alone, which

@@ -6,8 +6,9 @@ squeezed, and letterboxed.
     scaling.py MODEL LIST [MODEL LIST...] [--output DIR]
     meson devenv -C build -w . models/evaluation/scaling.py MODEL LIST...    # the plugin as it was built
 
-The output folder gets scaling.csv, scaling.svg and the tables in scaling.md, where they replace those of the last time and
-leave what is written around them. Lists, pipeline and figures are evaluate.py's; docs/scaling.md says what is compared.
+The output folder gets scaling.csv and scaling.svg with all figures, and scaling.md with tables of those at the trained size.
+They replace earlier tables and leave the text around them. Lists, pipeline and figures are evaluate.py's; docs/scaling.md
+says what is compared.
 """
 
 import argparse
@@ -96,17 +97,16 @@ def tables(results):
             f"**{r['model']}**, {r['figure']} in per cent, {r['photos']} photos of {r['list']}, trained at "
             f"{width} x {height}. Classes: {', '.join(r['classes'])}."
         )
-        parts.append(table(["frame", "size", *FITS.values()], rows(r["values"]), left=2))
+        parts.append(table(["frame", *FITS.values()], rows(r["values"])))
     return "\n\n".join(parts)
 
 
 def rows(values):
-    """A row for each shape and size, the best of it in bold."""
+    """A row for each shape at the trained size, the best of it in bold."""
     for shape in SHAPES:
-        for factor in FACTORS:
-            cells = [f"{100 * values[shape, factor, fit]:.2f}" for fit in FITS]
-            best = max(cells, key=float)
-            yield [shape, f"{factor:g}x", *(f"**{cell}**" if cell == best else cell for cell in cells)]
+        cells = [f"{100 * values[shape, 1.0, fit]:.2f}" for fit in FITS]
+        best = max(cells, key=float)
+        yield [shape, *(f"**{cell}**" if cell == best else cell for cell in cells)]
 
 
 COLOURS = ("#1f77b4", "#d62728", "#ff9f1c")

@@ -251,8 +251,9 @@ class Readme(common.TestCase):
         self.clip(frames=3)
         changed = common.environment(DICENET_MODEL_PATH=self.default_models())
         with open(os.path.join(common.ROOT, "README.md"), encoding="utf-8") as file:
-            lines = [line for line in file if line.startswith("gst-launch-1.0 ")]
-        self.assertGreaterEqual(len(lines), 6)
+            lines = [line.removeprefix("meson devenv -C build ") for line in file]
+        lines = [line for line in lines if line.startswith("gst-launch-1.0 ")]
+        self.assertGreaterEqual(len(lines), 7)
         for line in lines:
             words = shlex.split(line.replace(" v4l2src ", " videotestsrc num-buffers=3 ").replace("autovideosink", "fakesink"))
             process = subprocess.run(words, cwd=self.folder, env=changed, capture_output=True, text=True,
