@@ -17,6 +17,8 @@ def check(path, inputs=(), force=False):
     for source in inputs:
         if source and os.path.exists(source) and os.path.exists(path) and os.path.samefile(source, path):
             raise ModelError(f"{path}: is read ({source}), and cannot be written to: name another output")
+    if _is_descriptor(path):
+        return
     if os.path.isdir(path):
         raise ModelError(f"{path}: is a folder; name a file")
     if os.path.exists(path) and not force:
@@ -29,8 +31,8 @@ def open_whole(path, mode="wb", **options):
     `path` links to is replaced, not the link; a pipe or a device is written to as it is."""
     temporary = None
     try:
-        if _is_device(path):
-            with open(path, mode, **options) as file:
+        if _is_device(path) or _is_descriptor(path):
+            with open(path, mode.replace("w", "a"), **options) as file:
                 yield file
             return
         place = os.path.realpath(path)
@@ -54,9 +56,13 @@ def open_whole(path, mode="wb", **options):
                 os.unlink(temporary)
 
 
+def _is_descriptor(path):
+    """Of what is open already: it gets more, as if it were used itself."""
+    return path.startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/"))
+
+
 def _is_device(path):
-    """/dev/stdout is one, wherever it leads."""
-    return path.startswith("/dev/") or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def _umask():

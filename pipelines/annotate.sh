@@ -13,7 +13,7 @@
 # Shows: dicenetoverlay, and how a second branch of the same file reaches the same container in step.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck source=pipelines/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "$(realpath -- "${BASH_SOURCE[0]}")")/common.sh"
 
 read_options "$@"
 [ ${#arguments[@]} = 2 ] || { usage >&2 && exit 2; }

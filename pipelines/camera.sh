@@ -12,7 +12,7 @@
 # in step with the world where the model is slower than the camera.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck source=pipelines/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "$(realpath -- "${BASH_SOURCE[0]}")")/common.sh"
 
 # Not every /dev/video* is one: the metadata and encoder devices of cameras and boards have that name too.
 first_camera() {

@@ -8,6 +8,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 build=${DICENET_BUILD:-$root/build}
 
+# What is closed would be the next file that is opened.
+true 3>&2 || exec 2>/dev/null
+has_output=true
+{ true 3>&1; } 2>/dev/null || { has_output=false && exec >/dev/null; }
+
 say() { printf '%s\n' "$*" >&2; }
 
 fail() {
@@ -28,6 +33,7 @@ usage() {
 # video, force and arguments.
 read_options() {
   models=()
+  model_files=()
   as_is=false
   show=false
   test_picture=false
@@ -39,8 +45,14 @@ read_options() {
   while [ $# -gt 0 ]; do
     case $1 in
       --help | -h) usage && exit 0 ;;
-      --model) models+=("${2:?--model needs a file or a name}") && shift ;;
-      --set) properties+=("${2:?--set needs PROPERTY=VALUE}") && shift ;;
+      --model)
+        [ -n "${2:-}" ] || die "--model needs a file or a name"
+        models+=("$2") && shift
+        ;;
+      --set)
+        [[ ${2:-} =~ ^[a-z][a-z0-9-]*=. ]] || die "--set needs PROPERTY=VALUE, threshold=0.5 say, not '${2:-}'"
+        properties+=("$2") && shift
+        ;;
       --seconds)
         [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ ]] || die "--seconds needs a whole number from 1, not '${2:-}'"
         seconds=$2 && shift
@@ -77,9 +89,11 @@ find_models() {
   local model about element property
   [ ${#models[@]} -gt 0 ] || models=("$@")
   elements=()
+  model_files=()
   for model in "${models[@]}"; do
     about=$(dicenet info --json "$model" 2>&1) || die "${about#dicenet info: }"
     elements+=("dicenet$(sed -n 's/^ *"task" : "\(.*\)",$/\1/p' <<<"$about")")
+    model_files+=("$(sed -n 's/^ *"model" : "\(.*\)",$/\1/p' <<<"$about")")
   done
   for property in "${properties[@]}"; do
     for element in "${elements[@]}"; do
@@ -137,21 +151,27 @@ set_reader() {
   par=
   duration=0
   is_live "$1" || look "$1" || return
-  case $1 in
-    /dev/*) reader=(v4l2src "device=$1" ! decodebin name=decoder) ;;
-    *://*) reader=(uridecodebin "uri=$(quote "$1")" name=decoder) ;;
-    *) reader=(filesrc "location=$(quote_file "$1")" ! decodebin name=decoder) ;;
-  esac
+  if is_camera "$1"; then
+    reader=(v4l2src "device=$1" ! decodebin name=decoder)
+  elif [[ $1 == *://* ]]; then
+    reader=(uridecodebin "uri=$(quote "$1")" name=decoder)
+  else
+    reader=(filesrc "location=$(quote_file "$1")" ! decodebin name=decoder)
+  fi
 }
+
+# /dev/shm/clip.mp4 is none.
+is_camera() { [ -c "$1" ] || [[ $1 == /dev/* && $1 != /dev/*/* && ! -f $1 ]]; }
 
 check_input() {
   is_utf8 "$1" || { fail "the name $1 is not UTF-8, as gst-launch-1.0 takes it: rename the file, or link to it" || return; }
   case $1 in
     *$'\n'*) fail "names with line breaks are not read: rename the file, or link to it" ;;
-    /dev/*) [ -e "$1" ] || fail "there is no camera $1$(cameras)" ;;
     *://*) ;;
     *)
-      if [ ! -e "$1" ]; then fail "there is no file $1"; elif [ ! -f "$1" ]; then fail "$1 is not a file"; fi
+      if is_camera "$1"; then
+        [ -e "$1" ] || fail "there is no camera $1$(cameras)"
+      elif [ ! -e "$1" ]; then fail "there is no file $1"; elif [ ! -f "$1" ]; then fail "$1 is not a file"; fi
       ;;
   esac
 }
@@ -187,7 +207,7 @@ set_launcher() {
   [ -z "$seconds" ] || launcher=(timeout --foreground --preserve-status --signal=INT "$seconds" "${launcher[@]}")
 }
 
-is_live() { [[ $1 == /dev/* || $1 == rtsp*://* ]]; }
+is_live() { [[ $1 == rtsp*://* ]] || is_camera "$1"; }
 
 # How many seconds a pipeline from a file to files may stand still.
 patience=${DICENET_PATIENCE:-60}
@@ -281,24 +301,53 @@ tell_early_end() {
 
 seconds_of() { printf '%d.%d' $(($1 / 1000000000)) $(($1 / 100000000 % 10)); }
 
+# The name of an input's results: its own without folder and ending.
+stem_of() {
+  local name
+  name=$(basename -- "$1")
+  case $name in
+    ?*.*) printf '%s' "${name%.*}" ;;
+    *) printf '%s' "$name" ;;
+  esac
+}
+
 # Output is written beside its place under another name, and gets its own when it is whole.
 declare -A parts=()
-messages=$(mktemp)
+messages=$(mktemp 2>/dev/null) ||
+  die "no file can be made in ${TMPDIR:-/tmp}: make room there, or set TMPDIR to a folder that can be written to"
 trap clean_up EXIT
 
 clean_up() { rm -f -- "$messages" "${parts[@]}"; }
 
-# Devices and pipes (/dev/null, /dev/stdout) are written to as they are.
-is_device() { [[ $1 == /dev/* ]] || { [ -e "$1" ] && [ ! -f "$1" ] && [ ! -d "$1" ]; }; }
+# Devices and pipes (/dev/null, a terminal) are written to as they are.
+is_device() { [ -e "$1" ] && [ ! -f "$1" ] && [ ! -d "$1" ]; }
 
-# Refuses to write over what is read ($2...), under any name, or over anything else without --force.
+# Names of what is open already: where they lead to a file, its own name is wanted.
+is_descriptor() { [[ $1 == /dev/std* || $1 == /dev/fd/* || $1 == /proc/*/fd/* ]]; }
+
+# The file that an address stands for; of other names nothing is changed.
+file_of() {
+  local name=$1
+  if [[ $name == file://* ]]; then
+    name=${name#file://}
+    name=/${name#*/}
+    name=${name//\\/\\\\}
+    name=$(printf '%b' "${name//%/\\x}")
+  fi
+  printf '%s' "$name"
+}
+
+# Refuses to write over what is read ($2..., models, what properties name), under any name, or over anything else
+# without --force.
 check_output() {
   local output=$1 input
   shift
   ! is_device "$output" || return 0
-  for input; do
-    ! [ "$output" -ef "$input" ] || die "$output is the input $input itself: name another output"
+  for input in "$@" "${models[@]}" "${model_files[@]}" "${properties[@]#*=}"; do
+    ! [ "$output" -ef "$(file_of "$input")" ] || die "$output is the input $input itself: name another output"
   done
+  ! is_descriptor "$output" || die "$output leads to a file: name the file itself"
+  [ ! -L "$(realpath -m -- "$output")" ] || die "$output is a link that leads nowhere: name another output"
   [[ $output != *$'\n'* ]] || die "names with line breaks are not written: name another output"
   [ "$(basename -- "$output" | LC_ALL=C wc -c)" -le 256 ] || die "$output: the name is too long: name another output"
   is_utf8 "$(realpath -m -- "$output")" || die "the name $output is not UTF-8, as gst-launch-1.0 takes it: name another output"
@@ -368,6 +417,9 @@ set_live_sink() {
   if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     sink=(dicenetoverlay ! videoconvert ! autovideosink sync=false)
   else
+    need_output
     sink=(dicenetjson ! fdsink)
   fi
 }
+
+need_output() { "$has_output" || die "standard output, where the lines would go, is closed"; }

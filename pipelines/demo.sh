@@ -15,7 +15,7 @@
 # the photos. DICENET_BUILD names another folder than build/, DICENET_OUTPUT another than output/.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck source=pipelines/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "$(realpath -- "${BASH_SOURCE[0]}")")/common.sh"
 
 photos=(cat.jpg hummingbird.jpg surfer.jpg plane.jpg)
 
@@ -80,7 +80,7 @@ set_pipeline() {
 run_pipeline() {
   local progress=
   if is_live "$input"; then seconds=${seconds:-10} at_once=true; fi
-  [[ $input == *://* || $input == /dev/* ]] || watched=true
+  [[ $input == *://* ]] || is_camera "$input" || watched=true
   say "Running ${elements[*]} on ${source:-photos.mkv}; Ctrl-C ends it early"
   if [ -t 2 ]; then show_progress & progress=$!; fi
   set_launcher
@@ -111,14 +111,18 @@ check_results() {
 
 # Everything is made in a folder of its own first, and pictures of an earlier, longer run do not stay among the new ones.
 make_work_folder() {
-  mkdir -p -- "$output_folder"
+  mkdir -p -- "$output_folder" 2>/dev/null || die "the folder $output_folder can not be made: name another by DICENET_OUTPUT"
   output_folder=$(realpath -- "$output_folder")
-  work=$(mktemp -d -- "$output_folder/.dicenet-XXXXXXXX")
+  work=$(mktemp -d -- "$output_folder/.dicenet-XXXXXXXX" 2>/dev/null) || die "nothing can be written into $output_folder"
   trap 'clean_up; rm -rf -- "$work"; rmdir -- "$output_folder" 2>/dev/null || true' EXIT
 }
 
 keep_results() {
   find_results "$output_folder"
+  if [ ${#results[@]} -gt 0 ] && ! "$force"; then
+    trap clean_up EXIT
+    die "results came into $output_folder while this ran: they are left as they are, and these are in $work"
+  fi
   rm -f -- "${results[@]}"
   find_results "$work"
   mv -- "${results[@]}" "$output_folder"
@@ -145,8 +149,7 @@ show_where() {
   input=${arguments[0]:-}
   source=$input
   if [ -n "$input" ]; then check_input "$input" || exit; fi # a wrong name is better told now than after the build
-  name=$(basename -- "${input:-photos}")
-  output_folder=${DICENET_OUTPUT:-$root/output}/${name%.*}
+  output_folder=${DICENET_OUTPUT:-$root/output}/$(stem_of "${input:-photos}")
 
   [ -n "$source${DICENET_OUTPUT:-}" ] || force=true
   check_results

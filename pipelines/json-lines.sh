@@ -12,12 +12,13 @@
 # Shows: dicenetjson; pictures are decoded, looked at and thrown away, nothing is drawn or encoded.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck source=pipelines/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "$(realpath -- "${BASH_SOURCE[0]}")")/common.sh"
 
 read_options "$@"
 [ ${#arguments[@]} = 1 ] || [ ${#arguments[@]} = 2 ] || { usage >&2 && exit 2; }
 input=${arguments[0]}
 place=${arguments[1]:-}
+[ "$place" != /dev/stdout ] || place=
 
 [ -z "$place" ] || check_output "$place" "$input"
 find_plugin
@@ -28,7 +29,8 @@ pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! dicenetjson "source=
 
 { # to its end in one piece: bash reads on in a script that may have been changed meanwhile
   if [ -z "$place" ]; then
-    [ ! /dev/stdout -ef "$input" ] || die "standard output is the input $input itself: name another output"
+    need_output
+    [ ! /dev/stdout -ef "$(file_of "$input")" ] || die "standard output is the input $input itself: name another output"
     status=0
     launch TERM gst-launch-1.0 -q "${pipeline[@]}" ! fdsink || status=$?
     [ "$stopped" = 0 ] || exit "$stopped"

@@ -13,7 +13,7 @@
 # behind it hands the model the newest frame.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck source=pipelines/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "$(realpath -- "${BASH_SOURCE[0]}")")/common.sh"
 
 read_options "$@"
 [ ${#arguments[@]} = 1 ] || { usage >&2 && exit 2; }

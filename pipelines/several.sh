@@ -13,7 +13,7 @@
 # with a share of the processors.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck source=pipelines/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "$(realpath -- "${BASH_SOURCE[0]}")")/common.sh"
 
 read_options "$@"
 [ ${#arguments[@]} -gt 1 ] || { usage >&2 && exit 2; }
@@ -60,7 +60,7 @@ declare -A places=()
 good=()
 bad=()
 for input in "${arguments[@]}"; do
-  name=$(basename -- "${input%.*}").jsonl
+  name=$(stem_of "$input").jsonl
   place=$(realpath -m -- "$name")
   for other in "${!places[@]}"; do
     [ "${places[$other]}" != "$place" ] || die "'$input' and '$other' would both be written to $name: rename one"

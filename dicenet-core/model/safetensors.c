@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "block.h"
@@ -471,13 +472,21 @@ write_parts (FILE *out, const GString *header, const DicenetTensor *tensors, gui
   return fflush (out) == 0 && !ferror (out);
 }
 
-/* Where @path is a pipe or a device (/dev/stdout) it is written to; elsewhere a file beside it, whose name is stored in
- * @beside. */
+gboolean
+dicenet_is_descriptor (const char *path)
+{
+  return g_str_has_prefix (path, "/dev/std") || g_str_has_prefix (path, "/dev/fd/") ||
+         (g_str_has_prefix (path, "/proc/") && strstr (path, "/fd/") != NULL);
+}
+
+/* Where @path is a pipe or a device (/dev/null) it is written to, and what is open already (/dev/stdout) gets more, as
+ * if it were used itself; elsewhere a file beside it, whose name is stored in @beside. */
 static FILE *
 open_output (const char *path, char **beside)
 {
-  if (g_str_has_prefix (path, "/dev/") ||
-      (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR)))
+  if (dicenet_is_descriptor (path))
+    return fopen (path, "ab");
+  if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR))
     return fopen (path, "wb");
   g_autofree char *folder = g_path_get_dirname (path);
   g_autofree char *name = g_build_filename (folder, ".dicenet-XXXXXX", NULL);
@@ -492,8 +501,9 @@ gboolean
 dicenet_safetensors_write (const char *path, const DicenetTensor *tensors, guint n_tensors, GHashTable *metadata,
                            GError **error)
 {
-  g_autofree char *beside = NULL;
-  FILE *out = open_output (path, &beside);
+  g_autofree char *beside = NULL, *target = realpath (path, NULL); /* a link stays one */
+  const char *place = target ? target : path;
+  FILE *out = open_output (dicenet_is_descriptor (path) ? path : place, &beside);
   gboolean ok = out != NULL;
 
   if (ok) {
@@ -506,7 +516,7 @@ dicenet_safetensors_write (const char *path, const DicenetTensor *tensors, guint
     ok = FALSE;
     reason = errno;
   }
-  if (ok && beside != NULL && g_rename (beside, path) != 0) {
+  if (ok && beside != NULL && g_rename (beside, place) != 0) {
     ok = FALSE;
     reason = errno;
   }

@@ -45,6 +45,9 @@ void dicenet_tensor_to_float (const DicenetTensor *tensor, float *out);
 /* "[3, 32, 32]", to be freed with g_free(). */
 char *dicenet_tensor_shape_string (const guint64 *dims, guint n_dims);
 
+/* Whether a path names what is open already (/dev/stdout). */
+gboolean dicenet_is_descriptor (const char *path);
+
 /* Writes a file, which appears under @path when it is whole. @metadata may be NULL. */
 gboolean dicenet_safetensors_write (const char *path, const DicenetTensor *tensors, guint n_tensors,
                                     GHashTable *metadata, GError **error);

@@ -202,7 +202,7 @@ check_output (char **argv, DicenetModel *model, gboolean force, GError **error)
   const char *output = argv[3], *inputs[] = { argv[2], dicenet_model_get_path (model) };
   g_autofree char *shown = dicenet_path_excerpt (output);
 
-  if (!g_file_test (output, G_FILE_TEST_IS_REGULAR) || g_str_has_prefix (output, "/dev/"))
+  if (!g_file_test (output, G_FILE_TEST_IS_REGULAR))
     return TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (inputs); i++)
     if (is_same_file (output, inputs[i])) {
@@ -210,7 +210,7 @@ check_output (char **argv, DicenetModel *model, gboolean force, GError **error)
                    "%s: is read, and can't be written to at the same time: name another output", shown);
       return FALSE;
     }
-  if (!force) {
+  if (!force && !dicenet_is_descriptor (output)) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
                  "%s: is already there: name another output, or overwrite it with --force", shown);
     return FALSE;

@@ -5,9 +5,11 @@ models/ that need no PyTorch, and `dicenet run`."""
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import common
@@ -71,6 +73,27 @@ class Files(TestCase):
             with outfile.open_whole(path):
                 pass
             self.assertFalse(os.path.isfile("/dev/null"))
+        with open(self.file("log", b"before "), "ab") as log:
+            path = f"/dev/fd/{log.fileno()}"
+            outfile.check(path)
+            with outfile.open_whole(path) as file:
+                file.write(b"after")
+            with self.assertRaisesRegex(ModelError, "is read"):
+                outfile.check(path, (self.path("log"),))
+        self.assertEqual(self.read("log"), b"before after")
+
+    @unittest.skipUnless(os.access("/dev/shm", os.W_OK), "there is no /dev/shm")
+    def test_memory_is_a_folder(self):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            path = os.path.join(folder, "model")
+            with outfile.open_whole(path) as file:
+                file.write(b"before")
+            with self.assertRaisesRegex(ModelError, "--force"):
+                outfile.check(path)
+            with self.assertRaisesRegex(ModelError, "is read"):
+                outfile.check(path, (path,), force=True)
+
+    def test_pipes(self):
         pipe = self.path("pipe")
         os.mkfifo(pipe)
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -203,6 +226,25 @@ class Run(TestCase):
             command = [DICENET, "run", self.model, self.input, "/dev/stdout"]
             subprocess.run(command, stdout=file, check=True, timeout=60)
         self.assertIn("logits", modelfile.read(self.path("out"))[0])
+        with open(self.file("log", b"before"), "ab") as file:
+            subprocess.run(command, stdout=file, check=True, timeout=60)
+        self.assertTrue(self.read("log").startswith(b"before"))
+        with open(self.input, "ab") as file:
+            process = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        self.assertIn("is read", process.stderr)
+
+    @unittest.skipUnless(os.access("/dev/shm", os.W_OK), "there is no /dev/shm")
+    def test_memory_is_a_folder(self):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            model = shutil.copy(self.model, folder)
+            self.assert_refused(self.run_model(model, "--force", model=model), "is read")
+            self.assert_refused(self.run_model(model), "already there")
+
+    def test_links_stay(self):
+        os.symlink(self.file("real", b"before"), self.path("link"))
+        self.assertEqual(self.run_model(self.path("link"), "--force").returncode, 0)
+        self.assertTrue(os.path.islink(self.path("link")))
+        self.assertIn("logits", modelfile.read(self.path("real"))[0])
 
 
 if __name__ == "__main__":

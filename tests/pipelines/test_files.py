@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
+import urllib.parse
 
 import common
 
@@ -96,6 +98,107 @@ class Names(TestCase):
             self.assertIn(part, process.stderr)
         self.assertEqual(glob.glob(os.path.join(glob.escape(self.folder), "*.mkv")), [])
         self.assertEqual(self.left(), [])
+
+
+class Places(TestCase):
+    """Where results go, and where scripts lie."""
+
+    def content(self, path):
+        with open(path, "rb") as file:
+            return file.read()
+
+    def shell(self, line, **changes):
+        """A line of bash; $pipelines is the folder of the scripts."""
+        environment = common.environment(pipelines=common.PIPELINES, model=MODEL[1], **changes)
+        return subprocess.run(["bash", "-c", line], cwd=self.folder, env=environment, text=True, capture_output=True,
+                              stdin=subprocess.DEVNULL, timeout=60, check=False)  # fmt: skip
+
+    @unittest.skipUnless(os.access("/dev/shm", os.W_OK), "there is no /dev/shm")
+    def test_memory_is_a_folder(self):
+        clip = self.clip(frames=2, sound=False)
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            copy = shutil.copy(clip, folder)
+            os.symlink(copy, self.path("link.mp4"))
+            for arguments in (clip, copy), ("--force", copy, copy), ("--force", self.path("link.mp4"), copy):
+                self.assert_refused(self.run_script("annotate.sh", *arguments), copy)
+                self.assertEqual(self.content(copy), self.content(clip))
+            process = self.run_script("json-lines.sh", copy)
+            self.assert_done(process)
+            self.assertEqual(len(common.read_lines(process.stdout)), 2)
+
+    def test_standard_output(self):
+        clip = self.clip(frames=2, sound=False)
+        process = self.shell('echo before > all; "$pipelines"/json-lines.sh --model "$model" clip.mp4 /dev/stdout >> all')
+        self.assert_done(process)
+        lines = self.content(self.path("all")).splitlines()
+        self.assertEqual((lines[0], len(lines)), (b"before", 3))
+        before = self.content(clip)
+        for line in ">> clip.mp4", "/dev/stdout >> clip.mp4", "--force /dev/fd/3 3>> clip.mp4":
+            self.assert_refused(self.shell('"$pipelines"/json-lines.sh --model "$model" clip.mp4 ' + line))
+        self.assertEqual(self.content(clip), before)
+        self.assert_refused(self.shell('"$pipelines"/json-lines.sh --model "$model" clip.mp4 >&-'), "closed")
+
+    def test_what_is_read(self):
+        """Addresses of files, models and what properties name are inputs, too."""
+        clip = self.clip("a %.mp4", frames=2, sound=False)
+        model = shutil.copy(MODEL[1], self.path("m.safetensors"))
+        labels = self.path("labels.txt")
+        with open(labels, "w", encoding="utf-8") as file:
+            file.write("a\nb\n")
+        before = [self.content(path) for path in (clip, model, labels)]
+        process = self.run_script("annotate.sh", "--force", "file://" + urllib.parse.quote(clip), clip)
+        self.assert_refused(process, "is the input")
+        for output in model, labels:
+            process = common.script("json-lines.sh", "--model", model, "--set", f"labels-file={labels}", "--force", clip,
+                                    output, folder=self.folder)  # fmt: skip
+            self.assert_refused(process, "is the input")
+        process = common.script("json-lines.sh", "--model", "m", "--force", clip, model, folder=self.folder,
+                                DICENET_MODEL_PATH=self.folder)  # fmt: skip
+        self.assert_refused(process, "is the input")
+        self.assertEqual([self.content(path) for path in (clip, model, labels)], before)
+
+    def test_links(self):
+        clip = self.clip(frames=2, sound=False)
+        os.symlink(os.path.join(common.PIPELINES, "json-lines.sh"), self.path("lines"))
+        self.assert_done(self.shell('./lines --model "$model" clip.mp4'))
+        for name, target in ("one", "two"), ("two", "one"):
+            os.symlink(target, self.path(name + ".jsonl"))
+        self.assert_refused(self.run_script("json-lines.sh", clip, "one.jsonl"), "leads nowhere")
+        self.assertTrue(os.path.islink(self.path("one.jsonl")))
+
+    def test_names_of_results(self):
+        """The names of several.sh's results come from those of the files, not of their folders."""
+        clip = self.clip(frames=2, sound=False)
+        os.makedirs(self.path("v1.0"))
+        for name in "v1.0/clip", "a", "b", ".hidden":
+            os.link(clip, self.path(name))
+        process = self.run_script("several.sh", "v1.0/clip", "./a", "./b", ".hidden")
+        self.assert_done(process)
+        found = sorted(name for name in os.listdir(self.folder) if name.endswith(".jsonl"))
+        self.assertEqual(found, [".hidden.jsonl", "a.jsonl", "b.jsonl", "clip.jsonl"])
+
+    def test_options(self):
+        clip = self.clip(frames=2, sound=False)
+        for value in "threshold", "threshold=", "=1", "":
+            self.assert_refused(self.run_script("json-lines.sh", clip, "--set", value), "PROPERTY=VALUE")
+        self.assert_refused(self.run_script("json-lines.sh", clip, "--model"), "--model needs")
+
+    def test_folders(self):
+        clip = self.clip(frames=2, sound=False)
+        self.assert_refused(self.run_script("json-lines.sh", clip, TMPDIR=self.path("none")), "TMPDIR")
+        with open(self.path("o"), "w", encoding="utf-8"):
+            pass
+        self.assert_refused(self.run_script("demo.sh", "--as-is", clip), self.path("o"))
+
+    def test_results_that_come_meanwhile(self):
+        """Of two demos at once, and of whoever else writes there, nothing is overwritten."""
+        clip = self.clip(frames=2, sound=False)
+        path = self.stub('"$real" "$@"; status=$?; echo mine > "$mine"; exit $status')
+        process = self.run_script("demo.sh", "--as-is", clip, PATH=path, mine=self.path("o", "clip", "results.jsonl"))
+        self.assert_refused(process, "came")
+        self.assertEqual(self.content(self.path("o", "clip", "results.jsonl")), b"mine\n")
+        (kept,) = self.left()
+        self.assertEqual(len(common.read_json_lines(os.path.join(kept, "results.jsonl"))), 2)
 
 
 class Broken(TestCase):
@@ -220,7 +323,7 @@ class Stopped(TestCase):
         shutil.copytree(common.PIPELINES, self.path("pipelines"))
         for name, arguments in ("camera.sh", ("--test", "--seconds", "2")), (
             "demo.sh",
-            ("--as-is", self.clip(frames=30)),
+            ("--as-is", self.clip(frames=300)),
         ):
             script = self.path("pipelines", name)
             process = self.begin(script, *arguments)
