@@ -42,7 +42,7 @@ class Run:
 
     def __init__(self, command):
         # GLib before 2.76 keeps what was freed in slices of its own, which the C library takes for used. In one heap the
-        # allocator's holes are as many as they get within minutes; in one for each of many threads, after hours.
+        # allocator's holes are as many as they get within minutes; in one for each of many threads they grow for long.
         environment = {**os.environ, "G_SLICE": "always-malloc", "MALLOC_ARENA_MAX": "1"}
         self.samples, self.last_line, self.start = [], "", time.monotonic()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
