@@ -58,12 +58,14 @@ fuzz() {
 }
 
 report() {
-  local target=$1 ok=$2 log=$keep/$1/log runs edges cpu
+  local target=$1 ok=$2 log=$keep/$1/log runs edges cpu result="nothing found"
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
   edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
   cpu=$(awk '{ printf "%.0f", $1 + $2 }' "$keep/$target/time")
-  echo "$target: ${runs:-?} runs in $cpu s of processor time, ${edges:-0} edges, $([ "$ok" = 0 ] && echo "nothing found" || echo FOUND)"
-  if [ "$ok" != 0 ]; then
+  [ "$ok" = 0 ] || result=FOUND
+  ! grep -q 'run interrupted' "$log" || result=interrupted
+  echo "$target: ${runs:-?} runs in $cpu s of processor time, ${edges:-0} edges, $result"
+  if [ "$result" = FOUND ]; then
     grep -hE '^SUMMARY|not so:|Test unit written' "$log" "$keep/$target/leaks" || tail -n 20 "$log"
   fi
 }
