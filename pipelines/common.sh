@@ -228,6 +228,7 @@ launch() {
   trap 'stop 143' TERM
   trap 'stop 129' HUP
   set -m
+  set -- setpriv --pdeathsig TERM "$@" # nor does it go on where this script was killed
   if "$at_once"; then "$@" & else "$@" 2>"$messages" & fi
   child=$!
   set +m
@@ -257,6 +258,7 @@ set_reason() {
   local found
   found=$(sed -n -e 's/^ERROR: from element [^ ]*: //p' -e 's/^WARNING: erroneous pipeline: //p' "$messages")
   reason=$(grep -v -m 1 -F -e 'Internal data stream error.' <<<"$found") || reason=${found%%$'\n'*}
+  [[ $reason != 'no element '* ]] || reason+=": install GStreamer's plugins, pipelines/packages.sh run does so on Debian"
 }
 
 # Whether launch ends what makes no progress. Not where a reader of standard output or a network sets the pace.
@@ -282,11 +284,20 @@ run_to_file() {
   shift
   launch TERM gst-launch-1.0 -q "$@" || [ "$stopped" != 0 ] || die "$input: ${reason:-the pipeline failed}: nothing was written"
   end_if_stopped
+  has_frames "$part" || no_frames "$input" || exit
   tell_early_end "$input" "$part"
   keep_parts
 }
 
 end_if_stopped() { [ "$stopped" = 0 ] || { say "stopped: nothing unfinished is kept" && exit "$stopped"; }; }
+
+# Whether there is a picture in the file, lines or a video: GStreamer takes a damaged one for one that has ended.
+has_frames() {
+  [ -f "$1" ] || return 0
+  [ -s "$1" ] && { [ "$(head -c 1 -- "$1")" = '{' ] || dicenet-look "$1" >/dev/null 2>&1; }
+}
+
+no_frames() { fail "$1: not one frame came from it: it may be damaged"; }
 
 # Says where the picture in the file $2, lines or a video, ends long before the input $1 should: GStreamer takes a file that
 # is cut off for one that has ended.
@@ -294,7 +305,7 @@ tell_early_end() {
   local end
   [ "$duration" != 0 ] && [ -f "$2" ] || return 0
   end=$(tail -n 1 -- "$2" | tr -d '\0' | sed -n 's/^{"resolution":{[^}]*},"timestamp":\([0-9]*\),.*/\1/p')
-  [ -n "$end" ] || end=$(dicenet-look "$2" 2>/dev/null | sed -n 's/^duration=//p')
+  [ -n "$end" ] || end=$(dicenet-look "$2" 2>/dev/null | sed -n 's/^duration=//p') || true
   [ "${end:-0}" != 0 ] && [ $((duration - end)) -gt $((duration / 10 + 1500000000)) ] || return 0
   say "$1 says that it lasts $(seconds_of "$duration") s, and its picture ends at $(seconds_of "$end") s: it may be cut off or damaged"
 }
@@ -313,11 +324,12 @@ stem_of() {
 
 # Output is written beside its place under another name, and gets its own when it is whole.
 declare -A parts=()
+writer=
 messages=$(mktemp 2>/dev/null) ||
   die "no file can be made in ${TMPDIR:-/tmp}: make room there, or set TMPDIR to a folder that can be written to"
 trap clean_up EXIT
 
-clean_up() { rm -f -- "$messages" "${parts[@]}"; }
+clean_up() { end_lines && rm -f -- "$messages" "$messages.last" "${parts[@]}"; }
 
 # Devices and pipes (/dev/null, a terminal) are written to as they are.
 is_device() { [ -e "$1" ] && [ ! -f "$1" ] && [ ! -d "$1" ]; }
@@ -417,9 +429,23 @@ set_live_sink() {
   if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     sink=(dicenetoverlay ! videoconvert ! autovideosink sync=false)
   else
-    need_output
+    begin_lines
     sink=(dicenetjson ! fdsink)
   fi
+}
+
+# A file that is standard output gets the lines behind what is there; fdsink would begin at its start.
+begin_lines() {
+  need_output
+  [ -f /dev/stdout ] || return 0
+  exec 4>&1 > >(trap '' INT TERM HUP && exec cat >&4)
+  writer=$!
+}
+
+end_lines() {
+  [ -n "$writer" ] || return 0
+  exec >&4
+  wait "$writer" || true
 }
 
 need_output() { "$has_output" || die "standard output, where the lines would go, is closed"; }

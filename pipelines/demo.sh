@@ -86,7 +86,7 @@ run_pipeline() {
   set_launcher
   launch INT "${launcher[@]}" "${pipeline[@]}" || die "$input: ${reason:-the pipeline failed}: nothing was written"
   [ -z "$progress" ] || kill "$progress"
-  [ -s "$work/results.jsonl" ] || die "not one frame came from $input"
+  [ -s "$work/results.jsonl" ] || { end_if_stopped && no_frames "$input"; } || exit
   [ "$stopped" != 0 ] || [ -n "$seconds" ] || tell_early_end "$input" "$work/results.jsonl"
 }
 

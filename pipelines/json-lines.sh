@@ -29,14 +29,17 @@ pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! dicenetjson "source=
 
 { # to its end in one piece: bash reads on in a script that may have been changed meanwhile
   if [ -z "$place" ]; then
-    need_output
     [ ! /dev/stdout -ef "$(file_of "$input")" ] || die "standard output is the input $input itself: name another output"
-    status=0
-    launch TERM gst-launch-1.0 -q "${pipeline[@]}" ! fdsink || status=$?
+    begin_lines
+    status=0 last=$messages.last
+    launch TERM gst-launch-1.0 -q "${pipeline[@]}" ! tee name=lines ! queue ! fdsink \
+      lines. ! queue max-size-buffers=1 leaky=downstream ! multifilesink "location=$(quote "${last//%/%%}")" || status=$?
     [ "$stopped" = 0 ] || exit "$stopped"
     [ "$status" != 141 ] || exit 141 # its reader has seen enough: json-lines.sh clip.mp4 | head
     [ "$status" = 0 ] || die "$input: ${reason:-the pipeline failed}"
-    exit 0
+    [ -e "$last" ] || no_frames "$input" || exit
+    tell_early_end "$input" "$last"
+    exit
   fi
   begin_output "$place" "$input"
   [[ $input == *://* ]] || watched=true

@@ -34,6 +34,7 @@ keep() {
   local input
   for input; do
     set_reader "$input" # for its duration
+    has_frames "${parts[${places[$input]}]}" || no_frames "$input" || { bad+=("$input") && continue; }
     tell_early_end "$input" "${parts[${places[$input]}]}"
     keep_part "${places[$input]}"
     say "Written: ${places[$input]##*/}"

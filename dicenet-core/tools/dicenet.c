@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tools.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include "../kernels/kernels.h"
@@ -134,6 +135,16 @@ usage (FILE *to, int status)
   return status;
 }
 
+/* A full disk, or a standard output that is closed. */
+static gboolean
+is_all_written (GError **error)
+{
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return TRUE;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_OPEN, "standard output cannot be written: %s", g_strerror (errno));
+  return FALSE;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -147,7 +158,7 @@ main (int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++) {
     if (!g_str_equal (argv[1], commands[i].name))
       continue;
-    if (commands[i].main (argc - 1, argv + 1, &error))
+    if (commands[i].main (argc - 1, argv + 1, &error) && is_all_written (&error))
       return 0;
     fprintf (stderr, "dicenet %s: %s\n", argv[1], error->message);
     return 1;

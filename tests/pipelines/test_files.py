@@ -132,6 +132,9 @@ class Places(TestCase):
         self.assert_done(process)
         lines = self.content(self.path("all")).splitlines()
         self.assertEqual((lines[0], len(lines)), (b"before", 3))
+        lines = '"$pipelines"/json-lines.sh --model "$model" clip.mp4; '
+        self.assert_done(self.shell(f"(echo before; {lines} {lines}) > both"))
+        self.assertEqual(len(self.content(self.path("both")).splitlines()), 5)
         before = self.content(clip)
         for line in ">> clip.mp4", "/dev/stdout >> clip.mp4", "--force /dev/fd/3 3>> clip.mp4":
             self.assert_refused(self.shell('"$pipelines"/json-lines.sh --model "$model" clip.mp4 ' + line))
@@ -162,7 +165,7 @@ class Places(TestCase):
         os.symlink(os.path.join(common.PIPELINES, "json-lines.sh"), self.path("lines"))
         self.assert_done(self.shell('./lines --model "$model" clip.mp4'))
         for name, target in ("one", "two"), ("two", "one"):
-            os.symlink(target, self.path(name + ".jsonl"))
+            os.symlink(target + ".jsonl", self.path(name + ".jsonl"))
         self.assert_refused(self.run_script("json-lines.sh", clip, "one.jsonl"), "leads nowhere")
         self.assertTrue(os.path.islink(self.path("one.jsonl")))
 
@@ -240,6 +243,31 @@ class Broken(TestCase):
             self.assertTrue(os.path.exists(self.path(result)))
             if name == "json-lines.sh":
                 os.unlink(self.path(result))
+
+    def test_without_frames(self):
+        """A file that says it has a video, and has none."""
+        good = self.clip("good.mkv", frames=2, sound=False)
+        bad = self.path("bad.mkv")
+        common.launch("videotestsrc", "num-buffers=2", "!", "video/x-raw,width=96,height=64", "!", "jpegenc", "!", "matroskamux",
+                      "!", "filesink", f"location={bad}")  # fmt: skip
+        with open(bad, "rb") as file:
+            content = file.read()
+        with open(bad, "wb") as file:  # no picture begins as it should
+            file.write(content.replace(b"\xff\xd8\xff", b"\xff\x00\x00"))
+        for name, arguments, result in self.commands(bad, good):
+            with self.subTest(name):
+                process = self.run_script(name, *arguments)
+                self.assertEqual(process.returncode, 1, process.stdout)
+                self.assertIn(f"error: {bad}: ", process.stderr)
+                self.assertFalse(os.path.exists(self.path(result)))
+        self.assert_refused(self.run_script("json-lines.sh", bad), bad)
+        self.assertEqual(len(common.read_json_lines(self.path("good.jsonl"))), 2)
+        self.assertEqual(self.left(), [])
+
+    def test_without_plugins(self):
+        clip = self.clip(frames=2, sound=False)
+        path = self.stub('echo \'WARNING: erroneous pipeline: no element "deinterlace"\' >&2; exit 1')
+        self.assert_refused(self.run_script("json-lines.sh", clip, PATH=path), "no element", "packages.sh")
 
     def test_looks_once(self):
         clips = [self.clip(name, frames=2, sound=False) for name in ("a.mp4", "b.mp4")]

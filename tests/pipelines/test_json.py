@@ -54,6 +54,13 @@ class Json(common.TestCase):
         self.assertEqual(process.returncode, 0, process.stderr)
         return process.stdout
 
+    def test_output_that_is_full(self):
+        command = [PROGRAM, "info", "--json", common.model("classify")]
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            process = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("standard output cannot be written", process.stderr)
+
     def test_labels(self):
         generator = random.Random(1)
         for n in range(20):
