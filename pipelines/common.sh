@@ -294,7 +294,7 @@ end_if_stopped() { [ "$stopped" = 0 ] || { say "stopped: nothing unfinished is k
 # Whether there is a picture in the file, lines or a video: GStreamer takes a damaged one for one that has ended.
 has_frames() {
   [ -f "$1" ] || return 0
-  [ -s "$1" ] && { [ "$(head -c 1 -- "$1")" = '{' ] || dicenet-look "$1" >/dev/null 2>&1; }
+  [ -s "$1" ] && { [ "$(head -c 1 -- "$1" | tr -d '\0')" = '{' ] || dicenet-look "$1" >/dev/null 2>&1; }
 }
 
 no_frames() { fail "$1: not one frame came from it: it may be damaged"; }

@@ -78,6 +78,7 @@ START_TEST (waits_for_no_other)
   GThread *thread = g_thread_new ("slow", load, path);
   wait_until_held ();
   g_autoptr (DicenetModel) other = test_model_load ("classify"); /* would wait for ever */
+  ck_assert_ptr_nonnull (other);
   ck_assert_uint_eq (n_held, 1);
   hold (NULL);
   g_autoptr (DicenetModel) model = g_thread_join (thread);

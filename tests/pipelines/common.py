@@ -111,6 +111,7 @@ class TestCase(unittest.TestCase):
 
     def assert_done(self, process):
         self.assertEqual(process.returncode, 0, process.stdout + process.stderr)
+        self.assertNotRegex(process.stderr, r"\.sh: line \d+:", "bash itself complained")
 
     def assert_refused(self, process, *parts):
         """A script said in one line what is wrong, with all of `parts`, and failed."""
