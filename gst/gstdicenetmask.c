@@ -26,6 +26,7 @@
  */
 
 #include "gstdicenetmask.h"
+#include "gstdicenetmemory.h"
 
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
@@ -147,20 +148,19 @@ gst_dicenet_mask_propose_allocation (GstBaseTransform *trans, GstQuery *decide_q
   return TRUE;
 }
 
-/* GStreamer's allocator ends the process where there is no memory: it is tried before, and some more. */
+/* GStreamer's allocator ends the process where there is no memory: it is tried before. */
 static gboolean
 check_memory (GstDicenetMask *self)
 {
-  gpointer block = g_try_malloc (GST_VIDEO_INFO_SIZE (&self->info) + GST_VIDEO_INFO_SIZE (&self->info) / 4);
+  const gboolean ok = gst_dicenet_has_memory_for_picture (GST_VIDEO_INFO_SIZE (&self->info));
 
-  g_free (block);
-  if (!block)
+  if (!ok)
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
                        ("No memory for masks of %dx%d, %" G_GSIZE_FORMAT
                         " MiB each: insert videoscale before the network.",
                         self->info.width, self->info.height, GST_VIDEO_INFO_SIZE (&self->info) >> 20),
                        (NULL));
-  return block != NULL;
+  return ok;
 }
 
 /* Rows of a pool's buffers may be padded: GstVideoMeta, which a mapped frame follows, tells it. */

@@ -6,6 +6,7 @@
 #include <pango/pangocairo.h>
 #include <string.h>
 #include "gstdicenetaspect.h"
+#include "gstdicenetmemory.h"
 
 /* Several hundred labels at 1080p; a legend at 2160p takes 2 MiB. */
 #define MAX_CACHE_BYTES (16 * 1024 * 1024)
@@ -218,15 +219,6 @@ can_start_thread (void)
 /* Fontconfig crashes where it finds no memory: its thread's stack and what it reads take a third of this. */
 #define FONT_BYTES (48 * 1024 * 1024)
 
-static gboolean
-has_font_memory (void)
-{
-  gpointer block = g_try_malloc (FONT_BYTES);
-
-  g_free (block);
-  return block != NULL;
-}
-
 static void
 check_fonts (GstDicenetPlates *self)
 {
@@ -245,7 +237,7 @@ ensure_context (GstDicenetPlates *self)
 {
   if (self->context)
     return TRUE;
-  if (!has_font_memory ()) {
+  if (!gst_dicenet_has_memory (FONT_BYTES)) {
     self->problem =
         "No memory for fonts, 48 MiB: labels are left out. Stop other programs, or raise this one's limit of "
         "memory";

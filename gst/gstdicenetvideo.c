@@ -11,6 +11,7 @@
 
 #include "gstdicenetvideo.h"
 #include "gstdicenetaspect.h"
+#include "gstdicenetmemory.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_video_debug);
 #define GST_CAT_DEFAULT gst_dicenet_video_debug
@@ -341,16 +342,6 @@ rows_are_words (const GstVideoFrame *frame)
   return TRUE;
 }
 
-/* GStreamer ends the process where it can't allocate: what a stream makes large is tried before, and some more. */
-static gboolean
-has_memory (gsize n)
-{
-  gpointer block = g_try_malloc (n + n / 4);
-
-  g_free (block);
-  return block != NULL;
-}
-
 /* For the largest of the rectangles, which are stretched one by one. */
 static gboolean
 can_stretch (GstVideoOverlayComposition *composition)
@@ -364,7 +355,7 @@ can_stretch (GstVideoOverlayComposition *composition)
                                                       &y, &w, &h);
     most = MAX (most, (gsize) w * h * 4);
   }
-  return has_memory (most);
+  return gst_dicenet_has_memory_for_picture (most);
 }
 
 /* A frame of the same kind, rows beginning with words; NULL if there is no memory for it. */

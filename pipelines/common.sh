@@ -436,7 +436,7 @@ set_live_sink() {
 
 # A file that is standard output gets the lines behind what is there; fdsink would begin at its start.
 begin_lines() {
-  need_output
+  "$has_output" || die "standard output, where the lines would go, is closed"
   [ -f /dev/stdout ] || return 0
   exec 4>&1 > >(trap '' INT TERM HUP && exec cat >&4)
   writer=$!
@@ -447,5 +447,3 @@ end_lines() {
   exec >&4
   wait "$writer" || true
 }
-
-need_output() { "$has_output" || die "standard output, where the lines would go, is closed"; }

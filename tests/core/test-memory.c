@@ -2,13 +2,12 @@
 #define _GNU_SOURCE /* syscall() */
 #include "common.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "../refusing.h"
 #include "model/safetensors.h"
 
 /* Where there is no memory for what a file or a caller asks for, an error says so and nothing else happens. This
@@ -24,56 +23,14 @@ is_refused (size_t n)
   if (n <= LARGE || !g_atomic_int_get (&armed) || g_atomic_int_add (&allowed, -1) > 0)
     return FALSE;
   g_atomic_int_inc (&n_refused);
-  errno = ENOMEM;
   return TRUE;
-}
-
-extern void *__libc_malloc (size_t n);
-extern void *__libc_calloc (size_t n, size_t size);
-extern void *__libc_realloc (void *p, size_t n);
-extern void *__libc_memalign (size_t alignment, size_t n);
-void *malloc (size_t n);
-void *calloc (size_t n, size_t size);
-void *realloc (void *p, size_t n);
-void *aligned_alloc (size_t alignment, size_t n);
-int posix_memalign (void **p, size_t alignment, size_t n);
-
-void *
-malloc (size_t n)
-{
-  return is_refused (n) ? NULL : __libc_malloc (n);
-}
-
-void *
-calloc (size_t n, size_t size)
-{
-  return is_refused (n * size) ? NULL : __libc_calloc (n, size);
-}
-
-void *
-realloc (void *p, size_t n)
-{
-  return is_refused (n) ? NULL : __libc_realloc (p, n);
-}
-
-void *
-aligned_alloc (size_t alignment, size_t n)
-{
-  return is_refused (n) ? NULL : __libc_memalign (alignment, n);
-}
-
-int
-posix_memalign (void **p, size_t alignment, size_t n)
-{
-  *p = is_refused (n) ? NULL : __libc_memalign (alignment, n);
-  return *p ? 0 : ENOMEM;
 }
 
 /* What block.c takes large blocks by. */
 void *
 mmap (void *at, size_t n, int protection, int flags, int fd, off_t offset)
 {
-  if ((flags & MAP_ANONYMOUS) && is_refused (n))
+  if ((flags & MAP_ANONYMOUS) && refuse (n))
     return MAP_FAILED;
   return (void *) syscall (SYS_mmap, at, n, protection, flags, fd, offset);
 }

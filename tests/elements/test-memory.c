@@ -3,6 +3,7 @@
 /* Large frames where there is little memory: an error or a warning says so, and nothing else happens. This program's
  * own malloc refuses what is larger than a limit; in the last tests the system does. */
 
+#include "../refusing.h"
 #include "common.h"
 
 #include <dlfcn.h>
@@ -17,55 +18,13 @@
 static gsize limit = G_MAXSIZE;
 static gint n_refused;
 
-extern void *__libc_malloc (size_t n);
-extern void *__libc_calloc (size_t n, size_t size);
-extern void *__libc_realloc (void *p, size_t n);
-extern void *__libc_memalign (size_t alignment, size_t n);
-void *malloc (size_t n);
-void *calloc (size_t n, size_t size);
-void *realloc (void *p, size_t n);
-void *aligned_alloc (size_t alignment, size_t n);
-int posix_memalign (void **p, size_t alignment, size_t n);
-
 static gboolean
 is_refused (size_t n)
 {
   if (n <= limit)
     return FALSE;
   g_atomic_int_inc (&n_refused);
-  errno = ENOMEM;
   return TRUE;
-}
-
-void *
-malloc (size_t n)
-{
-  return is_refused (n) ? NULL : __libc_malloc (n);
-}
-
-void *
-calloc (size_t n, size_t size)
-{
-  return is_refused (n * size) ? NULL : __libc_calloc (n, size);
-}
-
-void *
-realloc (void *p, size_t n)
-{
-  return is_refused (n) ? NULL : __libc_realloc (p, n);
-}
-
-void *
-aligned_alloc (size_t alignment, size_t n)
-{
-  return is_refused (n) ? NULL : __libc_memalign (alignment, n);
-}
-
-int
-posix_memalign (void **p, size_t alignment, size_t n)
-{
-  *p = is_refused (n) ? NULL : __libc_memalign (alignment, n);
-  return *p ? 0 : ENOMEM;
 }
 
 /* An error or a warning about memory is on the bus. */

@@ -306,6 +306,19 @@ fuzz_is_json (const char *text, gsize size)
   return json.at == json.end;
 }
 
+void
+fuzz_check_line (GstBuffer *line)
+{
+  GstMapInfo map;
+
+  FUZZ_CHECK (gst_buffer_map (line, &map, GST_MAP_READ), "no memory");
+  FUZZ_CHECK (map.size > 1 && memchr (map.data, '\n', map.size) == map.data + map.size - 1, "not one line");
+  FUZZ_CHECK (fuzz_is_json ((const char *) map.data, map.size), "not JSON: %.*s", (int) map.size,
+              (const char *) map.data);
+  gst_buffer_unmap (line, &map);
+  gst_buffer_unref (line);
+}
+
 /* --- reading an input --- */
 
 gboolean

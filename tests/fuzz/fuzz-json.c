@@ -82,19 +82,6 @@ add_crop (GstBuffer *frame, FuzzReader *reader)
 }
 
 static void
-check_line (GstBuffer *line)
-{
-  GstMapInfo map;
-
-  FUZZ_CHECK (gst_buffer_map (line, &map, GST_MAP_READ), "no memory");
-  FUZZ_CHECK (map.size > 1 && memchr (map.data, '\n', map.size) == map.data + map.size - 1, "not one line");
-  FUZZ_CHECK (fuzz_is_json ((const char *) map.data, map.size), "not JSON: %.*s", (int) map.size,
-              (const char *) map.data);
-  gst_buffer_unmap (line, &map);
-  gst_buffer_unref (line);
-}
-
-static void
 push_frame (GstHarness *h, FuzzReader *reader)
 {
   GstBuffer *frame = gst_buffer_new ();
@@ -110,7 +97,7 @@ push_frame (GstHarness *h, FuzzReader *reader)
     return;
   GstBuffer *line = gst_harness_try_pull (h);
   if (line)
-    check_line (line);
+    fuzz_check_line (line);
 }
 
 int

@@ -23,19 +23,6 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
   return 0;
 }
 
-static void
-check_line (GstBuffer *line)
-{
-  GstMapInfo map;
-
-  FUZZ_CHECK (gst_buffer_map (line, &map, GST_MAP_READ), "no memory");
-  FUZZ_CHECK (map.size > 1 && memchr (map.data, '\n', map.size) == map.data + map.size - 1, "not one line");
-  FUZZ_CHECK (fuzz_is_json ((const char *) map.data, map.size), "not JSON: %.*s", (int) map.size,
-              (const char *) map.data);
-  gst_buffer_unmap (line, &map);
-  gst_buffer_unref (line);
-}
-
 /* What the file may hold is drawn and written, whatever it is. */
 static void
 run_element (gboolean detect, const char *labels)
@@ -52,7 +39,7 @@ run_element (gboolean detect, const char *labels)
   gst_buffer_memset (frame, 0, 0x40, WIDTH * HEIGHT);
   gst_buffer_memset (frame, WIDTH * HEIGHT, 0xc0, WIDTH * HEIGHT * 2);
   if (gst_harness_push (h, frame) == GST_FLOW_OK)
-    check_line (gst_harness_pull (h));
+    fuzz_check_line (gst_harness_pull (h));
   fuzz_harness_free (h);
 }
 

@@ -52,6 +52,8 @@ gboolean fuzz_drain_bus (GstBus *bus);
 
 /* Whether a text is one JSON value by RFC 8259, and nothing else. Objects and arrays may be nested 500 deep. */
 gboolean fuzz_is_json (const char *text, gsize size);
+/* A buffer of dicenetjson is such a text and a line break at its end; takes it. */
+void fuzz_check_line (GstBuffer *line);
 
 /* Numbers and texts from the bytes of an input; zeros when there are no more. */
 typedef struct {
