@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "../dicenet-core/exec/backend.h"
+#include "../dicenet-core/backend/backend.h"
 
 #include <dicenet/error.h>
 #include <string.h>

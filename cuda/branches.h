@@ -2,7 +2,7 @@
 #pragma once
 
 #include <glib.h>
-#include "../dicenet-core/exec/axis.h"
+#include "../dicenet-core/backend/axis.h"
 
 /* DimConv's kernels of one axis of @n positions, with the scaling to their number @n_kernels and back in them: what
  * DicenetCudaBranch says. */

@@ -2,7 +2,7 @@
 #include "plan.h"
 
 #include <string.h>
-#include "../dicenet-core/prepost/priors.h"
+#include "../dicenet-core/graph/priors.h"
 #include "branches.h"
 #include "error.h"
 

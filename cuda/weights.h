@@ -3,13 +3,13 @@
 
 #include <cuda_runtime_api.h>
 #include <glib.h>
-#include "../dicenet-core/exec/backend.h"
+#include "../dicenet-core/backend/backend.h"
 
 /* A model's weights in a GPU's memory: one copy for all executors that run the model there in the same CUDA context. */
 typedef struct _CudaWeights CudaWeights;
 
-/* Finds or uploads them, on @stream, for the current device, which is number @device, and the current context (NULL: the
- * device's primary one). NULL with @error set. */
+/* Finds or uploads them, on @stream, for the current device, which is number @device, and the current context (NULL:
+ * the device's primary one). NULL with @error set. */
 CudaWeights *cuda_weights_ref (const DicenetProgram *program, int device, gpointer context, cudaStream_t stream,
                                GError **error);
 /* The last one frees them, on @stream. */

@@ -11,18 +11,24 @@ import sys
 
 # What each folder may include from beside itself; the layers are those of docs/architecture.md.
 PUBLIC = {"dicenet-core/dicenet"}
-KERNELS = PUBLIC | {"dicenet-core/kernels"}
-MODEL = PUBLIC | {"dicenet-core/model"}
-GRAPH = MODEL | KERNELS | {"dicenet-core/graph"}  # kernels.h says how weights lie
+BASE = PUBLIC | {"dicenet-core/base"}
+KERNELS = PUBLIC | {"dicenet-core/base", "dicenet-core/kernels"}
+FILE = BASE | {"dicenet-core/file"}
+GRAPH = FILE | {"dicenet-core/graph"}
+PREPOST = BASE | KERNELS | {"dicenet-core/prepost"}
+BACKEND = GRAPH | KERNELS | {"dicenet-core/backend"}
 ALLOWED = {
     "dicenet-core/dicenet": PUBLIC,
+    "dicenet-core/base": BASE,
     "dicenet-core/kernels": KERNELS,
-    "dicenet-core/model": MODEL | {"dicenet-core/exec"},  # model.c hands its program to executors
-    "dicenet-core/graph": GRAPH | {"dicenet-core/prepost"},  # SSD's boxes per cell
-    "dicenet-core/prepost": GRAPH | {"dicenet-core/prepost"},
-    "dicenet-core/exec": GRAPH | {"dicenet-core/prepost", "dicenet-core/exec"},
-    "dicenet-core/tools": GRAPH | {"dicenet-core/exec", "dicenet-core/tools"},
-    "cuda": GRAPH | {"cuda", "dicenet-core/exec", "dicenet-core/prepost"},
+    "dicenet-core/file": FILE,
+    "dicenet-core/graph": GRAPH | KERNELS,  # weights.c says how weights lie
+    "dicenet-core/prepost": PREPOST,
+    "dicenet-core/backend": BACKEND,
+    "dicenet-core/cpu": BACKEND | PREPOST | {"dicenet-core/cpu"},
+    "dicenet-core/api": BACKEND | PREPOST | {"dicenet-core/api"},
+    "dicenet-core/tools": BACKEND | PREPOST | {"dicenet-core/api", "dicenet-core/cpu", "dicenet-core/tools"},
+    "cuda": BACKEND | PREPOST | {"cuda"},
     "gst": PUBLIC | {"gst", "gst/meta"},
     "gst/meta": {"gst/meta"},
 }

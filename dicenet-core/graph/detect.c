@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "../prepost/priors.h"
 #include "builder.h"
+#include "priors.h"
 
 /* SSD on levels 3 to 5 and three extra levels (paper 7.1). */
 

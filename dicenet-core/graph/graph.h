@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "../kernels/kernels.h"
-#include "../model/description.h"
+#include "../base/ops.h"
+#include "../file/description.h"
 
 G_BEGIN_DECLS
 

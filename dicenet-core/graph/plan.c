@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
 
-#include "../model/memory-error.h"
+#include "../base/memory-error.h"
 
 /* A piece of the arena that is in use from one step to another, both included. */
 typedef struct {

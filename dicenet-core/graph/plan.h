@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "../base/memory.h"
 #include "graph.h"
-#include "memory.h"
 
 G_BEGIN_DECLS
 

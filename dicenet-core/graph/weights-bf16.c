@@ -2,8 +2,8 @@
 #include "weights-bf16.h"
 
 #include <string.h>
-#include "../model/block.h"
-#include "../model/memory-error.h"
+#include "../base/block.h"
+#include "../base/memory-error.h"
 
 struct _DicenetWeightsBf16 {
   GMutex lock;

@@ -5,8 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../model/memory-error.h"
-#include "memory.h"
+#include "../base/memory-error.h"
+#include "../base/memory.h"
+#include "../kernels/kernels.h"
 
 #define BATCH_NORM_EPSILON 1e-5 /* PyTorch's default, which the checkpoints were trained with */
 

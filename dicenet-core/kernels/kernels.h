@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "../base/ops.h"
 
 /* Arithmetic on planes: pure functions on pointers, without allocation, state or threads.
  *
@@ -21,13 +22,6 @@ dicenet_plane (const DicenetPlanes *t, unsigned c)
 {
   return t->base + t->planes[c];
 }
-
-typedef enum {
-  DICENET_ACTIVATION_NONE,
-  DICENET_ACTIVATION_PRELU,
-  DICENET_ACTIVATION_RELU,
-  DICENET_ACTIVATION_SIGMOID,
-} DicenetActivation;
 
 /* Dense convolutions keep the weights of so many output channels together: [group][block][cin / groups * k * k][8],
  * zeros where a group's channels end. */
@@ -211,12 +205,6 @@ dicenet_trip_stride (unsigned n)
 {
   return ((size_t) n + 15) / 16 * 16;
 }
-
-/* A pyramid pool (ESPNetv2's EPP without its point-wise ends): each channel is scaled, convolved and scaled back at
- * five scales, then follow BatchNorm, PReLU, and a 3 x 3 convolution of those five into one. The first two scales are
- * above the input's, the third is its own, the others are below. */
-#define DICENET_SCALES    5
-#define DICENET_SCALE_OWN 2
 
 typedef struct {
   unsigned h, w; /* what the scale's kernel works on */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../kernels/kernels.h"
-#include "../model/memory-error.h"
+#include "../base/memory-error.h"
 #include "preprocess-plan.h"
 
 /* What a band writes to besides the tensor. Everything else only gets read. */

@@ -3,7 +3,7 @@
 
 #include <math.h>
 #include <time.h>
-#include "../exec/session-private.h"
+#include "../api/session-private.h"
 #include "json-out.h"
 
 #define WARM_UP_RUNS 3

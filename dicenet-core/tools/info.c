@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tools.h"
 
-#include "../exec/cpu-steps.h"
+#include "../cpu/steps.h"
 #include "../graph/cost.h"
 #include "../graph/weights-bf16.h"
-#include "../model/json.h"
-#include "../model/model-private.h"
+#include "../file/json.h"
+#include "../api/model-private.h"
 #include "json-out.h"
 
 typedef struct {

@@ -4,10 +4,10 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
-#include "../model/json.h"
-#include "../model/memory-error.h"
-#include "../model/model-private.h"
-#include "../model/safetensors.h"
+#include "../file/json.h"
+#include "../base/memory-error.h"
+#include "../api/model-private.h"
+#include "../file/safetensors.h"
 
 /* Network input read from a file. */
 typedef struct {

@@ -2,8 +2,9 @@
 #include "tools.h"
 
 #include <math.h>
-#include "../exec/session-private.h"
-#include "../model/model-private.h"
+#include "../api/session-private.h"
+#include "../api/model-private.h"
+#include "../kernels/kernels.h"
 
 /* Where a network's time goes, by kind of step. */
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "model/block.h"
+#include "base/block.h"
 
 static const gsize sizes[] = { 0, 1, 100, 131071, 131072, 400000, 2097151, 2097152, 2097153, 5000000 };
 

@@ -3,7 +3,7 @@
 
 #include <math.h>
 #include "prepost/decode.h"
-#include "prepost/priors.h"
+#include "graph/priors.h"
 
 START_TEST (softmax_and_top_k)
 {

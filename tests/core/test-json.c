@@ -2,7 +2,7 @@
 #include "common.h"
 
 #include <string.h>
-#include "model/json.h"
+#include "file/json.h"
 
 /* JSON from strangers: RFC 8259 and nothing else. */
 

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "../refusing.h"
-#include "model/safetensors.h"
+#include "file/safetensors.h"
 
 /* Where there is no memory for what a file or a caller asks for, an error says so and nothing else happens. This
  * program's own malloc refuses large blocks, from the n-th on, for each n there is. */

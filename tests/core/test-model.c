@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
-#include "model/model-private.h"
-#include "model/safetensors.h"
+#include "api/model-private.h"
+#include "file/safetensors.h"
 
 /* A copy of a model with one thing changed; NULL fields change nothing. */
 typedef struct {

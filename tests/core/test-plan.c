@@ -3,7 +3,7 @@
 
 #include <string.h>
 #include "graph/plan.h"
-#include "model/model-private.h"
+#include "api/model-private.h"
 
 /* Who wrote a float of the arena last. */
 static void

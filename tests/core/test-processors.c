@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "common.h"
 
-#include "exec/threads.h"
+#include "base/threads.h"
 
 /* The share of processors that control groups allow, from files as the kernel has them, below a folder. */
 

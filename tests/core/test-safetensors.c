@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "model/safetensors.h"
+#include "file/safetensors.h"
 
 /* Files from strangers: whatever the bytes, a tensor that is handed out lies inside the file. */
 

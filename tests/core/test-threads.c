@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include "exec/threads.h"
+#include "base/threads.h"
 
 /* Helpers in common: every piece once, nobody in another's seat, no more threads than processors, nobody waits for
  * another caller's work, and asleep when there is none. */

@@ -6,7 +6,7 @@
 
 #include <glib.h>
 #include "../../cuda/kernels.h"
-#include "../../dicenet-core/exec/axis.h"
+#include "../../dicenet-core/backend/axis.h"
 
 /* A random number of the test's own sequence, which the first argument on the command line seeds. */
 void random_begin (int argc, char **argv);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "../../cuda/tables.h"
-#include "exec/axis.h"
+#include "backend/axis.h"
 #include "prepost/decode.h"
 #include "prepost/preprocess.h"
 #include "../preprocess/pictures.h"

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../../dicenet-core/exec/axis.h"
+#include "../../dicenet-core/backend/axis.h"
 #include "../../dicenet-core/graph/graph.h"
 #include "common.h"
 

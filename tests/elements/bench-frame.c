@@ -6,11 +6,11 @@
  *     bench-frame [RUNS]
  */
 
-#include "exec/axis.h"
+#include "backend/axis.h"
 #include "gstdicenetdraw.h"
 #include "prepost/decode.h"
 #include "prepost/preprocess.h"
-#include "prepost/priors.h"
+#include "graph/priors.h"
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <math.h>
 #include <stdio.h>

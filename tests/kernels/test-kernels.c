@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "exec/axis.h"
-#include "exec/threads.h"
+#include "backend/axis.h"
+#include "base/threads.h"
 #include "kernels/bf16.h"
 #include "kernels/kernels.h"
 #include "roof.h"

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "../graph/graph.h"
-#include "../model/description.h"
+#include "graph.h"
 
 /* Of SSD's default boxes, the priors. */
 #define DICENET_BOXES_PER_CELL 6

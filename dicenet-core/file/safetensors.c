@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "block.h"
+#include "../base/block.h"
 #include "json.h"
-#include "memory-error.h"
+#include "../base/memory-error.h"
 #include "readfile.h"
 
 /* The largest network has 651 tensors, 80 KiB of header and 30 MiB of data. The labels of 65535 classes fit in. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "backend.h"
+#include "../backend/backend.h"
 
 /* What the session runs on; its own. For the program `dicenet`. */
 DicenetExecutor *dicenet_session_get_executor (DicenetSession *self);

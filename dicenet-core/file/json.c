@@ -3,7 +3,7 @@
 
 #include <dicenet/error.h>
 #include <string.h>
-#include "memory-error.h"
+#include "../base/memory-error.h"
 
 #define MAX_DEPTH 64
 #define MAX_KEYS  65536

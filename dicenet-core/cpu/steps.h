@@ -4,7 +4,7 @@
 #include "../graph/plan.h"
 #include "../graph/weights.h"
 #include "../kernels/bf16.h"
-#include "threads.h"
+#include "../base/threads.h"
 
 /* What steps compute with. */
 typedef struct {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "description.h"
 #include "json.h"
-#include "memory-error.h"
+#include "../base/memory-error.h"
 #include "readfile.h"
 
 /* A thousand long names are some dozen KiB; a larger file was meant for something else. */

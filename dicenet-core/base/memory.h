@@ -2,7 +2,7 @@
 #pragma once
 
 #include <glib.h>
-#include "../model/block.h"
+#include "block.h"
 
 G_BEGIN_DECLS
 

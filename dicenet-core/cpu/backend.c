@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "../graph/memory.h"
+#include "../base/memory.h"
 #include "../graph/weights-bf16.h"
-#include "../model/memory-error.h"
+#include "../base/memory-error.h"
 #include "../prepost/preprocess.h"
-#include "axis.h"
-#include "backend.h"
-#include "cpu-steps.h"
+#include "../backend/axis.h"
+#include "../backend/backend.h"
+#include "steps.h"
 
 /* The CPU backend: walks a plan with the kernel table and a thread pool. One arena serves all sizes, because only one
  * runs at a time; a batch runs picture by picture in it, since a picture's activations then stay in the caches. */

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <dicenet/model.h>
-#include "../exec/backend.h"
+#include "../graph/program.h"
 
 /* What sessions and tools need of a model beyond its public face. Lives as long as the model. */
 const DicenetProgram *dicenet_model_get_program (DicenetModel *self);

@@ -3,21 +3,14 @@
 
 #include <dicenet/results.h>
 #include <dicenet/session.h>
+#include "../base/threads.h"
 #include "../graph/plan.h"
-#include "../graph/weights.h"
-#include "threads.h"
+#include "../graph/program.h"
 
 G_BEGIN_DECLS
 
 /* The seam between a session and what it runs on. A backend that is not there is opened in vain, and says so: nobody
  * else asks. Below, "the run" is the last successful run(). */
-
-/* What a backend runs; owned by the model, which outlives every executor. */
-typedef struct {
-  const DicenetDescription *description;
-  const DicenetGraph *graph;
-  const DicenetWeights *weights;
-} DicenetProgram;
 
 /* One program on one device, used by one thread at a time. Backends embed it as their first member. */
 typedef struct _DicenetExecutor DicenetExecutor;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cpu-steps.h"
+#include "steps.h"
 
 #include <string.h>
-#include "axis.h"
+#include "../backend/axis.h"
 
 /* One step: which kernel, on what, shared among the threads. Every output float is computed by one thread, in an order
  * that does not depend on the others. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dicenet/error.h>
 #include <gmodule.h>
-#include "../model/find.h"
-#include "../model/json.h"
+#include "../file/find.h"
+#include "../file/json.h"
 #include "backend.h"
 
 /* Opens the CUDA backend, which is a module of its own: the library does not need CUDA, and works on machines without

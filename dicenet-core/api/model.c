@@ -4,7 +4,7 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
-#include "find.h"
+#include "../file/find.h"
 #include "model-private.h"
 
 struct _DicenetModel {

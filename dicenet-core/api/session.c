@@ -2,12 +2,12 @@
 #include <dicenet/error.h>
 #include <dicenet/session.h>
 #include <dicenet/text.h>
-#include "../model/memory-error.h"
-#include "../model/model-private.h"
+#include "../base/memory-error.h"
+#include "model-private.h"
 #include "../prepost/decode.h"
-#include "../prepost/priors.h"
-#include "axis.h"
-#include "backend.h"
+#include "../graph/priors.h"
+#include "../backend/axis.h"
+#include "../backend/backend.h"
 #include "session-private.h"
 
 struct _DicenetSession {

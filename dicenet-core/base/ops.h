@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Words that the description of a network and the kernels that compute it have in common. */
+
+typedef enum {
+  DICENET_ACTIVATION_NONE,
+  DICENET_ACTIVATION_PRELU,
+  DICENET_ACTIVATION_RELU,
+  DICENET_ACTIVATION_SIGMOID,
+} DicenetActivation;
+
+/* A pyramid pool (ESPNetv2's EPP without its point-wise ends): each channel is scaled, convolved and scaled back at
+ * five scales, then follow BatchNorm, PReLU, and a 3 x 3 convolution of those five into one. The first two scales are
+ * above the input's, the third is its own, the others are below. */
+#define DICENET_SCALES    5
+#define DICENET_SCALE_OWN 2

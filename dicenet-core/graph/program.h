@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "graph.h"
+#include "weights.h"
+
+G_BEGIN_DECLS
+
+/* What a backend runs; owned by the model, which outlives every executor. */
+typedef struct {
+  const DicenetDescription *description;
+  const DicenetGraph *graph;
+  const DicenetWeights *weights;
+} DicenetProgram;
+
+G_END_DECLS
