@@ -198,12 +198,12 @@ prepare_step (CudaPlan *self, guint k, GHashTable *axes)
 {
   const DicenetStep *s = &self->layout->steps[k];
   const DicenetNode *node = node_of (self, k);
-  const DicenetNodeWeights *w = &self->program->weights->nodes[s->node];
+  const CudaNodeWeights *w = cuda_weights_node (self->weights, s->node);
   Step *step = &self->steps[k];
 
   if (node->op == DICENET_OP_DICE) {
     step->height = add_branch (self, w->height, node->kernel_height, s->output->h, axes);
-    step->width = add_branch (self, w->width_rows, node->kernel_width, s->output->w, axes);
+    step->width = add_branch (self, w->width, node->kernel_width, s->output->w, axes);
   } else if (node->op == DICENET_OP_UP || node->op == DICENET_OP_MERGE) {
     step->rows = add_axis (self, dicenet_axis_get (axes, s->inputs[0]->h, s->output->h, DICENET_RESIZE_UP));
     step->columns = add_axis (self, dicenet_axis_get (axes, s->inputs[0]->w, s->output->w, DICENET_RESIZE_UP));
@@ -364,7 +364,7 @@ typedef struct {
   const DicenetStep *layout;
   const Step *step;
   const DicenetNode *node;
-  const DicenetNodeWeights *w; /* on the host */
+  const CudaNodeWeights *w;
   gfloat *arena;
   DicenetCudaNumbers numbers;
   cudaStream_t stream;
@@ -388,12 +388,6 @@ cuda_plan_get_input (const CudaPlan *self, gfloat *arena)
 {
   const Call call = { .plan = self, .arena = arena };
   return tensor_of (&call, &self->layout->views[0]);
-}
-
-static const float *
-weights_of (const Call *call, const float *host)
-{
-  return cuda_weights_at (call->plan->weights, host);
 }
 
 static DicenetCudaAxis
@@ -433,9 +427,9 @@ enqueue_conv (const Call *call)
   DicenetCudaConv conv = {
     .x = tensor_of (call, call->layout->inputs[0]),
     .y = tensor_of (call, call->layout->output),
-    .weight = cuda_weights_conv (call->plan->weights, call->layout->node),
-    .bias = weights_of (call, call->w->bias),
-    .slope = weights_of (call, call->w->slope),
+    .weight = call->w->weight,
+    .bias = call->w->bias,
+    .slope = call->w->slope,
     .kernel = call->node->kernel,
     .stride = call->node->stride,
     .groups = call->node->groups,
@@ -458,15 +452,15 @@ enqueue_dice (const Call *call)
   const DicenetCudaDice dice = {
     .x = tensor_of (call, call->layout->inputs[0]),
     .y = tensor_of (call, call->layout->output),
-    .depth = weights_of (call, call->w->weight),
+    .depth = call->w->weight,
     .height = branch_of (call, &call->step->height),
     .width = branch_of (call, &call->step->width),
-    .branch_scale = weights_of (call, call->w->branch_scale),
-    .branch_bias = weights_of (call, call->w->branch_bias),
-    .branch_slope = weights_of (call, call->w->branch_slope),
-    .fuse_weight = weights_of (call, call->w->fuse_weight),
-    .fuse_bias = weights_of (call, call->w->fuse_bias),
-    .fuse_slope = weights_of (call, call->w->slope),
+    .branch_scale = call->w->branch_scale,
+    .branch_bias = call->w->branch_bias,
+    .branch_slope = call->w->branch_slope,
+    .fuse_weight = call->w->fuse_weight,
+    .fuse_bias = call->w->fuse_bias,
+    .fuse_slope = call->w->slope,
     .sums = sums_of (call),
   };
   return dicenet_cuda_dice (&dice, call->stream);
@@ -486,8 +480,9 @@ enqueue_mean (const Call *call)
   for (guint i = 0; i < gate.n_matrices; i++) {
     const guint index = call->layout[i + 1].node;
     const DicenetNode *node = dicenet_graph_node (call->plan->program->graph, index);
-    gate.matrices[i].weight = cuda_weights_conv (call->plan->weights, index);
-    gate.matrices[i].bias = weights_of (call, call->plan->program->weights->nodes[index].bias);
+    const CudaNodeWeights *w = cuda_weights_node (call->plan->weights, index);
+    gate.matrices[i].weight = w->weight;
+    gate.matrices[i].bias = w->bias;
     gate.matrices[i].channels = node->channels;
     gate.matrices[i].groups = node->groups;
     gate.matrices[i].activation = node->activation;
@@ -513,9 +508,9 @@ enqueue_merge (const Call *call)
     .y = tensor_of (call, call->layout->output),
     .rows = axis_of (call, &call->step->rows),
     .columns = axis_of (call, &call->step->columns),
-    .scale = weights_of (call, call->w->scale),
-    .bias = weights_of (call, call->w->bias),
-    .slope = weights_of (call, call->w->slope),
+    .scale = call->w->scale,
+    .bias = call->w->bias,
+    .slope = call->w->slope,
   };
   return dicenet_cuda_merge (&merge, call->stream);
 }
@@ -526,12 +521,12 @@ enqueue_pyramid (const Call *call)
   DicenetCudaPyramid p = {
     .x = tensor_of (call, call->layout->inputs[0]),
     .y = tensor_of (call, call->layout->output),
-    .weight = weights_of (call, call->w->weight),
-    .bias = weights_of (call, call->w->bias),
-    .slope = weights_of (call, call->w->branch_slope),
-    .merge_weight = weights_of (call, call->w->fuse_weight),
-    .merge_bias = weights_of (call, call->w->fuse_bias),
-    .merge_slope = weights_of (call, call->w->slope),
+    .weight = call->w->weight,
+    .bias = call->w->bias,
+    .slope = call->w->branch_slope,
+    .merge_weight = call->w->fuse_weight,
+    .merge_bias = call->w->fuse_bias,
+    .merge_slope = call->w->slope,
     .scratch = call->arena + call->layout->scratch,
   };
 
@@ -581,7 +576,7 @@ cuda_plan_enqueue (const CudaPlan *self, guint step, gfloat *arena, DicenetCudaN
   };
   const DicenetStep *layout = &self->layout->steps[step];
   const Call call = {
-    self,    layout, &self->steps[step], node_of (self, step), &self->program->weights->nodes[layout->node], arena,
+    self,    layout, &self->steps[step], node_of (self, step), cuda_weights_node (self->weights, layout->node), arena,
     numbers, stream
   };
 

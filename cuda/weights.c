@@ -1,136 +1,155 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "weights.h"
 
+#include "../dicenet-core/backend/packing.h"
+#include "../dicenet-core/base/block.h"
+#include "../dicenet-core/base/memory-error.h"
+#include "../dicenet-core/kernels/pack.h"
 #include "error.h"
 
 struct _CudaWeights {
-  const DicenetWeights *host;
+  const DicenetWeights *model; /* whose these are */
   int device;
   gpointer context;
   guint n_users;
-  float *block;  /* as host->block */
-  float *plain;  /* convolutions that the CPU keeps transformed, as they are */
-  gsize *places; /* of nodes in @plain, or NOT_PLAIN */
+  CudaNodeWeights *nodes;
+  guint n_nodes;
+  float *block;
 };
-
-#define NOT_PLAIN G_MAXSIZE
 
 static GMutex lock;
 static GPtrArray *all; /* CudaWeights */
 
-/* --- weights without Winograd's transform --- */
+/* --- packing --- */
 
-static guint
-inputs_of (const DicenetGraph *graph, const DicenetNode *node)
+static void
+pack_weight (DicenetPacking *p, const DicenetGraph *graph, const DicenetNode *node, const DicenetArray *weight,
+             CudaNodeWeights *out)
 {
-  return dicenet_node_channels (graph, node->inputs[0]);
+  if (node->op != DICENET_OP_CONV || !dicenet_conv_is_dense (node->channels, node->groups, node->kernel)) {
+    out->weight = dicenet_packing_copy (p, weight);
+    return;
+  }
+  const DicenetDense conv = { dicenet_node_channels (graph, node->inputs[0]), node->channels, node->groups,
+                              node->kernel, node->stride };
+  float *to = dicenet_packing_take (p, dicenet_blocks_floats (&conv), &out->weight);
+  if (to != NULL)
+    dicenet_pack_blocks (&conv, weight->values, to);
 }
 
-static gboolean
-is_transformed (const DicenetGraph *graph, const DicenetNode *node)
+/* DimConv's kernels of rows and columns go into tables, which depend on the size. */
+static void
+keep_branches (const DicenetNode *node, const DicenetNodeWeights *w, CudaNodeWeights *out)
 {
-  return node->op == DICENET_OP_CONV &&
-         dicenet_conv_is_winograd (inputs_of (graph, node), node->channels, node->groups, node->kernel, node->stride);
-}
-
-static gsize
-plain_floats (const DicenetGraph *graph, const DicenetNode *node)
-{
-  return (gsize) node->groups * dicenet_conv_blocks (node->channels, node->groups) *
-         (inputs_of (graph, node) / node->groups) * 9 * DICENET_BLOCK;
+  out->height = g_memdup2 (w->height.values, w->height.n * sizeof (float));
+  out->width = g_new (float, w->width.n);
+  dicenet_pack_transposed (node->kernel_width, w->width.values, out->width);
 }
 
 static void
-fill_plain (const DicenetGraph *graph, const DicenetNode *node, const float *transformed, float *to)
+pack_node (DicenetPacking *p, const DicenetGraph *graph, guint i, const DicenetNodeWeights *w, gpointer data)
 {
-  const guint group_in = inputs_of (graph, node) / node->groups;
-  const guint blocks = node->groups * dicenet_conv_blocks (node->channels, node->groups);
+  const DicenetNode *node = dicenet_graph_node (graph, i);
+  CudaNodeWeights *nodes = data, counted, *out = nodes ? &nodes[i] : &counted;
 
-  for (guint block = 0; block < blocks; block++)
-    for (guint c = 0; c < group_in; c++)
-      for (guint tap = 0; tap < 9; tap++)
-        for (guint o = 0; o < DICENET_BLOCK; o++)
-          to[(((gsize) block * group_in + c) * 9 + tap) * DICENET_BLOCK + o] = dicenet_winograd_weight (
-              transformed + (gsize) block * 16 * group_in * DICENET_BLOCK, group_in, c, tap, o);
-}
-
-static float *
-make_plain (CudaWeights *self, const DicenetProgram *program, gsize *n_floats)
-{
-  const DicenetGraph *graph = program->graph;
-  gsize n = 0;
-
-  self->places = g_new (gsize, graph->nodes->len);
-  for (guint i = 0; i < graph->nodes->len; i++) {
-    const DicenetNode *node = dicenet_graph_node (graph, i);
-    self->places[i] = is_transformed (graph, node) ? n : NOT_PLAIN;
-    n += is_transformed (graph, node) ? plain_floats (graph, node) : 0;
-  }
-  float *plain = g_new (float, n);
-  for (guint i = 0; i < graph->nodes->len; i++)
-    if (self->places[i] != NOT_PLAIN)
-      fill_plain (graph, dicenet_graph_node (graph, i), self->host->nodes[i].weight, plain + self->places[i]);
-  *n_floats = n;
-  return plain;
+  pack_weight (p, graph, node, &w->weight, out);
+  out->bias = dicenet_packing_copy (p, &w->bias);
+  out->scale = dicenet_packing_copy (p, &w->scale);
+  out->slope = dicenet_packing_copy (p, &w->slope);
+  out->branch_scale = dicenet_packing_copy (p, &w->branch_scale);
+  out->branch_bias = dicenet_packing_copy (p, &w->branch_bias);
+  out->branch_slope = dicenet_packing_copy (p, &w->branch_slope);
+  out->fuse_weight = dicenet_packing_copy (p, &w->fuse_weight);
+  out->fuse_bias = dicenet_packing_copy (p, &w->fuse_bias);
+  if (node->op == DICENET_OP_DICE && nodes)
+    keep_branches (node, w, out);
 }
 
 /* --- the copy --- */
 
-static float *
-upload (const float *from, gsize bytes, cudaStream_t stream, GError **error)
+static gboolean
+upload (float *to, const float *from, gsize bytes, cudaStream_t stream, GError **error)
 {
-  float *to;
-
-  if (!cuda_allocate ((gpointer *) &to, MAX (bytes, 1), "weights", stream, error))
-    return NULL;
-  if (cuda_check (cudaMemcpyAsync (to, from, bytes, cudaMemcpyHostToDevice, stream), "copying weights", error) &&
-      cuda_check (cudaStreamSynchronize (stream), "copying weights", error)) /* before others' streams read them */
-    return to;
-  cudaFreeAsync (to, stream);
-  return NULL;
+  return cuda_check (cudaMemcpyAsync (to, from, bytes, cudaMemcpyHostToDevice, stream), "copying weights", error) &&
+         cuda_check (cudaStreamSynchronize (stream), "copying weights", error); /* before others' streams read them */
 }
 
 static void
 weights_free (CudaWeights *self, cudaStream_t stream)
 {
   cudaFreeAsync (self->block, stream);
-  cudaFreeAsync (self->plain, stream);
-  g_free (self->places);
+  for (guint i = 0; i < self->n_nodes; i++) {
+    g_free (self->nodes[i].height);
+    g_free (self->nodes[i].width);
+  }
+  g_free (self->nodes);
   g_free (self);
 }
 
-static CudaWeights *
-weights_new (const DicenetProgram *program, int device, gpointer context, cudaStream_t stream, GError **error)
-{
-  CudaWeights *self = g_new0 (CudaWeights, 1);
-  gsize n;
+/* Where they are to be made, and of what. */
+typedef struct {
+  const DicenetProgram *program;
+  int device;
+  gpointer context;
+  cudaStream_t stream;
+} Place;
 
-  self->host = program->weights;
-  self->device = device;
-  self->context = context;
-  g_autofree float *plain = make_plain (self, program, &n);
-  self->block = upload (self->host->block, self->host->block_bytes, stream, error);
-  self->plain = self->block ? upload (plain, n * sizeof (float), stream, error) : NULL;
-  if (self->plain != NULL)
+static gboolean
+fill (CudaWeights *self, DicenetWeights *weights, const Place *place, GError **error)
+{
+  const DicenetGraph *graph = place->program->graph;
+  const gsize bytes = dicenet_packing_measure (graph, pack_node, NULL) * sizeof (float);
+
+  if (!cuda_allocate ((gpointer *) &self->block, MAX (bytes, 1), "weights", place->stream, error))
+    return FALSE;
+  float *host = dicenet_block_new (bytes);
+  DicenetPacking packing = { .block = host, .base = self->block };
+  const gboolean ok = host == NULL ? dicenet_no_memory (error, bytes, "weights", DICENET_MORE_MEMORY)
+                                   : dicenet_packing_fill (&packing, weights, graph, pack_node, self->nodes, error) &&
+                                         upload (self->block, host, bytes, place->stream, error);
+  dicenet_block_free (host, bytes);
+  return ok;
+}
+
+static gpointer
+weights_new (DicenetWeights *weights, gpointer data, GError **error)
+{
+  const Place *place = data;
+  CudaWeights *self = g_new0 (CudaWeights, 1);
+
+  self->model = weights;
+  self->device = place->device;
+  self->context = place->context;
+  self->n_nodes = place->program->graph->nodes->len;
+  self->nodes = g_new0 (CudaNodeWeights, self->n_nodes);
+  if (fill (self, weights, place, error))
     return self;
-  weights_free (self, stream);
+  weights_free (self, place->stream);
+  return NULL;
+}
+
+static CudaWeights *
+find (const DicenetWeights *model, int device, gpointer context)
+{
+  for (guint i = 0; i < all->len; i++) {
+    CudaWeights *self = all->pdata[i];
+    if (self->model == model && self->device == device && self->context == context)
+      return self;
+  }
   return NULL;
 }
 
 CudaWeights *
 cuda_weights_ref (const DicenetProgram *program, int device, gpointer context, cudaStream_t stream, GError **error)
 {
-  CudaWeights *found = NULL;
+  Place place = { program, device, context, stream };
 
   g_mutex_lock (&lock);
   if (all == NULL)
     all = g_ptr_array_new ();
-  for (guint i = 0; i < all->len; i++) {
-    CudaWeights *self = all->pdata[i];
-    if (self->host == program->weights && self->device == device && self->context == context)
-      found = self;
-  }
-  if (found == NULL && (found = weights_new (program, device, context, stream, error)) != NULL)
+  CudaWeights *found = find (program->weights, device, context);
+  if (found == NULL &&
+      (found = dicenet_weights_pack (program->weights, NULL, weights_new, NULL, &place, error)) != NULL)
     g_ptr_array_add (all, found);
   if (found != NULL)
     found->n_users++;
@@ -151,16 +170,8 @@ cuda_weights_unref (CudaWeights *self, cudaStream_t stream)
   g_mutex_unlock (&lock);
 }
 
-const float *
-cuda_weights_at (const CudaWeights *self, const float *host)
+const CudaNodeWeights *
+cuda_weights_node (const CudaWeights *self, guint node)
 {
-  return host ? self->block + (host - self->host->block) : NULL;
-}
-
-const float *
-cuda_weights_conv (const CudaWeights *self, guint node)
-{
-  if (self->places[node] != NOT_PLAIN)
-    return self->plain + self->places[node];
-  return cuda_weights_at (self, self->host->nodes[node].weight);
+  return &self->nodes[node];
 }

@@ -8,6 +8,15 @@
 /* A model's weights in a GPU's memory: one copy for all executors that run the model there in the same CUDA context. */
 typedef struct _CudaWeights CudaWeights;
 
+/* One node's share, on the device but for the last two. Unused pointers are NULL. */
+typedef struct {
+  const float *weight; /* CONV: as DicenetCudaConv says; else as DicenetNodeWeights, like the following */
+  const float *bias, *scale, *slope;
+  const float *branch_scale, *branch_bias, *branch_slope;
+  const float *fuse_weight, *fuse_bias;
+  float *height, *width; /* DICE, on the host: [H0][3][3] and [W0][3][3], as cuda_branch_new() takes them */
+} CudaNodeWeights;
+
 /* Finds or uploads them, on @stream, for the current device, which is number @device, and the current context (NULL:
  * the device's primary one). NULL with @error set. */
 CudaWeights *cuda_weights_ref (const DicenetProgram *program, int device, gpointer context, cudaStream_t stream,
@@ -15,7 +24,4 @@ CudaWeights *cuda_weights_ref (const DicenetProgram *program, int device, gpoint
 /* The last one frees them, on @stream. */
 void cuda_weights_unref (CudaWeights *self, cudaStream_t stream);
 
-/* Where on the device @host lies, a pointer into the model's block of weights; NULL for NULL. */
-const float *cuda_weights_at (const CudaWeights *self, const float *host);
-/* The weights of a convolution, as DicenetCudaConv takes them. */
-const float *cuda_weights_conv (const CudaWeights *self, guint node);
+const CudaNodeWeights *cuda_weights_node (const CudaWeights *self, guint node);

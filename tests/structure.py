@@ -22,11 +22,11 @@ ALLOWED = {
     "dicenet-core/base": BASE,
     "dicenet-core/kernels": KERNELS,
     "dicenet-core/file": FILE,
-    "dicenet-core/graph": GRAPH | KERNELS,  # weights.c says how weights lie
+    "dicenet-core/graph": GRAPH,
     "dicenet-core/prepost": PREPOST,
     "dicenet-core/backend": BACKEND,
     "dicenet-core/cpu": BACKEND | PREPOST | {"dicenet-core/cpu"},
-    "dicenet-core/api": BACKEND | PREPOST | {"dicenet-core/api"},
+    "dicenet-core/api": BACKEND | PREPOST | {"dicenet-core/api", "dicenet-core/cpu"},
     "dicenet-core/tools": BACKEND | PREPOST | {"dicenet-core/api", "dicenet-core/cpu", "dicenet-core/tools"},
     "cuda": BACKEND | PREPOST | {"cuda"},
     "gst": PUBLIC | {"gst", "gst/meta"},

@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include "../cpu/pack.h"
 #include "../file/find.h"
 #include "model-private.h"
 
@@ -11,6 +12,7 @@ struct _DicenetModel {
   GObject parent_instance;
   char *path, *name;
   DicenetDescription description;
+  DicenetFile file; /* open as long as the model lives: its weights may be wanted again */
   DicenetGraph *graph;
   DicenetWeights *weights;
   DicenetProgram program;
@@ -63,6 +65,7 @@ dicenet_model_finalize (GObject *object)
   dicenet_description_clear (&self->description);
   dicenet_graph_free (self->graph);
   dicenet_weights_free (self->weights);
+  dicenet_file_close (&self->file);
   g_free (self->cache_key);
   g_free (self->path);
   g_free (self->name);
@@ -78,6 +81,7 @@ dicenet_model_class_init (DicenetModelClass *klass)
 static void
 dicenet_model_init (DicenetModel *self)
 {
+  self->file.fd = -1;
 }
 
 static char *
@@ -94,14 +98,16 @@ static DicenetModel *
 read_model (const char *path, GError **error)
 {
   g_autoptr (DicenetModel) self = g_object_new (DICENET_TYPE_MODEL, NULL);
-  g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (path, error);
+  g_autoptr (DicenetSafetensors) tensors = NULL;
 
-  if (file == NULL || !dicenet_description_read (&self->description, file, error))
-    return NULL;
   self->path = g_strdup (path);
   self->name = name_of (path);
+  if (!dicenet_file_open (&self->file, self->path, error) ||
+      (tensors = dicenet_safetensors_read (&self->file, error)) == NULL ||
+      !dicenet_description_read (&self->description, tensors, error))
+    return NULL;
   self->graph = dicenet_graph_new (&self->description);
-  self->weights = dicenet_weights_new (self->graph, file, error);
+  self->weights = dicenet_weights_new (self->graph, &self->file, g_steal_pointer (&tensors), error);
   if (self->weights == NULL)
     return NULL;
   self->program = (DicenetProgram){ &self->description, self->graph, self->weights };
@@ -263,14 +269,14 @@ guint64
 dicenet_model_get_n_parameters (DicenetModel *self)
 {
   g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
-  return self->weights->n_parameters;
+  return dicenet_weights_get_n_parameters (self->weights);
 }
 
 gsize
 dicenet_model_get_weight_bytes (DicenetModel *self)
 {
   g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
-  return self->weights->block_bytes;
+  return dicenet_cpu_weight_bytes (self->graph, dicenet_cpu_precision (DICENET_PRECISION_FLOAT32));
 }
 
 const char *const *

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <time.h>
 #include "../base/memory.h"
-#include "../graph/weights-bf16.h"
 #include "../base/memory-error.h"
 #include "../prepost/preprocess.h"
 #include "../backend/axis.h"
@@ -71,31 +70,38 @@ cpu_plan_new (CpuExecutor *executor, guint width, guint height, GError **error)
   return self;
 }
 
-/* FALSE with @error set where there is no memory for it. */
-static gboolean
-set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
+/* The one asked for, or float32 with a warning. */
+static const DicenetCpuPrecision *
+choose_precision (CpuExecutor *self, DicenetPrecision precision)
 {
-  self->parent.precision = DICENET_PRECISION_FLOAT32;
-  if (precision == DICENET_PRECISION_FLOAT32)
-    return TRUE;
-  if (precision == DICENET_PRECISION_FLOAT16 || precision == DICENET_PRECISION_TF32) {
+  const gboolean is_auto = precision == DICENET_PRECISION_AUTO;
+  const DicenetCpuPrecision *wanted = dicenet_cpu_precision (is_auto ? DICENET_PRECISION_BFLOAT16 : precision);
+
+  if (wanted != NULL && wanted->is_there (dicenet_cpu_mask ()))
+    return wanted;
+  if (wanted == NULL)
     self->parent.warning = "float16 and tf32 are for GPUs (backend=cuda): computing in float32 on the processor, which "
                            "may have bfloat16";
-    return TRUE;
-  }
-  if (dicenet_bf16_is_there (dicenet_cpu_mask ())) {
-    dicenet_bf16_take (&self->kernels);
-    self->parent.precision = DICENET_PRECISION_BFLOAT16;
-    self->cpu.bf16_weights = dicenet_weights_bf16 (self->program.weights, self->program.graph, error);
-    return self->cpu.bf16_weights != NULL;
-  }
-  if (precision == DICENET_PRECISION_BFLOAT16)
-    self->parent.warning = dicenet_bf16_is_there (DICENET_CPU_ALL)
+  else if (!is_auto)
+    self->parent.warning = wanted->is_there (DICENET_CPU_ALL)
                                ? "bfloat16 was asked for, but DICENET_CPU_MASK (--cpu-mask) leaves out AVX512-BF16, "
                                  "which it needs (4 and 8): computing in float32"
                                : "bfloat16 was asked for, but this processor lacks AVX512-BF16, which it needs: "
                                  "computing in float32";
-  return TRUE;
+  return dicenet_cpu_precision (DICENET_PRECISION_FLOAT32);
+}
+
+/* FALSE with @error set where there are no weights for it. */
+static gboolean
+set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
+{
+  const DicenetCpuPrecision *in = choose_precision (self, precision);
+
+  self->parent.precision = in->precision;
+  self->cpu.precision = in;
+  in->take (&self->kernels);
+  self->cpu.weights = dicenet_cpu_weights (&self->program, in, error);
+  return self->cpu.weights != NULL;
 }
 
 static DicenetExecutor *
@@ -261,8 +267,8 @@ run_step (CpuExecutor *self, guint k)
   gdouble *seconds = self->parent.step_seconds ? &self->parent.step_seconds[step->node] : NULL;
   const gdouble begin = seconds ? seconds_now () : 0;
 
-  dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node),
-                    &self->program.weights->nodes[step->node], step, &self->current->tables[k], self->arena);
+  dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node), step, &self->current->tables[k],
+                    self->arena);
   if (seconds)
     *seconds = MIN (*seconds, seconds_now () - begin);
 }

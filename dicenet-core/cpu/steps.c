@@ -25,7 +25,7 @@ typedef enum {
 struct _Step {
   const DicenetCpu *cpu;
   const DicenetNode *node;
-  const DicenetNodeWeights *w;
+  const DicenetCpuWeights *w;
   const DicenetStep *step;
   const DicenetStepTables *tables;
   gfloat *arena;
@@ -63,15 +63,18 @@ static DicenetConv
 conv_of (const Step *s)
 {
   const DicenetNode *node = s->node;
-  return (DicenetConv){ .weight = s->w->weight,
-                        .bias = s->w->bias,
-                        .slope = s->w->slope,
-                        .kernel = node->kernel,
-                        .stride = node->stride,
-                        .groups = node->groups,
-                        .activation = node->activation,
-                        .gate = s->step->n_inputs > 1 ? &s->x[1] : NULL,
-                        .bf16 = s->cpu->bf16_weights ? s->cpu->bf16_weights[s->step->node] : NULL };
+  DicenetConv conv = { .weight = s->w->weight,
+                       .bias = s->w->bias,
+                       .slope = s->w->slope,
+                       .kernel = node->kernel,
+                       .stride = node->stride,
+                       .groups = node->groups,
+                       .activation = node->activation,
+                       .gate = s->step->n_inputs > 1 ? &s->x[1] : NULL };
+
+  if (s->w->dense)
+    s->cpu->precision->set (&conv, s->w->dense);
+  return conv;
 }
 
 static gsize
@@ -102,7 +105,7 @@ static guint
 n_blocks (const Step *s)
 {
   const guint groups = s->node->groups;
-  return groups * (s->cpu->bf16_weights ? dicenet_bf16_blocks (s->y.c, groups) : dicenet_conv_blocks (s->y.c, groups));
+  return groups * s->cpu->precision->blocks (s->y.c, groups);
 }
 
 static void
@@ -449,18 +452,18 @@ run_piece (gpointer job, guint i, guint seat)
 }
 
 void
-dicenet_cpu_step (const DicenetCpu *cpu, const DicenetNode *node, const DicenetNodeWeights *weights,
-                  const DicenetStep *step, const DicenetStepTables *tables, gfloat *arena)
+dicenet_cpu_step (const DicenetCpu *cpu, const DicenetNode *node, const DicenetStep *step,
+                  const DicenetStepTables *tables, gfloat *arena)
 {
-  Step s = { .cpu = cpu, .node = node, .w = weights, .step = step, .tables = tables, .arena = arena };
+  Step s = { .cpu = cpu, .node = node, .w = &cpu->weights[step->node], .step = step, .tables = tables, .arena = arena };
 
   s.y = planes_of (step->output, arena);
   for (guint i = 0; i < step->n_inputs; i++)
     s.x[i] = planes_of (step->inputs[i], arena);
   s.task = tasks[node->op];
   s.conv = conv_kind (node, (DicenetShape){ s.x[0].c, s.x[0].h, s.x[0].w });
-  if (s.conv == CONV_WINOGRAD && cpu->bf16_weights)
-    s.conv = CONV_FULL; /* whose plain products take no longer */
+  if (s.conv == CONV_WINOGRAD && !cpu->precision->has_winograd)
+    s.conv = CONV_FULL;
   choose_pieces (&s);
   dicenet_threads_run (cpu->threads, (guint) divide (s.n, s.piece), run_piece, &s);
 }

@@ -2,14 +2,14 @@
 #pragma once
 
 #include "../graph/plan.h"
-#include "../graph/weights.h"
-#include "../kernels/bf16.h"
+#include "pack.h"
 #include "../base/threads.h"
 
 /* What steps compute with. */
 typedef struct {
   const DicenetKernels *kernels;
-  const DicenetBf16 *const *bf16_weights; /* of every node, where @kernels are bfloat16's; else NULL */
+  const DicenetCpuPrecision *precision; /* which @kernels and @weights are of */
+  const DicenetCpuWeights *weights;     /* of every node */
   DicenetThreads *threads;
   guint n_threads;
 } DicenetCpu;
@@ -28,8 +28,8 @@ typedef struct {
 DicenetStepTables dicenet_cpu_tables (const DicenetNode *node, const DicenetStep *step, GHashTable *cache);
 
 /* Runs one step of a plan in @arena. */
-void dicenet_cpu_step (const DicenetCpu *cpu, const DicenetNode *node, const DicenetNodeWeights *weights,
-                       const DicenetStep *step, const DicenetStepTables *tables, gfloat *arena);
+void dicenet_cpu_step (const DicenetCpu *cpu, const DicenetNode *node, const DicenetStep *step,
+                       const DicenetStepTables *tables, gfloat *arena);
 
 /* DicenetScratchFunc of this backend; @data is the DicenetCpu. */
 gsize dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data);

@@ -142,8 +142,8 @@ DICENET_API guint64 dicenet_model_get_n_parameters (DicenetModel *self);
  * dicenet_model_get_weight_bytes:
  * @self: a model
  *
- * Returns: bytes of memory that the weights take in single precision, once per process. The first session in bfloat16
- *   adds about half of that, once per process as well.
+ * Returns: bytes of memory that the weights take on the processor in single precision, once per process, from the first
+ *   session on. In bfloat16 they take about half of that; where sessions of both are opened, each takes its own.
  */
 DICENET_API gsize dicenet_model_get_weight_bytes (DicenetModel *self);
 

@@ -45,6 +45,12 @@ dicenet_file_open (DicenetFile *self, const char *path, GError **error)
 }
 
 gboolean
+dicenet_file_rewind (DicenetFile *self, GError **error)
+{
+  return lseek (self->fd, 0, SEEK_SET) == 0 || fail (self, "cannot be read", errno, error);
+}
+
+gboolean
 dicenet_file_read (DicenetFile *self, void *out, gsize n, GError **error)
 {
   for (gsize done = 0; done < n;) {

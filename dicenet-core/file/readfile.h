@@ -18,6 +18,9 @@ typedef struct {
 /* %FALSE with @error set (OPEN) if it can't be opened or is no regular file. Never waits for a FIFO's writer. */
 gboolean dicenet_file_open (DicenetFile *self, const char *path, GError **error);
 
+/* Back to its beginning. */
+gboolean dicenet_file_rewind (DicenetFile *self, GError **error);
+
 /* The next @n bytes. %FALSE with @error set (OPEN) if there are fewer by now. */
 gboolean dicenet_file_read (DicenetFile *self, void *out, gsize n, GError **error);
 

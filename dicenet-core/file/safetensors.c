@@ -12,7 +12,6 @@
 #include "../base/block.h"
 #include "json.h"
 #include "../base/memory-error.h"
-#include "readfile.h"
 
 /* The largest network has 651 tensors, 80 KiB of header and 30 MiB of data. The labels of 65535 classes fit in. */
 #define MAX_HEADER_BYTES (4u << 20)
@@ -382,20 +381,19 @@ read_length (DicenetSafetensors *self, DicenetFile *file, guint64 *header, GErro
 }
 
 static gboolean
-read_file (DicenetSafetensors *self, const char *path, GError **error)
+read_file (DicenetSafetensors *self, DicenetFile *file, GError **error)
 {
-  g_auto (DicenetFile) file = { .fd = -1 };
   guint64 length;
 
-  if (!dicenet_file_open (&file, path, error) || !read_length (self, &file, &length, error))
+  if (!dicenet_file_rewind (file, error) || !read_length (self, file, &length, error))
     return FALSE;
-  self->data_bytes = (gsize) ((guint64) file.info.st_size - sizeof length - length);
+  self->data_bytes = (gsize) ((guint64) file->info.st_size - sizeof length - length);
   self->data = dicenet_block_new (self->data_bytes);
   g_autofree char *header = g_try_malloc0 (length + 1);
   if (self->data == NULL || header == NULL)
     return fail_without_memory (self->path, self->data_bytes + length, "the file", error);
-  return dicenet_file_read (&file, header, length, error) && read_header (self, header, length, error) &&
-         dicenet_file_read (&file, self->data, self->data_bytes, error) && dicenet_file_is_unchanged (&file, error);
+  return dicenet_file_read (file, header, length, error) && read_header (self, header, length, error) &&
+         dicenet_file_read (file, self->data, self->data_bytes, error) && dicenet_file_is_unchanged (file, error);
 }
 
 static int
@@ -407,11 +405,18 @@ compare_names (gconstpointer a, gconstpointer b, gpointer data)
 DicenetSafetensors *
 dicenet_safetensors_open (const char *path, GError **error)
 {
+  g_auto (DicenetFile) file = { .fd = -1 };
+  return dicenet_file_open (&file, path, error) ? dicenet_safetensors_read (&file, error) : NULL;
+}
+
+DicenetSafetensors *
+dicenet_safetensors_read (DicenetFile *file, GError **error)
+{
   g_autoptr (DicenetSafetensors) self = g_new0 (DicenetSafetensors, 1);
-  self->path = dicenet_path_excerpt (path);
+  self->path = dicenet_path_excerpt (file->path);
   self->tensors = g_tree_new_full (compare_names, NULL, NULL, tensor_free);
   self->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  return read_file (self, path, error) ? g_steal_pointer (&self) : NULL;
+  return read_file (self, file, error) ? g_steal_pointer (&self) : NULL;
 }
 
 static void

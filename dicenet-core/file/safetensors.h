@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include "readfile.h"
 
 G_BEGIN_DECLS
 
@@ -34,6 +35,8 @@ typedef struct {
 
 /* Reads and checks a file. NULL with @error set (OPEN, INVALID_MODEL or NO_MEMORY). */
 DicenetSafetensors *dicenet_safetensors_open (const char *path, GError **error);
+/* The same of an open file, from its beginning, as often as wanted. */
+DicenetSafetensors *dicenet_safetensors_read (DicenetFile *file, GError **error);
 void dicenet_safetensors_free (DicenetSafetensors *self);
 
 /* A tensor by name, or NULL. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "graph.h"
-#include "weights.h"
+#include "fold.h"
 
 G_BEGIN_DECLS
 
@@ -10,7 +9,7 @@ G_BEGIN_DECLS
 typedef struct {
   const DicenetDescription *description;
   const DicenetGraph *graph;
-  const DicenetWeights *weights;
+  DicenetWeights *weights;
 } DicenetProgram;
 
 G_END_DECLS

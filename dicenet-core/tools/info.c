@@ -3,7 +3,6 @@
 
 #include "../cpu/steps.h"
 #include "../graph/cost.h"
-#include "../graph/weights-bf16.h"
 #include "../file/json.h"
 #include "../api/model-private.h"
 #include "json-out.h"
@@ -19,6 +18,12 @@ static const char *
 task_name (DicenetModel *model)
 {
   return dicenet_tool_nick (DICENET_TYPE_TASK, (int) dicenet_model_get_task (model));
+}
+
+static gsize
+weight_bytes (const Info *info, DicenetPrecision precision)
+{
+  return dicenet_cpu_weight_bytes (dicenet_model_get_program (info->model)->graph, dicenet_cpu_precision (precision));
 }
 
 static void
@@ -65,7 +70,6 @@ add_description (DicenetJsonOut *out, const Info *info)
 static void
 print_json (const Info *info)
 {
-  const DicenetProgram *program = dicenet_model_get_program (info->model);
   DicenetJsonOut out = DICENET_JSON_OUT_INIT;
 
   dicenet_json_out_open (&out, NULL, '{');
@@ -78,8 +82,8 @@ print_json (const Info *info)
     dicenet_json_out_number (&out, dicenet_cost_names[k], (double) info->macs[k]);
   dicenet_json_out_close (&out, '}');
   dicenet_json_out_open (&out, "memory", '{');
-  dicenet_json_out_number (&out, "weights", (double) dicenet_model_get_weight_bytes (info->model));
-  dicenet_json_out_number (&out, "bfloat16_weights", (double) dicenet_weights_bf16_bytes (program->graph));
+  dicenet_json_out_number (&out, "weights", (double) weight_bytes (info, DICENET_PRECISION_FLOAT32));
+  dicenet_json_out_number (&out, "bfloat16_weights", (double) weight_bytes (info, DICENET_PRECISION_BFLOAT16));
   dicenet_json_out_number (&out, "activations", (double) info->arena_bytes);
   dicenet_json_out_close (&out, '}');
   dicenet_json_out_close (&out, '}');
@@ -121,10 +125,10 @@ print_text (const Info *info)
   g_print ("multiply-adds  %10.2f M\n", (double) info->total / 1e6);
   for (guint k = 0; k < DICENET_N_COSTS; k++)
     g_print ("  %-14s %8.2f M\n", dicenet_cost_names[k], (double) info->macs[k] / 1e6);
-  g_print ("memory         %10.2f MB for weights, once per process\n",
-           (double) dicenet_model_get_weight_bytes (info->model) / 1e6);
-  g_print ("               %10.2f MB more for weights in bfloat16, which %s\n",
-           (double) dicenet_weights_bf16_bytes (dicenet_model_get_program (info->model)->graph) / 1e6,
+  g_print ("memory         %10.2f MB for weights, once per process, in float32\n",
+           (double) weight_bytes (info, DICENET_PRECISION_FLOAT32) / 1e6);
+  g_print ("               %10.2f MB for weights in bfloat16, which %s\n",
+           (double) weight_bytes (info, DICENET_PRECISION_BFLOAT16) / 1e6,
            dicenet_bf16_is_there (DICENET_CPU_ALL) ? "this CPU has" : "this CPU lacks");
   g_print ("               %10.2f MB for activations, per session on this CPU (%u threads)\n",
            (double) info->arena_bytes / 1e6, dicenet_processors ());

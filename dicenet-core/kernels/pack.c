@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pack.h"
+
+#include <string.h>
+
+static size_t
+block_of (const DicenetDense *conv, unsigned i, unsigned block, unsigned blocks)
+{
+  const unsigned group = conv->cout / conv->groups;
+  return (size_t) (i / group) * blocks + i % group / block;
+}
+
+/* Where output channel @i stands in its block. */
+static unsigned
+lane_of (const DicenetDense *conv, unsigned i, unsigned block)
+{
+  return i % (conv->cout / conv->groups) % block;
+}
+
+static size_t
+inputs_of (const DicenetDense *conv)
+{
+  return (size_t) (conv->cin / conv->groups) * conv->kernel * conv->kernel;
+}
+
+size_t
+dicenet_blocks_floats (const DicenetDense *conv)
+{
+  return (size_t) conv->groups * dicenet_conv_blocks (conv->cout, conv->groups) * inputs_of (conv) * DICENET_BLOCK;
+}
+
+void
+dicenet_pack_blocks (const DicenetDense *conv, const float *plain, float *to)
+{
+  const unsigned blocks = dicenet_conv_blocks (conv->cout, conv->groups);
+  const size_t m = inputs_of (conv);
+
+  memset (to, 0, dicenet_blocks_floats (conv) * sizeof *to);
+  for (unsigned i = 0; i < conv->cout; i++) {
+    float *block = to + block_of (conv, i, DICENET_BLOCK, blocks) * m * DICENET_BLOCK;
+    for (size_t k = 0; k < m; k++)
+      block[k * DICENET_BLOCK + lane_of (conv, i, DICENET_BLOCK)] = plain[i * m + k];
+  }
+}
+
+size_t
+dicenet_winograd_floats (const DicenetDense *conv)
+{
+  return dicenet_blocks_floats (conv) / 9 * 16;
+}
+
+/* Element @k of G g G'. */
+static float
+transformed (const float *g, unsigned k)
+{
+  static const double rows[4][3] = { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { 0.5, -0.5, 0.5 }, { 0, 0, 1 } };
+  double sum = 0;
+
+  for (unsigned a = 0; a < 3; a++)
+    for (unsigned b = 0; b < 3; b++)
+      sum += rows[k / 4][a] * (double) g[3 * a + b] * rows[k % 4][b];
+  return (float) sum;
+}
+
+void
+dicenet_pack_winograd (const DicenetDense *conv, const float *plain, float *to)
+{
+  const unsigned blocks = dicenet_conv_blocks (conv->cout, conv->groups), channels = conv->cin / conv->groups;
+
+  memset (to, 0, dicenet_winograd_floats (conv) * sizeof *to);
+  for (unsigned i = 0; i < conv->cout; i++) {
+    float *block = to + block_of (conv, i, DICENET_BLOCK, blocks) * 16 * channels * DICENET_BLOCK;
+    for (unsigned k = 0; k < 16 * channels; k++)
+      block[(size_t) k * DICENET_BLOCK + lane_of (conv, i, DICENET_BLOCK)] =
+          transformed (plain + ((size_t) i * channels + k % channels) * 9, k / channels);
+  }
+}
+
+void
+dicenet_pack_bf16 (const DicenetDense *conv, const float *plain, DicenetBf16 *to)
+{
+  const unsigned blocks = dicenet_bf16_blocks (conv->cout, conv->groups), channels = conv->cin / conv->groups;
+  const unsigned taps = conv->kernel * conv->kernel;
+  const size_t size = dicenet_bf16_pairs (channels, 1, conv->kernel) * 2 * DICENET_BF16_BLOCK;
+
+  memset (to, 0, dicenet_bf16_weights (conv->cin, conv->cout, conv->groups, conv->kernel) * sizeof *to);
+  for (unsigned i = 0; i < conv->cout; i++) {
+    DicenetBf16 *block = to + block_of (conv, i, DICENET_BF16_BLOCK, blocks) * size;
+    for (unsigned c = 0; c < channels; c++) {
+      for (unsigned t = 0; t < taps; t++) {
+        const size_t pair = (size_t) (c / 2) * taps + t;
+        block[(pair * DICENET_BF16_BLOCK + lane_of (conv, i, DICENET_BF16_BLOCK)) * 2 + c % 2] =
+            dicenet_bf16_round (plain[((size_t) i * channels + c) * taps + t]);
+      }
+    }
+  }
+}
+
+void
+dicenet_pack_columns (unsigned n, const float *plain, float *to)
+{
+  const size_t stride = dicenet_padded_stride (n);
+
+  for (size_t tap = 0; tap < 9; tap++)
+    for (size_t i = 0; i < stride; i++)
+      to[tap * stride + i] = i < n ? plain[9 * i + tap] : 0;
+}
+
+void
+dicenet_pack_transposed (unsigned n, const float *plain, float *to)
+{
+  for (size_t i = 0; i < 9 * (size_t) n; i++)
+    to[i] = plain[i / 9 * 9 + i % 3 * 3 + i % 9 / 3];
+}
