@@ -8,7 +8,7 @@
 #include "../prepost/preprocess.h"
 #include "../backend/axis.h"
 #include "../backend/backend.h"
-#include "steps.h"
+#include "bind.h"
 
 /* The CPU backend: walks a plan with the kernel table and a thread pool. One arena serves all sizes, because only one
  * runs at a time; a batch runs picture by picture in it, since a picture's activations then stay in the caches. */
@@ -19,8 +19,9 @@
 /* A plan with what only this backend needs. */
 typedef struct {
   DicenetPlan *plan;
-  DicenetStepTables *tables; /* one per step */
-  GHashTable *axes;          /* which they point into */
+  DicenetCpuStep *steps;
+  GHashTable *axes; /* which they point into */
+  gfloat *arena;    /* that they were told */
 } CpuPlan;
 
 typedef struct {
@@ -46,7 +47,7 @@ cpu_plan_free (gpointer data)
   CpuPlan *self = data;
   dicenet_plan_free (self->plan);
   g_hash_table_unref (self->axes);
-  g_free (self->tables);
+  g_free (self->steps);
   g_free (self);
 }
 
@@ -59,14 +60,10 @@ cpu_plan_new (CpuExecutor *executor, guint width, guint height, GError **error)
 
   if (plan == NULL)
     return NULL;
-  CpuPlan *self = g_new (CpuPlan, 1);
+  CpuPlan *self = g_new0 (CpuPlan, 1);
   self->plan = plan;
   self->axes = dicenet_axis_cache_new ();
-  self->tables = g_new (DicenetStepTables, self->plan->n_steps);
-  for (guint i = 0; i < self->plan->n_steps; i++) {
-    const DicenetStep *step = &self->plan->steps[i];
-    self->tables[i] = dicenet_cpu_tables (dicenet_graph_node (graph, step->node), step, self->axes);
-  }
+  self->steps = dicenet_cpu_bind (&executor->cpu, graph, plan, self->axes);
   return self;
 }
 
@@ -267,8 +264,7 @@ run_step (CpuExecutor *self, guint k)
   gdouble *seconds = self->parent.step_seconds ? &self->parent.step_seconds[step->node] : NULL;
   const gdouble begin = seconds ? seconds_now () : 0;
 
-  dicenet_cpu_step (&self->cpu, dicenet_graph_node (self->program.graph, step->node), step, &self->current->tables[k],
-                    self->arena);
+  dicenet_cpu_run (&self->current->steps[k], self->cpu.threads);
   if (seconds)
     *seconds = MIN (*seconds, seconds_now () - begin);
 }
@@ -276,6 +272,12 @@ run_step (CpuExecutor *self, guint k)
 static void
 run_steps (CpuExecutor *self)
 {
+  CpuPlan *plan = self->current;
+
+  if (plan->arena != self->arena) { /* it may have grown since */
+    dicenet_cpu_place (plan->steps, plan->plan->n_steps, self->arena);
+    plan->arena = self->arena;
+  }
   const guint64 denormals = dicenet_denormals_flush ();
 
   for (guint k = 0; k < self->current->plan->n_steps; k++)

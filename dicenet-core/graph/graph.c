@@ -4,6 +4,14 @@
 #include <math.h>
 #include "builder.h"
 
+const char *const dicenet_op_names[DICENET_N_OPS] = {
+  [DICENET_OP_INPUT] = "input",       [DICENET_OP_CONV] = "convolution",      [DICENET_OP_DICE] = "DimConv",
+  [DICENET_OP_MAX_POOL] = "max pool", [DICENET_OP_AVG_POOL] = "average pool", [DICENET_OP_MEAN] = "mean",
+  [DICENET_OP_UP] = "scaling up",     [DICENET_OP_PYRAMID] = "pyramid pool",  [DICENET_OP_MERGE] = "merge",
+  [DICENET_OP_ROWS] = "rows",         [DICENET_OP_CONCAT] = "concatenation",  [DICENET_OP_SHUFFLE] = "shuffle",
+  [DICENET_OP_SLICE] = "slice",
+};
+
 static void
 node_free (gpointer data)
 {

@@ -30,7 +30,11 @@ typedef enum {
   DICENET_OP_CONCAT,  /* along channels */
   DICENET_OP_SHUFFLE, /* groups: (g, C/g) -> (C/g, g) */
   DICENET_OP_SLICE,   /* channels [first, first + channels) */
+  DICENET_N_OPS,
 } DicenetOp;
+
+/* "convolution", ... */
+extern const char *const dicenet_op_names[DICENET_N_OPS];
 
 typedef struct {
   DicenetOp op;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tools.h"
 
-#include "../cpu/steps.h"
+#include "../cpu/bind.h"
 #include "../graph/cost.h"
 #include "../file/json.h"
 #include "../api/model-private.h"

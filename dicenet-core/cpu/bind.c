@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bind.h"
+
+#include "../base/memory.h"
+
+/* Which kernel a step runs, on what, and how it is shared among the threads. Every output float is computed by one
+ * thread, in an order that does not depend on the others. */
+
+/* Pixels of a piece are a multiple of this: a cache line, so that no two threads write to the same one. */
+#define PIXELS 16
+/* Fewer pixels for a thread than this are few panels, of which the last is not full. */
+#define MIN_PIXELS 192
+
+static gsize
+divide (gsize n, gsize by)
+{
+  return (n + by - 1) / by;
+}
+
+/* --- convolutions --- */
+
+/* The kernels that convolutions are for, by shape. */
+typedef enum {
+  CONV_POINTWISE,
+  CONV_VECTOR,
+  CONV_SPARSE,
+  CONV_FULL,
+  CONV_WINOGRAD,
+} ConvKind;
+
+static ConvKind
+conv_kind (const DicenetNode *node, DicenetShape input)
+{
+  if (node->kernel == 1)
+    return input.h * input.w == 1 ? CONV_VECTOR : CONV_POINTWISE;
+  if (!dicenet_conv_is_dense (node->channels, node->groups, node->kernel))
+    return CONV_SPARSE;
+  return dicenet_conv_is_winograd (input.c, node->channels, node->groups, node->kernel, node->stride) ? CONV_WINOGRAD
+                                                                                                      : CONV_FULL;
+}
+
+static gsize
+conv_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
+{
+  const guint c = input.c, groups = node->groups, stride = node->stride;
+
+  switch (conv_kind (node, input)) {
+  case CONV_POINTWISE:
+    return MAX (dicenet_conv_pointwise_scratch (c, groups), dicenet_bf16_pointwise_scratch (c, groups));
+  case CONV_VECTOR:
+    return c;
+  case CONV_SPARSE:
+    return dicenet_conv_sparse_scratch (c, groups, input.h, input.w);
+  case CONV_FULL:
+    return MAX (dicenet_conv_full_scratch (c, groups, output.w, stride),
+                dicenet_bf16_full_scratch (c, groups, output.w, stride));
+  default: /* or full, in a precision without Winograd's transform */
+    return MAX (dicenet_conv_winograd_scratch (c, groups, output.w),
+                dicenet_bf16_full_scratch (c, groups, output.w, stride));
+  }
+}
+
+static void
+conv_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+{
+  s->conv.kernel (&s->x[0], &s->y, &s->conv.conv, (unsigned) begin, (unsigned) (begin + n), scratch);
+}
+
+static void
+pixels_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+{
+  const DicenetPart part = { 0, s->conv.n_blocks, begin, begin + n };
+  s->kernels->conv_pointwise (&s->x[0], &s->y, &s->conv.conv, &part, scratch);
+}
+
+static void
+blocks_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+{
+  const DicenetPart part = { (unsigned) begin, (unsigned) (begin + n), 0, (size_t) s->y.h * s->y.w };
+  s->kernels->conv_pointwise (&s->x[0], &s->y, &s->conv.conv, &part, scratch);
+}
+
+/* Point-wise products by pixels where there are enough, so that inputs are packed once only. */
+static void
+bind_pointwise (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  const gsize pixels = (gsize) s->y.h * s->y.w;
+
+  if (pixels >= MIN_PIXELS * b->cpu->n_threads) {
+    s->task = pixels_task;
+    s->n = pixels;
+    s->piece = divide (divide (pixels, PIXELS), b->cpu->n_threads) * PIXELS;
+  } else {
+    s->task = blocks_task;
+    s->n = s->conv.n_blocks;
+  }
+}
+
+/* By what a kernel takes a range of. */
+static void
+bind_kernel (DicenetCpuStep *s, DicenetConvKernel kernel, gsize n)
+{
+  s->task = conv_task;
+  s->conv.kernel = kernel;
+  s->n = n;
+}
+
+/* Dense 3 x 3 by rows, for the reason that point-wise products go by pixels. */
+static void
+bind_conv_kind (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  ConvKind kind = conv_kind (b->node, (DicenetShape){ s->x[0].c, s->x[0].h, s->x[0].w });
+
+  if (kind == CONV_WINOGRAD && !b->cpu->precision->has_winograd)
+    kind = CONV_FULL;
+  switch (kind) {
+  case CONV_POINTWISE:
+    bind_pointwise (s, b);
+    break;
+  case CONV_VECTOR:
+    bind_kernel (s, s->kernels->conv_vector, s->conv.n_blocks);
+    break;
+  case CONV_SPARSE:
+    bind_kernel (s, s->kernels->conv_sparse, s->y.c);
+    break;
+  case CONV_FULL:
+    bind_kernel (s, s->kernels->conv_full, s->y.h);
+    break;
+  case CONV_WINOGRAD:
+    bind_kernel (s, s->kernels->conv_winograd, divide (s->y.h, 2));
+    break;
+  }
+}
+
+static void
+bind_conv (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  const DicenetNode *node = b->node;
+
+  s->conv.conv = (DicenetConv){ .weight = b->w->weight,
+                                .bias = b->w->bias,
+                                .slope = b->w->slope,
+                                .kernel = node->kernel,
+                                .stride = node->stride,
+                                .groups = node->groups,
+                                .activation = node->activation,
+                                .gate = s->n_inputs > 1 ? &s->x[1] : NULL };
+  if (b->w->dense)
+    b->cpu->precision->set (&s->conv.conv, b->w->dense);
+  s->conv.n_blocks = node->groups * b->cpu->precision->blocks (s->y.c, node->groups);
+  bind_conv_kind (s, b);
+}
+
+/* --- between convolutions --- */
+
+static void
+pool_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+{
+  s->pool (&s->x[0], &s->y, (unsigned) begin, (unsigned) (begin + n));
+}
+
+static void
+bind_pool (DicenetCpuStep *s, DicenetPoolKernel kernel)
+{
+  s->task = pool_task;
+  s->pool = kernel;
+  s->n = s->y.c;
+}
+
+static void
+bind_max_pool (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  bind_pool (s, s->kernels->max_pool);
+}
+
+static void
+bind_avg_pool (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  bind_pool (s, s->kernels->avg_pool);
+}
+
+static void
+bind_mean (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  bind_pool (s, s->kernels->mean);
+}
+
+static void
+merge_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+{
+  s->kernels->merge (&s->x[0], &s->x[1], &s->y, &s->merge, (unsigned) begin, (unsigned) (begin + n), scratch);
+}
+
+static void
+bind_merge (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  s->task = merge_task;
+  s->n = s->y.c;
+  s->merge = (DicenetMerge){ dicenet_axis_get (b->axes, s->x[0].h, s->y.h, DICENET_RESIZE_UP),
+                             dicenet_axis_get (b->axes, s->x[0].w, s->y.w, DICENET_RESIZE_UP),
+                             &s->x[2],
+                             b->w->scale,
+                             b->w->bias,
+                             b->w->slope };
+}
+
+static void
+up_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+{
+  for (unsigned c = (unsigned) begin; c < begin + n; c++)
+    s->kernels->resize (dicenet_plane (&s->x[0], c), s->x[0].w, dicenet_plane (&s->y, c), s->y.w, s->up.rows,
+                        s->up.columns, scratch);
+}
+
+static void
+bind_up (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  s->task = up_task;
+  s->n = s->y.c;
+  s->up.rows = dicenet_axis_get (b->axes, s->x[0].h, s->y.h, DICENET_RESIZE_UP);
+  s->up.columns = dicenet_axis_get (b->axes, s->x[0].w, s->y.w, DICENET_RESIZE_UP);
+}
+
+static void
+pyramid_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+{
+  s->kernels->pyramid (&s->x[0], &s->y, &s->pyramid, (unsigned) begin, (unsigned) (begin + n), scratch);
+}
+
+static DicenetScale
+pyramid_scale (guint h, guint w, guint k, GHashTable *axes)
+{
+  const guint sh = dicenet_pyramid_size (h, k), sw = dicenet_pyramid_size (w, k);
+  const gboolean up = k < DICENET_SCALE_OWN;
+  const DicenetResize there = up ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN,
+                      back = up ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP;
+
+  return (DicenetScale){ sh,
+                         sw,
+                         dicenet_axis_get (axes, h, sh, there),
+                         dicenet_axis_get (axes, w, sw, there),
+                         dicenet_axis_get (axes, sh, h, back),
+                         dicenet_axis_get (axes, sw, w, back),
+                         up ? dicenet_trip_get (axes, h, sh) : NULL,
+                         up ? dicenet_trip_get (axes, w, sw) : NULL };
+}
+
+static void
+bind_pyramid (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  s->task = pyramid_task;
+  s->n = s->y.c;
+  s->pyramid = (DicenetPyramid){ .weight = b->w->weight,
+                                 .bias = b->w->bias,
+                                 .slope = b->w->branch_slope,
+                                 .merge_weight = b->w->fuse_weight,
+                                 .merge_bias = b->w->fuse_bias,
+                                 .merge_slope = b->w->slope };
+  for (guint k = 0; k < DICENET_SCALES; k++)
+    s->pyramid.scales[k] = pyramid_scale (s->x[0].h, s->x[0].w, k, b->axes);
+}
+
+/* Shared by maps, whose rows follow each other. */
+static void
+rows_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+{
+  gfloat *out = dicenet_plane (&s->y, 0);
+
+  for (size_t k = 0; k < begin + n; k++) {
+    const DicenetPlanes *x = &s->x[k];
+    if (k >= begin)
+      s->kernels->rows (x, out, 0, x->h);
+    out += (gsize) x->c * x->h * x->w;
+  }
+}
+
+static void
+bind_rows (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  s->task = rows_task;
+  s->n = s->n_inputs;
+}
+
+/* --- all --- */
+
+typedef void (*Binder) (DicenetCpuStep *s, const DicenetCpuBinding *b);
+
+static const Binder binders[DICENET_N_OPS] = {
+  [DICENET_OP_CONV] = bind_conv,         [DICENET_OP_DICE] = dicenet_cpu_bind_dice,
+  [DICENET_OP_MAX_POOL] = bind_max_pool, [DICENET_OP_AVG_POOL] = bind_avg_pool,
+  [DICENET_OP_MEAN] = bind_mean,         [DICENET_OP_UP] = bind_up,
+  [DICENET_OP_PYRAMID] = bind_pyramid,   [DICENET_OP_MERGE] = bind_merge,
+  [DICENET_OP_ROWS] = bind_rows,
+};
+
+gboolean
+dicenet_cpu_supports (DicenetOp op)
+{
+  return binders[op] != NULL;
+}
+
+static gsize
+pyramid_scratch (guint h, guint w)
+{
+  DicenetScale scales[DICENET_SCALES] = { { 0 } };
+
+  for (guint k = 0; k < DICENET_SCALES; k++)
+    scales[k] = (DicenetScale){ .h = dicenet_pyramid_size (h, k), .w = dicenet_pyramid_size (w, k) };
+  return dicenet_pyramid_scratch (h, w, scales);
+}
+
+/* Of one thread. */
+static gsize
+piece_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
+{
+  switch (node->op) {
+  case DICENET_OP_CONV:
+    return dicenet_align_floats (conv_scratch (node, input, output));
+  case DICENET_OP_DICE:
+    return dicenet_cpu_dice_scratch (node, input.h, input.w);
+  case DICENET_OP_UP:
+  case DICENET_OP_MERGE:
+    return dicenet_align_floats (MAX (input.w, 3 * (gsize) output.w)); /* see dicenet_resize_scratch() */
+  case DICENET_OP_PYRAMID:
+    return dicenet_align_floats (pyramid_scratch (input.h, input.w));
+  default:
+    return 0;
+  }
+}
+
+gsize
+dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
+{
+  const DicenetCpu *cpu = data;
+  return cpu->n_threads * piece_scratch (node, input, output);
+}
+
+static DicenetPlanes
+planes_of (const DicenetView *view)
+{
+  return (DicenetPlanes){ NULL, view->planes, view->c, view->h, view->w };
+}
+
+static DicenetShape
+shape_of (const DicenetView *view)
+{
+  return (DicenetShape){ view->c, view->h, view->w };
+}
+
+/* One piece for each thread, because a piece has costs of its own: packing, bands of rows, neighbours in a DiCE unit.
+ */
+static void
+bind_step (DicenetCpuStep *s, const DicenetCpuBinding *b, const DicenetStep *step)
+{
+  s->kernels = b->cpu->kernels;
+  s->n_inputs = step->n_inputs;
+  for (guint i = 0; i < step->n_inputs; i++)
+    s->x[i] = planes_of (step->inputs[i]);
+  s->y = planes_of (step->output);
+  s->scratch_at = step->scratch;
+  s->scratch_floats = piece_scratch (b->node, shape_of (step->inputs[0]), shape_of (step->output));
+  binders[b->node->op](s, b);
+  if (s->piece == 0)
+    s->piece = divide (s->n, b->cpu->n_threads);
+  s->n_pieces = (guint) divide (s->n, s->piece);
+}
+
+DicenetCpuStep *
+dicenet_cpu_bind (const DicenetCpu *cpu, const DicenetGraph *graph, const DicenetPlan *plan, GHashTable *axes)
+{
+  DicenetCpuStep *steps = g_new0 (DicenetCpuStep, plan->n_steps);
+
+  for (guint i = 0; i < plan->n_steps; i++) {
+    const guint node = plan->steps[i].node;
+    const DicenetCpuBinding b = { cpu, dicenet_graph_node (graph, node), &cpu->weights[node], axes };
+    bind_step (&steps[i], &b, &plan->steps[i]);
+  }
+  return steps;
+}
+
+void
+dicenet_cpu_place (DicenetCpuStep *steps, guint n_steps, gfloat *arena)
+{
+  for (guint i = 0; i < n_steps; i++) {
+    steps[i].y.base = arena;
+    for (guint k = 0; k < steps[i].n_inputs; k++)
+      steps[i].x[k].base = arena;
+  }
+}
+
+static void
+run_piece (gpointer job, guint i, guint seat)
+{
+  const DicenetCpuStep *s = job;
+  const gsize begin = i * s->piece;
+
+  s->task (s, begin, MIN (s->piece, s->n - begin), s->y.base + s->scratch_at + seat * s->scratch_floats);
+}
+
+void
+dicenet_cpu_run (DicenetCpuStep *step, DicenetThreads *threads)
+{
+  dicenet_threads_run (threads, step->n_pieces, run_piece, step);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include "../base/memory.h"
+#include "bind.h"
+
+/* The DiCE unit. One thread's scratch: padded planes of three neighbouring channels and one of zeros; as they are,
+ * scaled to the height kernels' rows, and transposed and scaled to the width kernels' columns (where sizes differ:
+ * dynamic scaling, paper 3.3). Transposed, columns are scaled and convolved like rows, which needs no gathering. Then a
+ * branch before it is scaled back, a transposed plane, and the two branches. */
+typedef struct {
+  gfloat *center[4], *tall[4], *wide[4];
+  gfloat *unscaled, *transposed, *branch[3];
+  gsize zeroed; /* how much from the start has to be zeros */
+} DiceScratch;
+
+static gfloat *
+take (gfloat **at, gsize *n, gsize size)
+{
+  gfloat *here = *at ? *at + *n : NULL;
+  *n += dicenet_align_floats (size);
+  return here;
+}
+
+/* Lays it out at @at, which may be NULL; returns its size in floats. */
+static gsize
+lay_out (guint h0, guint w0, guint h, guint w, gfloat *at, DiceScratch *out)
+{
+  const gsize center = dicenet_padded_floats (h, w);
+  const gsize tall = h != h0 ? dicenet_padded_floats (h0, w) : 0, wide = w != w0 ? dicenet_padded_floats (w0, h) : 0;
+  gsize n = 0;
+
+  for (guint i = 0; i < 4; i++) {
+    out->center[i] = take (&at, &n, center);
+    out->tall[i] = take (&at, &n, tall);
+    out->wide[i] = take (&at, &n, wide);
+  }
+  out->zeroed = n;
+  out->unscaled = take (&at, &n, MAX (tall, wide));
+  out->transposed = take (&at, &n, wide ? dicenet_padded_floats (w, h) : 0);
+  out->branch[0] = NULL;
+  out->branch[1] = take (&at, &n, tall ? center : 0);
+  out->branch[2] = take (&at, &n, wide ? center : 0);
+  return n;
+}
+
+/* Copies and scales channel @c into its place among three, unless there is no such channel. */
+static void
+enter_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
+{
+  const DicenetPlanes *x = &s->x[0];
+  const DicenetKernels *k = s->kernels;
+
+  if (c >= x->c)
+    return;
+  gfloat *center = scratch->center[c % 3];
+  k->pad (dicenet_plane (x, c), x->h, x->w, center);
+  center = dicenet_padded_origin (center, x->w);
+  if (s->dice.rows)
+    k->resample_rows (center, dicenet_padded_origin (scratch->tall[c % 3], x->w), x->w, s->dice.rows);
+  if (s->dice.columns) {
+    k->transpose (center, scratch->transposed, x->h, x->w);
+    k->resample_rows (scratch->transposed, dicenet_padded_origin (scratch->wide[c % 3], x->h), x->h, s->dice.columns);
+  }
+}
+
+/* The planes of channels c - 1, c and c + 1; the fourth, of zeros, where there is none. */
+static void
+neighbours (gfloat *const planes[4], guint c, guint n_channels, const gfloat *out[3])
+{
+  for (guint i = 0; i < 3; i++) {
+    const guint channel = c + i - 1; /* wraps below 0 */
+    out[i] = planes[channel < n_channels ? channel % 3 : 3];
+  }
+}
+
+static void
+dice_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
+{
+  const DicenetKernels *k = s->kernels;
+  const DicenetPlanes *x = &s->x[0];
+  const DicenetCpuDice *dice = &s->dice;
+  DicenetDice d = { .h = x->h, .w = x->w, .depth = dice->depth + 9 * (gsize) c };
+
+  if (dice->rows) {
+    DicenetDice tall = { .h = dice->h0, .w = x->w, .height = dice->height };
+    neighbours (scratch->tall, c, x->c, tall.around);
+    k->dimconv_height (&tall, scratch->unscaled);
+    k->resample_rows (scratch->unscaled, scratch->branch[1], x->w, dice->rows_back);
+    d.branch[1] = scratch->branch[1];
+  } else
+    d.height = dice->height;
+  if (dice->columns) {
+    DicenetDice wide = { .h = dice->w0, .w = x->h, .height = dice->width_rows };
+    neighbours (scratch->wide, c, x->c, wide.around);
+    k->dimconv_height (&wide, scratch->unscaled);
+    k->resample_rows (scratch->unscaled, scratch->transposed, x->h, dice->columns_back);
+    k->transpose (scratch->transposed, scratch->branch[2], x->w, x->h);
+    d.branch[2] = scratch->branch[2];
+  } else
+    d.width = dice->width;
+  neighbours (scratch->center, c, x->c, d.around);
+  k->dice (&d, &s->y, &dice->fusion, c);
+}
+
+static void
+dice_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *at)
+{
+  DiceScratch scratch;
+
+  lay_out (s->dice.h0, s->dice.w0, s->x[0].h, s->x[0].w, at, &scratch);
+  memset (at, 0, scratch.zeroed * sizeof *at);
+  enter_channel (s, &scratch, (guint) begin - 1); /* wraps below 0: no such channel */
+  enter_channel (s, &scratch, (guint) begin);
+  for (guint c = (guint) begin; c < begin + n; c++) {
+    enter_channel (s, &scratch, c + 1);
+    dice_channel (s, &scratch, c);
+  }
+}
+
+void
+dicenet_cpu_bind_dice (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  const guint h = s->x[0].h, w = s->x[0].w, h0 = b->node->kernel_height, w0 = b->node->kernel_width;
+  const DicenetCpuWeights *from = b->w;
+
+  s->task = dice_task;
+  s->n = s->y.c;
+  s->dice = (DicenetCpuDice){ .h0 = h0,
+                              .w0 = w0,
+                              .depth = from->weight,
+                              .height = from->height,
+                              .width = from->width,
+                              .width_rows = from->width_rows,
+                              .fusion = { from->branch_scale, from->branch_bias, from->branch_slope, from->fuse_weight,
+                                          from->fuse_bias, from->slope } };
+  if (h != h0) {
+    s->dice.rows = dicenet_axis_get (b->axes, h, h0, h < h0 ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
+    s->dice.rows_back = dicenet_axis_get (b->axes, h0, h, h < h0 ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP);
+  }
+  if (w != w0) {
+    s->dice.columns = dicenet_axis_get (b->axes, w, w0, w < w0 ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
+    s->dice.columns_back = dicenet_axis_get (b->axes, w0, w, w < w0 ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP);
+  }
+}
+
+gsize
+dicenet_cpu_dice_scratch (const DicenetNode *node, guint h, guint w)
+{
+  DiceScratch scratch;
+  return lay_out (node->kernel_height, node->kernel_width, h, w, NULL, &scratch);
+}
