@@ -15,9 +15,6 @@
  * work on the device go on beside it. What belongs to a CUDA context (streams, graphs, weights) is made in the caller's
  * where there is one: its pictures' addresses mean nothing in another. */
 
-/* As the CPU backend's. */
-#define MAX_PLANS 8
-
 /* What one size needs beside its plan. */
 typedef struct {
   CudaPlan *plan;
@@ -27,14 +24,11 @@ typedef struct {
 
 typedef struct {
   DicenetExecutor parent;
-  DicenetProgram program;
   int device;
   gpointer context; /* the caller's, current in every call; NULL: the device's primary one */
   cudaStream_t stream;
   CudaWeights *weights;
   DicenetCudaNumbers numbers;
-  GPtrArray *plans; /* Captured, most recently used last */
-  Captured *current;
   CudaReader *reader; /* of the pictures that come at present, or NULL */
   gfloat *arena;      /* on the device */
   gsize arena_bytes;
@@ -43,8 +37,6 @@ typedef struct {
   guint has_output;       /* bits: outputs of the run that are in the staging memory */
   cudaEvent_t begin, end; /* around the kernels of a frame, or of a step, where its time is asked for */
 } CudaExecutor;
-
-static void cuda_close (DicenetExecutor *executor);
 
 /* --- opening --- */
 
@@ -129,10 +121,8 @@ cuda_open (const DicenetProgram *program, const DicenetTarget *target, GError **
 {
   CudaExecutor *self = g_new0 (CudaExecutor, 1);
 
-  self->parent.ops = &dicenet_cuda_backend;
-  self->program = *program;
+  dicenet_executor_init (&self->parent, &dicenet_cuda_backend, program);
   self->context = target->cuda_context;
-  self->plans = g_ptr_array_new ();
   if (choose_device (self, target->device_id, error) &&
       cuda_check (cudaStreamCreateWithFlags (&self->stream, cudaStreamNonBlocking), "opening a stream", error) &&
       cuda_check (cudaEventCreate (&self->begin), "opening a stream", error) &&
@@ -141,7 +131,7 @@ cuda_open (const DicenetProgram *program, const DicenetTarget *target, GError **
     set_precision (self, target->precision);
     return &self->parent;
   }
-  cuda_close (&self->parent);
+  dicenet_executor_close (&self->parent);
   return NULL;
 }
 
@@ -156,8 +146,12 @@ forget_graph (Captured *captured)
 }
 
 static void
-captured_free (CudaExecutor *self, Captured *captured)
+cuda_unbind (DicenetExecutor *executor, gpointer bound)
 {
+  CudaExecutor *self = (CudaExecutor *) executor;
+  Captured *captured = bound;
+
+  enter_context (self, NULL);
   forget_graph (captured);
   cuda_plan_free (captured->plan, self->stream);
   g_free (captured);
@@ -169,9 +163,6 @@ cuda_close (DicenetExecutor *executor)
   CudaExecutor *self = (CudaExecutor *) executor;
 
   enter_context (self, NULL);
-  for (guint i = 0; i < self->plans->len; i++)
-    captured_free (self, self->plans->pdata[i]);
-  g_ptr_array_unref (self->plans);
   if (self->stream) {
     cuda_reader_free (self->reader, self->stream);
     cuda_weights_unref (self->weights, self->stream);
@@ -191,8 +182,10 @@ cuda_close (DicenetExecutor *executor)
 static void
 forget_graphs (CudaExecutor *self)
 {
-  for (guint i = 0; i < self->plans->len; i++)
-    forget_graph (self->plans->pdata[i]);
+  for (guint i = 0; i < self->parent.sizes->len; i++) {
+    const DicenetSize *size = self->parent.sizes->pdata[i];
+    forget_graph (size->bound);
+  }
 }
 
 static gboolean
@@ -226,64 +219,70 @@ grow_staging (CudaExecutor *self, gsize bytes, GError **error)
 
 /* --- one size --- */
 
+static Captured *
+current (const CudaExecutor *self)
+{
+  return self->parent.size->bound;
+}
+
 static const DicenetPlan *
 layout_of (const CudaExecutor *self)
 {
-  return cuda_plan_get_layout (self->current->plan);
+  return self->parent.size->plan;
 }
 
-static gsize
-view_floats (const DicenetView *view)
+static guint
+batch_of (const CudaExecutor *self)
 {
-  return (gsize) view->c * view->h * view->w;
+  return self->parent.size->batch;
 }
 
 static const DicenetView *
 output_view (const CudaExecutor *self, guint k)
 {
-  return &layout_of (self)->views[self->program.graph->outputs[k].node];
+  return dicenet_size_output (self->parent.size, self->parent.program.graph, k);
 }
 
 /* What the staging memory holds, one after the other: the tensors, the outputs, masks or boxes. */
 static gsize
 tensors_bytes (const CudaExecutor *self)
 {
-  return cuda_plan_get_batch (self->current->plan) * view_floats (&layout_of (self)->views[0]) * sizeof (gfloat);
+  return batch_of (self) * dicenet_view_floats (&layout_of (self)->views[0]) * sizeof (gfloat);
 }
 
 /* Before output @k of picture @image; k may be the number of outputs. */
 static gsize
 output_place (const CudaExecutor *self, guint k, guint image)
 {
-  const guint batch = cuda_plan_get_batch (self->current->plan);
+  const guint batch = batch_of (self);
   gsize n = 0;
 
-  for (guint i = 0; i < self->program.graph->n_outputs; i++)
-    n += (i < k ? batch : i == k ? image : 0) * view_floats (output_view (self, i));
+  for (guint i = 0; i < self->parent.program.graph->n_outputs; i++)
+    n += (i < k ? batch : i == k ? image : 0) * dicenet_view_floats (output_view (self, i));
   return tensors_bytes (self) + n * sizeof (gfloat);
 }
 
 static guint8 *
 staged_results (const CudaExecutor *self)
 {
-  return self->staging + output_place (self, self->program.graph->n_outputs, 0);
+  return self->staging + output_place (self, self->parent.program.graph->n_outputs, 0);
 }
 
 static gsize
 masks_bytes (const CudaExecutor *self)
 {
   const DicenetPlan *layout = layout_of (self);
-  return cuda_plan_get_batch (self->current->plan) * (gsize) layout->width * layout->height;
+  return batch_of (self) * (gsize) layout->width * layout->height;
 }
 
 static gsize
 results_bytes (const CudaExecutor *self)
 {
-  switch (self->program.description->task) {
+  switch (self->parent.program.description->task) {
   case DICENET_TASK_SEGMENT:
     return masks_bytes (self);
   case DICENET_TASK_DETECT:
-    return cuda_plan_get_boxes_bytes (self->current->plan);
+    return cuda_plan_get_boxes_bytes (current (self)->plan);
   default:
     return 0;
   }
@@ -292,10 +291,10 @@ results_bytes (const CudaExecutor *self)
 static gboolean
 copy_pictures (CudaExecutor *self, guint8 *staged, const DicenetView *view, enum cudaMemcpyKind kind, GError **error)
 {
-  const gsize n = view_floats (view);
+  const gsize n = dicenet_view_floats (view);
   gfloat *host = (gfloat *) staged;
 
-  for (guint i = 0; i < cuda_plan_get_batch (self->current->plan); i++) {
+  for (guint i = 0; i < batch_of (self); i++) {
     gfloat *on_host = host + i * n, *on_device = self->arena + i * layout_of (self)->arena_floats + view->planes[0];
     const gboolean is_input = kind == cudaMemcpyHostToDevice;
     if (!cuda_check (cudaMemcpyAsync (is_input ? on_device : on_host, is_input ? on_host : on_device,
@@ -309,7 +308,7 @@ copy_pictures (CudaExecutor *self, guint8 *staged, const DicenetView *view, enum
 static gboolean
 enqueue_step (CudaExecutor *self, guint k, GError **error)
 {
-  return cuda_plan_enqueue (self->current->plan, k, self->arena, self->numbers, self->stream, error);
+  return cuda_plan_enqueue (current (self)->plan, k, self->arena, self->numbers, self->stream, error);
 }
 
 static gboolean
@@ -335,7 +334,7 @@ wait_and_time (CudaExecutor *self, gdouble *seconds, GError **error)
 static gboolean
 enqueue_input (CudaExecutor *self, gboolean is_picture, GError **error)
 {
-  const DicenetCudaTensor input = cuda_plan_get_input (self->current->plan, self->arena);
+  const DicenetCudaTensor input = cuda_plan_get_input (current (self)->plan, self->arena);
 
   if (is_picture)
     return cuda_reader_enqueue (self->reader, &input, self->stream, error);
@@ -345,9 +344,9 @@ enqueue_input (CudaExecutor *self, gboolean is_picture, GError **error)
 static gboolean
 enqueue_masks (CudaExecutor *self, GError **error)
 {
-  const CudaPlan *plan = self->current->plan;
+  const CudaPlan *plan = current (self)->plan;
 
-  if (self->program.description->task != DICENET_TASK_SEGMENT)
+  if (self->parent.program.description->task != DICENET_TASK_SEGMENT)
     return TRUE;
   return cuda_plan_enqueue_masks (plan, self->arena, self->stream, error) &&
          cuda_check (cudaMemcpyAsync (staged_results (self), cuda_plan_get_masks (plan, self->arena),
@@ -371,10 +370,10 @@ capture (CudaExecutor *self, gboolean is_picture, GError **error)
 {
   cudaGraph_t graph = NULL;
 
-  if (self->current->graph && self->current->takes_picture == is_picture)
+  if (current (self)->graph && current (self)->takes_picture == is_picture)
     return TRUE;
-  forget_graph (self->current);
-  self->current->takes_picture = is_picture;
+  forget_graph (current (self));
+  current (self)->takes_picture = is_picture;
 
   /* Other threads may do what they like meanwhile. */
   if (!cuda_check (cudaStreamBeginCapture (self->stream, cudaStreamCaptureModeThreadLocal), "recording a frame", error))
@@ -384,46 +383,35 @@ capture (CudaExecutor *self, gboolean is_picture, GError **error)
       cuda_check (cudaStreamEndCapture (self->stream, &graph), "recording a frame", is_enqueued ? error : NULL);
   const gboolean is_ready =
       is_enqueued && is_ended &&
-      cuda_check (cudaGraphInstantiate (&self->current->graph, graph, 0), "preparing a frame", error);
+      cuda_check (cudaGraphInstantiate (&current (self)->graph, graph, 0), "preparing a frame", error);
   if (graph)
     cudaGraphDestroy (graph);
   return is_ready;
 }
 
-static Captured *
-find_plan (CudaExecutor *self, guint width, guint height, guint batch, GError **error)
+static gpointer
+cuda_bind (DicenetExecutor *executor, const DicenetSize *size, GError **error)
 {
-  for (guint i = 0; i < self->plans->len; i++) {
-    Captured *captured = self->plans->pdata[i];
-    const DicenetPlan *layout = cuda_plan_get_layout (captured->plan);
-    if (layout->width == width && layout->height == height && cuda_plan_get_batch (captured->plan) == batch) {
-      g_ptr_array_add (self->plans, g_ptr_array_steal_index (self->plans, i));
-      return captured;
-    }
-  }
-  if (self->plans->len >= MAX_PLANS)
-    captured_free (self, g_ptr_array_steal_index (self->plans, 0));
-  CudaPlan *plan = cuda_plan_new (&self->program, self->weights, width, height, batch, self->stream, error);
+  CudaExecutor *self = (CudaExecutor *) executor;
+  CudaPlan *plan = NULL;
+
+  if (enter_context (self, error))
+    plan = cuda_plan_new (&executor->program, self->weights, size, self->stream, error);
   if (plan == NULL)
     return NULL;
   Captured *captured = g_new0 (Captured, 1);
   captured->plan = plan;
-  g_ptr_array_add (self->plans, captured);
   return captured;
 }
 
 static gboolean
-cuda_prepare (DicenetExecutor *executor, guint width, guint height, guint batch, GError **error)
+cuda_prepare (DicenetExecutor *executor, GError **error)
 {
   CudaExecutor *self = (CudaExecutor *) executor;
+  const gsize staged = output_place (self, executor->program.graph->n_outputs, 0) + results_bytes (self);
 
-  if (!enter_context (self, error) || (self->current = find_plan (self, width, height, batch, error)) == NULL)
-    return FALSE;
-  const gsize staged = output_place (self, self->program.graph->n_outputs, 0) + results_bytes (self);
-  if (grow_arena (self, cuda_plan_get_bytes (self->current->plan), error) && grow_staging (self, staged, error))
-    return TRUE;
-  self->current = NULL;
-  return FALSE;
+  return enter_context (self, error) && grow_arena (self, cuda_plan_get_bytes (current (self)->plan), error) &&
+         grow_staging (self, staged, error);
 }
 
 /* --- a frame --- */
@@ -431,7 +419,7 @@ cuda_prepare (DicenetExecutor *executor, guint width, guint height, guint batch,
 static gboolean
 take_picture (CudaExecutor *self, const DicenetRun *run, GError **error)
 {
-  const DicenetDescription *d = self->program.description;
+  const DicenetDescription *d = self->parent.program.description;
 
   if (self->reader == NULL || !cuda_reader_fits (self->reader, run->image, run->width, run->height)) {
     forget_graphs (self);
@@ -479,12 +467,12 @@ cuda_run (DicenetExecutor *executor, const DicenetRun *run, GError **error)
   const gboolean is_picture = run->image != NULL;
 
   self->has_output = 0;
-  if (!cuda_prepare (executor, run->width, run->height, run->batch, error) || !take_input (self, run, error))
+  if (!take_input (self, run, error))
     return FALSE;
   if (self->parent.step_seconds)
     return run_timed (self, is_picture, error);
   return capture (self, is_picture, error) &&
-         cuda_check (cudaGraphLaunch (self->current->graph, self->stream), "starting a frame", error) &&
+         cuda_check (cudaGraphLaunch (current (self)->graph, self->stream), "starting a frame", error) &&
          wait_and_time (self, &self->parent.device_seconds, error);
 }
 
@@ -534,9 +522,9 @@ cuda_boxes (DicenetExecutor *executor, guint image, const DicenetDetectParams *p
   CudaBoxes *boxes = (CudaBoxes *) staged_results (self);
   GError *error = NULL;
 
-  dicenet_cuda_detect_params (params, self->program.description->n_classes, &boxes->params, boxes->thresholds);
+  dicenet_cuda_detect_params (params, self->parent.program.description->n_classes, &boxes->params, boxes->thresholds);
   if (!enter_context (self, &error) ||
-      !cuda_plan_enqueue_boxes (self->current->plan, self->arena, image, boxes, self->stream, &error) ||
+      !cuda_plan_enqueue_boxes (current (self)->plan, self->arena, image, boxes, self->stream, &error) ||
       !cuda_check (cudaStreamSynchronize (self->stream), "finding boxes", &error)) {
     warn (error);
     return g_array_new (FALSE, FALSE, sizeof (DicenetBox));
@@ -566,6 +554,10 @@ const DicenetBackendOps dicenet_cuda_backend = {
   .name = "cuda",
   .open = cuda_open,
   .close = cuda_close,
+  .supports = cuda_plan_supports,
+  .scratch = cuda_plan_scratch,
+  .bind = cuda_bind,
+  .unbind = cuda_unbind,
   .prepare = cuda_prepare,
   .run = cuda_run,
   .output = cuda_output,

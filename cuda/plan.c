@@ -2,7 +2,6 @@
 #include "plan.h"
 
 #include <string.h>
-#include "../dicenet-core/graph/priors.h"
 #include "branches.h"
 #include "error.h"
 
@@ -37,7 +36,8 @@ typedef struct {
 struct _CudaPlan {
   const DicenetProgram *program;
   const CudaWeights *weights;
-  DicenetPlan *layout;
+  const DicenetSize *size;
+  const DicenetPlan *layout; /* the size's */
   guint batch;
   Step *steps;
   GByteArray *host;             /* tables, until they are uploaded */
@@ -47,7 +47,6 @@ struct _CudaPlan {
   gsize sums_floats;            /* behind the activations, for each picture */
   Axis mask_rows, mask_columns; /* segmentation */
   gsize priors;                 /* detection */
-  guint n_priors;
 };
 
 #define NO_TABLE G_MAXSIZE
@@ -213,23 +212,6 @@ prepare_step (CudaPlan *self, guint k, GHashTable *axes)
     prepare_mean (self, k);
 }
 
-static void
-prepare_priors (CudaPlan *self)
-{
-  const DicenetPlan *layout = self->layout;
-  const DicenetDescription *d = self->program->description;
-  DicenetShape maps[DICENET_N_MAPS];
-
-  for (guint k = 0; k < DICENET_N_MAPS; k++) {
-    const DicenetView *view = &layout->views[self->program->graph->maps[k]];
-    maps[k] = (DicenetShape){ view->c, view->h, view->w };
-  }
-  self->n_priors = dicenet_priors (maps, d->prior_sizes, layout->width, layout->height, NULL);
-  g_autofree gfloat *priors = g_new (gfloat, 4 * (gsize) self->n_priors);
-  dicenet_priors (maps, d->prior_sizes, layout->width, layout->height, priors);
-  self->priors = add_table (self, priors, 4 * (gsize) self->n_priors * sizeof *priors);
-}
-
 static const DicenetView *
 output_view (const CudaPlan *self, guint k)
 {
@@ -237,16 +219,15 @@ output_view (const CudaPlan *self, guint k)
 }
 
 static void
-prepare_results (CudaPlan *self, GHashTable *axes)
+prepare_results (CudaPlan *self)
 {
-  const DicenetView *view = output_view (self, 0);
-  const DicenetPlan *layout = self->layout;
+  const DicenetSize *size = self->size;
 
   if (self->program->description->task == DICENET_TASK_SEGMENT) {
-    self->mask_rows = add_axis (self, dicenet_axis_get (axes, view->h, layout->height, DICENET_RESIZE_UP));
-    self->mask_columns = add_axis (self, dicenet_axis_get (axes, view->w, layout->width, DICENET_RESIZE_UP));
+    self->mask_rows = add_axis (self, size->rows);
+    self->mask_columns = add_axis (self, size->columns);
   } else if (self->program->description->task == DICENET_TASK_DETECT)
-    prepare_priors (self);
+    self->priors = add_table (self, size->priors, 4 * (gsize) size->n_priors * sizeof *size->priors);
 }
 
 static gboolean
@@ -258,26 +239,23 @@ upload_tables (CudaPlan *self, cudaStream_t stream, GError **error)
          cuda_check (cudaStreamSynchronize (stream), "copying tables", error);
 }
 
-static gsize
-scratch_floats (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
+gsize
+cuda_plan_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
 {
   return node->op == DICENET_OP_PYRAMID ? dicenet_cuda_pyramid_scratch (input.c, input.h, input.w) : 0;
 }
 
 CudaPlan *
-cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, guint width, guint height, guint batch,
-               cudaStream_t stream, GError **error)
+cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, const DicenetSize *size, cudaStream_t stream,
+               GError **error)
 {
-  DicenetPlan *layout = dicenet_plan_new (program->graph, width, height, scratch_floats, NULL, error);
-  if (layout == NULL)
-    return NULL;
   CudaPlan *self = g_new0 (CudaPlan, 1);
-  g_autoptr (GHashTable) axes = dicenet_axis_cache_new ();
 
   self->program = program;
   self->weights = weights;
-  self->batch = batch;
-  self->layout = layout;
+  self->size = size;
+  self->layout = size->plan;
+  self->batch = size->batch;
   self->steps = g_new0 (Step, self->layout->n_steps);
   self->host = g_byte_array_new ();
   self->placed = g_hash_table_new (NULL, NULL);
@@ -285,8 +263,8 @@ cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, guint 
   for (guint k = 0; k < self->layout->n_steps; k++)
     self->steps[k].sums = NO_TABLE;
   for (guint k = 0; k < self->layout->n_steps; k++)
-    prepare_step (self, k, axes);
-  prepare_results (self, axes);
+    prepare_step (self, k, size->axes);
+  prepare_results (self);
   const gboolean is_there = upload_tables (self, stream, error);
   g_clear_pointer (&self->host, g_byte_array_unref);
   g_clear_pointer (&self->placed, g_hash_table_unref);
@@ -300,22 +278,9 @@ void
 cuda_plan_free (CudaPlan *self, cudaStream_t stream)
 {
   cudaFreeAsync (self->tables, stream);
-  dicenet_plan_free (self->layout);
   g_free (self->planes);
   g_free (self->steps);
   g_free (self);
-}
-
-const DicenetPlan *
-cuda_plan_get_layout (const CudaPlan *self)
-{
-  return self->layout;
-}
-
-guint
-cuda_plan_get_batch (const CudaPlan *self)
-{
-  return self->batch;
 }
 
 /* Results are behind the sums. */
@@ -352,7 +317,8 @@ cuda_plan_get_bytes (const CudaPlan *self)
   if (d->task == DICENET_TASK_SEGMENT)
     return results_place (self) + self->batch * mask_bytes (self);
   if (d->task == DICENET_TASK_DETECT)
-    return results_place (self) + boxes_place (self) + dicenet_cuda_detect_scratch (self->n_priors, d->n_classes, 1);
+    return results_place (self) + boxes_place (self) +
+           dicenet_cuda_detect_scratch (self->size->n_priors, d->n_classes, 1);
   return results_place (self);
 }
 
@@ -565,15 +531,22 @@ enqueue_pool (const Call *call)
                                                : dicenet_cuda_avg_pool (&x, &y, call->stream);
 }
 
+static cudaError_t (*const functions[DICENET_N_OPS]) (const Call *) = {
+  [DICENET_OP_CONV] = enqueue_conv,       [DICENET_OP_DICE] = enqueue_dice,   [DICENET_OP_MAX_POOL] = enqueue_pool,
+  [DICENET_OP_AVG_POOL] = enqueue_pool,   [DICENET_OP_MEAN] = enqueue_mean,   [DICENET_OP_UP] = enqueue_up,
+  [DICENET_OP_PYRAMID] = enqueue_pyramid, [DICENET_OP_MERGE] = enqueue_merge, [DICENET_OP_ROWS] = enqueue_rows,
+};
+
+gboolean
+cuda_plan_supports (DicenetOp op)
+{
+  return functions[op] != NULL;
+}
+
 gboolean
 cuda_plan_enqueue (const CudaPlan *self, guint step, gfloat *arena, DicenetCudaNumbers numbers, cudaStream_t stream,
                    GError **error)
 {
-  static cudaError_t (*const functions[]) (const Call *) = {
-    [DICENET_OP_CONV] = enqueue_conv,       [DICENET_OP_DICE] = enqueue_dice,   [DICENET_OP_MAX_POOL] = enqueue_pool,
-    [DICENET_OP_AVG_POOL] = enqueue_pool,   [DICENET_OP_MEAN] = enqueue_mean,   [DICENET_OP_UP] = enqueue_up,
-    [DICENET_OP_PYRAMID] = enqueue_pyramid, [DICENET_OP_MERGE] = enqueue_merge, [DICENET_OP_ROWS] = enqueue_rows,
-  };
   const DicenetStep *layout = &self->layout->steps[step];
   const Call call = {
     self,    layout, &self->steps[step], node_of (self, step), cuda_weights_node (self->weights, layout->node), arena,
@@ -626,7 +599,7 @@ cuda_plan_enqueue_boxes (const CudaPlan *self, gfloat *arena, guint image, CudaB
   const DicenetCudaDetect detect = { .confidences = picture_of (&call, 0, image),
                                      .locations = picture_of (&call, 1, image),
                                      .priors = (const float *) (self->tables + self->priors),
-                                     .n_priors = self->n_priors,
+                                     .n_priors = self->size->n_priors,
                                      .n_classes = self->program->description->n_classes,
                                      .params = &device->params,
                                      .thresholds = device->thresholds,

@@ -9,14 +9,15 @@
  * activations: those are in an arena that all plans of an executor share. */
 typedef struct _CudaPlan CudaPlan;
 
-/* Lays it out and uploads its tables, on @stream. NULL with @error set. */
-CudaPlan *cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, guint width, guint height,
-                         guint batch, cudaStream_t stream, GError **error);
+/* Whether there are kernels for an operation, and the scratch that it wants. */
+gboolean cuda_plan_supports (DicenetOp op);
+gsize cuda_plan_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data);
+
+/* Makes its tables and uploads them, on @stream; @size must live longer. NULL with @error set. */
+CudaPlan *cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, const DicenetSize *size,
+                         cudaStream_t stream, GError **error);
 void cuda_plan_free (CudaPlan *self, cudaStream_t stream);
 
-/* The same for all pictures: views and steps, with places in one picture's share of the arena. */
-const DicenetPlan *cuda_plan_get_layout (const CudaPlan *self);
-guint cuda_plan_get_batch (const CudaPlan *self);
 /* Bytes of the arena that the plan needs. */
 gsize cuda_plan_get_bytes (const CudaPlan *self);
 

@@ -5,7 +5,6 @@
 #include "../base/memory-error.h"
 #include "model-private.h"
 #include "../prepost/decode.h"
-#include "../graph/priors.h"
 #include "../backend/axis.h"
 #include "../backend/backend.h"
 #include "session-private.h"
@@ -18,11 +17,7 @@ struct _DicenetSession {
   /* Of the last prepare or run; 0 before the first and after one that failed. */
   guint batch, width, height;
   gboolean has_run;
-  DicenetShape *shapes; /* of the graph's nodes at this size */
-  gfloat *priors;       /* detect */
-  guint n_priors;
-  GHashTable *axes; /* segment, as the following */
-  DicenetUpscale upscale;
+  DicenetUpscale upscale; /* segment, as the following */
   gfloat *scratch;
 };
 
@@ -34,9 +29,6 @@ dicenet_session_finalize (GObject *object)
   DicenetSession *self = DICENET_SESSION (object);
 
   dicenet_executor_close (self->executor);
-  g_free (self->shapes);
-  g_free (self->priors);
-  g_clear_pointer (&self->axes, g_hash_table_unref);
   g_free (self->scratch);
   g_clear_object (&self->model); /* last: the executor uses its weights */
   G_OBJECT_CLASS (dicenet_session_parent_class)->finalize (object);
@@ -148,52 +140,24 @@ dicenet_session_get_arena_bytes (DicenetSession *self)
   return self->executor->ops->arena_bytes (self->executor);
 }
 
-/* FALSE with @error set, and @block as it was, where there is no memory. */
-static gboolean
-resize_floats (gfloat **block, gsize n, GError **error)
-{
-  gfloat *resized = g_try_realloc_n (*block, n, sizeof (gfloat));
-
-  if (resized == NULL)
-    return dicenet_no_memory (error, n * sizeof (gfloat), "room to make results in",
-                              "choose a smaller inference size or fewer threads");
-  *block = resized;
-  return TRUE;
-}
-
-static gboolean
-make_priors (DicenetSession *self, GError **error)
-{
-  const DicenetDescription *d = self->program->description;
-  DicenetShape maps[DICENET_N_MAPS];
-
-  for (guint k = 0; k < DICENET_N_MAPS; k++)
-    maps[k] = self->shapes[self->program->graph->maps[k]];
-  self->n_priors = dicenet_priors (maps, d->prior_sizes, self->width, self->height, NULL);
-  if (!resize_floats (&self->priors, 4 * (gsize) self->n_priors, error))
-    return FALSE;
-  dicenet_priors (maps, d->prior_sizes, self->width, self->height, self->priors);
-  return TRUE;
-}
-
-/* From the size of the logits to the picture's. */
+/* From the size of the logits to the picture's. FALSE with @error set where there is no memory. */
 static gboolean
 make_upscale (DicenetSession *self, GError **error)
 {
-  const DicenetGraphOutput *logits = &self->program->graph->outputs[0];
-  const DicenetShape shape = self->shapes[logits->node];
+  const DicenetSize *size = self->executor->size;
   DicenetUpscale *scale = &self->upscale;
   const char *set;
 
-  g_clear_pointer (&self->axes, g_hash_table_unref);
-  self->axes = dicenet_axis_cache_new ();
-  scale->kernels = dicenet_kernels_get (dicenet_cpu_mask (), &set);
-  scale->pixels = dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set);
-  scale->rows = dicenet_axis_get (self->axes, shape.h, self->height, DICENET_RESIZE_UP);
-  scale->columns = dicenet_axis_get (self->axes, shape.w, self->width, DICENET_RESIZE_UP);
-  scale->classes = dicenet_axis_get (self->axes, shape.c, shape.c, DICENET_RESIZE_UP);
-  const gsize scratch = dicenet_session_get_n_threads (self) * dicenet_upscale_scratch (scale);
-  return resize_floats (&self->scratch, scratch, error);
+  *scale = (DicenetUpscale){ dicenet_kernels_get (dicenet_cpu_mask (), &set),
+                             dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set), size->rows, size->columns,
+                             size->classes };
+  const gsize n = dicenet_session_get_n_threads (self) * dicenet_upscale_scratch (scale);
+  gfloat *resized = g_try_realloc_n (self->scratch, n, sizeof (gfloat));
+  if (resized == NULL)
+    return dicenet_no_memory (error, n * sizeof (gfloat), "room to make results in",
+                              "choose a smaller inference size or fewer threads");
+  self->scratch = resized;
+  return TRUE;
 }
 
 static gboolean
@@ -208,25 +172,21 @@ check_size (guint width, guint height, guint batch, GError **error)
   return FALSE;
 }
 
+/* What the executor was made ready for. */
 static gboolean
-set_size (DicenetSession *self, guint width, guint height, guint batch, GError **error)
+set_size (DicenetSession *self, GError **error)
 {
-  gboolean ok = TRUE;
+  const DicenetSize *size = self->executor->size;
 
-  self->batch = batch;
-  if (self->width == width && self->height == height)
+  if (self->width == size->width && self->height == size->height && self->batch == size->batch)
     return TRUE;
-  self->width = width;
-  self->height = height;
-  g_free (self->shapes);
-  self->shapes = dicenet_shapes (self->program->graph, width, height);
-  if (self->program->description->task == DICENET_TASK_DETECT)
-    ok = make_priors (self, error);
-  else if (self->program->description->task == DICENET_TASK_SEGMENT)
-    ok = make_upscale (self, error);
-  if (!ok)
-    self->width = self->height = 0;
-  return ok;
+  self->width = self->height = self->batch = 0;
+  if (self->program->description->task == DICENET_TASK_SEGMENT && !make_upscale (self, error))
+    return FALSE;
+  self->width = size->width;
+  self->height = size->height;
+  self->batch = size->batch;
+  return TRUE;
 }
 
 gboolean
@@ -235,20 +195,16 @@ dicenet_session_prepare (DicenetSession *self, guint width, guint height, guint 
   g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
 
   self->has_run = FALSE;
-  if (!check_size (width, height, batch, error) ||
-      !self->executor->ops->prepare (self->executor, width, height, batch, error))
-    return FALSE;
-  return set_size (self, width, height, batch, error);
+  return check_size (width, height, batch, error) &&
+         dicenet_executor_prepare (self->executor, width, height, batch, error) && set_size (self, error);
 }
 
 static gboolean
 run (DicenetSession *self, const DicenetRun *what, GError **error)
 {
   self->has_run = FALSE;
-  if (!check_size (what->width, what->height, what->batch, error) ||
-      !self->executor->ops->run (self->executor, what, error))
-    return FALSE;
-  self->has_run = set_size (self, what->width, what->height, what->batch, error);
+  self->has_run = check_size (what->width, what->height, what->batch, error) &&
+                  dicenet_executor_run (self->executor, what, error) && set_size (self, error);
   return self->has_run;
 }
 
@@ -321,12 +277,6 @@ dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, gsize n, g
   return run (self, &(DicenetRun){ .batch = batch, .width = width, .height = height, .tensor = data }, error);
 }
 
-static DicenetShape
-output_shape (DicenetSession *self, guint k)
-{
-  return self->shapes[self->program->graph->outputs[k].node];
-}
-
 const gfloat *
 dicenet_session_get_output (DicenetSession *self, const char *name, guint image, gsize *n)
 {
@@ -337,9 +287,8 @@ dicenet_session_get_output (DicenetSession *self, const char *name, guint image,
   for (guint k = 0; self->has_run && image < self->batch && k < self->program->graph->n_outputs; k++) {
     if (!g_str_equal (self->program->graph->outputs[k].name, name))
       continue;
-    const DicenetShape shape = output_shape (self, k);
     if (n)
-      *n = (gsize) shape.c * shape.h * shape.w;
+      *n = dicenet_view_floats (dicenet_size_output (self->executor->size, self->program->graph, k));
     return self->executor->ops->output (self->executor, k, image);
   }
   return NULL;
@@ -349,9 +298,10 @@ const gfloat *
 dicenet_session_get_priors (DicenetSession *self, gsize *n)
 {
   g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  const DicenetSize *size = self->has_run ? self->executor->size : NULL;
   if (n)
-    *n = self->has_run && self->priors ? 4 * (gsize) self->n_priors : 0;
-  return self->has_run ? self->priors : NULL;
+    *n = size ? 4 * (gsize) size->n_priors : 0;
+  return size ? size->priors : NULL;
 }
 
 static gboolean
@@ -384,7 +334,8 @@ dicenet_session_get_boxes (DicenetSession *self, guint image, const DicenetDetec
     return made;
   const gfloat *confidences = ops->output (self->executor, 0, image);
   const gfloat *locations = ops->output (self->executor, 1, image);
-  return dicenet_decode_boxes (confidences, locations, self->priors, self->n_priors,
+  const DicenetSize *size = self->executor->size;
+  return dicenet_decode_boxes (confidences, locations, size->priors, size->n_priors,
                                self->program->description->n_classes, params);
 }
 

@@ -36,10 +36,3 @@ dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, co
   }
   return NULL;
 }
-
-void
-dicenet_executor_close (DicenetExecutor *self)
-{
-  if (self != NULL)
-    self->ops->close (self);
-}

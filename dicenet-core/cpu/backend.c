@@ -13,58 +13,49 @@
 /* The CPU backend: walks a plan with the kernel table and a thread pool. One arena serves all sizes, because only one
  * runs at a time; a batch runs picture by picture in it, since a picture's activations then stay in the caches. */
 
-/* A stream has one size, a renegotiating one a few. Plans are some hundred KiB each. */
-#define MAX_PLANS 8
-
-/* A plan with what only this backend needs. */
+/* What this backend makes of a size. */
 typedef struct {
-  DicenetPlan *plan;
   DicenetCpuStep *steps;
-  GHashTable *axes; /* which they point into */
-  gfloat *arena;    /* that they were told */
-} CpuPlan;
+  guint n_steps;
+  gfloat *arena; /* that they were told */
+} Bound;
 
 typedef struct {
   DicenetExecutor parent;
-  const DicenetProgram program;
   DicenetKernels kernels;
   DicenetCpu cpu;
-  GPtrArray *plans; /* CpuPlan, most recently used last */
-  CpuPlan *current;
   DicenetPreprocess *preprocess;
   gfloat *arena;
   gsize arena_bytes;
   gfloat *batch_outputs; /* outputs of pictures 0 .. batch - 1, one after the other; unused for a batch of 1 */
   gsize batch_bytes;
-  guint batch;
 } CpuExecutor;
 
-static void cpu_close (DicenetExecutor *executor);
-
-static void
-cpu_plan_free (gpointer data)
+static gsize
+cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
 {
-  CpuPlan *self = data;
-  dicenet_plan_free (self->plan);
-  g_hash_table_unref (self->axes);
-  g_free (self->steps);
-  g_free (self);
+  CpuExecutor *self = data;
+  return dicenet_cpu_scratch (node, input, output, &self->cpu);
 }
 
-/* NULL with @error set where there is no memory for it. */
-static CpuPlan *
-cpu_plan_new (CpuExecutor *executor, guint width, guint height, GError **error)
+static gpointer
+cpu_bind (DicenetExecutor *executor, const DicenetSize *size, GError **error)
 {
-  const DicenetGraph *graph = executor->program.graph;
-  DicenetPlan *plan = dicenet_plan_new (graph, width, height, dicenet_cpu_scratch, &executor->cpu, error);
+  CpuExecutor *self = (CpuExecutor *) executor;
+  Bound *bound = g_new0 (Bound, 1);
 
-  if (plan == NULL)
-    return NULL;
-  CpuPlan *self = g_new0 (CpuPlan, 1);
-  self->plan = plan;
-  self->axes = dicenet_axis_cache_new ();
-  self->steps = dicenet_cpu_bind (&executor->cpu, graph, plan, self->axes);
-  return self;
+  bound->steps = dicenet_cpu_bind (&self->cpu, executor->program.graph, size->plan, size->axes);
+  bound->n_steps = size->plan->n_steps;
+  return bound;
+}
+
+static void
+cpu_unbind (DicenetExecutor *executor, gpointer data)
+{
+  Bound *bound = data;
+
+  g_free (bound->steps);
+  g_free (bound);
 }
 
 /* The one asked for, or float32 with a warning. */
@@ -97,7 +88,7 @@ set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
   self->parent.precision = in->precision;
   self->cpu.precision = in;
   in->take (&self->kernels);
-  self->cpu.weights = dicenet_cpu_weights (&self->program, in, error);
+  self->cpu.weights = dicenet_cpu_weights (&self->parent.program, in, error);
   return self->cpu.weights != NULL;
 }
 
@@ -107,16 +98,14 @@ cpu_open (const DicenetProgram *program, const DicenetTarget *target, GError **e
   CpuExecutor *self = g_new0 (CpuExecutor, 1);
   const char *kernels;
 
-  self->parent.ops = &dicenet_backend_cpu;
-  memcpy ((void *) &self->program, program, sizeof *program);
-  self->plans = g_ptr_array_new_with_free_func (cpu_plan_free);
+  dicenet_executor_init (&self->parent, &dicenet_backend_cpu, program);
   self->kernels = *dicenet_kernels_get (dicenet_cpu_mask (), &kernels);
   self->cpu.kernels = &self->kernels;
   g_debug ("kernels: %s", kernels);
   self->cpu.n_threads = target->n_threads > 0 ? target->n_threads : dicenet_processors ();
   self->cpu.threads = dicenet_threads_new (self->cpu.n_threads, error);
   if (self->cpu.threads == NULL || !set_precision (self, target->precision, error)) {
-    cpu_close (&self->parent);
+    dicenet_executor_close (&self->parent);
     return NULL;
   }
   return &self->parent;
@@ -127,30 +116,11 @@ cpu_close (DicenetExecutor *executor)
 {
   CpuExecutor *self = (CpuExecutor *) executor;
 
-  g_ptr_array_unref (self->plans);
   dicenet_preprocess_free (self->preprocess);
   dicenet_block_free (self->arena, self->arena_bytes);
   dicenet_block_free (self->batch_outputs, self->batch_bytes);
   dicenet_threads_free (self->cpu.threads);
   g_free (self);
-}
-
-static CpuPlan *
-find_plan (CpuExecutor *self, guint width, guint height, GError **error)
-{
-  for (guint i = 0; i < self->plans->len; i++) {
-    CpuPlan *plan = self->plans->pdata[i];
-    if (plan->plan->width == width && plan->plan->height == height) {
-      g_ptr_array_add (self->plans, g_ptr_array_steal_index (self->plans, i));
-      return plan;
-    }
-  }
-  if (self->plans->len >= MAX_PLANS)
-    g_ptr_array_remove_index (self->plans, 0);
-  CpuPlan *plan = cpu_plan_new (self, width, height, error);
-  if (plan != NULL)
-    g_ptr_array_add (self->plans, plan);
-  return plan;
 }
 
 static gboolean
@@ -167,43 +137,43 @@ grow (gfloat **block, gsize *have, gsize want, GError **error)
   return TRUE;
 }
 
-static gsize
-output_floats (CpuExecutor *self, guint k)
+static const DicenetView *
+output_view (const CpuExecutor *self, guint k)
 {
-  const DicenetView *view = &self->current->plan->views[self->program.graph->outputs[k].node];
-  return (gsize) view->c * view->h * view->w;
+  return dicenet_size_output (self->parent.size, self->parent.program.graph, k);
 }
 
 static gsize
-all_output_floats (CpuExecutor *self)
+all_output_floats (const CpuExecutor *self)
 {
   gsize n = 0;
-  for (guint k = 0; k < self->program.graph->n_outputs; k++)
-    n += output_floats (self, k);
+  for (guint k = 0; k < self->parent.program.graph->n_outputs; k++)
+    n += dicenet_view_floats (output_view (self, k));
   return n;
 }
 
 static gboolean
-cpu_prepare (DicenetExecutor *executor, guint width, guint height, guint batch, GError **error)
+cpu_prepare (DicenetExecutor *executor, GError **error)
 {
   CpuExecutor *self = (CpuExecutor *) executor;
+  const DicenetSize *size = executor->size;
+  Bound *bound = size->bound;
 
-  self->current = find_plan (self, width, height, error);
-  self->batch = batch;
-  if (self->current == NULL)
+  if (!grow (&self->arena, &self->arena_bytes, size->plan->arena_floats * sizeof (gfloat), error) ||
+      (size->batch > 1 && !grow (&self->batch_outputs, &self->batch_bytes,
+                                 size->batch * all_output_floats (self) * sizeof (gfloat), error)))
     return FALSE;
-  if (grow (&self->arena, &self->arena_bytes, self->current->plan->arena_floats * sizeof (gfloat), error) &&
-      (batch == 1 ||
-       grow (&self->batch_outputs, &self->batch_bytes, batch * all_output_floats (self) * sizeof (gfloat), error)))
-    return TRUE;
-  self->current = NULL;
-  return FALSE;
+  if (bound->arena != self->arena) {
+    dicenet_cpu_place (bound->steps, bound->n_steps, self->arena);
+    bound->arena = self->arena;
+  }
+  return TRUE;
 }
 
 static gboolean
 ensure_preprocess (CpuExecutor *self, const DicenetRun *run, GError **error)
 {
-  const DicenetDescription *d = self->program.description;
+  const DicenetDescription *d = self->parent.program.description;
 
   if (self->preprocess != NULL && dicenet_preprocess_fits (self->preprocess, run->image, run->width, run->height))
     return TRUE;
@@ -226,16 +196,23 @@ read_band (gpointer job, guint i, guint seat)
   dicenet_preprocess_run_band (picture->preprocess, picture->image, picture->tensor, i);
 }
 
+/* The input's or an output's one piece of memory. */
 static gfloat *
-packed (CpuExecutor *self, guint node)
+packed (const CpuExecutor *self, const DicenetView *view)
 {
-  return self->arena + self->current->plan->views[node].planes[0];
+  return self->arena + view->planes[0];
+}
+
+static gfloat *
+input_of (const CpuExecutor *self)
+{
+  return packed (self, &self->parent.size->plan->views[0]);
 }
 
 static void
 read_image (CpuExecutor *self, const DicenetImage *image)
 {
-  Picture picture = { self->preprocess, image, packed (self, 0) };
+  Picture picture = { self->preprocess, image, input_of (self) };
   dicenet_threads_run (self->cpu.threads, dicenet_preprocess_get_n_bands (self->preprocess), read_band, &picture);
 }
 
@@ -243,9 +220,10 @@ static void
 keep_outputs (CpuExecutor *self, guint image)
 {
   gfloat *out = self->batch_outputs + image * all_output_floats (self);
-  for (guint k = 0; k < self->program.graph->n_outputs; k++) {
-    memcpy (out, packed (self, self->program.graph->outputs[k].node), output_floats (self, k) * sizeof (gfloat));
-    out += output_floats (self, k);
+  for (guint k = 0; k < self->parent.program.graph->n_outputs; k++) {
+    const DicenetView *view = output_view (self, k);
+    memcpy (out, packed (self, view), dicenet_view_floats (view) * sizeof (gfloat));
+    out += dicenet_view_floats (view);
   }
 }
 
@@ -260,11 +238,12 @@ seconds_now (void)
 static void
 run_step (CpuExecutor *self, guint k)
 {
-  const DicenetStep *step = &self->current->plan->steps[k];
-  gdouble *seconds = self->parent.step_seconds ? &self->parent.step_seconds[step->node] : NULL;
+  const DicenetSize *size = self->parent.size;
+  Bound *bound = size->bound;
+  gdouble *seconds = self->parent.step_seconds ? &self->parent.step_seconds[size->plan->steps[k].node] : NULL;
   const gdouble begin = seconds ? seconds_now () : 0;
 
-  dicenet_cpu_run (&self->current->steps[k], self->cpu.threads);
+  dicenet_cpu_run (&bound->steps[k], self->cpu.threads);
   if (seconds)
     *seconds = MIN (*seconds, seconds_now () - begin);
 }
@@ -272,15 +251,9 @@ run_step (CpuExecutor *self, guint k)
 static void
 run_steps (CpuExecutor *self)
 {
-  CpuPlan *plan = self->current;
-
-  if (plan->arena != self->arena) { /* it may have grown since */
-    dicenet_cpu_place (plan->steps, plan->plan->n_steps, self->arena);
-    plan->arena = self->arena;
-  }
   const guint64 denormals = dicenet_denormals_flush ();
 
-  for (guint k = 0; k < self->current->plan->n_steps; k++)
+  for (guint k = 0; k < self->parent.size->plan->n_steps; k++)
     run_step (self, k);
   dicenet_denormals_restore (denormals);
 }
@@ -291,15 +264,14 @@ cpu_run (DicenetExecutor *executor, const DicenetRun *run, GError **error)
   CpuExecutor *self = (CpuExecutor *) executor;
   const gsize n_input = 3 * (gsize) run->width * run->height;
 
-  if ((run->image && !ensure_preprocess (self, run, error)) ||
-      !cpu_prepare (executor, run->width, run->height, run->batch, error))
+  if (run->image && !ensure_preprocess (self, run, error))
     return FALSE;
   dicenet_threads_begin (self->cpu.threads);
   for (guint i = 0; i < run->batch; i++) {
     if (run->image)
       read_image (self, run->image);
     else
-      memcpy (packed (self, 0), run->tensor + i * n_input, n_input * sizeof (gfloat));
+      memcpy (input_of (self), run->tensor + i * n_input, n_input * sizeof (gfloat));
     run_steps (self);
     if (run->batch > 1)
       keep_outputs (self, i);
@@ -313,11 +285,11 @@ cpu_output (DicenetExecutor *executor, guint k, guint image)
 {
   CpuExecutor *self = (CpuExecutor *) executor;
 
-  if (self->batch == 1)
-    return packed (self, self->program.graph->outputs[k].node);
+  if (executor->size->batch == 1)
+    return packed (self, output_view (self, k));
   const gfloat *at = self->batch_outputs + image * all_output_floats (self);
   for (guint i = 0; i < k; i++)
-    at += output_floats (self, i);
+    at += dicenet_view_floats (output_view (self, i));
   return at;
 }
 
@@ -350,6 +322,10 @@ const DicenetBackendOps dicenet_backend_cpu = {
   .name = "cpu",
   .open = cpu_open,
   .close = cpu_close,
+  .supports = dicenet_cpu_supports,
+  .scratch = cpu_scratch,
+  .bind = cpu_bind,
+  .unbind = cpu_unbind,
   .prepare = cpu_prepare,
   .run = cpu_run,
   .output = cpu_output,

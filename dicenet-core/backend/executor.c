@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dicenet/error.h>
+#include "backend.h"
+
+/* What all backends' executors have in common: the sizes that they have run at. */
+
+/* A stream has one size, a renegotiating one a few. They are some hundred KiB each. */
+#define MAX_SIZES 8
+
+void
+dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, const DicenetProgram *program)
+{
+  self->ops = ops;
+  self->program = *program;
+  self->sizes = g_ptr_array_new ();
+}
+
+static void
+forget (DicenetExecutor *self, DicenetSize *size)
+{
+  if (size->bound)
+    self->ops->unbind (self, size->bound);
+  dicenet_size_free (size);
+}
+
+void
+dicenet_executor_close (DicenetExecutor *self)
+{
+  if (self == NULL)
+    return;
+  for (guint i = 0; i < self->sizes->len; i++)
+    forget (self, self->sizes->pdata[i]);
+  g_ptr_array_unref (self->sizes);
+  self->ops->close (self);
+}
+
+/* Most recently used last. */
+static DicenetSize *
+find_size (DicenetExecutor *self, guint width, guint height, guint batch)
+{
+  for (guint i = 0; i < self->sizes->len; i++) {
+    DicenetSize *size = self->sizes->pdata[i];
+    if (size->width == width && size->height == height && size->batch == batch) {
+      g_ptr_array_add (self->sizes, g_ptr_array_steal_index (self->sizes, i));
+      return size;
+    }
+  }
+  return NULL;
+}
+
+static gboolean
+check_operations (const DicenetExecutor *self, GError **error)
+{
+  const DicenetGraph *graph = self->program.graph;
+
+  for (guint i = 0; i < graph->nodes->len; i++) {
+    const DicenetNode *node = dicenet_graph_node (graph, i);
+    if (node->op == DICENET_OP_INPUT || dicenet_op_is_view (node->op) || self->ops->supports (node->op))
+      continue;
+    g_set_error (
+        error, DICENET_ERROR, DICENET_ERROR_BACKEND,
+        "backend %s cannot compute the operation \"%s\", which the network has in layer \"%s\": choose another "
+        "backend",
+        self->ops->name, dicenet_op_names[node->op], node->name);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static DicenetSize *
+make_size (DicenetExecutor *self, guint width, guint height, guint batch, GError **error)
+{
+  DicenetSize *size = NULL;
+
+  if (self->sizes->len >= MAX_SIZES)
+    forget (self, g_ptr_array_steal_index (self->sizes, 0));
+  if (check_operations (self, error))
+    size = dicenet_size_new (&self->program, width, height, batch, self->ops->scratch, self, error);
+  if (size == NULL)
+    return NULL;
+  size->bound = self->ops->bind (self, size, error);
+  if (size->bound == NULL) {
+    dicenet_size_free (size);
+    return NULL;
+  }
+  g_ptr_array_add (self->sizes, size);
+  return size;
+}
+
+gboolean
+dicenet_executor_prepare (DicenetExecutor *self, guint width, guint height, guint batch, GError **error)
+{
+  self->size = find_size (self, width, height, batch);
+  if (self->size == NULL)
+    self->size = make_size (self, width, height, batch, error);
+  if (self->size != NULL && self->ops->prepare (self, error))
+    return TRUE;
+  self->size = NULL;
+  return FALSE;
+}
+
+gboolean
+dicenet_executor_run (DicenetExecutor *self, const DicenetRun *run, GError **error)
+{
+  return dicenet_executor_prepare (self, run->width, run->height, run->batch, error) &&
+         self->ops->run (self, run, error);
+}
