@@ -26,7 +26,7 @@
  */
 
 #include "gstdicenetmask.h"
-#include "gstdicenetmemory.h"
+#include "video/gstdicenetmemory.h"
 
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <gst/gst.h>
-#include "gstdicenetclassify.h"
-#include "gstdicenetdetect.h"
 #include "gstdicenetjson.h"
 #include "gstdicenetmask.h"
-#include "gstdicenetoverlay.h"
-#include "gstdicenetsegment.h"
+#include "inference/gstdicenetclassify.h"
+#include "inference/gstdicenetdetect.h"
+#include "inference/gstdicenetsegment.h"
+#include "overlay/gstdicenetoverlay.h"
 
 static gboolean
 plugin_init (GstPlugin *plugin)

@@ -29,7 +29,10 @@ ALLOWED = {
     "dicenet-core/api": BACKEND | PREPOST | {"dicenet-core/api", "dicenet-core/cpu"},
     "dicenet-core/tools": BACKEND | PREPOST | {"dicenet-core/api", "dicenet-core/cpu", "dicenet-core/tools"},
     "cuda": BACKEND | PREPOST | {"cuda"},
-    "gst": PUBLIC | {"gst", "gst/meta"},
+    "gst": PUBLIC | {"gst", "gst/inference", "gst/overlay", "gst/video", "gst/meta"},
+    "gst/inference": PUBLIC | {"gst/inference", "gst/overlay", "gst/video", "gst/meta"},
+    "gst/overlay": {"gst/overlay", "gst/video", "gst/meta"},  # draws what anybody found
+    "gst/video": {"gst/video", "gst/overlay"},
     "gst/meta": {"gst/meta"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
@@ -42,7 +45,7 @@ def folder_of(path):
 def target(root, source, kind, name):
     """The folder that an include leads to, or None for what is not this project's."""
     candidates = [os.path.join(os.path.dirname(source), name)] if kind == '"' else []
-    candidates += [os.path.join("dicenet-core", name), os.path.join("gst", "meta", name)]
+    candidates += [os.path.join("dicenet-core", name), os.path.join("gst", name), os.path.join("gst", "meta", name)]
     for candidate in map(os.path.normpath, candidates):
         if os.path.exists(os.path.join(root, candidate)):
             return folder_of(os.path.dirname(candidate))

@@ -7,7 +7,7 @@
  */
 
 #include "backend/axis.h"
-#include "gstdicenetdraw.h"
+#include "overlay/gstdicenetdraw.h"
 #include "prepost/decode.h"
 #include "prepost/preprocess.h"
 #include "graph/priors.h"

@@ -2,8 +2,8 @@
 
 /* The drawer: what it draws where, and that it draws it well from the smallest frame to the largest. */
 
-#include "gstdicenetdraw.h"
-#include "gstdicenetplate.h"
+#include "overlay/gstdicenetdraw.h"
+#include "overlay/gstdicenettext.h"
 #include <gst/check/gstcheck.h>
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <string.h>

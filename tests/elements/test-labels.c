@@ -4,7 +4,7 @@
 
 #include <gst/check/gstcheck.h>
 #include <time.h>
-#include "gstdicenetlabels.h"
+#include "inference/gstdicenetlabels.h"
 
 static void
 expect (const gchar *const *labels, const gchar *class_thresholds, const gchar *object_class, const gfloat *expected,

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include "gstdicenetdraw.h"
+#include "overlay/gstdicenetdraw.h"
 #include <gst/dicenet/gstdicenetmeta.h>
 
 static gboolean no_threads = FALSE;

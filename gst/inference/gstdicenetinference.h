@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "gstdicenetvideo.h"
+#include "video/gstdicenetvideo.h"
 #include <dicenet/dicenet.h>
 #include <gst/dicenet/gstdicenetmeta.h>
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "gstdicenetplate.h"
+#include "gstdicenettext.h"
 
 #include <math.h>
 #include <pango/pangocairo.h>
 #include <string.h>
-#include "gstdicenetaspect.h"
-#include "gstdicenetmemory.h"
+#include "video/gstdicenetaspect.h"
+#include "video/gstdicenetmemory.h"
 
 /* Several hundred labels at 1080p; a legend at 2160p takes 2 MiB. */
 #define MAX_CACHE_BYTES (16 * 1024 * 1024)

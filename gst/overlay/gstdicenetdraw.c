@@ -8,7 +8,7 @@
 
 #include "gstdicenetdraw.h"
 
-#include "gstdicenetplate.h"
+#include "gstdicenettext.h"
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include <gst/base/gstbasetransform.h>
 #include <gst/video/video.h>
-#include "gstdicenetdraw.h"
+#include "overlay/gstdicenetdraw.h"
 
 G_BEGIN_DECLS
 

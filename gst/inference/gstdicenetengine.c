@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <string.h>
-#include "gstdicenetaspect.h"
+#include "video/gstdicenetaspect.h"
 #include "gstdicenetcuda.h"
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"

@@ -21,7 +21,7 @@
  * All else (a session on the processor, frames on another GPU) is what mapping for the processor does: a copy.
  */
 
-#include "gstdicenetfilter.h"
+#include "gstdicenetinference.h"
 #include "gstdicenetcuda.h"
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
