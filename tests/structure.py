@@ -32,7 +32,7 @@ ALLOWED = {
     "gst": PUBLIC | {"gst", "gst/inference", "gst/overlay", "gst/video", "gst/meta"},
     "gst/inference": PUBLIC | {"gst/inference", "gst/overlay", "gst/video", "gst/meta"},
     "gst/overlay": {"gst/overlay", "gst/video", "gst/meta"},  # draws what anybody found
-    "gst/video": {"gst/video", "gst/overlay"},
+    "gst/video": {"gst/video"},
     "gst/meta": {"gst/meta"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)

@@ -37,17 +37,17 @@ enum {
 #define DEFAULT_THRESHOLD -1.0f
 
 struct _GstDicenetClassify {
-  GstDicenetFilter parent;
+  GstDicenetInference parent;
 
   /* Under the object lock. */
   guint top_k;
   gfloat threshold;
 };
 
-G_DEFINE_FINAL_TYPE (GstDicenetClassify, gst_dicenet_classify, GST_TYPE_DICENET_FILTER)
+G_DEFINE_FINAL_TYPE (GstDicenetClassify, gst_dicenet_classify, GST_TYPE_DICENET_INFERENCE)
 
 static GArray *
-gst_dicenet_classify_decode (GstDicenetFilter *filter, DicenetSession *session, guint width, guint height,
+gst_dicenet_classify_decode (GstDicenetInference *filter, DicenetSession *session, guint width, guint height,
                              GstDicenetResult *result, GError **error)
 {
   GstDicenetClassify *self = GST_DICENET_CLASSIFY (filter);
@@ -69,7 +69,7 @@ gst_dicenet_classify_decode (GstDicenetFilter *filter, DicenetSession *session, 
 }
 
 static void
-gst_dicenet_classify_describe (GstDicenetFilter *filter, const GstDicenetMeta *meta, GstStructure *message)
+gst_dicenet_classify_describe (GstDicenetInference *filter, const GstDicenetMeta *meta, GstStructure *message)
 {
   const GstDicenetResult *result = meta->result;
   GValue classes = G_VALUE_INIT;
@@ -77,7 +77,7 @@ gst_dicenet_classify_describe (GstDicenetFilter *filter, const GstDicenetMeta *m
   g_value_init (&classes, GST_TYPE_ARRAY);
   for (guint i = 0; i < gst_dicenet_result_get_n_classes (result); i++) {
     const GstDicenetClass *class = gst_dicenet_result_get_class (result, i);
-    gst_dicenet_filter_append_structure (
+    gst_dicenet_inference_append_structure (
         &classes, gst_structure_new ("class", "label", G_TYPE_STRING,
                                      gst_dicenet_result_get_label (result, class->label_id), "label-id", G_TYPE_UINT,
                                      class->label_id, "confidence", G_TYPE_DOUBLE, class->confidence, NULL));
@@ -130,7 +130,7 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
 {
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
-  GstDicenetFilterClass *filter_class = GST_DICENET_FILTER_CLASS (klass);
+  GstDicenetInferenceClass *inference_class = GST_DICENET_INFERENCE_CLASS (klass);
 
   object_class->set_property = gst_dicenet_classify_set_property;
   object_class->get_property = gst_dicenet_classify_get_property;
@@ -147,11 +147,11 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
 
   gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "DiCENet image classifier", "Filter/Analyzer/Video",
                                          "Says what each video frame shows, as metadata", "The dicenet developers");
-  gst_dicenet_filter_class_add_templates (GST_ELEMENT_CLASS (klass));
+  gst_dicenet_inference_class_add_templates (GST_ELEMENT_CLASS (klass));
 
-  filter_class->task = GST_DICENET_TASK_CLASSIFY;
-  filter_class->decode = gst_dicenet_classify_decode;
-  filter_class->describe = gst_dicenet_classify_describe;
+  inference_class->task = GST_DICENET_TASK_CLASSIFY;
+  inference_class->decode = gst_dicenet_classify_decode;
+  inference_class->describe = gst_dicenet_classify_describe;
 }
 
 static void

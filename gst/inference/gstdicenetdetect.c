@@ -47,7 +47,7 @@ enum {
 #define MAX_PER_CLASS 200
 
 struct _GstDicenetDetect {
-  GstDicenetFilter parent;
+  GstDicenetInference parent;
 
   /* Under the object lock. */
   gfloat threshold;
@@ -59,7 +59,7 @@ struct _GstDicenetDetect {
   guint n_classes;
 };
 
-G_DEFINE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST_TYPE_DICENET_FILTER)
+G_DEFINE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST_TYPE_DICENET_INFERENCE)
 
 /* --- results --- */
 
@@ -82,7 +82,7 @@ class_thresholds_now (GstDicenetDetect *self, DicenetModel *model, DicenetDetect
 }
 
 static GArray *
-gst_dicenet_detect_decode (GstDicenetFilter *filter, DicenetSession *session, guint width, guint height,
+gst_dicenet_detect_decode (GstDicenetInference *filter, DicenetSession *session, guint width, guint height,
                            GstDicenetResult *result, GError **error)
 {
   const GstVideoInfo *info = gst_dicenet_video_get_info (GST_DICENET_VIDEO (filter));
@@ -117,14 +117,14 @@ gst_dicenet_detect_decode (GstDicenetFilter *filter, DicenetSession *session, gu
 }
 
 static void
-gst_dicenet_detect_describe (GstDicenetFilter *filter, const GstDicenetMeta *meta, GstStructure *message)
+gst_dicenet_detect_describe (GstDicenetInference *filter, const GstDicenetMeta *meta, GstStructure *message)
 {
   GValue objects = G_VALUE_INIT;
 
   g_value_init (&objects, GST_TYPE_ARRAY);
   for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++) {
     const GstDicenetDetection *object = gst_dicenet_meta_get_detection (meta, i);
-    gst_dicenet_filter_append_structure (
+    gst_dicenet_inference_append_structure (
         &objects, gst_structure_new ("object", "label", G_TYPE_STRING,
                                      gst_dicenet_result_get_label (meta->result, object->label_id), "label-id",
                                      G_TYPE_UINT, object->label_id, "confidence", G_TYPE_DOUBLE, object->confidence,
@@ -137,7 +137,7 @@ gst_dicenet_detect_describe (GstDicenetFilter *filter, const GstDicenetMeta *met
 /* --- classes --- */
 
 static gboolean
-gst_dicenet_detect_labels_changed (GstDicenetFilter *filter, const gchar *const *labels, GError **error)
+gst_dicenet_detect_labels_changed (GstDicenetInference *filter, const gchar *const *labels, GError **error)
 {
   GstDicenetDetect *self = GST_DICENET_DETECT (filter);
 
@@ -156,14 +156,15 @@ gst_dicenet_detect_labels_changed (GstDicenetFilter *filter, const gchar *const 
 static void
 set_class_text (GstDicenetDetect *self, gchar **field, const GValue *value)
 {
-  gchar **labels = gst_dicenet_filter_dup_labels (GST_DICENET_FILTER (self));
+  gchar **labels = gst_dicenet_inference_dup_labels (GST_DICENET_INFERENCE (self));
   GError *error = NULL;
 
   GST_OBJECT_LOCK (self);
   gchar *before = *field;
   *field = g_value_dup_string (value);
   GST_OBJECT_UNLOCK (self);
-  if (labels && !gst_dicenet_detect_labels_changed (GST_DICENET_FILTER (self), (const gchar *const *) labels, &error)) {
+  if (labels &&
+      !gst_dicenet_detect_labels_changed (GST_DICENET_INFERENCE (self), (const gchar *const *) labels, &error)) {
     GST_OBJECT_LOCK (self);
     gchar *refused = *field;
     *field = g_steal_pointer (&before);
@@ -286,7 +287,7 @@ static void
 gst_dicenet_detect_class_init (GstDicenetDetectClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
-  GstDicenetFilterClass *filter_class = GST_DICENET_FILTER_CLASS (klass);
+  GstDicenetInferenceClass *inference_class = GST_DICENET_INFERENCE_CLASS (klass);
 
   object_class->set_property = gst_dicenet_detect_set_property;
   object_class->get_property = gst_dicenet_detect_get_property;
@@ -295,12 +296,12 @@ gst_dicenet_detect_class_init (GstDicenetDetectClass *klass)
 
   gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "DiCENet object detector", "Filter/Analyzer/Video",
                                          "Finds objects in video frames, as metadata", "The dicenet developers");
-  gst_dicenet_filter_class_add_templates (GST_ELEMENT_CLASS (klass));
+  gst_dicenet_inference_class_add_templates (GST_ELEMENT_CLASS (klass));
 
-  filter_class->task = GST_DICENET_TASK_DETECT;
-  filter_class->labels_changed = gst_dicenet_detect_labels_changed;
-  filter_class->decode = gst_dicenet_detect_decode;
-  filter_class->describe = gst_dicenet_detect_describe;
+  inference_class->task = GST_DICENET_TASK_DETECT;
+  inference_class->labels_changed = gst_dicenet_detect_labels_changed;
+  inference_class->decode = gst_dicenet_detect_decode;
+  inference_class->describe = gst_dicenet_detect_describe;
 }
 
 static void

@@ -6,6 +6,6 @@
 G_BEGIN_DECLS
 
 #define GST_TYPE_DICENET_DETECT (gst_dicenet_detect_get_type ())
-G_DECLARE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST, DICENET_DETECT, GstDicenetFilter)
+G_DECLARE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST, DICENET_DETECT, GstDicenetInference)
 
 G_END_DECLS

@@ -25,9 +25,10 @@
 #include "gstdicenetcuda.h"
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
+#include "overlay/gstdicenetoverlayhelper.h"
 
-GST_DEBUG_CATEGORY_STATIC (gst_dicenet_filter_debug);
-#define GST_CAT_DEFAULT gst_dicenet_filter_debug
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_inference_debug);
+#define GST_CAT_DEFAULT gst_dicenet_inference_debug
 
 enum {
   PROP_0,
@@ -50,11 +51,12 @@ typedef struct {
   /* Properties; under the object lock. */
   GstDicenetSettings settings;
   guint interval;
-  gboolean overlay;
   gboolean post_messages;
 
   /* From start to stop. Changes under the object lock; the streaming thread reads it without. */
   GstDicenetEngine engine;
+
+  GstDicenetOverlayHelper *overlay;
 
   /* CUDA context of the elements around, as far as it was asked for; written by GStreamer's library for CUDA. */
   GstObject *cuda_context;
@@ -79,11 +81,11 @@ typedef struct {
   GstClockTime mean_time; /* moving average */
   GstClockTime latency;   /* what the LATENCY query is told */
   GstClockTime allowed;   /* latency of the whole pipeline, as its LATENCY event says */
-} GstDicenetFilterPrivate;
+} GstDicenetInferencePrivate;
 
-G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstDicenetFilter, gst_dicenet_filter, GST_TYPE_DICENET_VIDEO)
+G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstDicenetInference, gst_dicenet_inference, GST_TYPE_DICENET_VIDEO)
 
-#define PRIV(self) ((GstDicenetFilterPrivate *) gst_dicenet_filter_get_instance_private (self))
+#define PRIV(self) ((GstDicenetInferencePrivate *) gst_dicenet_inference_get_instance_private (self))
 
 static GType
 gst_dicenet_backend_get_type (void)
@@ -120,7 +122,7 @@ gst_dicenet_precision_get_type (void)
 }
 
 gchar **
-gst_dicenet_filter_dup_labels (GstDicenetFilter *self)
+gst_dicenet_inference_dup_labels (GstDicenetInference *self)
 {
   GST_OBJECT_LOCK (self);
   gchar **labels = g_strdupv (PRIV (self)->engine.labels);
@@ -131,9 +133,9 @@ gst_dicenet_filter_dup_labels (GstDicenetFilter *self)
 /* --- opening and closing --- */
 
 static void
-forget_result (GstDicenetFilter *self)
+forget_result (GstDicenetInference *self)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   g_clear_pointer (&priv->result, gst_dicenet_result_unref);
   g_clear_pointer (&priv->detections, g_array_unref);
@@ -141,9 +143,9 @@ forget_result (GstDicenetFilter *self)
 }
 
 static void
-set_engine (GstDicenetFilter *self, GstDicenetEngine engine)
+set_engine (GstDicenetInference *self, GstDicenetEngine engine)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   GST_OBJECT_LOCK (self);
   GstDicenetEngine old = priv->engine;
@@ -153,9 +155,9 @@ set_engine (GstDicenetFilter *self, GstDicenetEngine engine)
 }
 
 static void
-reset_statistics (GstDicenetFilter *self)
+reset_statistics (GstDicenetInference *self)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   GST_OBJECT_LOCK (self);
   priv->n_frames = priv->n_inferred = 0;
@@ -164,10 +166,10 @@ reset_statistics (GstDicenetFilter *self)
 }
 
 static gboolean
-open_engine (GstDicenetFilter *self, GError **error)
+open_engine (GstDicenetInference *self, GError **error)
 {
-  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   GstDicenetSettings settings;
   GstDicenetEngine engine;
 
@@ -187,14 +189,15 @@ open_engine (GstDicenetFilter *self, GError **error)
 }
 
 static gboolean
-gst_dicenet_filter_start (GstBaseTransform *trans)
+gst_dicenet_inference_start (GstBaseTransform *trans)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (trans);
+  GstDicenetInference *self = GST_DICENET_INFERENCE (trans);
   GError *error = NULL;
 
-  if (!GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->start (trans))
+  if (!GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->start (trans))
     return FALSE;
   forget_result (self);
+  gst_dicenet_overlay_helper_reset (PRIV (self)->overlay);
   reset_statistics (self);
   if (!open_engine (self, &error)) {
     set_engine (self, (GstDicenetEngine){ 0 });
@@ -205,14 +208,15 @@ gst_dicenet_filter_start (GstBaseTransform *trans)
 }
 
 static gboolean
-gst_dicenet_filter_stop (GstBaseTransform *trans)
+gst_dicenet_inference_stop (GstBaseTransform *trans)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (trans);
+  GstDicenetInference *self = GST_DICENET_INFERENCE (trans);
 
   forget_result (self);
+  gst_dicenet_overlay_helper_reset (PRIV (self)->overlay);
   set_engine (self, (GstDicenetEngine){ 0 });
   gst_clear_object (&PRIV (self)->cuda_context);
-  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->stop (trans);
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->stop (trans);
 }
 
 /* --- one frame --- */
@@ -220,9 +224,9 @@ gst_dicenet_filter_stop (GstBaseTransform *trans)
 /* Moves the session into the CUDA context of the frames to come, if they have one, and makes it current to this thread
  * until leave(). */
 static gboolean
-enter (GstDicenetFilter *self, GstObject *context, GError **error)
+enter (GstDicenetInference *self, GstObject *context, GError **error)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   GstDicenetEngine engine = priv->engine;
   gboolean ok = gst_dicenet_engine_use_context (&engine, context, error);
 
@@ -233,15 +237,15 @@ enter (GstDicenetFilter *self, GstObject *context, GError **error)
 }
 
 static void
-leave (GstDicenetFilter *self)
+leave (GstDicenetInference *self)
 {
   gst_dicenet_engine_leave (&PRIV (self)->engine);
 }
 
 static gboolean
-prepare (GstDicenetFilter *self, GstObject *context, GError **error)
+prepare (GstDicenetInference *self, GstObject *context, GError **error)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   if (!enter (self, context, error))
     return FALSE;
@@ -252,10 +256,10 @@ prepare (GstDicenetFilter *self, GstObject *context, GError **error)
 
 /* Runs the model on a frame; the results, if they are wanted, are left in @priv. */
 static gboolean
-run (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info, gboolean decode, GError **error)
+run (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, gboolean decode, GError **error)
 {
-  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   GError *failed = NULL;
 
   if (!enter (self, gst_dicenet_cuda_buffer_context (buffer, priv->engine.device_id), error))
@@ -277,9 +281,9 @@ run (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info, gboole
 }
 
 static void
-count_inference (GstDicenetFilter *self, GstClockTime elapsed)
+count_inference (GstDicenetInference *self, GstClockTime elapsed)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   GST_OBJECT_LOCK (self);
   priv->n_inferred++;
@@ -291,9 +295,9 @@ count_inference (GstDicenetFilter *self, GstClockTime elapsed)
 /* The average follows changes within some frames, and one slow frame does not raise it far: the latency of a pipeline
  * should not stay up because of a hiccup. */
 static gboolean
-update_latency (GstDicenetFilter *self, GstClockTime elapsed)
+update_latency (GstDicenetInference *self, GstClockTime elapsed)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   gboolean grown = FALSE;
 
   GST_OBJECT_LOCK (self);
@@ -313,15 +317,15 @@ time_since (gint64 start)
 }
 
 static void
-post_latency (GstDicenetFilter *self)
+post_latency (GstDicenetInference *self)
 {
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
 }
 
 static gboolean
-infer (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info)
+infer (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   gint64 start = g_get_monotonic_time ();
   GError *error = NULL;
 
@@ -336,7 +340,7 @@ infer (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info)
 }
 
 void
-gst_dicenet_filter_append_structure (GValue *array, GstStructure *structure)
+gst_dicenet_inference_append_structure (GValue *array, GstStructure *structure)
 {
   GValue value = G_VALUE_INIT;
 
@@ -346,9 +350,9 @@ gst_dicenet_filter_append_structure (GValue *array, GstStructure *structure)
 }
 
 static GstDicenetMeta *
-add_result (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info)
+add_result (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   return gst_buffer_add_dicenet_meta (buffer, priv->result, (guint) GST_VIDEO_INFO_WIDTH (info),
                                       (guint) GST_VIDEO_INFO_HEIGHT (info),
@@ -356,10 +360,10 @@ add_result (GstDicenetFilter *self, GstBuffer *buffer, const GstVideoInfo *info)
 }
 
 static void
-post_result (GstDicenetFilter *self, GstBuffer *buffer, const GstDicenetMeta *meta)
+post_result (GstDicenetInference *self, GstBuffer *buffer, const GstDicenetMeta *meta)
 {
   static const gchar *const names[] = { "dicenet-classify", "dicenet-detect", "dicenet-segment" };
-  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
+  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
   const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
   GstClockTime pts = GST_BUFFER_PTS (buffer);
   GstClockTime running_time = GST_CLOCK_TIME_NONE, stream_time = GST_CLOCK_TIME_NONE;
@@ -376,11 +380,21 @@ post_result (GstDicenetFilter *self, GstBuffer *buffer, const GstDicenetMeta *me
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), message));
 }
 
+/* Only this element's result: one before it on the same frame may have drawn its own already. */
 static GstFlowReturn
-gst_dicenet_filter_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
+draw (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, const GstDicenetMeta *meta)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (video);
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
+
+  return gst_dicenet_overlay_helper_draw (PRIV (self)->overlay, buffer, info, &meta, 1,
+                                          klass->get_opacity ? klass->get_opacity (self) : 1);
+}
+
+static GstFlowReturn
+gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
+{
+  GstDicenetInference *self = GST_DICENET_INFERENCE (video);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   const GstVideoInfo *info = gst_dicenet_video_get_info (video);
 
   GST_OBJECT_LOCK (self);
@@ -394,7 +408,7 @@ gst_dicenet_filter_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   GstDicenetMeta *meta = add_result (self, buffer, info);
   if (post_messages && meta->age == 0)
     post_result (self, buffer, meta);
-  return GST_FLOW_OK;
+  return draw (self, buffer, info, meta);
 }
 
 /* --- lateness --- */
@@ -406,9 +420,9 @@ gst_dicenet_filter_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
 #define LATE_ENOUGH  ((GstClockTimeDiff) GST_SECOND)
 
 static void
-forget_lateness (GstDicenetFilter *self)
+forget_lateness (GstDicenetInference *self)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   priv->least = priv->before = G_MAXINT64;
   priv->window = GST_CLOCK_TIME_NONE;
@@ -417,7 +431,7 @@ forget_lateness (GstDicenetFilter *self)
 }
 
 static void
-tell_late (GstDicenetFilter *self, GstClockTime lateness)
+tell_late (GstDicenetInference *self, GstClockTime lateness)
 {
   GST_ELEMENT_WARNING (self, RESOURCE, BUSY,
                        ("Inference can't keep up with the source: frames leave %.1f s late, and later all the time. "
@@ -431,9 +445,9 @@ tell_late (GstDicenetFilter *self, GstClockTime lateness)
 
 /* Told once, and again after it has been in time. */
 static void
-end_window (GstDicenetFilter *self)
+end_window (GstDicenetInference *self)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   const gboolean grown = priv->before != G_MAXINT64 && priv->least > priv->before;
 
   priv->n_grown = grown ? priv->n_grown + 1 : 0;
@@ -448,9 +462,9 @@ end_window (GstDicenetFilter *self)
 }
 
 static void
-watch_lateness (GstDicenetFilter *self, GstBuffer *buffer)
+watch_lateness (GstDicenetInference *self, GstBuffer *buffer)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
   GstClock *clock = priv->live && segment->format == GST_FORMAT_TIME && GST_STATE (self) == GST_STATE_PLAYING
                         ? gst_element_get_clock (GST_ELEMENT (self))
@@ -475,25 +489,25 @@ watch_lateness (GstDicenetFilter *self, GstBuffer *buffer)
 }
 
 static gboolean
-gst_dicenet_filter_src_event (GstBaseTransform *trans, GstEvent *event)
+gst_dicenet_inference_src_event (GstBaseTransform *trans, GstEvent *event)
 {
   if (GST_EVENT_TYPE (event) == GST_EVENT_LATENCY) {
     GST_OBJECT_LOCK (trans);
-    gst_event_parse_latency (event, &PRIV (GST_DICENET_FILTER (trans))->allowed);
+    gst_event_parse_latency (event, &PRIV (GST_DICENET_INFERENCE (trans))->allowed);
     GST_OBJECT_UNLOCK (trans);
   }
-  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->src_event (trans, event);
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->src_event (trans, event);
 }
 
 static GstFlowReturn
-gst_dicenet_filter_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
+gst_dicenet_inference_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (trans);
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInference *self = GST_DICENET_INFERENCE (trans);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   gint64 start = g_get_monotonic_time ();
 
   priv->inferred = FALSE;
-  GstFlowReturn ret = GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->transform_ip (trans, buffer);
+  GstFlowReturn ret = GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->transform_ip (trans, buffer);
   if (priv->inferred && update_latency (self, time_since (start)))
     post_latency (self);
   if (ret == GST_FLOW_OK)
@@ -504,7 +518,7 @@ gst_dicenet_filter_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 /* --- new caps --- */
 
 static gboolean
-is_live (GstDicenetFilter *self)
+is_live (GstDicenetInference *self)
 {
   GstQuery *query = gst_query_new_latency ();
   gboolean live = FALSE;
@@ -518,7 +532,7 @@ is_live (GstDicenetFilter *self)
 /* A live pipeline must know its latency before the first frame is shown, and its first frame must not be late: run once
  * on a blank frame. Elsewhere nobody waits, and that time would be lost. */
 static gboolean
-warm_up (GstDicenetFilter *self, GstObject *context, const GstVideoInfo *info, GError **error)
+warm_up (GstDicenetInference *self, GstObject *context, const GstVideoInfo *info, GError **error)
 {
   GstBuffer *blank = context ? gst_dicenet_cuda_blank_frame (context, info) : NULL;
 
@@ -542,9 +556,9 @@ warm_up (GstDicenetFilter *self, GstObject *context, const GstVideoInfo *info, G
 
 /* The context of frames that are not there yet, so that the first one need not wait for the session to move. */
 static GstObject *
-expected_context (GstDicenetFilter *self, GstCaps *caps)
+expected_context (GstDicenetInference *self, GstCaps *caps)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   if (!gst_caps_features_contains (gst_caps_get_features (caps, 0), GST_DICENET_CUDA_MEMORY) ||
       dicenet_session_get_backend (priv->engine.session) != DICENET_BACKEND_CUDA ||
@@ -554,10 +568,10 @@ expected_context (GstDicenetFilter *self, GstCaps *caps)
 }
 
 static gboolean
-gst_dicenet_filter_set_info (GstDicenetVideo *video, GstCaps *caps, const GstVideoInfo *info)
+gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const GstVideoInfo *info)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (video);
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInference *self = GST_DICENET_INFERENCE (video);
+  GstDicenetInferencePrivate *priv = PRIV (self);
   GError *error = NULL;
 
   forget_result (self);
@@ -583,26 +597,26 @@ gst_dicenet_filter_set_info (GstDicenetVideo *video, GstCaps *caps, const GstVid
 /* A result does not outlive the picture that it was made for: after a seek or a new segment the next frame is inferred.
  */
 static gboolean
-gst_dicenet_filter_sink_event (GstBaseTransform *trans, GstEvent *event)
+gst_dicenet_inference_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
   if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP || GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT) {
-    forget_result (GST_DICENET_FILTER (trans));
-    forget_lateness (GST_DICENET_FILTER (trans));
+    forget_result (GST_DICENET_INFERENCE (trans));
+    forget_lateness (GST_DICENET_INFERENCE (trans));
   }
-  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->sink_event (trans, event);
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->sink_event (trans, event);
 }
 
 static gboolean
-gst_dicenet_filter_query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
+gst_dicenet_inference_query (GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (trans);
+  GstDicenetInference *self = GST_DICENET_INFERENCE (trans);
   GstClockTime min, max;
   gboolean live;
 
   if (GST_QUERY_TYPE (query) == GST_QUERY_CONTEXT &&
       gst_dicenet_cuda_answer (GST_ELEMENT (self), query, PRIV (self)->cuda_context))
     return TRUE;
-  if (!GST_BASE_TRANSFORM_CLASS (gst_dicenet_filter_parent_class)->query (trans, direction, query))
+  if (!GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->query (trans, direction, query))
     return FALSE;
   if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY && direction == GST_PAD_SRC) {
     GST_OBJECT_LOCK (self);
@@ -615,49 +629,50 @@ gst_dicenet_filter_query (GstBaseTransform *trans, GstPadDirection direction, Gs
 }
 
 static void
-gst_dicenet_filter_set_context (GstElement *element, GstContext *context)
+gst_dicenet_inference_set_context (GstElement *element, GstContext *context)
 {
-  GstDicenetFilterPrivate *priv = PRIV (GST_DICENET_FILTER (element));
+  GstDicenetInferencePrivate *priv = PRIV (GST_DICENET_INFERENCE (element));
 
   GST_OBJECT_LOCK (element);
   gint device_id = priv->settings.device_id;
   GST_OBJECT_UNLOCK (element);
   gst_dicenet_cuda_set_context (element, context, device_id, &priv->cuda_context);
-  GST_ELEMENT_CLASS (gst_dicenet_filter_parent_class)->set_context (element, context);
+  GST_ELEMENT_CLASS (gst_dicenet_inference_parent_class)->set_context (element, context);
 }
 
 /* --- drawing --- */
 
-static gboolean
-gst_dicenet_filter_wants_overlay (GstDicenetVideo *video)
+static GstCaps *
+gst_dicenet_inference_transform_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps,
+                                      GstCaps *filter)
 {
-  GST_OBJECT_LOCK (video);
-  gboolean overlay = PRIV (GST_DICENET_FILTER (video))->overlay;
-  GST_OBJECT_UNLOCK (video);
-  return overlay;
+  return gst_dicenet_overlay_helper_transform_caps (PRIV (GST_DICENET_INFERENCE (trans))->overlay, direction, caps,
+                                                    filter);
 }
 
-/* Only this element's result is drawn: one before it on the same frame may have drawn its own already. */
-static GstVideoOverlayComposition *
-gst_dicenet_filter_compose (GstDicenetVideo *video, GstDicenetDrawer *drawer, GstBuffer *buffer, GPtrArray *layers)
+static GstCaps *
+gst_dicenet_inference_fixate_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps,
+                                   GstCaps *othercaps)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (video);
-  GstDicenetFilterClass *klass = GST_DICENET_FILTER_GET_CLASS (self);
-  const GstVideoInfo *info = gst_dicenet_video_get_info (video);
-  GstBuffer *own = gst_buffer_new ();
+  return gst_dicenet_overlay_helper_fixate_caps (PRIV (GST_DICENET_INFERENCE (trans))->overlay, direction, caps,
+                                                 othercaps);
+}
 
-  add_result (self, own, info);
-  GstVideoOverlayComposition *composition =
-      gst_dicenet_drawer_compose (drawer, own, info, klass->get_opacity ? klass->get_opacity (self) : 1, layers);
-  gst_buffer_unref (own);
-  return composition;
+static GstFlowReturn
+gst_dicenet_inference_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *input, GstBuffer **output)
+{
+  GstFlowReturn ret = gst_dicenet_overlay_helper_negotiate (PRIV (GST_DICENET_INFERENCE (trans))->overlay);
+
+  if (ret != GST_FLOW_OK)
+    return ret;
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->prepare_output_buffer (trans, input, output);
 }
 
 /* --- properties --- */
 
 /* What is read when the model is opened can't change under a running model; to say so beats to ignore it silently. */
 static gboolean
-refuse_while_open (GstDicenetFilter *self, GParamSpec *pspec)
+refuse_while_open (GstDicenetInference *self, GParamSpec *pspec)
 {
   GST_OBJECT_LOCK (self);
   gboolean open = PRIV (self)->engine.session != NULL;
@@ -681,13 +696,17 @@ dup_unless_empty (const gchar *text)
 }
 
 static void
-gst_dicenet_filter_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (object);
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInference *self = GST_DICENET_INFERENCE (object);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   if (refuse_while_open (self, pspec))
     return;
+  if (id == PROP_OVERLAY) {
+    gst_dicenet_overlay_helper_set_active (priv->overlay, g_value_get_boolean (value));
+    return;
+  }
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_MODEL:
@@ -718,9 +737,6 @@ gst_dicenet_filter_set_property (GObject *object, guint id, const GValue *value,
   case PROP_INFERENCE_INTERVAL:
     priv->interval = g_value_get_uint (value);
     break;
-  case PROP_OVERLAY:
-    priv->overlay = g_value_get_boolean (value);
-    break;
   case PROP_POST_MESSAGES:
     priv->post_messages = g_value_get_boolean (value);
     break;
@@ -729,12 +745,10 @@ gst_dicenet_filter_set_property (GObject *object, guint id, const GValue *value,
     break;
   }
   GST_OBJECT_UNLOCK (self);
-  if (id == PROP_OVERLAY)
-    gst_dicenet_video_overlay_changed (GST_DICENET_VIDEO (self));
 }
 
 static GstStructure *
-make_stats (const GstDicenetFilterPrivate *priv)
+make_stats (const GstDicenetInferencePrivate *priv)
 {
   GstClockTime mean = priv->n_inferred ? priv->total_time / priv->n_inferred : 0;
 
@@ -744,11 +758,11 @@ make_stats (const GstDicenetFilterPrivate *priv)
 }
 
 static void
-gst_dicenet_filter_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+gst_dicenet_inference_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (object);
-  GstDicenetFilterPrivate *priv = PRIV (self);
-  GstDicenetTask task = GST_DICENET_FILTER_GET_CLASS (self)->task;
+  GstDicenetInference *self = GST_DICENET_INFERENCE (object);
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  GstDicenetTask task = GST_DICENET_INFERENCE_GET_CLASS (self)->task;
 
   GST_OBJECT_LOCK (self);
   switch (id) {
@@ -777,7 +791,7 @@ gst_dicenet_filter_get_property (GObject *object, guint id, GValue *value, GPara
     g_value_set_uint (value, priv->interval);
     break;
   case PROP_OVERLAY:
-    g_value_set_boolean (value, priv->overlay);
+    g_value_set_boolean (value, gst_dicenet_overlay_helper_is_active (priv->overlay));
     break;
   case PROP_POST_MESSAGES:
     g_value_set_boolean (value, priv->post_messages);
@@ -793,16 +807,17 @@ gst_dicenet_filter_get_property (GObject *object, guint id, GValue *value, GPara
 }
 
 static void
-gst_dicenet_filter_finalize (GObject *object)
+gst_dicenet_inference_finalize (GObject *object)
 {
-  GstDicenetFilter *self = GST_DICENET_FILTER (object);
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInference *self = GST_DICENET_INFERENCE (object);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   forget_result (self);
   set_engine (self, (GstDicenetEngine){ 0 });
   gst_clear_object (&priv->cuda_context);
   gst_dicenet_settings_clear (&priv->settings);
-  G_OBJECT_CLASS (gst_dicenet_filter_parent_class)->finalize (object);
+  gst_dicenet_overlay_helper_free (priv->overlay);
+  G_OBJECT_CLASS (gst_dicenet_inference_parent_class)->finalize (object);
 }
 
 static void
@@ -868,49 +883,52 @@ install_properties (GObjectClass *klass)
 }
 
 static void
-gst_dicenet_filter_class_init (GstDicenetFilterClass *klass)
+gst_dicenet_inference_class_init (GstDicenetInferenceClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
   GstDicenetVideoClass *video_class = GST_DICENET_VIDEO_CLASS (klass);
 
-  GST_DEBUG_CATEGORY_INIT (gst_dicenet_filter_debug, "dicenetfilter", 0, "base of the DiCENet inference elements");
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_inference_debug, "dicenetinference", 0,
+                           "base of the DiCENet inference elements");
 
-  object_class->set_property = gst_dicenet_filter_set_property;
-  object_class->get_property = gst_dicenet_filter_get_property;
-  object_class->finalize = gst_dicenet_filter_finalize;
+  object_class->set_property = gst_dicenet_inference_set_property;
+  object_class->get_property = gst_dicenet_inference_get_property;
+  object_class->finalize = gst_dicenet_inference_finalize;
   install_properties (object_class);
 
-  GST_ELEMENT_CLASS (klass)->set_context = gst_dicenet_filter_set_context;
-  trans_class->start = gst_dicenet_filter_start;
-  trans_class->stop = gst_dicenet_filter_stop;
-  trans_class->transform_ip = gst_dicenet_filter_transform_ip;
-  trans_class->src_event = gst_dicenet_filter_src_event;
-  trans_class->sink_event = gst_dicenet_filter_sink_event;
-  trans_class->query = gst_dicenet_filter_query;
-  video_class->set_info = gst_dicenet_filter_set_info;
-  video_class->process_frame = gst_dicenet_filter_process_frame;
-  video_class->wants_overlay = gst_dicenet_filter_wants_overlay;
-  video_class->compose = gst_dicenet_filter_compose;
+  GST_ELEMENT_CLASS (klass)->set_context = gst_dicenet_inference_set_context;
+  trans_class->start = gst_dicenet_inference_start;
+  trans_class->stop = gst_dicenet_inference_stop;
+  trans_class->transform_caps = gst_dicenet_inference_transform_caps;
+  trans_class->fixate_caps = gst_dicenet_inference_fixate_caps;
+  trans_class->prepare_output_buffer = gst_dicenet_inference_prepare_output_buffer;
+  trans_class->transform_ip = gst_dicenet_inference_transform_ip;
+  trans_class->src_event = gst_dicenet_inference_src_event;
+  trans_class->sink_event = gst_dicenet_inference_sink_event;
+  trans_class->query = gst_dicenet_inference_query;
+  video_class->set_info = gst_dicenet_inference_set_info;
+  video_class->process_frame = gst_dicenet_inference_process_frame;
 
-  gst_type_mark_as_plugin_api (GST_TYPE_DICENET_FILTER, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_DICENET_INFERENCE, 0);
   gst_type_mark_as_plugin_api (gst_dicenet_backend_get_type (), 0);
   gst_type_mark_as_plugin_api (gst_dicenet_precision_get_type (), 0);
 }
 
 static void
-gst_dicenet_filter_init (GstDicenetFilter *self)
+gst_dicenet_inference_init (GstDicenetInference *self)
 {
-  GstDicenetFilterPrivate *priv = PRIV (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
 
   priv->settings.device_id = -1;
   priv->settings.precision = DICENET_PRECISION_FLOAT32;
   priv->interval = 1;
+  priv->overlay = gst_dicenet_overlay_helper_new (GST_BASE_TRANSFORM (self));
   priv->settings.inference_size = g_strdup (DEFAULT_INFERENCE_SIZE);
 }
 
 void
-gst_dicenet_filter_class_add_templates (GstElementClass *klass)
+gst_dicenet_inference_class_add_templates (GstElementClass *klass)
 {
   static GstStaticCaps system_caps =
       GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (GST_DICENET_IMAGE_FORMATS) ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES (

@@ -7,11 +7,11 @@
 
 G_BEGIN_DECLS
 
-#define GST_TYPE_DICENET_FILTER (gst_dicenet_filter_get_type ())
-G_DECLARE_DERIVABLE_TYPE (GstDicenetFilter, gst_dicenet_filter, GST, DICENET_FILTER, GstDicenetVideo)
+#define GST_TYPE_DICENET_INFERENCE (gst_dicenet_inference_get_type ())
+G_DECLARE_DERIVABLE_TYPE (GstDicenetInference, gst_dicenet_inference, GST, DICENET_INFERENCE, GstDicenetVideo)
 
 /**
- * GstDicenetFilterClass:
+ * GstDicenetInferenceClass:
  * @task: what the models of this element do
  * @labels_changed: (nullable): the labels are known now; checks the element's own properties against them. Called by
  *   start, before the first frame
@@ -22,29 +22,29 @@ G_DECLARE_DERIVABLE_TYPE (GstDicenetFilter, gst_dicenet_filter, GST, DICENET_FIL
  *
  * An element that runs a model on frames: everything that classification, detection and segmentation have in common.
  */
-struct _GstDicenetFilterClass {
+struct _GstDicenetInferenceClass {
   GstDicenetVideoClass parent_class;
 
   GstDicenetTask task;
-  gboolean (*labels_changed) (GstDicenetFilter *self, const gchar *const *labels, GError **error);
-  GArray *(*decode) (GstDicenetFilter *self, DicenetSession *session, guint width, guint height,
+  gboolean (*labels_changed) (GstDicenetInference *self, const gchar *const *labels, GError **error);
+  GArray *(*decode) (GstDicenetInference *self, DicenetSession *session, guint width, guint height,
                      GstDicenetResult *result, GError **error);
-  void (*describe) (GstDicenetFilter *self, const GstDicenetMeta *meta, GstStructure *message);
-  gdouble (*get_opacity) (GstDicenetFilter *self);
+  void (*describe) (GstDicenetInference *self, const GstDicenetMeta *meta, GstStructure *message);
+  gdouble (*get_opacity) (GstDicenetInference *self);
 };
 
 /**
- * gst_dicenet_filter_dup_labels:
- * @self: a filter
+ * gst_dicenet_inference_dup_labels:
+ * @self: an inference element
  *
  * Returns: (transfer full) (nullable): the labels in use, or %NULL while no model is open. Thread-safe
  */
-gchar **gst_dicenet_filter_dup_labels (GstDicenetFilter *self);
+gchar **gst_dicenet_inference_dup_labels (GstDicenetInference *self);
 
 /** Appends @structure to @array, a GST_TYPE_ARRAY. Takes @structure. */
-void gst_dicenet_filter_append_structure (GValue *array, GstStructure *structure);
+void gst_dicenet_inference_append_structure (GValue *array, GstStructure *structure);
 
-/** Pad template of all filters: the formats that the core reads, with and without the composition feature. */
-void gst_dicenet_filter_class_add_templates (GstElementClass *klass);
+/** Pad templates of all of them: the formats that the core reads, with and without the composition feature. */
+void gst_dicenet_inference_class_add_templates (GstElementClass *klass);
 
 G_END_DECLS

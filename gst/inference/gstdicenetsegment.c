@@ -37,15 +37,15 @@ enum {
 #define DEFAULT_OPACITY 0.5
 
 struct _GstDicenetSegment {
-  GstDicenetFilter parent;
+  GstDicenetInference parent;
 
   gdouble opacity; /* under the object lock */
 };
 
-G_DEFINE_FINAL_TYPE (GstDicenetSegment, gst_dicenet_segment, GST_TYPE_DICENET_FILTER)
+G_DEFINE_FINAL_TYPE (GstDicenetSegment, gst_dicenet_segment, GST_TYPE_DICENET_INFERENCE)
 
 static GArray *
-gst_dicenet_segment_decode (GstDicenetFilter *filter, DicenetSession *session, guint width, guint height,
+gst_dicenet_segment_decode (GstDicenetInference *filter, DicenetSession *session, guint width, guint height,
                             GstDicenetResult *result, GError **error)
 {
   gsize size = (gsize) width * height;
@@ -64,7 +64,7 @@ gst_dicenet_segment_decode (GstDicenetFilter *filter, DicenetSession *session, g
 }
 
 static void
-gst_dicenet_segment_describe (GstDicenetFilter *filter, const GstDicenetMeta *meta, GstStructure *message)
+gst_dicenet_segment_describe (GstDicenetInference *filter, const GstDicenetMeta *meta, GstStructure *message)
 {
   gdouble shares[256];
   GValue classes = G_VALUE_INIT;
@@ -74,7 +74,7 @@ gst_dicenet_segment_describe (GstDicenetFilter *filter, const GstDicenetMeta *me
   for (guint id = 0; id < G_N_ELEMENTS (shares); id++) {
     if (shares[id] <= 0)
       continue;
-    gst_dicenet_filter_append_structure (
+    gst_dicenet_inference_append_structure (
         &classes, gst_structure_new ("class", "label", G_TYPE_STRING, gst_dicenet_result_get_label (meta->result, id),
                                      "label-id", G_TYPE_UINT, id, "share", G_TYPE_DOUBLE, shares[id], NULL));
   }
@@ -82,7 +82,7 @@ gst_dicenet_segment_describe (GstDicenetFilter *filter, const GstDicenetMeta *me
 }
 
 static gdouble
-gst_dicenet_segment_get_opacity (GstDicenetFilter *filter)
+gst_dicenet_segment_get_opacity (GstDicenetInference *filter)
 {
   GstDicenetSegment *self = GST_DICENET_SEGMENT (filter);
 
@@ -112,7 +112,7 @@ gst_dicenet_segment_get_property (GObject *object, guint id, GValue *value, GPar
 {
   switch (id) {
   case PROP_OPACITY:
-    g_value_set_double (value, gst_dicenet_segment_get_opacity (GST_DICENET_FILTER (object)));
+    g_value_set_double (value, gst_dicenet_segment_get_opacity (GST_DICENET_INFERENCE (object)));
     break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -124,7 +124,7 @@ static void
 gst_dicenet_segment_class_init (GstDicenetSegmentClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
-  GstDicenetFilterClass *filter_class = GST_DICENET_FILTER_CLASS (klass);
+  GstDicenetInferenceClass *inference_class = GST_DICENET_INFERENCE_CLASS (klass);
 
   object_class->set_property = gst_dicenet_segment_set_property;
   object_class->get_property = gst_dicenet_segment_get_property;
@@ -136,12 +136,12 @@ gst_dicenet_segment_class_init (GstDicenetSegmentClass *klass)
   gst_element_class_set_static_metadata (
       GST_ELEMENT_CLASS (klass), "DiCENet semantic segmenter", "Filter/Analyzer/Video",
       "Says what each pixel of a video frame shows, as metadata", "The dicenet developers");
-  gst_dicenet_filter_class_add_templates (GST_ELEMENT_CLASS (klass));
+  gst_dicenet_inference_class_add_templates (GST_ELEMENT_CLASS (klass));
 
-  filter_class->task = GST_DICENET_TASK_SEGMENT;
-  filter_class->decode = gst_dicenet_segment_decode;
-  filter_class->describe = gst_dicenet_segment_describe;
-  filter_class->get_opacity = gst_dicenet_segment_get_opacity;
+  inference_class->task = GST_DICENET_TASK_SEGMENT;
+  inference_class->decode = gst_dicenet_segment_decode;
+  inference_class->describe = gst_dicenet_segment_describe;
+  inference_class->get_opacity = gst_dicenet_segment_get_opacity;
 }
 
 static void

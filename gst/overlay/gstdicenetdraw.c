@@ -9,7 +9,6 @@
 #include "gstdicenetdraw.h"
 
 #include "gstdicenettext.h"
-#include <gst/dicenet/gstdicenetmeta.h>
 #include <math.h>
 #include <string.h>
 
@@ -456,16 +455,11 @@ draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetectio
 
 /* --- all of it --- */
 
-static GPtrArray *
-collect_metas (GstBuffer *buffer)
-{
-  GPtrArray *metas = g_ptr_array_new ();
-  gpointer state = NULL;
-
-  for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));)
-    g_ptr_array_add (metas, meta);
-  return metas;
-}
+/* Results that are drawn together. */
+typedef struct {
+  const GstDicenetMeta *const *metas;
+  guint n;
+} Results;
 
 static void
 add_number (GByteArray *key, gdouble number)
@@ -476,14 +470,14 @@ add_number (GByteArray *key, gdouble number)
 /* All that the picture depends on. Results are told apart by their address, which is theirs alone while they are held.
  */
 static GByteArray *
-describe (GPtrArray *metas, const GstVideoInfo *info, gdouble opacity, gboolean with_masks)
+describe (const Results *results, const GstVideoInfo *info, gdouble opacity, gboolean with_masks)
 {
   const gdouble frame[] = { info->width, info->height, info->par_n, info->par_d, opacity, with_masks };
   GByteArray *key = g_byte_array_new ();
 
   g_byte_array_append (key, (const guint8 *) frame, sizeof frame);
-  for (guint i = 0; i < metas->len; i++) {
-    const GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+  for (guint i = 0; i < results->n; i++) {
+    const GstDicenetMeta *meta = results->metas[i];
     const gdouble view[] = { meta->view_x, meta->view_y, meta->view_w, meta->view_h };
     g_byte_array_append (key, (const guint8 *) &meta->result, sizeof meta->result);
     g_byte_array_append (key, (const guint8 *) view, sizeof view);
@@ -504,14 +498,13 @@ same_key (const GByteArray *a, const GByteArray *b)
 }
 
 static void
-remember (GstDicenetDrawer *self, GPtrArray *metas, GByteArray *key, GstVideoOverlayComposition *composition)
+remember (GstDicenetDrawer *self, const Results *results, GByteArray *key, GstVideoOverlayComposition *composition)
 {
   forget_last (self);
   self->last_key = g_byte_array_ref (key);
   self->last_results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_result_unref);
-  for (guint i = 0; i < metas->len; i++)
-    g_ptr_array_add (self->last_results,
-                     gst_dicenet_result_ref (((GstDicenetMeta *) g_ptr_array_index (metas, i))->result));
+  for (guint i = 0; i < results->n; i++)
+    g_ptr_array_add (self->last_results, gst_dicenet_result_ref (results->metas[i]->result));
   self->last = composition ? gst_video_overlay_composition_ref (composition) : NULL;
 }
 
@@ -525,39 +518,39 @@ n_drawn (const GstDicenetMeta *meta)
 
 /* Masks lie lowest, then the boxes, the strongest above; texts are on top. */
 static void
-draw_all (Canvas *canvas, GPtrArray *metas, gdouble opacity, gboolean with_masks)
+draw_all (Canvas *canvas, const Results *results, gdouble opacity, gboolean with_masks)
 {
-  for (guint i = 0; with_masks && i < metas->len; i++) {
-    GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+  for (guint i = 0; with_masks && i < results->n; i++) {
+    const GstDicenetMeta *meta = results->metas[i];
     if (meta->result->mask)
       draw_mask (canvas, meta, opacity);
   }
-  for (guint i = 0; i < metas->len; i++) {
-    GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+  for (guint i = 0; i < results->n; i++) {
+    const GstDicenetMeta *meta = results->metas[i];
     for (guint j = n_drawn (meta); j-- > 0;)
       draw_edges (canvas, gst_dicenet_meta_get_detection (meta, j));
   }
-  for (guint i = 0; i < metas->len; i++) {
-    GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+  for (guint i = 0; i < results->n; i++) {
+    const GstDicenetMeta *meta = results->metas[i];
     if (meta->result->mask)
       draw_legend (canvas, meta);
     if (meta->result->classes)
       draw_classes (canvas, meta);
   }
-  for (guint i = 0; i < metas->len; i++) {
-    GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+  for (guint i = 0; i < results->n; i++) {
+    const GstDicenetMeta *meta = results->metas[i];
     for (guint j = 0; j < n_drawn (meta); j++)
       draw_label (canvas, meta, gst_dicenet_meta_get_detection (meta, j));
   }
 }
 
 static gboolean
-has_both_lists (GPtrArray *metas)
+has_both_lists (const Results *results)
 {
   gboolean legend = FALSE, classes = FALSE;
 
-  for (guint i = 0; i < metas->len; i++) {
-    const GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+  for (guint i = 0; i < results->n; i++) {
+    const GstDicenetMeta *meta = results->metas[i];
     legend |= meta->result->mask != NULL;
     classes |= meta->result->classes != NULL;
   }
@@ -565,45 +558,42 @@ has_both_lists (GPtrArray *metas)
 }
 
 static GstVideoOverlayComposition *
-compose_anew (GstDicenetDrawer *self, GPtrArray *metas, const GstVideoInfo *info, gdouble opacity, gboolean with_masks)
+compose_anew (GstDicenetDrawer *self, const Results *results, const GstVideoInfo *info, gdouble opacity,
+              gboolean with_masks)
 {
   Canvas canvas = { .drawer = self, .width = info->width, .height = info->height };
 
   if (!self->plates)
     self->plates = gst_dicenet_plates_new ();
-  gst_dicenet_style_init (&canvas.style, info, has_both_lists (metas));
+  gst_dicenet_style_init (&canvas.style, info, has_both_lists (results));
   canvas.taken = g_array_new (FALSE, FALSE, sizeof (Place));
-  draw_all (&canvas, metas, opacity, with_masks);
+  draw_all (&canvas, results, opacity, with_masks);
   g_array_unref (canvas.taken);
   gst_dicenet_plates_trim (self->plates);
   return canvas.composition;
 }
 
 GstVideoOverlayComposition *
-gst_dicenet_drawer_compose (GstDicenetDrawer *self, GstBuffer *buffer, const GstVideoInfo *info, gdouble opacity,
-                            GPtrArray *layers)
+gst_dicenet_drawer_compose (GstDicenetDrawer *self, const GstDicenetMeta *const *metas, guint n_metas,
+                            const GstVideoInfo *info, gdouble opacity, GPtrArray *layers)
 {
-  g_return_val_if_fail (self && GST_IS_BUFFER (buffer) && info && info->width > 0 && info->height > 0, NULL);
+  g_return_val_if_fail (self && info && info->width > 0 && info->height > 0, NULL);
 
-  GstBuffer *shown = gst_buffer_apply_crop_to_dicenet_meta (buffer);
-  GPtrArray *metas = collect_metas (shown);
-  GByteArray *key = describe (metas, info, opacity, layers == NULL);
+  const Results results = { metas, n_metas };
+  GByteArray *key = describe (&results, info, opacity, layers == NULL);
   GstVideoOverlayComposition *composition;
 
-  for (guint i = 0; layers && i < metas->len; i++) {
-    const GstDicenetMeta *meta = g_ptr_array_index (metas, i);
-    if (meta->result->mask)
-      g_ptr_array_add (layers, layer_new (meta, opacity));
+  for (guint i = 0; layers && i < n_metas; i++) {
+    if (metas[i]->result->mask)
+      g_ptr_array_add (layers, layer_new (metas[i], opacity));
   }
 
   if (same_key (key, self->last_key)) {
     composition = self->last ? gst_video_overlay_composition_ref (self->last) : NULL;
   } else {
-    composition = compose_anew (self, metas, info, opacity, layers == NULL);
-    remember (self, metas, key, composition);
+    composition = compose_anew (self, &results, info, opacity, layers == NULL);
+    remember (self, &results, key, composition);
   }
   g_byte_array_unref (key);
-  g_ptr_array_unref (metas);
-  gst_buffer_unref (shown);
   return composition;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/gst.h>
 #include <gst/video/video.h>
 #include "gstdicenetblend.h"
@@ -10,7 +11,7 @@ G_BEGIN_DECLS
 /**
  * GstDicenetDrawer:
  *
- * Turns the results on a buffer into pictures: boxes with labels, a plate with the top classes, a coloured mask with a
+ * Turns results into pictures: boxes with labels, a plate with the top classes, a coloured mask with a
  * legend. It keeps what it rendered for the next frames. Not thread-safe: one drawer belongs to one streaming thread.
  */
 typedef struct _GstDicenetDrawer GstDicenetDrawer;
@@ -44,13 +45,12 @@ void gst_dicenet_drawer_lacks_memory (GstDicenetDrawer *self);
 /**
  * gst_dicenet_drawer_compose:
  * @self: a drawer
- * @buffer: a frame; it is only read and may be shared
+ * @metas: what to draw, in the coordinates of @info
+ * @n_metas: how many
  * @info: format and size of the frame
  * @opacity: 0 to 1: how much of the picture the colours of a mask hide. Boxes and text are not affected
  * @layers: (element-type GstDicenetLayer) (nullable): what masks are appended to, for the caller to blend before the
  * composition; %NULL: they are in the composition
- *
- * Draws every #GstDicenetMeta on @buffer.
  *
  * Rectangles are in the frame's coordinates, in %GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB. They may be
  * shared with earlier compositions, which lets a sink keep their textures: attach or blend the composition as it is,
@@ -58,7 +58,8 @@ void gst_dicenet_drawer_lacks_memory (GstDicenetDrawer *self);
  *
  * Returns: (transfer full) (nullable): what to attach or to blend; %NULL if there is nothing to draw
  */
-GstVideoOverlayComposition *gst_dicenet_drawer_compose (GstDicenetDrawer *self, GstBuffer *buffer,
-                                                        const GstVideoInfo *info, gdouble opacity, GPtrArray *layers);
+GstVideoOverlayComposition *gst_dicenet_drawer_compose (GstDicenetDrawer *self, const GstDicenetMeta *const *metas,
+                                                        guint n_metas, const GstVideoInfo *info, gdouble opacity,
+                                                        GPtrArray *layers);
 
 G_END_DECLS

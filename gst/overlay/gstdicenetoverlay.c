@@ -18,6 +18,7 @@
  */
 
 #include "gstdicenetoverlay.h"
+#include "gstdicenetoverlayhelper.h"
 
 enum {
   PROP_0,
@@ -29,16 +30,11 @@ enum {
 struct _GstDicenetOverlay {
   GstDicenetVideo parent;
 
+  GstDicenetOverlayHelper *helper;
   gdouble opacity; /* under the object lock */
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetOverlay, gst_dicenet_overlay, GST_TYPE_DICENET_VIDEO)
-
-static gboolean
-gst_dicenet_overlay_wants_overlay (GstDicenetVideo *video)
-{
-  return TRUE;
-}
 
 static gdouble
 get_opacity (GstDicenetOverlay *self)
@@ -49,11 +45,66 @@ get_opacity (GstDicenetOverlay *self)
   return opacity;
 }
 
-static GstVideoOverlayComposition *
-gst_dicenet_overlay_compose (GstDicenetVideo *video, GstDicenetDrawer *drawer, GstBuffer *buffer, GPtrArray *layers)
+static GPtrArray *
+collect_metas (GstBuffer *buffer)
 {
-  return gst_dicenet_drawer_compose (drawer, buffer, gst_dicenet_video_get_info (video),
-                                     get_opacity (GST_DICENET_OVERLAY (video)), layers);
+  GPtrArray *metas = g_ptr_array_new ();
+  gpointer state = NULL;
+
+  for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));)
+    g_ptr_array_add (metas, meta);
+  return metas;
+}
+
+static GstFlowReturn
+gst_dicenet_overlay_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
+{
+  GstDicenetOverlay *self = GST_DICENET_OVERLAY (video);
+  GstBuffer *cropped = gst_buffer_get_video_crop_meta (buffer) ? gst_buffer_apply_crop_to_dicenet_meta (buffer) : NULL;
+  GPtrArray *metas = collect_metas (cropped ? cropped : buffer);
+  GstFlowReturn ret =
+      gst_dicenet_overlay_helper_draw (self->helper, buffer, gst_dicenet_video_get_info (video),
+                                       (const GstDicenetMeta *const *) metas->pdata, metas->len, get_opacity (self));
+
+  g_ptr_array_unref (metas);
+  gst_clear_buffer (&cropped);
+  return ret;
+}
+
+static gboolean
+gst_dicenet_overlay_start (GstBaseTransform *trans)
+{
+  gst_dicenet_overlay_helper_reset (GST_DICENET_OVERLAY (trans)->helper);
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_overlay_parent_class)->start (trans);
+}
+
+static gboolean
+gst_dicenet_overlay_stop (GstBaseTransform *trans)
+{
+  gst_dicenet_overlay_helper_reset (GST_DICENET_OVERLAY (trans)->helper);
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_overlay_parent_class)->stop (trans);
+}
+
+static GstCaps *
+gst_dicenet_overlay_transform_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps, GstCaps *filter)
+{
+  return gst_dicenet_overlay_helper_transform_caps (GST_DICENET_OVERLAY (trans)->helper, direction, caps, filter);
+}
+
+static GstCaps *
+gst_dicenet_overlay_fixate_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps, GstCaps *othercaps)
+{
+  return gst_dicenet_overlay_helper_fixate_caps (GST_DICENET_OVERLAY (trans)->helper, direction, caps, othercaps);
+}
+
+static GstFlowReturn
+gst_dicenet_overlay_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *input, GstBuffer **output)
+{
+  GstFlowReturn ret = gst_dicenet_overlay_helper_negotiate (GST_DICENET_OVERLAY (trans)->helper);
+
+  if (ret != GST_FLOW_OK)
+    return ret;
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_overlay_parent_class)->prepare_output_buffer (trans, input, output);
 }
 
 static void
@@ -85,6 +136,13 @@ gst_dicenet_overlay_get_property (GObject *object, guint id, GValue *value, GPar
 }
 
 static void
+gst_dicenet_overlay_finalize (GObject *object)
+{
+  gst_dicenet_overlay_helper_free (GST_DICENET_OVERLAY (object)->helper);
+  G_OBJECT_CLASS (gst_dicenet_overlay_parent_class)->finalize (object);
+}
+
+static void
 add_templates (GstElementClass *klass)
 {
   /* Frames in any other memory can't be blended, but a composition can be attached to them. */
@@ -102,8 +160,9 @@ static void
 gst_dicenet_overlay_class_init (GstDicenetOverlayClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
-  GstDicenetVideoClass *video_class = GST_DICENET_VIDEO_CLASS (klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
 
+  object_class->finalize = gst_dicenet_overlay_finalize;
   object_class->set_property = gst_dicenet_overlay_set_property;
   object_class->get_property = gst_dicenet_overlay_get_property;
   g_object_class_install_property (
@@ -116,12 +175,18 @@ gst_dicenet_overlay_class_init (GstDicenetOverlayClass *klass)
       "Draws classes, boxes and masks that DiCENet elements found", "The dicenet developers");
   add_templates (GST_ELEMENT_CLASS (klass));
 
-  video_class->wants_overlay = gst_dicenet_overlay_wants_overlay;
-  video_class->compose = gst_dicenet_overlay_compose;
+  trans_class->start = gst_dicenet_overlay_start;
+  trans_class->stop = gst_dicenet_overlay_stop;
+  trans_class->transform_caps = gst_dicenet_overlay_transform_caps;
+  trans_class->fixate_caps = gst_dicenet_overlay_fixate_caps;
+  trans_class->prepare_output_buffer = gst_dicenet_overlay_prepare_output_buffer;
+  GST_DICENET_VIDEO_CLASS (klass)->process_frame = gst_dicenet_overlay_process_frame;
 }
 
 static void
 gst_dicenet_overlay_init (GstDicenetOverlay *self)
 {
   self->opacity = DEFAULT_OPACITY;
+  self->helper = gst_dicenet_overlay_helper_new (GST_BASE_TRANSFORM (self));
+  gst_dicenet_overlay_helper_set_active (self->helper, TRUE);
 }

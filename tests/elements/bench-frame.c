@@ -7,7 +7,7 @@
  */
 
 #include "backend/axis.h"
-#include "overlay/gstdicenetdraw.h"
+#include "compose.h"
 #include "prepost/decode.h"
 #include "prepost/preprocess.h"
 #include "graph/priors.h"
@@ -156,8 +156,7 @@ to_frame (gpointer data)
   GstVideoFrame frame;
 
   t->opacity += 1e-6; /* another picture each time */
-  GstVideoOverlayComposition *composition =
-      gst_dicenet_drawer_compose (t->drawer, t->buffer, &t->info, t->opacity, layers);
+  GstVideoOverlayComposition *composition = compose_all (t->drawer, t->buffer, &t->info, t->opacity, layers);
   gst_video_frame_map (&frame, &t->info, t->buffer, GST_MAP_READWRITE);
   for (guint i = 0; i < layers->len; i++)
     gst_dicenet_layer_blend (g_ptr_array_index (layers, i), &frame);

@@ -300,6 +300,39 @@ GST_START_TEST (test_two_in_a_row)
 }
 GST_END_TEST;
 
+/* Cropped by meta, a frame keeps all of its results: they are drawn where they are in the part that is shown. */
+GST_START_TEST (test_overlay_of_crop)
+{
+  GstHarness *h = harness_for ("dicenetoverlay");
+  GstBuffer *in = gst_buffer_new_allocate (NULL, 640 * 480 * 4, NULL);
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "m", NULL, -1);
+  const GstDicenetDetection box = { .label_id = 1, .confidence = 0.9, .x = 200, .y = 160, .w = 240, .h = 200 };
+  gint x, y;
+  guint width, height;
+
+  set_caps (h, "BGRx", 320, 240);
+  downstream_composes (h);
+  gst_buffer_add_dicenet_meta_from_array (in, result, 640, 480, &box, 1, 0);
+  gst_dicenet_result_unref (result);
+  gst_buffer_add_video_crop_meta (in);
+  GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (in);
+  crop->x = 100;
+  crop->y = 60;
+  crop->width = 320;
+  crop->height = 240;
+  GstBuffer *out = gst_harness_push_and_pull (h, in);
+  GstVideoOverlayComposition *composition = composition_of (out);
+  fail_unless (composition != NULL, "nothing was drawn");
+  gst_video_overlay_rectangle_get_render_rectangle (gst_video_overlay_composition_get_rectangle (composition, 0), &x,
+                                                    &y, &width, &height);
+  fail_unless_equals_int (x, 100);
+  fail_unless_equals_int (y, 100);
+  fail_unless_equals_int (width, 220);
+  gst_buffer_unref (out);
+  harness_free (h);
+}
+GST_END_TEST;
+
 int
 main (int argc, char **argv)
 {
@@ -316,6 +349,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_overlay_opacity);
   tcase_add_test (tests, test_overlay_without_results);
   tcase_add_test (tests, test_overlay_foreign_memory);
+  tcase_add_test (tests, test_overlay_of_crop);
   tcase_add_test (tests, test_two_in_a_row);
   return run_tests (argc, argv, "overlay", tests);
 }

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include "overlay/gstdicenetdraw.h"
+#include "compose.h"
 #include <gst/dicenet/gstdicenetmeta.h>
 
 static gboolean no_threads = FALSE;
@@ -47,7 +47,7 @@ draw (GstDicenetDrawer *drawer, guint n_boxes)
   const GstDicenetDetection box = { .label_id = 1, .confidence = 0.9, .x = 200, .y = 160, .w = 240, .h = 200 };
   GstVideoInfo info;
   GstBuffer *buffer = frame_with_box (&info, &box, n_boxes);
-  GstVideoOverlayComposition *composition = gst_dicenet_drawer_compose (drawer, buffer, &info, 0.5, NULL);
+  GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, 0.5, NULL);
   const guint n = composition ? gst_video_overlay_composition_n_rectangles (composition) : 0;
 
   g_clear_pointer (&composition, gst_video_overlay_composition_unref);
