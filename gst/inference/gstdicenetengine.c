@@ -1,10 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <string.h>
 #include "video/gstdicenetaspect.h"
 #include "gstdicenetcuda.h"
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
+
+typedef enum {
+  SIZE_AUTO,
+  SIZE_MODEL,
+  SIZE_NATIVE,
+  SIZE_FIXED,
+} SizeMode;
+
+struct _GstDicenetEngine {
+  GObject parent;
+
+  DicenetModel *model;
+  gchar **labels;
+  DicenetBackend backend;
+  DicenetPrecision precision;
+  gint device_id;
+  SizeMode size_mode;
+  guint fixed_width, fixed_height;
+
+  /* Of the thread that runs it. */
+  DicenetSession *session;
+  GstObject *context;     /* that the session computes in; NULL: the processor, or the GPU's primary context */
+  gboolean keeps_context; /* another one's memory is not for it: its frames go through system memory */
+};
+
+G_DEFINE_FINAL_TYPE (GstDicenetEngine, gst_dicenet_engine, G_TYPE_OBJECT)
 
 /* --- errors --- */
 
@@ -78,13 +103,13 @@ static gboolean
 parse_size (GstDicenetEngine *self, const gchar *text, GError **error)
 {
   if (!text || !*text || g_str_equal (text, "auto")) {
-    self->size_mode = GST_DICENET_SIZE_AUTO;
+    self->size_mode = SIZE_AUTO;
   } else if (g_str_equal (text, "model")) {
-    self->size_mode = GST_DICENET_SIZE_MODEL;
+    self->size_mode = SIZE_MODEL;
   } else if (g_str_equal (text, "native")) {
-    self->size_mode = GST_DICENET_SIZE_NATIVE;
+    self->size_mode = SIZE_NATIVE;
   } else if (dicenet_parse_size (text, &self->fixed_width, &self->fixed_height)) {
-    self->size_mode = GST_DICENET_SIZE_FIXED;
+    self->size_mode = SIZE_FIXED;
   } else {
     g_autofree gchar *shown = dicenet_text_excerpt (text);
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
@@ -107,13 +132,13 @@ gst_dicenet_engine_choose_size (const GstDicenetEngine *self, const GstVideoInfo
                                 GError **error)
 {
   switch (self->size_mode) {
-  case GST_DICENET_SIZE_AUTO:
+  case SIZE_AUTO:
     dicenet_model_fit_size (self->model, display_aspect (info), width, height);
     break;
-  case GST_DICENET_SIZE_MODEL:
+  case SIZE_MODEL:
     dicenet_model_get_size (self->model, width, height);
     break;
-  case GST_DICENET_SIZE_NATIVE:
+  case SIZE_NATIVE:
     if (GST_VIDEO_INFO_WIDTH (info) > DICENET_MAX_SIZE || GST_VIDEO_INFO_HEIGHT (info) > DICENET_MAX_SIZE) {
       g_set_error (
           error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
@@ -125,7 +150,7 @@ gst_dicenet_engine_choose_size (const GstDicenetEngine *self, const GstVideoInfo
     *width = MAX (GST_VIDEO_INFO_WIDTH (info), DICENET_MIN_SIZE);
     *height = MAX (GST_VIDEO_INFO_HEIGHT (info), DICENET_MIN_SIZE);
     break;
-  case GST_DICENET_SIZE_FIXED:
+  case SIZE_FIXED:
     *width = self->fixed_width;
     *height = self->fixed_height;
     break;
@@ -214,25 +239,62 @@ open_session (GstDicenetEngine *self, const GstDicenetSettings *settings, GError
   return self->session != NULL;
 }
 
-gboolean
-gst_dicenet_engine_open (GstDicenetEngine *self, const GstDicenetSettings *settings, GstDicenetTask task,
-                         GError **error)
+GstDicenetEngine *
+gst_dicenet_engine_new (const GstDicenetSettings *settings, GstDicenetTask task, GError **error)
 {
-  memset (self, 0, sizeof *self);
+  GstDicenetEngine *self = g_object_new (GST_TYPE_DICENET_ENGINE, NULL);
+
   if (parse_size (self, settings->inference_size, error) && open_model (self, settings->model, task, error) &&
       open_labels (self, settings->labels_file, error) && open_session (self, settings, error))
-    return TRUE;
-  gst_dicenet_engine_close (self);
-  return FALSE;
+    return self;
+  g_object_unref (self);
+  return NULL;
 }
 
-void
-gst_dicenet_engine_close (GstDicenetEngine *self)
+static void
+gst_dicenet_engine_finalize (GObject *object)
 {
+  GstDicenetEngine *self = GST_DICENET_ENGINE (object);
+
   close_session (self->session, self->context);
   g_clear_object (&self->model);
-  g_clear_pointer (&self->labels, g_strfreev);
-  memset (self, 0, sizeof *self);
+  g_strfreev (self->labels);
+  G_OBJECT_CLASS (gst_dicenet_engine_parent_class)->finalize (object);
+}
+
+static void
+gst_dicenet_engine_class_init (GstDicenetEngineClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = gst_dicenet_engine_finalize;
+}
+
+static void
+gst_dicenet_engine_init (GstDicenetEngine *self)
+{
+}
+
+DicenetModel *
+gst_dicenet_engine_get_model (const GstDicenetEngine *self)
+{
+  return self->model;
+}
+
+DicenetSession *
+gst_dicenet_engine_get_session (const GstDicenetEngine *self)
+{
+  return self->session;
+}
+
+const gchar *const *
+gst_dicenet_engine_get_labels (const GstDicenetEngine *self)
+{
+  return (const gchar *const *) self->labels;
+}
+
+gint
+gst_dicenet_engine_get_device_id (const GstDicenetEngine *self)
+{
+  return self->device_id;
 }
 
 /* --- where frames lie --- */

@@ -21,49 +21,40 @@ typedef struct {
 void gst_dicenet_settings_copy (GstDicenetSettings *to, const GstDicenetSettings *from);
 void gst_dicenet_settings_clear (GstDicenetSettings *self);
 
-typedef enum {
-  GST_DICENET_SIZE_AUTO,
-  GST_DICENET_SIZE_MODEL,
-  GST_DICENET_SIZE_NATIVE,
-  GST_DICENET_SIZE_FIXED,
-} GstDicenetSizeMode;
-
+#define GST_TYPE_DICENET_ENGINE (gst_dicenet_engine_get_type ())
 /**
- * A model that is open and can run. All zero where none is. Its session may compute in a CUDA context of the pipeline:
- * the session is only to be used between gst_dicenet_engine_enter() and gst_dicenet_engine_leave().
+ * GstDicenetEngine:
+ *
+ * A model that is open and can run. Its session may compute in a CUDA context of the pipeline, and moves there: it is
+ * only to be used between gst_dicenet_engine_enter() and gst_dicenet_engine_leave(), and like these by one thread at a
+ * time. Model, labels and device never change; any thread that holds a reference may read them.
  */
-typedef struct {
-  DicenetModel *model;
-  DicenetSession *session;
-  GstObject *context; /* that the session computes in; NULL: the processor, or the GPU's primary context */
-  DicenetBackend backend;
-  DicenetPrecision precision;
-  gint device_id;
-  gboolean keeps_context; /* another one's memory is not for it: its frames go through system memory */
-  gchar **labels;
-  GstDicenetSizeMode size_mode;
-  guint fixed_width, fixed_height;
-} GstDicenetEngine;
+G_DECLARE_FINAL_TYPE (GstDicenetEngine, gst_dicenet_engine, GST, DICENET_ENGINE, GObject)
 
 /** Name of the model that is taken for a task if none is set, as dicenet_model_load() finds it. */
 const gchar *gst_dicenet_engine_default_model (GstDicenetTask task);
 
 /**
- * gst_dicenet_engine_open:
- * @self: (out caller-allocates): gets what was opened; left all zero on error
+ * gst_dicenet_engine_new:
  * @settings: what to open
  * @task: what the model must do
  * @error: return location for a #GError of domain %GST_RESOURCE_ERROR that tells what to do about it
  *
- * Returns: whether it worked
+ * Returns: (transfer full) (nullable): an engine, or %NULL with @error set
  */
-gboolean gst_dicenet_engine_open (GstDicenetEngine *self, const GstDicenetSettings *settings, GstDicenetTask task,
-                                  GError **error);
-void gst_dicenet_engine_close (GstDicenetEngine *self);
+GstDicenetEngine *gst_dicenet_engine_new (const GstDicenetSettings *settings, GstDicenetTask task, GError **error);
+
+DicenetModel *gst_dicenet_engine_get_model (const GstDicenetEngine *self);
+/** The session as it is now: gst_dicenet_engine_use_context() may put another in its place. */
+DicenetSession *gst_dicenet_engine_get_session (const GstDicenetEngine *self);
+/** Names of the classes, those of the file that the settings name or the model's own. */
+const gchar *const *gst_dicenet_engine_get_labels (const GstDicenetEngine *self);
+/** As the settings say. */
+gint gst_dicenet_engine_get_device_id (const GstDicenetEngine *self);
 
 /**
  * gst_dicenet_engine_choose_size:
- * @self: an open engine
+ * @self: an engine
  * @info: format of the frames
  * @width: (out): inference width
  * @height: (out): inference height
@@ -76,7 +67,7 @@ gboolean gst_dicenet_engine_choose_size (const GstDicenetEngine *self, const Gst
 
 /**
  * gst_dicenet_engine_use_context:
- * @self: an open engine, not entered
+ * @self: an engine, not entered
  * @context: (nullable): CUDA context of the frames to come; %NULL for frames in system memory
  * @error: return location for a #GError of domain %GST_RESOURCE_ERROR
  *
@@ -92,7 +83,7 @@ void gst_dicenet_engine_leave (const GstDicenetEngine *self);
 
 /**
  * gst_dicenet_engine_run:
- * @self: an open engine, entered
+ * @self: an engine, entered
  * @buffer: a frame
  * @info: its format
  * @width: inference width

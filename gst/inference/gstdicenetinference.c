@@ -54,7 +54,7 @@ typedef struct {
   gboolean post_messages;
 
   /* From start to stop. Changes under the object lock; the streaming thread reads it without. */
-  GstDicenetEngine engine;
+  GstDicenetEngine *engine; /* NULL: none is open */
 
   GstDicenetOverlayHelper *overlay;
 
@@ -125,7 +125,8 @@ gchar **
 gst_dicenet_inference_dup_labels (GstDicenetInference *self)
 {
   GST_OBJECT_LOCK (self);
-  gchar **labels = g_strdupv (PRIV (self)->engine.labels);
+  GstDicenetEngine *engine = PRIV (self)->engine;
+  gchar **labels = engine ? g_strdupv ((gchar **) gst_dicenet_engine_get_labels (engine)) : NULL;
   GST_OBJECT_UNLOCK (self);
   return labels;
 }
@@ -142,16 +143,17 @@ forget_result (GstDicenetInference *self)
   priv->age = 0;
 }
 
+/* Takes @engine. */
 static void
-set_engine (GstDicenetInference *self, GstDicenetEngine engine)
+set_engine (GstDicenetInference *self, GstDicenetEngine *engine)
 {
   GstDicenetInferencePrivate *priv = PRIV (self);
 
   GST_OBJECT_LOCK (self);
-  GstDicenetEngine old = priv->engine;
+  GstDicenetEngine *old = priv->engine;
   priv->engine = engine;
   GST_OBJECT_UNLOCK (self);
-  gst_dicenet_engine_close (&old);
+  g_clear_object (&old);
 }
 
 static void
@@ -171,21 +173,20 @@ open_engine (GstDicenetInference *self, GError **error)
   GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
   GstDicenetInferencePrivate *priv = PRIV (self);
   GstDicenetSettings settings;
-  GstDicenetEngine engine;
 
   GST_OBJECT_LOCK (self);
   gst_dicenet_settings_copy (&settings, &priv->settings);
   GST_OBJECT_UNLOCK (self);
-  gboolean ok = gst_dicenet_engine_open (&engine, &settings, klass->task, error);
+  GstDicenetEngine *engine = gst_dicenet_engine_new (&settings, klass->task, error);
   gst_dicenet_settings_clear (&settings);
-  if (!ok)
+  if (!engine)
     return FALSE;
   set_engine (self, engine);
-  GST_INFO_OBJECT (self, "the model is %s", dicenet_model_get_path (engine.model));
-  const gchar *warning = dicenet_session_get_warning (engine.session);
+  GST_INFO_OBJECT (self, "the model is %s", dicenet_model_get_path (gst_dicenet_engine_get_model (engine)));
+  const gchar *warning = dicenet_session_get_warning (gst_dicenet_engine_get_session (engine));
   if (warning)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", warning), (NULL));
-  return !klass->labels_changed || klass->labels_changed (self, (const gchar *const *) engine.labels, error);
+  return !klass->labels_changed || klass->labels_changed (self, gst_dicenet_engine_get_labels (engine), error);
 }
 
 static gboolean
@@ -200,7 +201,7 @@ gst_dicenet_inference_start (GstBaseTransform *trans)
   gst_dicenet_overlay_helper_reset (PRIV (self)->overlay);
   reset_statistics (self);
   if (!open_engine (self, &error)) {
-    set_engine (self, (GstDicenetEngine){ 0 });
+    set_engine (self, NULL);
     gst_dicenet_post_error (GST_ELEMENT (self), error);
     return FALSE;
   }
@@ -214,7 +215,7 @@ gst_dicenet_inference_stop (GstBaseTransform *trans)
 
   forget_result (self);
   gst_dicenet_overlay_helper_reset (PRIV (self)->overlay);
-  set_engine (self, (GstDicenetEngine){ 0 });
+  set_engine (self, NULL);
   gst_clear_object (&PRIV (self)->cuda_context);
   return GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->stop (trans);
 }
@@ -226,20 +227,15 @@ gst_dicenet_inference_stop (GstBaseTransform *trans)
 static gboolean
 enter (GstDicenetInference *self, GstObject *context, GError **error)
 {
-  GstDicenetInferencePrivate *priv = PRIV (self);
-  GstDicenetEngine engine = priv->engine;
-  gboolean ok = gst_dicenet_engine_use_context (&engine, context, error);
+  GstDicenetEngine *engine = PRIV (self)->engine;
 
-  GST_OBJECT_LOCK (self);
-  priv->engine = engine;
-  GST_OBJECT_UNLOCK (self);
-  return ok && gst_dicenet_engine_enter (&priv->engine, error);
+  return gst_dicenet_engine_use_context (engine, context, error) && gst_dicenet_engine_enter (engine, error);
 }
 
 static void
 leave (GstDicenetInference *self)
 {
-  gst_dicenet_engine_leave (&PRIV (self)->engine);
+  gst_dicenet_engine_leave (PRIV (self)->engine);
 }
 
 static gboolean
@@ -249,7 +245,8 @@ prepare (GstDicenetInference *self, GstObject *context, GError **error)
 
   if (!enter (self, context, error))
     return FALSE;
-  gboolean ok = dicenet_session_prepare (priv->engine.session, priv->width, priv->height, 1, error);
+  gboolean ok =
+      dicenet_session_prepare (gst_dicenet_engine_get_session (priv->engine), priv->width, priv->height, 1, error);
   leave (self);
   return ok;
 }
@@ -262,14 +259,16 @@ run (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, gbo
   GstDicenetInferencePrivate *priv = PRIV (self);
   GError *failed = NULL;
 
-  if (!enter (self, gst_dicenet_cuda_buffer_context (buffer, priv->engine.device_id), error))
+  if (!enter (self, gst_dicenet_cuda_buffer_context (buffer, gst_dicenet_engine_get_device_id (priv->engine)), error))
     return FALSE;
-  gboolean ok = gst_dicenet_engine_run (&priv->engine, buffer, info, priv->width, priv->height, error);
+  gboolean ok = gst_dicenet_engine_run (priv->engine, buffer, info, priv->width, priv->height, error);
   if (ok && decode) {
-    priv->result = gst_dicenet_result_new (klass->task, dicenet_model_get_name (priv->engine.model),
-                                           (const gchar *const *) priv->engine.labels,
-                                           dicenet_model_get_background (priv->engine.model));
-    priv->detections = klass->decode (self, priv->engine.session, priv->width, priv->height, priv->result, &failed);
+    DicenetModel *model = gst_dicenet_engine_get_model (priv->engine);
+    priv->result =
+        gst_dicenet_result_new (klass->task, dicenet_model_get_name (model),
+                                gst_dicenet_engine_get_labels (priv->engine), dicenet_model_get_background (model));
+    priv->detections = klass->decode (self, gst_dicenet_engine_get_session (priv->engine), priv->width, priv->height,
+                                      priv->result, &failed);
     if (failed) {
       g_propagate_error (error, failed);
       forget_result (self);
@@ -561,8 +560,9 @@ expected_context (GstDicenetInference *self, GstCaps *caps)
   GstDicenetInferencePrivate *priv = PRIV (self);
 
   if (!gst_caps_features_contains (gst_caps_get_features (caps, 0), GST_DICENET_CUDA_MEMORY) ||
-      dicenet_session_get_backend (priv->engine.session) != DICENET_BACKEND_CUDA ||
-      !gst_dicenet_cuda_ensure_context (GST_ELEMENT (self), priv->engine.device_id, &priv->cuda_context))
+      dicenet_session_get_backend (gst_dicenet_engine_get_session (priv->engine)) != DICENET_BACKEND_CUDA ||
+      !gst_dicenet_cuda_ensure_context (GST_ELEMENT (self), gst_dicenet_engine_get_device_id (priv->engine),
+                                        &priv->cuda_context))
     return NULL;
   return priv->cuda_context;
 }
@@ -575,7 +575,7 @@ gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const Gst
   GError *error = NULL;
 
   forget_result (self);
-  if (!gst_dicenet_engine_choose_size (&priv->engine, info, &priv->width, &priv->height, &error)) {
+  if (!gst_dicenet_engine_choose_size (priv->engine, info, &priv->width, &priv->height, &error)) {
     gst_dicenet_post_error (GST_ELEMENT (self), error);
     return FALSE;
   }
@@ -675,7 +675,7 @@ static gboolean
 refuse_while_open (GstDicenetInference *self, GParamSpec *pspec)
 {
   GST_OBJECT_LOCK (self);
-  gboolean open = PRIV (self)->engine.session != NULL;
+  gboolean open = PRIV (self)->engine != NULL;
   GST_OBJECT_UNLOCK (self);
 
   if (!open || !(pspec->flags & GST_PARAM_MUTABLE_READY))
@@ -813,7 +813,7 @@ gst_dicenet_inference_finalize (GObject *object)
   GstDicenetInferencePrivate *priv = PRIV (self);
 
   forget_result (self);
-  set_engine (self, (GstDicenetEngine){ 0 });
+  set_engine (self, NULL);
   gst_clear_object (&priv->cuda_context);
   gst_dicenet_settings_clear (&priv->settings);
   gst_dicenet_overlay_helper_free (priv->overlay);
