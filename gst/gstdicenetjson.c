@@ -206,12 +206,11 @@ put_results (GString *out, GstBuffer *buffer)
 {
   guint n_masks = 0;
   gpointer state = NULL;
-  GstMeta *item;
+  GstDicenetMeta *meta;
 
   g_string_append (out, ",\"objects\":[");
   gsize empty = out->len;
-  while ((item = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE))) {
-    const GstDicenetMeta *meta = (const GstDicenetMeta *) item;
+  while ((meta = gst_buffer_iterate_dicenet_meta (buffer, &state))) {
     for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++)
       put_detection (out, meta, gst_dicenet_meta_get_detection (meta, i));
     put_classification (out, meta);
@@ -220,8 +219,7 @@ put_results (GString *out, GstBuffer *buffer)
   g_string_append_c (out, ']');
 
   state = NULL;
-  while ((item = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE))) {
-    const GstDicenetMeta *meta = (const GstDicenetMeta *) item;
+  while ((meta = gst_buffer_iterate_dicenet_meta (buffer, &state))) {
     if (meta->result->mask)
       put_segmentation (out, meta, n_masks++);
   }

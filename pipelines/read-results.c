@@ -48,11 +48,10 @@ static void
 print_results (GstBuffer *frame)
 {
   gpointer state = NULL;
-  GstMeta *item;
+  GstDicenetMeta *meta;
 
   g_print ("%" GST_TIME_FORMAT, GST_TIME_ARGS (GST_BUFFER_PTS (frame)));
-  while ((item = gst_buffer_iterate_meta_filtered (frame, &state, GST_DICENET_META_API_TYPE))) {
-    const GstDicenetMeta *meta = (const GstDicenetMeta *) item;
+  while ((meta = gst_buffer_iterate_dicenet_meta (frame, &state))) {
     switch (meta->result->task) {
     case GST_DICENET_TASK_CLASSIFY:
       print_classes (meta->result);

@@ -54,17 +54,12 @@ def print_results(_pad, info):
     last_frame = time.monotonic()
     frame = info.get_buffer()
     texts = []
-    for task in (
-        GstDicenetMeta.DicenetTask.CLASSIFY,
-        GstDicenetMeta.DicenetTask.DETECT,
-        GstDicenetMeta.DicenetTask.SEGMENT,
-    ):
-        meta = GstDicenetMeta.buffer_get_dicenet_meta(frame, task)
-        if meta and task == GstDicenetMeta.DicenetTask.CLASSIFY:
+    for meta in GstDicenetMeta.buffer_get_dicenet_metas(frame):
+        if meta.result.task == GstDicenetMeta.DicenetTask.CLASSIFY:
             texts += classes(meta.result)
-        elif meta and task == GstDicenetMeta.DicenetTask.DETECT:
+        elif meta.result.task == GstDicenetMeta.DicenetTask.DETECT:
             texts += detections(meta)
-        elif meta:
+        else:
             texts += shares(meta)
     print(f"{frame.pts / Gst.SECOND:.3f}", *texts, sep="  ", flush=True)
     return Gst.PadProbeReturn.OK

@@ -3,13 +3,143 @@
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <math.h>
 
+/* --- detections --- */
+
+/* Copies of a meta share one: it changes only while it has one owner. */
+typedef struct {
+  gatomicrefcount ref;
+  guint n;
+  GstDicenetDetection items[];
+} DetectionList;
+
+typedef struct {
+  GstDicenetMeta pub; /* first, so that a pointer to it is a pointer to this */
+  DetectionList *detections;
+} MetaImpl;
+
+static gpointer
+result_copy (gconstpointer result, gpointer user_data)
+{
+  return gst_dicenet_result_ref ((GstDicenetResult *) result);
+}
+
+static GPtrArray *
+results_copy (GPtrArray *results)
+{
+  return results ? g_ptr_array_copy (results, result_copy, NULL) : NULL;
+}
+
 static GstDicenetDetection *
 detection_copy (GstDicenetDetection *self)
 {
-  return g_memdup2 (self, sizeof *self);
+  GstDicenetDetection *copy = g_memdup2 (self, sizeof *self);
+
+  copy->results = results_copy (self->results);
+  return copy;
 }
 
-G_DEFINE_BOXED_TYPE (GstDicenetDetection, gst_dicenet_detection, detection_copy, g_free)
+static void
+detection_free (GstDicenetDetection *self)
+{
+  g_clear_pointer ((GPtrArray **) &self->results, g_ptr_array_unref);
+  g_free (self);
+}
+
+G_DEFINE_BOXED_TYPE (GstDicenetDetection, gst_dicenet_detection, detection_copy, detection_free)
+
+static DetectionList *
+detection_list_alloc (guint n)
+{
+  DetectionList *self = g_malloc (sizeof *self + n * sizeof *self->items);
+
+  g_atomic_ref_count_init (&self->ref);
+  self->n = 0;
+  return self;
+}
+
+static void
+detection_list_append (DetectionList *self, const GstDicenetDetection *d)
+{
+  GstDicenetDetection *copy = &self->items[self->n++];
+
+  *copy = *d;
+  copy->results = results_copy (d->results);
+}
+
+static DetectionList *
+detection_list_ref (DetectionList *self)
+{
+  g_atomic_ref_count_inc (&self->ref);
+  return self;
+}
+
+static void
+detection_list_unref (DetectionList *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref))
+    return;
+  for (guint i = 0; i < self->n; i++)
+    g_clear_pointer ((GPtrArray **) &self->items[i].results, g_ptr_array_unref);
+  g_free (self);
+}
+
+static DetectionList *
+detections_of (const GstDicenetMeta *meta)
+{
+  return ((const MetaImpl *) meta)->detections;
+}
+
+static GstDicenetDetection *
+writable_detection (GstDicenetMeta *meta, guint index)
+{
+  MetaImpl *impl = (MetaImpl *) meta;
+  DetectionList *list = impl->detections;
+
+  if (!g_atomic_ref_count_compare (&list->ref, 1)) {
+    DetectionList *own = detection_list_alloc (list->n);
+    for (guint i = 0; i < list->n; i++)
+      detection_list_append (own, &list->items[i]);
+    impl->detections = own;
+    detection_list_unref (list);
+  }
+  return &impl->detections->items[index];
+}
+
+void
+gst_dicenet_meta_set_track_id (GstDicenetMeta *self, guint index, guint64 track_id)
+{
+  g_return_if_fail (index < gst_dicenet_meta_get_n_detections (self));
+
+  writable_detection (self, index)->track_id = track_id;
+}
+
+void
+gst_dicenet_meta_add_detection_result (GstDicenetMeta *self, guint index, GstDicenetResult *result)
+{
+  g_return_if_fail (index < gst_dicenet_meta_get_n_detections (self));
+  g_return_if_fail (result);
+
+  GstDicenetDetection *d = writable_detection (self, index);
+  if (!d->results)
+    d->results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_result_unref);
+  g_ptr_array_add (d->results, gst_dicenet_result_ref (result));
+}
+
+guint
+gst_dicenet_detection_get_n_results (const GstDicenetDetection *self)
+{
+  g_return_val_if_fail (self, 0);
+
+  return self->results ? ((GPtrArray *) self->results)->len : 0;
+}
+
+GstDicenetResult *
+gst_dicenet_detection_get_result (const GstDicenetDetection *self, guint index)
+{
+  g_return_val_if_fail (index < gst_dicenet_detection_get_n_results (self), NULL);
+
+  return g_ptr_array_index ((GPtrArray *) self->results, index);
+}
 
 /* --- where things go when a frame is cropped, scaled, flipped --- */
 
@@ -297,7 +427,7 @@ meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
 
   self->result = NULL;
   self->frame_width = self->frame_height = 0;
-  self->detections = NULL;
+  ((MetaImpl *) self)->detections = NULL;
   self->view_x = self->view_y = 0;
   self->view_w = self->view_h = 1;
   self->age = 0;
@@ -310,7 +440,7 @@ meta_free (GstMeta *meta, GstBuffer *buffer)
   GstDicenetMeta *self = (GstDicenetMeta *) meta;
 
   g_clear_pointer (&self->result, gst_dicenet_result_unref);
-  g_clear_pointer (&self->detections, g_array_unref);
+  g_clear_pointer (&((MetaImpl *) self)->detections, detection_list_unref);
 }
 
 static GstDicenetMeta *
@@ -330,7 +460,8 @@ copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
   GstDicenetMeta *copy = add_meta (dest, self->result, self->frame_width, self->frame_height);
 
   /* Never changed once attached, so it can be shared as well. */
-  copy->detections = self->detections ? g_array_ref (self->detections) : NULL;
+  DetectionList *detections = detections_of (self);
+  ((MetaImpl *) copy)->detections = detections ? detection_list_ref (detections) : NULL;
   copy->view_x = self->view_x;
   copy->view_y = self->view_y;
   copy->view_w = self->view_w;
@@ -338,14 +469,14 @@ copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
   copy->age = self->age;
 }
 
-/* What of @detections lies in @content after the mapping (%NULL: none to do). */
-static GArray *
-map_detections (GArray *detections, const Mapping *m, Rect content)
+/* What of @n detections lies in @content after the mapping (%NULL: none to do). */
+static DetectionList *
+map_detections (const GstDicenetDetection *detections, guint n, const Mapping *m, Rect content)
 {
-  GArray *mapped = g_array_sized_new (FALSE, FALSE, sizeof (GstDicenetDetection), detections->len);
+  DetectionList *mapped = detection_list_alloc (n);
 
-  for (guint i = 0; i < detections->len; i++) {
-    GstDicenetDetection d = g_array_index (detections, GstDicenetDetection, i);
+  for (guint i = 0; i < n; i++) {
+    GstDicenetDetection d = detections[i];
     Rect r = { d.x, d.y, d.x + d.w, d.y + d.h };
     r = rect_intersect (m ? mapping_apply (m, r) : r, content);
     /* Written so that a NaN is left out as well. */
@@ -355,7 +486,7 @@ map_detections (GArray *detections, const Mapping *m, Rect content)
     d.y = r.y0;
     d.w = r.x1 - r.x0;
     d.h = r.y1 - r.y0;
-    g_array_append_val (mapped, d);
+    detection_list_append (mapped, &d);
   }
   return mapped;
 }
@@ -459,8 +590,9 @@ map_meta (GstBuffer *dest, const GstDicenetMeta *self, const Mapping *m)
   GstDicenetMeta *mapped = add_meta (dest, result, m->width, m->height);
   gst_dicenet_result_unref (result);
   mapped->age = self->age;
-  if (self->detections)
-    mapped->detections = map_detections (self->detections, m, m->content);
+  DetectionList *detections = detections_of (self);
+  if (detections)
+    ((MetaImpl *) mapped)->detections = map_detections (detections->items, detections->n, m, m->content);
   if (self->result->mask && keeps_mask)
     map_view (mapped, self, m);
   return TRUE;
@@ -510,8 +642,8 @@ gst_dicenet_meta_get_info (void)
   static const GstMetaInfo *info = NULL;
 
   if (g_once_init_enter ((GstMetaInfo **) &info)) {
-    const GstMetaInfo *registered = gst_meta_register (GST_DICENET_META_API_TYPE, "GstDicenetMeta",
-                                                       sizeof (GstDicenetMeta), meta_init, meta_free, meta_transform);
+    const GstMetaInfo *registered = gst_meta_register (GST_DICENET_META_API_TYPE, "GstDicenetMeta", sizeof (MetaImpl),
+                                                       meta_init, meta_free, meta_transform);
     g_once_init_leave ((GstMetaInfo **) &info, (GstMetaInfo *) registered);
   }
   return info;
@@ -553,6 +685,19 @@ GstDicenetMeta *
 gst_buffer_add_dicenet_meta (GstBuffer *buffer, GstDicenetResult *result, guint frame_width, guint frame_height,
                              GArray *detections, guint age)
 {
+  GstDicenetMeta *self = gst_buffer_add_dicenet_meta_from_array (
+      buffer, result, frame_width, frame_height, detections ? (const GstDicenetDetection *) detections->data : NULL,
+      detections ? detections->len : 0, age);
+
+  g_clear_pointer (&detections, g_array_unref);
+  return self;
+}
+
+GstDicenetMeta *
+gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
+                                        guint frame_height, const GstDicenetDetection *detections, guint n_detections,
+                                        guint age)
+{
   g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), NULL);
   g_return_val_if_fail (result, NULL);
   g_return_val_if_fail (frame_width > 0 && frame_height > 0, NULL);
@@ -564,28 +709,34 @@ gst_buffer_add_dicenet_meta (GstBuffer *buffer, GstDicenetResult *result, guint 
   GstDicenetMeta *self = add_meta (buffer, result, frame_width, frame_height);
   self->age = age;
   if (result->task == GST_DICENET_TASK_DETECT) {
-    self->detections = detections ? map_detections (detections, NULL, (Rect){ 0, 0, frame_width, frame_height })
-                                  : g_array_new (FALSE, FALSE, sizeof (GstDicenetDetection));
+    DetectionList *list = map_detections (detections, n_detections, NULL, (Rect){ 0, 0, frame_width, frame_height });
     gint id = next_region_id (buffer);
-    for (guint i = 0; i < self->detections->len; i++) {
-      GstDicenetDetection *d = &g_array_index (self->detections, GstDicenetDetection, i);
-      d->id = id++;
-      add_region (buffer, self, d);
+    for (guint i = 0; i < list->n; i++) {
+      list->items[i].id = id++;
+      add_region (buffer, self, &list->items[i]);
     }
+    ((MetaImpl *) self)->detections = list;
   }
-  g_clear_pointer (&detections, g_array_unref);
   return self;
 }
 
 GstDicenetMeta *
-gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
-                                        guint frame_height, const GstDicenetDetection *detections, guint n_detections,
-                                        guint age)
+gst_buffer_iterate_dicenet_meta (GstBuffer *buffer, gpointer *state)
 {
-  GArray *array = g_array_new (FALSE, FALSE, sizeof *detections);
+  g_return_val_if_fail (GST_IS_BUFFER (buffer) && state, NULL);
 
-  g_array_append_vals (array, detections, n_detections);
-  return gst_buffer_add_dicenet_meta (buffer, result, frame_width, frame_height, array, age);
+  return (GstDicenetMeta *) gst_buffer_iterate_meta_filtered (buffer, state, GST_DICENET_META_API_TYPE);
+}
+
+GPtrArray *
+gst_buffer_get_dicenet_metas (GstBuffer *buffer)
+{
+  GPtrArray *metas = g_ptr_array_new ();
+  gpointer state = NULL;
+
+  for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));)
+    g_ptr_array_add (metas, meta);
+  return metas;
 }
 
 GstDicenetMeta *
@@ -593,12 +744,9 @@ gst_buffer_get_dicenet_meta (GstBuffer *buffer, GstDicenetTask task)
 {
   gpointer state = NULL;
 
-  g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
-
-  for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));) {
-    GstDicenetMeta *self = (GstDicenetMeta *) meta;
-    if (self->result->task == task)
-      return self;
+  for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));) {
+    if (meta->result->task == task)
+      return meta;
   }
   return NULL;
 }
@@ -624,7 +772,7 @@ gst_dicenet_meta_get_n_detections (const GstDicenetMeta *self)
 {
   g_return_val_if_fail (self, 0);
 
-  return self->detections ? self->detections->len : 0;
+  return detections_of (self) ? detections_of (self)->n : 0;
 }
 
 const GstDicenetDetection *
@@ -632,5 +780,5 @@ gst_dicenet_meta_get_detection (const GstDicenetMeta *self, guint index)
 {
   g_return_val_if_fail (index < gst_dicenet_meta_get_n_detections (self), NULL);
 
-  return &g_array_index (self->detections, GstDicenetDetection, index);
+  return &detections_of (self)->items[index];
 }

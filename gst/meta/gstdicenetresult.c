@@ -13,6 +13,7 @@ typedef struct {
   GstDicenetResult pub; /* first, so that a pointer to it is a pointer to this */
   gatomicrefcount ref;
   LabelSet *labels;
+  GArray *classes; /* GstDicenetClass; NULL: none */
 } ResultImpl;
 
 /* The sets seen last are kept, so that one stays while no result uses it: between two frames, for instance. */
@@ -120,7 +121,7 @@ gst_dicenet_result_unref (GstDicenetResult *self)
   if (!g_atomic_ref_count_dec (&impl->ref))
     return;
   g_free (self->model);
-  g_clear_pointer (&self->classes, g_array_unref);
+  g_clear_pointer (&impl->classes, g_array_unref);
   g_clear_pointer (&self->mask, g_bytes_unref);
   label_set_unref (impl->labels);
   g_free (impl);
@@ -133,9 +134,10 @@ gst_dicenet_result_add_class (GstDicenetResult *self, guint label_id, gdouble co
 
   g_return_if_fail (self);
 
-  if (!self->classes)
-    self->classes = g_array_new (FALSE, FALSE, sizeof c);
-  g_array_append_val (self->classes, c);
+  ResultImpl *impl = (ResultImpl *) self;
+  if (!impl->classes)
+    impl->classes = g_array_new (FALSE, FALSE, sizeof c);
+  g_array_append_val (impl->classes, c);
 }
 
 void
@@ -169,7 +171,8 @@ gst_dicenet_result_get_n_classes (const GstDicenetResult *self)
 {
   g_return_val_if_fail (self, 0);
 
-  return self->classes ? self->classes->len : 0;
+  const ResultImpl *impl = (const ResultImpl *) self;
+  return impl->classes ? impl->classes->len : 0;
 }
 
 const GstDicenetClass *
@@ -177,5 +180,5 @@ gst_dicenet_result_get_class (const GstDicenetResult *self, guint index)
 {
   g_return_val_if_fail (index < gst_dicenet_result_get_n_classes (self), NULL);
 
-  return &g_array_index (self->classes, GstDicenetClass, index);
+  return &g_array_index (((const ResultImpl *) self)->classes, GstDicenetClass, index);
 }

@@ -534,7 +534,7 @@ draw_all (Canvas *canvas, const Results *results, gdouble opacity, gboolean with
     const GstDicenetMeta *meta = results->metas[i];
     if (meta->result->mask)
       draw_legend (canvas, meta);
-    if (meta->result->classes)
+    if (gst_dicenet_result_get_n_classes (meta->result) > 0)
       draw_classes (canvas, meta);
   }
   for (guint i = 0; i < results->n; i++) {
@@ -552,7 +552,7 @@ has_both_lists (const Results *results)
   for (guint i = 0; i < results->n; i++) {
     const GstDicenetMeta *meta = results->metas[i];
     legend |= meta->result->mask != NULL;
-    classes |= meta->result->classes != NULL;
+    classes |= gst_dicenet_result_get_n_classes (meta->result) > 0;
   }
   return legend && classes;
 }

@@ -45,23 +45,12 @@ get_opacity (GstDicenetOverlay *self)
   return opacity;
 }
 
-static GPtrArray *
-collect_metas (GstBuffer *buffer)
-{
-  GPtrArray *metas = g_ptr_array_new ();
-  gpointer state = NULL;
-
-  for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));)
-    g_ptr_array_add (metas, meta);
-  return metas;
-}
-
 static GstFlowReturn
 gst_dicenet_overlay_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
 {
   GstDicenetOverlay *self = GST_DICENET_OVERLAY (video);
   GstBuffer *cropped = gst_buffer_get_video_crop_meta (buffer) ? gst_buffer_apply_crop_to_dicenet_meta (buffer) : NULL;
-  GPtrArray *metas = collect_metas (cropped ? cropped : buffer);
+  GPtrArray *metas = gst_buffer_get_dicenet_metas (cropped ? cropped : buffer);
   GstFlowReturn ret =
       gst_dicenet_overlay_helper_draw (self->helper, buffer, gst_dicenet_video_get_info (video),
                                        (const GstDicenetMeta *const *) metas->pdata, metas->len, get_opacity (self));

@@ -112,6 +112,11 @@ half_of (guint32 color, guint32 other)
   return mixed;
 }
 
+/* clang-format off */
+#define DETECTION(label, how_sure, left, top, width, height) \
+  { .label_id = (label), .confidence = (how_sure), .x = (left), .y = (top), .w = (width), .h = (height) }
+/* clang-format on */
+
 static const GstDicenetDetection BOX = { .label_id = 1, .confidence = 0.9, .x = 200, .y = 160, .w = 240, .h = 200 };
 
 GST_START_TEST (test_nothing)
@@ -445,9 +450,9 @@ GST_START_TEST (test_label_places)
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 640, 480);
   const GstDicenetDetection boxes[] = {
-    { 1, 0.9, 100, 100, 200, 200, 0 }, { 2, 0.8, 104, 102, 200, 200, 0 },
-    { 1, 0.7, 98, 98, 208, 208, 0 },   { 1, 0.6, 400, 0, 100, 200, 0 }, /* touches the top */
-    { 3, 0.5, 600, 300, 40, 100, 0 },                                   /* narrow, at the right side */
+    DETECTION (1, 0.9, 100, 100, 200, 200), DETECTION (2, 0.8, 104, 102, 200, 200),
+    DETECTION (1, 0.7, 98, 98, 208, 208),   DETECTION (1, 0.6, 400, 0, 100, 200), /* touches the top */
+    DETECTION (3, 0.5, 600, 300, 40, 100),                                        /* narrow, at the right side */
   };
   const guint n = G_N_ELEMENTS (boxes);
 
@@ -490,11 +495,11 @@ GST_START_TEST (test_sizes)
     GstVideoInfo info;
     GstBuffer *buffer = frame_new (&info, formats[f], w, h);
     const GstDicenetDetection boxes[] = {
-      { 1, 0.9, 0, 0, w, h, 0 },
-      { 2, 0.8, w * 0.5, h * 0.5, w * 0.5, h * 0.5, 0 },
-      { 3, 0.7, w - 1.5, h - 1.5, 1.5, 1.5, 0 },
-      { 4, 0.001, w * 0.2, h * 0.1, w * 0.6, 0.01, 0 },
-      { 77, 1, w * 0.3, h * 0.3, 5, 5, 0 },
+      DETECTION (1, 0.9, 0, 0, w, h),
+      DETECTION (2, 0.8, w * 0.5, h * 0.5, w * 0.5, h * 0.5),
+      DETECTION (3, 0.7, w - 1.5, h - 1.5, 1.5, 1.5),
+      DETECTION (4, 0.001, w * 0.2, h * 0.1, w * 0.6, 0.01),
+      DETECTION (77, 1, w * 0.3, h * 0.3, 5, 5),
     };
     info.par_n = f == 0 ? 12 : 1;
     info.par_d = f == 0 ? 11 : 1;
@@ -518,7 +523,7 @@ GST_START_TEST (test_extremes)
                                   { 0, 1 },       { -1, 1 },       { 1, 8 },        { 8, 1 } };
   static const guint shapes[][2] = { { 640, 480 }, { 32767, 1 }, { 1, 32767 }, { 32767, 32767 } };
   const guint w = shapes[__i__][0], h = shapes[__i__][1];
-  const GstDicenetDetection boxes[] = { { 1, 0.9, 0, 0, w, h, 0 }, { 3, 0.5, 0, 0, w, h, 0 } };
+  const GstDicenetDetection boxes[] = { DETECTION (1, 0.9, 0, 0, w, h), DETECTION (3, 0.5, 0, 0, w, h) };
 
   for (guint p = 0; p < G_N_ELEMENTS (pars); p++) {
     GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
@@ -576,7 +581,7 @@ GST_START_TEST (test_many_labels)
     GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_GRAY8, 1920, 1080);
     GstDicenetDetection boxes[20];
     for (guint j = 0; j < G_N_ELEMENTS (boxes); j++)
-      boxes[j] = (GstDicenetDetection){ 1000 + i * 20 + j, 0.5, 10 * j, 30 * j, 300, 100, 0 };
+      boxes[j] = (GstDicenetDetection) DETECTION (1000 + i * 20 + j, 0.5, 10 * j, 30 * j, 300, 100);
     add_boxes (buffer, &info, boxes, G_N_ELEMENTS (boxes));
     GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
     fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 100);
@@ -597,7 +602,7 @@ GST_START_TEST (test_crowd)
   GstDicenetDetection *boxes = g_new0 (GstDicenetDetection, n);
 
   for (guint j = 0; j < n; j++)
-    boxes[j] = (GstDicenetDetection){ 1000 + j, 0.5, j % 1800, j % 1000, 60, 40, 0 };
+    boxes[j] = (GstDicenetDetection) DETECTION (1000 + j, 0.5, j % 1800, j % 1000, 60, 40);
   add_boxes (buffer, &info, boxes, n);
   GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
   fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 5 * 1000);

@@ -203,7 +203,7 @@ GST_START_TEST (test_mask)
 
   add_mask (buffer, 0);
   GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
-  fail_unless (meta->detections == NULL);
+  fail_unless_equals_int (gst_dicenet_meta_get_n_detections (meta), 0);
   gst_dicenet_meta_get_shares (meta, shares);
   fail_unless_near (shares[0], 0.25, 1e-12);
   fail_unless_near (shares[1], 0.5, 1e-12);
@@ -218,6 +218,88 @@ GST_START_TEST (test_mask)
     fail_unless_equals_int (pixels[10 * y + 4], 77);
   }
   gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+/* Programs that were built against one version read the metas of another: see docs/metadata.md. */
+#if GLIB_SIZEOF_VOID_P == 8
+G_STATIC_ASSERT (sizeof (GstDicenetDetection) == 128);
+G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetDetection, confidence) == 8);
+G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetDetection, track_id) == 48);
+G_STATIC_ASSERT (sizeof (GstDicenetClass) == 32);
+G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetMeta, age) == 64);
+G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetResult, mask_height) == 44);
+#endif
+
+GST_START_TEST (test_all_of_a_frame)
+{
+  GstBuffer *buffer = frame_new ();
+  gpointer state = NULL;
+
+  add_detections (buffer);
+  GPtrArray *metas = gst_buffer_get_dicenet_metas (buffer);
+  fail_unless_equals_int (metas->len, 3);
+  for (guint i = 0; i < metas->len; i++)
+    fail_unless (gst_buffer_iterate_dicenet_meta (buffer, &state) == g_ptr_array_index (metas, i));
+  fail_unless (gst_buffer_iterate_dicenet_meta (buffer, &state) == NULL);
+  const GstDicenetMeta *first = g_ptr_array_index (metas, 0), *last = g_ptr_array_index (metas, 2);
+  fail_unless (first->result->task == GST_DICENET_TASK_DETECT && last->result->task == GST_DICENET_TASK_DETECT);
+  fail_unless (gst_dicenet_meta_get_detection (first, 0)->id != gst_dicenet_meta_get_detection (last, 0)->id);
+  g_ptr_array_unref (metas);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+static GstDicenetResult *
+colour_new (void)
+{
+  static const gchar *const colours[] = { "red", "blue", NULL };
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, "colour", colours, -1);
+
+  gst_dicenet_result_add_class (result, 1, 0.75);
+  return result;
+}
+
+static void
+expect_second_stage (GstBuffer *buffer, guint64 track_id, guint n_results)
+{
+  const GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT);
+  const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, 1);
+
+  fail_unless_equals_uint64 (gst_dicenet_meta_get_detection (meta, 0)->track_id, 0);
+  fail_unless_equals_uint64 (d->track_id, track_id);
+  fail_unless_equals_int (gst_dicenet_detection_get_n_results (d), n_results);
+  for (guint i = 0; i < n_results; i++)
+    fail_unless_equals_string (gst_dicenet_result_get_label (gst_dicenet_detection_get_result (d, i), 1), "blue");
+}
+
+/* What a tracker and a second model add stays with the object through copies and scaling; older copies lack it. */
+GST_START_TEST (test_second_stage)
+{
+  GstBuffer *buffer = frame_new (), *before = gst_buffer_copy (buffer);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT);
+  GstDicenetResult *colour = colour_new ();
+
+  gst_dicenet_meta_set_track_id (meta, 1, 42);
+  gst_dicenet_meta_add_detection_result (meta, 1, colour);
+  gst_dicenet_meta_add_detection_result (meta, 1, colour);
+  gst_dicenet_result_unref (colour);
+  expect_second_stage (buffer, 42, 2);
+  expect_second_stage (before, 0, 0);
+  GstBuffer *after = gst_buffer_copy (buffer);
+  GstDicenetDetection *kept = g_boxed_copy (GST_TYPE_DICENET_DETECTION, gst_dicenet_meta_get_detection (meta, 1));
+  gst_dicenet_meta_set_track_id (gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT), 1, 7);
+  gst_buffer_add_video_crop_meta (after);
+  *gst_buffer_get_video_crop_meta (after) =
+      (GstVideoCropMeta){ .meta = gst_buffer_get_video_crop_meta (after)->meta, .width = W, .height = H };
+  GstBuffer *cropped = gst_buffer_apply_crop_to_dicenet_meta (after);
+  gst_buffer_unref (buffer);
+  gst_buffer_unref (after);
+  gst_buffer_unref (before);
+  expect_second_stage (cropped, 42, 2);
+  gst_buffer_unref (cropped);
+  fail_unless_equals_int (gst_dicenet_detection_get_n_results (kept), 2);
+  g_boxed_free (GST_TYPE_DICENET_DETECTION, kept);
 }
 GST_END_TEST;
 
@@ -622,6 +704,8 @@ meta_suite (void)
   tcase_add_test (tests, test_attach);
   tcase_add_test (tests, test_mask);
   tcase_add_test (tests, test_copies);
+  tcase_add_test (tests, test_all_of_a_frame);
+  tcase_add_test (tests, test_second_stage);
   tcase_add_test (tests, test_scale);
   tcase_add_test (tests, test_letterbox);
   tcase_add_test (tests, test_mask_without_background);

@@ -69,6 +69,36 @@ def check_mask(buffer):
     assert meta.result.mask.get_data() == bytes([0, 1, 2, 1])
 
 
+def check_all(buffer):
+    """All results are reached, two of one task among them, and nothing reads as a number that is none."""
+    again = GstDicenetMeta.DicenetResult.new(TASK.DETECT, 'other', LABELS, 0)
+    GstDicenetMeta.buffer_add_dicenet_meta(buffer, again, 320, 240, [detection(2, 0.25, 1, 2, 3, 4)], 0)
+    metas = GstDicenetMeta.buffer_get_dicenet_metas(buffer)
+    assert [meta.result.model for meta in metas] == ['det', 'cls', 'seg', 'other']
+    assert metas[3].get_detection(0).confidence == 0.25
+    for name in 'detections', 'results':
+        assert not hasattr(metas[0], name), name
+    assert not hasattr(metas[1].result, 'classes')
+    assert GstDicenetMeta.buffer_get_dicenet_metas(Gst.Buffer.new()) == []
+
+
+def check_second_stage(buffer):
+    """A tracker's number and a second model's classes, which a copy made before lacks."""
+    before = buffer.copy_deep()
+    meta = GstDicenetMeta.buffer_get_dicenet_meta(buffer, TASK.DETECT)
+    meta.set_track_id(1, 2**40)
+    colour = GstDicenetMeta.DicenetResult.new(TASK.CLASSIFY, 'colour', ['red', 'blue'], -1)
+    colour.add_class(1, 0.5)
+    meta.add_detection_result(1, colour)
+    del colour
+    found = meta.get_detection(1)
+    assert (found.track_id, found.get_n_results(), meta.get_detection(0).track_id) == (2**40, 1, 0)
+    own = found.get_result(0)
+    assert [own.model, own.get_label(own.get_class(0).label_id)] == ['colour', 'blue']
+    old = GstDicenetMeta.buffer_get_dicenet_meta(before, TASK.DETECT).get_detection(1)
+    assert (old.track_id, old.get_n_results(), old.label_id) == (0, 0, 2)
+
+
 def main():
     Gst.init(None)
     buffer = make_buffer()
@@ -78,6 +108,8 @@ def main():
     check_detections(copy)
     check_classes(copy)
     check_mask(copy)
+    check_second_stage(copy)
+    check_all(copy)
     assert GstDicenetMeta.buffer_get_dicenet_meta(Gst.Buffer.new(), TASK.DETECT) is None
 
 

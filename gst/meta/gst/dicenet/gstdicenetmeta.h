@@ -38,6 +38,9 @@ typedef enum {
 typedef struct {
   guint label_id;
   gdouble confidence;
+
+  /*< private >*/
+  gpointer _gst_reserved[2];
 } GstDicenetClass;
 
 #define GST_TYPE_DICENET_CLASS (gst_dicenet_class_get_type ())
@@ -46,21 +49,29 @@ GST_DICENET_META_EXPORT GType gst_dicenet_class_get_type (void);
 /**
  * GstDicenetDetection:
  * @label_id: index of the class in the model
+ * @id: tells the detections on one buffer apart, and is the id of the #GstVideoRegionOfInterestMeta made from it; set
+ * when it is attached
  * @confidence: 0 to 1
  * @x: left edge in pixels of the frame that the meta is on
  * @y: top edge in pixels
  * @w: width in pixels
  * @h: height in pixels
- * @id: tells the detections on one buffer apart, and is the id of the #GstVideoRegionOfInterestMeta made from it; set
- * when it is attached
+ * @track_id: the same for the same object in all frames, as a tracker says; 0: none has
  *
- * A detected object, clipped to the frame.
+ * A detected object, clipped to the frame. To be zero where nothing else is put into it, by an initialiser say. Its
+ * size stays as it is: what comes later takes the place of reserved fields. One that was copied by assignment borrows
+ * its results (gst_dicenet_detection_get_result()) from where it was copied.
  */
 typedef struct {
   guint label_id;
+  gint id;
   gdouble confidence;
   gdouble x, y, w, h;
-  gint id;
+  guint64 track_id;
+
+  /*< private >*/
+  gpointer results;
+  gpointer _gst_reserved[8];
 } GstDicenetDetection;
 
 #define GST_TYPE_DICENET_DETECTION (gst_dicenet_detection_get_type ())
@@ -73,13 +84,13 @@ GST_DICENET_META_EXPORT GType gst_dicenet_detection_get_type (void);
  * @labels: (array zero-terminated=1): names of the classes, indexed by label_id
  * @n_labels: how many
  * @background: label_id of the class that stands for "nothing", or -1
- * @classes: classification: #GstDicenetClass, most confident first; else %NULL
  * @mask: segmentation: GRAY8, one label_id per byte, @mask_width x @mask_height, rows without padding; else %NULL
  * @mask_width: columns of the mask (the inference width)
  * @mask_height: rows of the mask (the inference height)
  *
  * What one inference found, apart from what depends on the frame's size. Reference-counted and never changed once it is
- * attached, so that copies of a buffer share it.
+ * attached, so that copies of a buffer share it. Only gst_dicenet_result_new() makes one: later versions may add fields
+ * at its end.
  */
 typedef struct {
   GstDicenetTask task;
@@ -87,11 +98,6 @@ typedef struct {
   gchar **labels;
   guint n_labels;
   gint background;
-#ifdef __GI_SCANNER__
-  gpointer classes; /* bindings can't read arrays of structs: gst_dicenet_result_get_class() */
-#else
-  GArray *classes;
-#endif
   GBytes *mask;
   guint mask_width;
   guint mask_height;
@@ -108,7 +114,8 @@ GST_DICENET_META_EXPORT GType gst_dicenet_result_get_type (void);
  * them
  * @background: label_id of the background, or -1
  *
- * Makes a result to be filled and attached. Ownership of what is put into @classes and @mask goes to it.
+ * Makes a result to be filled and attached. See gst_dicenet_result_add_class() and
+ * gst_dicenet_result_set_mask().
  *
  * Returns: (transfer full): the result
  */
@@ -139,7 +146,7 @@ GST_DICENET_META_EXPORT void gst_dicenet_result_unref (GstDicenetResult *self);
  * @label_id: index of a class
  * @confidence: 0 to 1
  *
- * Appends to @classes.
+ * Appends a class to a classification; the most confident one comes first.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_result_add_class (GstDicenetResult *self, guint label_id, gdouble confidence);
 
@@ -168,7 +175,7 @@ GST_DICENET_META_EXPORT const gchar *gst_dicenet_result_get_label (const GstDice
  * gst_dicenet_result_get_n_classes:
  * @self: a result
  *
- * Returns: number of @classes; 0 for what is no classification
+ * Returns: number of classes; 0 for what is no classification
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_result_get_n_classes (const GstDicenetResult *self);
 
@@ -177,7 +184,7 @@ GST_DICENET_META_EXPORT guint gst_dicenet_result_get_n_classes (const GstDicenet
  * @self: a result
  * @index: less than gst_dicenet_result_get_n_classes()
  *
- * Returns: (transfer none) (nullable): one of @classes, valid as long as @self
+ * Returns: (transfer none) (nullable): one of the classes, valid as long as @self
  */
 GST_DICENET_META_EXPORT const GstDicenetClass *gst_dicenet_result_get_class (const GstDicenetResult *self, guint index);
 
@@ -187,8 +194,6 @@ GST_DICENET_META_EXPORT const GstDicenetClass *gst_dicenet_result_get_class (con
  * @result: what was found
  * @frame_width: width of the frame that the coordinates are in
  * @frame_height: its height
- * @detections: detection: #GstDicenetDetection, most confident first, empty if there
- * are none; else %NULL
  * @view_x: segmentation: which part of the mask the frame shows, as fractions of the mask's width and height: left edge
  * @view_y: top edge
  * @view_w: width, 1 for the whole. A frame with borders shows more than the mask: a left edge below 0 and a width above
@@ -200,17 +205,13 @@ GST_DICENET_META_EXPORT const GstDicenetClass *gst_dicenet_result_get_class (con
  * several, one per element. The meta follows the buffer through copies, crops and scaling: boxes and the view of the
  * mask are transformed with it. docs/metadata.md tells through which elements.
  *
- * A meta is owned by its buffer and is read-only for all but its maker. Any number of threads may read it.
+ * A meta is owned by its buffer and is read-only for all but its maker. Any number of threads may read it. Only the
+ * library makes one: later versions may add fields at its end.
  */
 typedef struct {
   GstMeta meta;
   GstDicenetResult *result;
   guint frame_width, frame_height;
-#ifdef __GI_SCANNER__
-  gpointer detections; /* as above: gst_dicenet_meta_get_detection() */
-#else
-  GArray *detections;
-#endif
   gdouble view_x, view_y, view_w, view_h;
   guint age;
 } GstDicenetMeta;
@@ -265,10 +266,30 @@ GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_add_dicenet_meta_from_array (
  * @buffer: a buffer
  * @task: which result
  *
- * Returns: (transfer none) (nullable): the first meta of this task, or %NULL. Use gst_buffer_iterate_meta_filtered()
- * with %GST_DICENET_META_API_TYPE for all
+ * Returns: (transfer none) (nullable): the first meta of this task, or %NULL. gst_buffer_get_dicenet_metas() and
+ * gst_buffer_iterate_dicenet_meta() give all
  */
 GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_get_dicenet_meta (GstBuffer *buffer, GstDicenetTask task);
+
+/**
+ * gst_buffer_get_dicenet_metas:
+ * @buffer: a buffer
+ *
+ * Returns: (transfer container) (element-type GstDicenetMeta.DicenetMeta): all results on @buffer, in the order in
+ * which they were attached; several may be of one task. They belong to @buffer
+ */
+GST_DICENET_META_EXPORT GPtrArray *gst_buffer_get_dicenet_metas (GstBuffer *buffer);
+
+/**
+ * gst_buffer_iterate_dicenet_meta: (skip)
+ * @buffer: a buffer
+ * @state: (inout): where it is; points to %NULL before the first call
+ *
+ * gst_buffer_get_dicenet_metas() without an array. @buffer must not lose metas meanwhile.
+ *
+ * Returns: (transfer none) (nullable): the next result on @buffer, or %NULL after the last
+ */
+GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_iterate_dicenet_meta (GstBuffer *buffer, gpointer *state);
 
 /**
  * gst_buffer_apply_crop_to_dicenet_meta:
@@ -286,7 +307,7 @@ GST_DICENET_META_EXPORT GstBuffer *gst_buffer_apply_crop_to_dicenet_meta (GstBuf
  * gst_dicenet_meta_get_n_detections:
  * @self: a meta
  *
- * Returns: number of @detections; 0 for what is no detection
+ * Returns: number of detections; 0 for what is no detection
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_meta_get_n_detections (const GstDicenetMeta *self);
 
@@ -295,10 +316,50 @@ GST_DICENET_META_EXPORT guint gst_dicenet_meta_get_n_detections (const GstDicene
  * @self: a meta
  * @index: less than gst_dicenet_meta_get_n_detections()
  *
- * Returns: (transfer none) (nullable): one of @detections, valid as long as the buffer
+ * Returns: (transfer none) (nullable): one of the detections, most confident first, valid as long as the buffer
  */
 GST_DICENET_META_EXPORT const GstDicenetDetection *gst_dicenet_meta_get_detection (const GstDicenetMeta *self,
                                                                                    guint index);
+
+/**
+ * gst_dicenet_meta_set_track_id:
+ * @self: a meta on a buffer that is writable and that nobody else reads yet
+ * @index: less than gst_dicenet_meta_get_n_detections()
+ * @track_id: the same for the same object in all frames; 0 for none
+ *
+ * Sets the track_id of a detection: for trackers. Copies of the buffer keep what they have. Detections that
+ * gst_dicenet_meta_get_detection() returned before are no longer valid.
+ */
+GST_DICENET_META_EXPORT void gst_dicenet_meta_set_track_id (GstDicenetMeta *self, guint index, guint64 track_id);
+
+/**
+ * gst_dicenet_meta_add_detection_result:
+ * @self: a meta on a buffer that is writable and that nobody else reads yet
+ * @index: less than gst_dicenet_meta_get_n_detections()
+ * @result: what a second model says of this object, a classification say; a reference is taken
+ *
+ * Adds to what gst_dicenet_detection_get_result() gives, as gst_dicenet_meta_set_track_id() does.
+ */
+GST_DICENET_META_EXPORT void gst_dicenet_meta_add_detection_result (GstDicenetMeta *self, guint index,
+                                                                    GstDicenetResult *result);
+
+/**
+ * gst_dicenet_detection_get_n_results:
+ * @self: a detection
+ *
+ * Returns: how many models looked at this object by itself; 0 where there is no second stage
+ */
+GST_DICENET_META_EXPORT guint gst_dicenet_detection_get_n_results (const GstDicenetDetection *self);
+
+/**
+ * gst_dicenet_detection_get_result:
+ * @self: a detection
+ * @index: less than gst_dicenet_detection_get_n_results()
+ *
+ * Returns: (transfer none) (nullable): what one of them found, with labels of its own
+ */
+GST_DICENET_META_EXPORT GstDicenetResult *gst_dicenet_detection_get_result (const GstDicenetDetection *self,
+                                                                            guint index);
 
 /**
  * gst_dicenet_meta_read_mask: (skip)
