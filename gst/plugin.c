@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/gst.h>
 #include "gstdicenetjson.h"
 #include "gstdicenetmask.h"
@@ -11,6 +12,8 @@
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
+  /* Metas that come from another process are looked up by their name. */
+  gst_dicenet_meta_get_info ();
   return gst_element_register (plugin, "dicenetclassify", GST_RANK_NONE, GST_TYPE_DICENET_CLASSIFY) &&
          gst_element_register (plugin, "dicenetdetect", GST_RANK_NONE, GST_TYPE_DICENET_DETECT) &&
          gst_element_register (plugin, "dicenetsegment", GST_RANK_NONE, GST_TYPE_DICENET_SEGMENT) &&

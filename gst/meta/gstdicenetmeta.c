@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <gst/dicenet/gstdicenetmeta.h>
+#include "gstdicenetmeta-private.h"
 #include <math.h>
 
 /* --- detections --- */
@@ -636,16 +636,32 @@ meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *buffer, GQuark type, 
   return known && map_meta (dest, self, &m);
 }
 
+static const GstMetaInfo *
+register_meta (void)
+{
+#if GST_CHECK_VERSION(1, 24, 0)
+  GstMetaInfo *info =
+      (GstMetaInfo *) gst_meta_info_new (GST_DICENET_META_API_TYPE, "GstDicenetMeta", sizeof (MetaImpl));
+
+  info->init_func = meta_init;
+  info->free_func = meta_free;
+  info->transform_func = meta_transform;
+  info->serialize_func = gst_dicenet_meta_serialize;
+  info->deserialize_func = gst_dicenet_meta_deserialize;
+  return gst_meta_info_register (info);
+#else
+  return gst_meta_register (GST_DICENET_META_API_TYPE, "GstDicenetMeta", sizeof (MetaImpl), meta_init, meta_free,
+                            meta_transform);
+#endif
+}
+
 const GstMetaInfo *
 gst_dicenet_meta_get_info (void)
 {
   static const GstMetaInfo *info = NULL;
 
-  if (g_once_init_enter ((GstMetaInfo **) &info)) {
-    const GstMetaInfo *registered = gst_meta_register (GST_DICENET_META_API_TYPE, "GstDicenetMeta", sizeof (MetaImpl),
-                                                       meta_init, meta_free, meta_transform);
-    g_once_init_leave ((GstMetaInfo **) &info, (GstMetaInfo *) registered);
-  }
+  if (g_once_init_enter ((GstMetaInfo **) &info))
+    g_once_init_leave ((GstMetaInfo **) &info, (GstMetaInfo *) register_meta ());
   return info;
 }
 
@@ -717,6 +733,18 @@ gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *res
     }
     ((MetaImpl *) self)->detections = list;
   }
+  return self;
+}
+
+GstDicenetMeta *
+gst_dicenet_meta_restore (GstBuffer *buffer, GstDicenetResult *result, guint frame_width, guint frame_height,
+                          const GstDicenetDetection *detections, guint n_detections)
+{
+  GstDicenetMeta *self = add_meta (buffer, result, frame_width, frame_height);
+
+  if (result->task == GST_DICENET_TASK_DETECT)
+    ((MetaImpl *) self)->detections =
+        map_detections (detections, n_detections, NULL, (Rect){ 0, 0, frame_width, frame_height });
   return self;
 }
 

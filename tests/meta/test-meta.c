@@ -303,6 +303,105 @@ GST_START_TEST (test_second_stage)
 }
 GST_END_TEST;
 
+#if GST_CHECK_VERSION(1, 24, 0)
+static GByteArray *
+bytes_of_metas (GstBuffer *buffer)
+{
+  GByteArray *bytes = g_byte_array_new ();
+  gpointer state = NULL;
+
+  for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));)
+    fail_unless (gst_meta_serialize_simple ((GstMeta *) meta, bytes));
+  return bytes;
+}
+
+/* Reads as many metas as there are; what is read twice is the same. */
+static GstBuffer *
+metas_of_bytes (const guint8 *data, gsize size)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  guint32 used = 0;
+
+  while (size > 0 && gst_meta_deserialize (buffer, data, size, &used) && used > 0 && used <= size) {
+    data += used;
+    size -= used;
+  }
+  return buffer;
+}
+
+/* To another process and back: all that there is, but for the regions of interest. */
+GST_START_TEST (test_serialisation)
+{
+  GstBuffer *buffer = frame_new ();
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT);
+  GstDicenetResult *colour = colour_new ();
+
+  gst_dicenet_meta_set_track_id (meta, 1, 42);
+  gst_dicenet_meta_add_detection_result (meta, 1, colour);
+  gst_buffer_add_dicenet_meta (buffer, colour, W, H, NULL, 5);
+  gst_dicenet_result_unref (colour);
+  GByteArray *bytes = bytes_of_metas (buffer);
+  GstBuffer *read = metas_of_bytes (bytes->data, bytes->len);
+  GByteArray *again = bytes_of_metas (read);
+  fail_unless (bytes->len == again->len && memcmp (bytes->data, again->data, bytes->len) == 0);
+  expect_second_stage (read, 42, 1);
+  const GstDicenetMeta *found = gst_buffer_get_dicenet_meta (read, GST_DICENET_TASK_DETECT);
+  fail_unless_equals_int (gst_dicenet_meta_get_n_detections (found), 3);
+  fail_unless_equals_int (gst_dicenet_meta_get_detection (found, 2)->id, gst_dicenet_meta_get_detection (meta, 2)->id);
+  fail_unless_equals_int (found->age, 3);
+  fail_unless_equals_string (found->result->model, "det");
+  found = gst_buffer_get_dicenet_meta (read, GST_DICENET_TASK_CLASSIFY);
+  fail_unless_equals_string (gst_dicenet_result_get_label (found->result, 0), "red");
+  fail_unless_equals_float (gst_dicenet_result_get_class (found->result, 0)->confidence, 0.75);
+  found = gst_buffer_get_dicenet_meta (read, GST_DICENET_TASK_SEGMENT);
+  fail_unless (g_bytes_equal (found->result->mask,
+                              gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT)->result->mask));
+  g_byte_array_unref (bytes);
+  g_byte_array_unref (again);
+  gst_buffer_unref (read);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+/* Bytes from a stranger: cut off anywhere, and changed anywhere. What is read can be looked at. */
+GST_START_TEST (test_wild_bytes)
+{
+  GstBuffer *buffer = frame_new ();
+  GByteArray *bytes = bytes_of_metas (buffer);
+  GRand *rand = g_rand_new_with_seed (7);
+
+  for (guint i = 0; i < bytes->len; i++) {
+    guint8 *part = g_memdup2 (bytes->data, i);
+    gst_buffer_unref (metas_of_bytes (part, i));
+    g_free (part);
+  }
+  for (guint i = 0; i < 20000; i++) {
+    g_autofree guint8 *changed = g_memdup2 (bytes->data, bytes->len);
+    for (guint n = g_rand_int_range (rand, 1, 5); n > 0; n--)
+      changed[g_rand_int_range (rand, 0, bytes->len)] = g_rand_int (rand);
+    GstBuffer *read = metas_of_bytes (changed, bytes->len);
+    gpointer state = NULL;
+    for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (read, &state));) {
+      GBytes *mask = gst_dicenet_meta_get_mask (meta, 16, 16);
+      gdouble shares[256];
+      fail_unless (meta->result && meta->frame_width > 0 && meta->frame_height > 0);
+      for (guint j = 0; j < gst_dicenet_meta_get_n_detections (meta); j++) {
+        const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, j);
+        fail_unless (d->x >= 0 && d->y >= 0 && d->w > 0 && d->h > 0 && d->x + d->w <= meta->frame_width + 1e-6);
+      }
+      if (mask)
+        gst_dicenet_meta_get_shares (meta, shares);
+      g_clear_pointer (&mask, g_bytes_unref);
+    }
+    gst_buffer_unref (read);
+  }
+  g_rand_free (rand);
+  g_byte_array_unref (bytes);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+#endif
+
 GST_START_TEST (test_copies)
 {
   GstBuffer *buffer = frame_new ();
@@ -706,6 +805,10 @@ meta_suite (void)
   tcase_add_test (tests, test_copies);
   tcase_add_test (tests, test_all_of_a_frame);
   tcase_add_test (tests, test_second_stage);
+#if GST_CHECK_VERSION(1, 24, 0)
+  tcase_add_test (tests, test_serialisation);
+  tcase_add_test (tests, test_wild_bytes);
+#endif
   tcase_add_test (tests, test_scale);
   tcase_add_test (tests, test_letterbox);
   tcase_add_test (tests, test_mask_without_background);

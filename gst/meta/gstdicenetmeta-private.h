@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gst/dicenet/gstdicenetmeta.h>
+
+G_BEGIN_DECLS
+
+/** Attaches detections that keep their ids, and make no regions of interest; otherwise gst_buffer_add_dicenet_meta().
+ */
+GstDicenetMeta *gst_dicenet_meta_restore (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
+                                          guint frame_height, const GstDicenetDetection *detections,
+                                          guint n_detections);
+
+#if GST_CHECK_VERSION(1, 24, 0)
+gboolean gst_dicenet_meta_serialize (const GstMeta *meta, GstByteArrayInterface *data, guint8 *version);
+GstMeta *gst_dicenet_meta_deserialize (const GstMetaInfo *info, GstBuffer *buffer, const guint8 *data, gsize size,
+                                       guint8 version);
+#endif
+
+G_END_DECLS

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The meta as bytes, for elements that hand buffers to another process (unixfdsink, gdppay ...): a GVariant, little
+ * endian, because GLib checks what it reads. Who reads may get it from a stranger: what is not a meta that this library
+ * could have made gives none.
+ */
+
+#include "gstdicenetmeta-private.h"
+
+#if GST_CHECK_VERSION(1, 24, 0)
+#include <math.h>
+
+#define VERSION 0
+
+/* Task, model, labels, background, classes, columns and rows of the mask, mask. */
+#define RESULT "(isasia(ud)uuay)"
+/* Label, id, confidence, x, y, w, h, track id, own results. */
+#define DETECTION "(uidddddta" RESULT ")"
+/* Frame, view, age, result, detections. */
+#define META "(uuddddu" RESULT "a" DETECTION ")"
+
+static GVariant *
+result_to_variant (const GstDicenetResult *result)
+{
+  g_autofree gchar *model = g_utf8_make_valid (result->model, -1);
+  gsize size = result->mask ? (gsize) result->mask_width * result->mask_height : 0;
+  GVariantBuilder classes;
+
+  g_variant_builder_init (&classes, G_VARIANT_TYPE ("a(ud)"));
+  for (guint i = 0; i < gst_dicenet_result_get_n_classes (result); i++) {
+    const GstDicenetClass *c = gst_dicenet_result_get_class (result, i);
+    g_variant_builder_add (&classes, "(ud)", c->label_id, c->confidence);
+  }
+  return g_variant_new ("(is@asia(ud)uu@ay)", (gint) result->task, model,
+                        g_variant_new_strv ((const gchar *const *) result->labels, result->n_labels),
+                        result->background, &classes, result->mask_width, result->mask_height,
+                        g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE,
+                                                   size > 0 ? g_bytes_get_data (result->mask, NULL) : NULL, size, 1));
+}
+
+static GVariant *
+detection_to_variant (const GstDicenetDetection *d)
+{
+  GVariantBuilder results;
+
+  g_variant_builder_init (&results, G_VARIANT_TYPE ("a" RESULT));
+  for (guint i = 0; i < gst_dicenet_detection_get_n_results (d); i++)
+    g_variant_builder_add_value (&results, result_to_variant (gst_dicenet_detection_get_result (d, i)));
+  return g_variant_new ("(uidddddta" RESULT ")", d->label_id, d->id, d->confidence, d->x, d->y, d->w, d->h, d->track_id,
+                        &results);
+}
+
+static GVariant *
+swapped_if_big_endian (GVariant *variant)
+{
+#if G_BYTE_ORDER == G_BIG_ENDIAN
+  GVariant *swapped = g_variant_byteswap (variant);
+  g_variant_unref (variant);
+  return swapped;
+#else
+  return variant;
+#endif
+}
+
+gboolean
+gst_dicenet_meta_serialize (const GstMeta *meta, GstByteArrayInterface *data, guint8 *version)
+{
+  const GstDicenetMeta *self = (const GstDicenetMeta *) meta;
+  GVariantBuilder detections;
+
+  g_variant_builder_init (&detections, G_VARIANT_TYPE ("a" DETECTION));
+  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (self); i++)
+    g_variant_builder_add_value (&detections, detection_to_variant (gst_dicenet_meta_get_detection (self, i)));
+  GVariant *variant = g_variant_ref_sink (g_variant_new (
+      "(uuddddu@" RESULT "a" DETECTION ")", self->frame_width, self->frame_height, self->view_x, self->view_y,
+      self->view_w, self->view_h, self->age, result_to_variant (self->result), &detections));
+  variant = swapped_if_big_endian (variant);
+  *version = VERSION;
+  gboolean ok = gst_byte_array_interface_append_data (data, g_variant_get_data (variant), g_variant_get_size (variant));
+  g_variant_unref (variant);
+  return ok;
+}
+
+/* Moves what @classes lists to @result; FALSE if there is a number that is none. */
+static gboolean
+read_classes (GstDicenetResult *result, GVariant *classes)
+{
+  GVariantIter iter;
+  guint label_id;
+  gdouble confidence;
+
+  g_variant_iter_init (&iter, classes);
+  while (g_variant_iter_next (&iter, "(ud)", &label_id, &confidence)) {
+    if (!isfinite (confidence))
+      return FALSE;
+    gst_dicenet_result_add_class (result, label_id, confidence);
+  }
+  return TRUE;
+}
+
+static gboolean
+read_mask (GstDicenetResult *result, GVariant *mask, guint width, guint height)
+{
+  g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (mask);
+  gsize size = g_bytes_get_size (bytes);
+
+  if (size != (guint64) width * height)
+    return FALSE;
+  if (size > 0)
+    gst_dicenet_result_set_mask (result, bytes, width, height);
+  return TRUE;
+}
+
+static GstDicenetResult *
+result_from_variant (GVariant *variant)
+{
+  g_autoptr (GVariant) labels = NULL, classes = NULL, mask = NULL;
+  const gchar *model;
+  gint task, background;
+  guint width, height;
+
+  g_variant_get (variant, "(i&s@asi@a(ud)uu@ay)", &task, &model, &labels, &background, &classes, &width, &height,
+                 &mask);
+  if (task < GST_DICENET_TASK_CLASSIFY || task > GST_DICENET_TASK_SEGMENT)
+    return NULL;
+  g_autofree const gchar **names = g_variant_get_strv (labels, NULL);
+  GstDicenetResult *result = gst_dicenet_result_new ((GstDicenetTask) task, model, names, background);
+  if (read_classes (result, classes) && read_mask (result, mask, width, height))
+    return result;
+  gst_dicenet_result_unref (result);
+  return NULL;
+}
+
+static void
+clear_detection (gpointer data)
+{
+  GstDicenetDetection *d = data;
+
+  g_clear_pointer ((GPtrArray **) &d->results, g_ptr_array_unref);
+}
+
+static gboolean
+read_own_results (GstDicenetDetection *d, GVariant *results)
+{
+  gsize n = g_variant_n_children (results);
+
+  if (n > 0)
+    d->results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_result_unref);
+  for (gsize i = 0; i < n; i++) {
+    g_autoptr (GVariant) child = g_variant_get_child_value (results, i);
+    GstDicenetResult *result = result_from_variant (child);
+    if (!result)
+      return FALSE;
+    g_ptr_array_add (d->results, result);
+  }
+  return TRUE;
+}
+
+/* NULL if one of them is none. What lies outside of the frame is left to gst_dicenet_meta_restore(). */
+static GArray *
+detections_from_variant (GVariant *variant)
+{
+  GArray *detections = g_array_new (FALSE, TRUE, sizeof (GstDicenetDetection));
+  gsize n = g_variant_n_children (variant);
+
+  g_array_set_clear_func (detections, clear_detection);
+  for (gsize i = 0; i < n; i++) {
+    g_autoptr (GVariant) child = g_variant_get_child_value (variant, i);
+    g_autoptr (GVariant) results = NULL;
+    GstDicenetDetection d = { 0 };
+
+    g_variant_get (child, "(uidddddt@a" RESULT ")", &d.label_id, &d.id, &d.confidence, &d.x, &d.y, &d.w, &d.h,
+                   &d.track_id, &results);
+    gboolean ok = isfinite (d.confidence) && read_own_results (&d, results);
+    g_array_append_val (detections, d);
+    if (!ok) {
+      g_array_unref (detections);
+      return NULL;
+    }
+  }
+  return detections;
+}
+
+static GstDicenetMeta *
+meta_from_variant (GstBuffer *buffer, GVariant *variant)
+{
+  g_autoptr (GVariant) result_variant = NULL, detections_variant = NULL;
+  gdouble x, y, w, h;
+  guint width, height, age;
+
+  g_variant_get (variant, "(uuddddu@" RESULT "@a" DETECTION ")", &width, &height, &x, &y, &w, &h, &age, &result_variant,
+                 &detections_variant);
+  if (width == 0 || height == 0 || width > G_MAXINT || height > G_MAXINT || !isfinite (x) || !isfinite (y) ||
+      !isfinite (w) || !isfinite (h) || w <= 0 || h <= 0)
+    return NULL;
+  GstDicenetResult *result = result_from_variant (result_variant);
+  if (!result)
+    return NULL;
+  GArray *detections = detections_from_variant (detections_variant);
+  GstDicenetMeta *self = NULL;
+  if (detections) {
+    self = gst_dicenet_meta_restore (buffer, result, width, height, (const GstDicenetDetection *) detections->data,
+                                     detections->len);
+    self->view_x = x;
+    self->view_y = y;
+    self->view_w = w;
+    self->view_h = h;
+    self->age = age;
+    g_array_unref (detections);
+  }
+  gst_dicenet_result_unref (result);
+  return self;
+}
+
+GstMeta *
+gst_dicenet_meta_deserialize (const GstMetaInfo *info, GstBuffer *buffer, const guint8 *data, gsize size,
+                              guint8 version)
+{
+  if (version != VERSION)
+    return NULL;
+  g_autoptr (GBytes) bytes = g_bytes_new (data, size);
+  GVariant *variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (META), bytes, FALSE));
+  /* What is not in normal form reads as zeros here and there. */
+  gboolean ok = g_variant_is_normal_form (variant);
+  variant = swapped_if_big_endian (variant);
+  GstDicenetMeta *self = ok ? meta_from_variant (buffer, variant) : NULL;
+  g_variant_unref (variant);
+  return (GstMeta *) self;
+}
+#endif
