@@ -11,6 +11,7 @@ from math import log
 import torch
 import torch.nn.functional as F
 
+import fused
 from data import IGNORE, NO_BOX, UNKNOWN, Batch
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -101,10 +102,9 @@ def sample(planes, sizes, x, y, mode):
     return F.grid_sample(planes.float(), grid, mode, "border", align_corners=False)
 
 
-def pixels_of(batch, windows, flip, width, height):
+def pixels_of(batch, windows, flip, shrink, width, height):
     """The windows' pixels, 0 to 255."""
     pixels = sample(batch.canvas, batch.sizes, *grid_of(windows, flip, width, height), "bilinear")
-    shrink = torch.maximum(windows[:, 2] / width, windows[:, 3] / height) > SHARPEST
     if shrink.any():
         few = Batch(batch.canvas[shrink], batch.sizes[shrink])
         fine = sample(few.canvas, few.sizes, *grid_of(windows[shrink], flip[shrink], 2 * width, 2 * height), "bilinear")
@@ -112,18 +112,35 @@ def pixels_of(batch, windows, flip, width, height):
     return pixels
 
 
-def recolour(pixels, strength):
-    """Brightness, contrast and saturation, each by a factor from 1 - strength to 1 + strength."""
+def draw_colours(n, strength, device):
+    """Factors from 1 - strength to 1 + strength of brightness, contrast and saturation: n x 3, or None."""
     if not strength:
+        return None
+    return torch.stack([uniform(1 - strength, 1 + strength, n, device=device) for _ in range(3)], 1)
+
+
+def recolour(pixels, factors):
+    if factors is None:
         return pixels
-    brightness, contrast, saturation = (
-        uniform(1 - strength, 1 + strength, len(pixels), 1, 1, 1, device=pixels.device) for _ in range(3)
-    )
+    brightness, contrast, saturation = factors.t()[..., None, None, None]
     pixels = pixels * brightness
     middle = pixels.mean((1, 2, 3), keepdim=True)
     pixels = middle + (pixels - middle) * contrast
     grey = pixels.mean(1, keepdim=True)
     return (grey + (pixels - grey) * saturation).clamp(0, 255)
+
+
+def seen_pixels(batch, windows, flip, colours, width, height):
+    """What the network sees, normalised, and where the photo is."""
+    shrink = torch.maximum(windows[:, 2] / width, windows[:, 3] / height) > SHARPEST
+    if windows.device.type == "cpu" and fused.library:
+        scaled = ([255 * n for n in numbers] for numbers in (MEAN, STD))
+        return fused.views(batch, windows, flip, shrink, colours, width, height, *scaled)
+    x, y = grid_of(windows, flip, width, height)
+    limit = batch.sizes[:, :, None, None]
+    inside = (x >= 0) & (y >= 0) & (x < limit[:, 0]) & (y < limit[:, 1])
+    pixels = recolour(pixels_of(batch, windows, flip, shrink, width, height), colours)
+    return normalise(pixels) * inside[:, None], inside
 
 
 def seen_boxes(batch, windows, flip):
@@ -146,14 +163,13 @@ def views(batch, width, height, recipe):
     """A random view of each photo. `recipe` has zoom, stretch, focus, flip and colour as in config.py."""
     windows = draw_windows(batch, width, height, recipe)
     flip = torch.rand(len(windows), device=windows.device) < (0.5 if recipe.flip else 0)
-    x, y = grid_of(windows, flip, width, height)
-    limit = batch.sizes[:, :, None, None]
-    inside = (x >= 0) & (y >= 0) & (x < limit[:, 0]) & (y < limit[:, 1])
-    pixels = recolour(pixels_of(batch, windows, flip, width, height), recipe.colour)
+    colours = draw_colours(len(windows), recipe.colour, windows.device)
+    x, inside = seen_pixels(batch, windows, flip, colours, width, height)
     seen = Batch(batch.canvas, batch.sizes, labelled=batch.labelled, labels=batch.labels, scores=batch.scores)
     if batch.classes is not None:
         seen.boxes, seen.classes = seen_boxes(batch, windows, flip)
     if batch.masks is not None:
-        mask = sample(batch.masks[:, None], batch.sizes, x, y, "nearest")[:, 0].round().long()
+        grid = grid_of(windows, flip, width, height)
+        mask = sample(batch.masks[:, None], batch.sizes, *grid, "nearest")[:, 0].round().long()
         seen.masks = torch.where(inside, mask, torch.full_like(mask, UNKNOWN))
-    return Views(normalise(pixels) * inside[:, None], inside, seen)
+    return Views(x, inside, seen)

@@ -71,9 +71,9 @@ class Config:
     init: str = ""  # model or checkpoint whose tensors to begin with
     teacher: str = ""  # segment: model to imitate
     distill: float = 1.0  # weight of that beside the masks
-    precision: str = "auto"  # f32, bf16; auto: bf16 where the device has it
+    precision: str = "auto"  # f32, bf16; auto: bf16 where the device has it; on a processor, products alone
     channels_last: bool = False
-    fused: str = "auto"  # kernels of fused.c, where they can be: on a processor, with f32; or off
+    fused: str = "auto"  # kernels of fused.c, where they can be: on a processor; or off
     seed: int = 1
 
     # What is written

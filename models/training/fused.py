@@ -4,7 +4,7 @@
     fused.attach(net)       # False where there is no C compiler; the network is then as it was
 
 The modules keep their names, tensors and results, and are themselves in all but training with float32 on a processor:
-in evaluation, under autocast, on GPUs and in export. The first use compiles fused.c.
+in evaluation, under autocast, on GPUs and in export. The first use compiles fused.c, which also makes views of photos.
 """
 
 import ctypes
@@ -194,6 +194,29 @@ class Points(Function):
         return dx.view(n, c, *dy.shape[2:]), dkernel
 
 
+class RoundedPoints(Function):
+    """The same, of what is rounded to bf16; sums are float32."""
+
+    @staticmethod
+    def forward(ctx, x, kernel):
+        x, kernel = x.contiguous(), kernel.contiguous()
+        n, c, h, w = x.shape
+        ctx.save_for_backward(x, kernel)
+        y = x.new_empty(n, len(kernel), h, w)
+        call("points_product", n, c, len(kernel), h * w, False, x, kernel, y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        x, kernel = ctx.saved_tensors
+        n, c, h, w = x.shape
+        dy, dx, dkernel = dy.contiguous(), torch.empty_like(x), x.new_empty(n, *kernel.shape)
+        call("points_product", n, len(kernel), c, h * w, True, dy, kernel, dx)
+        call("points_gradient", n, c, len(kernel), h * w, x, dy, dkernel)
+        return dx, dkernel.sum(0)
+
+
 class Stages(Function):
     """Efficient pyramid pooling: stages, each (height, width, how) with its kernel; a channel's one after another."""
 
@@ -270,10 +293,12 @@ def shuffled(left, right):
 class Conv2d(nn.Conv2d):
     """Any of dicenet.conv()."""
 
+    rounded = False
+
     def forward(self, x):
         groups, area = self.groups, x.shape[2] * x.shape[3]
         if usable(self, x) and self.kernel_size == (1, 1) and groups == 1 and area >= LARGE:
-            y = Points.apply(x, self.weight)
+            y = (RoundedPoints if self.rounded else Points).apply(x, self.weight)
             return y if self.bias is None else y + self.bias.view(-1, 1, 1)
         few = self.in_channels // groups * (self.out_channels // groups) <= FEW
         if usable(self, x) and self.kernel_size == (3, 3) and few:
@@ -348,14 +373,42 @@ class MaxPool2d(nn.MaxPool2d):
 KINDS = {kind.__base__: kind for kind in (CBR, BR, DICE, StridedDICE, ShuffleDICEBlock, EPP, Conv2d, MaxPool2d)}
 
 
-def attach(net):
-    """Lets the network's modules compute with fused.c. False, and a line that says why, where that can't be."""
+def load():
+    """Whether the library is there; where it can't be, a line says why."""
     global library
     try:
         library = library or ctypes.CDLL(compiled())
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"training without models/training/fused.c, slower: {error}", file=sys.stderr)
+    return library is not None
+
+
+def has_bf16():
+    """Whether the library multiplies bf16."""
+    return library.has_bf16(1) == 1
+
+
+def attach(net, bf16=False):
+    """Lets the network's modules compute with fused.c, their matrix products in bf16 on request. False where that
+    can't be."""
+    if not load():
         return False
     for module in net.modules():
         module.__class__ = KINDS.get(type(module), type(module))
+        if isinstance(module, Conv2d):
+            module.rounded = bf16
     return True
+
+
+# Views
+
+
+def views(batch, windows, flip, fine, factors, width, height, mean, deviation):
+    """augment.py's pixels, and where the photo is; for 8-bit photos on a processor."""
+    n, side = len(windows), batch.canvas.shape[-1]
+    x, inside = torch.empty(n, 3, height, width), torch.empty(n, height, width, dtype=torch.bool)
+    given = batch.canvas, batch.sizes, windows, flip, fine, factors
+    given = [t.contiguous() if t is not None else None for t in given]
+    colours = torch.tensor(mean), torch.tensor(deviation)
+    call("views", n, side, height, width, *given, *colours, x, inside)
+    return x, inside

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """models/training/fused.py against PyTorch's own operations: outputs, running statistics and gradients of every kind of
-network; the same bits each time; and where it must stand back.
+network; products in bf16; views of photos; the same bits each time; and where it must stand back.
 
 Skipped where PyTorch or a C compiler is missing.
 """
@@ -9,6 +9,7 @@ Skipped where PyTorch or a C compiler is missing.
 import copy
 import os
 import sys
+import types
 import unittest
 from unittest import mock
 
@@ -21,6 +22,8 @@ except ImportError:
     sys.exit(common.SKIPPED)
 
 sys.path.append(os.path.join(common.MODELS, "training"))
+import augment  # noqa: E402
+import data  # noqa: E402
 import dicenet  # noqa: E402
 import fused  # noqa: E402
 
@@ -59,6 +62,10 @@ FORWARD = 1e-4
 # shows less in the median of all tensors.
 MEDIAN = 2e-3
 WORST = 0.1
+ROUNDED = 0.02  # bf16 has eight bits
+# Photos' sizes, and inputs, outputs and points of products: less and more than what fits in registers.
+POINTS = ((1, 1, 64), (5, 7, 65), (8, 8, 96), (17, 9, 111), (58, 33, 169), (33, 58, 400))
+VIEWS = ((64, 64), (96, 32), (33, 130))
 
 
 def make(settings):
@@ -134,6 +141,66 @@ class Fused(common.TestCase):
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
         self.compare(net, pictures(64, 96), WORST, MEDIAN)
+
+    def test_bf16(self):
+        """Products of what is rounded to bf16 are those of the rounded numbers, but for the order of sums."""
+        if not fused.has_bf16():
+            self.skipTest("the processor has no bf16")
+        for inputs, outputs, points in POINTS:
+            with self.subTest(inputs=inputs, outputs=outputs, points=points):
+                layer = fused.Conv2d(inputs, outputs, 1, bias=False)
+                x = pictures(1, points, inputs)
+                weights = torch.randn(8, outputs, 1, points, generator=torch.Generator().manual_seed(4))
+                found, rounded = (self.product(layer, x, weights, bf16) for bf16 in (True, False))
+                for key, truth in rounded.items():
+                    error = float((found[key] - truth).abs().max() / truth.abs().max())
+                    self.assertLess(error, 1e-4, key)
+                    self.assertFalse(torch.equal(found[key], self.product(layer, x, weights, None)[key]), key)
+
+    @staticmethod
+    def product(layer, x, weights, bf16):
+        """Output and gradients; without `bf16`, of what was rounded before (False) or as it is (None)."""
+        layer, x = copy.deepcopy(layer), x.clone()
+        layer.rounded = bool(bf16)
+        if bf16 is False:
+            x, weights = x.bfloat16().float(), weights.bfloat16().float()
+            layer.weight.data = layer.weight.data.bfloat16().float()
+        y = layer(x.requires_grad_())
+        y.backward(weights)
+        return {"output": y.detach(), "input": x.grad, "kernel": layer.weight.grad}
+
+    def test_bf16_network(self):
+        """A step in the same direction."""
+        if not fused.has_bf16():
+            self.skipTest("the processor has no bf16")
+        net, x = make(NETWORKS["detect"]), pictures(96, 64)
+        exact, rounded = copy.deepcopy(net), copy.deepcopy(net)
+        fused.attach(exact), fused.attach(rounded, bf16=True)
+        first, second = step(exact, x), step(rounded, x)
+        for k in (0, 1):
+            error = (first[f"output {k}"] - second[f"output {k}"]).norm() / first[f"output {k}"].norm()
+            self.assertTrue(0 < float(error) < ROUNDED)
+        gradients = [torch.cat([made[n].flatten() for n in first if "gradient" in n]) for made in (first, second)]
+        self.assertGreater(float(torch.cosine_similarity(*gradients, 0)), 0.95)
+
+    def test_views(self):
+        """Of photos that fill the canvas and that don't, seen from near and from afar."""
+        random = torch.Generator().manual_seed(1)
+        canvas = torch.randint(0, 256, (16, 3, 50, 50), dtype=torch.uint8, generator=random)
+        batch = data.Batch(canvas, torch.randint(1, 51, (16, 2), generator=random).float())
+        recipe = {"zoom": [0.3, 3.0], "stretch": 1.5, "focus": 0.0, "flip": True}
+        for (width, height), colour in zip(VIEWS, (0.0, 0.3, 0.9)):
+            with self.subTest(width=width, height=height):
+                found, truth = [], []
+                for views, library in ((found, fused.library), (truth, None)):
+                    torch.manual_seed(2)
+                    with mock.patch.object(fused, "library", library):
+                        seen = augment.views(batch, width, height, types.SimpleNamespace(colour=colour, **recipe))
+                        views.append(seen)
+                # Rounding moves a point by a little, and pixels next to each other here differ much.
+                self.assertLess(float((found[0].x - truth[0].x).abs().max()), 2e-3)
+                self.assertLess(float((found[0].x - truth[0].x).abs().mean()), 1e-4)
+                self.assertEqual(int((found[0].inside != truth[0].inside).sum()), 0)
 
     def test_same_bits(self):
         net, x = attached(make(NETWORKS["detect"])), pictures(90, 120)
