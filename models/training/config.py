@@ -56,6 +56,7 @@ class Config:
     epochs: int = 100
     batch: int = 64
     accumulate: int = 1  # a batch is computed in so many parts
+    processes: int = 1  # that compute parts of each batch at the same time, on a processor
     optimizer: str = "sgd"  # or adamw
     lr: float = 0.05
     final_lr: float = 0.01  # over lr, at the end of the cosine
@@ -158,9 +159,10 @@ def checked(config):
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")
     expect(config.fused in ("auto", "off"), "fused", "auto or off")
     expect(0 <= config.frozen_levels <= 4, "frozen_levels", "0 to 4")
-    for key in ("epochs", "batch", "accumulate", "evaluations"):
+    for key in ("epochs", "batch", "accumulate", "processes", "evaluations"):
         expect(getattr(config, key) >= 1, key, "1 or more")
-    expect(config.batch % config.accumulate == 0, "batch", f"a multiple of accumulate, {config.accumulate}")
+    parts = config.accumulate * config.processes
+    expect(config.batch % parts == 0, "batch", f"a multiple of accumulate times processes, {parts}")
     expect(bool(config.train), "train", "at least one source of photos, or --train")
     expect(not config.teacher or config.task == "segment", "teacher", "none but for segment")
     return config

@@ -82,8 +82,7 @@ class Photos:
 
     def __init__(self, records, names, side, device, masks=False, streamed=None):
         self.records, self.names, self.side, self.device, self.with_masks = records, names, side, device, masks
-        self.pool = ThreadPoolExecutor(os.cpu_count())
-        self.ahead = ThreadPoolExecutor(1)
+        self.start_threads()
         self.labels = torch.tensor([names.index(r.label) if r.label in names else -1 for r in records], device=device)
         self.labelled = torch.tensor(
             [[r.boxes is not None and (r.labelled is None or n in r.labelled) for n in names] for r in records],
@@ -95,6 +94,11 @@ class Photos:
 
     def __len__(self):
         return len(self.records)
+
+    def start_threads(self):
+        """Anew in a forked process, which has none."""
+        self.pool = ThreadPoolExecutor(os.cpu_count())
+        self.ahead = ThreadPoolExecutor(1)
 
     def load(self, indices, tight=False):
         """Decodes photos. `tight` makes the canvas no larger than the largest of them."""

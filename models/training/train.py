@@ -37,6 +37,7 @@ import export_onnx  # noqa: E402
 import fused  # noqa: E402
 import history  # noqa: E402
 import outfile  # noqa: E402
+import parallel  # noqa: E402
 import sources  # noqa: E402
 import tasks  # noqa: E402
 from augment import draw_size  # noqa: E402
@@ -134,11 +135,13 @@ class Run:
         self.teacher = load_teacher(config.teacher, task, device) if config.teacher else None
         self.step, self.seconds, self.rows = 0, 0.0, []
         self.losses = []  # of the epoch's steps up to now
+        self.team = None  # the processes that share the run
         if photos:
             self.repeats = repeats(photos, config.balance, config.often)
             self.batch = min(config.batch, len(photos))
-            if self.batch < 2 * config.accumulate:
-                raise ModelError(f"{self.batch} photos in {config.accumulate} parts: expected at least two in each")
+            self.count = config.accumulate * config.processes
+            if self.batch < 2 * self.count:
+                raise ModelError(f"{self.batch} photos in {self.count} parts: expected at least two in each")
             self.epoch_steps = max(1, round(float(self.repeats.sum()) / self.batch))
 
     @property
@@ -161,14 +164,35 @@ class Run:
         while True:
             epoch, at = divmod(step, self.epoch_steps)
             for indices in self.order(epoch)[at:]:
-                yield from indices.tensor_split(self.config.accumulate)
+                parts = indices.tensor_split(self.count)
+                yield from parts[self.team.rank :: self.team.count] if self.team else parts
                 step += 1
+
+    def share(self):
+        """Goes on in several processes; returns in the first one, the only one with an average."""
+        if self.config.processes == 1:
+            return
+        self.team = parallel.Team(self.net, self.config.processes)
+        if self.team.rank == 0:
+            return
+        try:
+            self.average = None
+            self.photos.start_threads()
+            batches = self.photos.batches(self.parts())
+            while True:
+                self.train_step(batches, None)
+        except BaseException as error:
+            print(f"error: process {self.team.rank}: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(1)
 
     def train_step(self, batches, fraction):
         """One step of the optimizer; its losses, on the device."""
         config = self.config
         torch.manual_seed(config.seed * 1_000_003 + self.step)
         size = draw_size(*config.size, config.sides, config.aspects)
+        if self.team and self.team.rank:
+            torch.manual_seed(config.seed * 1_000_003 + self.step + (self.team.rank << 40))
         self.net.train()
         freeze_norm(self.net, config)
         sums = {}
@@ -179,6 +203,8 @@ class Run:
             (found["loss"] / config.accumulate).backward()
             for key, value in found.items():
                 sums[key] = sums.get(key, 0) + value.detach() / config.accumulate
+        if self.team:
+            fraction = self.team.add_up(fraction)
         if config.clip:
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), config.clip)
         for group in self.optimizer.param_groups:
@@ -246,6 +272,15 @@ class Session:
         """True when the run is complete; False where this call was told to stop earlier."""
         for sign in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sign, lambda *_: setattr(self, "stopped", True))
+        run = self.run
+        run.share()
+        try:
+            return self.steps()
+        finally:
+            if run.team:
+                run.team.end()
+
+    def steps(self):
         run, batches = self.run, self.run.photos.batches(self.run.parts())
         while (fraction := self.fraction()) < 1:
             if self.out_of_time():
@@ -352,6 +387,8 @@ def train(config, arguments, device):
     if not arguments.time:
         check_output(config, arguments, checkpoint)
     print(f"{len(records)} photos, {len(task.names)} classes; {device}", file=sys.stderr)
+    if config.processes > 1 and device.type != "cpu":
+        raise ModelError(f"processes = {config.processes}: expected 1, or --device cpu")
     photos = data.Photos(records, task.data_names, config.photo_side, device, task.masks)
     run = Run(config, task, device, photos)
     if arguments.time:
@@ -380,6 +417,7 @@ def finish(run, session, photos):
 
 def time_steps(run, count):
     """Prints what a step takes, after as many to warm up."""
+    run.share()
     batches = run.photos.batches(run.parts())
 
     def steps():
@@ -391,6 +429,8 @@ def time_steps(run, count):
 
     steps()
     seconds = steps() / count
+    if run.team:
+        run.team.end()
     memory = f", {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if run.device.type == "cuda" else ""
     print(f"{1000 * seconds:.1f} ms per step of {run.batch}, {run.batch / seconds:.0f} photos/s{memory}")
     print(f"an epoch of {run.epoch_steps} steps takes {seconds * run.epoch_steps:.1f} s")

@@ -37,6 +37,7 @@ import dicenet  # noqa: E402
 import judging  # noqa: E402
 import losses  # noqa: E402
 import optimise  # noqa: E402
+import parallel  # noqa: E402
 import sources  # noqa: E402
 import train  # noqa: E402
 
@@ -299,6 +300,35 @@ class Training(common.TestCase):
         whole, parts = (modelfile.read(self.path(output, "model.safetensors"))[0] for output in ("whole", "parts"))
         for name, array in whole.items():
             np.testing.assert_array_equal(array, parts[name], name)
+
+    def test_processes(self):
+        """What each of two computes adds up to what one computes in two parts, and resuming is exact."""
+        plain = ["zoom = [1.0, 1.0]", "stretch = 1.0", "focus = 0.0", "flip = false", "colour = 0.0", "batch = 8"]
+        options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "2")
+        runs = {"one": ["accumulate = 2"], "two": ["processes = 2"], "parts": ["processes = 2"]}
+        for output, settings in runs.items():
+            stop = ("--stop-after", "1e-9") if output == "parts" else ()
+            self.train("detect", output, *options, *stop, settings=plain + settings)
+        self.train("detect", "parts", *options, "--resume", settings=plain + runs["parts"])
+        one, two, parts = (torch.load(self.path(run, "weights.pth"), weights_only=True) for run in runs)
+        for name, weight in one.items():
+            self.assertTrue(torch.equal(two[name], parts[name]), name)
+            if "running" not in name:  # statistics are those of the first process's part
+                torch.testing.assert_close(two[name], weight, rtol=1e-2, atol=1e-3, msg=name)
+
+    def test_process_is_lost(self):
+        """The others end, with an error, instead of waiting for ever."""
+        net = torch.nn.Linear(3, 1)
+        team = parallel.Team(net, 3)
+        if team.rank == 1:
+            os._exit(1)
+        try:
+            net(torch.ones(2, 3)).sum().backward()
+            self.assertRaisesRegex(ModelError, "is gone", team.add_up, 0.5)
+        finally:
+            if team.rank:
+                os._exit(2)  # had it gone on
+        team.end()
 
     # The parts
 

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A run in several processes of one machine: each computes its part of every batch with the same weights, and all add up
+their gradients, in the same order, in memory that they share.
+
+    team = parallel.Team(net, count)    # returns in every process; team.rank is 0 in the first
+
+The processes are forked, so what has been loaded is there once. The first one leads: it says when a step is complete and
+when the run ends. A process that is gone shows at the other end of its socket, at both ends.
+"""
+
+import mmap
+import os
+import signal
+import socket
+import struct
+
+import torch
+
+from errors import ModelError
+
+READY, END = b"1", float("nan")
+
+
+class Team:
+    def __init__(self, net, count):
+        """Before the first backward pass: what PyTorch starts for it does not survive a fork."""
+        self.count, self.rank, self.step, self.others = count, 0, 0, []
+        self.weights = [w for w in net.parameters() if w.requires_grad]
+        total = sum(w.numel() for w in self.weights)
+        # By turns: who is ahead writes what nobody reads.
+        self.gradients = torch.frombuffer(mmap.mmap(-1, 2 * count * total * 4), dtype=torch.float32)
+        self.gradients = self.gradients.view(2, count, total)
+        torch.set_num_threads(1)  # OpenMP's do not survive it, either
+        for rank in range(1, count):
+            mine, theirs = socket.socketpair()
+            process = os.fork()
+            if process:
+                theirs.close()
+                self.others.append((process, mine))
+                continue
+            for _, other in [*self.others, (0, mine)]:
+                other.close()
+            self.rank, self.others = rank, [(0, theirs)]
+            for sign in (signal.SIGINT, signal.SIGTERM):  # the first process is told, and tells
+                signal.signal(sign, signal.SIG_IGN)
+            break
+
+    def add_up(self, fraction):
+        """Makes the gradients of all processes' parts everyone's; the first one's `fraction`, of the run that is done."""
+        rows = self.gradients[self.step % 2]
+        used = [w for w in self.weights if w.grad is not None]
+        sizes = [w.numel() for w in used]
+        torch.cat([w.grad.flatten() for w in used], out=rows[self.rank, : sum(sizes)])
+        fraction = self.meet(fraction)
+        for weight, total in zip(used, (rows[:, : sum(sizes)].sum(0) / self.count).split(sizes)):
+            weight.grad.copy_(total.view_as(weight))
+        self.step += 1
+        return fraction
+
+    def meet(self, fraction):
+        """Where all wait for one another. Ends all processes but the first when there is no fraction, or no first one."""
+        if self.rank:
+            _, first = self.others[0]
+            first.sendall(READY)
+            answer = first.recv(8, socket.MSG_WAITALL)
+            if len(answer) < 8 or (fraction := struct.unpack("d", answer)[0]) != fraction:
+                os._exit(0)
+            return fraction
+        for process, other in self.others:
+            if other.recv(1) != READY:
+                raise ModelError(f"process {process} of the run is gone: out of memory? --resume goes on")
+        for _, other in self.others:
+            other.sendall(struct.pack("d", fraction))
+        return fraction
+
+    def end(self):
+        """Ends the other processes, each when its step is computed."""
+        for process, other in self.others:
+            if other.recv(1) == READY:
+                other.sendall(struct.pack("d", END))
+            other.close()
+            os.waitpid(process, 0)
+        self.others = []
