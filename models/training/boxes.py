@@ -6,12 +6,14 @@ from math import ceil, sqrt
 
 import torch
 
+import fused
 from data import IGNORE
 
 MAPS = 6
 RATIOS = (2.0, 3.0)
 EXCLUDED = -1  # a prior that is no example of anything
 NEAR = 0.4  # overlap from which a prior stands for an object
+CANDIDATES = 200  # of a class that are looked at where there is no compiler
 COVERED = 0.5  # of a prior by a region to ignore: it is excluded then
 
 
@@ -108,25 +110,34 @@ def match_photo(spans, boxes, classes):
     return target, there[which]
 
 
-def nms(boxes, scores, threshold, limit):
-    """Which of C x K boxes, strongest first in each of C rows, stay: greedy suppression, all rows at once."""
-    close = iou(boxes, boxes) > threshold
-    kept = scores > 0
-    for i in range(boxes.shape[1] - 1):
-        kept[:, i + 1 :] &= ~(close[:, i, i + 1 :] & kept[:, i, None])
-    return kept & (kept.cumsum(1) <= limit)
+def nms(boxes, scores, threshold):
+    """Which of K boxes greedy suppression leaves, the strongest first: their numbers."""
+    order = scores.sort(descending=True, stable=True).indices
+    if fused.load():
+        return order[fused.suppress(boxes[order], threshold)]
+    order, kept = order[:CANDIDATES], []
+    close = iou(boxes[order], boxes[order]) > threshold
+    left = torch.ones(len(order), dtype=torch.bool)
+    for i in range(len(order)):
+        if left[i]:
+            kept.append(i)
+            left &= ~close[i]
+    return order[kept]
 
 
-def detections(confidences, locations, priors, threshold=0.01, iou_threshold=0.45, candidates=200):
-    """Boxes, classes (from 0) and scores of each photo. Of each class the strongest `candidates` are looked at."""
-    scores = confidences.float().softmax(-1)[..., 1:].transpose(1, 2)  # N x classes x P
-    n, classes, _ = scores.shape
-    scores, which = scores.topk(min(candidates, scores.shape[2]), 2)
-    scores = torch.where(scores >= threshold, scores, torch.zeros_like(scores))
-    width = max(1, int((scores > 0).sum(2).max()))
-    scores, which = scores[..., :width], which[..., :width]
-    boxes = decode(locations.float(), priors)
-    boxes = boxes.gather(1, which.reshape(n, -1, 1).expand(-1, -1, 4)).view(n * classes, width, 4)
-    kept = nms(boxes, scores.reshape(n * classes, width), iou_threshold, candidates).view(n, classes, width)
-    boxes = boxes.view(n, classes, width, 4)
-    return [(b[k], torch.nonzero(k)[:, 0], s[k]) for b, s, k in zip(boxes, scores, kept)]
+def detections(confidences, locations, priors, threshold=0.01, iou_threshold=0.45, most=100):
+    """Boxes, classes (from 0) and scores of each photo, as arrays: the strongest ones, as models/evaluation has them."""
+    photos = zip(decode(locations.float(), priors).cpu(), confidences.float().softmax(-1)[..., 1:].cpu())
+    return [strongest(*photo, threshold, iou_threshold, most) for photo in photos]
+
+
+def strongest(boxes, scores, threshold, iou_threshold, most):
+    """What P boxes with scores of all classes, P x classes, have found: detections() of a photo."""
+    found = []
+    for c, of_class in enumerate(scores.t()):
+        at = (of_class >= threshold).nonzero()[:, 0]
+        at = at[nms(boxes[at], of_class[at], iou_threshold)]
+        found.append((boxes[at], torch.full_like(at, c), of_class[at]))
+    boxes, classes, scores = (torch.cat(parts) for parts in zip(*found))
+    order = scores.sort(descending=True, stable=True).indices[:most]
+    return [x[order].numpy() for x in (boxes, classes, scores)]

@@ -864,6 +864,30 @@ views (int n, int side, int height, int width, const uint8_t *canvas, const floa
   }
 }
 
+/* Greedy suppression: of `count` boxes, the strongest first (`boxes` has all
+ * left edges, then the upper, right and lower ones), those are `gone` that
+ * overlap with a stronger one that is not by more than `threshold`. */
+void
+suppress (int count, const float *boxes, float threshold, int32_t *gone, int threads)
+{
+  (void) threads;
+  const float *x0 = boxes, *y0 = x0 + count, *x1 = y0 + count, *y1 = x1 + count;
+  memset (gone, 0, count * sizeof (int32_t));
+  for (int i = 0; i < count; i++) {
+    if (gone[i])
+      continue;
+    float left = x0[i], top = y0[i], right = x1[i], bottom = y1[i];
+    float size = fmaxf (right - left, 0) * fmaxf (bottom - top, 0);
+    for (int j = i + 1; j < count; j++) {
+      float w = (right < x1[j] ? right : x1[j]) - (left > x0[j] ? left : x0[j]);
+      float h = (bottom < y1[j] ? bottom : y1[j]) - (top > y0[j] ? top : y0[j]);
+      float common = (w > 0 ? w : 0) * (h > 0 ? h : 0), wide = x1[j] - x0[j], high = y1[j] - y0[j];
+      float together = size + (wide > 0 ? wide : 0) * (high > 0 ? high : 0) - common;
+      gone[j] |= common > threshold * (together > 1e-12f ? together : 1e-12f);
+    }
+  }
+}
+
 /* 1 x 1 convolutions as products of matrices whose factors are rounded to bf16,
  * where the processor has them: twice as fast as those of float32. */
 

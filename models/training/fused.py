@@ -53,6 +53,7 @@ def compiled():
 
 
 library = None
+missing = False  # it can't be made
 
 
 def call(name, *arguments):
@@ -375,11 +376,13 @@ KINDS = {kind.__base__: kind for kind in (CBR, BR, DICE, StridedDICE, ShuffleDIC
 
 def load():
     """Whether the library is there; where it can't be, a line says why."""
-    global library
+    global library, missing
     try:
-        library = library or ctypes.CDLL(compiled())
+        if not missing:
+            library = library or ctypes.CDLL(compiled())
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"training without models/training/fused.c, slower: {error}", file=sys.stderr)
+        missing = True
+        print(f"without models/training/fused.c, slower: {error}", file=sys.stderr)
     return library is not None
 
 
@@ -412,3 +415,13 @@ def views(batch, windows, flip, fine, factors, width, height, mean, deviation):
     colours = torch.tensor(mean), torch.tensor(deviation)
     call("views", n, side, height, width, *given, *colours, x, inside)
     return x, inside
+
+
+# Boxes
+
+
+def suppress(boxes, threshold):
+    """Which of K boxes, the strongest first, greedy suppression leaves: bool, K."""
+    gone = torch.empty(len(boxes), dtype=torch.int32)
+    call("suppress", len(boxes), boxes.float().t().contiguous(), float(threshold), gone)
+    return gone == 0

@@ -142,7 +142,6 @@ class Detect(Task):
         for confidences, locations in self.chunks(net, validation):
             priors = self.priors(self.config.size, confidences.device)
             for found in boxes.detections(confidences, locations, priors):
-                found = [x.cpu().numpy() for x in found]
                 photos.append((*found, *validation.boxes[i], validation.labelled[i]))
                 i += 1
         return judging.average_precision(photos, self.data_names)

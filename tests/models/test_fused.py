@@ -223,8 +223,9 @@ class Fused(common.TestCase):
         environment = {"CC": "no-such-compiler", "XDG_CACHE_HOME": self.folder}
         net = make(NETWORKS["plain"])
         kinds = [type(module) for module in net.modules()]
-        with mock.patch.dict(os.environ, environment), mock.patch.object(fused, "library", None):
+        with mock.patch.dict(os.environ, environment), mock.patch.multiple(fused, library=None, missing=False):
             self.assertFalse(fused.attach(net))
+            self.assertTrue(fused.missing)  # and it is not looked for again
         self.assertEqual([type(module) for module in net.modules()], kinds)
 
 
