@@ -4,8 +4,8 @@ their gradients, in the same order, in memory that they share.
 
     team = parallel.Team(net, count)    # returns in every process; team.rank is 0 in the first
 
-The processes are forked, so what has been loaded is there once. The first one leads: it says when a step is complete and
-when the run ends. A process that is gone shows at the other end of its socket, at both ends.
+The processes are forked, so what has been loaded is there once. The first one leads: it says when all have computed a
+step. A process that is gone shows at the other end of its socket, and the run ends.
 """
 
 import mmap
@@ -18,7 +18,8 @@ import torch
 
 from errors import ModelError
 
-READY, END = b"1", float("nan")
+READY = b"1"
+FRACTION = struct.Struct("d")
 
 
 class Team:
@@ -58,26 +59,28 @@ class Team:
         return fraction
 
     def meet(self, fraction):
-        """Where all wait for one another. Ends all processes but the first when there is no fraction, or no first one."""
+        """Where all wait for one another; the others end here when the first one is gone."""
         if self.rank:
             _, first = self.others[0]
-            first.sendall(READY)
-            answer = first.recv(8, socket.MSG_WAITALL)
-            if len(answer) < 8 or (fraction := struct.unpack("d", answer)[0]) != fraction:
+            try:
+                first.sendall(READY)
+                answer = first.recv(FRACTION.size, socket.MSG_WAITALL)
+            except OSError:
+                answer = b""
+            if len(answer) < FRACTION.size:
                 os._exit(0)
-            return fraction
+            return FRACTION.unpack(answer)[0]
         for process, other in self.others:
             if other.recv(1) != READY:
                 raise ModelError(f"process {process} of the run is gone: out of memory? --resume goes on")
         for _, other in self.others:
-            other.sendall(struct.pack("d", fraction))
+            other.sendall(FRACTION.pack(fraction))
         return fraction
 
     def end(self):
         """Ends the other processes, each when its step is computed."""
-        for process, other in self.others:
-            if other.recv(1) == READY:
-                other.sendall(struct.pack("d", END))
+        for _, other in self.others:
             other.close()
+        for process, _ in self.others:
             os.waitpid(process, 0)
         self.others = []

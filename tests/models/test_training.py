@@ -319,18 +319,24 @@ class Training(common.TestCase):
                 torch.testing.assert_close(two[name], weight, rtol=1e-2, atol=1e-3, msg=name)
 
     def test_process_is_lost(self):
-        """The others end, with an error, instead of waiting for ever."""
-        net = torch.nn.Linear(3, 1)
-        team = parallel.Team(net, 3)
-        if team.rank == 1:
-            os._exit(1)
-        try:
-            net(torch.ones(2, 3)).sum().backward()
-            self.assertRaisesRegex(ModelError, "is gone", team.add_up, 0.5)
-        finally:
-            if team.rank:
-                os._exit(2)  # had it gone on
-        team.end()
+        """The others end, with an error, instead of waiting for ever, whichever it was."""
+        for lost in (1, 2):
+            net = torch.nn.Linear(3, 1)
+            team = parallel.Team(net, 3)
+            if team.rank == lost:
+                os._exit(1)
+            try:
+                net(torch.ones(2, 3)).sum().backward()
+                self.assertRaisesRegex(ModelError, "is gone", team.add_up, 0.5)
+            finally:
+                if team.rank:
+                    os._exit(2)  # had it gone on
+            team.end()
+
+    def test_processes_want_a_processor(self):
+        places = ("--data", self.folder, "--train", "boxes.json", "--output", self.path("none"))
+        process = self.run_script("train.py", "detect", *places, "--device", "meta", "--set", "processes = 2")
+        self.assert_failed(process, "processes = 2", "--device cpu")
 
     # The parts
 
