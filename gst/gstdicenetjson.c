@@ -132,6 +132,45 @@ put_bounding_box (GString *out, const GstDicenetMeta *meta, const GstDicenetDete
   g_string_append_c (out, '}');
 }
 
+/* What a classification found, without the braces around it. */
+static void
+put_classes (GString *out, const GstDicenetResult *result)
+{
+  const GstDicenetClass *best = gst_dicenet_result_get_class (result, 0);
+
+  put_class (out, result, best->label_id, "confidence", best->confidence);
+  g_string_append_c (out, ',');
+  put_model (out, result);
+  g_string_append (out, ",\"classes\":[");
+  for (guint i = 0; i < gst_dicenet_result_get_n_classes (result); i++) {
+    const GstDicenetClass *c = gst_dicenet_result_get_class (result, i);
+    put_comma (out);
+    g_string_append_c (out, '{');
+    put_class (out, result, c->label_id, "confidence", c->confidence);
+    g_string_append_c (out, '}');
+  }
+  g_string_append_c (out, ']');
+}
+
+/* What other models found in this object. */
+static void
+put_second_stage (GString *out, const GstDicenetDetection *d)
+{
+  guint n_written = 0;
+
+  for (guint i = 0; i < gst_dicenet_detection_get_n_results (d); i++) {
+    const GstDicenetResult *result = gst_dicenet_detection_get_result (d, i);
+    if (gst_dicenet_result_get_n_classes (result) == 0)
+      continue;
+    g_string_append (out, ",\"classification");
+    if (n_written++ > 0)
+      g_string_append_printf (out, "_%u", n_written);
+    g_string_append (out, "\":{");
+    put_classes (out, result);
+    g_string_append_c (out, '}');
+  }
+}
+
 static void
 put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetection *d)
 {
@@ -141,40 +180,30 @@ put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetecti
   g_string_append_printf (out, "{\"x\":%ld,\"y\":%ld,\"w\":%ld,\"h\":%ld,\"region_id\":%d,\"roi_type\":", x, y,
                           lround (d->x + d->w) - x, lround (d->y + d->h) - y, d->id);
   put_string (out, gst_dicenet_result_get_label (meta->result, d->label_id));
+  if (d->track_id != 0)
+    g_string_append_printf (out, ",\"track_id\":%" G_GUINT64_FORMAT, d->track_id);
   g_string_append (out, ",\"detection\":{");
   put_bounding_box (out, meta, d);
   g_string_append_c (out, ',');
   put_class (out, meta->result, d->label_id, "confidence", d->confidence);
   g_string_append_c (out, ',');
   put_model (out, meta->result);
-  g_string_append_printf (out, ",\"age\":%u}}", meta->age);
+  g_string_append_printf (out, ",\"age\":%u}", meta->age);
+  put_second_stage (out, d);
+  g_string_append_c (out, '}');
 }
 
 /* As gvametaconvert does for results that are of the whole frame: an object of the frame's size. */
 static void
 put_classification (GString *out, const GstDicenetMeta *meta)
 {
-  const GstDicenetResult *result = meta->result;
-  guint n = gst_dicenet_result_get_n_classes (result);
-
-  if (n == 0)
+  if (gst_dicenet_result_get_n_classes (meta->result) == 0)
     return;
   put_comma (out);
   g_string_append_printf (out, "{\"x\":0,\"y\":0,\"w\":%u,\"h\":%u,\"classification\":{", meta->frame_width,
                           meta->frame_height);
-  const GstDicenetClass *best = gst_dicenet_result_get_class (result, 0);
-  put_class (out, result, best->label_id, "confidence", best->confidence);
-  g_string_append_c (out, ',');
-  put_model (out, result);
-  g_string_append (out, ",\"classes\":[");
-  for (guint i = 0; i < n; i++) {
-    const GstDicenetClass *c = gst_dicenet_result_get_class (result, i);
-    put_comma (out);
-    g_string_append_c (out, '{');
-    put_class (out, result, c->label_id, "confidence", c->confidence);
-    g_string_append_c (out, '}');
-  }
-  g_string_append_printf (out, "],\"age\":%u}}", meta->age);
+  put_classes (out, meta->result);
+  g_string_append_printf (out, ",\"age\":%u}}", meta->age);
 }
 
 static void

@@ -198,6 +198,47 @@ GST_START_TEST (test_detections)
 }
 GST_END_TEST;
 
+static void
+add_second_stage (GstDicenetMeta *meta, guint index, const gchar *model, guint label_id)
+{
+  static const gchar *const colours[] = { "red", "blue", NULL };
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, model, colours, -1);
+
+  gst_dicenet_result_add_class (result, label_id, 0.75);
+  gst_dicenet_result_add_class (result, 1 - label_id, 0.25);
+  gst_dicenet_meta_add_detection_result (meta, index, result);
+  gst_dicenet_result_unref (result);
+}
+
+/* What a tracker and other models say of an object, and nothing where they said nothing. */
+GST_START_TEST (test_second_stage)
+{
+  GstHarness *h = harness_new ("dicenetjson");
+  GstBuffer *frame = frame_new (0);
+
+  add_detections (frame, 2, 0);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (frame, GST_DICENET_TASK_DETECT);
+  gst_dicenet_meta_set_track_id (meta, 1, G_MAXUINT32 + G_GUINT64_CONSTANT (1));
+  add_second_stage (meta, 1, "colour", 1);
+  add_second_stage (meta, 1, "make", 0);
+  JsonNode *line = push (h, frame);
+  JsonNode *first = get (line, "$.objects[0]");
+  fail_unless (!has_member (first, "track_id") && !has_member (first, "classification"));
+  json_node_unref (first);
+  expect_number (line, "$.objects[1].track_id", 4294967296.0);
+  expect_string (line, "$.objects[1].classification.label", "blue");
+  expect_number (line, "$.objects[1].classification.label_id", 1);
+  expect_number (line, "$.objects[1].classification.confidence", 0.75);
+  expect_string (line, "$.objects[1].classification.model.name", "colour");
+  expect_string (line, "$.objects[1].classification.classes[1].label", "red");
+  expect_string (line, "$.objects[1].classification_2.model.name", "make");
+  expect_string (line, "$.objects[1].classification_2.label", "red");
+  expect_string (line, "$.objects[1].detection.model.name", "det");
+  json_node_unref (line);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_classes_and_mask)
 {
   GstHarness *h = harness_new ("dicenetjson");
@@ -525,6 +566,7 @@ json_suite (void)
 
   suite_add_tcase (suite, tests);
   tcase_add_test (tests, test_detections);
+  tcase_add_test (tests, test_second_stage);
   tcase_add_test (tests, test_classes_and_mask);
   tcase_add_test (tests, test_empty_results);
   tcase_add_test (tests, test_source_and_tags);
