@@ -34,14 +34,14 @@ detection_copy (GstDicenetDetection *self)
 {
   GstDicenetDetection *copy = g_memdup2 (self, sizeof *self);
 
-  copy->results = results_copy (self->results);
+  copy->_results = results_copy (self->_results);
   return copy;
 }
 
 static void
 detection_free (GstDicenetDetection *self)
 {
-  g_clear_pointer ((GPtrArray **) &self->results, g_ptr_array_unref);
+  g_clear_pointer ((GPtrArray **) &self->_results, g_ptr_array_unref);
   g_free (self);
 }
 
@@ -63,7 +63,7 @@ detection_list_append (DetectionList *self, const GstDicenetDetection *d)
   GstDicenetDetection *copy = &self->items[self->n++];
 
   *copy = *d;
-  copy->results = results_copy (d->results);
+  copy->_results = results_copy (d->_results);
 }
 
 static DetectionList *
@@ -79,7 +79,7 @@ detection_list_unref (DetectionList *self)
   if (!g_atomic_ref_count_dec (&self->ref))
     return;
   for (guint i = 0; i < self->n; i++)
-    g_clear_pointer ((GPtrArray **) &self->items[i].results, g_ptr_array_unref);
+    g_clear_pointer ((GPtrArray **) &self->items[i]._results, g_ptr_array_unref);
   g_free (self);
 }
 
@@ -120,9 +120,9 @@ gst_dicenet_meta_add_detection_result (GstDicenetMeta *self, guint index, GstDic
   g_return_if_fail (result);
 
   GstDicenetDetection *d = writable_detection (self, index);
-  if (!d->results)
-    d->results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_result_unref);
-  g_ptr_array_add (d->results, gst_dicenet_result_ref (result));
+  if (!d->_results)
+    d->_results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_result_unref);
+  g_ptr_array_add (d->_results, gst_dicenet_result_ref (result));
 }
 
 guint
@@ -130,7 +130,7 @@ gst_dicenet_detection_get_n_results (const GstDicenetDetection *self)
 {
   g_return_val_if_fail (self, 0);
 
-  return self->results ? ((GPtrArray *) self->results)->len : 0;
+  return self->_results ? ((GPtrArray *) self->_results)->len : 0;
 }
 
 GstDicenetResult *
@@ -138,7 +138,7 @@ gst_dicenet_detection_get_result (const GstDicenetDetection *self, guint index)
 {
   g_return_val_if_fail (index < gst_dicenet_detection_get_n_results (self), NULL);
 
-  return g_ptr_array_index ((GPtrArray *) self->results, index);
+  return g_ptr_array_index ((GPtrArray *) self->_results, index);
 }
 
 /* --- where things go when a frame is cropped, scaled, flipped --- */

@@ -137,7 +137,7 @@ clear_detection (gpointer data)
 {
   GstDicenetDetection *d = data;
 
-  g_clear_pointer ((GPtrArray **) &d->results, g_ptr_array_unref);
+  g_clear_pointer ((GPtrArray **) &d->_results, g_ptr_array_unref);
 }
 
 static gboolean
@@ -146,13 +146,13 @@ read_own_results (GstDicenetDetection *d, GVariant *results)
   gsize n = g_variant_n_children (results);
 
   if (n > 0)
-    d->results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_result_unref);
+    d->_results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_result_unref);
   for (gsize i = 0; i < n; i++) {
     g_autoptr (GVariant) child = g_variant_get_child_value (results, i);
     GstDicenetResult *result = result_from_variant (child);
     if (!result)
       return FALSE;
-    g_ptr_array_add (d->results, result);
+    g_ptr_array_add (d->_results, result);
   }
   return TRUE;
 }

@@ -70,7 +70,7 @@ typedef struct {
   guint64 track_id;
 
   /*< private >*/
-  gpointer results;
+  gpointer _results;
   gpointer _gst_reserved[8];
 } GstDicenetDetection;
 
