@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The meta as bytes, for elements that hand buffers to another process (unixfdsink, gdppay ...): a GVariant, little
+ * The meta as bytes, for elements that hand buffers to another process (unixfdsink, say): a GVariant, little
  * endian, because GLib checks what it reads. Who reads may get it from a stranger: what is not a meta that this library
  * could have made gives none.
  */
@@ -10,8 +10,16 @@
 
 #if GST_CHECK_VERSION(1, 24, 0)
 #include <math.h>
+#include <string.h>
 
 #define VERSION 0
+
+/* The most that a model, a frame and its results have: readers need not be ready for more. */
+#define MAX_CLASSES     65535
+#define MAX_LABEL_BYTES 4096
+#define MAX_FRAME       32767
+#define MAX_DETECTIONS  16384
+#define MAX_VIEW        1e9
 
 /* Task, model, labels, background, classes, columns and rows of the mask, mask. */
 #define RESULT "(isasia(ud)uuay)"
@@ -82,7 +90,29 @@ gst_dicenet_meta_serialize (const GstMeta *meta, GstByteArrayInterface *data, gu
   return ok;
 }
 
-/* Moves what @classes lists to @result; FALSE if there is a number that is none. */
+static gboolean
+check_text (const gchar *text)
+{
+  return strlen (text) <= MAX_LABEL_BYTES;
+}
+
+static gboolean
+check_labels (const gchar *const *labels, gsize n)
+{
+  for (gsize i = 0; i < n; i++) {
+    if (!check_text (labels[i]))
+      return FALSE;
+  }
+  return n <= MAX_CLASSES;
+}
+
+static gboolean
+check_class (guint label_id, gdouble confidence)
+{
+  return label_id < MAX_CLASSES && isfinite (confidence);
+}
+
+/* Moves what @classes lists to @result; FALSE if one of them is none. */
 static gboolean
 read_classes (GstDicenetResult *result, GVariant *classes)
 {
@@ -92,7 +122,7 @@ read_classes (GstDicenetResult *result, GVariant *classes)
 
   g_variant_iter_init (&iter, classes);
   while (g_variant_iter_next (&iter, "(ud)", &label_id, &confidence)) {
-    if (!isfinite (confidence))
+    if (!check_class (label_id, confidence))
       return FALSE;
     gst_dicenet_result_add_class (result, label_id, confidence);
   }
@@ -119,12 +149,14 @@ result_from_variant (GVariant *variant)
   const gchar *model;
   gint task, background;
   guint width, height;
+  gsize n_labels;
 
   g_variant_get (variant, "(i&s@asi@a(ud)uu@ay)", &task, &model, &labels, &background, &classes, &width, &height,
                  &mask);
-  if (task < GST_DICENET_TASK_CLASSIFY || task > GST_DICENET_TASK_SEGMENT)
+  g_autofree const gchar **names = g_variant_get_strv (labels, &n_labels);
+  if (task < GST_DICENET_TASK_CLASSIFY || task > GST_DICENET_TASK_SEGMENT || background < -1 ||
+      background >= MAX_CLASSES || !check_text (model) || !check_labels (names, n_labels))
     return NULL;
-  g_autofree const gchar **names = g_variant_get_strv (labels, NULL);
   GstDicenetResult *result = gst_dicenet_result_new ((GstDicenetTask) task, model, names, background);
   if (read_classes (result, classes) && read_mask (result, mask, width, height))
     return result;
@@ -172,7 +204,7 @@ detections_from_variant (GVariant *variant)
 
     g_variant_get (child, "(uidddddt@a" RESULT ")", &d.label_id, &d.id, &d.confidence, &d.x, &d.y, &d.w, &d.h,
                    &d.track_id, &results);
-    gboolean ok = isfinite (d.confidence) && read_own_results (&d, results);
+    gboolean ok = check_class (d.label_id, d.confidence) && read_own_results (&d, results);
     g_array_append_val (detections, d);
     if (!ok) {
       g_array_unref (detections);
@@ -180,6 +212,12 @@ detections_from_variant (GVariant *variant)
     }
   }
   return detections;
+}
+
+static gboolean
+check_view (gdouble start, gdouble size)
+{
+  return fabs (start) <= MAX_VIEW && size > 0 && size <= MAX_VIEW;
 }
 
 static GstDicenetMeta *
@@ -191,8 +229,8 @@ meta_from_variant (GstBuffer *buffer, GVariant *variant)
 
   g_variant_get (variant, "(uuddddu@" RESULT "@a" DETECTION ")", &width, &height, &x, &y, &w, &h, &age, &result_variant,
                  &detections_variant);
-  if (width == 0 || height == 0 || width > G_MAXINT || height > G_MAXINT || !isfinite (x) || !isfinite (y) ||
-      !isfinite (w) || !isfinite (h) || w <= 0 || h <= 0)
+  if (width == 0 || height == 0 || width > MAX_FRAME || height > MAX_FRAME || !check_view (x, w) ||
+      !check_view (y, h) || g_variant_n_children (detections_variant) > MAX_DETECTIONS)
     return NULL;
   GstDicenetResult *result = result_from_variant (result_variant);
   if (!result)
@@ -217,8 +255,10 @@ GstMeta *
 gst_dicenet_meta_deserialize (const GstMetaInfo *info, GstBuffer *buffer, const guint8 *data, gsize size,
                               guint8 version)
 {
-  if (version != VERSION)
+  if (version != VERSION) {
+    GST_WARNING ("a result of version %u is left out: this library reads version %d", version, VERSION);
     return NULL;
+  }
   g_autoptr (GBytes) bytes = g_bytes_new (data, size);
   GVariant *variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (META), bytes, FALSE));
   /* What is not in normal form reads as zeros here and there. */
@@ -226,6 +266,8 @@ gst_dicenet_meta_deserialize (const GstMetaInfo *info, GstBuffer *buffer, const 
   variant = swapped_if_big_endian (variant);
   GstDicenetMeta *self = ok ? meta_from_variant (buffer, variant) : NULL;
   g_variant_unref (variant);
+  if (!self)
+    GST_WARNING ("%" G_GSIZE_FORMAT " bytes are no result of a network, and are left out", size);
   return (GstMeta *) self;
 }
 #endif

@@ -363,6 +363,41 @@ GST_START_TEST (test_serialisation)
 }
 GST_END_TEST;
 
+static gboolean
+survives (guint width, guint label_id, gint background, guint n_boxes, gsize label_bytes)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  g_autofree gchar *label = g_strnfill (label_bytes, 'x');
+  const gchar *const names[] = { label, NULL };
+  g_autofree GstDicenetDetection *boxes = g_new0 (GstDicenetDetection, n_boxes);
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "det", names, background);
+
+  for (guint i = 0; i < n_boxes; i++)
+    boxes[i] = (GstDicenetDetection){ .label_id = label_id, .confidence = 0.5, .w = 1, .h = 1 };
+  gst_buffer_add_dicenet_meta_from_array (buffer, result, width, 1, boxes, n_boxes, 0);
+  gst_dicenet_result_unref (result);
+  GByteArray *bytes = bytes_of_metas (buffer);
+  GstBuffer *read = metas_of_bytes (bytes->data, bytes->len);
+  const gboolean found = gst_buffer_get_dicenet_meta (read, GST_DICENET_TASK_DETECT) != NULL;
+  gst_buffer_unref (read);
+  gst_buffer_unref (buffer);
+  g_byte_array_unref (bytes);
+  return found;
+}
+
+/* Nothing that another process says makes us keep or draw without bounds. */
+GST_START_TEST (test_bounds)
+{
+  fail_unless (survives (32767, 65534, 65534, 100, 4096));
+  fail_unless (!survives (32768, 0, 0, 1, 1));
+  fail_unless (!survives (100, 65535, 0, 1, 1));
+  fail_unless (!survives (100, 0, 65535, 1, 1));
+  fail_unless (!survives (100, 0, -2, 1, 1));
+  fail_unless (!survives (100, 0, 0, 16385, 1));
+  fail_unless (!survives (100, 0, 0, 1, 4097));
+}
+GST_END_TEST;
+
 /* Bytes from a stranger: cut off anywhere, and changed anywhere. What is read can be looked at. */
 GST_START_TEST (test_wild_bytes)
 {
@@ -807,6 +842,7 @@ meta_suite (void)
   tcase_add_test (tests, test_second_stage);
 #if GST_CHECK_VERSION(1, 24, 0)
   tcase_add_test (tests, test_serialisation);
+  tcase_add_test (tests, test_bounds);
   tcase_add_test (tests, test_wild_bytes);
 #endif
   tcase_add_test (tests, test_scale);
