@@ -178,9 +178,10 @@ gst_dicenet_engine_default_model (GstDicenetTask task)
 static gboolean
 open_model (GstDicenetEngine *self, const gchar *path, GstDicenetTask task, GError **error)
 {
+  const gchar *wanted = path ? path : gst_dicenet_engine_default_model (task);
   GError *core = NULL;
 
-  self->model = dicenet_model_load (path ? path : gst_dicenet_engine_default_model (task), &core);
+  self->model = dicenet_model_load (wanted, &core);
   if (!self->model) {
     g_autofree gchar *remedy =
         g_strdup_printf ("Set the property model to a %s model's file or name", TASK_NAMES[task]);
@@ -190,7 +191,7 @@ open_model (GstDicenetEngine *self, const gchar *path, GstDicenetTask task, GErr
   GstDicenetTask found = (GstDicenetTask) dicenet_model_get_task (self->model);
   if (found != task) {
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-                 "'%s' is a %s model, and this element needs one for %s: use %s for it", path, TASK_NAMES[found],
+                 "'%s' is a %s model, and this element needs one for %s: use %s for it", wanted, TASK_NAMES[found],
                  TASK_NAMES[task], TASK_ELEMENTS[found]);
     return FALSE;
   }

@@ -3,6 +3,7 @@
 /* The engine: what it opens lives as long as somebody holds it, and what can't be opened leaves nothing behind. */
 
 #include <gst/check/gstcheck.h>
+#include <unistd.h>
 #include "inference/gstdicenetengine.h"
 
 static gchar *
@@ -77,6 +78,25 @@ GST_START_TEST (test_errors)
 }
 GST_END_TEST;
 
+/* A default model may be of the wrong kind, too: it has a name in the error. */
+GST_START_TEST (test_wrong_default)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("dicenet-XXXXXX", NULL);
+  g_autofree gchar *name = g_build_filename (folder, "dicenet-segment.safetensors", NULL);
+  g_autofree gchar *detector = model_path ("detect");
+  const GstDicenetSettings settings = { .backend = DICENET_BACKEND_CPU, .device_id = -1, .threads = 1 };
+  GError *error = NULL;
+
+  fail_unless (symlink (detector, name) == 0);
+  g_setenv ("DICENET_MODEL_PATH", folder, TRUE);
+  fail_unless (gst_dicenet_engine_new (&settings, GST_DICENET_TASK_SEGMENT, &error) == NULL);
+  fail_unless (g_str_has_prefix (error->message, "'dicenet-segment' is a detection model"), "%s", error->message);
+  g_clear_error (&error);
+  g_unsetenv ("DICENET_MODEL_PATH");
+  fail_unless (unlink (name) == 0 && rmdir (folder) == 0);
+}
+GST_END_TEST;
+
 static Suite *
 engine_suite (void)
 {
@@ -86,6 +106,7 @@ engine_suite (void)
   suite_add_tcase (suite, tests);
   tcase_add_test (tests, test_reference);
   tcase_add_test (tests, test_errors);
+  tcase_add_test (tests, test_wrong_default);
   return suite;
 }
 
