@@ -81,6 +81,26 @@ add_crop (GstBuffer *frame, FuzzReader *reader)
   crop->height = fuzz_u32 (reader);
 }
 
+/* What a tracker and a second model say of the first object. */
+static void
+add_second_stage (GstBuffer *frame, FuzzReader *reader)
+{
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (frame, GST_DICENET_TASK_DETECT);
+
+  if (!meta || gst_dicenet_meta_get_n_detections (meta) == 0)
+    return;
+  gst_dicenet_meta_set_track_id (meta, 0, fuzz_u64 (reader));
+  char *label = fuzz_text (reader);
+  const char *labels[] = { label, NULL };
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, label, labels, -1);
+  for (guint i = fuzz_below (reader, 3); i > 0; i--)
+    gst_dicenet_result_add_class (result, i - 1, read_float (reader));
+  for (guint i = fuzz_below (reader, 3); i > 0; i--)
+    gst_dicenet_meta_add_detection_result (meta, 0, result);
+  gst_dicenet_result_unref (result);
+  g_free (label);
+}
+
 static void
 push_frame (GstHarness *h, FuzzReader *reader)
 {
@@ -93,6 +113,8 @@ push_frame (GstHarness *h, FuzzReader *reader)
     add_crop (frame, reader);
   for (guint i = flags >> 6; i > 0; i--)
     add_result (frame, reader);
+  if (flags & 4)
+    add_second_stage (frame, reader);
   if (gst_harness_push (h, frame) != GST_FLOW_OK)
     return;
   GstBuffer *line = gst_harness_try_pull (h);
