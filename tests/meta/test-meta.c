@@ -303,6 +303,38 @@ GST_START_TEST (test_second_stage)
 }
 GST_END_TEST;
 
+/* Its own copy of the frame, whose tracks it sets while others do so with theirs. */
+static gpointer
+track (gpointer shared)
+{
+  GstDicenetResult *colour = colour_new ();
+
+  for (guint i = 1; i <= 2000; i++) {
+    GstBuffer *own = gst_buffer_copy (shared);
+    GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (own, GST_DICENET_TASK_DETECT);
+    gst_dicenet_meta_set_track_id (meta, 1, i);
+    gst_dicenet_meta_add_detection_result (meta, 1, colour);
+    expect_second_stage (own, i, 1);
+    expect_second_stage (shared, 0, 0);
+    gst_buffer_unref (own);
+  }
+  gst_dicenet_result_unref (colour);
+  return NULL;
+}
+
+GST_START_TEST (test_tracks_of_copies)
+{
+  GstBuffer *shared = frame_new ();
+  GThread *threads[4];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("track", track, shared);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  gst_buffer_unref (shared);
+}
+GST_END_TEST;
+
 #if GST_CHECK_VERSION(1, 24, 0)
 static GByteArray *
 bytes_of_metas (GstBuffer *buffer)
@@ -840,6 +872,7 @@ meta_suite (void)
   tcase_add_test (tests, test_copies);
   tcase_add_test (tests, test_all_of_a_frame);
   tcase_add_test (tests, test_second_stage);
+  tcase_add_test (tests, test_tracks_of_copies);
 #if GST_CHECK_VERSION(1, 24, 0)
   tcase_add_test (tests, test_serialisation);
   tcase_add_test (tests, test_bounds);
