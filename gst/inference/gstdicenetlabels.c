@@ -110,11 +110,13 @@ find_label (const Index *index, const gchar *name, GError **error)
   }
   if (low < index->n && g_ascii_strcasecmp (index->labels[index->sorted[low]], name) == 0)
     return (gint) index->sorted[low];
-  if (g_ascii_strcasecmp (index->labels[0], name) == 0)
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-                 "the model's class '%s' is its background, which is never reported: leave it out", name);
-  else
+  if (g_ascii_strcasecmp (index->labels[0], name) != 0) {
     set_unknown_label_error (error, index->labels + FIRST_OBJECT, name);
+    return -1;
+  }
+  g_autofree gchar *shown = dicenet_text_excerpt (name);
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+               "the model's class '%s' is its background, which is never reported: leave it out", shown);
   return -1;
 }
 

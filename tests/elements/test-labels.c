@@ -39,6 +39,22 @@ GST_START_TEST (test_names)
 }
 GST_END_TEST;
 
+/* Names come from a file: they are shown without what a terminal would obey. */
+GST_START_TEST (test_names_in_errors)
+{
+  static const gchar *const labels[] = { "b\n\x1b[2J", "car\x1b[1m", NULL };
+  static const gchar *const names[] = { "b\n\x1b[2J", "c\x1b[1m" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    GError *error = NULL;
+    fail_unless (gst_dicenet_labels_parse_thresholds (labels, NULL, names[i], &error) == NULL);
+    for (const gchar *at = error->message; *at; at++)
+      fail_unless (!g_ascii_iscntrl (*at), "%s", error->message);
+    g_clear_error (&error);
+  }
+}
+GST_END_TEST;
+
 /* As many classes as a model can have, each of them set twice: no product of the two. */
 GST_START_TEST (test_many)
 {
@@ -81,6 +97,7 @@ labels_suite (void)
 
   suite_add_tcase (suite, tests);
   tcase_add_test (tests, test_names);
+  tcase_add_test (tests, test_names_in_errors);
   tcase_add_test (tests, test_many);
   return suite;
 }
