@@ -35,7 +35,8 @@ weak_ref_free (gpointer data)
   g_free (data);
 }
 
-/* Which file it is, and which version of it: a model that was replaced on disk is another one. */
+/* Which file it is, and which version of it: a model that was replaced on disk is another one. Copies that keep times
+ * may keep all but the time of the last change of the inode. */
 static char *
 make_cache_key (const char *path)
 {
@@ -43,9 +44,10 @@ make_cache_key (const char *path)
   if (g_stat (path, &info) != 0)
     return NULL;
   return g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT ":%" G_GINT64_FORMAT
-                          ".%09ld",
+                          ".%09ld:%" G_GINT64_FORMAT ".%09ld",
                           (guint64) info.st_dev, (guint64) info.st_ino, (guint64) info.st_size,
-                          (gint64) info.st_mtim.tv_sec, (long) info.st_mtim.tv_nsec);
+                          (gint64) info.st_mtim.tv_sec, (long) info.st_mtim.tv_nsec, (gint64) info.st_ctim.tv_sec,
+                          (long) info.st_ctim.tv_nsec);
 }
 
 static void

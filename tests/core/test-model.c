@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "common.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "api/model-private.h"
 #include "file/safetensors.h"
@@ -255,6 +257,50 @@ START_TEST (is_loaded_once)
 }
 END_TEST
 
+static void
+set_time (const char *path)
+{
+  const struct timespec times[2] = { { 0 } };
+  ck_assert_int_eq (utimensat (AT_FDCWD, path, times, 0), 0);
+}
+
+/* In place, with as many bytes, and the time that the file had: a copy that keeps times may do so. */
+static void
+patch (const char *path, const char *from, const char *to)
+{
+  g_autofree char *text = NULL;
+  gsize n;
+
+  ck_assert (g_file_get_contents (path, &text, &n, NULL));
+  char *at = g_strstr_len (text + 8, (gssize) n - 8, from); /* behind the length of the header */
+  ck_assert_ptr_nonnull (at);
+  memcpy (at, to, strlen (to));
+  const int fd = g_open (path, O_WRONLY, 0);
+  ck_assert_int_eq (write (fd, text, n), (gssize) n);
+  ck_assert (g_close (fd, NULL));
+  set_time (path);
+}
+
+START_TEST (is_loaded_anew_whatever_its_time)
+{
+  char *folder = test_folder_new ();
+  g_autoptr (GError) error = NULL;
+  const Change change = { .key = "threshold", .value = "0.25" };
+
+  g_autoptr (DicenetModel) written = load_changed (folder, "detect", &change, &error);
+  assert_no_error (error);
+  const char *path = dicenet_model_get_path (written);
+  set_time (path);
+  g_autoptr (DicenetModel) first = dicenet_model_load (path, &error);
+  assert_no_error (error);
+  patch (path, "\"0.25\"", "\"0.75\"");
+  g_autoptr (DicenetModel) second = dicenet_model_load (path, &error);
+  assert_no_error (error);
+  ck_assert (dicenet_model_get_threshold (first) == 0.25f && dicenet_model_get_threshold (second) == 0.75f);
+  test_folder_remove (folder);
+}
+END_TEST
+
 static gpointer
 load_and_drop (gpointer path)
 {
@@ -420,4 +466,5 @@ START_TEST (messages_are_text)
 END_TEST
 
 TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_threshold, refuses_bad_tensors,
-           is_loaded_once, loads_from_many_threads, reads_labels, is_found_by_name, messages_are_text)
+           is_loaded_once, is_loaded_anew_whatever_its_time, loads_from_many_threads, reads_labels, is_found_by_name,
+           messages_are_text)
