@@ -26,7 +26,7 @@ sys.path.remove(os.path.join(TESTS, "reference"))
 sys.path.insert(0, MODELS)
 
 
-def run_script(name, *arguments, env=None, timeout=60):
+def run_script(name, *arguments, env=None, timeout=300):
     """Runs models/NAME; the completed process, with text output."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
     return subprocess.run(

@@ -14,7 +14,7 @@ import common
 
 COMPILER = shlex.split(os.environ.get("CC", "cc"))
 
-PROJECT = """project('viewer', 'c', version: '1', meson_version: '>= 1.0')
+PROJECT = """project('viewer', 'c', version: '1', meson_version: '>= 1.0', default_options: ['default_library=static'])
 subproject('dicenet', default_options: ['cuda=disabled', 'cuda-memory=disabled', 'introspection=disabled'])
 dependencies = [dependency('gstreamer-dicenet-meta-1.0', version: '>= 0.1'), dependency('dicenet-1.0')]
 executable('viewer', 'viewer.c', dependencies: dependencies, install: true, install_rpath: '$ORIGIN/..' / get_option('libdir'))
@@ -28,7 +28,14 @@ main (int argc, char **argv)
 {
   gst_init (&argc, &argv);
   g_print ("%s %s\\n", g_type_name (gst_dicenet_meta_api_get_type ()), g_type_name (dicenet_backend_get_type ()));
-  return 0;
+  if (argc == 1)
+    return 0;
+  GstElement *pipeline = gst_parse_launch (argv[1], NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  GstBus *bus = gst_element_get_bus (pipeline);
+  GstMessage *end = gst_bus_timed_pop_filtered (bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  return GST_MESSAGE_TYPE (end) == GST_MESSAGE_EOS ? 0 : 1;
 }
 """
 EXPECTED = "GstDicenetMetaAPI DicenetBackend\n"
@@ -60,14 +67,21 @@ class Subproject(common.TestCase):
         (path,) = glob.glob(os.path.join(glob.escape(self.prefix), *parts), recursive=True)
         return path
 
-    def check(self, program, **changes):
-        process = run(program, **changes)
+    def check(self, *command, **changes):
+        process = run(*command, **changes)
         self.assert_done(process)
         self.assertEqual(process.stdout, EXPECTED)
 
     def test_inside(self):
         self.check(os.path.join(self.build, "viewer"))
         self.check(self.find("bin", "viewer"))
+
+    def test_elements_inside(self):
+        """Application and plugin have the same types, although libraries are static by default here."""
+        (plugin,) = glob.glob(os.path.join(glob.escape(self.build), "subprojects", "**", "libgstdicenet.so"), recursive=True)
+        pipeline = "videotestsrc num-buffers=2 ! dicenetdetect model=dicenet-detect-small ! dicenetjson ! fakesink"
+        self.check(os.path.join(self.build, "viewer"), pipeline, GST_PLUGIN_PATH=os.path.dirname(plugin), GST_REGISTRY=self.path("registry"),
+                   DICENET_MODEL_PATH=os.path.join(common.ROOT, "models"))  # fmt: skip
 
     def test_no_tests(self):
         process = run("meson", "test", "-C", self.build, "--list")
