@@ -199,25 +199,39 @@ layout_new (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar *t
   return layout;
 }
 
+/* Pango starts one to read fontconfig's files, and one for each of the two ways of looking for a font. */
+#define FONT_THREADS 3
+
 static gpointer
-do_nothing (gpointer data)
+wait_for (gpointer lock)
 {
+  g_mutex_lock (lock);
+  g_mutex_unlock (lock);
   return NULL;
 }
 
-/* Pango aborts where it can't start its thread. */
+/* Pango aborts where it can't start a thread: as many as it has at once are tried. */
 static gboolean
-can_start_thread (void)
+can_start_threads (void)
 {
-  GThread *thread = g_thread_try_new ("dicenet-probe", do_nothing, NULL, NULL);
+  GThread *threads[FONT_THREADS];
+  GMutex lock;
+  guint n = 0;
 
-  if (thread)
-    g_thread_join (thread);
-  return thread != NULL;
+  g_mutex_init (&lock);
+  g_mutex_lock (&lock);
+  while (n < FONT_THREADS && (threads[n] = g_thread_try_new ("dicenet-probe", wait_for, &lock, NULL)))
+    n++;
+  g_mutex_unlock (&lock);
+  for (guint i = 0; i < n; i++)
+    g_thread_join (threads[i]);
+  g_mutex_clear (&lock);
+  return n == FONT_THREADS;
 }
 
-/* Fontconfig crashes where it finds no memory: its thread's stack and what it reads take a third of this. */
-#define FONT_BYTES (48 * 1024 * 1024)
+/* Fontconfig crashes where it finds no memory: its threads' stacks and heaps, and what it reads, take less than this of
+ * the address space. */
+#define FONT_MIB 128
 
 static void
 check_fonts (GstDicenetPlates *self)
@@ -237,15 +251,16 @@ ensure_context (GstDicenetPlates *self)
 {
   if (self->context)
     return TRUE;
-  if (!gst_dicenet_has_memory (FONT_BYTES)) {
+  if (!gst_dicenet_has_memory (FONT_MIB * 1024 * 1024)) {
     self->problem =
-        "No memory for fonts, 48 MiB: labels are left out. Stop other programs, or raise this one's limit of "
-        "memory";
+        "No memory for fonts, " G_STRINGIFY (FONT_MIB) " MiB: labels are left out. Stop other programs, or raise this "
+                                                       "one's limit of memory (ulimit -v)";
     return FALSE;
   }
-  if (!can_start_thread ()) {
-    self->problem = "No thread can be started, which drawing text needs: labels are left out. Raise the limit of "
-                    "processes (ulimit -u, or the container's)";
+  if (!can_start_threads ()) {
+    self->problem =
+        "Three threads, which drawing text needs, can't be started: labels are left out. Raise the limit of "
+        "processes (ulimit -u, or the container's)";
     return FALSE;
   }
   /* Not the default font map, which belongs to one thread: streaming threads come and go. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Text where nothing can be written: without fonts ("fonts") and without threads ("threads"), which pango needs. Each
- * is a process of its own: pango and fontconfig look once. */
+/* Text where nothing can be written: without fonts ("fonts"), and without threads ("threads") or too few of them
+ * ("more-threads"), which pango needs. Each is a process of its own: pango and fontconfig look once. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,8 +9,7 @@
 #include "compose.h"
 #include <gst/dicenet/gstdicenetmeta.h>
 
-static gboolean no_threads = FALSE;
-static guint n_asked = 0;
+static guint n_asked = 0, n_allowed = G_MAXUINT; /* threads */
 
 #ifndef DICENET_SANITIZED
 #include <dlfcn.h>
@@ -22,8 +21,7 @@ pthread_create (pthread_t *thread, const pthread_attr_t *attributes, void *(*fun
   int (*real) (pthread_t *, const pthread_attr_t *, void *(*) (void *), void *) =
       (int (*) (pthread_t *, const pthread_attr_t *, void *(*) (void *), void *)) dlsym (RTLD_NEXT, "pthread_create");
 
-  n_asked++;
-  return no_threads ? EAGAIN : real (thread, attributes, func, data);
+  return n_asked++ >= n_allowed ? EAGAIN : real (thread, attributes, func, data);
 }
 #endif
 
@@ -58,7 +56,8 @@ draw (GstDicenetDrawer *drawer, guint n_boxes)
 int
 main (int argc, char **argv)
 {
-  const gboolean fonts = argc > 1 && strcmp (argv[1], "fonts") == 0;
+  g_assert_cmpint (argc, ==, 2);
+  const gboolean fonts = strcmp (argv[1], "fonts") == 0;
 
   gst_init (&argc, &argv);
 #ifdef DICENET_SANITIZED
@@ -66,7 +65,7 @@ main (int argc, char **argv)
     return 77; /* the sanitizers' runtime has a pthread_create of its own */
 #endif
   GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
-  no_threads = !fonts;
+  n_allowed = fonts ? G_MAXUINT : strcmp (argv[1], "threads") == 0 ? 0 : 2;
   n_asked = 0;
   g_assert_cmpuint (draw (drawer, 0), ==, 0);
   g_assert_cmpuint (n_asked, ==, 0); /* nothing to draw: pango is not started */
