@@ -305,8 +305,11 @@ def _sizes(values):
 
 
 def _key(value):
+    """Optimizers count their states; larger numbers can be chosen so that all have one hash."""
     if not isinstance(value, (str, int)):
         raise ValueError(f"a {type_name(value)} as a key")
+    if isinstance(value, int) and not 0 <= value < 2**31:
+        raise ValueError(f"a key that is neither text nor a number from 0 to {2**31 - 1}")
     return value
 
 

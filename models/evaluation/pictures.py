@@ -18,6 +18,7 @@ from readfile import read_bytes, regular
 
 IGNORED_CATEGORY = 0
 MAX_LIST_BYTES = 1 << 30
+MAX_COORDINATE = 1e6  # pixels
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 # Where the photos and masks of a list of ids are, from the list's folder: as in a folder made by hand, and in VOC's.
 MASK_FOLDERS = (
@@ -114,6 +115,8 @@ def read_coco(path, labels):
         names = {c["id"]: c["name"] for c in content["categories"] if c["id"] != IGNORED_CATEGORY}
         ids = {category: labels.index(name) for category, name in names.items() if name in labels}
         annotations = {image["id"]: [] for image in content["images"]}
+        if len(annotations) < len(content["images"]):
+            raise ValueError("several images have one id")
         for annotation in content["annotations"]:
             annotations[annotation["image_id"]].append(annotation)
         folder = os.path.dirname(path)
@@ -142,14 +145,21 @@ def _objects(annotations, labelled, ids):
     """Categories that the model has no label for are left out."""
     objects, ignored = [], []
     for annotation in annotations:
-        x, y, w, h = map(float, annotation["bbox"])
-        box = (x, y, x + w, y + h)
+        box = _box(annotation["bbox"])
         category = annotation["category_id"]
         if category == IGNORED_CATEGORY:
             ignored.append((box, ANY))
         elif category in ids:
             (ignored if annotation.get("iscrowd") else objects).append((box, ids[category]))
     return Objects(*_columns(objects), *_columns(ignored), frozenset(ids[c] for c in labelled if c in ids))
+
+
+def _box(numbers):
+    """Corners. Boxes may reach beyond the photo."""
+    x, y, w, h = map(float, numbers)
+    if not (w >= 0 and h >= 0 and all(abs(v) <= MAX_COORDINATE for v in (x, y, w, h))):
+        raise ValueError(f"a bbox [x, y, width, height] of pixels, but found {numbers}")
+    return x, y, x + w, y + h
 
 
 def _columns(pairs):

@@ -22,6 +22,11 @@ import statepickle
 from errors import ModelError
 
 
+def _long(value):
+    """LONG1. Multiples of 2**61 - 1 have one hash."""
+    return b"\x8a\x0a" + value.to_bytes(10, "little")
+
+
 class Evil:
     """Pickles as a call."""
 
@@ -120,6 +125,7 @@ class Hostile(common.TestCase):
         doubled = b"\x80\x02)" + b"".join(b"q\x00h\x00\x86" for _ in range(200))
         cases = (
             (b"\x80\x02}" + doubled[2:] + b"K\x01s.", "a tuple as a key"),
+            (b"\x80\x02}(" + b"".join(_long(i * (2**61 - 1)) + b"N" for i in range(1, 4)) + b"u.", "a key that is neither"),
             (doubled + b".", "found a tuple"),
             (b"\x80\x02}X\x01\x00\x00\x00a" + doubled[2:] + b"s.", "found a tuple under a"),
             (b"\x80\x02Nr\xff\xff\xff\x7f.", "found a NoneType"),

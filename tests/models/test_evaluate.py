@@ -291,6 +291,12 @@ class Errors(TestCase):
         self.assert_failed(self.refused(model, listed, "--fit", "centre"), "single label")
         content["annotations"] = [{"image_id": 2, "category_id": 1, "bbox": [0, 0, 1, 1]}]
         self.assert_failed(self.refused(model, self.write("l.json", content)), "l.json", "2")
+        for bad in ([0, 0, -1, 1], [0, float("nan"), 1, 1], [1e308, 0, 1, 1], [0, 0, 1]):
+            content["annotations"] = [{"image_id": 1, "category_id": 1, "bbox": bad}]
+            self.assert_failed(self.refused(model, self.write("l.json", content)), "l.json", "COCO")
+        content["images"] *= 2
+        self.assert_failed(self.refused(model, self.write("l.json", content)), "l.json", "one id")
+        del content["images"][1]
         model = self.model("classify", "--classes", "7")
         content["categories"][0]["name"] = "class 1"
         content["annotations"] = []
