@@ -7,20 +7,40 @@
 #include "error.h"
 #include "plan.h"
 #include "reader.h"
+#include "../dicenet-core/prepost/decode.h"
 
-/* The CUDA backend. A frame is one CUDA graph, captured for its size: the copy of the picture (or tensors) to the
- * device, what makes the network's input of it, the network, and for segmentation the masks and their copy back. Boxes,
- * whose thresholds may be other ones each time, and raw outputs follow when they are asked for. Each executor has a
- * stream of its own, takes memory in its order, and waits for that stream only, so that executors and other programs'
+/* The CUDA backend. A job is put into the executor's stream as a whole when it is submitted: the copy of the picture
+ * (or tensors) to the device, what makes the network's input of it, the network, which is one CUDA graph, captured for
+ * its size, the masks or boxes, and the copies back. Page-locked memory and events are each job's own, so that several
+ * can be in flight; what lies on the device is shared, because they are computed one after the other. Each executor has
+ * a stream of its own, takes memory in its order, and waits for that stream only, so that executors and other programs'
  * work on the device go on beside it. What belongs to a CUDA context (streams, graphs, weights) is made in the caller's
  * where there is one: its pictures' addresses mean nothing in another. */
+
+/* Kinds of pictures (format, size, inference size) that readers are kept for: parts of a picture differ all the time.
+ */
+#define MAX_READERS 16
 
 /* What one size needs beside its plan. */
 typedef struct {
   CudaPlan *plan;
-  cudaGraphExec_t graph;  /* NULL until captured, and again when what it holds the addresses of has moved */
-  gboolean takes_picture; /* else tensors */
+  cudaGraphExec_t graph; /* NULL until captured, and again when the arena that it holds the address of has moved */
 } Captured;
+
+/* On the host, where the device reads and writes it. */
+typedef struct {
+  guint8 *at;
+  gsize bytes;
+} Locked;
+
+typedef struct {
+  DicenetJob parent;
+  gboolean is_enqueued, has_outputs, has_masks, has_boxes;
+  Locked input, output;
+  gsize outputs_at[DICENET_MAX_OUTPUTS], masks_at, boxes_at; /* in the output */
+  gsize boxes_bytes;                                         /* of each picture */
+  cudaEvent_t begin, end, done;                              /* around the network's kernels, and behind all */
+} CudaJob;
 
 typedef struct {
   DicenetExecutor parent;
@@ -29,13 +49,12 @@ typedef struct {
   cudaStream_t stream;
   CudaWeights *weights;
   DicenetCudaNumbers numbers;
-  CudaReader *reader; /* of the pictures that come at present, or NULL */
+  GPtrArray *readers; /* CudaReader, most recently used last */
   gfloat *arena;      /* on the device */
   gsize arena_bytes;
-  guint8 *staging; /* on the host, where the device reads and writes it: tensors, outputs, results */
-  gsize staging_bytes;
-  guint has_output;       /* bits: outputs of the run that are in the staging memory */
-  cudaEvent_t begin, end; /* around the kernels of a frame, or of a step, where its time is asked for */
+  GMutex lock;
+  GPtrArray *spare;       /* CudaJob; under the lock */
+  cudaEvent_t begin, end; /* around a step, where its time is asked for */
 } CudaExecutor;
 
 /* --- opening --- */
@@ -74,7 +93,7 @@ enter_context (const CudaExecutor *self, GError **error)
 }
 
 static gboolean
-choose_device (CudaExecutor *self, gint device_id, GError **error)
+choose_device (CudaExecutor *self, gint device, GError **error)
 {
   int count = 0;
   const cudaError_t result = cudaGetDeviceCount (&count);
@@ -85,10 +104,10 @@ choose_device (CudaExecutor *self, gint device_id, GError **error)
   }
   if (self->context != NULL)
     return cuda_check (cudaGetDevice (&self->device), "finding the GPU of a CUDA context", error);
-  self->device = MAX (device_id, 0);
+  self->device = MAX (device, 0);
   if (self->device < count)
     return enter_context (self, error);
-  g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND, "GPU %d was asked for; there are GPUs 0 to %d", device_id,
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND, "GPU %d was asked for; there are GPUs 0 to %d", device,
                count - 1);
   return FALSE;
 }
@@ -122,8 +141,11 @@ cuda_open (const DicenetProgram *program, const DicenetTarget *target, GError **
   CudaExecutor *self = g_new0 (CudaExecutor, 1);
 
   dicenet_executor_init (&self->parent, &dicenet_cuda_backend, program);
-  self->context = target->cuda_context;
-  if (choose_device (self, target->device_id, error) &&
+  self->context = target->context;
+  self->readers = g_ptr_array_new ();
+  self->spare = g_ptr_array_new ();
+  g_mutex_init (&self->lock);
+  if (choose_device (self, target->device, error) &&
       cuda_check (cudaStreamCreateWithFlags (&self->stream, cudaStreamNonBlocking), "opening a stream", error) &&
       cuda_check (cudaEventCreate (&self->begin), "opening a stream", error) &&
       cuda_check (cudaEventCreate (&self->end), "opening a stream", error) &&
@@ -158,42 +180,62 @@ cuda_unbind (DicenetExecutor *executor, gpointer bound)
 }
 
 static void
+forget_readers (CudaExecutor *self)
+{
+  for (guint i = 0; i < self->readers->len; i++)
+    cuda_reader_free (self->readers->pdata[i], self->stream);
+  g_ptr_array_set_size (self->readers, 0);
+}
+
+static void
+job_free (CudaJob *job)
+{
+  cudaFreeHost (job->input.at);
+  cudaFreeHost (job->output.at);
+  if (job->begin)
+    cudaEventDestroy (job->begin);
+  if (job->end)
+    cudaEventDestroy (job->end);
+  if (job->done)
+    cudaEventDestroy (job->done);
+  g_free (job);
+}
+
+static void
 cuda_close (DicenetExecutor *executor)
 {
   CudaExecutor *self = (CudaExecutor *) executor;
 
   enter_context (self, NULL);
   if (self->stream) {
-    cuda_reader_free (self->reader, self->stream);
+    forget_readers (self);
     cuda_weights_unref (self->weights, self->stream);
     cudaFreeAsync (self->arena, self->stream);
     cudaStreamSynchronize (self->stream);
     cudaStreamDestroy (self->stream);
   }
-  cudaFreeHost (self->staging);
+  for (guint i = 0; i < self->spare->len; i++)
+    job_free (self->spare->pdata[i]);
   if (self->begin)
     cudaEventDestroy (self->begin);
   if (self->end)
     cudaEventDestroy (self->end);
+  g_ptr_array_unref (self->readers);
+  g_ptr_array_unref (self->spare);
+  g_mutex_clear (&self->lock);
   g_free (self);
 }
 
-/* Captured graphs hold addresses. */
-static void
-forget_graphs (CudaExecutor *self)
-{
-  for (guint i = 0; i < self->parent.sizes->len; i++) {
-    const DicenetSize *size = self->parent.sizes->pdata[i];
-    forget_graph (size->bound);
-  }
-}
-
+/* Captured graphs hold its address. */
 static gboolean
 grow_arena (CudaExecutor *self, gsize bytes, GError **error)
 {
   if (self->arena_bytes >= bytes)
     return TRUE;
-  forget_graphs (self);
+  for (guint i = 0; i < self->parent.sizes->len; i++) {
+    const DicenetSize *size = self->parent.sizes->pdata[i];
+    forget_graph (size->bound);
+  }
   cudaFreeAsync (self->arena, self->stream);
   self->arena_bytes = 0;
   if (!cuda_allocate ((gpointer *) &self->arena, bytes, "activations", self->stream, error))
@@ -203,113 +245,19 @@ grow_arena (CudaExecutor *self, gsize bytes, GError **error)
 }
 
 static gboolean
-grow_staging (CudaExecutor *self, gsize bytes, GError **error)
+grow (Locked *block, gsize bytes, GError **error)
 {
-  if (self->staging_bytes >= bytes)
+  if (block->bytes >= bytes)
     return TRUE;
-  forget_graphs (self);
-  cudaFreeHost (self->staging);
-  self->staging = NULL;
-  self->staging_bytes = 0;
-  if (!cuda_check (cudaMallocHost ((void **) &self->staging, bytes), "taking memory that the GPU can read", error))
+  cudaFreeHost (block->at);
+  *block = (Locked){ NULL, 0 };
+  if (!cuda_check (cudaMallocHost ((void **) &block->at, bytes), "taking memory that the GPU can read", error))
     return FALSE;
-  self->staging_bytes = bytes;
+  block->bytes = bytes;
   return TRUE;
 }
 
-/* --- one size --- */
-
-static Captured *
-current (const CudaExecutor *self)
-{
-  return self->parent.size->bound;
-}
-
-static const DicenetPlan *
-layout_of (const CudaExecutor *self)
-{
-  return self->parent.size->plan;
-}
-
-static guint
-batch_of (const CudaExecutor *self)
-{
-  return self->parent.size->batch;
-}
-
-static const DicenetView *
-output_view (const CudaExecutor *self, guint k)
-{
-  return dicenet_size_output (self->parent.size, self->parent.program.graph, k);
-}
-
-/* What the staging memory holds, one after the other: the tensors, the outputs, masks or boxes. */
-static gsize
-tensors_bytes (const CudaExecutor *self)
-{
-  return batch_of (self) * dicenet_view_floats (&layout_of (self)->views[0]) * sizeof (gfloat);
-}
-
-/* Before output @k of picture @image; k may be the number of outputs. */
-static gsize
-output_place (const CudaExecutor *self, guint k, guint image)
-{
-  const guint batch = batch_of (self);
-  gsize n = 0;
-
-  for (guint i = 0; i < self->parent.program.graph->n_outputs; i++)
-    n += (i < k ? batch : i == k ? image : 0) * dicenet_view_floats (output_view (self, i));
-  return tensors_bytes (self) + n * sizeof (gfloat);
-}
-
-static guint8 *
-staged_results (const CudaExecutor *self)
-{
-  return self->staging + output_place (self, self->parent.program.graph->n_outputs, 0);
-}
-
-static gsize
-masks_bytes (const CudaExecutor *self)
-{
-  const DicenetPlan *layout = layout_of (self);
-  return batch_of (self) * (gsize) layout->width * layout->height;
-}
-
-static gsize
-results_bytes (const CudaExecutor *self)
-{
-  switch (self->parent.program.description->task) {
-  case DICENET_TASK_SEGMENT:
-    return masks_bytes (self);
-  case DICENET_TASK_DETECT:
-    return cuda_plan_get_boxes_bytes (current (self)->plan);
-  default:
-    return 0;
-  }
-}
-
-static gboolean
-copy_pictures (CudaExecutor *self, guint8 *staged, const DicenetView *view, enum cudaMemcpyKind kind, GError **error)
-{
-  const gsize n = dicenet_view_floats (view);
-  gfloat *host = (gfloat *) staged;
-
-  for (guint i = 0; i < batch_of (self); i++) {
-    gfloat *on_host = host + i * n, *on_device = self->arena + i * layout_of (self)->arena_floats + view->planes[0];
-    const gboolean is_input = kind == cudaMemcpyHostToDevice;
-    if (!cuda_check (cudaMemcpyAsync (is_input ? on_device : on_host, is_input ? on_host : on_device,
-                                      n * sizeof (gfloat), kind, self->stream),
-                     "copying pictures", error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static gboolean
-enqueue_step (CudaExecutor *self, guint k, GError **error)
-{
-  return cuda_plan_enqueue (current (self)->plan, k, self->arena, self->numbers, self->stream, error);
-}
+/* --- the network --- */
 
 static gboolean
 record (CudaExecutor *self, cudaEvent_t event, GError **error)
@@ -317,73 +265,39 @@ record (CudaExecutor *self, cudaEvent_t event, GError **error)
   return cuda_check (cudaEventRecord (event, self->stream), "timing", error);
 }
 
-/* Waits for the device; @seconds: between the two events. */
 static gboolean
-wait_and_time (CudaExecutor *self, gdouble *seconds, GError **error)
+enqueue_step (CudaExecutor *self, const DicenetSize *size, guint k, GError **error)
 {
-  gfloat milliseconds;
+  const Captured *captured = size->bound;
 
-  if (!cuda_check (cudaStreamSynchronize (self->stream), "computing", error) ||
-      !cuda_check (cudaEventElapsedTime (&milliseconds, self->begin, self->end), "timing", error))
-    return FALSE;
-  *seconds = (gdouble) milliseconds / 1000;
+  return cuda_plan_enqueue (captured->plan, k, self->arena, self->numbers, self->stream, error);
+}
+
+static gboolean
+enqueue_steps (CudaExecutor *self, const DicenetSize *size, GError **error)
+{
+  for (guint k = 0; k < size->plan->n_steps; k++)
+    if (!enqueue_step (self, size, k, error))
+      return FALSE;
   return TRUE;
 }
 
-/* The network's input, from what is staged: in the reader, or as tensors. */
 static gboolean
-enqueue_input (CudaExecutor *self, gboolean is_picture, GError **error)
+capture (CudaExecutor *self, const DicenetSize *size, GError **error)
 {
-  const DicenetCudaTensor input = cuda_plan_get_input (current (self)->plan, self->arena);
-
-  if (is_picture)
-    return cuda_reader_enqueue (self->reader, &input, self->stream, error);
-  return copy_pictures (self, self->staging, &layout_of (self)->views[0], cudaMemcpyHostToDevice, error);
-}
-
-static gboolean
-enqueue_masks (CudaExecutor *self, GError **error)
-{
-  const CudaPlan *plan = current (self)->plan;
-
-  if (self->parent.program.description->task != DICENET_TASK_SEGMENT)
-    return TRUE;
-  return cuda_plan_enqueue_masks (plan, self->arena, self->stream, error) &&
-         cuda_check (cudaMemcpyAsync (staged_results (self), cuda_plan_get_masks (plan, self->arena),
-                                      masks_bytes (self), cudaMemcpyDeviceToHost, self->stream),
-                     "copying masks", error);
-}
-
-static gboolean
-enqueue_all (CudaExecutor *self, gboolean is_picture, GError **error)
-{
-  if (!enqueue_input (self, is_picture, error) || !record (self, self->begin, error))
-    return FALSE;
-  for (guint k = 0; k < layout_of (self)->n_steps; k++)
-    if (!enqueue_step (self, k, error))
-      return FALSE;
-  return record (self, self->end, error) && enqueue_masks (self, error);
-}
-
-static gboolean
-capture (CudaExecutor *self, gboolean is_picture, GError **error)
-{
+  Captured *captured = size->bound;
   cudaGraph_t graph = NULL;
 
-  if (current (self)->graph && current (self)->takes_picture == is_picture)
+  if (captured->graph)
     return TRUE;
-  forget_graph (current (self));
-  current (self)->takes_picture = is_picture;
-
   /* Other threads may do what they like meanwhile. */
   if (!cuda_check (cudaStreamBeginCapture (self->stream, cudaStreamCaptureModeThreadLocal), "recording a frame", error))
     return FALSE;
-  const gboolean is_enqueued = enqueue_all (self, is_picture, error);
+  const gboolean is_enqueued = enqueue_steps (self, size, error);
   const gboolean is_ended =
       cuda_check (cudaStreamEndCapture (self->stream, &graph), "recording a frame", is_enqueued ? error : NULL);
-  const gboolean is_ready =
-      is_enqueued && is_ended &&
-      cuda_check (cudaGraphInstantiate (&current (self)->graph, graph, 0), "preparing a frame", error);
+  const gboolean is_ready = is_enqueued && is_ended &&
+                            cuda_check (cudaGraphInstantiate (&captured->graph, graph, 0), "preparing a frame", error);
   if (graph)
     cudaGraphDestroy (graph);
   return is_ready;
@@ -405,134 +319,356 @@ cuda_bind (DicenetExecutor *executor, const DicenetSize *size, GError **error)
 }
 
 static gboolean
-cuda_prepare (DicenetExecutor *executor, GError **error)
+cuda_prepare (DicenetExecutor *executor, DicenetSize *size, GError **error)
 {
   CudaExecutor *self = (CudaExecutor *) executor;
-  const gsize staged = output_place (self, executor->program.graph->n_outputs, 0) + results_bytes (self);
+  const Captured *captured = size->bound;
 
-  return enter_context (self, error) && grow_arena (self, cuda_plan_get_bytes (current (self)->plan), error) &&
-         grow_staging (self, staged, error);
+  return enter_context (self, error) && grow_arena (self, cuda_plan_get_bytes (captured->plan), error) &&
+         capture (self, size, error);
 }
 
-/* --- a frame --- */
-
+/* What lies between two events that are over. */
 static gboolean
-take_picture (CudaExecutor *self, const DicenetRun *run, GError **error)
+measure (cudaEvent_t begin, cudaEvent_t end, gdouble *seconds, GError **error)
 {
-  const DicenetDescription *d = self->parent.program.description;
+  gfloat milliseconds;
 
-  if (self->reader == NULL || !cuda_reader_fits (self->reader, run->image, run->width, run->height)) {
-    forget_graphs (self);
-    cuda_reader_free (self->reader, self->stream);
-    self->reader = cuda_reader_new (run->image, run->width, run->height, d->mean, d->std, self->stream, error);
-  }
-  if (self->reader == NULL)
+  if (!cuda_check (cudaEventElapsedTime (&milliseconds, begin, end), "timing", error))
     return FALSE;
-  cuda_reader_take (self->reader, run->image);
-  return TRUE;
-}
-
-static gboolean
-take_input (CudaExecutor *self, const DicenetRun *run, GError **error)
-{
-  if (run->image)
-    return take_picture (self, run, error);
-  memcpy (self->staging, run->tensor, tensors_bytes (self));
+  *seconds = (gdouble) milliseconds / 1000;
   return TRUE;
 }
 
 /* Step by step, with the time that each took on the device. */
 static gboolean
-run_timed (CudaExecutor *self, gboolean is_picture, GError **error)
+run_timed (CudaExecutor *self, const DicenetSize *size, GError **error)
 {
-  const DicenetPlan *layout = layout_of (self);
+  const DicenetPlan *layout = size->plan;
 
-  if (!enqueue_input (self, is_picture, error))
-    return FALSE;
   for (guint k = 0; k < layout->n_steps; k++) {
     gdouble *seconds = &self->parent.step_seconds[layout->steps[k].node];
     gdouble found;
-    if (!record (self, self->begin, error) || !enqueue_step (self, k, error) || !record (self, self->end, error) ||
-        !wait_and_time (self, &found, error))
+    if (!record (self, self->begin, error) || !enqueue_step (self, size, k, error) ||
+        !record (self, self->end, error) || !cuda_check (cudaStreamSynchronize (self->stream), "computing", error) ||
+        !measure (self->begin, self->end, &found, error))
       return FALSE;
     *seconds = MIN (*seconds, found);
   }
-  return enqueue_masks (self, error) && cuda_check (cudaStreamSynchronize (self->stream), "computing", error);
+  return TRUE;
 }
 
 static gboolean
-cuda_run (DicenetExecutor *executor, const DicenetRun *run, GError **error)
+enqueue_network (CudaExecutor *self, CudaJob *job, const DicenetSize *size, GError **error)
 {
-  CudaExecutor *self = (CudaExecutor *) executor;
-  const gboolean is_picture = run->image != NULL;
+  const Captured *captured = size->bound;
 
-  self->has_output = 0;
-  if (!take_input (self, run, error))
-    return FALSE;
-  if (self->parent.step_seconds)
-    return run_timed (self, is_picture, error);
-  return capture (self, is_picture, error) &&
-         cuda_check (cudaGraphLaunch (current (self)->graph, self->stream), "starting a frame", error) &&
-         wait_and_time (self, &self->parent.device_seconds, error);
+  return record (self, job->begin, error) &&
+         (self->parent.step_seconds
+              ? run_timed (self, size, error)
+              : cuda_check (cudaGraphLaunch (captured->graph, self->stream), "starting a frame", error)) &&
+         record (self, job->end, error);
 }
 
-/* --- results --- */
+/* --- its input --- */
 
-/* Where the device is lost between a run and its results, the next run says so to the user. */
-static void
-warn (GError *error)
+static CudaReader *
+find_reader (CudaExecutor *self, const DicenetRun *run)
 {
-  g_warning ("results of the GPU are missing: %s", error->message);
-  g_error_free (error);
-}
-
-static const gfloat *
-cuda_output (DicenetExecutor *executor, guint k, guint image)
-{
-  CudaExecutor *self = (CudaExecutor *) executor;
-  guint8 *staged = self->staging + output_place (self, k, 0);
-  GError *error = NULL;
-
-  if (!(self->has_output & 1u << k) &&
-      (!enter_context (self, &error) ||
-       !copy_pictures (self, staged, output_view (self, k), cudaMemcpyDeviceToHost, &error) ||
-       !cuda_check (cudaStreamSynchronize (self->stream), "copying outputs", &error))) {
-    memset (staged, 0, output_place (self, k + 1, 0) - output_place (self, k, 0));
-    warn (error);
+  for (guint i = 0; i < self->readers->len; i++) {
+    CudaReader *reader = self->readers->pdata[i];
+    if (cuda_reader_fits (reader, run->image, run->request->width, run->request->height)) {
+      g_ptr_array_add (self->readers, g_ptr_array_steal_index (self->readers, i));
+      return reader;
+    }
   }
-  self->has_output |= 1u << k;
-  return (const gfloat *) (self->staging + output_place (self, k, image));
+  return NULL;
 }
 
+static CudaReader *
+make_reader (CudaExecutor *self, const DicenetRun *run, GError **error)
+{
+  const DicenetDescription *d = self->parent.program.description;
+
+  return cuda_reader_new (run->image, run->request->width, run->request->height, d->mean, d->std, self->stream, error);
+}
+
+/* NULL with @error set. */
+static CudaReader *
+get_reader (CudaExecutor *self, const DicenetRun *run, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+  CudaReader *reader = find_reader (self, run);
+
+  if (reader != NULL)
+    return reader;
+  if (self->readers->len >= MAX_READERS)
+    cuda_reader_free (g_ptr_array_steal_index (self->readers, 0), self->stream);
+  reader = make_reader (self, run, &reason);
+  if (reader == NULL) { /* perhaps the others have the memory */
+    forget_readers (self);
+    reader = make_reader (self, run, error);
+  }
+  if (reader != NULL)
+    g_ptr_array_add (self->readers, reader);
+  return reader;
+}
+
+static gboolean
+copy (CudaExecutor *self, gpointer to, gconstpointer from, gsize bytes, enum cudaMemcpyKind kind, GError **error)
+{
+  return cuda_check (cudaMemcpyAsync (to, from, bytes, kind, self->stream), "copying pictures", error);
+}
+
+/* Of one picture. */
+static gfloat *
+on_device (const CudaExecutor *self, const DicenetSize *size, const DicenetView *view, guint picture)
+{
+  return self->arena + picture * size->plan->arena_floats + view->planes[0];
+}
+
+static gboolean
+enqueue_tensors (CudaExecutor *self, CudaJob *job, const DicenetSize *size, const gfloat *tensors, GError **error)
+{
+  const DicenetView *view = &size->plan->views[0];
+  const gsize bytes = dicenet_view_floats (view) * sizeof (gfloat);
+
+  if (!grow (&job->input, size->batch * bytes, error))
+    return FALSE;
+  memcpy (job->input.at, tensors, size->batch * bytes);
+  for (guint i = 0; i < size->batch; i++)
+    if (!copy (self, on_device (self, size, view, i), job->input.at + i * bytes, bytes, cudaMemcpyHostToDevice, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+enqueue_picture (CudaExecutor *self, CudaJob *job, const DicenetSize *size, const DicenetRun *run, GError **error)
+{
+  const Captured *captured = size->bound;
+  const DicenetCudaTensor input = cuda_plan_get_input (captured->plan, self->arena);
+  const CudaReader *reader = get_reader (self, run, error);
+
+  if (reader == NULL || !grow (&job->input, cuda_reader_get_bytes (reader), error))
+    return FALSE;
+  cuda_reader_take (reader, run->image, job->input.at);
+  return cuda_reader_enqueue (reader, job->input.at, &input, self->stream, error);
+}
+
+/* --- its results --- */
+
+/* Outputs are copied where they are asked for, and where the host makes results of them: classes, and boxes of which
+ * there may be more than the device has room for. */
 static void
-cuda_mask (DicenetExecutor *executor, guint image, guint8 *mask, gsize stride)
+decide (const CudaExecutor *self, CudaJob *job, const DicenetRequest *request)
 {
-  const CudaExecutor *self = (CudaExecutor *) executor;
-  const DicenetPlan *layout = layout_of (self);
-  const guint8 *from = staged_results (self) + image * (gsize) layout->width * layout->height;
+  const DicenetTask task = self->parent.program.description->task;
 
-  for (guint row = 0; row < layout->height; row++)
-    memcpy (mask + row * stride, from + (gsize) row * layout->width, layout->width);
+  job->has_masks = request->decode && task == DICENET_TASK_SEGMENT;
+  job->has_boxes = request->decode && task == DICENET_TASK_DETECT;
+  job->has_outputs = request->outputs || (request->decode && task == DICENET_TASK_CLASSIFY) ||
+                     (job->has_boxes && dicenet_most_boxes (&request->detect) > CUDA_ROOM);
 }
 
-static GArray *
-cuda_boxes (DicenetExecutor *executor, guint image, const DicenetDetectParams *params)
+static gsize
+take_place (gsize *n, gsize bytes)
 {
-  CudaExecutor *self = (CudaExecutor *) executor;
-  CudaBoxes *boxes = (CudaBoxes *) staged_results (self);
-  GError *error = NULL;
+  const gsize at = *n;
+
+  *n += dicenet_align_floats ((bytes + sizeof (gfloat) - 1) / sizeof (gfloat)) * sizeof (gfloat);
+  return at;
+}
+
+static const DicenetView *
+output_view (const CudaExecutor *self, const DicenetSize *size, guint k)
+{
+  return dicenet_size_output (size, self->parent.program.graph, k);
+}
+
+static gsize
+masks_bytes (const DicenetSize *size)
+{
+  return size->batch * (gsize) size->width * size->height;
+}
+
+/* What the job's output memory holds, and room for it. */
+static gboolean
+lay_out (CudaExecutor *self, CudaJob *job, const DicenetSize *size, const DicenetRequest *request, GError **error)
+{
+  const Captured *captured = size->bound;
+  gsize n = 0;
+
+  decide (self, job, request);
+  for (guint k = 0; job->has_outputs && k < self->parent.program.graph->n_outputs; k++)
+    job->outputs_at[k] =
+        take_place (&n, size->batch * dicenet_view_floats (output_view (self, size, k)) * sizeof (gfloat));
+  if (job->has_masks)
+    job->masks_at = take_place (&n, masks_bytes (size));
+  if (job->has_boxes) {
+    gsize stride = 0;
+    take_place (&stride, cuda_plan_get_boxes_bytes (captured->plan));
+    job->boxes_bytes = stride;
+    job->boxes_at = take_place (&n, size->batch * stride);
+  }
+  return grow (&job->output, n, error);
+}
+
+static gboolean
+enqueue_output (CudaExecutor *self, CudaJob *job, const DicenetSize *size, guint k, GError **error)
+{
+  const DicenetView *view = output_view (self, size, k);
+  const gsize bytes = dicenet_view_floats (view) * sizeof (gfloat);
+
+  for (guint i = 0; i < size->batch; i++)
+    if (!copy (self, job->output.at + job->outputs_at[k] + i * bytes, on_device (self, size, view, i), bytes,
+               cudaMemcpyDeviceToHost, error))
+      return FALSE;
+  return TRUE;
+}
+
+static CudaBoxes *
+boxes_of (const CudaJob *job, guint picture)
+{
+  return (CudaBoxes *) (job->output.at + job->boxes_at + picture * job->boxes_bytes);
+}
+
+static gboolean
+enqueue_boxes (CudaExecutor *self, CudaJob *job, const DicenetSize *size, guint picture,
+               const DicenetDetectParams *params, GError **error)
+{
+  const Captured *captured = size->bound;
+  CudaBoxes *boxes = boxes_of (job, picture);
 
   dicenet_cuda_detect_params (params, self->parent.program.description->n_classes, &boxes->params, boxes->thresholds);
-  if (!enter_context (self, &error) ||
-      !cuda_plan_enqueue_boxes (current (self)->plan, self->arena, image, boxes, self->stream, &error) ||
-      !cuda_check (cudaStreamSynchronize (self->stream), "finding boxes", &error)) {
-    warn (error);
-    return g_array_new (FALSE, FALSE, sizeof (DicenetBox));
-  }
-  if (boxes->n_boxes > CUDA_ROOM) /* no limit was set, and few things are left out: the CPU has the room */
+  return cuda_plan_enqueue_boxes (captured->plan, self->arena, picture, boxes, self->stream, error);
+}
+
+static gboolean
+enqueue_masks (CudaExecutor *self, CudaJob *job, const DicenetSize *size, GError **error)
+{
+  const Captured *captured = size->bound;
+
+  return cuda_plan_enqueue_masks (captured->plan, self->arena, self->stream, error) &&
+         copy (self, job->output.at + job->masks_at, cuda_plan_get_masks (captured->plan, self->arena),
+               masks_bytes (size), cudaMemcpyDeviceToHost, error);
+}
+
+static gboolean
+enqueue_results (CudaExecutor *self, CudaJob *job, const DicenetSize *size, const DicenetRequest *request,
+                 GError **error)
+{
+  for (guint k = 0; job->has_outputs && k < self->parent.program.graph->n_outputs; k++)
+    if (!enqueue_output (self, job, size, k, error))
+      return FALSE;
+  for (guint i = 0; job->has_boxes && i < size->batch; i++)
+    if (!enqueue_boxes (self, job, size, i, &request->detect, error))
+      return FALSE;
+  return (!job->has_masks || enqueue_masks (self, job, size, error)) && record (self, job->done, error);
+}
+
+/* --- jobs --- */
+
+static CudaJob *
+take_spare (CudaExecutor *self)
+{
+  g_mutex_lock (&self->lock);
+  CudaJob *job = self->spare->len ? g_ptr_array_steal_index (self->spare, self->spare->len - 1) : NULL;
+  g_mutex_unlock (&self->lock);
+  return job;
+}
+
+/* NULL with @error set. */
+static CudaJob *
+take_job (CudaExecutor *self, GError **error)
+{
+  CudaJob *job = take_spare (self);
+
+  if (job != NULL)
+    return job;
+  job = g_new0 (CudaJob, 1);
+  if (cuda_check (cudaEventCreate (&job->begin), "making an event", error) &&
+      cuda_check (cudaEventCreate (&job->end), "making an event", error) &&
+      cuda_check (cudaEventCreate (&job->done), "making an event", error))
+    return job;
+  job_free (job);
+  return NULL;
+}
+
+/* Its memory may be in use by the device until it is done. */
+static void
+cuda_release (DicenetExecutor *executor, DicenetJob *parent)
+{
+  CudaExecutor *self = (CudaExecutor *) executor;
+  CudaJob *job = (CudaJob *) parent;
+
+  enter_context (self, NULL);
+  if (job->is_enqueued)
+    cudaEventSynchronize (job->done);
+  job->is_enqueued = FALSE;
+  g_mutex_lock (&self->lock);
+  g_ptr_array_add (self->spare, job);
+  g_mutex_unlock (&self->lock);
+}
+
+/* A picture in the device's memory is not needed any more when the network begins. */
+static gboolean
+wait_until_read (CudaJob *job, const DicenetRun *run, GError **error)
+{
+  if (run->image == NULL || run->image->memory == DICENET_MEMORY_SYSTEM)
+    return TRUE;
+  return cuda_check (cudaEventSynchronize (job->begin), "reading a frame", error);
+}
+
+static gboolean
+enqueue_job (CudaExecutor *self, CudaJob *job, DicenetSize *size, const DicenetRun *run, GError **error)
+{
+  return cuda_prepare (&self->parent, size, error) && lay_out (self, job, size, run->request, error) &&
+         (run->image ? enqueue_picture (self, job, size, run, error)
+                     : enqueue_tensors (self, job, size, run->tensor, error)) &&
+         enqueue_network (self, job, size, error) && enqueue_results (self, job, size, run->request, error) &&
+         wait_until_read (job, run, error);
+}
+
+static DicenetJob *
+cuda_submit (DicenetExecutor *executor, DicenetSize *size, const DicenetRun *run, GError **error)
+{
+  CudaExecutor *self = (CudaExecutor *) executor;
+  CudaJob *job = enter_context (self, error) ? take_job (self, error) : NULL;
+
+  if (job == NULL)
     return NULL;
-  GArray *out = g_array_sized_new (FALSE, FALSE, sizeof (DicenetBox), boxes->n_boxes);
-  return g_array_append_vals (out, boxes->boxes, boxes->n_boxes);
+  job->is_enqueued = enqueue_job (self, job, size, run, error);
+  if (job->is_enqueued)
+    return &job->parent;
+  cudaStreamSynchronize (self->stream); /* what was begun may use the job's memory */
+  cuda_release (executor, &job->parent);
+  return NULL;
+}
+
+static gboolean
+cuda_wait (DicenetExecutor *executor, DicenetJob *parent, DicenetFound *found, GError **error)
+{
+  CudaExecutor *self = (CudaExecutor *) executor;
+  CudaJob *job = (CudaJob *) parent;
+
+  if (!enter_context (self, error) || !cuda_check (cudaEventSynchronize (job->done), "computing", error) ||
+      !measure (job->begin, job->end, &executor->device_seconds, error))
+    return FALSE;
+  for (guint k = 0; job->has_outputs && k < executor->program.graph->n_outputs; k++)
+    found->outputs[k] = (const gfloat *) (job->output.at + job->outputs_at[k]);
+  if (job->has_masks)
+    found->masks = job->output.at + job->masks_at;
+  return TRUE;
+}
+
+static gboolean
+cuda_boxes (DicenetJob *parent, guint picture, const DicenetBox **boxes, guint *n)
+{
+  const CudaBoxes *found = boxes_of ((CudaJob *) parent, picture);
+
+  *boxes = (const DicenetBox *) found->boxes;
+  *n = found->n_boxes;
+  return *n <= CUDA_ROOM; /* else the CPU has the room */
 }
 
 static gsize
@@ -541,7 +677,7 @@ cuda_arena_bytes (DicenetExecutor *executor)
   return ((CudaExecutor *) executor)->arena_bytes;
 }
 
-/* The caller's, which waits. */
+/* The one that waits. */
 static guint
 cuda_n_threads (DicenetExecutor *executor)
 {
@@ -552,6 +688,7 @@ const DicenetBackendOps dicenet_cuda_backend = {
   .version = DICENET_BACKEND_VERSION,
   .kind = DICENET_BACKEND_CUDA,
   .name = "cuda",
+  .is_asynchronous = TRUE,
   .open = cuda_open,
   .close = cuda_close,
   .supports = cuda_plan_supports,
@@ -559,10 +696,10 @@ const DicenetBackendOps dicenet_cuda_backend = {
   .bind = cuda_bind,
   .unbind = cuda_unbind,
   .prepare = cuda_prepare,
-  .run = cuda_run,
-  .output = cuda_output,
-  .mask = cuda_mask,
+  .submit = cuda_submit,
+  .wait = cuda_wait,
   .boxes = cuda_boxes,
+  .release = cuda_release,
   .arena_bytes = cuda_arena_bytes,
   .n_threads = cuda_n_threads,
 };

@@ -19,7 +19,7 @@ cuda_check (cudaError_t result, const char *doing, GError **error)
                  "%s: this build has no code for this GPU: build with -Dgpu-architectures of its compute capability",
                  doing);
   else
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND,
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_DEVICE,
                  "%s: the GPU failed (%s). After such a failure a process cannot use the GPU any more: start it again; "
                  "if that does not help, see what the driver says (dmesg), or use backend=cpu",
                  doing, cudaGetErrorString (result));

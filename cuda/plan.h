@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <dicenet/results.h>
 #include "tables.h"
 #include "weights.h"
 

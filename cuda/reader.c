@@ -18,7 +18,6 @@ struct _CudaReader {
   gpointer scratch;  /* in it, as the next two */
   const DicenetCudaPicture *picture;
   guint8 *device_input; /* what changes from frame to frame: the frame, or its description */
-  guint8 *input;        /* the same, where the device can read it */
   gsize input_bytes;
   DicenetCudaPreprocess preprocess;
 };
@@ -34,7 +33,7 @@ aligned (gsize n)
 static gboolean
 is_on_device (const CudaReader *self)
 {
-  return self->plan.image.memory == DICENET_MEMORY_CUDA;
+  return self->plan.image.memory == DICENET_MEMORY_DEVICE;
 }
 
 static void
@@ -67,6 +66,7 @@ upload (CudaReader *self, cudaStream_t stream, GError **error)
   g_autofree guint8 *host = g_malloc0 (tables + picture);
   DicenetImage image = self->plan.image;
 
+  image.planes[1] = NULL; /* of packed pixels */
   /* The scratch's size depends on the sizes alone. */
   dicenet_cuda_preprocess_fill (&self->plan, host, host, &self->preprocess);
   const gsize scratch = aligned (dicenet_cuda_preprocess_scratch (&self->preprocess, 1));
@@ -101,9 +101,7 @@ cuda_reader_new (const DicenetImage *image, guint width, guint height, const gfl
   }
   lay_out (self);
   self->input_bytes = is_on_device (self) ? sizeof *self->picture : self->frame_bytes;
-  if (cuda_check (cudaMallocHost ((void **) &self->input, self->input_bytes), "taking memory that the GPU can read",
-                  error) &&
-      upload (self, stream, error))
+  if (upload (self, stream, error))
     return self;
   cuda_reader_free (self, stream);
   return NULL;
@@ -115,7 +113,6 @@ cuda_reader_free (CudaReader *self, cudaStream_t stream)
   if (self == NULL)
     return;
   cudaFreeAsync (self->device, stream);
-  cudaFreeHost (self->input);
   dicenet_preprocess_plan_clear (&self->plan);
   g_free (self);
 }
@@ -126,32 +123,59 @@ cuda_reader_fits (const CudaReader *self, const DicenetImage *image, guint width
   return image->memory == self->plan.image.memory && dicenet_preprocess_plan_fits (&self->plan, image, width, height);
 }
 
-void
-cuda_reader_take (CudaReader *self, const DicenetImage *image)
+gsize
+cuda_reader_get_bytes (const CudaReader *self)
 {
-  if (is_on_device (self)) {
-    const DicenetCudaPicture described = dicenet_cuda_picture (image);
-    memcpy (self->input, &described, sizeof described);
+  return self->input_bytes;
+}
+
+static void
+copy_plane (guint8 *to, const Plane *plane, const guint8 *from, gint stride)
+{
+  if (stride == (gint) plane->row) {
+    memcpy (to, from, plane->row * plane->rows);
     return;
   }
-  for (guint i = 0; i < self->plan.layout->n_planes; i++) {
-    const Plane *plane = &self->planes[i];
-    const guint8 *from = image->planes[i];
-    guint8 *to = self->input + plane->at;
-    if (image->strides[i] == (gint) plane->row)
-      memcpy (to, from, plane->row * plane->rows);
-    else
-      for (guint row = 0; row < plane->rows; row++)
-        memcpy (to + row * plane->row, from + (gssize) row * image->strides[i], plane->row);
+  for (guint row = 0; row < plane->rows; row++)
+    memcpy (to + row * plane->row, from + (gssize) row * stride, plane->row);
+}
+
+/* Packed pixels: a part that begins at an odd column has its luma two bytes behind that of its chroma. */
+static void
+move_luma (const CudaReader *self, const DicenetImage *image, guint8 *to)
+{
+  const guint first = self->plan.layout->luma == DICENET_LUMA_ODD;
+
+  for (guint row = 0; row < image->height; row++) {
+    const guint8 *from = image->planes[0] + (gssize) row * image->strides[0];
+    guint8 *out = to + row * self->planes[0].row;
+    for (guint i = first; i < 2 * image->width; i += 2)
+      out[i] = from[i];
   }
 }
 
-gboolean
-cuda_reader_enqueue (const CudaReader *self, const DicenetCudaTensor *y, cudaStream_t stream, GError **error)
+void
+cuda_reader_take (const CudaReader *self, const DicenetImage *image, guint8 *input)
 {
-  return cuda_check (
-             cudaMemcpyAsync (self->device_input, self->input, self->input_bytes, cudaMemcpyHostToDevice, stream),
-             "copying a frame", error) &&
+  const gboolean is_packed = self->plan.layout->chroma == DICENET_CHROMA_PACKED && image->planes[1] != NULL;
+
+  if (is_on_device (self)) {
+    const DicenetCudaPicture described = dicenet_cuda_picture (image);
+    memcpy (input, &described, sizeof described);
+    return;
+  }
+  for (guint i = 0; i < self->plan.layout->n_planes; i++)
+    copy_plane (input + self->planes[i].at, &self->planes[i], image->planes[is_packed ? 1 : i], image->strides[i]);
+  if (is_packed && image->planes[1] != image->planes[0])
+    move_luma (self, image, input);
+}
+
+gboolean
+cuda_reader_enqueue (const CudaReader *self, const guint8 *input, const DicenetCudaTensor *y, cudaStream_t stream,
+                     GError **error)
+{
+  return cuda_check (cudaMemcpyAsync (self->device_input, input, self->input_bytes, cudaMemcpyHostToDevice, stream),
+                     "copying a frame", error) &&
          cuda_check (dicenet_cuda_preprocess (&self->preprocess, self->picture, y, self->scratch, stream),
                      "reading a frame", error);
 }

@@ -15,9 +15,11 @@ void cuda_reader_free (CudaReader *self, cudaStream_t stream);
 
 gboolean cuda_reader_fits (const CudaReader *self, const DicenetImage *image, guint width, guint height);
 
-/* Copies the frame, or where it lies in the device's memory, to where the device takes it from, which must not be in
- * use. */
-void cuda_reader_take (CudaReader *self, const DicenetImage *image);
+/* What of a frame is in memory that the device can read: the frame, or where it lies in the device's memory. */
+gsize cuda_reader_get_bytes (const CudaReader *self);
+/* Copies it to @input, which must not be in use, and lets go of the frame, unless that is in the device's memory. */
+void cuda_reader_take (const CudaReader *self, const DicenetImage *image, guint8 *input);
 
-/* Puts into @stream what makes @y, 3 x height x width, of the frame taken; can be captured. */
-gboolean cuda_reader_enqueue (const CudaReader *self, const DicenetCudaTensor *y, cudaStream_t stream, GError **error);
+/* Puts into @stream what makes @y, 3 x height x width, of what was taken. */
+gboolean cuda_reader_enqueue (const CudaReader *self, const guint8 *input, const DicenetCudaTensor *y,
+                              cudaStream_t stream, GError **error);

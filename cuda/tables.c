@@ -62,7 +62,7 @@ chroma_samples (const DicenetPixelLayout *layout, guint c)
   case DICENET_CHROMA_PLANES:
     return (DicenetCudaSamples){ c, 0, 1 };
   case DICENET_CHROMA_PACKED:
-    return (DicenetCudaSamples){ 0, 2 * (c - 1) + (layout->luma == DICENET_LUMA_EVEN), 4 };
+    return (DicenetCudaSamples){ 1, 2 * (c - 1) + (layout->luma == DICENET_LUMA_EVEN), 4 };
   default:
     return (DicenetCudaSamples){ 0 };
   }
@@ -103,6 +103,10 @@ dicenet_cuda_picture (const DicenetImage *image)
   for (guint plane = 0; plane < G_N_ELEMENTS (picture.planes); plane++) {
     picture.planes[plane] = image->planes[plane];
     picture.strides[plane] = image->strides[plane];
+  }
+  if (image->planes[1] == NULL) { /* packed pixels: chroma lies in the one plane, but for a part of a picture */
+    picture.planes[1] = image->planes[0];
+    picture.strides[1] = image->strides[0];
   }
   return picture;
 }

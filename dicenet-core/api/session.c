@@ -2,34 +2,134 @@
 #include <dicenet/error.h>
 #include <dicenet/session.h>
 #include <dicenet/text.h>
-#include "../base/memory-error.h"
+#include "../prepost/preprocess-layout.h"
+#include "decode.h"
 #include "model-private.h"
-#include "../prepost/decode.h"
-#include "../backend/axis.h"
-#include "../backend/backend.h"
+#include "options-private.h"
+#include "request-private.h"
 #include "session-private.h"
+
+/* Who does what: @submitting is held by whoever reads a picture, and @is_busy is set by whoever computes, so that one
+ * thread can read the next picture meanwhile. @lock is never held for long. */
 
 struct _DicenetSession {
   GObject parent_instance;
   DicenetModel *model;
   const DicenetProgram *program;
   DicenetExecutor *executor;
-  /* Of the last prepare or run; 0 before the first and after one that failed. */
-  guint batch, width, height;
-  gboolean has_run;
-  DicenetUpscale upscale; /* segment, as the following */
-  gfloat *scratch;
+  DicenetDecoder decoder;
+
+  GMutex submitting;
+  GMutex lock; /* of all that follows, and of the state of submissions */
+  GCond changed;
+  GQueue pending;      /* DicenetSubmission, in their order */
+  guint n_submissions; /* that nobody has waited for */
+  gboolean is_busy;    /* one is being computed */
+  gboolean is_closing;
+  GThread *worker; /* or NULL */
 };
 
 G_DEFINE_FINAL_TYPE (DicenetSession, dicenet_session, G_TYPE_OBJECT)
 
+typedef enum {
+  PENDING,
+  COMPUTING,
+  DONE,
+  TOLD,
+} State;
+
+struct _DicenetSubmission {
+  gatomicrefcount n_refs;
+  DicenetSession *session;
+  DicenetJob *job;
+  DicenetRequest *request;
+  State state;
+  /* When it is done, one of them: */
+  DicenetResult *result;
+  GError *error;
+};
+
+G_DEFINE_BOXED_TYPE (DicenetSubmission, dicenet_submission, dicenet_submission_ref, dicenet_submission_unref)
+
+/* --- computing --- */
+
+static DicenetResult *
+compute (DicenetSession *self, DicenetSubmission *submission, GError **error)
+{
+  DicenetFound found = { .masks = NULL };
+
+  if (!self->executor->ops->wait (self->executor, submission->job, &found, error))
+    return NULL;
+  return dicenet_decoder_run (&self->decoder, submission->job, &found, submission->request, error);
+}
+
+/* Lets go of the lock meanwhile. Nobody is busy, and something is pending. */
+static void
+compute_oldest (DicenetSession *self)
+{
+  DicenetSubmission *submission = g_queue_pop_head (&self->pending);
+
+  submission->state = COMPUTING;
+  self->is_busy = TRUE;
+  g_mutex_unlock (&self->lock);
+  submission->result = compute (self, submission, &submission->error);
+  dicenet_executor_release (self->executor, g_steal_pointer (&submission->job));
+  g_mutex_lock (&self->lock);
+  submission->state = DONE;
+  self->is_busy = FALSE;
+  g_cond_broadcast (&self->changed);
+}
+
+static gpointer
+work (gpointer data)
+{
+  DicenetSession *self = data;
+
+  g_mutex_lock (&self->lock);
+  while (!self->is_closing) {
+    if (!self->is_busy && !g_queue_is_empty (&self->pending))
+      compute_oldest (self);
+    else
+      g_cond_wait (&self->changed, &self->lock);
+  }
+  g_mutex_unlock (&self->lock);
+  return NULL;
+}
+
+/* With the lock held. */
+static void
+finish (DicenetSubmission *submission)
+{
+  DicenetSession *session = submission->session;
+
+  while (submission->state < DONE) {
+    if (session->worker == NULL && !session->is_busy)
+      compute_oldest (session);
+    else
+      g_cond_wait (&session->changed, &session->lock);
+  }
+}
+
+/* --- opening and closing --- */
+
+/* Submissions are gone: they hold references. */
 static void
 dicenet_session_finalize (GObject *object)
 {
   DicenetSession *self = DICENET_SESSION (object);
 
+  if (self->worker) {
+    g_mutex_lock (&self->lock);
+    self->is_closing = TRUE;
+    g_cond_broadcast (&self->changed);
+    g_mutex_unlock (&self->lock);
+    g_thread_join (self->worker);
+  }
   dicenet_executor_close (self->executor);
-  g_free (self->scratch);
+  g_free (self->decoder.scratch);
+  g_mutex_clear (&self->submitting);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->changed);
   g_clear_object (&self->model); /* last: the executor uses its weights */
   G_OBJECT_CLASS (dicenet_session_parent_class)->finalize (object);
 }
@@ -43,6 +143,9 @@ dicenet_session_class_init (DicenetSessionClass *klass)
 static void
 dicenet_session_init (DicenetSession *self)
 {
+  g_mutex_init (&self->submitting);
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->changed);
 }
 
 static gboolean
@@ -60,37 +163,53 @@ check_environment (GError **error)
   return FALSE;
 }
 
-static DicenetSession *
-session_new (DicenetModel *model, DicenetBackend backend, const DicenetTarget *target, GError **error)
+static gboolean
+open_executor (DicenetSession *self, const DicenetOptions *options, GError **error)
 {
+  DicenetTarget target = options->target;
+  const char *set;
+
+  target.cpu_mask = dicenet_cpu_mask ();
+  self->executor = dicenet_executor_open (options->backend, self->program, &target, error);
+  self->decoder = (DicenetDecoder){ .model = self->model,
+                                    .executor = self->executor,
+                                    .kernels = dicenet_kernels_get (target.cpu_mask, &set),
+                                    .pixels = dicenet_pixel_kernels_get (target.cpu_mask, &set) };
+  return self->executor != NULL;
+}
+
+static gboolean
+start_worker (DicenetSession *self, const DicenetOptions *options, GError **error)
+{
+  GError *reason = NULL;
+
+  if (!options->worker || self->executor->ops->is_asynchronous)
+    return TRUE;
+  self->worker = g_thread_try_new ("dicenet", work, self, &reason);
+  if (self->worker != NULL)
+    return TRUE;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "a thread for a session can't be started: %s",
+               reason->message);
+  g_error_free (reason);
+  return FALSE;
+}
+
+DicenetSession *
+dicenet_session_new (DicenetModel *model, const DicenetOptions *options, GError **error)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (model), NULL);
+
   if (!check_environment (error))
     return NULL;
+  if (options == NULL)
+    options = &dicenet_options_default;
   g_autoptr (DicenetSession) self = g_object_new (DICENET_TYPE_SESSION, NULL);
   self->model = g_object_ref (model);
   self->program = dicenet_model_get_program (model);
-  self->executor = dicenet_executor_open (backend, self->program, target, error);
-  return self->executor ? g_steal_pointer (&self) : NULL;
+  return open_executor (self, options, error) && start_worker (self, options, error) ? g_steal_pointer (&self) : NULL;
 }
 
-DicenetSession *
-dicenet_session_new (DicenetModel *model, DicenetBackend backend, gint device_id, DicenetPrecision precision,
-                     guint n_threads, GError **error)
-{
-  g_return_val_if_fail (DICENET_IS_MODEL (model), NULL);
-
-  const DicenetTarget target = { .device_id = device_id, .precision = precision, .n_threads = n_threads };
-  return session_new (model, backend, &target, error);
-}
-
-DicenetSession *
-dicenet_session_new_in_cuda_context (DicenetModel *model, gpointer context, DicenetPrecision precision, GError **error)
-{
-  g_return_val_if_fail (DICENET_IS_MODEL (model), NULL);
-  g_return_val_if_fail (context != NULL, NULL);
-
-  const DicenetTarget target = { .device_id = -1, .cuda_context = context, .precision = precision };
-  return session_new (model, DICENET_BACKEND_CUDA, &target, error);
-}
+/* --- what it is like --- */
 
 DicenetExecutor *
 dicenet_session_get_executor (DicenetSession *self)
@@ -140,53 +259,26 @@ dicenet_session_get_arena_bytes (DicenetSession *self)
   return self->executor->ops->arena_bytes (self->executor);
 }
 
-/* From the size of the logits to the picture's. FALSE with @error set where there is no memory. */
-static gboolean
-make_upscale (DicenetSession *self, GError **error)
-{
-  const DicenetSize *size = self->executor->size;
-  DicenetUpscale *scale = &self->upscale;
-  const char *set;
+/* --- preparing --- */
 
-  *scale = (DicenetUpscale){ dicenet_kernels_get (dicenet_cpu_mask (), &set),
-                             dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set), size->rows, size->columns,
-                             size->classes };
-  const gsize n = dicenet_session_get_n_threads (self) * dicenet_upscale_scratch (scale);
-  gfloat *resized = g_try_realloc_n (self->scratch, n, sizeof (gfloat));
-  if (resized == NULL)
-    return dicenet_no_memory (error, n * sizeof (gfloat), "room to make results in",
-                              "choose a smaller inference size or fewer threads");
-  self->scratch = resized;
-  return TRUE;
+static void
+set_busy (DicenetSession *self, gboolean is_busy)
+{
+  g_mutex_lock (&self->lock);
+  while (is_busy && self->is_busy)
+    g_cond_wait (&self->changed, &self->lock);
+  self->is_busy = is_busy;
+  g_cond_broadcast (&self->changed);
+  g_mutex_unlock (&self->lock);
 }
 
 static gboolean
-check_size (guint width, guint height, guint batch, GError **error)
+check_batch (guint batch, GError **error)
 {
-  if (MIN (width, height) >= DICENET_MIN_SIZE && MAX (width, height) <= DICENET_MAX_SIZE && batch >= 1)
+  if (batch >= 1)
     return TRUE;
-  g_set_error (
-      error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-      "an inference size from %dx%d to %dx%d and a batch of at least 1 are possible, %ux%u and %u were asked for",
-      DICENET_MIN_SIZE, DICENET_MIN_SIZE, DICENET_MAX_SIZE, DICENET_MAX_SIZE, width, height, batch);
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "expected a batch of at least 1, found 0");
   return FALSE;
-}
-
-/* What the executor was made ready for. */
-static gboolean
-set_size (DicenetSession *self, GError **error)
-{
-  const DicenetSize *size = self->executor->size;
-
-  if (self->width == size->width && self->height == size->height && self->batch == size->batch)
-    return TRUE;
-  self->width = self->height = self->batch = 0;
-  if (self->program->description->task == DICENET_TASK_SEGMENT && !make_upscale (self, error))
-    return FALSE;
-  self->width = size->width;
-  self->height = size->height;
-  self->batch = size->batch;
-  return TRUE;
 }
 
 gboolean
@@ -194,33 +286,101 @@ dicenet_session_prepare (DicenetSession *self, guint width, guint height, guint 
 {
   g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
 
-  self->has_run = FALSE;
-  return check_size (width, height, batch, error) &&
-         dicenet_executor_prepare (self->executor, width, height, batch, error) && set_size (self, error);
+  if (!dicenet_request_check_size (width, height, error) || !check_batch (batch, error))
+    return FALSE;
+  g_mutex_lock (&self->submitting);
+  set_busy (self, TRUE);
+  const DicenetSize *size = dicenet_executor_prepare (self->executor, width, height, batch, error);
+  const gboolean is_ready = size != NULL && dicenet_decoder_prepare (&self->decoder, size, error);
+  set_busy (self, FALSE);
+  g_mutex_unlock (&self->submitting);
+  return is_ready;
+}
+
+/* --- submitting --- */
+
+/* One of the places; FALSE with @error set where there is none. */
+static gboolean
+take_place (DicenetSession *self, GError **error)
+{
+  g_mutex_lock (&self->lock);
+  const gboolean is_there = self->n_submissions < DICENET_MAX_SUBMISSIONS;
+  self->n_submissions += is_there;
+  g_mutex_unlock (&self->lock);
+  if (!is_there)
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "nobody has waited for the last %d submissions of this session: wait for one before the next",
+                 DICENET_MAX_SUBMISSIONS);
+  return is_there;
+}
+
+static void
+give_place (DicenetSession *self)
+{
+  g_mutex_lock (&self->lock);
+  self->n_submissions--;
+  g_mutex_unlock (&self->lock);
+}
+
+static DicenetSubmission *
+submission_new (DicenetSession *self, DicenetJob *job, DicenetRequest *request)
+{
+  DicenetSubmission *submission = g_new0 (DicenetSubmission, 1);
+
+  g_atomic_ref_count_init (&submission->n_refs);
+  submission->session = g_object_ref (self);
+  submission->job = job;
+  submission->request = request;
+  g_mutex_lock (&self->lock);
+  g_queue_push_tail (&self->pending, submission);
+  g_cond_broadcast (&self->changed);
+  g_mutex_unlock (&self->lock);
+  return submission;
+}
+
+/* Takes @request, which is complete. */
+static DicenetSubmission *
+submit (DicenetSession *self, DicenetRun *run, DicenetRequest *request, GError **error)
+{
+  DicenetSubmission *submission = NULL;
+
+  run->request = request;
+  if (take_place (self, error)) {
+    g_mutex_lock (&self->submitting); /* until it is in the queue: the order is that of the jobs */
+    DicenetJob *job = dicenet_executor_submit (self->executor, run, error);
+    if (job != NULL)
+      submission = submission_new (self, job, g_steal_pointer (&request));
+    g_mutex_unlock (&self->submitting);
+    if (job == NULL)
+      give_place (self);
+  }
+  dicenet_request_free (request);
+  return submission;
 }
 
 static gboolean
-run (DicenetSession *self, const DicenetRun *what, GError **error)
+check_memory (DicenetSession *self, const DicenetImage *image, GError **error)
 {
-  self->has_run = FALSE;
-  self->has_run = check_size (what->width, what->height, what->batch, error) &&
-                  dicenet_executor_run (self->executor, what, error) && set_size (self, error);
-  return self->has_run;
+  if (image->memory == DICENET_MEMORY_SYSTEM || dicenet_session_get_backend (self) != DICENET_BACKEND_CPU)
+    return TRUE;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+               "the picture is in a GPU's memory, and this session computes on the processor: copy the picture to "
+               "system memory first, or open the session with backend=cuda");
+  return FALSE;
 }
 
-gboolean
-dicenet_session_run_image (DicenetSession *self, const DicenetImage *image, guint width, guint height, GError **error)
+DicenetSubmission *
+dicenet_session_submit_image (DicenetSession *self, const DicenetImage *image, const DicenetRequest *request,
+                              GError **error)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
-  g_return_val_if_fail (image != NULL, FALSE);
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (image != NULL, NULL);
 
-  if (image->memory == DICENET_MEMORY_CUDA && dicenet_session_get_backend (self) != DICENET_BACKEND_CUDA) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "the picture is in a GPU's memory, and this session computes on the processor: copy the picture to "
-                 "system memory first, or open the session with backend=cuda");
-    return FALSE;
-  }
-  return run (self, &(DicenetRun){ .batch = 1, .width = width, .height = height, .image = image }, error);
+  DicenetImage part;
+  g_autoptr (DicenetRequest) complete = dicenet_request_resolve (request, self->program->description, error);
+  if (complete == NULL || !check_memory (self, image, error) || !dicenet_image_part (&part, image, complete, error))
+    return NULL;
+  return submit (self, &(DicenetRun){ .batch = 1, .image = &part }, g_steal_pointer (&complete), error);
 }
 
 static guint
@@ -233,12 +393,12 @@ bytes_per_pixel (DicenetPixelFormat format)
   return format >= DICENET_PIXEL_FORMAT_RGBX && format <= DICENET_PIXEL_FORMAT_ABGR ? 4 : 0;
 }
 
-gboolean
-dicenet_session_run_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFormat format, guint width, guint height,
-                           guint inference_width, guint inference_height, GError **error)
+DicenetSubmission *
+dicenet_session_submit_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFormat format, guint width,
+                              guint height, const DicenetRequest *request, GError **error)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
-  g_return_val_if_fail (pixels != NULL, FALSE);
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (pixels != NULL, NULL);
 
   const guint64 stride = (guint64) width * bytes_per_pixel (format), wanted = stride * height;
   if (wanted == 0 || wanted > G_MAXINT || g_bytes_get_size (pixels) != wanted) {
@@ -247,7 +407,7 @@ dicenet_session_run_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFor
                  " bytes of a %u x %u picture in a format of one plane (RGB family or "
                  "GRAY8), found %" G_GSIZE_FORMAT,
                  wanted, width, height, g_bytes_get_size (pixels));
-    return FALSE;
+    return NULL;
   }
   const DicenetImage image = {
     .format = format,
@@ -257,154 +417,130 @@ dicenet_session_run_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFor
     .planes = { g_bytes_get_data (pixels, NULL) },
     .strides = { (gint) stride },
   };
-  return dicenet_session_run_image (self, &image, inference_width, inference_height, error);
-}
-
-gboolean
-dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, gsize n, guint batch, guint width, guint height,
-                            GError **error)
-{
-  g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
-  g_return_val_if_fail (data != NULL, FALSE);
-
-  if (!check_size (width, height, batch, error))
-    return FALSE;
-  if (n / batch != 3 * (gsize) width * height || n % batch != 0) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "expected %u x 3 x %u x %u numbers, found %" G_GSIZE_FORMAT, batch, height, width, n);
-    return FALSE;
-  }
-  return run (self, &(DicenetRun){ .batch = batch, .width = width, .height = height, .tensor = data }, error);
-}
-
-const gfloat *
-dicenet_session_get_output (DicenetSession *self, const char *name, guint image, gsize *n)
-{
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
-
-  if (n)
-    *n = 0;
-  for (guint k = 0; self->has_run && image < self->batch && k < self->program->graph->n_outputs; k++) {
-    if (!g_str_equal (self->program->graph->outputs[k].name, name))
-      continue;
-    if (n)
-      *n = dicenet_view_floats (dicenet_size_output (self->executor->size, self->program->graph, k));
-    return self->executor->ops->output (self->executor, k, image);
-  }
-  return NULL;
-}
-
-const gfloat *
-dicenet_session_get_priors (DicenetSession *self, gsize *n)
-{
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
-  const DicenetSize *size = self->has_run ? self->executor->size : NULL;
-  if (n)
-    *n = size ? 4 * (gsize) size->n_priors : 0;
-  return size ? size->priors : NULL;
+  return dicenet_session_submit_image (self, &image, request, error);
 }
 
 static gboolean
-can_read (DicenetSession *self, DicenetTask task, guint image)
+check_tensor (gsize n, guint batch, const DicenetRequest *request, GError **error)
 {
-  return self->has_run && self->program->description->task == task && image < self->batch;
+  if (!check_batch (batch, error))
+    return FALSE;
+  if (request->part.width > 0 || request->part.height > 0) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "tensors have no parts: leave out the rectangle, or run on a picture");
+    return FALSE;
+  }
+  if (n / batch == 3 * (gsize) request->width * request->height && n % batch == 0)
+    return TRUE;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+               "expected %u x 3 x %u x %u numbers, found %" G_GSIZE_FORMAT, batch, request->height, request->width, n);
+  return FALSE;
 }
 
-GArray *
-dicenet_session_get_classes (DicenetSession *self, guint image, guint top_k, gfloat threshold)
+DicenetSubmission *
+dicenet_session_submit_tensor (DicenetSession *self, const gfloat *data, gsize n, guint batch,
+                               const DicenetRequest *request, GError **error)
 {
   g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
-  g_return_val_if_fail (can_read (self, DICENET_TASK_CLASSIFY, image), NULL);
+  g_return_val_if_fail (data != NULL, NULL);
 
-  const DicenetDescription *d = self->program->description;
-  return dicenet_decode_classes (self->executor->ops->output (self->executor, 0, image), d->n_classes, d->multi_label,
-                                 top_k, threshold);
-}
-
-GArray *
-dicenet_session_get_boxes (DicenetSession *self, guint image, const DicenetDetectParams *params)
-{
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
-  g_return_val_if_fail (params != NULL, NULL);
-  g_return_val_if_fail (can_read (self, DICENET_TASK_DETECT, image), NULL);
-
-  const DicenetBackendOps *ops = self->executor->ops;
-  GArray *made = ops->boxes ? ops->boxes (self->executor, image, params) : NULL;
-  if (made != NULL)
-    return made;
-  const gfloat *confidences = ops->output (self->executor, 0, image);
-  const gfloat *locations = ops->output (self->executor, 1, image);
-  const DicenetSize *size = self->executor->size;
-  return dicenet_decode_boxes (confidences, locations, size->priors, size->n_priors,
-                               self->program->description->n_classes, params);
-}
-
-/* A mask that threads share: each makes some rows. */
-typedef struct {
-  const DicenetSession *session;
-  const gfloat *logits;
-  guint8 *mask;
-  gsize stride;
-  guint n_parts;
-} MaskJob;
-
-static void
-decode_part (gpointer data, guint i, guint seat)
-{
-  const MaskJob *job = data;
-  const DicenetUpscale *scale = &job->session->upscale;
-  const guint rows = scale->rows->out;
-
-  dicenet_decode_mask (scale, job->logits, rows * i / job->n_parts, rows * (i + 1) / job->n_parts, job->mask,
-                       job->stride, job->session->scratch + seat * dicenet_upscale_scratch (scale));
-}
-
-static void
-decode_mask (DicenetSession *self, guint image, guint8 *mask, gsize stride)
-{
-  const DicenetBackendOps *ops = self->executor->ops;
-  MaskJob job = { self, ops->output (self->executor, 0, image), mask, stride, dicenet_session_get_n_threads (self) };
-
-  if (ops->share)
-    ops->share (self->executor, job.n_parts, decode_part, &job);
-  else
-    for (guint i = 0; i < job.n_parts; i++)
-      decode_part (&job, i, 0);
-}
-
-void
-dicenet_session_get_mask (DicenetSession *self, guint image, guint8 *mask, gsize stride)
-{
-  g_return_if_fail (DICENET_IS_SESSION (self));
-  g_return_if_fail (mask != NULL && stride >= self->width);
-  g_return_if_fail (can_read (self, DICENET_TASK_SEGMENT, image));
-
-  if (self->executor->ops->mask)
-    self->executor->ops->mask (self->executor, image, mask, stride);
-  else
-    decode_mask (self, image, mask, stride);
-}
-
-GBytes *
-dicenet_session_dup_mask (DicenetSession *self, guint image)
-{
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
-  g_return_val_if_fail (can_read (self, DICENET_TASK_SEGMENT, image), NULL);
-
-  const gsize n = (gsize) self->width * self->height;
-  guint8 *mask = g_try_malloc (n);
-  if (mask == NULL)
+  g_autoptr (DicenetRequest) complete = dicenet_request_resolve (request, self->program->description, error);
+  if (complete == NULL || !check_tensor (n, batch, complete, error))
     return NULL;
-  dicenet_session_get_mask (self, image, mask, self->width);
-  return g_bytes_new_take (mask, n);
+  return submit (self, &(DicenetRun){ .batch = batch, .tensor = data }, g_steal_pointer (&complete), error);
+}
+
+/* --- waiting --- */
+
+DicenetSubmission *
+dicenet_submission_ref (DicenetSubmission *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+  g_atomic_ref_count_inc (&self->n_refs);
+  return self;
+}
+
+/* Nobody waits for it: it is called off, unless it has begun. */
+static void
+call_off (DicenetSubmission *self)
+{
+  DicenetSession *session = self->session;
+
+  g_mutex_lock (&session->lock);
+  if (self->state == PENDING)
+    g_queue_remove (&session->pending, self);
+  else
+    finish (self);
+  session->n_submissions -= self->state != TOLD;
+  g_mutex_unlock (&session->lock);
 }
 
 void
-dicenet_session_get_logits (DicenetSession *self, guint image, gfloat *logits)
+dicenet_submission_unref (DicenetSubmission *self)
 {
-  g_return_if_fail (DICENET_IS_SESSION (self));
-  g_return_if_fail (logits != NULL);
-  g_return_if_fail (can_read (self, DICENET_TASK_SEGMENT, image));
+  g_return_if_fail (self != NULL);
 
-  dicenet_decode_logits (&self->upscale, self->executor->ops->output (self->executor, 0, image), logits, self->scratch);
+  if (!g_atomic_ref_count_dec (&self->n_refs))
+    return;
+  call_off (self);
+  if (self->job)
+    dicenet_executor_release (self->session->executor, self->job);
+  if (self->result)
+    dicenet_result_unref (self->result);
+  g_clear_error (&self->error);
+  dicenet_request_free (self->request);
+  g_object_unref (self->session);
+  g_free (self);
+}
+
+DicenetResult *
+dicenet_submission_wait (DicenetSubmission *self, GError **error)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  DicenetSession *session = self->session;
+  g_mutex_lock (&session->lock);
+  finish (self);
+  session->n_submissions -= self->state != TOLD;
+  if (self->state == TOLD)
+    g_set_error (&self->error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "the result of this submission was told already: wait once, and keep the result");
+  self->state = TOLD;
+  DicenetResult *result = g_steal_pointer (&self->result);
+  GError *failed = g_steal_pointer (&self->error);
+  g_mutex_unlock (&session->lock);
+  if (failed)
+    g_propagate_error (error, failed);
+  return result;
+}
+
+/* --- both in one --- */
+
+/* Takes @submission. */
+static DicenetResult *
+wait_for (DicenetSubmission *submission, GError **error)
+{
+  g_autoptr (DicenetSubmission) held = submission;
+  return held ? dicenet_submission_wait (held, error) : NULL;
+}
+
+DicenetResult *
+dicenet_session_run_image (DicenetSession *self, const DicenetImage *image, const DicenetRequest *request,
+                           GError **error)
+{
+  return wait_for (dicenet_session_submit_image (self, image, request, error), error);
+}
+
+DicenetResult *
+dicenet_session_run_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFormat format, guint width, guint height,
+                           const DicenetRequest *request, GError **error)
+{
+  return wait_for (dicenet_session_submit_bytes (self, pixels, format, width, height, request, error), error);
+}
+
+DicenetResult *
+dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, gsize n, guint batch,
+                            const DicenetRequest *request, GError **error)
+{
+  return wait_for (dicenet_session_submit_tensor (self, data, n, batch, request, error), error);
 }

@@ -15,9 +15,12 @@ dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, cons
   self->sizes = g_ptr_array_new ();
 }
 
+/* Also by jobs of a size that is not kept any more. */
 static void
-forget (DicenetExecutor *self, DicenetSize *size)
+unref_size (DicenetExecutor *self, DicenetSize *size)
 {
+  if (!g_atomic_ref_count_dec (&size->n_refs))
+    return;
   if (size->bound)
     self->ops->unbind (self, size->bound);
   dicenet_size_free (size);
@@ -29,7 +32,7 @@ dicenet_executor_close (DicenetExecutor *self)
   if (self == NULL)
     return;
   for (guint i = 0; i < self->sizes->len; i++)
-    forget (self, self->sizes->pdata[i]);
+    unref_size (self, self->sizes->pdata[i]);
   g_ptr_array_unref (self->sizes);
   self->ops->close (self);
 }
@@ -73,35 +76,65 @@ make_size (DicenetExecutor *self, guint width, guint height, guint batch, GError
   DicenetSize *size = NULL;
 
   if (self->sizes->len >= MAX_SIZES)
-    forget (self, g_ptr_array_steal_index (self->sizes, 0));
+    unref_size (self, g_ptr_array_steal_index (self->sizes, 0));
   if (check_operations (self, error))
     size = dicenet_size_new (&self->program, width, height, batch, self->ops->scratch, self, error);
   if (size == NULL)
     return NULL;
   size->bound = self->ops->bind (self, size, error);
   if (size->bound == NULL) {
-    dicenet_size_free (size);
+    unref_size (self, size);
     return NULL;
   }
   g_ptr_array_add (self->sizes, size);
   return size;
 }
 
-gboolean
-dicenet_executor_prepare (DicenetExecutor *self, guint width, guint height, guint batch, GError **error)
+/* With a reference for the caller. */
+static DicenetSize *
+get_size (DicenetExecutor *self, guint width, guint height, guint batch, GError **error)
 {
-  self->size = find_size (self, width, height, batch);
-  if (self->size == NULL)
-    self->size = make_size (self, width, height, batch, error);
-  if (self->size != NULL && self->ops->prepare (self, error))
-    return TRUE;
-  self->size = NULL;
-  return FALSE;
+  DicenetSize *size = find_size (self, width, height, batch);
+
+  if (size == NULL)
+    size = make_size (self, width, height, batch, error);
+  if (size != NULL)
+    g_atomic_ref_count_inc (&size->n_refs);
+  return size;
 }
 
-gboolean
-dicenet_executor_run (DicenetExecutor *self, const DicenetRun *run, GError **error)
+const DicenetSize *
+dicenet_executor_prepare (DicenetExecutor *self, guint width, guint height, guint batch, GError **error)
 {
-  return dicenet_executor_prepare (self, run->width, run->height, run->batch, error) &&
-         self->ops->run (self, run, error);
+  DicenetSize *size = get_size (self, width, height, batch, error);
+
+  if (size == NULL)
+    return NULL;
+  const gboolean is_ready = self->ops->prepare (self, size, error);
+  unref_size (self, size);
+  return is_ready ? size : NULL;
+}
+
+DicenetJob *
+dicenet_executor_submit (DicenetExecutor *self, const DicenetRun *run, GError **error)
+{
+  DicenetSize *size = get_size (self, run->request->width, run->request->height, run->batch, error);
+
+  if (size == NULL)
+    return NULL;
+  DicenetJob *job = self->ops->submit (self, size, run, error);
+  if (job != NULL)
+    job->size = size;
+  else
+    unref_size (self, size);
+  return job;
+}
+
+void
+dicenet_executor_release (DicenetExecutor *self, DicenetJob *job)
+{
+  DicenetSize *size = job->size;
+
+  self->ops->release (self, job);
+  unref_size (self, size);
 }

@@ -52,6 +52,7 @@ dicenet_size_new (const DicenetProgram *program, guint width, guint height, guin
   *self = (DicenetSize){
     .width = width, .height = height, .batch = batch, .plan = plan, .axes = dicenet_axis_cache_new ()
   };
+  g_atomic_ref_count_init (&self->n_refs);
   if (task == DICENET_TASK_SEGMENT)
     make_upscale (self, program);
   if (task == DICENET_TASK_DETECT && !make_priors (self, program, error))

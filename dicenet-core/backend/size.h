@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 
 /* What a program is at one size, whatever it runs on: its plan, and what results are made with. */
 typedef struct {
+  gatomicrefcount n_refs;
   guint width, height, batch;
   DicenetPlan *plan;
   GHashTable *axes; /* all tables of this size */
@@ -20,7 +21,7 @@ typedef struct {
   gpointer bound; /* what the backend made of it */
 } DicenetSize;
 
-/* NULL with @error set (NO_MEMORY). @scratch and @data: as dicenet_plan_new(). */
+/* With one reference; NULL with @error set (NO_MEMORY). @scratch and @data: as dicenet_plan_new(). */
 DicenetSize *dicenet_size_new (const DicenetProgram *program, guint width, guint height, guint batch,
                                DicenetScratchFunc scratch, gpointer data, GError **error);
 /* @bound is the backend's to free. */

@@ -10,8 +10,14 @@
 #include "../backend/backend.h"
 #include "bind.h"
 
-/* The CPU backend: walks a plan with the kernel table and a thread pool. One arena serves all sizes, because only one
- * runs at a time; a batch runs picture by picture in it, since a picture's activations then stay in the caches. */
+/* The CPU backend: walks a plan with the kernel table and a thread pool. Submitting a job makes its input, waiting for
+ * it runs the network. One arena serves all sizes, because only one runs at a time; a batch runs picture by picture in
+ * it, since a picture's activations then stay in the caches. */
+
+/* Kinds of pictures (format, size, inference size) that tables are kept for: parts of a picture differ all the time. */
+#define MAX_KINDS 16
+/* Inputs that are kept for the next jobs. */
+#define MAX_SPARE 2
 
 /* What this backend makes of a size. */
 typedef struct {
@@ -21,14 +27,27 @@ typedef struct {
 } Bound;
 
 typedef struct {
+  DicenetJob parent;
+  gfloat *input; /* of all its pictures */
+  gsize input_bytes;
+} CpuJob;
+
+typedef struct {
   DicenetExecutor parent;
   DicenetKernels kernels;
+  guint cpu_mask;
+  /* Whoever submits. */
+  GPtrArray *kinds; /* DicenetPreprocess, most recently used last */
+  DicenetThreads *readers;
+  /* Whoever waits. */
   DicenetCpu cpu;
-  DicenetPreprocess *preprocess;
   gfloat *arena;
   gsize arena_bytes;
-  gfloat *batch_outputs; /* outputs of pictures 0 .. batch - 1, one after the other; unused for a batch of 1 */
+  gfloat *batch_outputs; /* as DicenetFound has them; unused for a batch of 1 */
   gsize batch_bytes;
+  /* Both. */
+  GMutex lock;
+  GPtrArray *spare; /* CpuJob */
 } CpuExecutor;
 
 static gsize
@@ -65,7 +84,7 @@ choose_precision (CpuExecutor *self, DicenetPrecision precision)
   const gboolean is_auto = precision == DICENET_PRECISION_AUTO;
   const DicenetCpuPrecision *wanted = dicenet_cpu_precision (is_auto ? DICENET_PRECISION_BFLOAT16 : precision);
 
-  if (wanted != NULL && wanted->is_there (dicenet_cpu_mask ()))
+  if (wanted != NULL && wanted->is_there (self->cpu_mask))
     return wanted;
   if (wanted == NULL)
     self->parent.warning = "float16 and tf32 are for GPUs (backend=cuda): computing in float32 on the processor, which "
@@ -92,19 +111,45 @@ set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
   return self->cpu.weights != NULL;
 }
 
+static void
+job_free (gpointer data)
+{
+  CpuJob *job = data;
+
+  dicenet_block_free (job->input, job->input_bytes);
+  g_free (job);
+}
+
+static gboolean
+start_threads (CpuExecutor *self, guint n_threads, GError **error)
+{
+  self->cpu.n_threads = n_threads > 0 ? n_threads : dicenet_processors ();
+  self->cpu.threads = dicenet_threads_new (self->cpu.n_threads, error);
+  if (self->cpu.threads)
+    self->readers = dicenet_threads_new (self->cpu.n_threads, error);
+  return self->readers != NULL;
+}
+
 static DicenetExecutor *
 cpu_open (const DicenetProgram *program, const DicenetTarget *target, GError **error)
 {
+  if (target->context != NULL) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND,
+                 "the processor has no contexts: open the session on the device that the context is of");
+    return NULL;
+  }
   CpuExecutor *self = g_new0 (CpuExecutor, 1);
   const char *kernels;
 
   dicenet_executor_init (&self->parent, &dicenet_backend_cpu, program);
-  self->kernels = *dicenet_kernels_get (dicenet_cpu_mask (), &kernels);
+  self->cpu_mask = target->cpu_mask;
+  self->kernels = *dicenet_kernels_get (self->cpu_mask, &kernels);
   self->cpu.kernels = &self->kernels;
+  self->kinds = g_ptr_array_new_with_free_func ((GDestroyNotify) dicenet_preprocess_free);
+  self->spare = g_ptr_array_new_with_free_func (job_free);
+  g_mutex_init (&self->lock);
   g_debug ("kernels: %s", kernels);
-  self->cpu.n_threads = target->n_threads > 0 ? target->n_threads : dicenet_processors ();
-  self->cpu.threads = dicenet_threads_new (self->cpu.n_threads, error);
-  if (self->cpu.threads == NULL || !set_precision (self, target->precision, error)) {
+  if (!start_threads (self, target->n_threads, error) || !set_precision (self, target->precision, error)) {
     dicenet_executor_close (&self->parent);
     return NULL;
   }
@@ -116,10 +161,13 @@ cpu_close (DicenetExecutor *executor)
 {
   CpuExecutor *self = (CpuExecutor *) executor;
 
-  dicenet_preprocess_free (self->preprocess);
+  g_ptr_array_unref (self->kinds);
+  g_ptr_array_unref (self->spare);
   dicenet_block_free (self->arena, self->arena_bytes);
   dicenet_block_free (self->batch_outputs, self->batch_bytes);
   dicenet_threads_free (self->cpu.threads);
+  dicenet_threads_free (self->readers);
+  g_mutex_clear (&self->lock);
   g_free (self);
 }
 
@@ -137,31 +185,156 @@ grow (gfloat **block, gsize *have, gsize want, GError **error)
   return TRUE;
 }
 
-static const DicenetView *
-output_view (const CpuExecutor *self, guint k)
+/* --- submitting --- */
+
+static DicenetPreprocess *
+find_kind (CpuExecutor *self, const DicenetRun *run)
 {
-  return dicenet_size_output (self->parent.size, self->parent.program.graph, k);
+  for (guint i = 0; i < self->kinds->len; i++) {
+    DicenetPreprocess *kind = self->kinds->pdata[i];
+    if (dicenet_preprocess_fits (kind, run->image, run->request->width, run->request->height)) {
+      g_ptr_array_add (self->kinds, g_ptr_array_steal_index (self->kinds, i));
+      return kind;
+    }
+  }
+  return NULL;
 }
 
-static gsize
-all_output_floats (const CpuExecutor *self)
+static DicenetPreprocess *
+make_kind (CpuExecutor *self, const DicenetRun *run, GError **error)
 {
-  gsize n = 0;
-  for (guint k = 0; k < self->parent.program.graph->n_outputs; k++)
-    n += dicenet_view_floats (output_view (self, k));
-  return n;
+  const DicenetDescription *d = self->parent.program.description;
+
+  return dicenet_preprocess_new (run->image, run->request->width, run->request->height, d->mean, d->std,
+                                 self->cpu.n_threads, self->cpu_mask, error);
+}
+
+/* NULL with @error set. */
+static DicenetPreprocess *
+get_kind (CpuExecutor *self, const DicenetRun *run, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+  DicenetPreprocess *kind = find_kind (self, run);
+
+  if (kind != NULL)
+    return kind;
+  if (self->kinds->len >= MAX_KINDS)
+    g_ptr_array_remove_index (self->kinds, 0);
+  kind = make_kind (self, run, &reason);
+  if (kind == NULL) { /* perhaps the others have the memory */
+    g_ptr_array_set_size (self->kinds, 0);
+    kind = make_kind (self, run, error);
+  }
+  if (kind != NULL)
+    g_ptr_array_add (self->kinds, kind);
+  return kind;
+}
+
+typedef struct {
+  DicenetPreprocess *kind;
+  const DicenetImage *image;
+  gfloat *tensor;
+} Picture;
+
+static void
+read_band (gpointer job, guint i, guint seat)
+{
+  const Picture *picture = job;
+  dicenet_preprocess_run_band (picture->kind, picture->image, picture->tensor, i);
 }
 
 static gboolean
-cpu_prepare (DicenetExecutor *executor, GError **error)
+read_image (CpuExecutor *self, const DicenetRun *run, gfloat *input, GError **error)
+{
+  Picture picture = { get_kind (self, run, error), run->image, input };
+
+  if (picture.kind == NULL)
+    return FALSE;
+  dicenet_threads_begin (self->readers);
+  dicenet_threads_run (self->readers, dicenet_preprocess_get_n_bands (picture.kind), read_band, &picture);
+  dicenet_threads_end (self->readers);
+  return TRUE;
+}
+
+static gsize
+input_floats (const DicenetSize *size)
+{
+  return dicenet_view_floats (&size->plan->views[0]);
+}
+
+static gboolean
+grow_input (CpuJob *job, const DicenetSize *size, GError **error)
+{
+  return grow (&job->input, &job->input_bytes,
+               dicenet_align_floats (size->batch * input_floats (size)) * sizeof (gfloat), error);
+}
+
+static CpuJob *
+take_spare (CpuExecutor *self)
+{
+  g_mutex_lock (&self->lock);
+  CpuJob *job = self->spare->len ? g_ptr_array_steal_index (self->spare, self->spare->len - 1) : NULL;
+  g_mutex_unlock (&self->lock);
+  return job ? job : g_new0 (CpuJob, 1);
+}
+
+static void
+cpu_release (DicenetExecutor *executor, DicenetJob *job)
 {
   CpuExecutor *self = (CpuExecutor *) executor;
-  const DicenetSize *size = executor->size;
+
+  g_mutex_lock (&self->lock);
+  const gboolean is_kept = self->spare->len < MAX_SPARE;
+  if (is_kept)
+    g_ptr_array_add (self->spare, job);
+  g_mutex_unlock (&self->lock);
+  if (!is_kept)
+    job_free (job);
+}
+
+static DicenetJob *
+cpu_submit (DicenetExecutor *executor, DicenetSize *size, const DicenetRun *run, GError **error)
+{
+  CpuExecutor *self = (CpuExecutor *) executor;
+  CpuJob *job = take_spare (self);
+  gboolean is_read = grow_input (job, size, error);
+
+  if (is_read && run->image)
+    is_read = read_image (self, run, job->input, error);
+  else if (is_read)
+    memcpy (job->input, run->tensor, size->batch * input_floats (size) * sizeof (gfloat));
+  if (is_read)
+    return &job->parent;
+  cpu_release (executor, &job->parent);
+  return NULL;
+}
+
+/* --- running --- */
+
+static const DicenetView *
+output_view (const CpuExecutor *self, const DicenetSize *size, guint k)
+{
+  return dicenet_size_output (size, self->parent.program.graph, k);
+}
+
+static gsize
+all_output_floats (const CpuExecutor *self, const DicenetSize *size)
+{
+  gsize n = 0;
+  for (guint k = 0; k < self->parent.program.graph->n_outputs; k++)
+    n += dicenet_view_floats (output_view (self, size, k));
+  return n;
+}
+
+/* The arena, and what a batch's outputs are kept in. */
+static gboolean
+make_room (CpuExecutor *self, const DicenetSize *size, GError **error)
+{
   Bound *bound = size->bound;
 
   if (!grow (&self->arena, &self->arena_bytes, size->plan->arena_floats * sizeof (gfloat), error) ||
       (size->batch > 1 && !grow (&self->batch_outputs, &self->batch_bytes,
-                                 size->batch * all_output_floats (self) * sizeof (gfloat), error)))
+                                 size->batch * all_output_floats (self, size) * sizeof (gfloat), error)))
     return FALSE;
   if (bound->arena != self->arena) {
     dicenet_cpu_place (bound->steps, bound->n_steps, self->arena);
@@ -171,59 +344,36 @@ cpu_prepare (DicenetExecutor *executor, GError **error)
 }
 
 static gboolean
-ensure_preprocess (CpuExecutor *self, const DicenetRun *run, GError **error)
+cpu_prepare (DicenetExecutor *executor, DicenetSize *size, GError **error)
 {
-  const DicenetDescription *d = self->parent.program.description;
+  CpuExecutor *self = (CpuExecutor *) executor;
+  CpuJob *job = take_spare (self);
+  const gboolean is_ready = make_room (self, size, error) && grow_input (job, size, error);
 
-  if (self->preprocess != NULL && dicenet_preprocess_fits (self->preprocess, run->image, run->width, run->height))
-    return TRUE;
-  dicenet_preprocess_free (self->preprocess);
-  self->preprocess =
-      dicenet_preprocess_new (run->image, run->width, run->height, d->mean, d->std, self->cpu.n_threads, error);
-  return self->preprocess != NULL;
+  cpu_release (executor, &job->parent);
+  return is_ready;
 }
 
-typedef struct {
-  DicenetPreprocess *preprocess;
-  const DicenetImage *image;
-  gfloat *tensor;
-} Picture;
-
+/* Where @found has the outputs: in the arena, or for a batch where they are kept. */
 static void
-read_band (gpointer job, guint i, guint seat)
+find_outputs (CpuExecutor *self, const DicenetSize *size, DicenetFound *found)
 {
-  const Picture *picture = job;
-  dicenet_preprocess_run_band (picture->preprocess, picture->image, picture->tensor, i);
-}
+  const gfloat *kept = self->batch_outputs;
 
-/* The input's or an output's one piece of memory. */
-static gfloat *
-packed (const CpuExecutor *self, const DicenetView *view)
-{
-  return self->arena + view->planes[0];
-}
-
-static gfloat *
-input_of (const CpuExecutor *self)
-{
-  return packed (self, &self->parent.size->plan->views[0]);
-}
-
-static void
-read_image (CpuExecutor *self, const DicenetImage *image)
-{
-  Picture picture = { self->preprocess, image, input_of (self) };
-  dicenet_threads_run (self->cpu.threads, dicenet_preprocess_get_n_bands (self->preprocess), read_band, &picture);
-}
-
-static void
-keep_outputs (CpuExecutor *self, guint image)
-{
-  gfloat *out = self->batch_outputs + image * all_output_floats (self);
   for (guint k = 0; k < self->parent.program.graph->n_outputs; k++) {
-    const DicenetView *view = output_view (self, k);
-    memcpy (out, packed (self, view), dicenet_view_floats (view) * sizeof (gfloat));
-    out += dicenet_view_floats (view);
+    const DicenetView *view = output_view (self, size, k);
+    found->outputs[k] = size->batch > 1 ? kept : self->arena + view->planes[0];
+    kept += size->batch * dicenet_view_floats (view);
+  }
+}
+
+static void
+keep_outputs (CpuExecutor *self, const DicenetSize *size, const DicenetFound *found, guint picture)
+{
+  for (guint k = 0; k < self->parent.program.graph->n_outputs; k++) {
+    const DicenetView *view = output_view (self, size, k);
+    const gsize n = dicenet_view_floats (view);
+    memcpy ((gfloat *) found->outputs[k] + picture * n, self->arena + view->planes[0], n * sizeof (gfloat));
   }
 }
 
@@ -236,9 +386,8 @@ seconds_now (void)
 }
 
 static void
-run_step (CpuExecutor *self, guint k)
+run_step (CpuExecutor *self, const DicenetSize *size, guint k)
 {
-  const DicenetSize *size = self->parent.size;
   Bound *bound = size->bound;
   gdouble *seconds = self->parent.step_seconds ? &self->parent.step_seconds[size->plan->steps[k].node] : NULL;
   const gdouble begin = seconds ? seconds_now () : 0;
@@ -249,48 +398,35 @@ run_step (CpuExecutor *self, guint k)
 }
 
 static void
-run_steps (CpuExecutor *self)
+run_steps (CpuExecutor *self, const DicenetSize *size, const gfloat *input)
 {
   const guint64 denormals = dicenet_denormals_flush ();
+  Bound *bound = size->bound;
 
-  for (guint k = 0; k < self->parent.size->plan->n_steps; k++)
-    run_step (self, k);
+  dicenet_cpu_place_input (bound->steps, bound->n_steps, input);
+  for (guint k = 0; k < size->plan->n_steps; k++)
+    run_step (self, size, k);
   dicenet_denormals_restore (denormals);
 }
 
 static gboolean
-cpu_run (DicenetExecutor *executor, const DicenetRun *run, GError **error)
+cpu_wait (DicenetExecutor *executor, DicenetJob *parent, DicenetFound *found, GError **error)
 {
   CpuExecutor *self = (CpuExecutor *) executor;
-  const gsize n_input = 3 * (gsize) run->width * run->height;
+  const CpuJob *job = (CpuJob *) parent;
+  const DicenetSize *size = parent->size;
 
-  if (run->image && !ensure_preprocess (self, run, error))
+  if (!make_room (self, size, error))
     return FALSE;
+  find_outputs (self, size, found);
   dicenet_threads_begin (self->cpu.threads);
-  for (guint i = 0; i < run->batch; i++) {
-    if (run->image)
-      read_image (self, run->image);
-    else
-      memcpy (input_of (self), run->tensor + i * n_input, n_input * sizeof (gfloat));
-    run_steps (self);
-    if (run->batch > 1)
-      keep_outputs (self, i);
+  for (guint i = 0; i < size->batch; i++) {
+    run_steps (self, size, job->input + i * input_floats (size));
+    if (size->batch > 1)
+      keep_outputs (self, size, found, i);
   }
   dicenet_threads_end (self->cpu.threads);
   return TRUE;
-}
-
-static const gfloat *
-cpu_output (DicenetExecutor *executor, guint k, guint image)
-{
-  CpuExecutor *self = (CpuExecutor *) executor;
-
-  if (executor->size->batch == 1)
-    return packed (self, output_view (self, k));
-  const gfloat *at = self->batch_outputs + image * all_output_floats (self);
-  for (guint i = 0; i < k; i++)
-    at += dicenet_view_floats (output_view (self, i));
-  return at;
 }
 
 static void
@@ -327,8 +463,9 @@ const DicenetBackendOps dicenet_backend_cpu = {
   .bind = cpu_bind,
   .unbind = cpu_unbind,
   .prepare = cpu_prepare,
-  .run = cpu_run,
-  .output = cpu_output,
+  .submit = cpu_submit,
+  .wait = cpu_wait,
+  .release = cpu_release,
   .share = cpu_share,
   .arena_bytes = cpu_arena_bytes,
   .n_threads = cpu_n_threads,

@@ -354,8 +354,10 @@ bind_step (DicenetCpuStep *s, const DicenetCpuBinding *b, const DicenetStep *ste
 {
   s->kernels = b->cpu->kernels;
   s->n_inputs = step->n_inputs;
-  for (guint i = 0; i < step->n_inputs; i++)
+  for (guint i = 0; i < step->n_inputs; i++) {
     s->x[i] = planes_of (step->inputs[i]);
+    s->from_job |= (guint) (step->inputs[i] == b->input) << i;
+  }
   s->y = planes_of (step->output);
   s->scratch_at = step->scratch;
   s->scratch_floats = piece_scratch (b->node, shape_of (step->inputs[0]), shape_of (step->output));
@@ -372,7 +374,7 @@ dicenet_cpu_bind (const DicenetCpu *cpu, const DicenetGraph *graph, const Dicene
 
   for (guint i = 0; i < plan->n_steps; i++) {
     const guint node = plan->steps[i].node;
-    const DicenetCpuBinding b = { cpu, dicenet_graph_node (graph, node), &cpu->weights[node], axes };
+    const DicenetCpuBinding b = { cpu, dicenet_graph_node (graph, node), &cpu->weights[node], axes, &plan->views[0] };
     bind_step (&steps[i], &b, &plan->steps[i]);
   }
   return steps;
@@ -386,6 +388,16 @@ dicenet_cpu_place (DicenetCpuStep *steps, guint n_steps, gfloat *arena)
     for (guint k = 0; k < steps[i].n_inputs; k++)
       steps[i].x[k].base = arena;
   }
+}
+
+/* Steps read it as it is, no view of it. Planes are counted from the arena's start. */
+void
+dicenet_cpu_place_input (DicenetCpuStep *steps, guint n_steps, const gfloat *input)
+{
+  for (guint i = 0; i < n_steps; i++)
+    for (guint k = 0; k < steps[i].n_inputs && steps[i].from_job != 0; k++)
+      if (steps[i].from_job & 1u << k)
+        steps[i].x[k].base = (gfloat *) input - steps[i].x[k].planes[0];
 }
 
 static void

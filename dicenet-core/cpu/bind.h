@@ -50,6 +50,7 @@ struct _DicenetCpuStep {
   const DicenetKernels *kernels;
   guint n_inputs;
   DicenetPlanes x[DICENET_MAX_INPUTS], y;
+  guint from_job;       /* bits: which of @x are the network's input, which lies where a job has it */
   gsize scratch_at;     /* in the arena */
   gsize scratch_floats; /* of each thread */
   union {
@@ -70,16 +71,18 @@ typedef struct {
   const DicenetNode *node;
   const DicenetCpuWeights *w;
   GHashTable *axes; /* backend/axis.h */
+  const DicenetView *input;
 } DicenetCpuBinding;
 
 /* Whether dicenet_cpu_bind() can. */
 gboolean dicenet_cpu_supports (DicenetOp op);
 
-/* Binds all steps of @plan, which points into @axes then; free with g_free(). The arena's place is told before a run.
- */
+/* Binds all steps of @plan, which points into @axes then; free with g_free(). The arena's place, and that of a
+ * picture's input, are told before a run. */
 DicenetCpuStep *dicenet_cpu_bind (const DicenetCpu *cpu, const DicenetGraph *graph, const DicenetPlan *plan,
                                   GHashTable *axes);
 void dicenet_cpu_place (DicenetCpuStep *steps, guint n_steps, gfloat *arena);
+void dicenet_cpu_place_input (DicenetCpuStep *steps, guint n_steps, const gfloat *input);
 
 /* Runs one. */
 void dicenet_cpu_run (DicenetCpuStep *step, DicenetThreads *threads);

@@ -4,6 +4,8 @@
 #include <dicenet/error.h>
 #include <dicenet/image.h>
 #include <dicenet/model.h>
+#include <dicenet/options.h>
+#include <dicenet/request.h>
 #include <dicenet/results.h>
 #include <dicenet/session.h>
 #include <dicenet/text.h>

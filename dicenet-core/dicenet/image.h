@@ -76,13 +76,14 @@ typedef enum {
 /**
  * DicenetMemory:
  * @DICENET_MEMORY_SYSTEM: memory of the process
- * @DICENET_MEMORY_CUDA: memory of the GPU that the session computes on, and of the CUDA context that it computes in
+ * @DICENET_MEMORY_DEVICE: memory of the device that the session computes on, and of the context that it computes in
+ *   (dicenet_options_set_context())
  *
  * Where the bytes of a picture lie.
  */
 typedef enum {
   DICENET_MEMORY_SYSTEM,
-  DICENET_MEMORY_CUDA,
+  DICENET_MEMORY_DEVICE,
 } DicenetMemory;
 
 /**
@@ -94,8 +95,8 @@ typedef enum {
  * @height: height in pixels, 1 to 32767
  * @planes: first byte of the first row of each plane, in the order that the format lists them; borrowed, and only read
  * @strides: bytes from one row to the next of each plane; may be larger than a row and may be negative
- * @memory: what the planes are addresses in. What is in a GPU's memory must be complete when the call begins: nothing
- *   is waited for
+ * @memory: what the planes are addresses in. What is in a device's memory must be complete when the call begins:
+ *   nothing is waited for
  *
  * A picture in somebody else's memory. The memory must stay valid and unchanged during the call that it is passed to.
  * Chroma planes of 4:2:0 and 4:2:2 formats have (width + 1) / 2 columns and, for 4:2:0, (height + 1) / 2 rows.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib-object.h>
+#include <dicenet/model.h>
 #include <dicenet/visibility.h>
 
 G_BEGIN_DECLS
@@ -28,8 +29,9 @@ DICENET_API GType dicenet_class_get_type (void);
  * @class_id: index of the class, never the background
  * @confidence: 0 to 1
  *
- * A detected object. Edges are fractions of the picture's width and height; they are not clipped, so that an object
- * that reaches out of the picture has edges below 0 or above 1.
+ * A detected object. Edges are fractions of the width and height of the picture, or of the part of it that was asked
+ * for (dicenet_request_set_rectangle()); they are not clipped, so that an object that reaches out of it has edges below
+ * 0 or above 1.
  */
 typedef struct {
   gfloat x0, y0, x1, y1;
@@ -44,22 +46,139 @@ DICENET_API GType dicenet_box_get_type (void);
 #define DICENET_MAX_BOXES 16384
 
 /**
- * DicenetDetectParams:
- * @threshold: keep boxes with at least this confidence
- * @iou_threshold: of two boxes of one class that overlap by more than this (intersection over union), the weaker goes
- * @max_per_class: boxes kept per class after suppression; 0 for no limit
- * @max_detections: boxes kept in all, strongest first; %DICENET_MAX_BOXES at most, and for 0
- * @class_thresholds: (nullable): one threshold per class of the model, or %NULL to use @threshold for all. A threshold
- *   above 1 leaves the class out
+ * DicenetResult:
  *
- * How raw confidences and locations become boxes. Borrowed for the length of a call.
+ * What a run found, for each picture of its batch: classes, boxes or a mask, and the raw outputs if they were asked
+ * for. It never changes, and belongs to nobody but its holders: any number can be alive, read by any threads, however
+ * long their session lives. What its functions return lives as long as the result.
  */
-typedef struct {
-  gfloat threshold;
-  gfloat iou_threshold;
-  guint max_per_class;
-  guint max_detections;
-  const gfloat *class_thresholds;
-} DicenetDetectParams;
+typedef struct _DicenetResult DicenetResult;
+
+#define DICENET_TYPE_RESULT (dicenet_result_get_type ())
+DICENET_API GType dicenet_result_get_type (void);
+
+/**
+ * dicenet_result_ref:
+ * @self: a result
+ *
+ * Returns: (transfer full): the result, with another reference
+ */
+DICENET_API DicenetResult *dicenet_result_ref (DicenetResult *self);
+
+/**
+ * dicenet_result_unref:
+ * @self: (transfer full): a result
+ */
+DICENET_API void dicenet_result_unref (DicenetResult *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetResult, dicenet_result_unref)
+
+/**
+ * dicenet_result_get_model:
+ * @self: a result
+ *
+ * Returns: (transfer none): the model that found it
+ */
+DICENET_API DicenetModel *dicenet_result_get_model (DicenetResult *self);
+
+/**
+ * dicenet_result_get_n_pictures:
+ * @self: a result
+ *
+ * Returns: number of pictures that ran together, 1 but for batches of tensors
+ */
+DICENET_API guint dicenet_result_get_n_pictures (DicenetResult *self);
+
+/**
+ * dicenet_result_get_size:
+ * @self: a result
+ * @width: (out) (optional): inference width in pixels
+ * @height: (out) (optional): inference height in pixels
+ */
+DICENET_API void dicenet_result_get_size (DicenetResult *self, guint *width, guint *height);
+
+/**
+ * dicenet_result_get_classes: (skip)
+ * @self: a classification result, which was to be decoded
+ * @picture: which of the batch
+ * @n: (out): how many, 0 if there are none
+ *
+ * Returns: (transfer none) (array length=n) (nullable): classes, most confident first
+ */
+DICENET_API const DicenetClass *dicenet_result_get_classes (DicenetResult *self, guint picture, guint *n);
+
+/**
+ * dicenet_result_dup_classes: (rename-to dicenet_result_get_classes)
+ * @self: a classification result, which was to be decoded
+ * @picture: which of the batch
+ *
+ * Returns: (transfer full) (element-type DicenetClass): copies of dicenet_result_get_classes()
+ */
+DICENET_API GList *dicenet_result_dup_classes (DicenetResult *self, guint picture);
+
+/**
+ * dicenet_result_get_boxes: (skip)
+ * @self: a detection result, which was to be decoded
+ * @picture: which of the batch
+ * @n: (out): how many, 0 if there are none
+ *
+ * Returns: (transfer none) (array length=n) (nullable): boxes, most confident first
+ */
+DICENET_API const DicenetBox *dicenet_result_get_boxes (DicenetResult *self, guint picture, guint *n);
+
+/**
+ * dicenet_result_dup_boxes: (rename-to dicenet_result_get_boxes)
+ * @self: a detection result, which was to be decoded
+ * @picture: which of the batch
+ *
+ * Returns: (transfer full) (element-type DicenetBox): copies of dicenet_result_get_boxes()
+ */
+DICENET_API GList *dicenet_result_dup_boxes (DicenetResult *self, guint picture);
+
+/**
+ * dicenet_result_get_mask:
+ * @self: a segmentation result, which was to be decoded
+ * @picture: which of the batch
+ *
+ * Returns: (transfer none): the most likely class of each pixel: inference width x inference height bytes
+ */
+DICENET_API GBytes *dicenet_result_get_mask (DicenetResult *self, guint picture);
+
+/**
+ * dicenet_result_get_output:
+ * @self: a result
+ * @name: classification: "logits" (classes); segmentation: "logits" (classes x h x w, h and w being half of the
+ *   input's, rounded up: dicenet_result_scale_logits() does the network's last scaling); detection: "confidences"
+ *   (priors x classes, before softmax) and "locations" (priors x 4)
+ * @picture: which of the batch
+ * @n: (out) (optional): number of floats
+ *
+ * Returns: (transfer none) (nullable) (array length=n): a raw output, or %NULL if there is none of this name, or none
+ *   were asked for
+ */
+DICENET_API const gfloat *dicenet_result_get_output (DicenetResult *self, const char *name, guint picture, gsize *n);
+
+/**
+ * dicenet_result_get_priors:
+ * @self: a detection result with outputs
+ * @n: (out): number of floats, 4 per prior
+ *
+ * Returns: (transfer none) (nullable) (array length=n): the prior boxes: centre x, centre y, width, height as fractions
+ *   of the picture; %NULL if this is no detector, or no outputs were asked for
+ */
+DICENET_API const gfloat *dicenet_result_get_priors (DicenetResult *self, gsize *n);
+
+/**
+ * dicenet_result_scale_logits: (skip)
+ * @self: a segmentation result with outputs
+ * @picture: which of the batch
+ * @logits: (out caller-allocates): classes x height x width floats at the inference size
+ * @error: return location for a #GError
+ *
+ * The scores that dicenet_result_get_mask() takes the largest of.
+ *
+ * Returns: whether there was memory to do it
+ */
+DICENET_API gboolean dicenet_result_scale_logits (DicenetResult *self, guint picture, gfloat *logits, GError **error);
 
 G_END_DECLS

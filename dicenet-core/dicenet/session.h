@@ -4,49 +4,25 @@
 #include <glib-object.h>
 #include <dicenet/image.h>
 #include <dicenet/model.h>
+#include <dicenet/options.h>
+#include <dicenet/request.h>
 #include <dicenet/results.h>
 
 G_BEGIN_DECLS
 
-/**
- * DicenetBackend:
- * @DICENET_BACKEND_AUTO: the fastest one that works on this machine
- * @DICENET_BACKEND_CPU: the processor
- * @DICENET_BACKEND_CUDA: an NVIDIA GPU; an error where there is none
- */
-typedef enum {
-  DICENET_BACKEND_AUTO,
-  DICENET_BACKEND_CPU,
-  DICENET_BACKEND_CUDA,
-} DicenetBackend;
-
-/**
- * DicenetPrecision:
- * @DICENET_PRECISION_AUTO: the fastest one that the machine has
- * @DICENET_PRECISION_FLOAT32: single precision throughout
- * @DICENET_PRECISION_BFLOAT16: inputs and weights of convolutions over all channels are rounded to bfloat16 (8 bits of
- *   precision), which has the range of single precision; sums and everything else are single precision. On the CPU this
- *   needs AVX512-BF16, on a GPU compute capability 8.0
- * @DICENET_PRECISION_FLOAT16: the same with half precision (11 bits of precision, numbers up to 65504), on GPUs
- * @DICENET_PRECISION_TF32: the same with NVIDIA's TensorFloat-32 (11 bits of precision, the range of single precision),
- *   on GPUs from compute capability 8.0
- *
- * What is computed with. docs/numerics.md says what bfloat16 changes in the results.
- */
-typedef enum {
-  DICENET_PRECISION_AUTO,
-  DICENET_PRECISION_FLOAT32,
-  DICENET_PRECISION_BFLOAT16,
-  DICENET_PRECISION_FLOAT16,
-  DICENET_PRECISION_TF32,
-} DicenetPrecision;
+/* Submissions of a session that nobody has waited for, at most. */
+#define DICENET_MAX_SUBMISSIONS 8
 
 /**
  * DicenetSession:
  *
  * Runs one model on one device. A session holds the memory for activations and the plans for the sizes it has seen; the
- * weights belong to the model. One thread at a time may use a session; different sessions, of the same model too, run
- * in parallel.
+ * weights belong to the model.
+ *
+ * Runs are submitted and waited for, which dicenet_session_run_image() and its siblings do in one: the picture is read
+ * when a submission is made, and the network runs after that, in the order of the submissions. Any thread may submit,
+ * and any may wait, for any submission: threads that submit wait for each other, those that wait do, and one that
+ * submits does not wait for one that waits. Different sessions, of the same model too, run in parallel.
  */
 #define DICENET_TYPE_SESSION (dicenet_session_get_type ())
 DICENET_API
@@ -55,34 +31,12 @@ G_DECLARE_FINAL_TYPE (DicenetSession, dicenet_session, DICENET, SESSION, GObject
 /**
  * dicenet_session_new:
  * @model: a model; the session takes a reference of its own
- * @backend: what to run on
- * @device_id: which GPU, from 0; -1 for the default one. Not looked at by the CPU
- * @precision: what to compute with. Where the machine lacks it, the session computes in single precision, and
- *   dicenet_session_get_warning() says so
- * @n_threads: threads to compute with, the caller's among them; 0 for one per processor that this process may use
+ * @options: (nullable): what to run on, and how; %NULL for the defaults
  * @error: return location for a #GError of domain %DICENET_ERROR
  *
  * Returns: (transfer full): the session, or %NULL with @error set
  */
-DICENET_API DicenetSession *dicenet_session_new (DicenetModel *model, DicenetBackend backend, gint device_id,
-                                                 DicenetPrecision precision, guint n_threads, GError **error);
-
-/**
- * dicenet_session_new_in_cuda_context: (skip)
- * @model: a model; the session takes a reference of its own
- * @context: a CUcontext, made by whoever decodes on the GPU, say. It must be current to the calling thread in this call
- *   and in all others with the session, its last g_object_unref() among them, and must outlive the session
- * @precision: as in dicenet_session_new()
- * @error: return location for a #GError of domain %DICENET_ERROR
- *
- * A session on the GPU of a CUDA context that the application has, so that pictures in that context's memory are read
- * where they lie (%DICENET_MEMORY_CUDA). dicenet_session_new() computes in the GPU's primary context, which CUDA's
- * runtime uses by itself.
- *
- * Returns: (transfer full): the session, or %NULL with @error set
- */
-DICENET_API DicenetSession *dicenet_session_new_in_cuda_context (DicenetModel *model, gpointer context,
-                                                                 DicenetPrecision precision, GError **error);
+DICENET_API DicenetSession *dicenet_session_new (DicenetModel *model, const DicenetOptions *options, GError **error);
 
 /**
  * dicenet_session_get_model:
@@ -139,8 +93,8 @@ DICENET_API gsize dicenet_session_get_arena_bytes (DicenetSession *self);
  * @batch: number of pictures that run together, at least 1
  * @error: return location for a #GError
  *
- * Makes the plan and the memory for a size, so that the next run of it allocates nothing. Runs do it by themselves when
- * needed; call this where the first frame must not wait.
+ * Makes the plan and the memory for a size, so that the next run of it allocates no more than its result. Runs do it by
+ * themselves when needed; call this where the first frame must not wait. Waits for what is being computed.
  *
  * Returns: whether it worked
  */
@@ -148,133 +102,144 @@ DICENET_API gboolean dicenet_session_prepare (DicenetSession *self, guint width,
                                               GError **error);
 
 /**
- * dicenet_session_run_image:
- * @self: a session
- * @image: a picture of any size
- * @width: inference width in pixels, %DICENET_MIN_SIZE to %DICENET_MAX_SIZE
- * @height: inference height in pixels, likewise
- * @error: return location for a #GError
+ * DicenetSubmission:
  *
- * Scales and normalises the picture as the networks were trained with, and runs the network. The results are read with
- * the dicenet_session_get functions until the next run.
- *
- * Returns: whether it worked
+ * A run that was submitted to a session, which it keeps alive. Whoever lets go of the last reference without having
+ * waited for it calls it off, or waits until it is over where it has begun.
  */
-DICENET_API gboolean dicenet_session_run_image (DicenetSession *self, const DicenetImage *image, guint width,
-                                                guint height, GError **error);
+typedef struct _DicenetSubmission DicenetSubmission;
+
+#define DICENET_TYPE_SUBMISSION (dicenet_submission_get_type ())
+DICENET_API GType dicenet_submission_get_type (void);
 
 /**
- * dicenet_session_run_bytes:
+ * dicenet_submission_ref:
+ * @self: a submission
+ *
+ * Returns: (transfer full): the submission, with another reference
+ */
+DICENET_API DicenetSubmission *dicenet_submission_ref (DicenetSubmission *self);
+
+/**
+ * dicenet_submission_unref:
+ * @self: (transfer full): a submission
+ */
+DICENET_API void dicenet_submission_unref (DicenetSubmission *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetSubmission, dicenet_submission_unref)
+
+/**
+ * dicenet_submission_wait:
+ * @self: a submission
+ * @error: return location for a #GError: %DICENET_ERROR_DEVICE where the device failed, %DICENET_ERROR_NO_MEMORY where
+ *   there is none for activations or for the result
+ *
+ * Waits for the result; on the processor the calling thread computes it, and what was submitted before it, unless the
+ * session has a worker (dicenet_options_set_worker()). What became of a submission, result or error, is told once: the
+ * second time is an error (%DICENET_ERROR_ARGUMENT).
+ *
+ * Returns: (transfer full): the result, or %NULL with @error set; free with dicenet_result_unref()
+ */
+DICENET_API DicenetResult *dicenet_submission_wait (DicenetSubmission *self, GError **error);
+
+/**
+ * dicenet_session_submit_image:
+ * @self: a session
+ * @image: a picture of any size
+ * @request: (nullable): what is asked for; %NULL for the defaults
+ * @error: return location for a #GError
+ *
+ * Scales and normalises the picture as the networks were trained with, and lets the network run on it. The picture is
+ * not needed any more when this returns. Of submissions that nobody has waited for a session takes
+ * %DICENET_MAX_SUBMISSIONS; one more is an error (%DICENET_ERROR_ARGUMENT).
+ *
+ * Returns: (transfer full): what to wait for, or %NULL with @error set; free with dicenet_submission_unref()
+ */
+DICENET_API DicenetSubmission *dicenet_session_submit_image (DicenetSession *self, const DicenetImage *image,
+                                                             const DicenetRequest *request, GError **error);
+
+/**
+ * dicenet_session_submit_bytes:
  * @self: a session
  * @pixels: rows without padding, top to bottom
  * @format: a format of one plane: the RGB family, or GRAY8 (full range)
  * @width: the picture's width
  * @height: the picture's height
- * @inference_width: as in dicenet_session_run_image()
- * @inference_height: as in dicenet_session_run_image()
+ * @request: (nullable): what is asked for; %NULL for the defaults
  * @error: return location for a #GError
  *
- * dicenet_session_run_image() for languages in which a #DicenetImage's pointers cannot be set.
+ * dicenet_session_submit_image() for languages in which a #DicenetImage's pointers cannot be set.
  *
- * Returns: whether it worked
+ * Returns: (transfer full): what to wait for, or %NULL with @error set
  */
-DICENET_API gboolean dicenet_session_run_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFormat format,
-                                                guint width, guint height, guint inference_width,
-                                                guint inference_height, GError **error);
+DICENET_API DicenetSubmission *dicenet_session_submit_bytes (DicenetSession *self, GBytes *pixels,
+                                                             DicenetPixelFormat format, guint width, guint height,
+                                                             const DicenetRequest *request, GError **error);
+
+/**
+ * dicenet_session_submit_tensor:
+ * @self: a session
+ * @data: (array length=n): batch x 3 x height x width numbers, RGB, normalised with the model's mean and std; width and
+ *   height are the request's
+ * @n: how many numbers these are
+ * @batch: number of pictures
+ * @request: (nullable): what is asked for; %NULL for the defaults
+ * @error: return location for a #GError
+ *
+ * Lets the network run on tensors that the caller made, which are not needed any more when this returns.
+ *
+ * Returns: (transfer full): what to wait for, or %NULL with @error set
+ */
+DICENET_API DicenetSubmission *dicenet_session_submit_tensor (DicenetSession *self, const gfloat *data, gsize n,
+                                                              guint batch, const DicenetRequest *request,
+                                                              GError **error);
+
+/**
+ * dicenet_session_run_image:
+ * @self: a session
+ * @image: a picture of any size
+ * @request: (nullable): what is asked for; %NULL for the defaults
+ * @error: return location for a #GError
+ *
+ * dicenet_session_submit_image() and dicenet_submission_wait() in one.
+ *
+ * Returns: (transfer full): the result, or %NULL with @error set
+ */
+DICENET_API DicenetResult *dicenet_session_run_image (DicenetSession *self, const DicenetImage *image,
+                                                      const DicenetRequest *request, GError **error);
+
+/**
+ * dicenet_session_run_bytes:
+ * @self: a session
+ * @pixels: as in dicenet_session_submit_bytes()
+ * @format: likewise
+ * @width: likewise
+ * @height: likewise
+ * @request: (nullable): what is asked for; %NULL for the defaults
+ * @error: return location for a #GError
+ *
+ * dicenet_session_submit_bytes() and dicenet_submission_wait() in one.
+ *
+ * Returns: (transfer full): the result, or %NULL with @error set
+ */
+DICENET_API DicenetResult *dicenet_session_run_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFormat format,
+                                                      guint width, guint height, const DicenetRequest *request,
+                                                      GError **error);
 
 /**
  * dicenet_session_run_tensor:
  * @self: a session
- * @data: (array length=n): batch x 3 x height x width numbers, RGB, normalised with the model's mean and std; only read
- * @n: how many numbers these are
- * @batch: number of pictures
- * @width: width in pixels
- * @height: height in pixels
+ * @data: (array length=n): as in dicenet_session_submit_tensor()
+ * @n: likewise
+ * @batch: likewise
+ * @request: (nullable): what is asked for; %NULL for the defaults
  * @error: return location for a #GError
  *
- * Runs the network on tensors that the caller made.
+ * dicenet_session_submit_tensor() and dicenet_submission_wait() in one.
  *
- * Returns: whether it worked
+ * Returns: (transfer full): the result, or %NULL with @error set
  */
-DICENET_API gboolean dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, gsize n, guint batch,
-                                                 guint width, guint height, GError **error);
-
-/**
- * dicenet_session_get_output:
- * @self: a session that has run
- * @name: classification: "logits" (classes); segmentation: "logits" (classes x h x w, h and w being half of the
- * input's, rounded up: the network's last scaling is done by dicenet_session_get_mask()); detection: "confidences"
- * (priors x classes, before softmax) and "locations" (priors x 4)
- * @image: index in the batch
- * @n: (out) (optional): number of floats
- *
- * Returns: (transfer none) (nullable) (array length=n): the last run's raw output for one picture, valid until the next
- *   run; %NULL if there is no output of this name or nothing has run
- */
-DICENET_API const gfloat *dicenet_session_get_output (DicenetSession *self, const char *name, guint image, gsize *n);
-
-/**
- * dicenet_session_get_priors:
- * @self: a detection session that has run
- * @n: (out): number of floats, 4 per prior
- *
- * Returns: (transfer none) (nullable) (array length=n): the prior boxes of the last run's size: centre x, centre y,
- *   width, height as fractions of the picture; %NULL if this is no detector or nothing has run
- */
-DICENET_API const gfloat *dicenet_session_get_priors (DicenetSession *self, gsize *n);
-
-/**
- * dicenet_session_get_classes:
- * @self: a classification session that has run
- * @image: index in the batch
- * @top_k: how many at most; 0 for all
- * @threshold: leave out what is below this confidence
- *
- * Returns: (transfer container) (element-type DicenetClass): classes, most confident first; empty if there are none.
- *   Free with g_array_unref()
- */
-DICENET_API GArray *dicenet_session_get_classes (DicenetSession *self, guint image, guint top_k, gfloat threshold);
-
-/**
- * dicenet_session_get_boxes:
- * @self: a detection session that has run
- * @image: index in the batch
- * @params: thresholds and limits
- *
- * Returns: (transfer container) (nullable) (element-type DicenetBox): boxes, most confident first; empty if there are
- *   none, %NULL if there is no memory for all that reach a threshold. Free with g_array_unref()
- */
-DICENET_API GArray *dicenet_session_get_boxes (DicenetSession *self, guint image, const DicenetDetectParams *params);
-
-/**
- * dicenet_session_get_mask: (skip)
- * @self: a segmentation session that has run
- * @image: index in the batch
- * @mask: stride * height bytes; gets the most likely class of each pixel of the inference size
- * @stride: bytes from one row of @mask to the next, at least the inference width
- */
-DICENET_API void dicenet_session_get_mask (DicenetSession *self, guint image, guint8 *mask, gsize stride);
-
-/**
- * dicenet_session_dup_mask:
- * @self: a segmentation session that has run
- * @image: index in the batch
- *
- * dicenet_session_get_mask() into memory of its own.
- *
- * Returns: (transfer full) (nullable): inference width x inference height bytes, a class each; %NULL if there is no
- * memory for them
- */
-DICENET_API GBytes *dicenet_session_dup_mask (DicenetSession *self, guint image);
-
-/**
- * dicenet_session_get_logits: (skip)
- * @self: a segmentation session that has run
- * @image: index in the batch
- * @logits: classes x height x width floats at the inference size
- *
- * The scores that dicenet_session_get_mask() takes the largest of.
- */
-DICENET_API void dicenet_session_get_logits (DicenetSession *self, guint image, gfloat *logits);
+DICENET_API DicenetResult *dicenet_session_run_tensor (DicenetSession *self, const gfloat *data, gsize n, guint batch,
+                                                       const DicenetRequest *request, GError **error);
 
 G_END_DECLS

@@ -9,8 +9,9 @@ G_BEGIN_DECLS
 /* A network as a list of operations on C x H x W tensors, in an order in which they can run. It knows channels and
  * names of weights, but no sizes and no numbers: shapes come with dicenet_shapes(), weights with dicenet_fold(). */
 
-#define DICENET_MAX_INPUTS 6
-#define DICENET_NONE       G_MAXUINT /* no node */
+#define DICENET_MAX_INPUTS  6
+#define DICENET_MAX_OUTPUTS 2
+#define DICENET_NONE        G_MAXUINT /* no node */
 
 typedef enum {
   DICENET_OP_INPUT,    /* the network's input tensor */
@@ -68,7 +69,7 @@ typedef struct {
 
 typedef struct {
   GPtrArray *nodes; /* DicenetNode */
-  DicenetGraphOutput outputs[2];
+  DicenetGraphOutput outputs[DICENET_MAX_OUTPUTS];
   guint n_outputs;
   guint maps[DICENET_N_MAPS]; /* detect: the feature maps that the priors stand on */
 } DicenetGraph;

@@ -131,9 +131,8 @@ keep_place (gfloat *kept, gsize stride, guint i, const DicenetBox *box)
   kept[4 * stride + i] = (box->x1 - box->x0) * (box->y1 - box->y0);
 }
 
-/* Boxes in all, at most. */
-static guint
-most_boxes (const DicenetDetectParams *params)
+guint
+dicenet_most_boxes (const DicenetDetectParams *params)
 {
   return params->max_detections > 0 ? MIN (params->max_detections, DICENET_MAX_BOXES) : DICENET_MAX_BOXES;
 }
@@ -142,7 +141,7 @@ most_boxes (const DicenetDetectParams *params)
 static gsize
 most_kept (const Decoder *d)
 {
-  const gsize most = MIN (most_boxes (d->params), d->candidates.n);
+  const gsize most = MIN (dicenet_most_boxes (d->params), d->candidates.n);
   return d->params->max_per_class > 0 ? MIN (d->params->max_per_class, most) : most;
 }
 
@@ -195,20 +194,16 @@ compare_boxes (gconstpointer a, gconstpointer b)
 
 GArray *
 dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const gfloat *priors, guint n_priors,
-                      guint n_classes, const DicenetDetectParams *params)
+                      guint n_classes, const DicenetDetectParams *params, const DicenetPixelKernels *kernels)
 {
-  const char *set;
-  Decoder d = {
-    confidences, locations, priors, n_priors, n_classes, params, dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set),
-    { 0 },       { 0 },
-  };
+  Decoder d = { confidences, locations, priors, n_priors, n_classes, params, kernels, { 0 }, { 0 } };
   GArray *out = NULL;
 
   collect (&d);
   if (!d.candidates.is_full)
     suppress_all (&d);
   if (!d.candidates.is_full && !d.boxes.is_full) {
-    const guint n = (guint) MIN (d.boxes.n, most_boxes (params));
+    const guint n = (guint) MIN (d.boxes.n, dicenet_most_boxes (params));
     sort (&d.boxes, sizeof (DicenetBox), compare_boxes);
     out = g_array_append_vals (g_array_sized_new (FALSE, FALSE, sizeof (DicenetBox), n), d.boxes.data, n);
   }

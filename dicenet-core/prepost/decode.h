@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dicenet/results.h>
+#include "../base/request.h"
 #include "../kernels/kernels.h"
 #include "../kernels/pixels.h"
 
@@ -16,8 +17,10 @@ GArray *dicenet_decode_classes (const gfloat *logits, guint n_classes, gboolean 
  * @confidences: n_priors x n_classes, @locations and @priors: n_priors x 4. Returns (element-type DicenetBox); NULL if
  * there is no memory for all that reaches a threshold. */
 GArray *dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const gfloat *priors, guint n_priors,
-                              guint n_classes, const DicenetDetectParams *params);
+                              guint n_classes, const DicenetDetectParams *params, const DicenetPixelKernels *kernels);
 
+/* Boxes in all, at most. */
+guint dicenet_most_boxes (const DicenetDetectParams *params);
 /* What a class must reach. */
 gfloat dicenet_class_threshold (const DicenetDetectParams *params, guint c);
 /* How far above the background's logit one of the others must be for any of them to reach its threshold; a little less,

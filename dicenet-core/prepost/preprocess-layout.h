@@ -3,6 +3,7 @@
 
 #include <dicenet/image.h>
 
+#include "../base/request.h"
 #include "../kernels/pixels.h"
 
 typedef enum {
@@ -24,3 +25,12 @@ typedef struct {
 
 /* NULL for an unknown format. */
 const DicenetPixelLayout *dicenet_pixel_layout_get (DicenetPixelFormat format);
+
+/* FALSE with @error set for a picture that cannot be read. */
+gboolean dicenet_image_check (const DicenetImage *image, GError **error);
+
+/* What of a picture is asked for, as a picture of its own in the same memory; of packed formats, whose luma and chroma
+ * begin at different bytes at an odd column, with the chroma's place as plane 1. FALSE with @error set for a picture
+ * that cannot be read, or where the part is not inside it. */
+gboolean dicenet_image_part (DicenetImage *part, const DicenetImage *image, const DicenetRequest *request,
+                             GError **error);

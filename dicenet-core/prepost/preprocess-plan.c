@@ -4,38 +4,6 @@
 #include <dicenet/error.h>
 #include <math.h>
 
-#define MAX_PICTURE_SIZE 32767
-
-static gboolean
-check_picture (const DicenetImage *image, GError **error)
-{
-  const DicenetPixelLayout *layout = dicenet_pixel_layout_get (image->format);
-
-  if (!layout) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "unknown pixel format %d: expected one of the formats in dicenet/image.h", (int) image->format);
-    return FALSE;
-  }
-  if (image->width < 1 || image->width > MAX_PICTURE_SIZE || image->height < 1 || image->height > MAX_PICTURE_SIZE) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "a picture of %u x %u pixels cannot be handled: width and height have to be 1 to %d", image->width,
-                 image->height, MAX_PICTURE_SIZE);
-    return FALSE;
-  }
-  if (layout->chroma != DICENET_CHROMA_NONE && image->matrix != DICENET_COLOR_MATRIX_BT601 &&
-      image->matrix != DICENET_COLOR_MATRIX_BT709) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "unknown colour matrix %d: expected BT.601 or BT.709",
-                 (int) image->matrix);
-    return FALSE;
-  }
-  if (layout->step == 0 && image->range != DICENET_COLOR_RANGE_LIMITED && image->range != DICENET_COLOR_RANGE_FULL) {
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "unknown sample range %d: expected limited or full",
-                 (int) image->range);
-    return FALSE;
-  }
-  return TRUE;
-}
-
 static gboolean
 check_tensor (guint width, guint height, const gfloat mean[3], const gfloat std[3], GError **error)
 {
@@ -103,7 +71,7 @@ dicenet_preprocess_plan_init (DicenetPreprocessPlan *self, const DicenetImage *i
                          : "standard deviation");
     return FALSE;
   }
-  if (!check_picture (image, error) || !check_tensor (width, height, mean, std, error))
+  if (!dicenet_image_check (image, error) || !check_tensor (width, height, mean, std, error))
     return FALSE;
 
   *self = (DicenetPreprocessPlan){ .image = *image, .width = width, .height = height };

@@ -67,7 +67,7 @@ work_clear (Work *work)
 
 DicenetPreprocess *
 dicenet_preprocess_new (const DicenetImage *image, guint width, guint height, const gfloat mean[3], const gfloat std[3],
-                        guint n_bands, GError **error)
+                        guint n_bands, guint cpu_mask, GError **error)
 {
   DicenetPreprocess *self = g_new0 (DicenetPreprocess, 1);
   const char *set;
@@ -76,7 +76,7 @@ dicenet_preprocess_new (const DicenetImage *image, guint width, guint height, co
     g_free (self);
     return NULL;
   }
-  self->kernels = dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set);
+  self->kernels = dicenet_pixel_kernels_get (cpu_mask, &set);
   self->n_bands = CLAMP (n_bands, 1, height);
   self->bands = g_new0 (Work, self->n_bands);
   for (guint i = 0; self && i < self->n_bands; i++)
@@ -131,7 +131,8 @@ unpack_chroma (const DicenetPreprocess *self, Work *work, const DicenetImage *im
                       (const guint8 *[]){ plane_row (image, 1, far), plane_row (image, 2, far) }, work->chroma, n);
     break;
   case DICENET_CHROMA_PACKED:
-    k->chroma_packed (plane_row (image, 0, row), self->plan.layout->luma, work->chroma, n);
+    /* A part of a picture says where. */
+    k->chroma_packed (plane_row (image, image->planes[1] ? 1 : 0, row), self->plan.layout->luma, work->chroma, n);
     break;
   }
 }

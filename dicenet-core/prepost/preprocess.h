@@ -10,10 +10,11 @@ typedef struct _DicenetPreprocess DicenetPreprocess;
 
 /* Makes the tables and row buffers for pictures like @image (its format, matrix, range, width and height; planes and
  * strides are not looked at) and tensors of 3 x height x width. @mean and @std are per channel R, G, B on a 0..1 scale.
- * @n_bands: parts that several threads can make at the same time; there are at most as many as rows. NULL with
- * @error set for a format or size that cannot be handled. Free with dicenet_preprocess_free(). */
+ * @n_bands: parts that several threads can make at the same time; there are at most as many as rows. @cpu_mask: as
+ * dicenet_pixel_kernels_get(). NULL with @error set for a format or size that cannot be handled. Free with
+ * dicenet_preprocess_free(). */
 DicenetPreprocess *dicenet_preprocess_new (const DicenetImage *image, guint width, guint height, const gfloat mean[3],
-                                           const gfloat std[3], guint n_bands, GError **error);
+                                           const gfloat std[3], guint n_bands, guint cpu_mask, GError **error);
 void dicenet_preprocess_free (DicenetPreprocess *self);
 
 /* Whether @self was made for pictures like @image and for this tensor size. */

@@ -81,7 +81,7 @@ measure (DicenetSession *session, const gfloat *input, guint batch, guint width,
       begin = start;
       costs->cpu = cpu_ms ();
     }
-    if (!dicenet_session_run_tensor (session, input, 3 * (gsize) batch * width * height, batch, width, height, error))
+    if (!dicenet_tool_run_tensor (session, input, batch, width, height, error))
       return NULL;
     const double ms = ms_since (start), on_device = executor->device_seconds * 1e3;
     if (i >= WARM_UP_RUNS) {
@@ -149,8 +149,7 @@ static gboolean
 bench (const char *path, const Options *o, GError **error)
 {
   guint width, height;
-  DicenetBackend backend;
-  DicenetPrecision precision;
+  g_autoptr (DicenetOptions) options = dicenet_options_new ();
   Costs costs;
 
   if (!check_options (o, error))
@@ -158,17 +157,17 @@ bench (const char *path, const Options *o, GError **error)
   gint64 begin = g_get_monotonic_time ();
   g_autoptr (DicenetModel) model = dicenet_model_load (path, error);
   if (model == NULL || !dicenet_tool_parse_size (o->size, model, &width, &height, error) ||
-      !dicenet_tool_parse_backend (o->backend, &backend, error) ||
-      !dicenet_tool_parse_precision (o->precision, &precision, error))
+      !dicenet_tool_parse_options (options, o->backend, o->precision, error))
     return FALSE;
+  dicenet_options_set_threads (options, (guint) o->threads);
   costs.load = ms_since (begin);
 
   const guint batch = (guint) o->batch;
   const gsize n = 3 * (gsize) batch * width * height;
   g_autofree gfloat *input = make_input (n);
   begin = g_get_monotonic_time ();
-  g_autoptr (DicenetSession) session = dicenet_tool_open (model, backend, precision, o->threads, error);
-  if (session == NULL || !dicenet_session_run_tensor (session, input, n, batch, width, height, error))
+  g_autoptr (DicenetSession) session = dicenet_tool_open (model, options, error);
+  if (session == NULL || !dicenet_tool_run_tensor (session, input, batch, width, height, error))
     return FALSE;
   costs.first_run = ms_since (begin);
 

@@ -59,46 +59,62 @@ dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *width, gu
   return FALSE;
 }
 
-gboolean
-dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **error)
+/* FALSE with @error set if no value of @type has this nick. */
+static gboolean
+parse_enum (GType type, const char *text, const char *expected, int *value, GError **error)
 {
-  g_autoptr (GEnumClass) names = g_type_class_ref (DICENET_TYPE_BACKEND);
-  const GEnumValue *value = g_enum_get_value_by_nick (names, text ? text : "auto");
+  g_autoptr (GEnumClass) names = g_type_class_ref (type);
+  const GEnumValue *found = g_enum_get_value_by_nick (names, text);
 
-  if (value == NULL) {
-    g_autofree char *shown = dicenet_text_excerpt (text);
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "--backend: expected auto, cpu or cuda, found \"%s\"",
-                 shown);
-    return FALSE;
+  if (found != NULL) {
+    *value = found->value;
+    return TRUE;
   }
-  *backend = (DicenetBackend) value->value;
-  return TRUE;
+  g_autofree char *shown = dicenet_text_excerpt (text);
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "%s, found \"%s\"", expected, shown);
+  return FALSE;
 }
 
 gboolean
-dicenet_tool_parse_precision (const char *text, DicenetPrecision *precision, GError **error)
+dicenet_tool_parse_options (DicenetOptions *options, const char *backend, const char *precision, GError **error)
 {
-  g_autoptr (GEnumClass) names = g_type_class_ref (DICENET_TYPE_PRECISION);
-  const GEnumValue *value = g_enum_get_value_by_nick (names, text ? text : "float32");
+  int value;
 
-  if (value == NULL) {
-    g_autofree char *shown = dicenet_text_excerpt (text);
-    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "--precision: expected float32, bfloat16, float16, tf32 or auto, found \"%s\"", shown);
-    return FALSE;
+  if (backend) {
+    if (!parse_enum (DICENET_TYPE_BACKEND, backend, "--backend: expected auto, cpu or cuda", &value, error))
+      return FALSE;
+    dicenet_options_set_backend (options, (DicenetBackend) value);
   }
-  *precision = (DicenetPrecision) value->value;
+  if (precision) {
+    if (!parse_enum (DICENET_TYPE_PRECISION, precision,
+                     "--precision: expected float32, bfloat16, float16, tf32 or auto", &value, error))
+      return FALSE;
+    dicenet_options_set_precision (options, (DicenetPrecision) value);
+  }
   return TRUE;
 }
 
 DicenetSession *
-dicenet_tool_open (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision, int threads, GError **error)
+dicenet_tool_open (DicenetModel *model, const DicenetOptions *options, GError **error)
 {
-  DicenetSession *session = dicenet_session_new (model, backend, -1, precision, (guint) threads, error);
+  DicenetSession *session = dicenet_session_new (model, options, error);
 
   if (session != NULL && dicenet_session_get_warning (session) != NULL)
     fprintf (stderr, "dicenet: %s\n", dicenet_session_get_warning (session));
   return session;
+}
+
+gboolean
+dicenet_tool_run_tensor (DicenetSession *session, const gfloat *input, guint batch, guint width, guint height,
+                         GError **error)
+{
+  g_autoptr (DicenetRequest) request = dicenet_request_new ();
+
+  dicenet_request_set_size (request, width, height);
+  dicenet_request_set_decode (request, FALSE);
+  g_autoptr (DicenetResult) result =
+      dicenet_session_run_tensor (session, input, 3 * (gsize) batch * width * height, batch, request, error);
+  return result != NULL;
 }
 
 gboolean

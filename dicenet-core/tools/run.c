@@ -62,11 +62,12 @@ read_input (const DicenetSafetensors *file, Input *in, GError **error)
   return TRUE;
 }
 
-static gboolean
-run_session (DicenetSession *session, const Input *in, GError **error)
+static DicenetResult *
+run_session (DicenetSession *session, const Input *in, DicenetRequest *request, GError **error)
 {
+  dicenet_request_set_size (request, in->width, in->height);
   if (in->pixels == NULL)
-    return dicenet_session_run_tensor (session, in->input, in->n_input, in->batch, in->width, in->height, error);
+    return dicenet_session_run_tensor (session, in->input, in->n_input, in->batch, request, error);
   const DicenetImage image = {
     .format = DICENET_PIXEL_FORMAT_RGB,
     .width = in->width,
@@ -74,7 +75,7 @@ run_session (DicenetSession *session, const Input *in, GError **error)
     .planes = { in->pixels->data },
     .strides = { (gint) (3 * in->width) },
   };
-  return dicenet_session_run_image (session, &image, in->width, in->height, error);
+  return dicenet_session_run_image (session, &image, request, error);
 }
 
 /* NULL with the error set if there is no memory. */
@@ -105,47 +106,45 @@ clear_output (Output *out)
 }
 
 static gboolean
-add_batch (Output *out, DicenetSession *session, const char *name, guint batch, guint64 rows, guint64 columns)
+add_batch (Output *out, DicenetResult *result, const char *name, guint batch, guint64 rows, guint64 columns)
 {
   const guint64 dims[] = { batch, rows, columns };
   gsize n;
   gfloat *data = (gfloat *) (rows ? add_tensor (out, name, DICENET_DTYPE_F32, 3, dims)
                                   : add_tensor (out, name, DICENET_DTYPE_F32, 2, (const guint64[]){ batch, columns }));
   for (guint i = 0; data && i < batch; i++, data += n) {
-    const gfloat *from = dicenet_session_get_output (session, name, i, &n);
+    const gfloat *from = dicenet_result_get_output (result, name, i, &n);
     memcpy (data, from, n * sizeof (gfloat));
   }
   return data != NULL;
 }
 
 static gboolean
-add_logits (Output *out, DicenetSession *session, const Input *in, guint classes)
+add_logits (Output *out, DicenetResult *result, const Input *in, guint classes)
 {
   const guint64 dims[] = { in->batch, classes, in->height, in->width };
   gfloat *data = (gfloat *) add_tensor (out, "logits", DICENET_DTYPE_F32, 4, dims);
-  for (guint i = 0; data && i < in->batch; i++)
-    dicenet_session_get_logits (session, i, data + i * (gsize) classes * in->height * in->width);
-  return data != NULL;
+  gboolean ok = data != NULL;
+
+  for (guint i = 0; ok && i < in->batch; i++)
+    ok = dicenet_result_scale_logits (result, i, data + i * (gsize) classes * in->height * in->width, out->error);
+  return ok;
 }
 
 static gboolean
-add_boxes (Output *out, DicenetSession *session, const DicenetDetectParams *params)
+add_boxes (Output *out, DicenetResult *result)
 {
-  g_autoptr (GArray) boxes = dicenet_session_get_boxes (session, 0, params);
-  if (boxes == NULL) {
-    g_set_error (out->error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
-                 "no memory for all boxes of this confidence: choose a larger --threshold");
-    return FALSE;
-  }
-  const guint64 n = boxes->len;
+  guint n_boxes;
+  const DicenetBox *boxes = dicenet_result_get_boxes (result, 0, &n_boxes);
+  const guint64 n = n_boxes;
   gfloat *edges = (gfloat *) add_tensor (out, "boxes", DICENET_DTYPE_F32, 2, (const guint64[]){ n, 4 });
   gint64 *labels = (gint64 *) add_tensor (out, "box_labels", DICENET_DTYPE_I64, 1, &n);
   gfloat *scores = (gfloat *) add_tensor (out, "box_scores", DICENET_DTYPE_F32, 1, &n);
 
   if (edges == NULL || labels == NULL || scores == NULL)
     return FALSE;
-  for (guint i = 0; i < boxes->len; i++) {
-    const DicenetBox *box = &g_array_index (boxes, DicenetBox, i);
+  for (guint i = 0; i < n_boxes; i++) {
+    const DicenetBox *box = &boxes[i];
     memcpy (edges + 4 * i, (const gfloat[]){ box->x0, box->y0, box->x1, box->y1 }, 4 * sizeof (gfloat));
     labels[i] = box->class_id;
     scores[i] = box->confidence;
@@ -154,10 +153,10 @@ add_boxes (Output *out, DicenetSession *session, const DicenetDetectParams *para
 }
 
 static gboolean
-add_priors (Output *out, DicenetSession *session)
+add_priors (Output *out, DicenetResult *result)
 {
   gsize n;
-  const gfloat *priors = dicenet_session_get_priors (session, &n);
+  const gfloat *priors = dicenet_result_get_priors (result, &n);
   guint8 *data = add_tensor (out, "priors", DICENET_DTYPE_F32, 2, (const guint64[]){ n / 4, 4 });
 
   if (data)
@@ -166,22 +165,22 @@ add_priors (Output *out, DicenetSession *session)
 }
 
 static gboolean
-add_outputs (Output *out, DicenetSession *session, const Input *in, const DicenetDetectParams *params)
+add_outputs (Output *out, DicenetResult *result, const Input *in, gboolean with_boxes)
 {
-  DicenetModel *model = dicenet_session_get_model (session);
+  DicenetModel *model = dicenet_result_get_model (result);
   const guint classes = dicenet_model_get_n_classes (model);
   gsize n;
 
   switch (dicenet_model_get_task (model)) {
   case DICENET_TASK_CLASSIFY:
-    return add_batch (out, session, "logits", in->batch, 0, classes);
+    return add_batch (out, result, "logits", in->batch, 0, classes);
   case DICENET_TASK_SEGMENT:
-    return add_logits (out, session, in, classes);
+    return add_logits (out, result, in, classes);
   case DICENET_TASK_DETECT:
-    dicenet_session_get_priors (session, &n);
-    return add_batch (out, session, "confidences", in->batch, n / 4, classes) &&
-           add_batch (out, session, "locations", in->batch, n / 4, 4) && add_priors (out, session) &&
-           (params->threshold < 0 || add_boxes (out, session, params));
+    dicenet_result_get_priors (result, &n);
+    return add_batch (out, result, "confidences", in->batch, n / 4, classes) &&
+           add_batch (out, result, "locations", in->batch, n / 4, 4) && add_priors (out, result) &&
+           (!with_boxes || add_boxes (out, result));
   }
   g_return_val_if_reached (FALSE);
 }
@@ -218,9 +217,24 @@ check_output (char **argv, DicenetModel *model, gboolean force, GError **error)
   return TRUE;
 }
 
+/* All outputs, and a detector's boxes where there is a threshold. */
+static DicenetRequest *
+make_request (double threshold, double iou, int max_per_class)
+{
+  DicenetRequest *request = dicenet_request_new ();
+
+  dicenet_request_set_outputs (request, TRUE);
+  dicenet_request_set_decode (request, threshold >= 0);
+  dicenet_request_set_threshold (request, (gfloat) threshold);
+  dicenet_request_set_iou_threshold (request, (gfloat) iou);
+  dicenet_request_set_max_per_class (request, (guint) max_per_class);
+  dicenet_request_set_max_detections (request, 0);
+  return request;
+}
+
 static gboolean
-run (char **argv, DicenetBackend backend, DicenetPrecision precision, int threads, const DicenetDetectParams *params,
-     gboolean force, GError **error)
+run (char **argv, const DicenetOptions *options, DicenetRequest *request, gboolean with_boxes, gboolean force,
+     GError **error)
 {
   g_autoptr (DicenetModel) model = dicenet_model_load (argv[1], error);
   if (model == NULL || !check_output (argv, model, force, error))
@@ -231,10 +245,10 @@ run (char **argv, DicenetBackend backend, DicenetPrecision precision, int thread
 
   if (file == NULL || !read_input (file, &in, error))
     return FALSE;
-  g_autoptr (DicenetSession) session = dicenet_tool_open (model, backend, precision, threads, error);
-  gboolean ok = session != NULL && run_session (session, &in, error);
-  ok = ok && add_outputs (&out, session, &in, params) &&
-       dicenet_safetensors_write (argv[3], out.tensors, out.n, NULL, error);
+  g_autoptr (DicenetSession) session = dicenet_tool_open (model, options, error);
+  g_autoptr (DicenetResult) result = session ? run_session (session, &in, request, error) : NULL;
+  const gboolean ok = result != NULL && add_outputs (&out, result, &in, with_boxes) &&
+                      dicenet_safetensors_write (argv[3], out.tensors, out.n, NULL, error);
   clear_output (&out);
   g_free (in.input);
   return ok;
@@ -261,20 +275,17 @@ dicenet_tool_run (int argc, char **argv, GError **error)
     { "force", 0, 0, G_OPTION_ARG_NONE, &force, "overwrite OUT.safetensors if it is there", NULL },
     G_OPTION_ENTRY_NULL,
   };
-  DicenetBackend backend;
-  DicenetPrecision precision;
+  g_autoptr (DicenetOptions) options = dicenet_options_new ();
 
   if (!dicenet_tool_parse (&argc, &argv, entries, "MODEL IN.safetensors OUT.safetensors", 3, error) ||
-      !dicenet_tool_parse_backend (backend_name, &backend, error) ||
-      !dicenet_tool_parse_precision (precision_name, &precision, error))
+      !dicenet_tool_parse_options (options, backend_name, precision_name, error))
     return FALSE;
   if (threads < 0 || threads > 1024 || max_per_class < 0) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
                  "expected --threads from 0 to 1024 and --max-per-class of 0 or more");
     return FALSE;
   }
-  const DicenetDetectParams params = { .threshold = (gfloat) threshold,
-                                       .iou_threshold = (gfloat) iou,
-                                       .max_per_class = (guint) max_per_class };
-  return run (argv, backend, precision, threads, &params, force, error);
+  g_autoptr (DicenetRequest) request = make_request (threshold, iou, max_per_class);
+  dicenet_options_set_threads (options, (guint) threads);
+  return run (argv, options, request, threshold >= 0, force, error);
 }

@@ -112,7 +112,7 @@ dicenet_tool_time_steps (DicenetSession *session, const gfloat *input, guint wid
     least[i] = INFINITY;
   executor->step_seconds = least;
   do {
-    ok = dicenet_session_run_tensor (session, input, 3 * (gsize) width * height, 1, width, height, error);
+    ok = dicenet_tool_run_tensor (session, input, 1, width, height, error);
   } while (ok && (double) (g_get_monotonic_time () - begin) < seconds * 1e6);
   executor->step_seconds = NULL;
   if (ok)

@@ -16,15 +16,17 @@ gboolean dicenet_tool_parse (int *argc, char ***argv, const GOptionEntry *entrie
 /* "WxH"; NULL means the size that the model is meant for. */
 gboolean dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *width, guint *height, GError **error);
 
-/* "auto", "cpu" or "cuda"; NULL means auto. */
-gboolean dicenet_tool_parse_backend (const char *text, DicenetBackend *backend, GError **error);
-
-/* "float32", "bfloat16", "float16", "tf32" or "auto"; NULL means float32. */
-gboolean dicenet_tool_parse_precision (const char *text, DicenetPrecision *precision, GError **error);
+/* @backend: "auto", "cpu" or "cuda"; NULL means auto. @precision: "float32", "bfloat16", "float16", "tf32" or "auto";
+ * NULL means float32. */
+gboolean dicenet_tool_parse_options (DicenetOptions *options, const char *backend, const char *precision,
+                                     GError **error);
 
 /* A session, and a line on stderr for what about it is not as it was asked for. */
-DicenetSession *dicenet_tool_open (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision, int threads,
-                                   GError **error);
+DicenetSession *dicenet_tool_open (DicenetModel *model, const DicenetOptions *options, GError **error);
+
+/* A run on tensors, of which nothing is kept. */
+gboolean dicenet_tool_run_tensor (DicenetSession *session, const gfloat *input, guint batch, guint width, guint height,
+                                  GError **error);
 
 /* Runs @input for so many seconds and prints what each kind of step of the network takes. */
 gboolean dicenet_tool_time_steps (DicenetSession *session, const gfloat *input, guint width, guint height,

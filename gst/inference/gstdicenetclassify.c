@@ -46,25 +46,25 @@ struct _GstDicenetClassify {
 
 G_DEFINE_FINAL_TYPE (GstDicenetClassify, gst_dicenet_classify, GST_TYPE_DICENET_INFERENCE)
 
-static GArray *
-gst_dicenet_classify_decode (GstDicenetInference *filter, DicenetSession *session, guint width, guint height,
-                             GstDicenetResult *result, GError **error)
+static void
+gst_dicenet_classify_ask (GstDicenetInference *inference, DicenetModel *model, DicenetRequest *request)
 {
-  GstDicenetClassify *self = GST_DICENET_CLASSIFY (filter);
+  GstDicenetClassify *self = GST_DICENET_CLASSIFY (inference);
 
   GST_OBJECT_LOCK (self);
-  guint top_k = self->top_k;
-  gfloat threshold = self->threshold;
+  dicenet_request_set_top_k (request, self->top_k);
+  dicenet_request_set_threshold (request, self->threshold); /* below 0 here, too: the model's */
   GST_OBJECT_UNLOCK (self);
+}
 
-  if (threshold < 0)
-    threshold = dicenet_model_get_threshold (dicenet_session_get_model (session));
-  GArray *found = dicenet_session_get_classes (session, 0, top_k, threshold);
-  for (guint i = 0; i < found->len; i++) {
-    const DicenetClass *class = &g_array_index (found, DicenetClass, i);
-    gst_dicenet_result_add_class (result, class->class_id, class->confidence);
-  }
-  g_array_unref (found);
+static GArray *
+gst_dicenet_classify_read (GstDicenetInference *inference, DicenetResult *found, GstDicenetResult *result)
+{
+  guint n;
+  const DicenetClass *classes = dicenet_result_get_classes (found, 0, &n);
+
+  for (guint i = 0; i < n; i++)
+    gst_dicenet_result_add_class (result, classes[i].class_id, classes[i].confidence);
   return NULL;
 }
 
@@ -150,7 +150,8 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
   gst_dicenet_inference_class_add_templates (GST_ELEMENT_CLASS (klass));
 
   inference_class->task = GST_DICENET_TASK_CLASSIFY;
-  inference_class->decode = gst_dicenet_classify_decode;
+  inference_class->ask = gst_dicenet_classify_ask;
+  inference_class->read = gst_dicenet_classify_read;
   inference_class->describe = gst_dicenet_classify_describe;
 }
 

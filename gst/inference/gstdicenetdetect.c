@@ -63,45 +63,35 @@ G_DEFINE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST_TYPE_DICENET_INFE
 
 /* --- results --- */
 
-static gfloat *
-class_thresholds_now (GstDicenetDetect *self, DicenetModel *model, DicenetDetectParams *params)
+static void
+gst_dicenet_detect_ask (GstDicenetInference *inference, DicenetModel *model, DicenetRequest *request)
 {
-  gfloat *thresholds;
+  GstDicenetDetect *self = GST_DICENET_DETECT (inference);
 
   GST_OBJECT_LOCK (self);
-  params->threshold = self->threshold < 0 ? dicenet_model_get_threshold (model) : self->threshold;
-  params->iou_threshold = self->iou_threshold;
-  params->max_per_class = MAX_PER_CLASS;
-  params->max_detections = self->max_detections;
-  thresholds = g_new (gfloat, self->n_classes + 1);
+  const gfloat threshold = self->threshold < 0 ? dicenet_model_get_threshold (model) : self->threshold;
+  g_autofree gfloat *thresholds = g_new (gfloat, self->n_classes + 1);
   for (guint i = 0; i < self->n_classes; i++)
-    thresholds[i] = self->own_thresholds[i] < 0 ? params->threshold : self->own_thresholds[i];
+    thresholds[i] = self->own_thresholds[i] < 0 ? threshold : self->own_thresholds[i];
+  dicenet_request_set_threshold (request, threshold);
+  dicenet_request_set_class_thresholds (request, thresholds, self->n_classes);
+  dicenet_request_set_iou_threshold (request, self->iou_threshold);
+  dicenet_request_set_max_detections (request, self->max_detections);
   GST_OBJECT_UNLOCK (self);
-  params->class_thresholds = thresholds;
-  return thresholds;
+  dicenet_request_set_max_per_class (request, MAX_PER_CLASS);
 }
 
 static GArray *
-gst_dicenet_detect_decode (GstDicenetInference *filter, DicenetSession *session, guint width, guint height,
-                           GstDicenetResult *result, GError **error)
+gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, GstDicenetResult *result)
 {
-  const GstVideoInfo *info = gst_dicenet_video_get_info (GST_DICENET_VIDEO (filter));
+  const GstVideoInfo *info = gst_dicenet_video_get_info (GST_DICENET_VIDEO (inference));
   gdouble frame_width = GST_VIDEO_INFO_WIDTH (info), frame_height = GST_VIDEO_INFO_HEIGHT (info);
-  DicenetDetectParams params = { 0 };
-  gfloat *thresholds = class_thresholds_now (GST_DICENET_DETECT (filter), dicenet_session_get_model (session), &params);
-  GArray *boxes = dicenet_session_get_boxes (session, 0, &params);
+  guint n;
+  const DicenetBox *boxes = dicenet_result_get_boxes (found, 0, &n);
+  GArray *detections = g_array_sized_new (FALSE, TRUE, sizeof (GstDicenetDetection), n);
 
-  g_free (thresholds);
-  if (!boxes) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
-                 "no memory for all boxes that reach the threshold of %g: choose a higher one, or a smaller "
-                 "inference-size",
-                 params.threshold);
-    return NULL;
-  }
-  GArray *detections = g_array_sized_new (FALSE, TRUE, sizeof (GstDicenetDetection), boxes->len);
-  for (guint i = 0; i < boxes->len; i++) {
-    const DicenetBox *box = &g_array_index (boxes, DicenetBox, i);
+  for (guint i = 0; i < n; i++) {
+    const DicenetBox *box = &boxes[i];
     GstDicenetDetection detection = {
       .label_id = box->class_id,
       .confidence = box->confidence,
@@ -112,7 +102,6 @@ gst_dicenet_detect_decode (GstDicenetInference *filter, DicenetSession *session,
     };
     g_array_append_val (detections, detection);
   }
-  g_array_unref (boxes);
   return detections;
 }
 
@@ -300,7 +289,8 @@ gst_dicenet_detect_class_init (GstDicenetDetectClass *klass)
 
   inference_class->task = GST_DICENET_TASK_DETECT;
   inference_class->labels_changed = gst_dicenet_detect_labels_changed;
-  inference_class->decode = gst_dicenet_detect_decode;
+  inference_class->ask = gst_dicenet_detect_ask;
+  inference_class->read = gst_dicenet_detect_read;
   inference_class->describe = gst_dicenet_detect_describe;
 }
 

@@ -17,8 +17,8 @@ struct _GstDicenetEngine {
 
   DicenetModel *model;
   gchar **labels;
+  DicenetOptions *options;
   DicenetBackend backend;
-  DicenetPrecision precision;
   gint device_id;
   SizeMode size_mode;
   guint fixed_width, fixed_height;
@@ -225,18 +225,28 @@ close_session (DicenetSession *session, GstObject *context)
   gst_clear_object (&context);
 }
 
+static DicenetSession *
+new_session (const GstDicenetEngine *self, const DicenetOptions *options, GError **error)
+{
+  GError *core = NULL;
+  DicenetSession *session = dicenet_session_new (self->model, options, &core);
+
+  if (!session)
+    propagate (error, core, NULL);
+  return session;
+}
+
 static gboolean
 open_session (GstDicenetEngine *self, const GstDicenetSettings *settings, GError **error)
 {
-  GError *core = NULL;
-
   self->backend = settings->backend;
-  self->precision = settings->precision;
   self->device_id = settings->device_id;
-  self->session = dicenet_session_new (self->model, settings->backend, settings->device_id, settings->precision,
-                                       settings->threads, &core);
-  if (!self->session)
-    propagate (error, core, NULL);
+  self->options = dicenet_options_new ();
+  dicenet_options_set_backend (self->options, settings->backend);
+  dicenet_options_set_device (self->options, settings->device_id);
+  dicenet_options_set_precision (self->options, settings->precision);
+  dicenet_options_set_threads (self->options, settings->threads);
+  self->session = new_session (self, self->options, error);
   return self->session != NULL;
 }
 
@@ -258,6 +268,7 @@ gst_dicenet_engine_finalize (GObject *object)
   GstDicenetEngine *self = GST_DICENET_ENGINE (object);
 
   close_session (self->session, self->context);
+  g_clear_pointer (&self->options, dicenet_options_free);
   g_clear_object (&self->model);
   g_strfreev (self->labels);
   G_OBJECT_CLASS (gst_dicenet_engine_parent_class)->finalize (object);
@@ -327,15 +338,14 @@ gst_dicenet_engine_leave (const GstDicenetEngine *self)
 static DicenetSession *
 open_in_context (const GstDicenetEngine *self, GstObject *context, GError **error)
 {
-  GError *core = NULL;
+  g_autoptr (DicenetOptions) options = dicenet_options_copy (self->options);
 
   if (!enter (context, error))
     return NULL;
-  DicenetSession *session =
-      dicenet_session_new_in_cuda_context (self->model, gst_dicenet_cuda_get_handle (context), self->precision, &core);
+  dicenet_options_set_backend (options, DICENET_BACKEND_CUDA);
+  dicenet_options_set_context (options, gst_dicenet_cuda_get_handle (context));
+  DicenetSession *session = new_session (self, options, error);
   gst_dicenet_cuda_leave ();
-  if (!session)
-    propagate (error, core, NULL);
   return session;
 }
 
@@ -364,9 +374,9 @@ gst_dicenet_engine_use_context (GstDicenetEngine *self, GstObject *context, GErr
   return TRUE;
 }
 
-gboolean
-gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info, guint width,
-                        guint height, GError **error)
+DicenetResult *
+gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info,
+                        const DicenetRequest *request, GError **error)
 {
   const gboolean in_place = self->context && gst_dicenet_cuda_buffer_context (buffer, -1) == self->context;
   GstVideoFrame frame;
@@ -377,11 +387,12 @@ gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const G
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
                  "Can't read a frame: its memory can't be mapped, or is smaller than the caps say. If the frames are "
                  "not in system memory, insert an element that downloads them before this one");
-    return FALSE;
+    return NULL;
   }
   gst_dicenet_image_from_frame (&image, &frame);
-  image.memory = in_place ? DICENET_MEMORY_CUDA : DICENET_MEMORY_SYSTEM;
-  gboolean ok = dicenet_session_run_image (self->session, &image, width, height, error);
+  image.memory = in_place ? DICENET_MEMORY_DEVICE : DICENET_MEMORY_SYSTEM;
+  /* The frame is read then, and not needed while the network runs. */
+  g_autoptr (DicenetSubmission) submission = dicenet_session_submit_image (self->session, &image, request, error);
   gst_video_frame_unmap (&frame);
-  return ok;
+  return submission ? dicenet_submission_wait (submission, error) : NULL;
 }

@@ -86,16 +86,15 @@ void gst_dicenet_engine_leave (const GstDicenetEngine *self);
  * @self: an engine, entered
  * @buffer: a frame
  * @info: its format
- * @width: inference width
- * @height: inference height
+ * @request: what is asked for
  * @error: return location for a #GError
  *
  * Runs the session on a frame, where it lies if the session can read it there.
  *
- * Returns: whether it worked
+ * Returns: (transfer full): what was found, or %NULL with @error set
  */
-gboolean gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info, guint width,
-                                 guint height, GError **error);
+DicenetResult *gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info,
+                                       const DicenetRequest *request, GError **error);
 
 /**
  * gst_dicenet_post_error:

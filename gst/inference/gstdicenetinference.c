@@ -251,32 +251,47 @@ prepare (GstDicenetInference *self, GstObject *context, GError **error)
   return ok;
 }
 
+static DicenetRequest *
+make_request (GstDicenetInference *self, gboolean decode)
+{
+  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  DicenetRequest *request = dicenet_request_new ();
+
+  dicenet_request_set_size (request, priv->width, priv->height);
+  dicenet_request_set_decode (request, decode);
+  if (klass->ask)
+    klass->ask (self, gst_dicenet_engine_get_model (priv->engine), request);
+  return request;
+}
+
+static void
+keep_result (GstDicenetInference *self, DicenetResult *found)
+{
+  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  DicenetModel *model = gst_dicenet_engine_get_model (priv->engine);
+
+  priv->result =
+      gst_dicenet_result_new (klass->task, dicenet_model_get_name (model), gst_dicenet_engine_get_labels (priv->engine),
+                              dicenet_model_get_background (model));
+  priv->detections = klass->read (self, found, priv->result);
+}
+
 /* Runs the model on a frame; the results, if they are wanted, are left in @priv. */
 static gboolean
 run (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, gboolean decode, GError **error)
 {
-  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
   GstDicenetInferencePrivate *priv = PRIV (self);
-  GError *failed = NULL;
+  g_autoptr (DicenetRequest) request = make_request (self, decode);
 
   if (!enter (self, gst_dicenet_cuda_buffer_context (buffer, gst_dicenet_engine_get_device_id (priv->engine)), error))
     return FALSE;
-  gboolean ok = gst_dicenet_engine_run (priv->engine, buffer, info, priv->width, priv->height, error);
-  if (ok && decode) {
-    DicenetModel *model = gst_dicenet_engine_get_model (priv->engine);
-    priv->result =
-        gst_dicenet_result_new (klass->task, dicenet_model_get_name (model),
-                                gst_dicenet_engine_get_labels (priv->engine), dicenet_model_get_background (model));
-    priv->detections = klass->decode (self, gst_dicenet_engine_get_session (priv->engine), priv->width, priv->height,
-                                      priv->result, &failed);
-    if (failed) {
-      g_propagate_error (error, failed);
-      forget_result (self);
-      ok = FALSE;
-    }
-  }
+  g_autoptr (DicenetResult) found = gst_dicenet_engine_run (priv->engine, buffer, info, request, error);
   leave (self);
-  return ok;
+  if (found && decode)
+    keep_result (self, found);
+  return found != NULL;
 }
 
 static void

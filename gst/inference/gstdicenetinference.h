@@ -15,8 +15,9 @@ G_DECLARE_DERIVABLE_TYPE (GstDicenetInference, gst_dicenet_inference, GST, DICEN
  * @task: what the models of this element do
  * @labels_changed: (nullable): the labels are known now; checks the element's own properties against them. Called by
  *   start, before the first frame
- * @decode: reads what the session found at an inference size of width x height into the result, and returns the boxes
- *   in pixels of the frame, #GstDicenetDetection (detection), or %NULL; sets the error if it can't
+ * @ask: (nullable): asks for what the element's properties say now
+ * @read: puts what was found into the result, and returns the boxes in pixels of the frame, #GstDicenetDetection
+ *   (detection), or %NULL
  * @describe: puts what was found into the message for the bus
  * @get_opacity: (nullable): how strongly a mask is drawn
  *
@@ -27,8 +28,8 @@ struct _GstDicenetInferenceClass {
 
   GstDicenetTask task;
   gboolean (*labels_changed) (GstDicenetInference *self, const gchar *const *labels, GError **error);
-  GArray *(*decode) (GstDicenetInference *self, DicenetSession *session, guint width, guint height,
-                     GstDicenetResult *result, GError **error);
+  void (*ask) (GstDicenetInference *self, DicenetModel *model, DicenetRequest *request);
+  GArray *(*read) (GstDicenetInference *self, DicenetResult *found, GstDicenetResult *result);
   void (*describe) (GstDicenetInference *self, const GstDicenetMeta *meta, GstStructure *message);
   gdouble (*get_opacity) (GstDicenetInference *self);
 };

@@ -45,21 +45,12 @@ struct _GstDicenetSegment {
 G_DEFINE_FINAL_TYPE (GstDicenetSegment, gst_dicenet_segment, GST_TYPE_DICENET_INFERENCE)
 
 static GArray *
-gst_dicenet_segment_decode (GstDicenetInference *filter, DicenetSession *session, guint width, guint height,
-                            GstDicenetResult *result, GError **error)
+gst_dicenet_segment_read (GstDicenetInference *inference, DicenetResult *found, GstDicenetResult *result)
 {
-  gsize size = (gsize) width * height;
-  guint8 *mask = g_try_malloc (size);
+  guint width, height;
 
-  if (!mask) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
-                 "no memory for a mask of %ux%u: choose a smaller inference-size", width, height);
-    return NULL;
-  }
-  dicenet_session_get_mask (session, 0, mask, width);
-  GBytes *bytes = g_bytes_new_take (mask, size);
-  gst_dicenet_result_set_mask (result, bytes, width, height);
-  g_bytes_unref (bytes);
+  dicenet_result_get_size (found, &width, &height);
+  gst_dicenet_result_set_mask (result, dicenet_result_get_mask (found, 0), width, height);
   return NULL;
 }
 
@@ -139,7 +130,7 @@ gst_dicenet_segment_class_init (GstDicenetSegmentClass *klass)
   gst_dicenet_inference_class_add_templates (GST_ELEMENT_CLASS (klass));
 
   inference_class->task = GST_DICENET_TASK_SEGMENT;
-  inference_class->decode = gst_dicenet_segment_decode;
+  inference_class->read = gst_dicenet_segment_read;
   inference_class->describe = gst_dicenet_segment_describe;
   inference_class->get_opacity = gst_dicenet_segment_get_opacity;
 }

@@ -14,18 +14,25 @@
 
 typedef struct {
   DicenetSession *session;
+  DicenetRequest *request;
   const gfloat *input;
   gsize n;
-  guint width, height;
 } Busy;
+
+static void
+run_frame (const Busy *b)
+{
+  g_autoptr (DicenetResult) result = dicenet_session_run_tensor (b->session, b->input, b->n, 1, b->request, NULL);
+  if (result == NULL)
+    g_error ("a frame failed");
+}
 
 static gpointer
 run_frames (gpointer data)
 {
   const Busy *b = data;
   for (guint i = 0; i < FRAMES; i++)
-    if (!dicenet_session_run_tensor (b->session, b->input, b->n, 1, b->width, b->height, NULL))
-      g_error ("a frame failed");
+    run_frame (b);
   return NULL;
 }
 
@@ -43,8 +50,7 @@ fastest_frame (const Busy *b)
 
   for (guint i = 0; i < FRAMES; i++) {
     const gint64 begin = g_get_monotonic_time ();
-    if (!dicenet_session_run_tensor (b->session, b->input, b->n, 1, b->width, b->height, NULL))
-      g_error ("a frame failed");
+    run_frame (b);
     best = MIN (best, since (begin));
   }
   return best;
@@ -75,15 +81,17 @@ one_by_one (Busy *busy, guint n)
 }
 
 static Busy
-open_busy (DicenetModel *model, guint n_threads, const gfloat *input, guint width, guint height)
+open_busy (DicenetModel *model, guint n_threads, DicenetRequest *request, const gfloat *input, gsize n)
 {
+  g_autoptr (DicenetOptions) options = dicenet_options_new ();
   g_autoptr (GError) error = NULL;
-  DicenetSession *session =
-      dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, n_threads, &error);
 
+  dicenet_options_set_backend (options, DICENET_BACKEND_CPU);
+  dicenet_options_set_threads (options, n_threads);
+  DicenetSession *session = dicenet_session_new (model, options, &error);
   if (session == NULL)
     g_error ("%s", error->message);
-  const Busy b = { session, input, 3 * (gsize) width * height, width, height };
+  const Busy b = { session, request, input, n };
   run_frames ((gpointer) &b);
   return b;
 }
@@ -101,17 +109,20 @@ main (int argc, char **argv)
     return 1;
   }
   dicenet_model_get_size (model, &width, &height);
+  const gsize n_input = 3 * (gsize) width * height;
+  g_autoptr (DicenetRequest) request = dicenet_request_new ();
   g_autoptr (GRand) rand = g_rand_new_with_seed (1);
-  g_autofree gfloat *input = g_new (gfloat, 3 * (gsize) width * height);
-  for (gsize i = 0; i < 3 * (gsize) width * height; i++)
+  g_autofree gfloat *input = g_new (gfloat, n_input);
+  dicenet_request_set_decode (request, FALSE);
+  for (gsize i = 0; i < n_input; i++)
     input[i] = (gfloat) g_rand_double_range (rand, -2, 2);
 
   g_autofree Busy *alone = g_new (Busy, n), *busy = g_new (Busy, n);
   g_autofree gdouble *best = g_new (gdouble, n);
   gdouble best_together = G_MAXDOUBLE, best_one_by_one = G_MAXDOUBLE;
   for (guint i = 0; i < n; i++) {
-    alone[i] = open_busy (model, i + 1, input, width, height);
-    busy[i] = open_busy (model, n, input, width, height);
+    alone[i] = open_busy (model, i + 1, request, input, n_input);
+    busy[i] = open_busy (model, n, request, input, n_input);
     best[i] = G_MAXDOUBLE;
   }
   for (guint round = 0; round < rounds; round++) {

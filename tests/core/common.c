@@ -53,6 +53,55 @@ test_noise (gsize n, guint32 seed)
   return data;
 }
 
+DicenetOptions *
+test_options (DicenetBackend backend, DicenetPrecision precision, guint n_threads)
+{
+  DicenetOptions *options = dicenet_options_new ();
+
+  dicenet_options_set_backend (options, backend);
+  dicenet_options_set_precision (options, precision);
+  dicenet_options_set_threads (options, n_threads);
+  return options;
+}
+
+DicenetSession *
+test_open (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision, guint n_threads)
+{
+  g_autoptr (DicenetOptions) options = test_options (backend, precision, n_threads);
+  g_autoptr (GError) error = NULL;
+  DicenetSession *session = dicenet_session_new (model, options, &error);
+  assert_no_error (error);
+  return session;
+}
+
+DicenetRequest *
+test_request (guint width, guint height)
+{
+  DicenetRequest *request = dicenet_request_new ();
+
+  dicenet_request_set_size (request, width, height);
+  dicenet_request_set_outputs (request, TRUE);
+  return request;
+}
+
+DicenetResult *
+test_run_tensor (DicenetSession *session, const gfloat *tensor, guint batch, guint width, guint height)
+{
+  g_autoptr (DicenetRequest) request = test_request (width, height);
+  g_autoptr (GError) error = NULL;
+  DicenetResult *result =
+      dicenet_session_run_tensor (session, tensor, 3 * (gsize) batch * width * height, batch, request, &error);
+  assert_no_error (error);
+  return result;
+}
+
+DicenetResult *
+test_run_noise (DicenetSession *session, guint batch, guint width, guint height, guint32 seed)
+{
+  g_autofree gfloat *input = test_noise (3 * (gsize) batch * width * height, seed);
+  return test_run_tensor (session, input, batch, width, height);
+}
+
 int
 test_run (const char *name, const TTest *const *tests, guint n)
 {

@@ -17,6 +17,19 @@ void test_folder_remove (char *folder);
 /* Normalised noise, the same for the same seed. Free with g_free(). */
 gfloat *test_noise (gsize n, guint32 seed);
 
+/* The options of a session; free with dicenet_options_free(). */
+DicenetOptions *test_options (DicenetBackend backend, DicenetPrecision precision, guint n_threads);
+
+/* Opens it; fails the test if that does not work. */
+DicenetSession *test_open (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision, guint n_threads);
+
+/* For all there is, at this size. */
+DicenetRequest *test_request (guint width, guint height);
+
+/* Runs tensors, or noise; fails the test if that does not work. */
+DicenetResult *test_run_tensor (DicenetSession *session, const gfloat *tensor, guint batch, guint width, guint height);
+DicenetResult *test_run_noise (DicenetSession *session, guint batch, guint width, guint height, guint32 seed);
+
 /* Runs one suite's cases; the exit status. */
 int test_run (const char *name, const TTest *const *tests, guint n);
 

@@ -3,7 +3,11 @@
 
 #include <stdlib.h>
 
-/* Once a size is prepared, running it allocates nothing: this program's own malloc counts. */
+/* Once a size has run, running it again allocates its result and what keeps the request, nothing for the network: this
+ * program's own malloc counts. */
+
+/* Submission, request, result, its list, and what is in that. */
+#define MOST 12
 
 static gint counting, count;
 
@@ -51,7 +55,7 @@ aligned_alloc (size_t alignment, size_t n)
   return __libc_memalign (alignment, n);
 }
 
-START_TEST (runs_allocate_nothing)
+START_TEST (runs_allocate_results)
 {
   static const char *const models[] = { "classify", "detect", "pyramid", "segment" };
   guint8 pixels[70 * 90 * 3] = { 0 };
@@ -62,14 +66,17 @@ START_TEST (runs_allocate_nothing)
   for (guint m = 0; m < 2 * G_N_ELEMENTS (models); m++) {
     const DicenetPrecision precision = m % 2 ? DICENET_PRECISION_AUTO : DICENET_PRECISION_FLOAT32;
     g_autoptr (DicenetModel) model = test_model_load (models[m / 2]);
-    g_autoptr (DicenetSession) session = dicenet_session_new (model, DICENET_BACKEND_CPU, -1, precision, 2, NULL);
-    ck_assert (dicenet_session_run_image (session, &image, 64, 48, NULL));
+    g_autoptr (DicenetSession) session = test_open (model, DICENET_BACKEND_CPU, precision, 2);
+    g_autoptr (DicenetRequest) request = dicenet_request_new ();
+    dicenet_request_set_size (request, 64, 48);
+    dicenet_request_set_decode (request, FALSE);
+    dicenet_result_unref (dicenet_session_run_image (session, &image, request, NULL));
     g_atomic_int_set (&count, 0);
     g_atomic_int_set (&counting, 1);
-    const gboolean ok = dicenet_session_run_image (session, &image, 64, 48, NULL);
+    g_autoptr (DicenetResult) result = dicenet_session_run_image (session, &image, request, NULL);
     g_atomic_int_set (&counting, 0);
-    ck_assert (ok);
-    ck_assert_msg (g_atomic_int_get (&count) == 0, "%s: %d allocations", models[m / 2], g_atomic_int_get (&count));
+    ck_assert_ptr_nonnull (result);
+    ck_assert_msg (g_atomic_int_get (&count) <= MOST, "%s: %d allocations", models[m / 2], g_atomic_int_get (&count));
   }
 
   /* That the counter counts. */
@@ -80,4 +87,4 @@ START_TEST (runs_allocate_nothing)
 }
 END_TEST
 
-TEST_MAIN ("allocations", runs_allocate_nothing)
+TEST_MAIN ("allocations", runs_allocate_results)

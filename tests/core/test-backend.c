@@ -9,7 +9,7 @@
 
 typedef struct {
   DicenetExecutor parent;
-  guint n_bound, n_unbound, n_closed;
+  guint n_bound, n_unbound, n_closed, n_priors;
   gboolean fails;
 } Fake;
 
@@ -46,11 +46,24 @@ fake_unbind (DicenetExecutor *executor, gpointer bound)
 }
 
 static gboolean
-fake_prepare (DicenetExecutor *executor, GError **error)
+fake_prepare (DicenetExecutor *executor, DicenetSize *size, GError **error)
 {
-  g_autofree char *expected = g_strdup_printf ("%ux%u", executor->size->width, executor->size->height);
-  ck_assert_str_eq (executor->size->bound, expected);
+  g_autofree char *expected = g_strdup_printf ("%ux%u", size->width, size->height);
+  ck_assert_str_eq (size->bound, expected);
+  ((Fake *) executor)->n_priors = size->n_priors;
   return TRUE;
+}
+
+static DicenetJob *
+fake_submit (DicenetExecutor *executor, DicenetSize *size, const DicenetRun *run, GError **error)
+{
+  return g_new0 (DicenetJob, 1);
+}
+
+static void
+fake_release (DicenetExecutor *executor, DicenetJob *job)
+{
+  g_free (job);
 }
 
 static void
@@ -67,6 +80,8 @@ fake_ops (gboolean (*supports) (DicenetOp op))
                               .bind = fake_bind,
                               .unbind = fake_unbind,
                               .prepare = fake_prepare,
+                              .submit = fake_submit,
+                              .release = fake_release,
                               .close = fake_close };
 }
 
@@ -80,7 +95,6 @@ START_TEST (an_operation_that_is_missing_is_named)
   dicenet_executor_init (&fake.parent, &ops, dicenet_model_get_program (with));
   ck_assert (!dicenet_executor_prepare (&fake.parent, 64, 64, 1, &error));
   assert_error (error, DICENET_ERROR_BACKEND, "backend fake", "pyramid pool", "layer", "another backend");
-  ck_assert_ptr_null (fake.parent.size);
   ck_assert_uint_eq (fake.n_bound, 0);
   dicenet_executor_close (&fake.parent);
   dicenet_executor_init (&other.parent, &ops, dicenet_model_get_program (without));
@@ -115,7 +129,7 @@ START_TEST (sizes_are_kept)
       ck_assert (dicenet_executor_prepare (&fake.parent, 64 + 8 * i, 64, 1, NULL));
   ck_assert_uint_eq (fake.n_bound, 8);
   ck_assert_uint_eq (fake.n_unbound, 0);
-  ck_assert_uint_gt (fake.parent.size->n_priors, 0);
+  ck_assert_uint_gt (fake.n_priors, 0);
   ck_assert (dicenet_executor_prepare (&fake.parent, 64, 64, 2, NULL)); /* in the place of 64 x 64, the oldest */
   ck_assert_uint_eq (fake.n_bound, 9);
   ck_assert_uint_eq (fake.n_unbound, 1);
@@ -124,7 +138,6 @@ START_TEST (sizes_are_kept)
   fake.fails = TRUE;
   ck_assert (!dicenet_executor_prepare (&fake.parent, 64, 64, 1, &error));
   assert_error (error, DICENET_ERROR_NO_MEMORY, "no memory");
-  ck_assert_ptr_null (fake.parent.size);
   ck_assert (dicenet_executor_prepare (&fake.parent, 72, 64, 1, NULL));
   dicenet_executor_close (&fake.parent);
   ck_assert_uint_eq (fake.n_unbound, fake.n_bound);
@@ -132,4 +145,27 @@ START_TEST (sizes_are_kept)
 }
 END_TEST
 
-TEST_MAIN ("backend", an_operation_that_is_missing_is_named, the_processor_computes_everything, sizes_are_kept)
+/* A size that a job runs at lasts as long as the job, kept or not. */
+START_TEST (jobs_hold_their_size)
+{
+  const DicenetBackendOps ops = fake_ops (supports_all);
+  g_autoptr (DicenetModel) model = test_model_load ("classify");
+  g_autoptr (DicenetRequest) request = test_request (64, 64);
+  Fake fake = { .n_bound = 0 };
+
+  dicenet_executor_init (&fake.parent, &ops, dicenet_model_get_program (model));
+  DicenetJob *job = dicenet_executor_submit (&fake.parent, &(DicenetRun){ .batch = 1, .request = request }, NULL);
+  for (guint i = 0; i < 8; i++)
+    ck_assert (dicenet_executor_prepare (&fake.parent, 72 + 8 * i, 64, 1, NULL));
+  ck_assert_uint_eq (fake.n_bound, 9);
+  ck_assert_uint_eq (fake.n_unbound, 0);
+  ck_assert_uint_eq (job->size->width, 64);
+  dicenet_executor_release (&fake.parent, job);
+  ck_assert_uint_eq (fake.n_unbound, 1);
+  dicenet_executor_close (&fake.parent);
+  ck_assert_uint_eq (fake.n_unbound, 9);
+}
+END_TEST
+
+TEST_MAIN ("backend", jobs_hold_their_size, an_operation_that_is_missing_is_named, the_processor_computes_everything,
+           sizes_are_kept)

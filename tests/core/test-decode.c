@@ -67,7 +67,9 @@ make_scene (void)
 static GArray *
 decode (const Scene *s, const DicenetDetectParams *params)
 {
-  return dicenet_decode_boxes (s->confidences, s->locations, s->priors, 4, 3, params);
+  const char *set;
+  return dicenet_decode_boxes (s->confidences, s->locations, s->priors, 4, 3, params,
+                               dicenet_pixel_kernels_get (DICENET_CPU_ALL, &set));
 }
 
 START_TEST (suppression_is_per_class)

@@ -110,13 +110,6 @@ assert_same (const GArray *a, const GArray *b)
   ck_assert_mem_eq (a->data, b->data, a->len * sizeof (gfloat));
 }
 
-static void
-run (DicenetSession *session, GError **error)
-{
-  g_autofree gfloat *input = test_noise (3 * 64 * 64, 3);
-  dicenet_session_run_tensor (session, input, 3 * 64 * 64, 1, 64, 64, error);
-}
-
 /* The second time they are read from the file that was loaded, whatever has its name by then. */
 START_TEST (wanted_again_they_are_the_same)
 {
@@ -157,18 +150,12 @@ START_TEST (rewritten_in_place_they_are_gone)
   g_autoptr (DicenetModel) model = dicenet_model_load (path, &error);
   assert_no_error (error);
   copy ("classify", path); /* before the first session: they are still there */
-  g_autoptr (DicenetSession) session =
-      dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 1, &error);
-  assert_no_error (error);
+  g_autoptr (DicenetSession) session = test_open (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32, 1);
   ck_assert_ptr_null (fold_all (model, &error));
   assert_error (error, DICENET_ERROR_OPEN, "model.safetensors", "was rewritten since it was loaded", "load it anew");
-  run (session, &error);
-  assert_no_error (error);
-  g_autoptr (DicenetSession) another =
-      dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 1, &error);
-  assert_no_error (error);
-  run (another, &error);
-  assert_no_error (error);
+  dicenet_result_unref (test_run_noise (session, 1, 64, 64, 3));
+  g_autoptr (DicenetSession) another = test_open (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32, 1);
+  dicenet_result_unref (test_run_noise (another, 1, 64, 64, 3));
   test_folder_remove (folder);
 }
 END_TEST

@@ -58,7 +58,7 @@ starve (Work work, gpointer data, guint least)
     }
     ck_assert_msg (!ok || error == NULL, "both a result and an error");
     if (!ok)
-      assert_error (error, DICENET_ERROR_NO_MEMORY, "no memory for ", " MiB of ");
+      assert_error (error, DICENET_ERROR_NO_MEMORY, "no memory for ");
   }
 }
 
@@ -112,40 +112,27 @@ run (const Job *job, DicenetSession *session, GError **error)
   const DicenetImage image = {
     .format = DICENET_PIXEL_FORMAT_GRAY8, .width = 1024, .height = 1024, .planes = { pixels }, .strides = { 1024 }
   };
-  const DicenetDetectParams all = { .iou_threshold = 1 };
+  g_autoptr (DicenetRequest) request = test_request (job->width, job->height);
+  guint n;
 
-  if (!dicenet_session_run_image (session, &image, job->width, job->height, error))
-    return FALSE;
-  switch (dicenet_model_get_task (job->model)) {
-  case DICENET_TASK_CLASSIFY:
-    g_array_unref (dicenet_session_get_classes (session, 0, 0, 0));
-    return TRUE;
-  case DICENET_TASK_SEGMENT: {
-    g_autoptr (GBytes) mask = dicenet_session_dup_mask (session, 0);
-    if (mask != NULL)
-      return TRUE;
-    break;
+  dicenet_request_set_threshold (request, 0);
+  dicenet_request_set_iou_threshold (request, 1);
+  dicenet_request_set_max_per_class (request, 0);
+  dicenet_request_set_max_detections (request, 0);
+  g_autoptr (DicenetResult) result = dicenet_session_run_image (session, &image, request, error);
+  if (result != NULL && dicenet_model_get_task (job->model) == DICENET_TASK_DETECT) {
+    dicenet_result_get_boxes (result, 0, &n);
+    ck_assert_uint_eq (n, DICENET_MAX_BOXES);
   }
-  case DICENET_TASK_DETECT: {
-    GArray *boxes = dicenet_session_get_boxes (session, 0, &all);
-    if (boxes != NULL) {
-      ck_assert_uint_eq (boxes->len, DICENET_MAX_BOXES);
-      g_array_unref (boxes);
-      return TRUE;
-    }
-    break;
-  }
-  }
-  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "no memory for some MiB of results");
-  return FALSE;
+  return result != NULL;
 }
 
 static gboolean
 open_and_prepare (gpointer data, GError **error)
 {
   const Job *job = data;
-  g_autoptr (DicenetSession) session =
-      dicenet_session_new (job->model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_AUTO, 2, error);
+  g_autoptr (DicenetOptions) options = test_options (DICENET_BACKEND_CPU, DICENET_PRECISION_AUTO, 2);
+  g_autoptr (DicenetSession) session = dicenet_session_new (job->model, options, error);
 
   return session && dicenet_session_prepare (session, job->width, job->height, 1, error);
 }
@@ -185,8 +172,7 @@ START_TEST (sessions_recover)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (DicenetModel) model = test_model_load (cases[i].model);
-    g_autoptr (DicenetSession) session =
-        dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 2, NULL);
+    g_autoptr (DicenetSession) session = test_open (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32, 2);
     Job job = { model, session, cases[i].width / 2, cases[i].height };
     starve (run_again, &job, 1);
     job.width = cases[i].width;
@@ -246,11 +232,9 @@ START_TEST (address_space)
   g_autoptr (DicenetModel) model = test_model_load ("segment");
   g_autofree char *many = test_model_path ("many");
   g_autoptr (GError) error = NULL;
-  g_autoptr (DicenetSession) session =
-      dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 2, &error);
+  g_autoptr (DicenetSession) session = test_open (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32, 2);
   g_autofree char *status = NULL;
 
-  assert_no_error (error);
   ck_assert (dicenet_session_prepare (session, 64, 48, 1, &error));
   ck_assert (g_file_get_contents ("/proc/self/statm", &status, NULL, NULL));
   const rlim_t now = (rlim_t) (g_ascii_strtoull (status, NULL, 10) * 4096);

@@ -452,12 +452,14 @@ START_TEST (messages_are_text)
   ck_assert (dicenet_model_load (long_text, &error) == NULL);
   assert_readable (&error, "(100000 bytes)");
   g_unsetenv ("DICENET_MODEL_PATH");
+  g_autoptr (DicenetOptions) on_cpu = test_options (DICENET_BACKEND_CPU, DICENET_PRECISION_AUTO, 1);
+  g_autoptr (DicenetOptions) on_gpu = test_options (DICENET_BACKEND_CUDA, DICENET_PRECISION_AUTO, 1);
   g_setenv ("DICENET_CPU_MASK", long_text, TRUE);
-  ck_assert (dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_AUTO, 1, &error) == NULL);
+  ck_assert (dicenet_session_new (model, on_cpu, &error) == NULL);
   assert_readable (&error, "DICENET_CPU_MASK");
   g_unsetenv ("DICENET_CPU_MASK");
   g_setenv ("DICENET_CUDA_MODULE", link, TRUE);
-  ck_assert (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, DICENET_PRECISION_AUTO, 1, &error) == NULL);
+  ck_assert (dicenet_session_new (model, on_gpu, &error) == NULL);
   assert_readable (&error, "good\xef\xbf\xbd.safetensors");
   g_unsetenv ("DICENET_CUDA_MODULE");
   test_folder_remove (g_steal_pointer (&folder));

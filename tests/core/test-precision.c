@@ -13,10 +13,7 @@ static const char *const models[] = { "classify", "detect", "pyramid", "segment"
 static DicenetSession *
 open_session (DicenetModel *model, DicenetPrecision precision, guint threads)
 {
-  g_autoptr (GError) error = NULL;
-  DicenetSession *session = dicenet_session_new (model, DICENET_BACKEND_CPU, -1, precision, threads, &error);
-  assert_no_error (error);
-  return session;
+  return test_open (model, DICENET_BACKEND_CPU, precision, threads);
 }
 
 static const char *
@@ -29,14 +26,9 @@ output_name (DicenetModel *model)
 static GArray *
 run (DicenetSession *session, guint width, guint height)
 {
-  const gsize n_input = 3 * (gsize) width * height;
-  g_autofree gfloat *input = test_noise (n_input, 3);
-  g_autoptr (GError) error = NULL;
+  g_autoptr (DicenetResult) result = test_run_noise (session, 1, width, height, 3);
   gsize n;
-
-  dicenet_session_run_tensor (session, input, n_input, 1, width, height, &error);
-  assert_no_error (error);
-  const gfloat *values = dicenet_session_get_output (session, output_name (dicenet_session_get_model (session)), 0, &n);
+  const gfloat *values = dicenet_result_get_output (result, output_name (dicenet_session_get_model (session)), 0, &n);
   GArray *out = g_array_new (FALSE, FALSE, sizeof (gfloat));
   g_array_append_vals (out, values, (guint) n);
   ck_assert_uint_gt (out->len, 0);

@@ -9,36 +9,30 @@ static const char *const models[] = { "classify", "detect", "pyramid", "segment"
 static DicenetSession *
 open_session (DicenetModel *model, guint threads)
 {
-  g_autoptr (GError) error = NULL;
-  DicenetSession *session =
-      dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, threads, &error);
-  assert_no_error (error);
-  return session;
-}
-
-static void
-run_noise (DicenetSession *session, guint batch, guint width, guint height, guint32 seed)
-{
-  g_autofree gfloat *input = test_noise (3 * (gsize) batch * width * height, seed);
-  g_autoptr (GError) error = NULL;
-  dicenet_session_run_tensor (session, input, 3 * (gsize) batch * width * height, batch, width, height, &error);
-  assert_no_error (error);
+  return test_open (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32, threads);
 }
 
 /* All outputs of one picture, one after the other. */
 static GArray *
-outputs (DicenetSession *session, guint image)
+outputs (DicenetResult *result, guint picture)
 {
   static const char *const names[] = { "logits", "confidences", "locations" };
   GArray *all = g_array_new (FALSE, FALSE, sizeof (gfloat));
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     gsize n;
-    const gfloat *values = dicenet_session_get_output (session, names[i], image, &n);
+    const gfloat *values = dicenet_result_get_output (result, names[i], picture, &n);
     if (values != NULL)
       g_array_append_vals (all, values, (guint) n);
   }
   ck_assert_uint_gt (all->len, 0);
   return all;
+}
+
+static GArray *
+outputs_of_noise (DicenetSession *session, guint batch, guint width, guint height, guint32 seed)
+{
+  g_autoptr (DicenetResult) result = test_run_noise (session, batch, width, height, seed);
+  return outputs (result, 0);
 }
 
 static void
@@ -56,8 +50,7 @@ START_TEST (runs_at_any_size)
     g_autoptr (DicenetModel) model = test_model_load (models[m]);
     g_autoptr (DicenetSession) session = open_session (model, 2);
     for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
-      run_noise (session, 1, sizes[i][0], sizes[i][1], i);
-      g_autoptr (GArray) all = outputs (session, 0);
+      g_autoptr (GArray) all = outputs_of_noise (session, 1, sizes[i][0], sizes[i][1], i);
       for (guint k = 0; k < all->len; k++)
         ck_assert_msg (isfinite (g_array_index (all, gfloat, k)), "%s at %ux%u", models[m], sizes[i][0], sizes[i][1]);
     }
@@ -74,16 +67,19 @@ START_TEST (refuses_sizes_out_of_range)
   gfloat unread = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
-    ck_assert (!dicenet_session_run_tensor (session, &unread, 1, sizes[i][0], sizes[i][1], sizes[i][2], &error));
-    assert_error (error, DICENET_ERROR_ARGUMENT, "from 32x32 to 4096x4096");
+    g_autoptr (DicenetRequest) request = test_request (sizes[i][1], sizes[i][2]);
+    ck_assert (!dicenet_session_run_tensor (session, &unread, 1, sizes[i][0], request, &error));
+    assert_error (error, DICENET_ERROR_ARGUMENT, i < 4 ? "from 32x32 to 4096x4096" : "a batch of at least 1");
+    ck_assert (!dicenet_session_prepare (session, sizes[i][1], sizes[i][2], sizes[i][0], &error));
+    assert_error (error, DICENET_ERROR_ARGUMENT, i < 4 ? "from 32x32 to 4096x4096" : "a batch of at least 1");
   }
-  ck_assert (!dicenet_session_run_tensor (session, &unread, 1, 1, 64, 64, &error));
+  g_autoptr (DicenetRequest) request = test_request (64, 64);
+  ck_assert (!dicenet_session_run_tensor (session, &unread, 1, 1, request, &error));
   assert_error (error, DICENET_ERROR_ARGUMENT, "expected 1 x 3 x 64 x 64 numbers, found 1");
-  ck_assert_ptr_null (dicenet_session_get_output (session, "logits", 0, NULL));
-  run_noise (session, 1, 64, 64, 1);
-  ck_assert_ptr_nonnull (dicenet_session_get_output (session, "logits", 0, NULL));
-  ck_assert_ptr_null (dicenet_session_get_output (session, "logits", 1, NULL));
-  ck_assert_ptr_null (dicenet_session_get_output (session, "boxes", 0, NULL));
+  g_autoptr (DicenetResult) result = test_run_noise (session, 1, 64, 64, 1);
+  ck_assert_ptr_nonnull (dicenet_result_get_output (result, "logits", 0, NULL));
+  ck_assert_ptr_null (dicenet_result_get_output (result, "logits", 1, NULL));
+  ck_assert_ptr_null (dicenet_result_get_output (result, "boxes", 0, NULL));
 }
 END_TEST
 
@@ -94,14 +90,12 @@ START_TEST (batch_equals_single)
     g_autoptr (DicenetSession) together = open_session (model, 2), alone = open_session (model, 2);
     const gsize n = 3 * 50 * 38;
     g_autofree gfloat *input = test_noise (3 * n, 5);
-    g_autoptr (GError) error = NULL;
+    g_autoptr (DicenetResult) all = test_run_tensor (together, input, 3, 50, 38);
 
-    dicenet_session_run_tensor (together, input, 3 * n, 3, 50, 38, &error);
-    assert_no_error (error);
+    ck_assert_uint_eq (dicenet_result_get_n_pictures (all), 3);
     for (guint i = 0; i < 3; i++) {
-      dicenet_session_run_tensor (alone, input + i * n, n, 1, 50, 38, &error);
-      assert_no_error (error);
-      g_autoptr (GArray) a = outputs (together, i), b = outputs (alone, 0);
+      g_autoptr (DicenetResult) one = test_run_tensor (alone, input + i * n, 1, 50, 38);
+      g_autoptr (GArray) a = outputs (all, i), b = outputs (one, 0);
       assert_same (a, b);
     }
   }
@@ -113,13 +107,11 @@ START_TEST (threads_change_nothing)
   for (guint m = 0; m < G_N_ELEMENTS (models); m++) {
     g_autoptr (DicenetModel) model = test_model_load (models[m]);
     g_autoptr (DicenetSession) one = open_session (model, 1);
-    run_noise (one, 1, 75, 61, 3);
-    g_autoptr (GArray) expected = outputs (one, 0);
+    g_autoptr (GArray) expected = outputs_of_noise (one, 1, 75, 61, 3);
     for (guint threads = 2; threads <= 5; threads++) {
       g_autoptr (DicenetSession) session = open_session (model, threads);
       ck_assert_uint_eq (dicenet_session_get_n_threads (session), threads);
-      run_noise (session, 1, 75, 61, 3);
-      g_autoptr (GArray) found = outputs (session, 0);
+      g_autoptr (GArray) found = outputs_of_noise (session, 1, 75, 61, 3);
       assert_same (expected, found);
     }
   }
@@ -130,14 +122,12 @@ START_TEST (threads_make_the_same_mask)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");
   g_autoptr (DicenetSession) one = open_session (model, 1);
-  run_noise (one, 1, 75, 61, 3);
-  g_autoptr (GBytes) expected = dicenet_session_dup_mask (one, 0);
+  g_autoptr (DicenetResult) expected = test_run_noise (one, 1, 75, 61, 3);
 
   for (guint threads = 2; threads <= 70; threads += 17) { /* of the last, more than rows */
     g_autoptr (DicenetSession) session = open_session (model, threads);
-    run_noise (session, 1, 75, 61, 3);
-    g_autoptr (GBytes) found = dicenet_session_dup_mask (session, 0);
-    ck_assert (g_bytes_equal (expected, found));
+    g_autoptr (DicenetResult) found = test_run_noise (session, 1, 75, 61, 3);
+    ck_assert (g_bytes_equal (dicenet_result_get_mask (expected, 0), dicenet_result_get_mask (found, 0)));
   }
 }
 END_TEST
@@ -147,13 +137,11 @@ START_TEST (sizes_alternate)
 {
   g_autoptr (DicenetModel) model = test_model_load ("pyramid");
   g_autoptr (DicenetSession) session = open_session (model, 2);
-  run_noise (session, 1, 64, 64, 9);
-  g_autoptr (GArray) expected = outputs (session, 0);
+  g_autoptr (GArray) expected = outputs_of_noise (session, 1, 64, 64, 9);
 
   for (guint i = 0; i < 20; i++) /* more sizes than plans are kept */
-    run_noise (session, 1 + i % 2, 64 + i, 80 - i, i);
-  run_noise (session, 1, 64, 64, 9);
-  g_autoptr (GArray) found = outputs (session, 0);
+    dicenet_result_unref (test_run_noise (session, 1 + i % 2, 64 + i, 80 - i, i));
+  g_autoptr (GArray) found = outputs_of_noise (session, 1, 64, 64, 9);
   assert_same (expected, found);
 }
 END_TEST
@@ -169,8 +157,7 @@ run_parallel (gpointer data)
   Parallel *p = data;
   g_autoptr (DicenetSession) session = open_session (p->model, 2);
   for (guint i = 0; i < 5; i++) {
-    run_noise (session, 1, 64, 48, 11);
-    g_autoptr (GArray) found = outputs (session, 0);
+    g_autoptr (GArray) found = outputs_of_noise (session, 1, 64, 48, 11);
     assert_same (p->expected, found);
   }
   return NULL;
@@ -182,8 +169,7 @@ START_TEST (sessions_run_in_parallel)
   g_autoptr (DicenetSession) session = open_session (model, 1);
   GThread *threads[4];
 
-  run_noise (session, 1, 64, 48, 11);
-  Parallel p = { model, outputs (session, 0) };
+  Parallel p = { model, outputs_of_noise (session, 1, 64, 48, 11) };
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("session", run_parallel, &p);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
@@ -208,17 +194,22 @@ START_TEST (images_equal_tensors)
   const DicenetImage image = {
     .format = DICENET_PIXEL_FORMAT_RGB, .width = 40, .height = 44, .planes = { pixels }, .strides = { 120 }
   };
-  ck_assert (dicenet_session_run_image (session, &image, 40, 44, &error));
-  g_autoptr (GArray) a = outputs (session, 0);
-  ck_assert (dicenet_session_run_tensor (session, tensor, G_N_ELEMENTS (tensor), 1, 40, 44, &error));
-  g_autoptr (GArray) b = outputs (session, 0);
+  g_autoptr (DicenetRequest) request = test_request (40, 44);
+  g_autoptr (DicenetResult) of_image = dicenet_session_run_image (session, &image, request, &error);
+  assert_no_error (error);
+  g_autoptr (DicenetResult) of_tensor = test_run_tensor (session, tensor, 1, 40, 44);
+  g_autoptr (GArray) a = outputs (of_image, 0), b = outputs (of_tensor, 0);
   for (guint i = 0; i < a->len; i++)
     ck_assert_float_eq_tol (g_array_index (a, gfloat, i), g_array_index (b, gfloat, i), 1e-4f);
 
   DicenetImage unknown = image;
   unknown.format = DICENET_PIXEL_FORMAT_UNKNOWN;
-  ck_assert (!dicenet_session_run_image (session, &unknown, 40, 44, &error));
+  ck_assert (!dicenet_session_run_image (session, &unknown, request, &error));
   assert_error (error, DICENET_ERROR_ARGUMENT, "format");
+  DicenetImage empty = image;
+  empty.planes[0] = NULL;
+  ck_assert (!dicenet_session_run_image (session, &empty, request, &error));
+  assert_error (error, DICENET_ERROR_ARGUMENT, "plane 0 of the picture is NULL");
 }
 END_TEST
 
@@ -226,23 +217,22 @@ START_TEST (mask_is_the_largest_logit)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");
   g_autoptr (DicenetSession) session = open_session (model, 2);
-  const guint width = 301, height = 37, stride = 320, classes = 21;
+  const guint width = 301, height = 37, classes = 21;
   g_autofree gfloat *logits = g_new (gfloat, classes * width * height);
-  guint8 mask[320 * 37];
+  g_autoptr (DicenetResult) result = test_run_noise (session, 1, width, height, 4);
+  gsize n;
+  const guint8 *mask = g_bytes_get_data (dicenet_result_get_mask (result, 0), &n);
 
-  run_noise (session, 1, width, height, 4);
-  memset (mask, 0xee, sizeof mask);
-  dicenet_session_get_logits (session, 0, logits);
-  dicenet_session_get_mask (session, 0, mask, stride);
+  ck_assert_uint_eq (n, width * height);
+  ck_assert (dicenet_result_scale_logits (result, 0, logits, NULL));
   for (guint i = 0; i < height; i++) {
     for (guint j = 0; j < width; j++) {
       guint best = 0;
       for (guint c = 1; c < classes; c++)
         if (logits[(c * height + i) * width + j] > logits[(best * height + i) * width + j])
           best = c;
-      ck_assert_uint_eq (mask[i * stride + j], best);
+      ck_assert_uint_eq (mask[i * width + j], best);
     }
-    ck_assert_uint_eq (mask[i * stride + width], 0xee);
   }
 }
 END_TEST
@@ -254,7 +244,7 @@ START_TEST (floating_point_state_is_left_alone)
   g_autoptr (DicenetSession) session = open_session (model, 2);
   volatile float tiny = 2e-38f, smaller;
 
-  run_noise (session, 1, 64, 48, 2);
+  dicenet_result_unref (test_run_noise (session, 1, 64, 48, 2));
   smaller = tiny / 1000;
   ck_assert (smaller != 0);
 }
@@ -265,12 +255,12 @@ START_TEST (cuda_says_that_it_is_not_there)
   g_autoptr (DicenetModel) model = test_model_load ("classify");
   g_autoptr (GError) error = NULL;
 
-  g_autoptr (DicenetSession) session =
-      dicenet_session_new (model, DICENET_BACKEND_AUTO, -1, DICENET_PRECISION_FLOAT32, 1, &error);
+  g_autoptr (DicenetSession) session = dicenet_session_new (model, NULL, &error);
   assert_no_error (error);
   if (dicenet_session_get_backend (session) == DICENET_BACKEND_CUDA)
     return;
-  ck_assert (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, DICENET_PRECISION_FLOAT32, 1, &error) == NULL);
+  g_autoptr (DicenetOptions) options = test_options (DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32, 1);
+  ck_assert (dicenet_session_new (model, options, &error) == NULL);
   assert_error (error, DICENET_ERROR_BACKEND, "CUDA", "backend=cpu");
 }
 END_TEST
@@ -286,8 +276,8 @@ START_TEST (cpu_mask_is_checked)
     const char *text = is_bad ? bad[i] : good[i - G_N_ELEMENTS (bad)];
     g_autoptr (GError) error = NULL;
     g_setenv ("DICENET_CPU_MASK", text, TRUE);
-    g_autoptr (DicenetSession) session =
-        dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 1, &error);
+    g_autoptr (DicenetOptions) options = test_options (DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32, 1);
+    g_autoptr (DicenetSession) session = dicenet_session_new (model, options, &error);
     ck_assert_msg ((session == NULL) == is_bad, "%s", text);
     if (is_bad)
       assert_error (error, DICENET_ERROR_ARGUMENT, "DICENET_CPU_MASK", text);

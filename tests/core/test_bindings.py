@@ -5,6 +5,7 @@
     test_bindings.py MODELS_FOLDER PROJECT_ROOT
 """
 
+import gc
 import glob
 import os
 import subprocess
@@ -30,7 +31,16 @@ except ImportError:
 
 
 def session_of(path):
-    return Dicenet.Session.new(Dicenet.Model.load(path), Dicenet.Backend.CPU, -1, Dicenet.Precision.FLOAT32, 2)
+    options = Dicenet.Options()
+    options.set_backend(Dicenet.Backend.CPU)
+    options.set_threads(2)
+    return Dicenet.Session.new(Dicenet.Model.load(path), options)
+
+
+def request_of(width, height):
+    request = Dicenet.Request()
+    request.set_size(width, height)
+    return request
 
 
 def noise(n):
@@ -52,33 +62,58 @@ def check_classify(folder):
     model = session.get_model()
     assert model.get_task() == Dicenet.Task.CLASSIFY and model.get_size() == (64, 64)
     assert model.fit_size(2.0) == (128, 64)
-    session.run_bytes(GLib.Bytes(noise(50 * 40 * 3)), Dicenet.PixelFormat.RGB, 50, 40, 64, 64)
-    logits = session.get_output("logits", 0)
-    classes = session.get_classes(0, 5, 0.0)
+    request = request_of(64, 64)
+    request.set_outputs(True)
+    request.set_threshold(0)
+    result = session.run_bytes(GLib.Bytes(noise(50 * 40 * 3)), Dicenet.PixelFormat.RGB, 50, 40, request)
+    logits = result.get_output("logits", 0)
+    classes = result.get_classes(0)
     assert len(logits) == len(model.get_labels()) == 21
     assert len(classes) == 5 and classes[0].class_id == max(range(21), key=lambda i: logits[i])
-    session.run_tensor([0.0] * (3 * 64 * 64), 1, 64, 64)
-    assert session.get_output("logits", 0) != logits
+    other = session.run_tensor([0.0] * (3 * 64 * 64), 1, request)
+    assert other.get_output("logits", 0) != logits == result.get_output("logits", 0)
     too_few = GLib.Bytes(noise(10))
-    check_error(Dicenet.Error.ARGUMENT, "found 10", session.run_bytes, too_few, Dicenet.PixelFormat.RGB, 50, 40, 64, 64)
+    check_error(Dicenet.Error.ARGUMENT, "found 10", session.run_bytes, too_few, Dicenet.PixelFormat.RGB, 50, 40, None)
     check_error(Dicenet.Error.NOT_FOUND, "/nonexistent", Dicenet.Model.load, "/nonexistent")
 
 
 def check_detect(folder):
     session = session_of(f"{folder}/core-detect.safetensors")
-    session.run_bytes(GLib.Bytes(noise(64 * 64 * 4)), Dicenet.PixelFormat.BGRX, 64, 64, 64, 64)
-    params = Dicenet.DetectParams()
-    params.threshold, params.iou_threshold, params.max_detections = 0.2, 0.45, 3
-    boxes = session.get_boxes(0, params)
+    request = Dicenet.Request()
+    request.set_threshold(0.2)
+    request.set_max_detections(3)
+    request.set_outputs(True)
+    pixels = GLib.Bytes(noise(64 * 64 * 4))
+    submissions = [session.submit_bytes(pixels, Dicenet.PixelFormat.BGRX, 64, 64, request) for _ in range(3)]
+    del session  # submissions keep it
+    result = submissions[1].wait()
+    check_error(Dicenet.Error.ARGUMENT, "told already", submissions[1].wait)
+    assert result.get_model().get_task() == Dicenet.Task.DETECT and result.get_size() == (64, 64)
+    boxes = result.get_boxes(0)
     assert 0 < len(boxes) <= 3, len(boxes)
+    assert len(result.get_priors()) == len(result.get_output("locations", 0))
+    del result  # boxes are copies
+    gc.collect()
+    assert [[b.x0, b.class_id] for b in boxes] == [[b.x0, b.class_id] for b in submissions[0].wait().get_boxes(0)]
     assert boxes[0].confidence >= boxes[-1].confidence >= 0.2 and boxes[0].class_id in range(1, 5)
     assert boxes[0].x0 < boxes[0].x1 and boxes[0].y0 < boxes[0].y1
-    assert len(session.get_priors()) == len(session.get_output("locations", 0))
+
+
+def check_rectangle(folder):
+    session = session_of(f"{folder}/core-segment.safetensors")
+    request = request_of(64, 48)
+    pixels = noise(50 * 40)
+    part = b"".join(pixels[50 * row + 7 : 50 * row + 7 + 30] for row in range(3, 3 + 20))
+    expected = session.run_bytes(GLib.Bytes(part), Dicenet.PixelFormat.GRAY8, 30, 20, request)
+    request.set_rectangle(7, 3, 30, 20)
+    found = session.run_bytes(GLib.Bytes(pixels), Dicenet.PixelFormat.GRAY8, 50, 40, request)
+    assert found.get_mask(0).equal(expected.get_mask(0))
 
 
 def mask_of(session, image, width, height):
-    session.run_bytes(GLib.Bytes(image.tobytes()), Dicenet.PixelFormat.RGB, *image.size, width, height)
-    return session.dup_mask(0).get_data()
+    pixels = GLib.Bytes(image.tobytes())
+    result = session.run_bytes(pixels, Dicenet.PixelFormat.RGB, *image.size, request_of(width, height))
+    return result.get_mask(0).get_data()
 
 
 def check_photos(root):
@@ -109,6 +144,7 @@ def check_photos(root):
 def main(folder, root):
     check_classify(folder)
     check_detect(folder)
+    check_rectangle(folder)
     if not check_photos(root):
         print("SKIP: no photos (set DICENET_SHARED) or no Pillow; the rest passed")
         return SKIPPED

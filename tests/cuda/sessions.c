@@ -5,7 +5,7 @@
 #include <math.h>
 
 gfloat
-difference (DicenetSession *a, DicenetSession *b, guint image_a, guint image_b)
+difference (DicenetResult *a, DicenetResult *b, guint picture_a, guint picture_b)
 {
   static const char *const names[] = { "logits", "confidences", "locations" };
   gfloat worst = 0;
@@ -13,8 +13,8 @@ difference (DicenetSession *a, DicenetSession *b, guint image_a, guint image_b)
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     gsize n, m;
-    const gfloat *x = dicenet_session_get_output (a, names[i], image_a, &n),
-                 *y = dicenet_session_get_output (b, names[i], image_b, &m);
+    const gfloat *x = dicenet_result_get_output (a, names[i], picture_a, &n),
+                 *y = dicenet_result_get_output (b, names[i], picture_b, &m);
     gfloat largest = 0, most = 0;
     ck_assert_uint_eq (n, m);
     for (gsize k = 0; k < n; k++) {

@@ -14,19 +14,33 @@ static const char *const models[] = { "classify", "detect", "pyramid", "segment"
 static DicenetSession *
 open_session (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision)
 {
-  g_autoptr (GError) error = NULL;
-  DicenetSession *session = dicenet_session_new (model, backend, -1, precision, 1, &error);
-  assert_no_error (error);
-  return session;
+  return test_open (model, backend, precision, 1);
 }
 
-static void
+static DicenetSession *
+open_gpu (DicenetModel *model)
+{
+  return open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
+}
+
+static DicenetSession *
+open_cpu (DicenetModel *model)
+{
+  return open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
+}
+
+static DicenetResult *
 run_noise (DicenetSession *session, guint batch, guint width, guint height)
 {
-  g_autofree gfloat *input = test_noise (3 * (gsize) batch * width * height, width * height);
-  g_autoptr (GError) error = NULL;
-  dicenet_session_run_tensor (session, input, 3 * (gsize) batch * width * height, batch, width, height, &error);
-  assert_no_error (error);
+  return test_run_noise (session, batch, width, height, width * height);
+}
+
+/* Of noise. */
+static gfloat
+difference_of (DicenetSession *a, DicenetSession *b, guint batch, guint width, guint height)
+{
+  g_autoptr (DicenetResult) x = run_noise (a, batch, width, height), y = run_noise (b, batch, width, height);
+  return difference (x, y, batch - 1, batch - 1);
 }
 
 START_TEST (equals_the_processor)
@@ -40,9 +54,7 @@ START_TEST (equals_the_processor)
     ck_assert_int_eq (dicenet_session_get_backend (gpu), DICENET_BACKEND_CUDA);
     /* The last two models have no operation of their own. */
     for (guint i = 0; i < (m < 4 ? G_N_ELEMENTS (sizes) : 1); i++) {
-      run_noise (gpu, 1, sizes[i][0], sizes[i][1]);
-      run_noise (cpu, 1, sizes[i][0], sizes[i][1]);
-      const gfloat found = difference (gpu, cpu, 0, 0);
+      const gfloat found = difference_of (gpu, cpu, 1, sizes[i][0], sizes[i][1]);
       ck_assert_msg (found < 1e-4f, "%s at %u x %u: %g", models[m], sizes[i][0], sizes[i][1], (gdouble) found);
     }
   }
@@ -60,11 +72,9 @@ START_TEST (precisions_are_near_float32)
   g_autoptr (DicenetModel) model = test_model_load ("classify");
   g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
 
-  run_noise (cpu, 1, 64, 64);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (DicenetSession) gpu = open_session (model, DICENET_BACKEND_CUDA, cases[i].precision);
-    run_noise (gpu, 1, 64, 64);
-    const gfloat found = difference (gpu, cpu, 0, 0);
+    const gfloat found = difference_of (gpu, cpu, 1, 64, 64);
     ck_assert_int_eq (dicenet_session_get_precision (gpu), cases[i].precision);
     ck_assert_msg (found > 0 && found < cases[i].limit, "precision %d: %g", cases[i].precision, (gdouble) found);
   }
@@ -77,13 +87,12 @@ START_TEST (batches_equal_single_pictures)
     g_autoptr (DicenetModel) model = test_model_load (models[m]);
     g_autoptr (DicenetSession) many = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
     g_autoptr (DicenetSession) one = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
-    g_autoptr (GError) error = NULL;
     const gsize n = 3 * 64 * 48;
     g_autofree gfloat *input = test_noise (3 * n, 7);
-    ck_assert (dicenet_session_run_tensor (many, input, 3 * n, 3, 64, 48, &error));
+    g_autoptr (DicenetResult) all = test_run_tensor (many, input, 3, 64, 48);
     for (guint i = 0; i < 3; i++) {
-      ck_assert (dicenet_session_run_tensor (one, input + i * n, n, 1, 64, 48, &error));
-      ck_assert (difference (many, one, i, 0) < 1e-4f);
+      g_autoptr (DicenetResult) alone = test_run_tensor (one, input + i * n, 1, 64, 48);
+      ck_assert (difference (all, alone, i, 0) < 1e-4f);
     }
   }
 }
@@ -97,11 +106,8 @@ START_TEST (sizes_alternate)
   g_autoptr (DicenetSession) gpu = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
   g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
 
-  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
-    run_noise (gpu, 1 + i % 2, sizes[i], 48);
-    run_noise (cpu, 1 + i % 2, sizes[i], 48);
-    ck_assert (difference (gpu, cpu, i % 2, i % 2) < 1e-4f);
-  }
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    ck_assert (difference_of (gpu, cpu, 1 + i % 2, sizes[i], 48) < 1e-4f);
 }
 END_TEST
 
@@ -116,9 +122,12 @@ START_TEST (pictures_equal_the_processor_s)
   for (guint i = 0; i < 3 * 100 * 80; i++)
     pixels[i] = (guint8) (i * 7 + i / 91);
   g_autoptr (GBytes) bytes = g_bytes_new (pixels, 3 * 100 * 80);
-  ck_assert (dicenet_session_run_bytes (gpu, bytes, DICENET_PIXEL_FORMAT_RGB, 100, 80, 64, 48, &error));
-  ck_assert (dicenet_session_run_bytes (cpu, bytes, DICENET_PIXEL_FORMAT_RGB, 100, 80, 64, 48, &error));
-  ck_assert (difference (gpu, cpu, 0, 0) < 1e-4f);
+  g_autoptr (DicenetRequest) request = test_request (64, 48);
+  g_autoptr (DicenetResult) a =
+      dicenet_session_run_bytes (gpu, bytes, DICENET_PIXEL_FORMAT_RGB, 100, 80, request, &error);
+  g_autoptr (DicenetResult) b =
+      dicenet_session_run_bytes (cpu, bytes, DICENET_PIXEL_FORMAT_RGB, 100, 80, request, &error);
+  ck_assert (difference (a, b, 0, 0) < 1e-4f);
 }
 END_TEST
 
@@ -128,10 +137,10 @@ START_TEST (a_processor_cannot_read_the_device_s_memory)
   g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
   g_autoptr (GError) error = NULL;
   const DicenetImage image = {
-    .format = DICENET_PIXEL_FORMAT_GRAY8, .width = 64, .height = 48, .memory = DICENET_MEMORY_CUDA
+    .format = DICENET_PIXEL_FORMAT_GRAY8, .width = 64, .height = 48, .memory = DICENET_MEMORY_DEVICE
   };
 
-  ck_assert (!dicenet_session_run_image (cpu, &image, 64, 48, &error));
+  ck_assert_ptr_null (dicenet_session_run_image (cpu, &image, NULL, &error));
   assert_error (error, DICENET_ERROR_ARGUMENT, "a GPU's memory", "system memory", "backend=cuda");
 }
 END_TEST
@@ -143,54 +152,61 @@ START_TEST (masks_are_the_largest_logits)
   g_autoptr (DicenetSession) session = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
   const guint w = 97, h = 131, classes = 21;
   g_autofree gfloat *logits = g_new (gfloat, (gsize) classes * w * h);
-  g_autofree guint8 *mask = g_malloc0 ((w + 5) * h);
+  g_autoptr (DicenetResult) result = run_noise (session, 2, w, h);
   guint wrong = 0;
 
-  run_noise (session, 2, w, h);
-  for (guint image = 0; image < 2; image++) {
-    dicenet_session_get_mask (session, image, mask, w + 5);
-    dicenet_session_get_logits (session, image, logits);
+  for (guint picture = 0; picture < 2; picture++) {
+    const guint8 *mask = g_bytes_get_data (dicenet_result_get_mask (result, picture), NULL);
+    ck_assert (dicenet_result_scale_logits (result, picture, logits, NULL));
     for (guint p = 0; p < w * h; p++) {
       guint best = 0;
       for (guint c = 1; c < classes; c++)
         best = logits[c * w * h + p] > logits[best * w * h + p] ? c : best;
-      wrong += mask[p / w * (w + 5) + p % w] != best;
+      wrong += mask[p] != best;
     }
-    ck_assert_uint_eq (mask[w], 0);
   }
   ck_assert_uint_le (wrong, 2 * w * h / 1000);
 }
 END_TEST
 
-/* Boxes, too, from the same raw outputs as the CPU's; thresholds may change from call to call. */
+/* Boxes, too, from the same raw outputs as the CPU's; thresholds may change from call to call, and where no limit is
+ * set there can be more than the device has room for. */
 START_TEST (boxes_are_the_processor_s)
 {
   g_autoptr (DicenetModel) model = test_model_load ("detect");
   g_autoptr (DicenetSession) session = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
   guint found = 0;
+  const char *set;
 
-  run_noise (session, 2, 64, 80);
   for (guint i = 0; i < 8; i++) {
     const DicenetDetectParams params = { .threshold = 0.1f + 0.05f * (gfloat) i,
                                          .iou_threshold = 0.45f,
                                          .max_detections = i == 2   ? 3
                                                            : i == 3 ? 0
                                                                     : 100 };
-    const guint image = i % 2;
+    const guint picture = i % 2;
+    g_autofree gfloat *input = test_noise (2 * 3 * 64 * 80, 5);
+    g_autoptr (DicenetRequest) request = test_request (64, 80);
     gsize n_priors;
-    g_autoptr (GArray) made = dicenet_session_get_boxes (session, image, &params);
-    const gfloat *priors = dicenet_session_get_priors (session, &n_priors);
-    g_autoptr (GArray) expected = dicenet_decode_boxes (
-        dicenet_session_get_output (session, "confidences", image, NULL),
-        dicenet_session_get_output (session, "locations", image, NULL), priors, (guint) n_priors / 4, 5, &params);
-    ck_assert_uint_eq (made->len, expected->len);
-    for (guint k = 0; k < made->len; k++) {
-      const DicenetBox *a = &g_array_index (made, DicenetBox, k), *b = &g_array_index (expected, DicenetBox, k);
+    guint n;
+    dicenet_request_set_threshold (request, params.threshold);
+    dicenet_request_set_max_detections (request, params.max_detections);
+    dicenet_request_set_max_per_class (request, 0);
+    g_autoptr (DicenetResult) result = dicenet_session_run_tensor (session, input, 2 * 3 * 64 * 80, 2, request, NULL);
+    const DicenetBox *made = dicenet_result_get_boxes (result, picture, &n);
+    const gfloat *priors = dicenet_result_get_priors (result, &n_priors);
+    g_autoptr (GArray) expected =
+        dicenet_decode_boxes (dicenet_result_get_output (result, "confidences", picture, NULL),
+                              dicenet_result_get_output (result, "locations", picture, NULL), priors,
+                              (guint) n_priors / 4, 5, &params, dicenet_pixel_kernels_get (DICENET_CPU_ALL, &set));
+    ck_assert_uint_eq (n, expected->len);
+    for (guint k = 0; k < n; k++) {
+      const DicenetBox *a = &made[k], *b = &g_array_index (expected, DicenetBox, k);
       ck_assert_uint_eq (a->class_id, b->class_id);
       ck_assert (fabsf (a->confidence - b->confidence) < 1e-5f && fabsf (a->x0 - b->x0) < 1e-5f &&
                  fabsf (a->y1 - b->y1) < 1e-5f);
     }
-    found += made->len;
+    found += n;
   }
   ck_assert_uint_gt (found, 10);
 }
@@ -202,12 +218,9 @@ run_many (gpointer model)
   g_autoptr (DicenetSession) session = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
   g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
 
-  for (guint i = 0; i < 4; i++) {
-    run_noise (session, 1, 64, 32 + 16 * i);
-    run_noise (cpu, 1, 64, 32 + 16 * i);
-    if (!(difference (session, cpu, 0, 0) < 1e-4f))
+  for (guint i = 0; i < 4; i++)
+    if (!(difference_of (session, cpu, 1, 64, 32 + 16 * i) < 1e-4f))
       return GINT_TO_POINTER (1); /* NULL: all are equal */
-  }
   return NULL;
 }
 
@@ -231,6 +244,15 @@ be (const char *gpu)
   g_setenv ("DICENET_EMULATED_GPU", gpu, TRUE);
 }
 
+static DicenetSession *
+try_device (DicenetModel *model, gint device, GError **error)
+{
+  g_autoptr (DicenetOptions) options = test_options (DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32, 1);
+
+  dicenet_options_set_device (options, device);
+  return dicenet_session_new (model, options, error);
+}
+
 START_TEST (auto_takes_the_processor_where_there_is_no_gpu)
 {
   g_autoptr (DicenetModel) model = test_model_load ("classify");
@@ -239,7 +261,7 @@ START_TEST (auto_takes_the_processor_where_there_is_no_gpu)
   be ("none");
   g_autoptr (DicenetSession) session = open_session (model, DICENET_BACKEND_AUTO, DICENET_PRECISION_FLOAT32);
   ck_assert_int_eq (dicenet_session_get_backend (session), DICENET_BACKEND_CPU);
-  ck_assert_ptr_null (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, DICENET_PRECISION_FLOAT32, 1, &error));
+  ck_assert_ptr_null (try_device (model, -1, &error));
   assert_error (error, DICENET_ERROR_BACKEND, "no NVIDIA driver", "backend=cpu");
   be ("");
   g_autoptr (DicenetSession) later = open_session (model, DICENET_BACKEND_AUTO, DICENET_PRECISION_FLOAT32);
@@ -253,13 +275,13 @@ START_TEST (errors_say_what_to_do)
   g_autoptr (GError) error = NULL;
 
   be ("old-driver");
-  ck_assert_ptr_null (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, DICENET_PRECISION_FLOAT32, 1, &error));
+  ck_assert_ptr_null (try_device (model, -1, &error));
   assert_error (error, DICENET_ERROR_BACKEND, "too old", "CUDA 10.0", "13.0", "update the driver");
   be ("");
-  ck_assert_ptr_null (dicenet_session_new (model, DICENET_BACKEND_CUDA, 3, DICENET_PRECISION_FLOAT32, 1, &error));
+  ck_assert_ptr_null (try_device (model, 3, &error));
   assert_error (error, DICENET_ERROR_BACKEND, "GPU 3", "0 to 0");
   be ("memory=1000");
-  ck_assert_ptr_null (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, DICENET_PRECISION_FLOAT32, 1, &error));
+  ck_assert_ptr_null (try_device (model, -1, &error));
   assert_error (error, DICENET_ERROR_NO_MEMORY, "weights", "smaller");
 }
 END_TEST
@@ -272,30 +294,102 @@ START_TEST (memory_may_run_out)
   g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
   g_autoptr (GError) error = NULL;
 
-  run_noise (cpu, 1, 64, 64);
+  g_autoptr (DicenetResult) expected = run_noise (cpu, 1, 64, 64);
   be ("memory=40000000");
-  run_noise (session, 1, 64, 64);
+  g_autoptr (DicenetResult) before = run_noise (session, 1, 64, 64);
   ck_assert (!dicenet_session_prepare (session, 2048, 2048, 4, &error));
   assert_error (error, DICENET_ERROR_NO_MEMORY, "activations", "smaller inference size");
-  ck_assert_ptr_null (dicenet_session_get_output (session, "logits", 0, NULL));
-  run_noise (session, 1, 64, 64);
-  ck_assert (difference (session, cpu, 0, 0) < 1e-4f);
+  g_autoptr (DicenetResult) after = run_noise (session, 1, 64, 64);
+  ck_assert (difference (before, expected, 0, 0) < 1e-4f);
+  ck_assert (difference (after, expected, 0, 0) < 1e-4f);
 }
 END_TEST
+
+static DicenetSubmission *
+submit_noise (DicenetSession *session, guint seed, GError **error)
+{
+  g_autofree gfloat *input = test_noise (3 * 64 * 64, seed);
+  g_autoptr (DicenetRequest) request = test_request (64, 64);
+  return dicenet_session_submit_tensor (session, input, 3 * 64 * 64, 1, request, error);
+}
 
 START_TEST (a_lost_device_is_an_error)
 {
   g_autoptr (DicenetModel) model = test_model_load ("classify");
-  g_autoptr (DicenetSession) session = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
-  g_autofree gfloat *input = test_noise (3 * 64 * 64, 1);
+  g_autoptr (DicenetSession) session = open_gpu (model);
   g_autoptr (GError) error = NULL;
 
-  run_noise (session, 1, 64, 64);
+  dicenet_result_unref (run_noise (session, 1, 64, 64));
   be ("lost");
-  ck_assert (!dicenet_session_run_tensor (session, input, 3 * 64 * 64, 1, 64, 64, &error));
-  assert_error (error, DICENET_ERROR_BACKEND, "the GPU failed", "backend=cpu");
+  ck_assert_ptr_null (submit_noise (session, 1, &error));
+  assert_error (error, DICENET_ERROR_DEVICE, "the GPU failed", "backend=cpu");
   g_autoptr (DicenetSession) other = open_session (model, DICENET_BACKEND_AUTO, DICENET_PRECISION_FLOAT32);
   ck_assert_int_eq (dicenet_session_get_backend (other), DICENET_BACKEND_CPU);
+}
+END_TEST
+
+/* Nothing was found, or the device failed: never one for the other, whatever the task. */
+START_TEST (a_device_lost_meanwhile_is_an_error_of_each)
+{
+  static const char *const tasks[] = { "classify", "detect", "segment" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (tasks); i++) {
+    be ("");
+    g_autoptr (DicenetModel) model = test_model_load (tasks[i]);
+    g_autoptr (DicenetSession) session = open_gpu (model);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DicenetResult) earlier = run_noise (session, 1, 64, 64);
+    g_autoptr (DicenetSubmission) first = submit_noise (session, 1, &error), second = submit_noise (session, 2, &error),
+                                  dropped = submit_noise (session, 3, &error);
+    assert_no_error (error);
+    be ("lost");
+    g_clear_pointer (&dropped, dicenet_submission_unref);
+    ck_assert_ptr_null (dicenet_submission_wait (first, &error));
+    assert_error (error, DICENET_ERROR_DEVICE, "the GPU failed");
+    ck_assert_ptr_null (dicenet_submission_wait (first, &error));
+    assert_error (error, DICENET_ERROR_ARGUMENT, "told already");
+    ck_assert_ptr_null (dicenet_submission_wait (second, &error));
+    assert_error (error, DICENET_ERROR_DEVICE, "the GPU failed");
+    ck_assert (difference (earlier, earlier, 0, 0) == 0); /* what was there stays */
+  }
+}
+END_TEST
+
+/* Each has memory of its own, whatever the order they are asked for in, and their sizes. */
+START_TEST (several_are_in_flight)
+{
+  static const char *const tasks[] = { "classify", "detect", "segment" };
+  static const guint sizes[][2] = { { 64, 48 }, { 96, 64 }, { 33, 47 }, { 64, 48 } };
+
+  for (guint t = 0; t < G_N_ELEMENTS (tasks); t++) {
+    g_autoptr (DicenetModel) model = test_model_load (tasks[t]);
+    g_autoptr (DicenetSession) gpu = open_gpu (model), cpu = open_cpu (model);
+    DicenetSubmission *submissions[4];
+    DicenetResult *expected[4];
+
+    for (guint i = 0; i < 4; i++) {
+      const guint w = sizes[i][0], h = sizes[i][1];
+      g_autofree guint8 *pixels = g_malloc (w * h);
+      g_autoptr (DicenetRequest) request = test_request (96, i % 2 ? 96 : 48);
+      const DicenetImage image = {
+        .format = DICENET_PIXEL_FORMAT_GRAY8, .width = w, .height = h, .planes = { pixels }, .strides = { (gint) w }
+      };
+      for (guint k = 0; k < w * h; k++)
+        pixels[k] = (guint8) (k * (7 + i) + k / 91);
+      submissions[i] = dicenet_session_submit_image (gpu, &image, request, NULL);
+      expected[i] = dicenet_session_run_image (cpu, &image, request, NULL);
+      memset (pixels, 0, w * h);
+    }
+    for (guint i = 0; i < 4; i++) {
+      const guint k = (i + 2) % 4;
+      g_autoptr (GError) error = NULL;
+      g_autoptr (DicenetResult) found = dicenet_submission_wait (submissions[k], &error);
+      assert_no_error (error);
+      ck_assert (difference (found, expected[k], 0, 0) < 1e-4f);
+      dicenet_submission_unref (submissions[k]);
+      dicenet_result_unref (expected[k]);
+    }
+  }
 }
 END_TEST
 
@@ -319,10 +413,10 @@ START_TEST (another_version_s_module_is_refused)
   g_autoptr (GError) error = NULL;
 
   g_setenv ("DICENET_CUDA_MODULE", "/nowhere/libdicenet-cuda.so", TRUE);
-  ck_assert_ptr_null (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, DICENET_PRECISION_FLOAT32, 1, &error));
+  ck_assert_ptr_null (try_device (model, -1, &error));
   assert_error (error, DICENET_ERROR_BACKEND, "/nowhere/libdicenet-cuda.so cannot be opened");
   g_setenv ("DICENET_CUDA_MODULE", "libm.so.6", TRUE);
-  ck_assert_ptr_null (dicenet_session_new (model, DICENET_BACKEND_CUDA, -1, DICENET_PRECISION_FLOAT32, 1, &error));
+  ck_assert_ptr_null (try_device (model, -1, &error));
   assert_error (error, DICENET_ERROR_BACKEND, "libm.so.6 belongs to another version");
 }
 END_TEST
@@ -332,4 +426,5 @@ TEST_MAIN ("cuda-backend", equals_the_processor, precisions_are_near_float32, ba
            sizes_alternate, pictures_equal_the_processor_s, a_processor_cannot_read_the_device_s_memory,
            masks_are_the_largest_logits, boxes_are_the_processor_s, sessions_share_the_device,
            auto_takes_the_processor_where_there_is_no_gpu, errors_say_what_to_do, memory_may_run_out,
-           a_lost_device_is_an_error, what_the_gpu_lacks_is_computed_in_float32, another_version_s_module_is_refused)
+           a_lost_device_is_an_error, a_device_lost_meanwhile_is_an_error_of_each, several_are_in_flight,
+           what_the_gpu_lacks_is_computed_in_float32, another_version_s_module_is_refused)

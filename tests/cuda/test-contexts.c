@@ -61,10 +61,11 @@ context_new (void)
 static DicenetSession *
 open_session (DicenetModel *model, DicenetBackend backend, CUcontext context)
 {
+  g_autoptr (DicenetOptions) options = test_options (backend, DICENET_PRECISION_FLOAT32, 1);
   g_autoptr (GError) error = NULL;
-  DicenetSession *session =
-      context ? dicenet_session_new_in_cuda_context (model, context, DICENET_PRECISION_FLOAT32, &error)
-              : dicenet_session_new (model, backend, -1, DICENET_PRECISION_FLOAT32, 1, &error);
+
+  dicenet_options_set_context (options, context);
+  DicenetSession *session = dicenet_session_new (model, options, &error);
   assert_no_error (error);
   return session;
 }
@@ -81,7 +82,7 @@ picture_init (Picture *self, guint seed, guint width, guint height, gint stride)
 {
   self->image = (DicenetImage){ .format = DICENET_PIXEL_FORMAT_NV12, .width = width, .height = height };
   self->on_device = self->image;
-  self->on_device.memory = DICENET_MEMORY_CUDA;
+  self->on_device.memory = DICENET_MEMORY_DEVICE;
   for (guint i = 0; i < 2; i++) {
     const guint size = (guint) stride * (i == 0 ? height : (height + 1) / 2);
     guint8 *plane = g_malloc (size);
@@ -112,16 +113,21 @@ START_TEST (pictures_are_read_where_they_lie)
   g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, NULL);
   CUcontext context = context_new ();
   DicenetSession *gpu = open_session (model, DICENET_BACKEND_CUDA, context);
+  g_autoptr (DicenetRequest) request = test_request (64, 48);
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < 8; i++) {
     Picture picture;
     picture_init (&picture, i, i < 4 ? 101 : 60, 80, 128 + 64 * (i % 2));
-    ck_assert (dicenet_session_run_image (cpu, &picture.image, 64, 48, &error));
-    dicenet_session_run_image (gpu, i == 6 ? &picture.image : &picture.on_device, 64, 48, &error);
+    g_autoptr (DicenetResult) expected = dicenet_session_run_image (cpu, &picture.image, request, &error);
+    /* As soon as it is submitted, the picture may go. */
+    g_autoptr (DicenetSubmission) submission =
+        dicenet_session_submit_image (gpu, i == 6 ? &picture.image : &picture.on_device, request, &error);
     assert_no_error (error);
-    ck_assert (difference (gpu, cpu, 0, 0) < 1e-4f);
     picture_clear (&picture);
+    g_autoptr (DicenetResult) found = dicenet_submission_wait (submission, &error);
+    assert_no_error (error);
+    ck_assert (difference (found, expected, 0, 0) < 1e-4f);
   }
   g_object_unref (gpu);
   cu.pop (NULL);
@@ -135,12 +141,10 @@ START_TEST (contexts_do_not_mix)
   g_autoptr (DicenetModel) model = test_model_load ("detect");
   g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, NULL);
   g_autofree gfloat *input = test_noise (3 * 64 * 48, 1);
-  const DicenetDetectParams params = { .threshold = 0.3f, .iou_threshold = 0.45f, .max_detections = 10 };
   DicenetSession *sessions[3];
   CUcontext contexts[3] = { NULL };
-  g_autoptr (GError) error = NULL;
+  g_autoptr (DicenetResult) expected = test_run_tensor (cpu, input, 1, 64, 48);
 
-  ck_assert (dicenet_session_run_tensor (cpu, input, 3 * 64 * 48, 1, 64, 48, &error));
   for (guint i = 0; i < 3; i++) {
     contexts[i] = i > 0 ? context_new () : NULL;
     sessions[i] = open_session (model, DICENET_BACKEND_CUDA, contexts[i]);
@@ -152,10 +156,8 @@ START_TEST (contexts_do_not_mix)
       CUcontext now;
       if (i > 0)
         cu.push (contexts[i]);
-      dicenet_session_run_tensor (sessions[i], input, 3 * 64 * 48, 1, 64, 48, &error);
-      assert_no_error (error);
-      ck_assert (difference (sessions[i], cpu, 0, 0) < 1e-4f);
-      g_array_unref (dicenet_session_get_boxes (sessions[i], 0, &params));
+      g_autoptr (DicenetResult) found = test_run_tensor (sessions[i], input, 1, 64, 48);
+      ck_assert (difference (found, expected, 0, 0) < 1e-4f);
       cu.get_current (&now);
       if (i > 0) {
         ck_assert_ptr_eq (now, contexts[i]); /* a session leaves the thread in it */

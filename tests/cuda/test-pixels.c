@@ -225,7 +225,7 @@ static void
 expect_tensor (const Picture *picture, guint w, guint h, gfloat *arena, const guint *planes)
 {
   g_autofree gfloat *tensor = g_new (gfloat, 3 * (gsize) w * h);
-  DicenetPreprocess *cpu = dicenet_preprocess_new (&picture->image, w, h, mean, std, 1, NULL);
+  DicenetPreprocess *cpu = dicenet_preprocess_new (&picture->image, w, h, mean, std, 1, dicenet_cpu_mask (), NULL);
 
   dicenet_preprocess_run (cpu, &picture->image, tensor);
   for (guint c = 0; c < 3; c++)
@@ -560,14 +560,16 @@ check_scene (const Scene *s, const DicenetCudaDetect *d, const Output *out, cons
                        s->params.max_detections, s->params.max_per_class);
   g_autofree DicenetBox *found = output_read (out);
   g_autofree guint *n_found = g_new (guint, s->n);
+  const char *set;
 
   must (cudaMemcpyAsync (n_found, d->n_boxes, s->n * sizeof (guint), cudaMemcpyDeviceToHost, stream));
   must (cudaStreamSynchronize (stream));
   for (guint i = 0; i < s->n; i++) {
     const gfloat *locations = x + s->n * arenas[0].stride + i * arenas[1].stride + arenas[1].planes[0];
     const guint there = MIN (n_found[i], s->room);
-    g_autoptr (GArray) expected = dicenet_decode_boxes (x + i * arenas[0].stride + arenas[0].planes[0], locations,
-                                                        priors, s->n_priors, s->n_classes, &s->params);
+    g_autoptr (GArray) expected =
+        dicenet_decode_boxes (x + i * arenas[0].stride + arenas[0].planes[0], locations, priors, s->n_priors,
+                              s->n_classes, &s->params, dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set));
     check_boxes (expected, n_found[i], found + i * s->room, s->room, what);
     check (memcmp (found + i * s->room + there, (DicenetBox *) out->expected + i * s->room + there,
                    (s->room - there) * sizeof (DicenetBox)) == 0,

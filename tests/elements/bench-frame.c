@@ -88,7 +88,7 @@ bench_preprocess (const char *name, DicenetPixelFormat format, guint bytes_per_p
 
   for (gsize i = 0; i < 4 * n; i++)
     pixels[i] = (guint8) (i * 7 + i / WIDTH * 3);
-  t.preprocess = dicenet_preprocess_new (&t.image, width, height, mean, std, 1, NULL);
+  t.preprocess = dicenet_preprocess_new (&t.image, width, height, mean, std, 1, dicenet_cpu_mask (), NULL);
   report (what, fastest (to_tensor, &t));
   dicenet_preprocess_free (t.preprocess);
 }
@@ -202,7 +202,9 @@ static void
 to_boxes (gpointer data)
 {
   const ToBoxes *t = data;
-  GArray *boxes = dicenet_decode_boxes (t->confidences, t->locations, t->priors, t->n, COCO, &t->params);
+  const char *set;
+  GArray *boxes = dicenet_decode_boxes (t->confidences, t->locations, t->priors, t->n, COCO, &t->params,
+                                        dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set));
   g_array_unref (boxes);
 }
 

@@ -37,7 +37,10 @@ run_once (GstDicenetEngine *engine)
   gst_buffer_memset (frame, 0, 100, GST_VIDEO_INFO_SIZE (&info));
   fail_unless (gst_dicenet_engine_choose_size (engine, &info, &width, &height, NULL));
   fail_unless (gst_dicenet_engine_enter (engine, NULL));
-  fail_unless (gst_dicenet_engine_run (engine, frame, &info, width, height, NULL));
+  g_autoptr (DicenetRequest) request = dicenet_request_new ();
+  dicenet_request_set_size (request, width, height);
+  g_autoptr (DicenetResult) result = gst_dicenet_engine_run (engine, frame, &info, request, NULL);
+  fail_unless (result != NULL);
   gst_dicenet_engine_leave (engine);
 }
 

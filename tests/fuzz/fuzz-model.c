@@ -205,69 +205,100 @@ write_changed (const Base *base, FuzzReader *reader)
 
 /* --- running --- */
 
-static void
-check_detections (DicenetSession *session, DicenetModel *model)
-{
-  const DicenetDetectParams params = { dicenet_model_get_threshold (model), 0.45f, 50, 50, NULL };
-  GArray *boxes = dicenet_session_get_boxes (session, 0, &params);
+#define MOST 50
 
-  FUZZ_CHECK (boxes->len <= params.max_detections, "%u", boxes->len);
-  for (guint i = 0; i < boxes->len; i++) {
-    const DicenetBox *box = &g_array_index (boxes, DicenetBox, i);
+static void
+check_detections (DicenetResult *result, DicenetModel *model)
+{
+  guint n;
+  const DicenetBox *boxes = dicenet_result_get_boxes (result, 0, &n);
+
+  FUZZ_CHECK (n <= MOST, "%u", n);
+  for (guint i = 0; i < n; i++) {
+    const DicenetBox *box = &boxes[i];
     FUZZ_CHECK (box->class_id > 0 && box->class_id < dicenet_model_get_n_classes (model), "%u", box->class_id);
     FUZZ_CHECK (box->confidence >= 0 && box->confidence <= 1, "%g", (double) box->confidence);
   }
-  g_array_unref (boxes);
 }
 
 static void
-check_classes (DicenetSession *session, DicenetModel *model)
+check_classes (DicenetResult *result, DicenetModel *model)
 {
-  GArray *classes = dicenet_session_get_classes (session, 0, 5, 0);
+  guint n;
+  const DicenetClass *classes = dicenet_result_get_classes (result, 0, &n);
 
-  for (guint i = 0; i < classes->len; i++) {
-    const DicenetClass *c = &g_array_index (classes, DicenetClass, i);
+  FUZZ_CHECK (n <= 5, "%u", n);
+  for (guint i = 0; i < n; i++) {
+    const DicenetClass *c = &classes[i];
     FUZZ_CHECK (c->class_id < dicenet_model_get_n_classes (model), "%u", c->class_id);
     FUZZ_CHECK (c->confidence >= 0 && c->confidence <= 1, "%g", (double) c->confidence);
   }
-  g_array_unref (classes);
 }
 
 static void
-check_mask (DicenetSession *session, DicenetModel *model, guint width, guint height)
+check_mask (DicenetResult *result, DicenetModel *model, guint width, guint height)
 {
-  guint8 *mask = g_malloc (width * height);
+  gsize n;
+  const guint8 *mask = g_bytes_get_data (dicenet_result_get_mask (result, 0), &n);
 
-  dicenet_session_get_mask (session, 0, mask, width);
-  for (guint i = 0; i < width * height; i++)
+  FUZZ_CHECK (n == (gsize) width * height, "%" G_GSIZE_FORMAT, n);
+  for (gsize i = 0; i < n; i++)
     FUZZ_CHECK (mask[i] < dicenet_model_get_n_classes (model), "%u", mask[i]);
-  g_free (mask);
+}
+
+static DicenetResult *
+run_session (DicenetSession *session, guint width, guint height, GError **error)
+{
+  guint8 pixels[48 * 40 * 3];
+  DicenetRequest *request = dicenet_request_new ();
+
+  for (guint i = 0; i < sizeof pixels; i++)
+    pixels[i] = (guint8) (i * 7 ^ i >> 5);
+  GBytes *bytes = g_bytes_new_static (pixels, sizeof pixels);
+  dicenet_request_set_size (request, width, height);
+  dicenet_request_set_max_detections (request, MOST);
+  DicenetResult *result = dicenet_session_run_bytes (session, bytes, DICENET_PIXEL_FORMAT_RGB, 48, 40, request, error);
+  g_bytes_unref (bytes);
+  dicenet_request_free (request);
+  return result;
+}
+
+static void
+check_result (DicenetResult *result, DicenetModel *model, guint width, guint height)
+{
+  switch (dicenet_model_get_task (model)) {
+  case DICENET_TASK_DETECT:
+    check_detections (result, model);
+    break;
+  case DICENET_TASK_CLASSIFY:
+    check_classes (result, model);
+    break;
+  case DICENET_TASK_SEGMENT:
+    check_mask (result, model, width, height);
+    break;
+  }
 }
 
 static void
 run (DicenetModel *model, guint width, guint height)
 {
-  guint8 pixels[48 * 40 * 3];
+  DicenetOptions *options = dicenet_options_new ();
   GError *error = NULL;
-  DicenetSession *session = dicenet_session_new (model, DICENET_BACKEND_CPU, -1, DICENET_PRECISION_FLOAT32, 1, &error);
 
+  dicenet_options_set_backend (options, DICENET_BACKEND_CPU);
+  dicenet_options_set_threads (options, 1);
+  DicenetSession *session = dicenet_session_new (model, options, &error);
+  dicenet_options_free (options);
   fuzz_check_error (session != NULL, error);
   if (!session)
     return;
-  for (guint i = 0; i < sizeof pixels; i++)
-    pixels[i] = (guint8) (i * 7 ^ i >> 5);
-  GBytes *bytes = g_bytes_new_static (pixels, sizeof pixels);
-  const gboolean ok =
-      dicenet_session_run_bytes (session, bytes, DICENET_PIXEL_FORMAT_RGB, 48, 40, width, height, &error);
-  fuzz_check_error (ok, error);
-  g_bytes_unref (bytes);
-  if (ok && dicenet_model_get_task (model) == DICENET_TASK_DETECT)
-    check_detections (session, model);
-  else if (ok && dicenet_model_get_task (model) == DICENET_TASK_CLASSIFY)
-    check_classes (session, model);
-  else if (ok)
-    check_mask (session, model, width, height);
-  g_object_unref (session);
+  DicenetResult *result = run_session (session, width, height, &error);
+  g_object_unref (session); /* results outlive it */
+  fuzz_check_error (result != NULL, error);
+  if (!result)
+    return;
+  check_result (result, model, width, height);
+  dicenet_result_unref (result);
 }
 
 static void

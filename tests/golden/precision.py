@@ -66,10 +66,27 @@ def known_masks(folder):
     return [(f"{folder}/voc/images/{name}.jpg", f"{folder}/voc/masks/{name}.png") for name in ids]
 
 
+def session_of(model, precision):
+    options = Dicenet.Options()
+    options.set_backend(Dicenet.Backend.CPU)
+    options.set_precision(precision)
+    return Dicenet.Session.new(model, options)
+
+
+def request_of(size):
+    request = Dicenet.Request()
+    request.set_size(*size)
+    request.set_outputs(True)
+    request.set_threshold(0.3)
+    request.set_max_per_class(0)
+    request.set_max_detections(0)
+    return request
+
+
 def compare(model, photos):
     """False where there is no bfloat16."""
     precisions = Dicenet.Precision.FLOAT32, Dicenet.Precision.BFLOAT16
-    sessions = [Dicenet.Session.new(model, Dicenet.Backend.CPU, -1, precision, 0) for precision in precisions]
+    sessions = [session_of(model, precision) for precision in precisions]
     if sessions[1].get_warning():
         return False
     task = {Dicenet.Task.SEGMENT: Masks, Dicenet.Task.CLASSIFY: Classes, Dicenet.Task.DETECT: Boxes}[model.get_task()]
@@ -77,10 +94,9 @@ def compare(model, photos):
     for path, mask in photos:
         image = Image.open(path).convert("RGB")
         size = model.fit_size(image.width / image.height)
-        for session in sessions:
-            pixels = GLib.Bytes(image.tobytes())
-            session.run_bytes(pixels, Dicenet.PixelFormat.RGB, image.width, image.height, *size)
-        result.add(*sessions, size, mask)
+        pixels, request = GLib.Bytes(image.tobytes()), request_of(size)
+        found = [s.run_bytes(pixels, Dicenet.PixelFormat.RGB, image.width, image.height, request) for s in sessions]
+        result.add(*found, size, mask)
     result.report(model.get_name())
     return True
 
@@ -94,8 +110,8 @@ class Masks:
 
     def add(self, single, half, size, known):
         masks = [
-            np.frombuffer(session.dup_mask(0).get_data(), np.uint8).reshape(size[1], size[0])
-            for session in (single, half)
+            np.frombuffer(found.get_mask(0).get_data(), np.uint8).reshape(size[1], size[0])
+            for found in (single, half)
         ]
         self.shares.append(np.mean(masks[0] != masks[1]))
         if known is None or self.n_classes != 21:
@@ -125,7 +141,7 @@ class Classes:
         self.changed, self.errors, self.margins = [], [], []
 
     def add(self, single, half, size, known):
-        a, b = (np.array(session.get_output("logits", 0)) for session in (single, half))
+        a, b = (np.array(found.get_output("logits", 0)) for found in (single, half))
         self.changed.append(a.argmax() != b.argmax())
         self.errors.append(np.abs(a - b).max() / np.abs(a).max())
         first, second = np.sort(a)[-1:-3:-1]
@@ -142,16 +158,13 @@ class Classes:
 
 class Boxes:
     def __init__(self, model):
-        self.params = Dicenet.DetectParams()
-        self.params.threshold, self.params.iou_threshold = 0.3, 0.45
         self.n, self.again, self.errors = 0, 0, []
 
     def add(self, single, half, size, known):
-        a, b = (np.array(session.get_output("confidences", 0)) for session in (single, half))
+        a, b = (np.array(found.get_output("confidences", 0)) for found in (single, half))
         self.errors.append(np.abs(a - b).max() / np.abs(a).max())
         found, other = (
-            [(box.class_id, box.x0, box.y0, box.x1, box.y1) for box in session.get_boxes(0, self.params)]
-            for session in (single, half)
+            [(box.class_id, box.x0, box.y0, box.x1, box.y1) for box in result.get_boxes(0)] for result in (single, half)
         )
         self.n += len(found)
         self.again += sum(any(same_box(one, two) for two in other) for one in found)

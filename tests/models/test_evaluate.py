@@ -196,9 +196,13 @@ class Evaluate(TestCase):
         model = self.model("segment", "--classes", "5")
         p = photo(3, (90, 60))
         (mask,), _ = self.truth(model, [p], (90, 60))
-        session = Dicenet.Session.new(Dicenet.Model.load(model), Dicenet.Backend.CPU, -1, Dicenet.Precision.FLOAT32, 1)
-        session.run_bytes(GLib.Bytes(p.tobytes()), Dicenet.PixelFormat.RGB, *p.size, *p.size)
-        np.testing.assert_array_equal(mask.ravel(), np.frombuffer(session.dup_mask(0).get_data(), np.uint8))
+        options = Dicenet.Options()
+        options.set_backend(Dicenet.Backend.CPU)
+        request = Dicenet.Request()
+        request.set_size(*p.size)
+        session = Dicenet.Session.new(Dicenet.Model.load(model), options)
+        result = session.run_bytes(GLib.Bytes(p.tobytes()), Dicenet.PixelFormat.RGB, *p.size, request)
+        np.testing.assert_array_equal(mask.ravel(), np.frombuffer(result.get_mask(0).get_data(), np.uint8))
 
 
 class Names(TestCase):

@@ -133,3 +133,23 @@ picture_sample (Picture *self, guint c, guint column, guint row)
   return self->memory[plane] + first + (gssize) row * self->image.strides[plane] + format->c[c].offset +
          column * format->c[c].step;
 }
+
+Picture *
+picture_crop (Picture *self, guint x, guint y, guint width, guint height)
+{
+  const Format *format = &formats[self->image.format];
+  Picture *out = picture_new (self->image.format, width, height, ROWS_TIGHT, NULL);
+
+  out->image.matrix = self->image.matrix;
+  out->image.range = self->image.range;
+  for (guint c = 0; c < 3; c++) {
+    const gboolean chroma = format->yuv && c > 0;
+    const guint first = chroma ? x / 2 : x, top = chroma && format->half_rows ? y / 2 : y;
+    guint columns, rows;
+    picture_component_size (out, c, &columns, &rows);
+    for (guint row = 0; row < rows; row++)
+      for (guint column = 0; column < columns; column++)
+        *picture_sample (out, c, column, row) = *picture_sample (self, c, first + column, top + row);
+  }
+  return out;
+}

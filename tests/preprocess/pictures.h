@@ -37,3 +37,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Picture, picture_free)
 guint8 *picture_sample (Picture *self, guint c, guint column, guint row);
 /* Columns and rows of component @c. */
 void picture_component_size (const Picture *self, guint c, guint *columns, guint *rows);
+
+/* A copy of the part of a picture, row by row as GStreamer's videocrop takes it: chroma from its first pixel's. */
+Picture *picture_crop (Picture *self, guint x, guint y, guint width, guint height);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "prepost/preprocess.h"
 
 #include "pictures.h"
@@ -49,7 +50,8 @@ write_planes (const DicenetImage *image, guint width, guint height, guint n_runs
 {
   static const gfloat mean[3] = { 0, 0, 0 }, std[3] = { 1 / 255.f, 1 / 255.f, 1 / 255.f };
   gsize n = 3 * (gsize) width * height;
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (image, width, height, mean, std, 1, error);
+  DicenetPreprocess *preprocess =
+      dicenet_preprocess_new (image, width, height, mean, std, 1, dicenet_cpu_mask (), error);
   g_autofree gfloat *tensor = NULL;
 
   if (!preprocess)

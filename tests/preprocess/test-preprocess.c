@@ -6,6 +6,7 @@
 
 #include <dicenet/error.h>
 
+#include "kernels/kernels.h"
 #include "prepost/preprocess.h"
 
 #include "pictures.h"
@@ -31,7 +32,8 @@ run (const DicenetImage *image, guint width, guint height)
   gfloat *tensor = (gfloat *) (memory + GUARD);
   guint8 *bytes = g_malloc (n);
   guint n_bands = 1 + (image->width + width + height) % 5; /* of which nothing may be seen */
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (image, width, height, no_mean, byte_std, n_bands, &error);
+  DicenetPreprocess *preprocess =
+      dicenet_preprocess_new (image, width, height, no_mean, byte_std, n_bands, dicenet_cpu_mask (), &error);
 
   ck_assert_msg (preprocess != NULL, "%s", error ? error->message : "no error set");
   memset (memory, GUARD_BYTE, size + 2 * GUARD);
@@ -328,7 +330,8 @@ START_TEST (test_normalisation)
 {
   static const gfloat mean[3] = { 0.485f, 0.456f, 0.406f }, std[3] = { 0.229f, 0.224f, 0.225f };
   g_autoptr (Picture) picture = picture_new (DICENET_PIXEL_FORMAT_RGB, 256, 1, ROWS_TIGHT, NULL);
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (&picture->image, 256, 1, mean, std, 1, NULL);
+  DicenetPreprocess *preprocess =
+      dicenet_preprocess_new (&picture->image, 256, 1, mean, std, 1, dicenet_cpu_mask (), NULL);
   gfloat tensor[3 * 256];
 
   for (guint i = 0; i < 3 * 256; i++)
@@ -346,7 +349,8 @@ START_TEST (test_reuse)
 {
   g_autoptr (Picture) first = picture_new (DICENET_PIXEL_FORMAT_NV12, 75, 64, ROWS_TIGHT, rng);
   g_autoptr (Picture) second = picture_new (DICENET_PIXEL_FORMAT_NV12, 75, 64, ROWS_BACKWARD, rng);
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (&first->image, 40, 33, no_mean, byte_std, 3, NULL);
+  DicenetPreprocess *preprocess =
+      dicenet_preprocess_new (&first->image, 40, 33, no_mean, byte_std, 3, dicenet_cpu_mask (), NULL);
   gfloat tensor[3 * 40 * 33];
   g_autofree guint8 *expected = run (&second->image, 40, 33);
 
@@ -362,7 +366,8 @@ END_TEST
 static void
 assert_fits (const DicenetImage *made_for, const DicenetImage *image, guint width, guint height, gboolean expected)
 {
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (made_for, 50, 40, no_mean, byte_std, 1, NULL);
+  DicenetPreprocess *preprocess =
+      dicenet_preprocess_new (made_for, 50, 40, no_mean, byte_std, 1, dicenet_cpu_mask (), NULL);
 
   ck_assert_int_eq (dicenet_preprocess_fits (preprocess, image, width, height), expected);
   dicenet_preprocess_free (preprocess);
@@ -402,13 +407,14 @@ assert_refused (const DicenetImage *image, guint width, guint height, const gflo
                 const char *about)
 {
   GError *error = NULL;
-  DicenetPreprocess *preprocess = dicenet_preprocess_new (image, width, height, mean, std, 1, &error);
+  DicenetPreprocess *preprocess =
+      dicenet_preprocess_new (image, width, height, mean, std, 1, dicenet_cpu_mask (), &error);
 
   ck_assert_msg (preprocess == NULL, "accepted, though it should be refused for its %s", about);
   ck_assert (g_error_matches (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT));
   ck_assert_msg (strstr (error->message, about) != NULL, "\"%s\" does not mention %s", error->message, about);
   g_clear_error (&error);
-  ck_assert (dicenet_preprocess_new (image, width, height, mean, std, 1, NULL) == NULL);
+  ck_assert (dicenet_preprocess_new (image, width, height, mean, std, 1, dicenet_cpu_mask (), NULL) == NULL);
 }
 
 START_TEST (test_errors)

@@ -20,6 +20,7 @@ typedef enum cudaError {
   cudaErrorInvalidDevice = 101,
   cudaErrorNoKernelImageForDevice = 209,
   cudaErrorInvalidResourceHandle = 400,
+  cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
   cudaErrorStreamCaptureUnsupported = 900,
 } cudaError_t;
@@ -53,6 +54,7 @@ cudaError_t cudaStreamSynchronize (cudaStream_t stream);
 cudaError_t cudaEventCreate (cudaEvent_t *event);
 cudaError_t cudaEventDestroy (cudaEvent_t event);
 cudaError_t cudaEventRecord (cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize (cudaEvent_t event);
 cudaError_t cudaEventElapsedTime (float *milliseconds, cudaEvent_t begin, cudaEvent_t end);
 
 cudaError_t cudaMallocAsync (void **memory, size_t size, cudaStream_t stream);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 #include <ucontext.h>
+#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -239,14 +240,23 @@ struct CUgraphExec_st {
   std::vector<std::function<void ()>> work;
 };
 
-/* Does at once what it is given, or, while captured, keeps it. */
+/* Work waits until somebody waits for it: what is used too soon, or changed too soon, shows. While captured, a stream
+ * keeps it for the graph. */
 struct CUstream_st {
   CUgraph_st *captured;
   CUcontext context; /* NULL: the primary one */
+  struct Work {
+    std::function<void ()> run;
+    bool releases; /* memory, which also happens where the device is lost */
+  };
+  std::deque<Work> pending = {};
+  std::recursive_mutex guard = {};
 };
 
 struct CUevent_st {
   double seconds;
+  bool is_pending;
+  cudaStream_t stream;
 };
 
 namespace
@@ -292,11 +302,28 @@ enqueue (cudaStream_t stream, std::function<void ()> work)
     return cudaErrorInvalidResourceHandle;
   if (stream == nullptr)
     fail ("work on the default stream, which waits for all others");
+  const std::lock_guard<std::recursive_mutex> guard (stream->guard);
   if (stream->captured)
     stream->captured->work.push_back (work);
   else
-    work ();
+    stream->pending.push_back ({ work, false });
   return cudaSuccess;
+}
+
+/* Does what is pending, until the event has happened if there is one; of a lost device, gives the memory back only. */
+cudaError_t
+drain (cudaStream_t stream, cudaEvent_t until)
+{
+  const bool is_lost = setting ("lost");
+  const std::lock_guard<std::recursive_mutex> guard (stream->guard);
+
+  while (!stream->pending.empty () && (is_lost || !until || until->is_pending)) {
+    const CUstream_st::Work work = stream->pending.front ();
+    stream->pending.pop_front ();
+    if (work.releases || !is_lost)
+      work.run ();
+  }
+  return is_lost ? give (cudaErrorIllegalAddress) : cudaSuccess;
 }
 
 /* The size stands before the memory. */
@@ -317,18 +344,18 @@ allocate (void **out, size_t size, size_t limit)
   return cudaSuccess;
 }
 
-cudaError_t
-release_memory (void *at)
+/* Returns what there is to free, or NULL. */
+void *
+account_for (void *at)
 {
   const std::lock_guard<std::mutex> guard (memory);
   size_t size;
 
   if (at == nullptr)
-    return cudaSuccess;
+    return nullptr;
   memcpy (&size, static_cast<char *> (at) - 256, sizeof size);
   allocated -= size;
-  free (static_cast<char *> (at) - 256);
-  return cudaSuccess;
+  return static_cast<char *> (at) - 256;
 }
 
 } // namespace
@@ -364,6 +391,8 @@ cudaGetErrorString (cudaError_t error)
     return "an illegal memory access was encountered";
   case cudaErrorInvalidResourceHandle:
     return "invalid resource handle";
+  case cudaErrorNotReady:
+    return "device not ready";
   default:
     return "invalid argument";
   }
@@ -435,13 +464,14 @@ cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned)
   CUcontext context;
 
   cuCtxGetCurrent (&context);
-  *stream = setting ("lost") ? nullptr : new CUstream_st{ nullptr, context };
+  *stream = setting ("lost") ? nullptr : new CUstream_st{ nullptr, context, {}, {} };
   return *stream ? cudaSuccess : give (cudaErrorIllegalAddress);
 }
 
 cudaError_t
 cudaStreamDestroy (cudaStream_t stream)
 {
+  drain (stream, nullptr);
   delete stream;
   return cudaSuccess;
 }
@@ -449,19 +479,22 @@ cudaStreamDestroy (cudaStream_t stream)
 cudaError_t
 cudaStreamSynchronize (cudaStream_t stream)
 {
-  return setting ("lost") ? give (cudaErrorIllegalAddress) : check_context (stream);
+  const cudaError_t result = check_context (stream);
+  return result == cudaSuccess ? drain (stream, nullptr) : result;
 }
 
 cudaError_t
 cudaEventCreate (cudaEvent_t *event)
 {
-  *event = new CUevent_st{ 0 };
+  *event = new CUevent_st{ 0, false, nullptr };
   return cudaSuccess;
 }
 
 cudaError_t
 cudaEventDestroy (cudaEvent_t event)
 {
+  if (event->is_pending && !setting ("lost"))
+    fail ("an event is destroyed that is waited for");
   delete event;
   return cudaSuccess;
 }
@@ -469,16 +502,29 @@ cudaEventDestroy (cudaEvent_t event)
 cudaError_t
 cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
 {
+  event->is_pending = true;
+  event->stream = stream;
   return enqueue (stream, [=] {
     struct timespec t;
     clock_gettime (CLOCK_MONOTONIC, &t);
     event->seconds = (double) t.tv_sec + (double) t.tv_nsec / 1e9;
+    event->is_pending = false;
   });
+}
+
+cudaError_t
+cudaEventSynchronize (cudaEvent_t event)
+{
+  if (event->stream == nullptr)
+    return cudaSuccess;
+  return drain (event->stream, event);
 }
 
 cudaError_t
 cudaEventElapsedTime (float *milliseconds, cudaEvent_t begin, cudaEvent_t end)
 {
+  if (begin->is_pending || end->is_pending)
+    return give (cudaErrorNotReady);
   *milliseconds = (float) ((end->seconds - begin->seconds) * 1000);
   return cudaSuccess;
 }
@@ -498,7 +544,10 @@ cudaFreeAsync (void *at, cudaStream_t stream)
 {
   if (check_context (stream) != cudaSuccess)
     return cudaErrorInvalidResourceHandle; /* and the memory leaks, which a sanitizer sees */
-  return release_memory (at);
+  void *block = account_for (at); /* for what is allocated in the stream's order from now on */
+  const std::lock_guard<std::recursive_mutex> guard (stream->guard);
+  stream->pending.push_back ({ [=] { free (block); }, true });
+  return cudaSuccess;
 }
 
 cudaError_t
@@ -510,7 +559,8 @@ cudaMallocHost (void **out, size_t size)
 cudaError_t
 cudaFreeHost (void *at)
 {
-  return release_memory (at);
+  free (account_for (at));
+  return cudaSuccess;
 }
 
 cudaError_t
@@ -550,8 +600,9 @@ cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long lo
 cudaError_t
 cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t stream)
 {
+  const auto all = exec->work; /* it may be destroyed meanwhile */
   return enqueue (stream, [=] {
-    for (const auto &work : exec->work)
+    for (const auto &work : all)
       work ();
   });
 }
