@@ -26,6 +26,43 @@ conv_kind (const DicenetGraph *graph, const DicenetNode *node)
   return node->is_fc ? DICENET_COST_VECTORS : DICENET_COST_POINTWISE;
 }
 
+/* Adds to @macs. Returns how many outputs have a bias. */
+static guint64
+add_node (const DicenetGraph *graph, const DicenetShape *shapes, guint i, guint64 macs[DICENET_N_COSTS])
+{
+  const DicenetNode *node = dicenet_graph_node (graph, i);
+  const guint64 c = shapes[i].c, h = shapes[i].h, w = shapes[i].w;
+
+  if (node->op == DICENET_OP_CONV) {
+    const guint64 per_output =
+        (guint64) dicenet_node_channels (graph, node->inputs[0]) / node->groups * node->kernel * node->kernel;
+    macs[conv_kind (graph, node)] += c * h * w * per_output;
+    return node->bias ? c * h * w : 0;
+  }
+  if (node->op == DICENET_OP_DICE) {
+    macs[DICENET_COST_DIMCONV_DEPTH] += 9 * c * h * w;
+    macs[DICENET_COST_DIMCONV_HEIGHT] += 9 * c * node->kernel_height * w;
+    macs[DICENET_COST_DIMCONV_WIDTH] += 9 * c * h * node->kernel_width;
+    macs[DICENET_COST_LOCAL_FUSION] += 3 * c * h * w;
+  } else if (node->op == DICENET_OP_PYRAMID) {
+    macs[DICENET_COST_DEPTHWISE] += 9 * DICENET_SCALES * c * h * w;
+    for (guint k = 0; k < DICENET_SCALES; k++)
+      macs[DICENET_COST_DEPTHWISE] += 9 * c * dicenet_pyramid_size ((guint) h, k) * dicenet_pyramid_size ((guint) w, k);
+  }
+  return 0;
+}
+
+gdouble
+dicenet_node_cost (const DicenetGraph *graph, const DicenetShape *shapes, guint node)
+{
+  guint64 macs[DICENET_N_COSTS] = { 0 };
+  gdouble total = (gdouble) add_node (graph, shapes, node, macs) / 2;
+
+  for (guint k = 0; k < DICENET_N_COSTS; k++)
+    total += (gdouble) macs[k];
+  return total;
+}
+
 guint64
 dicenet_cost (const DicenetGraph *graph, guint width, guint height, guint64 macs[DICENET_N_COSTS])
 {
@@ -33,26 +70,8 @@ dicenet_cost (const DicenetGraph *graph, guint width, guint height, guint64 macs
   guint64 total = 0, bias_outputs = 0;
 
   memset (macs, 0, DICENET_N_COSTS * sizeof *macs);
-  for (guint i = 0; i < graph->nodes->len; i++) {
-    const DicenetNode *node = dicenet_graph_node (graph, i);
-    const guint64 c = shapes[i].c, h = shapes[i].h, w = shapes[i].w;
-    if (node->op == DICENET_OP_CONV) {
-      const guint64 per_output =
-          (guint64) dicenet_node_channels (graph, node->inputs[0]) / node->groups * node->kernel * node->kernel;
-      macs[conv_kind (graph, node)] += c * h * w * per_output;
-      bias_outputs += node->bias ? c * h * w : 0;
-    } else if (node->op == DICENET_OP_DICE) {
-      macs[DICENET_COST_DIMCONV_DEPTH] += 9 * c * h * w;
-      macs[DICENET_COST_DIMCONV_HEIGHT] += 9 * c * node->kernel_height * w;
-      macs[DICENET_COST_DIMCONV_WIDTH] += 9 * c * h * node->kernel_width;
-      macs[DICENET_COST_LOCAL_FUSION] += 3 * c * h * w;
-    } else if (node->op == DICENET_OP_PYRAMID) {
-      macs[DICENET_COST_DEPTHWISE] += 9 * DICENET_SCALES * c * h * w;
-      for (guint k = 0; k < DICENET_SCALES; k++)
-        macs[DICENET_COST_DEPTHWISE] +=
-            9 * c * dicenet_pyramid_size ((guint) h, k) * dicenet_pyramid_size ((guint) w, k);
-    }
-  }
+  for (guint i = 0; i < graph->nodes->len; i++)
+    bias_outputs += add_node (graph, shapes, i, macs);
   macs[DICENET_COST_BIAS] = bias_outputs / 2;
   for (guint k = 0; k < DICENET_N_COSTS; k++)
     total += macs[k];

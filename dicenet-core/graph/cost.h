@@ -24,6 +24,9 @@ typedef enum {
 /* "first_conv", ... */
 extern const char *const dicenet_cost_names[DICENET_N_COSTS];
 
+/* Of one node, whose graph has @shapes: may end in a half. */
+gdouble dicenet_node_cost (const DicenetGraph *graph, const DicenetShape *shapes, guint node);
+
 /* Fills @macs, one number per kind, for one picture of width x height; returns the total. */
 guint64 dicenet_cost (const DicenetGraph *graph, guint width, guint height, guint64 macs[DICENET_N_COSTS]);
 

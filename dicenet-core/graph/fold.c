@@ -29,7 +29,10 @@ struct _DicenetWeights {
 /* One node on its way. */
 typedef struct {
   const DicenetGraph *graph;
-  const DicenetSafetensors *file;
+  const DicenetSafetensors *file; /* NULL: every tensor is there, and @list is told of it */
+  DicenetTensorFunc list;
+  gpointer list_data;
+  guint node;
   GHashTable *used; /* names of tensors; NULL: don't note them */
   guint64 n_parameters;
   DicenetNodeWeights *out;
@@ -150,14 +153,31 @@ static gboolean
 fail_without_memory (Folder *f, gsize n_floats)
 {
   dicenet_no_memory (f->error, n_floats * sizeof (float), "weights", DICENET_MORE_MEMORY);
-  g_prefix_error (f->error, "%s: ", f->file->path);
+  if (f->file)
+    g_prefix_error (f->error, "%s: ", f->file->path);
   return FALSE;
+}
+
+static float *
+list_tensor (Folder *f, const char *name, gboolean is_parameter, float *to, const guint64 *dims, guint n_dims)
+{
+  gsize n = 1;
+
+  f->list (f->node, name, dims, n_dims, is_parameter, f->list_data);
+  for (guint i = 0; i < n_dims; i++)
+    n *= dims[i];
+  float *values = to ? to : g_try_new0 (float, n); /* nobody asks what is in @to */
+  if (values == NULL)
+    fail_without_memory (f, n);
+  return values;
 }
 
 /* A tensor as floats, in @to; NULL: in memory to be freed with g_free(). NULL with the error set. */
 static float *
 load (Folder *f, const char *name, gboolean is_parameter, float *to, const guint64 *dims, guint n_dims)
 {
+  if (f->file == NULL)
+    return list_tensor (f, name, is_parameter, to, dims, n_dims);
   const DicenetTensor *tensor = dicenet_safetensors_find (f->file, name);
   if (!check_tensor (f, tensor, name, dims, n_dims))
     return NULL;
@@ -380,6 +400,7 @@ fold_node (Folder *f, guint i)
 {
   const DicenetNode *node = dicenet_graph_node (f->graph, i);
 
+  f->node = i;
   dicenet_node_weights_measure (f->out, f->graph, i);
   if (!allocate (f))
     return FALSE;
@@ -395,6 +416,20 @@ fold_node (Folder *f, guint i)
   default:
     return TRUE;
   }
+}
+
+gboolean
+dicenet_graph_list_tensors (const DicenetGraph *graph, DicenetTensorFunc func, gpointer data, GError **error)
+{
+  Folder f = { .graph = graph, .list = func, .list_data = data, .error = error };
+
+  for (guint i = 0; i < graph->nodes->len; i++) {
+    g_auto (DicenetNodeWeights) zeros = { .block = NULL };
+    f.out = &zeros;
+    if (!fold_node (&f, i))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 /* --- a model's --- */

@@ -49,6 +49,15 @@ DicenetWeights *dicenet_weights_new (const DicenetGraph *graph, DicenetFile *fil
                                      GError **error);
 void dicenet_weights_free (DicenetWeights *self);
 
+/* A tensor that a node of a graph takes from a model file. @is_trained: it counts as parameters, as papers count;
+ * running statistics do not. */
+typedef void (*DicenetTensorFunc) (guint node, const char *name, const guint64 *dims, guint n_dims, gboolean is_trained,
+                                   gpointer data);
+
+/* Calls @func for all tensors of a network, in the order of computation, without any file. FALSE with @error set
+ * (NO_MEMORY). */
+gboolean dicenet_graph_list_tensors (const DicenetGraph *graph, DicenetTensorFunc func, gpointer data, GError **error);
+
 /* As papers count: no running statistics. */
 guint64 dicenet_weights_get_n_parameters (const DicenetWeights *self);
 

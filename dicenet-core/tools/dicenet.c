@@ -11,7 +11,8 @@ static const struct {
   gboolean (*main) (int argc, char **argv, GError **error);
   const char *help;
 } commands[] = {
-  { "info", dicenet_tool_info, "info MODEL [--size WxH] [--json]\n      what a model is and what it costs" },
+  { "info", dicenet_tool_info,
+    "info MODEL [--size WxH] [--layers] [--no-weights] [--json]\n      what a model is and what it costs" },
   { "run", dicenet_tool_run,
     "run MODEL IN.safetensors OUT.safetensors [--backend auto|cpu|cuda] [--precision "
     "float32|bfloat16|float16|tf32|auto] "

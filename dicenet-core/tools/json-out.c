@@ -74,6 +74,16 @@ dicenet_json_out_number (DicenetJsonOut *self, const char *name, double value)
 }
 
 void
+dicenet_json_out_numbers (DicenetJsonOut *self, const char *name, const guint64 *values, guint n)
+{
+  begin (self, name);
+  g_string_append_c (self->text, '[');
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (self->text, "%s%" G_GUINT64_FORMAT, i > 0 ? ", " : "", values[i]);
+  g_string_append_c (self->text, ']');
+}
+
+void
 dicenet_json_out_print (DicenetJsonOut *self)
 {
   puts (self->text->str); /* g_print() would turn it into the locale's characters */

@@ -28,6 +28,9 @@ void dicenet_json_out_boolean (DicenetJsonOut *self, const char *name, gboolean 
 /* Whole numbers below 2^53 without a fraction; null for what JSON has no number for. */
 void dicenet_json_out_number (DicenetJsonOut *self, const char *name, double value);
 
+/* An array of few numbers, on one line. */
+void dicenet_json_out_numbers (DicenetJsonOut *self, const char *name, const guint64 *values, guint n);
+
 /* Prints all of it on stdout, in UTF-8 whatever the locale is, and frees it. */
 void dicenet_json_out_print (DicenetJsonOut *self);
 

@@ -74,7 +74,11 @@ class Count:
 
     def info(self, options, width, height):
         layers = list_layers(options, width, height)
-        return {"parameters": architecture.parameters(layers), "multiply_adds": architecture.multiply_adds(layers)}
+        return {
+            "parameters": architecture.parameters(layers),
+            "multiply_adds": architecture.multiply_adds(layers),
+            "tensors": {name: list(shape) for name, shape in layers.tensors.items()},
+        }
 
 
 class ProgramCount:
@@ -102,7 +106,25 @@ class ProgramCount:
         assert info["multiply_adds"] == expected["multiply_adds"], (
             f"{where}: expected multiply-adds {expected['multiply_adds']}, found {info['multiply_adds']}"
         )
+        self.check_layers(self.model(options), width, height, info, expected["tensors"], where)
         return info
+
+    def check_layers(self, model, width, height, info, tensors, where):
+        """What the layers are adds up, and a file without weights says the same of the network."""
+        found = self.program.info(model, width, height, "--layers")
+        layers = found.pop("layers")
+        assert found == info, f"{where}: --layers changes other values"
+        listed = {name: shape for layer in layers for name, shape in layer["tensors"].items()}
+        assert listed == tensors, f"{where}: expected the tensors {tensors}, found {listed}"
+        for key, total in ("parameters", info["parameters"]), ("multiply_adds", info["multiply_adds"]["total"]):
+            total_of_layers = sum(layer[key] for layer in layers)
+            assert int(total_of_layers) == total, f"{where}: expected {total} {key} of all layers, found {total_of_layers}"
+        assert layers[0]["output"] == [3, height, width], layers[0]
+        path = os.path.join(self.folder, "bare.safetensors")
+        safetensors.write(path, {}, safetensors.read(model)[1])
+        bare = self.program.info(path, width, height, "--layers", "--no-weights")
+        assert bare.pop("layers") == layers, f"{where}: --no-weights lists other layers"
+        assert {**bare, "model": model} == info, f"{where}: expected {info} without weights, found {bare}"
 
 
 def list_layers(options, width, height):

@@ -48,8 +48,8 @@ class Program:
             self.call("run", model, source, target, "--backend", backend, "--precision", self.precision, *options)
             return safetensors.read(target)[0]
 
-    def info(self, model, width, height):
-        return json.loads(self.call("info", model, "--size", f"{width}x{height}", "--json"))
+    def info(self, model, width, height, *options):
+        return json.loads(self.call("info", model, "--size", f"{width}x{height}", "--json", *options))
 
 
 class Reference:
