@@ -48,6 +48,7 @@ int test_run (const char *name, const TTest *const *tests, guint n);
     ck_assert_msg ((error) != NULL, "expected an error");                                                              \
     ck_assert_msg (g_error_matches ((error), DICENET_ERROR, (expected_code)), "code %d: %s", (error)->code,            \
                    (error)->message);                                                                                  \
+    ck_assert_msg (strstr ((error)->message, "(null)") == NULL, "expected a name in: %s", (error)->message);           \
     for (guint w_ = 0; w_ < G_N_ELEMENTS (words_); w_++)                                                               \
       ck_assert_msg (strstr ((error)->message, words_[w_]) != NULL, "\"%s\" is not in: %s", words_[w_],                \
                      (error)->message);                                                                                \

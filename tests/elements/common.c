@@ -235,6 +235,7 @@ expect_message (GstBus *bus, GstMessageType type, GQuark domain, gint code, cons
                g_quark_to_string (domain), code, g_quark_to_string (error->domain), error->code, error->message);
   fail_unless (strstr (error->message, part) != NULL, "expected '%s' in: %s", part, error->message);
   fail_unless (!part2 || strstr (error->message, part2) != NULL, "expected '%s' in: %s", part2, error->message);
+  fail_unless (strstr (error->message, "(null)") == NULL, "expected a name in: %s", error->message);
   GST_INFO ("%s", error->message);
   g_error_free (error);
   gst_message_unref (message);

@@ -180,6 +180,27 @@ GST_START_TEST (test_default_model)
 }
 GST_END_TEST;
 
+/* Nobody has set a name, and the error has one. */
+GST_START_TEST (test_default_model_of_another_task)
+{
+  gchar *folder = g_dir_make_tmp ("dicenet-test-XXXXXX", NULL);
+  gchar *file = g_build_filename (folder, "dicenet-detect.safetensors", NULL), *path = model_path ("segment");
+  GstElement *element = element_new ("dicenetdetect");
+
+  fail_unless_equals_int (symlink (path, file), 0);
+  g_setenv ("DICENET_MODEL_PATH", folder, TRUE);
+  expect_start_error (element, GST_RESOURCE_ERROR_SETTINGS, "'dicenet-detect' is a segmentation model",
+                      "use dicenetsegment");
+  g_unsetenv ("DICENET_MODEL_PATH");
+  element_free (element);
+  g_remove (file);
+  g_rmdir (folder);
+  g_free (path);
+  g_free (file);
+  g_free (folder);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_missing_default_model)
 {
   for (guint t = 0; t < G_N_ELEMENTS (TASKS); t++) {
@@ -407,6 +428,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_missing_model);
   tcase_add_test (tests, test_name_that_is_no_text);
   tcase_add_test (tests, test_default_model);
+  tcase_add_test (tests, test_default_model_of_another_task);
   tcase_add_test (tests, test_missing_default_model);
   tcase_add_test (tests, test_unreadable_model);
   tcase_add_test (tests, test_corrupt_model);
