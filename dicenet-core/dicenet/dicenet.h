@@ -9,4 +9,5 @@
 #include <dicenet/results.h>
 #include <dicenet/session.h>
 #include <dicenet/text.h>
+#include <dicenet/version.h>
 #include <dicenet/enum-types.h>

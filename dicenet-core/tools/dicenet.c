@@ -142,7 +142,7 @@ dicenet_tool_nick (GType type, int value)
 static int
 usage (FILE *to, int status)
 {
-  fprintf (to, "usage: dicenet COMMAND ...\n\n");
+  fprintf (to, "usage: dicenet COMMAND ...\n       dicenet --version\n\n");
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     fprintf (to, "  %s\n", commands[i].help);
   fprintf (to,
@@ -162,6 +162,18 @@ is_all_written (GError **error)
   return FALSE;
 }
 
+static int
+print_version (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  printf ("dicenet %s\n", dicenet_get_version ());
+  if (is_all_written (&error))
+    return 0;
+  fprintf (stderr, "dicenet: %s\n", error->message);
+  return 1;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -172,6 +184,8 @@ main (int argc, char **argv)
     return usage (stderr, 2);
   if (g_str_equal (argv[1], "--help") || g_str_equal (argv[1], "-h") || g_str_equal (argv[1], "help"))
     return usage (stdout, 0);
+  if (g_str_equal (argv[1], "--version"))
+    return print_version ();
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++) {
     if (!g_str_equal (argv[1], commands[i].name))
       continue;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The library from Python: what introspection offers works, and a photo's mask is the one that Pillow's scaling gives.
 
-    test_bindings.py MODELS_FOLDER PROJECT_ROOT
+    test_bindings.py MODELS_FOLDER PROJECT_ROOT VERSION
 """
 
 import gc
@@ -141,7 +141,8 @@ def check_photos(root):
     return True
 
 
-def main(folder, root):
+def main(folder, root, version):
+    assert Dicenet.get_version() == version
     check_classify(folder)
     check_detect(folder)
     check_rectangle(folder)
