@@ -253,6 +253,10 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   if (argc > 1)
     n_runs = (guint) CLAMP (atoi (argv[1]), 1, 100000);
+  if (dicenet_cpu_mask_fault ()) {
+    g_printerr ("DICENET_CPU_MASK: expected a number from 0 to %d\n", DICENET_CPU_ALL);
+    return 1;
+  }
   dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set);
   printf ("kernels: %s\n", set);
   bench_preprocess ("NV12", DICENET_PIXEL_FORMAT_NV12, 1, 683, 384);

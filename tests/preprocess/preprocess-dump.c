@@ -81,6 +81,10 @@ main (int argc, char **argv)
              argv[0]);
     return EXIT_FAILURE;
   }
+  if (dicenet_cpu_mask_fault ()) {
+    fprintf (stderr, "%s: DICENET_CPU_MASK: expected a number from 0 to %d\n", argv[0], DICENET_CPU_ALL);
+    return EXIT_FAILURE;
+  }
   for (guint i = 0; i < 4; i++)
     sizes[i] = (guint) CLAMP (atoi (argv[4 + i]), 1, 32767);
   n_runs = argc > 8 ? (guint) CLAMP (atoi (argv[8]), 1, 100000) : 0;
