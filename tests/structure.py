@@ -17,6 +17,7 @@ FILE = BASE | {"dicenet-core/file"}
 GRAPH = FILE | {"dicenet-core/graph"}
 PREPOST = BASE | KERNELS | {"dicenet-core/prepost"}
 BACKEND = GRAPH | KERNELS | {"dicenet-core/backend"}
+TASKS = BACKEND | PREPOST | {"dicenet-core/tasks"}
 ALLOWED = {
     "dicenet-core/dicenet": PUBLIC,
     "dicenet-core/base": BASE,
@@ -26,8 +27,9 @@ ALLOWED = {
     "dicenet-core/prepost": PREPOST,
     "dicenet-core/backend": BACKEND,
     "dicenet-core/cpu": BACKEND | PREPOST | {"dicenet-core/cpu"},
-    "dicenet-core/api": BACKEND | PREPOST | {"dicenet-core/api", "dicenet-core/cpu"},
-    "dicenet-core/tools": BACKEND | PREPOST | {"dicenet-core/api", "dicenet-core/cpu", "dicenet-core/tools"},
+    "dicenet-core/tasks": TASKS,
+    "dicenet-core/api": TASKS | {"dicenet-core/api", "dicenet-core/cpu"},
+    "dicenet-core/tools": TASKS | {"dicenet-core/api", "dicenet-core/cpu", "dicenet-core/tools"},
     "cuda": BACKEND | PREPOST | {"cuda"},
     "gst": PUBLIC | {"gst", "gst/inference", "gst/overlay", "gst/video", "gst/meta"},
     "gst/inference": PUBLIC | {"gst/inference", "gst/overlay", "gst/video", "gst/meta"},

@@ -6,6 +6,8 @@
 #include <string.h>
 #include "../cpu/pack.h"
 #include "../file/find.h"
+#include "../file/labels.h"
+#include "../tasks/tasks.h"
 #include "model-private.h"
 
 struct _DicenetModel {
@@ -106,9 +108,9 @@ read_model (const char *path, GError **error)
   self->name = name_of (path);
   if (!dicenet_file_open (&self->file, self->path, error) ||
       (tensors = dicenet_safetensors_read (&self->file, error)) == NULL ||
-      !dicenet_description_read (&self->description, tensors, error))
+      !dicenet_task_read (&self->description, tensors, error))
     return NULL;
-  self->graph = dicenet_graph_new (&self->description);
+  self->graph = dicenet_task_build (&self->description);
   self->weights = dicenet_weights_new (self->graph, &self->file, g_steal_pointer (&tensors), error);
   if (self->weights == NULL)
     return NULL;
@@ -286,6 +288,15 @@ dicenet_model_get_labels (DicenetModel *self)
 {
   g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
   return (const char *const *) self->description.labels;
+}
+
+char **
+dicenet_model_load_labels (DicenetModel *self, const char *path, GError **error)
+{
+  g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
+  g_return_val_if_fail (path != NULL, NULL);
+
+  return dicenet_labels_read (path, &self->description, self->path, error);
 }
 
 /* Panoramas, and two wide views side by side, stay below. */

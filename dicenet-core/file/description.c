@@ -2,12 +2,9 @@
 #include "description.h"
 
 #include <dicenet/error.h>
-#include <dicenet/image.h>
 #include <math.h>
 #include <string.h>
 #include "json.h"
-
-#define MAX_CLASSES 65535
 
 const char *const dicenet_backbone_names[DICENET_N_BACKBONES] = {
   [DICENET_BACKBONE_DICENET] = "dicenet",
@@ -63,148 +60,6 @@ dicenet_description_clear (DicenetDescription *self)
   g_clear_pointer (&self->labels, g_strfreev);
 }
 
-/* One reader per kind of value; each leaves @out as it was when the key is absent and may be. */
-typedef struct {
-  const DicenetSafetensors *file;
-  GError **error;
-} Reader;
-
-static gboolean
-bad_value (Reader *r, const char *key, const char *expected, const char *found)
-{
-  g_autofree char *shown = found ? dicenet_text_excerpt (found) : NULL;
-  g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
-               "%s: __metadata__: \"%s\": expected %s, found %s%s%s", r->file->path, key, expected, shown ? "\"" : "",
-               shown ? shown : "nothing", shown ? "\"" : "");
-  return FALSE;
-}
-
-static const char *
-value_of (Reader *r, const char *key)
-{
-  return g_hash_table_lookup (r->file->metadata, key);
-}
-
-static gboolean
-read_int (Reader *r, const char *key, gint64 min, gint64 max, gboolean required, gint *out)
-{
-  const char *text = value_of (r, key);
-  gint64 value;
-
-  if (text == NULL && !required)
-    return TRUE;
-  if (text == NULL || !g_ascii_string_to_signed (text, 10, min, max, &value, NULL)) {
-    g_autofree char *expected =
-        g_strdup_printf ("a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, min, max);
-    return bad_value (r, key, expected, text);
-  }
-  *out = (gint) value;
-  return TRUE;
-}
-
-static gboolean
-read_fraction (Reader *r, const char *key, gfloat *out)
-{
-  const char *text = value_of (r, key);
-  char *end = NULL;
-
-  if (text == NULL)
-    return TRUE;
-  const gdouble value = g_ascii_strtod (text, &end);
-  if (end == text || *end != '\0' || !(value >= 0 && value <= 1))
-    return bad_value (r, key, "a number from 0 to 1", text);
-  *out = (gfloat) value;
-  return TRUE;
-}
-
-static gboolean
-read_bool (Reader *r, const char *key, gboolean *out)
-{
-  const char *text = value_of (r, key);
-  if (text == NULL)
-    return TRUE;
-  if (!g_str_equal (text, "true") && !g_str_equal (text, "false"))
-    return bad_value (r, key, "true or false", text);
-  *out = g_str_equal (text, "true");
-  return TRUE;
-}
-
-gboolean
-dicenet_parse_size (const char *text, guint *width, guint *height)
-{
-  g_auto (GStrv) parts = g_strsplit (text, "x", 3);
-  guint64 w, h;
-
-  if (g_strv_length (parts) != 2 ||
-      !g_ascii_string_to_unsigned (parts[0], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &w, NULL) ||
-      !g_ascii_string_to_unsigned (parts[1], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &h, NULL))
-    return FALSE;
-  *width = (guint) w;
-  *height = (guint) h;
-  return TRUE;
-}
-
-static gboolean
-read_size (Reader *r, const char *key, guint *width, guint *height)
-{
-  const char *text = value_of (r, key);
-
-  if (text != NULL && dicenet_parse_size (text, width, height))
-    return TRUE;
-  g_autofree char *expected = g_strdup_printf ("WxH from %dx%d to %dx%d", DICENET_MIN_SIZE, DICENET_MIN_SIZE,
-                                               DICENET_MAX_SIZE, DICENET_MAX_SIZE);
-  return bad_value (r, key, expected, text);
-}
-
-/* Steps into the array that the text must be. NULL if it is none; @error is set where it is not even JSON. */
-static const char *
-enter_array (const char *text, GError **error)
-{
-  if (!dicenet_json_check (text, strlen (text), error) || dicenet_json_type (text) != '[')
-    return NULL;
-  dicenet_json_enter (&text);
-  return text;
-}
-
-static gboolean
-read_numbers (Reader *r, const char *key, guint n, gdouble min, gdouble max, const char *expected, gfloat *out)
-{
-  const char *text = value_of (r, key);
-  if (text == NULL)
-    return TRUE;
-
-  const char *at = enter_array (text, NULL);
-  guint found = 0;
-  for (; at && dicenet_json_next (&at); found++) {
-    g_autofree char *number = dicenet_json_read_number (&at);
-    const gdouble value = number ? g_ascii_strtod (number, NULL) : NAN;
-    if (found == n || !(value >= min && value <= max))
-      return bad_value (r, key, expected, text);
-    out[found] = (gfloat) value;
-  }
-  return found == n || bad_value (r, key, expected, text);
-}
-
-/* Where a file says nothing, they follow from the size that the model is meant for as in SSD (paper, 7.1): evenly
- * spaced between 10 % and 105 % of it. */
-static gboolean
-read_prior_sizes (Reader *r, DicenetDescription *d)
-{
-  static const char expected[] = "seven numbers from 1 to 8192, each larger than the one before";
-  const gdouble size = MIN (d->width, d->height), low = ceil (0.1 * size), high = ceil (1.05 * size);
-
-  for (guint k = 0; k <= DICENET_N_MAPS; k++)
-    d->prior_sizes[k] = (gfloat) floor (low + (high - low) * k / DICENET_N_MAPS);
-  if (!read_numbers (r, "prior_sizes", G_N_ELEMENTS (d->prior_sizes), 1, 2 * DICENET_MAX_SIZE, expected,
-                     d->prior_sizes))
-    return FALSE;
-  for (guint k = 0; k < DICENET_N_MAPS; k++) {
-    if (d->prior_sizes[k + 1] <= d->prior_sizes[k])
-      return bad_value (r, "prior_sizes", expected, value_of (r, "prior_sizes"));
-  }
-  return TRUE;
-}
-
 static char **
 numbered_labels (guint n)
 {
@@ -218,30 +73,30 @@ numbered_labels (guint n)
   "a JSON array of strings without U+0000, each of at most " G_STRINGIFY (DICENET_MAX_LABEL_BYTES) " bytes"
 
 static gboolean
-read_labels (Reader *r, DicenetDescription *d)
+read_labels (const DicenetMetadata *m, DicenetDescription *d)
 {
-  const char *text = value_of (r, "labels");
+  const char *text = dicenet_metadata_get (m, "labels");
   if (text == NULL) {
     d->labels = numbered_labels (d->n_classes);
     return TRUE;
   }
 
   g_autoptr (GError) reason = NULL;
-  const char *at = enter_array (text, &reason);
+  const char *at = dicenet_metadata_enter_array (text, &reason);
   if (reason != NULL) {
-    g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
-                 "%s: __metadata__: \"labels\": expected a JSON array of strings: %s", r->file->path, reason->message);
+    g_set_error (m->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
+                 "%s: __metadata__: \"labels\": expected a JSON array of strings: %s", m->file->path, reason->message);
     return FALSE;
   }
   if (at == NULL)
-    return bad_value (r, "labels", "a JSON array of strings", text);
+    return dicenet_metadata_refuse (m, "labels", "a JSON array of strings", text);
   d->labels = g_new0 (char *, d->n_classes + 1);
   guint found = 0;
   for (; dicenet_json_next (&at); found++) {
     char *label = dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at, NULL) : NULL;
     if (label == NULL || strlen (label) > DICENET_MAX_LABEL_BYTES) {
       g_free (label);
-      return bad_value (r, "labels", MAX_LABEL_TEXT, "another value in it");
+      return dicenet_metadata_refuse (m, "labels", MAX_LABEL_TEXT, "another value in it");
     }
     if (found < d->n_classes)
       d->labels[found] = label;
@@ -250,131 +105,138 @@ read_labels (Reader *r, DicenetDescription *d)
   }
   if (found == d->n_classes)
     return TRUE;
-  g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
-               "%s: __metadata__: expected %u labels, one per class, found %u", r->file->path, d->n_classes, found);
+  g_set_error (m->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
+               "%s: __metadata__: expected %u labels, one per class, found %u", m->file->path, d->n_classes, found);
   return FALSE;
 }
 
 static gboolean
-read_task (Reader *r, DicenetDescription *d)
+check_format (const DicenetMetadata *m)
 {
-  static const char *const names[] = {
-    [DICENET_TASK_CLASSIFY] = "classify", [DICENET_TASK_DETECT] = "detect", [DICENET_TASK_SEGMENT] = "segment"
-  };
-  const char *format = value_of (r, "format"), *task = value_of (r, "task");
   gint version = 0;
 
-  if (g_strcmp0 (format, "dicenet") != 0) {
-    g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_UNSUPPORTED,
+  if (g_strcmp0 (dicenet_metadata_get (m, "format"), "dicenet") != 0) {
+    g_set_error (m->error, DICENET_ERROR, DICENET_ERROR_UNSUPPORTED,
                  "%s: a safetensors file, but not a DiCENet model (no format \"dicenet\" in its __metadata__); convert "
                  "checkpoints with models/convert.py",
-                 r->file->path);
+                 m->file->path);
     return FALSE;
   }
-  if (!read_int (r, "format_version", 1, G_MAXINT, TRUE, &version))
+  if (!dicenet_metadata_read_int (m, "format_version", 1, G_MAXINT, TRUE, &version))
     return FALSE;
   if (version != 1) {
-    g_set_error (r->error, DICENET_ERROR, DICENET_ERROR_UNSUPPORTED,
-                 "%s: format_version is %d, this version reads 1: use a newer version of this library", r->file->path,
+    g_set_error (m->error, DICENET_ERROR, DICENET_ERROR_UNSUPPORTED,
+                 "%s: format_version is %d, this version reads 1: use a newer version of this library", m->file->path,
                  version);
     return FALSE;
   }
-  for (guint i = 0; task && i < G_N_ELEMENTS (names); i++) {
-    if (g_str_equal (task, names[i])) {
-      d->task = (DicenetTask) i;
-      return TRUE;
-    }
-  }
-  return bad_value (r, "task", "classify, detect or segment", task);
+  return TRUE;
+}
+
+/* "classify, detect or segment" */
+static char *
+join_names (const DicenetTaskKeys *const *tasks, guint n)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", tasks[i]->name);
+  return g_string_free (text, FALSE);
+}
+
+/* NULL with the error set. */
+static const DicenetTaskKeys *
+find_task (const DicenetMetadata *m, const DicenetTaskKeys *const *tasks, guint n)
+{
+  const char *name = dicenet_metadata_get (m, "task");
+
+  for (guint i = 0; name && i < n; i++)
+    if (g_str_equal (name, tasks[i]->name))
+      return tasks[i];
+  g_autofree char *expected = join_names (tasks, n);
+  dicenet_metadata_refuse (m, "task", expected, name);
+  return NULL;
+}
+
+/* What a task says that has none of the other backbones. */
+static gboolean
+refuse_backbone (const DicenetMetadata *m, const DicenetTaskKeys *const *tasks, guint n, const char *found)
+{
+  guint i = 0;
+
+  while (i + 1 < n && !tasks[i]->has_backbones)
+    i++;
+  g_autofree char *expected = g_strdup_printf ("dicenet for this task (%s has others)", tasks[i]->name);
+  return dicenet_metadata_refuse (m, "backbone", expected, found);
 }
 
 static gboolean
-read_backbone (Reader *r, DicenetDescription *d)
+read_backbone (const DicenetMetadata *m, DicenetDescription *d)
 {
-  const char *text = value_of (r, "backbone");
+  const char *text = dicenet_metadata_get (m, "backbone");
 
   if (text == NULL)
     return TRUE;
   for (guint i = 0; i < DICENET_N_BACKBONES; i++)
     if (g_str_equal (text, dicenet_backbone_names[i]))
       d->backbone = (DicenetBackbone) i;
-  if (!g_str_equal (text, dicenet_backbone_names[d->backbone]))
-    return bad_value (r, "backbone", "dicenet, mobilenet or resnet", text);
-  return d->backbone == DICENET_BACKBONE_DICENET || d->task == DICENET_TASK_CLASSIFY ||
-         bad_value (r, "backbone", "dicenet for this task (classify has others)", text);
+  return g_str_equal (text, dicenet_backbone_names[d->backbone]) ||
+         dicenet_metadata_refuse (m, "backbone", "dicenet, mobilenet or resnet", text);
 }
 
 static gboolean
-read_scale (Reader *r, DicenetDescription *d)
+read_scale (const DicenetMetadata *m, DicenetDescription *d)
 {
-  const char *text = value_of (r, "scale");
+  const char *text = dicenet_metadata_get (m, "scale");
   char *end = NULL;
   const gdouble scale = text ? g_ascii_strtod (text, &end) : 0;
   const DicenetWidths *widths = text && end != text && *end == '\0' ? dicenet_widths_find (d->backbone, scale) : NULL;
 
   if (widths == NULL)
-    return bad_value (r, "scale", widths_tables[d->backbone].scales, text);
+    return dicenet_metadata_refuse (m, "scale", widths_tables[d->backbone].scales, text);
   d->widths = *widths;
   return TRUE;
 }
 
+/* What networks of all tasks have. */
 static gboolean
-read_task_keys (Reader *r, DicenetDescription *d)
-{
-  gint decoder = 16;
-
-  switch (d->task) {
-  case DICENET_TASK_CLASSIFY:
-    if (!read_bool (r, "multi_label", &d->multi_label))
-      return FALSE;
-    /* Tags are yes or no each; classes that exclude each other are a ranking, of which there is always a first. */
-    d->threshold = d->multi_label ? 0.5f : 0;
-    return read_fraction (r, "threshold", &d->threshold);
-  case DICENET_TASK_DETECT:
-    d->threshold = 0.5f;
-    return read_bool (r, "pyramid", &d->pyramid) && read_prior_sizes (r, d) &&
-           read_fraction (r, "threshold", &d->threshold);
-  case DICENET_TASK_SEGMENT:
-    if (!read_int (r, "decoder_width", 1, 256, FALSE, &decoder))
-      return FALSE;
-    d->decoder_width = (guint) decoder;
-    return TRUE;
-  default:
-    g_return_val_if_reached (FALSE);
-  }
-}
-
-static gboolean
-read_all (Reader *r, DicenetDescription *d)
+read_common (const DicenetMetadata *m, const DicenetTaskKeys *task, DicenetDescription *d)
 {
   gint classes = 0;
 
-  if (!read_task (r, d) || !read_backbone (r, d) || !read_scale (r, d))
-    return FALSE;
-  /* A mask is 8 bits per pixel; a detector needs one class beside the background. */
-  const gint least = d->task == DICENET_TASK_CLASSIFY ? 1 : 2,
-             most = d->task == DICENET_TASK_SEGMENT ? 256 : MAX_CLASSES;
-  if (!read_int (r, "classes", least, most, TRUE, &classes))
+  if (!read_scale (m, d) ||
+      !dicenet_metadata_read_int (m, "classes", task->min_classes, task->max_classes, TRUE, &classes))
     return FALSE;
   d->n_classes = (guint) classes;
-  d->background = d->task == DICENET_TASK_DETECT ? 0 : -1;
-  if (d->task == DICENET_TASK_SEGMENT && !read_int (r, "background", -1, classes - 1, FALSE, &d->background))
+  return dicenet_metadata_read_size (m, "size", &d->width, &d->height) &&
+         dicenet_metadata_read_size (m, "kernel_size", &d->kernel_width, &d->kernel_height) &&
+         dicenet_metadata_read_numbers (m, "mean", 3, -1e3, 1e3, "three numbers [r,g,b]", d->mean) &&
+         dicenet_metadata_read_numbers (m, "std", 3, 1e-6, 1e3, "three positive numbers [r,g,b]", d->std);
+}
+
+static gboolean
+read_all (const DicenetMetadata *m, const DicenetTaskKeys *const *tasks, guint n_tasks, DicenetDescription *d)
+{
+  const DicenetTaskKeys *task = check_format (m) ? find_task (m, tasks, n_tasks) : NULL;
+
+  if (task == NULL || !read_backbone (m, d))
     return FALSE;
-  return read_size (r, "size", &d->width, &d->height) &&
-         read_size (r, "kernel_size", &d->kernel_width, &d->kernel_height) &&
-         read_numbers (r, "mean", 3, -1e3, 1e3, "three numbers [r,g,b]", d->mean) &&
-         read_numbers (r, "std", 3, 1e-6, 1e3, "three positive numbers [r,g,b]", d->std) && read_task_keys (r, d) &&
-         read_labels (r, d);
+  if (d->backbone != DICENET_BACKBONE_DICENET && !task->has_backbones)
+    return refuse_backbone (m, tasks, n_tasks, dicenet_backbone_names[d->backbone]);
+  d->task = task->task;
+  return read_common (m, task, d) && task->read (m, d) && read_labels (m, d);
 }
 
 gboolean
-dicenet_description_read (DicenetDescription *out, const DicenetSafetensors *file, GError **error)
+dicenet_description_read (DicenetDescription *out, const DicenetSafetensors *file, const DicenetTaskKeys *const *tasks,
+                          guint n_tasks, GError **error)
 {
   /* ImageNet's statistics, which every published checkpoint was trained with. */
-  *out = (DicenetDescription){ .mean = { 0.485f, 0.456f, 0.406f }, .std = { 0.229f, 0.224f, 0.225f } };
-  Reader reader = { file, error };
+  *out =
+      (DicenetDescription){ .mean = { 0.485f, 0.456f, 0.406f }, .std = { 0.229f, 0.224f, 0.225f }, .background = -1 };
+  const DicenetMetadata metadata = { file, error };
 
-  if (read_all (&reader, out))
+  if (read_all (&metadata, tasks, n_tasks, out))
     return TRUE;
   dicenet_description_clear (out);
   return FALSE;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <dicenet/model.h>
-#include "safetensors.h"
+#include "metadata.h"
 
 G_BEGIN_DECLS
 
@@ -30,6 +30,8 @@ const DicenetWidths *dicenet_widths_find (DicenetBackbone backbone, gdouble scal
 /* SSD's default boxes stand on six maps. */
 #define DICENET_N_MAPS 6
 
+#define DICENET_MAX_CLASSES 65535
+
 /* Of a class's name: it stands in every frame's results. */
 #define DICENET_MAX_LABEL_BYTES 4096
 
@@ -40,7 +42,8 @@ typedef struct {
   DicenetWidths widths;
   guint n_classes;
   gint background;
-  char **labels; /* n_classes names, NULL-terminated */
+  gboolean background_is_implied; /* detect: a file of labels may leave it out */
+  char **labels;                  /* n_classes names, NULL-terminated */
   gfloat mean[3], std[3];
   guint width, height;               /* meant to run at */
   guint kernel_width, kernel_height; /* input size that the DimConv kernels were trained for */
@@ -52,8 +55,19 @@ typedef struct {
   gfloat threshold;     /* classify, detect: confidence from which a result is worth reporting */
 } DicenetDescription;
 
-/* Reads and checks the metadata. FALSE with @error set; @out is then cleared. */
-gboolean dicenet_description_read (DicenetDescription *out, const DicenetSafetensors *file, GError **error);
+/* What is particular to a task in a model file. */
+typedef struct {
+  DicenetTask task;
+  const char *name; /* as the key "task" has it */
+  gint min_classes, max_classes;
+  gboolean has_backbones; /* others than DiCENet's */
+  /* Reads and checks the task's own keys, after those that all have. FALSE with the error set. */
+  gboolean (*read) (const DicenetMetadata *metadata, DicenetDescription *d);
+} DicenetTaskKeys;
+
+/* Reads and checks the metadata of a model of one of the tasks. FALSE with @error set; @out is then cleared. */
+gboolean dicenet_description_read (DicenetDescription *out, const DicenetSafetensors *file,
+                                   const DicenetTaskKeys *const *tasks, guint n_tasks, GError **error);
 void dicenet_description_clear (DicenetDescription *self);
 
 G_END_DECLS

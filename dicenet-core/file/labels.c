@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "labels.h"
+
 #include <dicenet/error.h>
-#include <dicenet/model.h>
+#include <dicenet/text.h>
 #include <string.h>
-#include "description.h"
-#include "json.h"
 #include "../base/memory-error.h"
+#include "json.h"
 #include "readfile.h"
 
 /* A thousand long names are some dozen KiB; a larger file was meant for something else. */
@@ -84,11 +85,8 @@ prepend_background (char **lines)
 }
 
 char **
-dicenet_model_load_labels (DicenetModel *self, const char *path, GError **error)
+dicenet_labels_read (const char *path, const DicenetDescription *d, const char *model_path, GError **error)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
-  g_return_val_if_fail (path != NULL, NULL);
-
   g_autofree char *text = read_text (path, error);
   if (text == NULL)
     return NULL;
@@ -96,12 +94,12 @@ dicenet_model_load_labels (DicenetModel *self, const char *path, GError **error)
   const char *first = text + (g_str_has_prefix (text, "\xef\xbb\xbf") ? 3 : 0);
   g_strchomp (text);
   char *what = NULL;
-  const guint n = count_lines (first, &what), wanted = dicenet_model_get_n_classes (self);
-  const gboolean lacks_background = dicenet_model_get_task (self) == DICENET_TASK_DETECT && n + 1 == wanted;
+  const guint n = count_lines (first, &what), wanted = d->n_classes;
+  const gboolean lacks_background = d->background_is_implied && n + 1 == wanted;
   if (what != NULL)
     return fail (error, path, what);
   if (n != wanted && !lacks_background) {
-    g_autofree char *model = dicenet_path_excerpt (dicenet_model_get_path (self));
+    g_autofree char *model = dicenet_path_excerpt (model_path);
     return fail (error, path, g_strdup_printf ("expected %u labels, one per class of %s, found %u", wanted, model, n));
   }
   char **lines = g_strsplit (first, "\n", -1);

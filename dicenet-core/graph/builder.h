@@ -58,7 +58,3 @@ guint dicenet_build_resnet (DicenetGraph *g, const DicenetDescription *d);
 
 /* Efficient pyramid pooling (ESPNetv2): five scales of depth-wise convolution. @last: bias and nothing after it. */
 guint dicenet_build_pyramid_pool (DicenetGraph *g, const char *name, guint x, guint p, guint cout, gboolean last);
-
-void dicenet_build_classify (DicenetGraph *g, const DicenetDescription *d);
-void dicenet_build_detect (DicenetGraph *g, const DicenetDescription *d);
-void dicenet_build_segment (DicenetGraph *g, const DicenetDescription *d);

@@ -2,7 +2,6 @@
 #include "graph.h"
 
 #include <math.h>
-#include "builder.h"
 
 const char *const dicenet_op_names[DICENET_N_OPS] = {
   [DICENET_OP_INPUT] = "input",       [DICENET_OP_CONV] = "convolution",      [DICENET_OP_DICE] = "DimConv",
@@ -30,21 +29,10 @@ node_free (gpointer data)
 }
 
 DicenetGraph *
-dicenet_graph_new (const DicenetDescription *d)
+dicenet_graph_new (void)
 {
   DicenetGraph *g = g_new0 (DicenetGraph, 1);
   g->nodes = g_ptr_array_new_with_free_func (node_free);
-  switch (d->task) {
-  case DICENET_TASK_CLASSIFY:
-    dicenet_build_classify (g, d);
-    break;
-  case DICENET_TASK_DETECT:
-    dicenet_build_detect (g, d);
-    break;
-  case DICENET_TASK_SEGMENT:
-    dicenet_build_segment (g, d);
-    break;
-  }
   return g;
 }
 

@@ -74,7 +74,8 @@ typedef struct {
   guint maps[DICENET_N_MAPS]; /* detect: the feature maps that the priors stand on */
 } DicenetGraph;
 
-DicenetGraph *dicenet_graph_new (const DicenetDescription *description);
+/* Empty: builder.h has what fills it. */
+DicenetGraph *dicenet_graph_new (void);
 void dicenet_graph_free (DicenetGraph *self);
 
 static inline const DicenetNode *

@@ -6,6 +6,7 @@
 #include "../file/json.h"
 #include "../graph/cost.h"
 #include "../graph/fold.h"
+#include "../tasks/tasks.h"
 #include "json-out.h"
 
 typedef struct {
@@ -75,19 +76,13 @@ read_description (Info *info, GError **error)
 {
   g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (info->path, error);
 
-  if (file == NULL || !dicenet_description_read (&info->description, file, error))
+  if (file == NULL || !dicenet_task_read (&info->description, file, error))
     return FALSE;
-  info->graph = dicenet_graph_new (&info->description);
+  info->graph = dicenet_task_build (&info->description);
   info->layers = g_new0 (Layer, info->graph->nodes->len);
   for (guint i = 0; i < info->graph->nodes->len; i++)
     info->layers[i].tensors = g_ptr_array_new_with_free_func (tensor_free);
   return dicenet_graph_list_tensors (info->graph, add_tensor, info, error);
-}
-
-static const char *
-task_name (const Info *info)
-{
-  return dicenet_tool_nick (DICENET_TYPE_TASK, (int) info->description.task);
 }
 
 static gsize
@@ -106,12 +101,32 @@ add_size (DicenetJsonOut *out, const char *name, guint width, guint height)
 }
 
 static void
+add_fact (DicenetJsonOut *out, const DicenetFact *fact)
+{
+  switch (fact->kind) {
+  case DICENET_FACT_BOOLEAN:
+    dicenet_json_out_boolean (out, fact->name, fact->is_true);
+    break;
+  case DICENET_FACT_NUMBER:
+    dicenet_json_out_number (out, fact->name, fact->number);
+    break;
+  case DICENET_FACT_NUMBERS:
+    dicenet_json_out_open (out, fact->name, '[');
+    for (guint i = 0; i < fact->n_numbers; i++)
+      dicenet_json_out_number (out, NULL, fact->numbers[i]);
+    dicenet_json_out_close (out, ']');
+    break;
+  }
+}
+
+static void
 add_description (DicenetJsonOut *out, const Info *info)
 {
   const DicenetDescription *d = &info->description;
+  DicenetFact facts[DICENET_MAX_FACTS];
 
   dicenet_json_out_string (out, "model", info->path);
-  dicenet_json_out_string (out, "task", task_name (info));
+  dicenet_json_out_string (out, "task", dicenet_task_get (d->task)->keys.name);
   dicenet_json_out_string (out, "backbone", dicenet_backbone_names[d->backbone]);
   dicenet_json_out_number (out, "scale", d->widths.scale);
   dicenet_json_out_number (out, "classes", d->n_classes);
@@ -120,19 +135,9 @@ add_description (DicenetJsonOut *out, const Info *info)
     dicenet_json_out_string (out, NULL, d->labels[i]);
   dicenet_json_out_close (out, ']');
   dicenet_json_out_number (out, "background", d->background);
-  if (d->task == DICENET_TASK_CLASSIFY) {
-    dicenet_json_out_boolean (out, "multi_label", d->multi_label);
-  } else if (d->task == DICENET_TASK_DETECT) {
-    dicenet_json_out_boolean (out, "pyramid", d->pyramid);
-    dicenet_json_out_open (out, "prior_sizes", '[');
-    for (guint k = 0; k < G_N_ELEMENTS (d->prior_sizes); k++)
-      dicenet_json_out_number (out, NULL, d->prior_sizes[k]);
-    dicenet_json_out_close (out, ']');
-  } else {
-    dicenet_json_out_number (out, "decoder_width", d->decoder_width);
-  }
-  if (d->task != DICENET_TASK_SEGMENT)
-    dicenet_json_out_number (out, "threshold", d->threshold);
+  const guint n = dicenet_task_get (d->task)->describe (d, facts);
+  for (guint i = 0; i < n; i++)
+    add_fact (out, &facts[i]);
   add_size (out, "trained_size", d->width, d->height);
   add_size (out, "kernel_size", d->kernel_width, d->kernel_height);
 }
@@ -204,18 +209,21 @@ static void
 print_text (const Info *info)
 {
   const DicenetDescription *d = &info->description;
+  DicenetFact facts[DICENET_MAX_FACTS];
+  const guint n = dicenet_task_get (d->task)->describe (d, facts);
 
   g_autofree char *path = dicenet_path_excerpt (info->path);
   g_print ("model          %s\n", path);
-  g_print ("task           %s%s\n", task_name (info),
-           d->multi_label ? ", multi-label"
-           : d->pyramid   ? ", with feature pyramid"
-                          : "");
-  g_print ("backbone       %s, scale %g\n", dicenet_backbone_names[d->backbone], d->widths.scale);
+  g_print ("task           %s", dicenet_task_get (d->task)->keys.name);
+  for (guint i = 0; i < n; i++)
+    if (facts[i].kind == DICENET_FACT_BOOLEAN && facts[i].is_true && facts[i].words)
+      g_print (", %s", facts[i].words);
+  g_print ("\nbackbone       %s, scale %g\n", dicenet_backbone_names[d->backbone], d->widths.scale);
   g_print ("classes        %u\n", d->n_classes);
   print_labels (d);
-  if (d->task != DICENET_TASK_SEGMENT)
-    g_print ("threshold      %g\n", d->threshold);
+  for (guint i = 0; i < n; i++)
+    if (facts[i].kind == DICENET_FACT_NUMBER && facts[i].words)
+      g_print ("%-14s %g\n", facts[i].words, facts[i].number);
   g_print ("trained size   %u x %u (DimConv kernels for %u x %u)\n", d->width, d->height, d->kernel_width,
            d->kernel_height);
   g_print ("parameters     %.3f M\n", (double) info->n_parameters / 1e6);

@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "builder.h"
+#include "../graph/builder.h"
+#include "tasks.h"
 
-/* ESPNetv2's decoder on levels 1 to 4 (paper 7.2). The network's last step, scaling the logits to the input's size, is
- * not in the graph: whoever reads the result does it row by row (prepost/mask.h), which saves the largest tensor of
- * all. */
+/* A class per pixel: ESPNetv2's decoder on levels 1 to 4 (paper 7.2). The network's last step, scaling the logits to
+ * the input's size, is not in the graph: whoever reads the result does it row by row (prepost/mask.h), which saves the
+ * largest tensor of all. */
+
+/* --- the model file --- */
+
+static gboolean
+read_keys (const DicenetMetadata *m, DicenetDescription *d)
+{
+  gint decoder = 16;
+
+  if (!dicenet_metadata_read_int (m, "background", -1, (gint) d->n_classes - 1, FALSE, &d->background) ||
+      !dicenet_metadata_read_int (m, "decoder_width", 1, 256, FALSE, &decoder))
+    return FALSE;
+  d->decoder_width = (guint) decoder;
+  return TRUE;
+}
+
+/* --- the network --- */
 
 /* One step up: d = BR(up(d) + weighting(e)), where efficient weighting is an expansion of the encoder's map times a
  * gate got from its means. The means come after the expansion, which waits less for a map that is no longer in the
@@ -24,8 +41,8 @@ build_merge (DicenetGraph *g, const char *stage, guint d, guint e)
   return dicenet_build_merge (g, norm, prelu, d, expanded, gate);
 }
 
-void
-dicenet_build_segment (DicenetGraph *g, const DicenetDescription *d)
+static void
+build (DicenetGraph *g, const DicenetDescription *d)
 {
   const guint b = d->decoder_width, p = MIN (d->n_classes / 2, b);
   guint level[5];
@@ -40,3 +57,22 @@ dicenet_build_segment (DicenetGraph *g, const DicenetDescription *d)
   x = dicenet_build_pyramid_pool (g, "eff_pool_128x128", x, p, d->n_classes, TRUE);
   g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "logits", x };
 }
+
+/* --- what it is --- */
+
+static guint
+describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])
+{
+  facts[0] = (DicenetFact){ DICENET_FACT_NUMBER, "decoder_width", .number = d->decoder_width };
+  return 1;
+}
+
+const DicenetTaskOps dicenet_task_segment = {
+  .keys = { .task = DICENET_TASK_SEGMENT,
+            .name = "segment",
+            .min_classes = 2,
+            .max_classes = 256, /* a mask has 8 bits per pixel */
+            .read = read_keys },
+  .build = build,
+  .describe = describe,
+};

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "description.h"
+
+/* As dicenet_model_load_labels(), for the model of this description at @model_path. */
+char **dicenet_labels_read (const char *path, const DicenetDescription *d, const char *model_path, GError **error);

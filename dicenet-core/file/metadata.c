@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "metadata.h"
+
+#include <dicenet/error.h>
+#include <dicenet/image.h>
+#include <dicenet/text.h>
+#include <math.h>
+#include <string.h>
+#include "json.h"
+
+gboolean
+dicenet_parse_size (const char *text, guint *width, guint *height)
+{
+  g_auto (GStrv) parts = g_strsplit (text, "x", 3);
+  guint64 w, h;
+
+  if (g_strv_length (parts) != 2 ||
+      !g_ascii_string_to_unsigned (parts[0], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &w, NULL) ||
+      !g_ascii_string_to_unsigned (parts[1], 10, DICENET_MIN_SIZE, DICENET_MAX_SIZE, &h, NULL))
+    return FALSE;
+  *width = (guint) w;
+  *height = (guint) h;
+  return TRUE;
+}
+
+gboolean
+dicenet_metadata_refuse (const DicenetMetadata *m, const char *key, const char *expected, const char *found)
+{
+  g_autofree char *shown = found ? dicenet_text_excerpt (found) : NULL;
+  g_set_error (m->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
+               "%s: __metadata__: \"%s\": expected %s, found %s%s%s", m->file->path, key, expected, shown ? "\"" : "",
+               shown ? shown : "nothing", shown ? "\"" : "");
+  return FALSE;
+}
+
+const char *
+dicenet_metadata_get (const DicenetMetadata *m, const char *key)
+{
+  return g_hash_table_lookup (m->file->metadata, key);
+}
+
+gboolean
+dicenet_metadata_read_int (const DicenetMetadata *m, const char *key, gint64 min, gint64 max, gboolean required,
+                           gint *out)
+{
+  const char *text = dicenet_metadata_get (m, key);
+  gint64 value;
+
+  if (text == NULL && !required)
+    return TRUE;
+  if (text == NULL || !g_ascii_string_to_signed (text, 10, min, max, &value, NULL)) {
+    g_autofree char *expected =
+        g_strdup_printf ("a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, min, max);
+    return dicenet_metadata_refuse (m, key, expected, text);
+  }
+  *out = (gint) value;
+  return TRUE;
+}
+
+gboolean
+dicenet_metadata_read_fraction (const DicenetMetadata *m, const char *key, gfloat *out)
+{
+  const char *text = dicenet_metadata_get (m, key);
+  char *end = NULL;
+
+  if (text == NULL)
+    return TRUE;
+  const gdouble value = g_ascii_strtod (text, &end);
+  if (end == text || *end != '\0' || !(value >= 0 && value <= 1))
+    return dicenet_metadata_refuse (m, key, "a number from 0 to 1", text);
+  *out = (gfloat) value;
+  return TRUE;
+}
+
+gboolean
+dicenet_metadata_read_boolean (const DicenetMetadata *m, const char *key, gboolean *out)
+{
+  const char *text = dicenet_metadata_get (m, key);
+  if (text == NULL)
+    return TRUE;
+  if (!g_str_equal (text, "true") && !g_str_equal (text, "false"))
+    return dicenet_metadata_refuse (m, key, "true or false", text);
+  *out = g_str_equal (text, "true");
+  return TRUE;
+}
+
+gboolean
+dicenet_metadata_read_size (const DicenetMetadata *m, const char *key, guint *width, guint *height)
+{
+  const char *text = dicenet_metadata_get (m, key);
+
+  if (text != NULL && dicenet_parse_size (text, width, height))
+    return TRUE;
+  g_autofree char *expected = g_strdup_printf ("WxH from %dx%d to %dx%d", DICENET_MIN_SIZE, DICENET_MIN_SIZE,
+                                               DICENET_MAX_SIZE, DICENET_MAX_SIZE);
+  return dicenet_metadata_refuse (m, key, expected, text);
+}
+
+const char *
+dicenet_metadata_enter_array (const char *text, GError **error)
+{
+  if (!dicenet_json_check (text, strlen (text), error) || dicenet_json_type (text) != '[')
+    return NULL;
+  dicenet_json_enter (&text);
+  return text;
+}
+
+gboolean
+dicenet_metadata_read_numbers (const DicenetMetadata *m, const char *key, guint n, gdouble min, gdouble max,
+                               const char *expected, gfloat *out)
+{
+  const char *text = dicenet_metadata_get (m, key);
+  if (text == NULL)
+    return TRUE;
+
+  const char *at = dicenet_metadata_enter_array (text, NULL);
+  guint found = 0;
+  for (; at && dicenet_json_next (&at); found++) {
+    g_autofree char *number = dicenet_json_read_number (&at);
+    const gdouble value = number ? g_ascii_strtod (number, NULL) : NAN;
+    if (found == n || !(value >= min && value <= max))
+      return dicenet_metadata_refuse (m, key, expected, text);
+    out[found] = (gfloat) value;
+  }
+  return found == n || dicenet_metadata_refuse (m, key, expected, text);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "../graph/builder.h"
+#include "tasks.h"
+
+/* Classes of the whole picture: global average pool and fully connected layers on any backbone. */
+
+/* --- the model file --- */
+
+static gboolean
+read_keys (const DicenetMetadata *m, DicenetDescription *d)
+{
+  if (!dicenet_metadata_read_boolean (m, "multi_label", &d->multi_label))
+    return FALSE;
+  /* Tags are yes or no each; classes that exclude each other are a ranking, of which there is always a first. */
+  d->threshold = d->multi_label ? 0.5f : 0;
+  return dicenet_metadata_read_fraction (m, "threshold", &d->threshold);
+}
+
+/* --- the network --- */
+
+static guint
+build_features (DicenetGraph *g, const DicenetDescription *d)
+{
+  guint level[5];
+
+  if (d->backbone == DICENET_BACKBONE_MOBILENET)
+    return dicenet_build_mobilenet (g, d);
+  if (d->backbone == DICENET_BACKBONE_RESNET)
+    return dicenet_build_resnet (g, d);
+  dicenet_build_backbone (g, d, "", 5, level);
+  return level[4];
+}
+
+/* DiCENet's grouped layer goes to c5 planes; no activation between. */
+static void
+build (DicenetGraph *g, const DicenetDescription *d)
+{
+  guint x = dicenet_build_simple (g, DICENET_OP_MEAN, "global_pool", build_features (g, d));
+  if (d->widths.c5 > 0)
+    x = dicenet_build_fc (g, "classifier.0", x, d->widths.c5, 4, FALSE, DICENET_ACTIVATION_NONE);
+  x = dicenet_build_fc (g, "classifier.2", x, d->n_classes, 1, TRUE, DICENET_ACTIVATION_NONE);
+  g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "logits", x };
+}
+
+/* --- what it is --- */
+
+static guint
+describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])
+{
+  facts[0] = (DicenetFact){ DICENET_FACT_BOOLEAN, "multi_label", "multi-label", .is_true = d->multi_label };
+  facts[1] = (DicenetFact){ DICENET_FACT_NUMBER, "threshold", "threshold", .number = d->threshold };
+  return 2;
+}
+
+const DicenetTaskOps dicenet_task_classify = {
+  .keys = { .task = DICENET_TASK_CLASSIFY,
+            .name = "classify",
+            .min_classes = 1,
+            .max_classes = DICENET_MAX_CLASSES,
+            .has_backbones = TRUE,
+            .read = read_keys },
+  .build = build,
+  .describe = describe,
+};

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "../backend/task.h"
+
+G_BEGIN_DECLS
+
+extern const DicenetTaskOps dicenet_task_classify, dicenet_task_detect, dicenet_task_segment;
+
+const DicenetTaskOps *dicenet_task_get (DicenetTask task);
+
+/* dicenet_description_read() for models of all tasks. */
+gboolean dicenet_task_read (DicenetDescription *out, const DicenetSafetensors *file, GError **error);
+
+/* The network that @d describes. */
+DicenetGraph *dicenet_task_build (const DicenetDescription *d);
+
+G_END_DECLS
