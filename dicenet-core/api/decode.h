@@ -3,19 +3,9 @@
 
 #include "result-private.h"
 
-/* Makes results of what jobs found; used by one thread at a time, the one that waits. */
-typedef struct {
-  DicenetModel *model;
-  DicenetExecutor *executor;
-  const DicenetKernels *kernels;
-  const DicenetPixelKernels *pixels;
-  gfloat *scratch; /* segmentation */
-  gsize scratch_floats;
-} DicenetDecoder;
+/* Makes room for a size, which decoding does by itself. FALSE with @error set (NO_MEMORY). */
+gboolean dicenet_decoder_prepare (DicenetDecoder *decoder, const DicenetSize *size, GError **error);
 
-/* Room for a size, which decoding makes by itself. FALSE with @error set (NO_MEMORY). */
-gboolean dicenet_decoder_prepare (DicenetDecoder *self, const DicenetSize *size, GError **error);
-
-/* NULL with @error set (NO_MEMORY). */
-DicenetResult *dicenet_decoder_run (DicenetDecoder *self, DicenetJob *job, const DicenetFound *found,
-                                    const DicenetRequest *request, GError **error);
+/* Makes a result of what a job of @model found. NULL with @error set (NO_MEMORY). */
+DicenetResult *dicenet_decode (DicenetDecoder *decoder, DicenetModel *model, DicenetJob *job, const DicenetFound *found,
+                               const DicenetRequest *request, GError **error);

@@ -114,7 +114,8 @@ read_model (const char *path, GError **error)
   self->weights = dicenet_weights_new (self->graph, &self->file, g_steal_pointer (&tensors), error);
   if (self->weights == NULL)
     return NULL;
-  self->program = (DicenetProgram){ &self->description, self->graph, self->weights };
+  self->program =
+      (DicenetProgram){ &self->description, self->graph, self->weights, dicenet_task_get (self->description.task) };
   return g_steal_pointer (&self);
 }
 

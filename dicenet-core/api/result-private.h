@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "../backend/backend.h"
+#include "../backend/task.h"
 
 struct _DicenetResult {
   gatomicrefcount n_refs;
@@ -10,9 +10,7 @@ struct _DicenetResult {
   DicenetTask task;
   const DicenetKernels *kernels;
   guint width, height, n_pictures;
-  /* By picture; NULL where they were not asked for, or are another task's. */
-  GArray **found; /* DicenetClass or DicenetBox */
-  GBytes **masks;
+  DicenetDecoded *decoded; /* by picture; NULL where it was not asked for */
   /* By output of the graph: of all pictures, one after the other; NULL where they were not asked for. */
   gfloat *outputs[DICENET_MAX_OUTPUTS];
   DicenetShape shapes[DICENET_MAX_OUTPUTS];

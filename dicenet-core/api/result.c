@@ -50,16 +50,13 @@ dicenet_result_unref (DicenetResult *self)
 
   if (!g_atomic_ref_count_dec (&self->n_refs))
     return;
-  for (guint i = 0; i < self->n_pictures; i++) {
-    if (self->found && self->found[i])
-      g_array_unref (self->found[i]);
-    if (self->masks && self->masks[i])
-      g_bytes_unref (self->masks[i]);
+  for (guint i = 0; self->decoded && i < self->n_pictures; i++) {
+    g_clear_pointer (&self->decoded[i].found, g_array_unref);
+    g_clear_pointer (&self->decoded[i].mask, g_bytes_unref);
   }
   for (guint k = 0; k < DICENET_MAX_OUTPUTS; k++)
     g_free (self->outputs[k]);
-  g_free (self->found);
-  g_free (self->masks);
+  g_free (self->decoded);
   g_free (self->priors);
   g_object_unref (self->model);
   g_free (self);
@@ -92,10 +89,10 @@ dicenet_result_get_size (DicenetResult *self, guint *width, guint *height)
 static gconstpointer
 get_found (DicenetResult *self, DicenetTask task, guint picture, guint *n)
 {
-  g_return_val_if_fail (self != NULL && self->task == task && self->found != NULL, NULL);
+  g_return_val_if_fail (self != NULL && self->task == task && self->decoded != NULL, NULL);
   g_return_val_if_fail (picture < self->n_pictures, NULL);
-  *n = self->found[picture]->len;
-  return self->found[picture]->data;
+  *n = self->decoded[picture].found->len;
+  return self->decoded[picture].found->data;
 }
 
 const DicenetClass *
@@ -144,9 +141,9 @@ dicenet_result_dup_boxes (DicenetResult *self, guint picture)
 GBytes *
 dicenet_result_get_mask (DicenetResult *self, guint picture)
 {
-  g_return_val_if_fail (self != NULL && self->masks != NULL, NULL);
+  g_return_val_if_fail (self != NULL && self->task == DICENET_TASK_SEGMENT && self->decoded != NULL, NULL);
   g_return_val_if_fail (picture < self->n_pictures, NULL);
-  return self->masks[picture];
+  return self->decoded[picture].mask;
 }
 
 static gsize

@@ -60,7 +60,7 @@ compute (DicenetSession *self, DicenetSubmission *submission, GError **error)
 
   if (!self->executor->ops->wait (self->executor, submission->job, &found, error))
     return NULL;
-  return dicenet_decoder_run (&self->decoder, submission->job, &found, submission->request, error);
+  return dicenet_decode (&self->decoder, self->model, submission->job, &found, submission->request, error);
 }
 
 /* Lets go of the lock meanwhile. Nobody is busy, and something is pending. */
@@ -171,8 +171,7 @@ open_executor (DicenetSession *self, const DicenetOptions *options, GError **err
 
   target.cpu_mask = dicenet_cpu_mask ();
   self->executor = dicenet_executor_open (options->backend, self->program, &target, error);
-  self->decoder = (DicenetDecoder){ .model = self->model,
-                                    .executor = self->executor,
+  self->decoder = (DicenetDecoder){ .executor = self->executor,
                                     .kernels = dicenet_kernels_get (target.cpu_mask, &set),
                                     .pixels = dicenet_pixel_kernels_get (target.cpu_mask, &set) };
   return self->executor != NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "../graph/graph.h"
+#include "backend.h"
 
 G_BEGIN_DECLS
 
@@ -26,12 +26,58 @@ typedef struct {
 
 #define DICENET_MAX_FACTS 4
 
+/* What a session makes results with, one at a time. */
 typedef struct {
+  DicenetExecutor *executor;
+  const DicenetKernels *kernels;
+  const DicenetPixelKernels *pixels;
+  gfloat *scratch; /* the task's, as long as the session */
+  gsize scratch_floats;
+} DicenetDecoder;
+
+/* One picture of what a job found. */
+typedef struct {
+  DicenetDecoder *decoder;
+  DicenetJob *job;
+  const DicenetFound *found;
+  const DicenetRequest *request;
+  guint picture;
+} DicenetDecoding;
+
+/* What it shows; NULL where that is another task's. */
+typedef struct {
+  GArray *found; /* DicenetClass or DicenetBox */
+  GBytes *mask;
+} DicenetDecoded;
+
+struct _DicenetTaskOps {
   DicenetTaskKeys keys;
   /* Adds the network, whole, and names its outputs. */
   void (*build) (DicenetGraph *graph, const DicenetDescription *d);
   /* The values of the task's own keys; returns how many. */
   guint (*describe) (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS]);
-} DicenetTaskOps;
+  /* Adds to a size, whose plan is made, what results are made with. FALSE with @error set (NO_MEMORY). NULL: nothing.
+   */
+  gboolean (*prepare) (DicenetSize *size, const DicenetProgram *program, GError **error);
+  /* Makes room for what decode() needs at a size, which it does by itself. FALSE with @error set (NO_MEMORY). NULL:
+   * nothing. */
+  gboolean (*reserve) (DicenetDecoder *self, const DicenetSize *size, GError **error);
+  /* FALSE with @error set (NO_MEMORY). */
+  gboolean (*decode) (const DicenetDecoding *d, DicenetDecoded *out, GError **error);
+};
+
+static inline const DicenetDescription *
+dicenet_decoding_description (const DicenetDecoding *d)
+{
+  return d->decoder->executor->program.description;
+}
+
+/* Output @k of the graph. */
+static inline const gfloat *
+dicenet_decoding_output (const DicenetDecoding *d, guint k)
+{
+  const DicenetView *view = dicenet_size_output (d->job->size, d->decoder->executor->program.graph, k);
+  return d->found->outputs[k] + d->picture * dicenet_view_floats (view);
+}
 
 G_END_DECLS

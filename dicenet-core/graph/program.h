@@ -5,11 +5,14 @@
 
 G_BEGIN_DECLS
 
+typedef struct _DicenetTaskOps DicenetTaskOps; /* backend/task.h */
+
 /* What a backend runs; owned by the model, which outlives every executor. */
 typedef struct {
   const DicenetDescription *description;
   const DicenetGraph *graph;
   DicenetWeights *weights;
+  const DicenetTaskOps *task;
 } DicenetProgram;
 
 G_END_DECLS

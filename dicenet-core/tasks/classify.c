@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "../graph/builder.h"
+#include "../prepost/decode.h"
 #include "tasks.h"
 
 /* Classes of the whole picture: global average pool and fully connected layers on any backbone. */
@@ -42,6 +43,18 @@ build (DicenetGraph *g, const DicenetDescription *d)
   g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "logits", x };
 }
 
+/* --- results --- */
+
+static gboolean
+decode (const DicenetDecoding *decoding, DicenetDecoded *out, GError **error)
+{
+  const DicenetDescription *d = dicenet_decoding_description (decoding);
+
+  out->found = dicenet_decode_classes (dicenet_decoding_output (decoding, 0), d->n_classes, d->multi_label,
+                                       decoding->request->top_k, decoding->request->detect.threshold);
+  return TRUE;
+}
+
 /* --- what it is --- */
 
 static guint
@@ -60,5 +73,6 @@ const DicenetTaskOps dicenet_task_classify = {
             .has_backbones = TRUE,
             .read = read_keys },
   .build = build,
+  .decode = decode,
   .describe = describe,
 };

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dicenet/error.h>
 #include <dicenet/image.h>
 #include <math.h>
+#include "../base/memory-error.h"
 #include "../graph/builder.h"
 #include "../graph/priors.h"
+#include "../prepost/decode.h"
 #include "tasks.h"
 
 /* Boxes: SSD on levels 3 to 5 and three extra levels (paper 7.1). */
@@ -95,6 +98,51 @@ build (DicenetGraph *g, const DicenetDescription *d)
   g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "locations", build_heads (g, "loc_layers", maps, 4) };
 }
 
+/* --- results --- */
+
+static gboolean
+prepare (DicenetSize *self, const DicenetProgram *program, GError **error)
+{
+  const gfloat *sizes = program->description->prior_sizes;
+  DicenetShape maps[DICENET_N_MAPS];
+
+  for (guint k = 0; k < DICENET_N_MAPS; k++) {
+    const DicenetView *view = &self->plan->views[program->graph->maps[k]];
+    maps[k] = (DicenetShape){ view->c, view->h, view->w };
+  }
+  self->n_priors = dicenet_priors (maps, sizes, self->width, self->height, NULL);
+  self->priors = g_try_new (gfloat, 4 * (gsize) self->n_priors);
+  if (self->priors == NULL)
+    return dicenet_no_memory (error, 4 * self->n_priors * sizeof (gfloat), "room to make results in",
+                              "choose a smaller inference size");
+  dicenet_priors (maps, sizes, self->width, self->height, self->priors);
+  return TRUE;
+}
+
+static gboolean
+decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
+{
+  const DicenetBackendOps *ops = d->decoder->executor->ops;
+  const DicenetDetectParams *params = &d->request->detect;
+  const DicenetSize *size = d->job->size;
+  const DicenetBox *made;
+  guint n;
+
+  if (ops->boxes && ops->boxes (d->job, d->picture, &made, &n))
+    out->found = g_array_append_vals (g_array_sized_new (FALSE, FALSE, sizeof (DicenetBox), n), made, n);
+  else
+    out->found =
+        dicenet_decode_boxes (dicenet_decoding_output (d, 0), dicenet_decoding_output (d, 1), size->priors,
+                              size->n_priors, dicenet_decoding_description (d)->n_classes, params, d->decoder->pixels);
+  if (out->found != NULL)
+    return TRUE;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
+               "no memory for all boxes that reach the threshold of %g: choose a higher one, or a smaller inference "
+               "size",
+               (gdouble) params->threshold);
+  return FALSE;
+}
+
 /* --- what it is --- */
 
 static guint
@@ -114,5 +162,7 @@ const DicenetTaskOps dicenet_task_detect = {
             .max_classes = DICENET_MAX_CLASSES,
             .read = read_keys },
   .build = build,
+  .prepare = prepare,
+  .decode = decode,
   .describe = describe,
 };

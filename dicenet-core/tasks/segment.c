@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include "../backend/axis.h"
+#include "../base/memory-error.h"
 #include "../graph/builder.h"
+#include "../prepost/decode.h"
 #include "tasks.h"
 
 /* A class per pixel: ESPNetv2's decoder on levels 1 to 4 (paper 7.2). The network's last step, scaling the logits to
@@ -58,6 +62,99 @@ build (DicenetGraph *g, const DicenetDescription *d)
   g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "logits", x };
 }
 
+/* --- results --- */
+
+static gboolean
+prepare (DicenetSize *self, const DicenetProgram *program, GError **error)
+{
+  const DicenetView *logits = dicenet_size_output (self, program->graph, 0);
+
+  self->rows = dicenet_axis_get (self->axes, logits->h, self->height, DICENET_RESIZE_UP);
+  self->columns = dicenet_axis_get (self->axes, logits->w, self->width, DICENET_RESIZE_UP);
+  self->classes = dicenet_axis_get (self->axes, logits->c, logits->c, DICENET_RESIZE_UP);
+  return TRUE;
+}
+
+/* From the size of the logits to the picture's. */
+static DicenetUpscale
+upscale (const DicenetDecoder *self, const DicenetSize *size)
+{
+  return (DicenetUpscale){ self->kernels, self->pixels, size->rows, size->columns, size->classes };
+}
+
+static gboolean
+reserve (DicenetDecoder *self, const DicenetSize *size, GError **error)
+{
+  const DicenetUpscale scale = upscale (self, size);
+  const gsize n = self->executor->ops->n_threads (self->executor) * dicenet_upscale_scratch (&scale);
+
+  if (n <= self->scratch_floats)
+    return TRUE;
+  gfloat *scratch = g_try_realloc_n (self->scratch, n, sizeof (gfloat));
+  if (scratch == NULL)
+    return dicenet_no_memory (error, n * sizeof (gfloat), "room to make results in",
+                              "choose a smaller inference size or fewer threads");
+  self->scratch = scratch;
+  self->scratch_floats = n;
+  return TRUE;
+}
+
+/* A mask that threads share: each makes some rows. */
+typedef struct {
+  DicenetUpscale scale;
+  const gfloat *logits;
+  gfloat *scratch;
+  guint8 *mask;
+  guint n_parts;
+} MaskJob;
+
+static void
+decode_part (gpointer data, guint i, guint seat)
+{
+  const MaskJob *job = data;
+  const DicenetUpscale *scale = &job->scale;
+  const guint rows = scale->rows->out;
+
+  dicenet_decode_mask (scale, job->logits, rows * i / job->n_parts, rows * (i + 1) / job->n_parts, job->mask,
+                       scale->columns->out, job->scratch + seat * dicenet_upscale_scratch (scale));
+}
+
+static gboolean
+make_mask (const DicenetDecoding *d, guint8 *mask, GError **error)
+{
+  DicenetExecutor *executor = d->decoder->executor;
+
+  if (!reserve (d->decoder, d->job->size, error))
+    return FALSE;
+  MaskJob job = { .scale = upscale (d->decoder, d->job->size),
+                  .logits = dicenet_decoding_output (d, 0),
+                  .scratch = d->decoder->scratch,
+                  .mask = mask,
+                  .n_parts = executor->ops->n_threads (executor) };
+  if (executor->ops->share)
+    executor->ops->share (executor, job.n_parts, decode_part, &job);
+  else
+    for (guint i = 0; i < job.n_parts; i++)
+      decode_part (&job, i, 0);
+  return TRUE;
+}
+
+static gboolean
+decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
+{
+  const gsize n = (gsize) d->job->size->width * d->job->size->height;
+  g_autofree guint8 *mask = g_try_malloc (n);
+
+  if (mask == NULL)
+    return dicenet_no_memory (error, n, "a mask", "choose a smaller inference size or batch");
+  if (d->found->masks)
+    memcpy (mask, d->found->masks + d->picture * n, n);
+  else if (!make_mask (d, mask, error))
+    return FALSE;
+  out->mask = g_bytes_new_take (g_steal_pointer (&mask), n);
+  return TRUE;
+}
+
 /* --- what it is --- */
 
 static guint
@@ -74,5 +171,8 @@ const DicenetTaskOps dicenet_task_segment = {
             .max_classes = 256, /* a mask has 8 bits per pixel */
             .read = read_keys },
   .build = build,
+  .prepare = prepare,
+  .reserve = reserve,
+  .decode = decode,
   .describe = describe,
 };
