@@ -457,16 +457,15 @@ enqueue_picture (CudaExecutor *self, CudaJob *job, const DicenetSize *size, cons
 
 /* --- its results --- */
 
-/* Outputs are copied where they are asked for, and where the host makes results of them: classes, and boxes of which
- * there may be more than the device has room for. */
+/* Masks and boxes are made here, where the size has what they are made with. Outputs are copied where they are asked
+ * for, and where the host makes results of them: all others, and boxes of which there may be more than the device has
+ * room for. */
 static void
-decide (const CudaExecutor *self, CudaJob *job, const DicenetRequest *request)
+decide (CudaJob *job, const DicenetSize *size, const DicenetRequest *request)
 {
-  const DicenetTask task = self->parent.program.description->task;
-
-  job->has_masks = request->decode && task == DICENET_TASK_SEGMENT;
-  job->has_boxes = request->decode && task == DICENET_TASK_DETECT;
-  job->has_outputs = request->outputs || (request->decode && task == DICENET_TASK_CLASSIFY) ||
+  job->has_masks = request->decode && size->rows;
+  job->has_boxes = request->decode && size->priors;
+  job->has_outputs = request->outputs || (request->decode && !job->has_masks && !job->has_boxes) ||
                      (job->has_boxes && dicenet_most_boxes (&request->detect) > CUDA_ROOM);
 }
 
@@ -498,7 +497,7 @@ lay_out (CudaExecutor *self, CudaJob *job, const DicenetSize *size, const Dicene
   const Captured *captured = size->bound;
   gsize n = 0;
 
-  decide (self, job, request);
+  decide (job, size, request);
   for (guint k = 0; job->has_outputs && k < self->parent.program.graph->n_outputs; k++)
     job->outputs_at[k] =
         take_place (&n, size->batch * dicenet_view_floats (output_view (self, size, k)) * sizeof (gfloat));

@@ -223,10 +223,11 @@ prepare_results (CudaPlan *self)
 {
   const DicenetSize *size = self->size;
 
-  if (self->program->description->task == DICENET_TASK_SEGMENT) {
+  if (size->rows) {
     self->mask_rows = add_axis (self, size->rows);
     self->mask_columns = add_axis (self, size->columns);
-  } else if (self->program->description->task == DICENET_TASK_DETECT)
+  }
+  if (size->priors)
     self->priors = add_table (self, size->priors, 4 * (gsize) size->n_priors * sizeof *size->priors);
 }
 
@@ -312,13 +313,12 @@ boxes_place (const CudaPlan *self)
 gsize
 cuda_plan_get_bytes (const CudaPlan *self)
 {
-  const DicenetDescription *d = self->program->description;
+  const guint classes = self->program->description->n_classes;
 
-  if (d->task == DICENET_TASK_SEGMENT)
+  if (self->size->rows)
     return results_place (self) + self->batch * mask_bytes (self);
-  if (d->task == DICENET_TASK_DETECT)
-    return results_place (self) + boxes_place (self) +
-           dicenet_cuda_detect_scratch (self->size->n_priors, d->n_classes, 1);
+  if (self->size->priors)
+    return results_place (self) + boxes_place (self) + dicenet_cuda_detect_scratch (self->size->n_priors, classes, 1);
   return results_place (self);
 }
 

@@ -13,10 +13,11 @@ typedef struct {
   guint width, height, batch;
   DicenetPlan *plan;
   GHashTable *axes; /* all tables of this size */
-  /* Detection: 4 floats each. */
+  /* What results are made with, where the task has it: a backend may make boxes of outputs with priors, and masks with
+   * axes. 4 floats each. */
   gfloat *priors;
   guint n_priors;
-  /* Segmentation, from the logits' size to the picture's; classes to as many. */
+  /* From the logits' size to the picture's; classes to as many. */
   const DicenetAxis *rows, *columns, *classes;
   gpointer bound; /* what the backend made of it */
 } DicenetSize;
