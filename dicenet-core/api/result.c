@@ -180,7 +180,7 @@ dicenet_result_get_priors (DicenetResult *self, gsize *n)
 gboolean
 dicenet_result_scale_logits (DicenetResult *self, guint picture, gfloat *logits, GError **error)
 {
-  g_return_val_if_fail (self != NULL && self->task == DICENET_TASK_SEGMENT && self->outputs[0] != NULL, FALSE);
+  g_return_val_if_fail (self != NULL && self->graph->outputs[0].is_scaled && self->outputs[0] != NULL, FALSE);
   g_return_val_if_fail (picture < self->n_pictures && logits != NULL, FALSE);
 
   const DicenetShape *shape = &self->shapes[0];

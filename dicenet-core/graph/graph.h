@@ -65,6 +65,7 @@ typedef struct {
 typedef struct {
   const char *name;
   guint node;
+  gboolean is_scaled; /* whoever reads it scales it to the input's size, row by row: no tensor is as large */
 } DicenetGraphOutput;
 
 typedef struct {

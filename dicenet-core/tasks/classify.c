@@ -40,7 +40,7 @@ build (DicenetGraph *g, const DicenetDescription *d)
   if (d->widths.c5 > 0)
     x = dicenet_build_fc (g, "classifier.0", x, d->widths.c5, 4, FALSE, DICENET_ACTIVATION_NONE);
   x = dicenet_build_fc (g, "classifier.2", x, d->n_classes, 1, TRUE, DICENET_ACTIVATION_NONE);
-  g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "logits", x };
+  g->outputs[g->n_outputs++] = (DicenetGraphOutput){ .name = "logits", .node = x };
 }
 
 /* --- results --- */

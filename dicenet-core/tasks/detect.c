@@ -94,8 +94,10 @@ build (DicenetGraph *g, const DicenetDescription *d)
                               FALSE, DICENET_ACTIVATION_RELU);
   if (d->pyramid)
     build_pyramid (g, maps);
-  g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "confidences", build_heads (g, "cls_layers", maps, d->n_classes) };
-  g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "locations", build_heads (g, "loc_layers", maps, 4) };
+  g->outputs[g->n_outputs++] =
+      (DicenetGraphOutput){ .name = "confidences", .node = build_heads (g, "cls_layers", maps, d->n_classes) };
+  g->outputs[g->n_outputs++] =
+      (DicenetGraphOutput){ .name = "locations", .node = build_heads (g, "loc_layers", maps, 4) };
 }
 
 /* --- results --- */

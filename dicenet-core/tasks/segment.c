@@ -59,7 +59,7 @@ build (DicenetGraph *g, const DicenetDescription *d)
   x = dicenet_build_pyramid_pool (g, "eff_pool_64x64", x, p, 2 * b, FALSE);
   x = build_merge (g, "128x128", x, level[0]);
   x = dicenet_build_pyramid_pool (g, "eff_pool_128x128", x, p, d->n_classes, TRUE);
-  g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "logits", x };
+  g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "logits", x, .is_scaled = TRUE };
 }
 
 /* --- results --- */

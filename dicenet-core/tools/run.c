@@ -105,29 +105,40 @@ clear_output (Output *out)
   }
 }
 
-static gboolean
-add_batch (Output *out, DicenetResult *result, const char *name, guint batch, guint64 rows, guint64 columns)
+/* How a file has an output: rows, a vector or maps, for each picture. Returns how many dimensions. */
+static guint
+output_dims (const DicenetGraph *graph, const DicenetGraphOutput *output, const DicenetShape *shape, const Input *in,
+             guint64 dims[4])
 {
-  const guint64 dims[] = { batch, rows, columns };
-  gsize n;
-  gfloat *data = (gfloat *) (rows ? add_tensor (out, name, DICENET_DTYPE_F32, 3, dims)
-                                  : add_tensor (out, name, DICENET_DTYPE_F32, 2, (const guint64[]){ batch, columns }));
-  for (guint i = 0; data && i < batch; i++, data += n) {
-    const gfloat *from = dicenet_result_get_output (result, name, i, &n);
-    memcpy (data, from, n * sizeof (gfloat));
+  guint n = 0;
+
+  dims[n++] = in->batch;
+  if (dicenet_graph_node (graph, output->node)->op != DICENET_OP_ROWS)
+    dims[n++] = shape->c;
+  if (shape->h * shape->w > 1) {
+    dims[n++] = output->is_scaled ? in->height : shape->h;
+    dims[n++] = output->is_scaled ? in->width : shape->w;
   }
-  return data != NULL;
+  return n;
 }
 
 static gboolean
-add_logits (Output *out, DicenetResult *result, const Input *in, guint classes)
+add_output (Output *out, DicenetResult *result, const Input *in, const DicenetGraph *graph, const DicenetShape *shapes,
+            guint k)
 {
-  const guint64 dims[] = { in->batch, classes, in->height, in->width };
-  gfloat *data = (gfloat *) add_tensor (out, "logits", DICENET_DTYPE_F32, 4, dims);
+  const DicenetGraphOutput *output = &graph->outputs[k];
+  guint64 dims[4];
+  const guint n_dims = output_dims (graph, output, &shapes[output->node], in, dims);
+  gfloat *data = (gfloat *) add_tensor (out, output->name, DICENET_DTYPE_F32, n_dims, dims);
   gboolean ok = data != NULL;
 
-  for (guint i = 0; ok && i < in->batch; i++)
-    ok = dicenet_result_scale_logits (result, i, data + i * (gsize) classes * in->height * in->width, out->error);
+  for (guint i = 0; ok && i < in->batch; i++) {
+    const gsize each = out->tensors[out->n - 1].n_elements / in->batch;
+    if (output->is_scaled)
+      ok = dicenet_result_scale_logits (result, i, data + i * each, out->error);
+    else
+      memcpy (data + i * each, dicenet_result_get_output (result, output->name, i, NULL), each * sizeof (gfloat));
+  }
   return ok;
 }
 
@@ -167,22 +178,16 @@ add_priors (Output *out, DicenetResult *result)
 static gboolean
 add_outputs (Output *out, DicenetResult *result, const Input *in, gboolean with_boxes)
 {
-  DicenetModel *model = dicenet_result_get_model (result);
-  const guint classes = dicenet_model_get_n_classes (model);
-  gsize n;
+  const DicenetGraph *graph = dicenet_model_get_program (dicenet_result_get_model (result))->graph;
+  g_autofree DicenetShape *shapes = dicenet_shapes (graph, in->width, in->height);
+  gboolean ok = TRUE;
+  gsize n_priors;
 
-  switch (dicenet_model_get_task (model)) {
-  case DICENET_TASK_CLASSIFY:
-    return add_batch (out, result, "logits", in->batch, 0, classes);
-  case DICENET_TASK_SEGMENT:
-    return add_logits (out, result, in, classes);
-  case DICENET_TASK_DETECT:
-    dicenet_result_get_priors (result, &n);
-    return add_batch (out, result, "confidences", in->batch, n / 4, classes) &&
-           add_batch (out, result, "locations", in->batch, n / 4, 4) && add_priors (out, result) &&
-           (!with_boxes || add_boxes (out, result));
-  }
-  g_return_val_if_reached (FALSE);
+  for (guint k = 0; ok && k < graph->n_outputs; k++)
+    ok = add_output (out, result, in, graph, shapes, k);
+  if (!ok || dicenet_result_get_priors (result, &n_priors) == NULL)
+    return ok;
+  return add_priors (out, result) && (!with_boxes || add_boxes (out, result));
 }
 
 static gboolean
