@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Layers include downwards only, and elements see public headers only.
+"""Layers include downwards only, elements see public headers only, and a task is named where it has its place.
 
     structure.py PROJECT_ROOT
 """
@@ -37,6 +37,20 @@ ALLOWED = {
     "gst/video": {"gst/video"},
     "gst/meta": {"gst/meta"},
 }
+# Who may name a single task, beside the task's own file.
+NAMES_TASKS = {
+    "dicenet-core/dicenet/model.h": "the enumeration",
+    "dicenet-core/api/model.c": "a value for calls on no model",
+    "gst/gstdicenetmask.c": "shows masks only",
+    "gst/inference/gstdicenetclassify.c": "an element for each task",
+    "gst/inference/gstdicenetdetect.c": "an element for each task",
+    "gst/inference/gstdicenetsegment.c": "an element for each task",
+    "gst/inference/gstdicenetengine.c": "the same enumeration twice",
+    "gst/meta/gst/dicenet/gstdicenetmeta.h": "the enumeration",
+    "gst/meta/gstdicenetmeta.c": "detections are GstVideoRegionOfInterestMeta, too",
+    "gst/meta/gstdicenetserial.c": "checks what another process says",
+}
+TASK = re.compile(r"\b(?:GST_)?DICENET_TASK_[A-Z]+")
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
 
@@ -54,21 +68,42 @@ def target(root, source, kind, name):
     return None
 
 
-def main(root):
-    wrong, checked = [], 0
+def sources(root):
+    """Path and text of each source file."""
     for top in ("dicenet-core", "cuda", "gst"):
         for folder, _, files in os.walk(os.path.join(root, top)):
             for name in files:
-                if not name.endswith((".c", ".h", ".cu", ".cuh")):
-                    continue
-                source = os.path.relpath(os.path.join(folder, name), root)
-                with open(os.path.join(root, source), encoding="utf-8") as file:
-                    includes = INCLUDE.findall(file.read())
-                for kind, included in includes:
-                    to = target(root, source, kind, included)
-                    checked += to is not None
-                    if to is not None and to not in ALLOWED[folder_of(os.path.dirname(source))]:
-                        wrong.append(f"{source} includes {included}: {to} is not below {folder_of(os.path.dirname(source))}")
+                if name.endswith((".c", ".h", ".cu", ".cuh")):
+                    with open(os.path.join(folder, name), encoding="utf-8") as file:
+                        yield os.path.relpath(os.path.join(folder, name), root), file.read()
+
+
+def check_includes(root, texts):
+    """What is wrong, and how many includes of ours there are."""
+    wrong, checked = [], 0
+    for source, text in texts.items():
+        folder = folder_of(os.path.dirname(source))
+        for kind, included in INCLUDE.findall(text):
+            to = target(root, source, kind, included)
+            checked += to is not None
+            if to is not None and to not in ALLOWED[folder]:
+                wrong.append(f"{source} includes {included}: {to} is not below {folder}")
+    return wrong, checked
+
+
+def check_tasks(texts):
+    named = {source for source, text in texts.items() if TASK.search(text)}
+    elsewhere = {source for source in named if folder_of(os.path.dirname(source)) != "dicenet-core/tasks"}
+    for source in sorted(elsewhere - set(NAMES_TASKS)):
+        yield f"{source} names a task, which dicenet-core/tasks/ is the place for"
+    for source in sorted(set(NAMES_TASKS) - named):
+        yield f"{source} names no task any more: take it off the list"
+
+
+def main(root):
+    texts = dict(sources(root))
+    wrong, checked = check_includes(root, texts)
+    wrong += check_tasks(texts)
     print("\n".join(wrong) or f"{checked} includes, all downwards")
     assert checked > 100, "the includes were not found"
     return 1 if wrong else 0

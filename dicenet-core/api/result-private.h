@@ -7,7 +7,6 @@ struct _DicenetResult {
   gatomicrefcount n_refs;
   DicenetModel *model;
   const DicenetGraph *graph; /* the model's */
-  DicenetTask task;
   const DicenetKernels *kernels;
   guint width, height, n_pictures;
   DicenetDecoded *decoded; /* by picture; NULL where it was not asked for */

@@ -23,7 +23,6 @@ dicenet_result_new (DicenetModel *model, const DicenetSize *size, const DicenetK
   g_atomic_ref_count_init (&self->n_refs);
   self->model = g_object_ref (model);
   self->graph = dicenet_model_get_program (model)->graph;
-  self->task = dicenet_model_get_task (model);
   self->kernels = kernels;
   self->width = size->width;
   self->height = size->height;
@@ -51,7 +50,8 @@ dicenet_result_unref (DicenetResult *self)
   if (!g_atomic_ref_count_dec (&self->n_refs))
     return;
   for (guint i = 0; self->decoded && i < self->n_pictures; i++) {
-    g_clear_pointer (&self->decoded[i].found, g_array_unref);
+    g_clear_pointer (&self->decoded[i].classes, g_array_unref);
+    g_clear_pointer (&self->decoded[i].boxes, g_array_unref);
     g_clear_pointer (&self->decoded[i].mask, g_bytes_unref);
   }
   for (guint k = 0; k < DICENET_MAX_OUTPUTS; k++)
@@ -86,13 +86,13 @@ dicenet_result_get_size (DicenetResult *self, guint *width, guint *height)
     *height = self->height;
 }
 
-static gconstpointer
-get_found (DicenetResult *self, DicenetTask task, guint picture, guint *n)
+/* What a picture shows, of which a task has one kind. NULL where nothing was asked for. */
+static const DicenetDecoded *
+get_decoded (const DicenetResult *self, guint picture)
 {
-  g_return_val_if_fail (self != NULL && self->task == task && self->decoded != NULL, NULL);
+  g_return_val_if_fail (self != NULL && self->decoded != NULL, NULL);
   g_return_val_if_fail (picture < self->n_pictures, NULL);
-  *n = self->decoded[picture].found->len;
-  return self->decoded[picture].found->data;
+  return &self->decoded[picture];
 }
 
 const DicenetClass *
@@ -100,7 +100,10 @@ dicenet_result_get_classes (DicenetResult *self, guint picture, guint *n)
 {
   g_return_val_if_fail (n != NULL, NULL);
   *n = 0;
-  return get_found (self, DICENET_TASK_CLASSIFY, picture, n);
+  const DicenetDecoded *decoded = get_decoded (self, picture);
+  g_return_val_if_fail (decoded && decoded->classes, NULL);
+  *n = decoded->classes->len;
+  return (const DicenetClass *) decoded->classes->data;
 }
 
 const DicenetBox *
@@ -108,7 +111,10 @@ dicenet_result_get_boxes (DicenetResult *self, guint picture, guint *n)
 {
   g_return_val_if_fail (n != NULL, NULL);
   *n = 0;
-  return get_found (self, DICENET_TASK_DETECT, picture, n);
+  const DicenetDecoded *decoded = get_decoded (self, picture);
+  g_return_val_if_fail (decoded && decoded->boxes, NULL);
+  *n = decoded->boxes->len;
+  return (const DicenetBox *) decoded->boxes->data;
 }
 
 /* Bindings let go of what a structure points into. */
@@ -141,9 +147,9 @@ dicenet_result_dup_boxes (DicenetResult *self, guint picture)
 GBytes *
 dicenet_result_get_mask (DicenetResult *self, guint picture)
 {
-  g_return_val_if_fail (self != NULL && self->task == DICENET_TASK_SEGMENT && self->decoded != NULL, NULL);
-  g_return_val_if_fail (picture < self->n_pictures, NULL);
-  return self->decoded[picture].mask;
+  const DicenetDecoded *decoded = get_decoded (self, picture);
+  g_return_val_if_fail (decoded && decoded->mask, NULL);
+  return decoded->mask;
 }
 
 static gsize

@@ -46,7 +46,8 @@ typedef struct {
 
 /* What it shows; NULL where that is another task's. */
 typedef struct {
-  GArray *found; /* DicenetClass or DicenetBox */
+  GArray *classes; /* DicenetClass */
+  GArray *boxes;   /* DicenetBox */
   GBytes *mask;
 } DicenetDecoded;
 

@@ -50,7 +50,7 @@ decode (const DicenetDecoding *decoding, DicenetDecoded *out, GError **error)
 {
   const DicenetDescription *d = dicenet_decoding_description (decoding);
 
-  out->found = dicenet_decode_classes (dicenet_decoding_output (decoding, 0), d->n_classes, d->multi_label,
+  out->classes = dicenet_decode_classes (dicenet_decoding_output (decoding, 0), d->n_classes, d->multi_label,
                                        decoding->request->top_k, decoding->request->detect.threshold);
   return TRUE;
 }

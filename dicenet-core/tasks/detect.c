@@ -131,12 +131,12 @@ decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
   guint n;
 
   if (ops->boxes && ops->boxes (d->job, d->picture, &made, &n))
-    out->found = g_array_append_vals (g_array_sized_new (FALSE, FALSE, sizeof (DicenetBox), n), made, n);
+    out->boxes = g_array_append_vals (g_array_sized_new (FALSE, FALSE, sizeof (DicenetBox), n), made, n);
   else
-    out->found =
+    out->boxes =
         dicenet_decode_boxes (dicenet_decoding_output (d, 0), dicenet_decoding_output (d, 1), size->priors,
                               size->n_priors, dicenet_decoding_description (d)->n_classes, params, d->decoder->pixels);
-  if (out->found != NULL)
+  if (out->boxes != NULL)
     return TRUE;
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
                "no memory for all boxes that reach the threshold of %g: choose a higher one, or a smaller inference "
