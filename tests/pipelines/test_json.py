@@ -107,6 +107,24 @@ class Json(common.TestCase):
         text = self.program("info", self.model(["\x1b[2J\x07"] * CLASSES)).decode()
         self.assertTrue(all(c == "\n" or c.isprintable() for c in text), text)
 
+    def test_tasks(self):
+        """What is particular to a task, for programs and for people."""
+        for task, keys in (
+            ("classify", {"multi_label": False, "threshold": 0}),
+            ("detect", {"pyramid": False, "threshold": 0.5}),
+            ("segment", {"decoder_width": 16}),
+        ):
+            found = parse(self.program("info", "--json", common.model(task)))
+            self.assertEqual(found["task"], task)
+            self.assertEqual({key: found[key] for key in keys}, keys)
+            self.assertEqual("threshold" in found, "threshold" in keys)
+            text = self.program("info", common.model(task)).decode()
+            self.assertIn(f"task           {task}\n", text)
+            self.assertEqual("threshold" in text, "threshold" in keys)
+        tags = self.program("info", self.model(["a"] * CLASSES, multi_label="true")).decode()
+        self.assertIn("task           classify, multi-label\n", tags)
+        self.assertIn("threshold      0.5\n", tags)
+
     def test_lines(self):
         generator = random.Random(2)
         for n in range(5):
