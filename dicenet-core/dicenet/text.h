@@ -16,8 +16,9 @@ G_BEGIN_DECLS
  * and all objects together have 65536 keys at most, each of 64 KiB at most. Takes memory in proportion to the text, and
  * never recurses.
  *
- * Returns: (transfer full): the text without white space between its parts, numbers and strings as they were written,
- *   or %NULL with @error set (%DICENET_ERROR_ARGUMENT), which says where the first fault is
+ * Returns: (transfer full): the text on one line, without white space between its parts, numbers as they were written;
+ *   strings, too, but for U+007F to U+009F, U+2028 and U+2029, which become escapes: some readers take them for line
+ *   ends. %NULL with @error set (%DICENET_ERROR_ARGUMENT), which says where the first fault is
  */
 DICENET_API char *dicenet_json_minify (const char *text, GError **error);
 

@@ -22,7 +22,7 @@ typedef struct {
   GTree *keys; /* of all objects that were seen, each as the object's id and the key: a tree, since keys can be made to
                 * collide in a hash table */
   guint32 n_objects;
-  GString *out; /* the parts of the text, or NULL */
+  GString *out; /* the parts of the text, on one line, or NULL */
 } Check;
 
 /* --- errors --- */
@@ -73,6 +73,30 @@ keep (Check *c, const char *from)
 {
   if (c->out)
     g_string_append_len (c->out, from, c->at - from);
+}
+
+/* Some readers take these for line ends, or show nothing. */
+static gboolean
+needs_escape (gunichar c)
+{
+  return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
+}
+
+static void
+put_character (GString *out, gunichar c)
+{
+  if (needs_escape (c))
+    g_string_append_printf (out, "\\u%04x", c);
+  else
+    g_string_append_unichar (out, c);
+}
+
+/* A string with its quotes and escapes; JSON also allows what put_character() escapes. */
+static void
+keep_string (Check *c, const char *from)
+{
+  for (const char *p = from; c->out && p < c->at; p = g_utf8_next_char (p))
+    put_character (c->out, g_utf8_get_char (p));
 }
 
 /* Whether @wanted comes, and steps over it. */
@@ -141,7 +165,7 @@ check_string (Check *c)
   if (c->at == c->end)
     return fail (c, "a quote at the end of a string");
   c->at++;
-  keep (c, from);
+  keep_string (c, from);
   return TRUE;
 }
 
@@ -468,13 +492,6 @@ dicenet_json_read_number (const char **at)
 
 /* --- writing --- */
 
-/* Some readers take these for line ends, or show nothing. */
-static gboolean
-needs_escape (gunichar c)
-{
-  return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
-}
-
 char *
 dicenet_json_quote (const char *text)
 {
@@ -483,13 +500,9 @@ dicenet_json_quote (const char *text)
   g_autofree char *valid = g_utf8_make_valid (text, -1);
   GString *out = g_string_new ("\"");
   for (const char *p = valid; *p; p = g_utf8_next_char (p)) {
-    const gunichar c = g_utf8_get_char (p);
-    if (needs_escape (c))
-      g_string_append_printf (out, "\\u%04x", c);
-    else if (c == '"' || c == '\\')
-      g_string_append_printf (out, "\\%c", (char) c);
-    else
-      g_string_append_unichar (out, c);
+    if (*p == '"' || *p == '\\')
+      g_string_append_c (out, '\\');
+    put_character (out, g_utf8_get_char (p));
   }
   return g_string_free (g_string_append_c (out, '"'), FALSE);
 }
@@ -506,13 +519,8 @@ excerpt (const char *text, guint most)
   GString *out = g_string_new (NULL);
   const char *p = valid;
 
-  for (guint i = 0; *p && i < most; i++, p = g_utf8_next_char (p)) {
-    const gunichar c = g_utf8_get_char (p);
-    if (needs_escape (c))
-      g_string_append_printf (out, "\\u%04x", c);
-    else
-      g_string_append_unichar (out, c);
-  }
+  for (guint i = 0; *p && i < most; i++, p = g_utf8_next_char (p))
+    put_character (out, g_utf8_get_char (p));
   if (*p)
     g_string_append_printf (out, "... (%" G_GSIZE_FORMAT " bytes)", n);
   return g_string_free (out, FALSE);

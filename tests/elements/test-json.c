@@ -494,6 +494,21 @@ escape_all (const gchar *text)
   return g_string_free (g_string_append_c (out, '"'), FALSE);
 }
 
+/* Only what JSON wants escaped. */
+static gchar *
+escape_least (const gchar *text)
+{
+  GString *out = g_string_new ("\"");
+
+  for (const gchar *p = text; *p; p++) {
+    if ((guint8) *p < ' ')
+      g_string_append_printf (out, "\\u%04x", (guint8) *p);
+    else
+      g_string_append_printf (out, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
+  }
+  return g_string_free (g_string_append_c (out, '"'), FALSE);
+}
+
 /* The line of a frame with these labels, and of an element with this source, which is in the tags as well. */
 static gchar *
 line_with (const gchar *const *names, const gchar *model, const gchar *source, guint i)
@@ -503,7 +518,7 @@ line_with (const gchar *const *names, const gchar *model, const gchar *source, g
   GstElement *json = gst_harness_find_element (h, "dicenetjson");
   GstBuffer *frame = frame_new (0);
   GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, model, names, -1);
-  g_autofree gchar *escaped = escape_all (source),
+  g_autofree gchar *escaped = i % 2 ? escape_all (source) : escape_least (source),
                    *tags = g_strdup_printf ("{\"number\": -12.5e+3, \"text\":\t%s}", escaped);
 
   for (guint k = 0; k < 3; k++)
