@@ -45,7 +45,8 @@ typedef struct {
 typedef struct {
   DicenetExecutor parent;
   int device;
-  gpointer context; /* the caller's, current in every call; NULL: the device's primary one */
+  char *description; /* of the device */
+  gpointer context;  /* the caller's, current in every call; NULL: the device's primary one */
   cudaStream_t stream;
   CudaWeights *weights;
   DicenetCudaNumbers numbers;
@@ -135,6 +136,19 @@ set_precision (CudaExecutor *self, DicenetPrecision precision)
       "computing in float32";
 }
 
+static gboolean
+describe_device (CudaExecutor *self, GError **error)
+{
+  struct cudaDeviceProp properties;
+
+  if (!cuda_check (cudaGetDeviceProperties (&properties, self->device), "asking what GPU it is", error))
+    return FALSE;
+  self->description = g_strdup_printf ("%s (GPU %d, compute capability %d.%d)", properties.name, self->device,
+                                       properties.major, properties.minor);
+  self->parent.device = self->description;
+  return TRUE;
+}
+
 static DicenetExecutor *
 cuda_open (const DicenetProgram *program, const DicenetTarget *target, GError **error)
 {
@@ -145,7 +159,7 @@ cuda_open (const DicenetProgram *program, const DicenetTarget *target, GError **
   self->readers = g_ptr_array_new ();
   self->spare = g_ptr_array_new ();
   g_mutex_init (&self->lock);
-  if (choose_device (self, target->device, error) &&
+  if (choose_device (self, target->device, error) && describe_device (self, error) &&
       cuda_check (cudaStreamCreateWithFlags (&self->stream, cudaStreamNonBlocking), "opening a stream", error) &&
       cuda_check (cudaEventCreate (&self->begin), "opening a stream", error) &&
       cuda_check (cudaEventCreate (&self->end), "opening a stream", error) &&
@@ -223,6 +237,7 @@ cuda_close (DicenetExecutor *executor)
   g_ptr_array_unref (self->readers);
   g_ptr_array_unref (self->spare);
   g_mutex_clear (&self->lock);
+  g_free (self->description);
   g_free (self);
 }
 

@@ -251,6 +251,13 @@ dicenet_session_get_n_threads (DicenetSession *self)
   return self->executor->ops->n_threads (self->executor);
 }
 
+const char *
+dicenet_session_get_device (DicenetSession *self)
+{
+  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  return self->executor->device;
+}
+
 gsize
 dicenet_session_get_arena_bytes (DicenetSession *self)
 {

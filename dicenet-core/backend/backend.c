@@ -8,7 +8,7 @@ say_once (const char *reason)
   static gsize is_said = 0;
 
   if (g_once_init_enter (&is_said)) {
-    g_info ("backend=auto computes on the processor: %s", reason);
+    dicenet_log (G_LOG_LEVEL_INFO, "backend=auto computes on the processor: %s", reason);
     g_once_init_leave (&is_said, 1);
   }
 }

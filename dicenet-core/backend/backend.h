@@ -4,6 +4,7 @@
 #include <dicenet/image.h>
 #include <dicenet/options.h>
 #include <dicenet/results.h>
+#include "../base/log.h"
 #include "../base/request.h"
 #include "../base/threads.h"
 #include "../kernels/pixels.h"
@@ -97,6 +98,7 @@ struct _DicenetExecutor {
   GPtrArray *sizes;           /* DicenetSize, most recently used last */
   DicenetPrecision precision; /* in effect: never AUTO */
   const char *warning;        /* static; why something is not as it was asked for, or NULL */
+  const char *device;         /* the executor's or static; what it computes on, for users to read */
   gdouble device_seconds;     /* what the last run took on a GPU, without the copies there and back; else 0 */
   gdouble *step_seconds;      /* by node of the graph: runs lower it to what the node's step took; NULL: don't ask */
 };

@@ -139,16 +139,15 @@ cpu_open (const DicenetProgram *program, const DicenetTarget *target, GError **e
     return NULL;
   }
   CpuExecutor *self = g_new0 (CpuExecutor, 1);
-  const char *kernels;
 
   dicenet_executor_init (&self->parent, &dicenet_backend_cpu, program);
   self->cpu_mask = target->cpu_mask;
-  self->kernels = *dicenet_kernels_get (self->cpu_mask, &kernels);
+  self->kernels = *dicenet_kernels_get (self->cpu_mask, &self->parent.device);
   self->cpu.kernels = &self->kernels;
   self->kinds = g_ptr_array_new_with_free_func ((GDestroyNotify) dicenet_preprocess_free);
   self->spare = g_ptr_array_new_with_free_func (job_free);
   g_mutex_init (&self->lock);
-  g_debug ("kernels: %s", kernels);
+  dicenet_log (G_LOG_LEVEL_DEBUG, "kernels: %s", self->parent.device);
   if (!start_threads (self, target->n_threads, error) || !set_precision (self, target->precision, error)) {
     dicenet_executor_close (&self->parent);
     return NULL;

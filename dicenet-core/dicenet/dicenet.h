@@ -3,6 +3,7 @@
 
 #include <dicenet/error.h>
 #include <dicenet/image.h>
+#include <dicenet/log.h>
 #include <dicenet/model.h>
 #include <dicenet/options.h>
 #include <dicenet/request.h>

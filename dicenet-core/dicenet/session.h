@@ -78,6 +78,15 @@ DICENET_API const char *dicenet_session_get_warning (DicenetSession *self);
 DICENET_API guint dicenet_session_get_n_threads (DicenetSession *self);
 
 /**
+ * dicenet_session_get_device:
+ * @self: a session
+ *
+ * Returns: what the session computes on, for users to read: the instruction set of the CPU's kernels ("avx512", "avx2",
+ * "baseline"; "ref" for plain C), or the GPU.
+ */
+DICENET_API const char *dicenet_session_get_device (DicenetSession *self);
+
+/**
  * dicenet_session_get_arena_bytes:
  * @self: a session
  *

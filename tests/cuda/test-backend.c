@@ -52,6 +52,7 @@ START_TEST (equals_the_processor)
     g_autoptr (DicenetSession) gpu = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
     g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
     ck_assert_int_eq (dicenet_session_get_backend (gpu), DICENET_BACKEND_CUDA);
+    ck_assert_str_eq (dicenet_session_get_device (gpu), "Emulated GPU (GPU 0, compute capability 9.0)");
     /* The last two models have no operation of their own. */
     for (guint i = 0; i < (m < 4 ? G_N_ELEMENTS (sizes) : 1); i++) {
       const gfloat found = difference_of (gpu, cpu, 1, sizes[i][0], sizes[i][1]);

@@ -37,6 +37,11 @@ enum cudaDeviceAttr {
   cudaDevAttrComputeCapabilityMajor = 75,
   cudaDevAttrComputeCapabilityMinor = 76,
 };
+/* Those members that the backend reads. */
+struct cudaDeviceProp {
+  char name[256];
+  int major, minor;
+};
 #define cudaStreamNonBlocking 1
 
 const char *cudaGetErrorString (cudaError_t error);
@@ -47,6 +52,7 @@ cudaError_t cudaGetDeviceCount (int *count);
 cudaError_t cudaGetDevice (int *device);
 cudaError_t cudaSetDevice (int device);
 cudaError_t cudaDeviceGetAttribute (int *value, enum cudaDeviceAttr attribute, int device);
+cudaError_t cudaGetDeviceProperties (struct cudaDeviceProp *properties, int device);
 
 cudaError_t cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy (cudaStream_t stream);

@@ -459,6 +459,14 @@ cudaDeviceGetAttribute (int *value, cudaDeviceAttr attribute, int)
 }
 
 cudaError_t
+cudaGetDeviceProperties (cudaDeviceProp *properties, int device)
+{
+  *properties = { "Emulated GPU", 0, 0 };
+  cudaDeviceGetAttribute (&properties->major, cudaDevAttrComputeCapabilityMajor, device);
+  return cudaDeviceGetAttribute (&properties->minor, cudaDevAttrComputeCapabilityMinor, device);
+}
+
+cudaError_t
 cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned)
 {
   CUcontext context;
