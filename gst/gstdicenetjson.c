@@ -309,10 +309,14 @@ gst_dicenet_json_chain (GstPad *pad, GstObject *parent, GstBuffer *frame)
     gsize size = line->len;
     GstBuffer *out = gst_buffer_new_wrapped (g_string_free (line, FALSE), size);
     gst_buffer_copy_into (out, frame, GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
+    GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": %" G_GSIZE_FORMAT " bytes",
+                      GST_TIME_ARGS (GST_BUFFER_PTS (frame)), size);
     GST_BUFFER_FLAGS (out) |= GST_BUFFER_FLAGS (frame) & GST_BUFFER_FLAG_DISCONT;
     ret = gst_pad_push (self->srcpad, out);
   } else {
     g_string_free (line, TRUE);
+    GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": no results, no line (add-empty-results)",
+                      GST_TIME_ARGS (GST_BUFFER_PTS (frame)));
     /* Downstream learns that time goes on, and need not wait for a first line to start. */
     if (GST_BUFFER_PTS_IS_VALID (frame))
       gst_pad_push_event (self->srcpad, gst_event_new_gap (GST_BUFFER_PTS (frame), GST_BUFFER_DURATION (frame)));
@@ -328,6 +332,7 @@ set_caps (GstDicenetJson *self, GstCaps *caps)
     GST_ERROR_OBJECT (self, "not video caps: %" GST_PTR_FORMAT, caps);
     return FALSE;
   }
+  GST_INFO_OBJECT (self, "results of frames of %dx%d", self->info.width, self->info.height);
   GstCaps *lines = gst_static_pad_template_get_caps (&src_template);
   gboolean ok = gst_pad_set_caps (self->srcpad, lines);
   gst_caps_unref (lines);

@@ -123,6 +123,7 @@ gst_dicenet_mask_transform_caps (GstBaseTransform *trans, GstPadDirection direct
 static gboolean
 gst_dicenet_mask_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *outcaps)
 {
+  GST_INFO_OBJECT (trans, "masks as %" GST_PTR_FORMAT, outcaps);
   return gst_video_info_from_caps (&GST_DICENET_MASK (trans)->info, outcaps);
 }
 
@@ -242,8 +243,11 @@ gst_dicenet_mask_transform (GstBaseTransform *trans, GstBuffer *inbuf, GstBuffer
   GstBuffer *shown = gst_buffer_apply_crop_to_dicenet_meta (inbuf);
   GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (shown, GST_DICENET_TASK_SEGMENT);
   if (meta && meta->result->mask) {
+    GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": mask of %ux%u", GST_TIME_ARGS (GST_BUFFER_PTS (inbuf)),
+                      meta->result->mask_width, meta->result->mask_height);
     write_mask (self, meta, &out);
   } else {
+    GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": no mask, black", GST_TIME_ARGS (GST_BUFFER_PTS (inbuf)));
     fill_black (&out);
     warn_of_missing_mask (self, inbuf);
   }

@@ -27,6 +27,9 @@
 
 #include "gstdicenetclassify.h"
 
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_classify_debug);
+#define GST_CAT_DEFAULT gst_dicenet_classify_debug
+
 enum {
   PROP_0,
   PROP_TOP_K,
@@ -65,6 +68,7 @@ gst_dicenet_classify_read (GstDicenetInference *inference, DicenetResult *found,
 
   for (guint i = 0; i < n; i++)
     gst_dicenet_result_add_class (result, classes[i].class_id, classes[i].confidence);
+  GST_DEBUG_OBJECT (inference, "%u classes", n);
   return NULL;
 }
 
@@ -131,6 +135,8 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstDicenetInferenceClass *inference_class = GST_DICENET_INFERENCE_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_classify_debug, "dicenetclassify", 0, "classes of DiCENet models");
 
   object_class->set_property = gst_dicenet_classify_set_property;
   object_class->get_property = gst_dicenet_classify_get_property;

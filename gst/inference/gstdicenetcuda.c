@@ -19,6 +19,9 @@
 
 #define FILE_NAME "libgstcuda-1.0.so.0"
 
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_cuda_debug);
+#define GST_CAT_DEFAULT gst_dicenet_cuda_debug
+
 #define COMMON_FUNCTIONS(one)                                                                                          \
   one (load_library) one (ensure_element_context) one (handle_set_context) one (handle_context_query)                  \
       one (context_get_handle) one (context_push) one (context_pop) one (memory_init_once) one (buffer_pool_new)
@@ -48,6 +51,7 @@ open_library (gpointer unused)
   static Cuda cuda;
   GModule *module = g_module_open (FILE_NAME, G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL);
 
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_cuda_debug, "dicenetcuda", 0, "frames in the memory of NVIDIA's GPUs");
   if (!module) {
     GST_INFO ("no frames in CUDA's memory: %s", g_module_error ());
     return NULL;

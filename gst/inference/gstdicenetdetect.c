@@ -30,6 +30,9 @@
 #include "gstdicenetdetect.h"
 #include "gstdicenetlabels.h"
 
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_detect_debug);
+#define GST_CAT_DEFAULT gst_dicenet_detect_debug
+
 enum {
   PROP_0,
   PROP_THRESHOLD,
@@ -102,6 +105,7 @@ gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, G
     };
     g_array_append_val (detections, detection);
   }
+  GST_DEBUG_OBJECT (inference, "%u objects", n);
   return detections;
 }
 
@@ -277,6 +281,8 @@ gst_dicenet_detect_class_init (GstDicenetDetectClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstDicenetInferenceClass *inference_class = GST_DICENET_INFERENCE_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_detect_debug, "dicenetdetect", 0, "objects of DiCENet models");
 
   object_class->set_property = gst_dicenet_detect_set_property;
   object_class->get_property = gst_dicenet_detect_get_property;

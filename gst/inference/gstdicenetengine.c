@@ -5,6 +5,10 @@
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
 
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_engine_debug);
+#define GST_CAT_DEFAULT gst_dicenet_engine_debug
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_library_debug);
+
 typedef enum {
   SIZE_AUTO,
   SIZE_MODEL,
@@ -30,6 +34,36 @@ struct _GstDicenetEngine {
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetEngine, gst_dicenet_engine, G_TYPE_OBJECT)
+
+/* --- log --- */
+
+static gdouble
+ms_since (gint64 begin)
+{
+  return (gdouble) (g_get_monotonic_time () - begin) / 1000;
+}
+
+#ifndef GST_DISABLE_GST_DEBUG
+static void
+log_for_library (GLogLevelFlags level, const char *message)
+{
+  GST_CAT_LEVEL_LOG (gst_dicenet_library_debug,
+                     level == G_LOG_LEVEL_DEBUG  ? GST_LEVEL_DEBUG
+                     : level == G_LOG_LEVEL_INFO ? GST_LEVEL_INFO
+                                                 : GST_LEVEL_WARNING,
+                     NULL, "%s", message);
+}
+#endif
+
+static void
+init_log (void)
+{
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_engine_debug, "dicenetengine", 0, "models and what they run on");
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_library_debug, "dicenet", 0, "libdicenet, which the elements run models with");
+#ifndef GST_DISABLE_GST_DEBUG
+  dicenet_set_log_func (log_for_library);
+#endif
+}
 
 /* --- errors --- */
 
@@ -179,6 +213,7 @@ static gboolean
 open_model (GstDicenetEngine *self, const gchar *path, GstDicenetTask task, GError **error)
 {
   const gchar *wanted = path ? path : gst_dicenet_engine_default_model (task);
+  const gint64 begin = g_get_monotonic_time ();
   GError *core = NULL;
 
   self->model = dicenet_model_load (wanted, &core);
@@ -195,6 +230,7 @@ open_model (GstDicenetEngine *self, const gchar *path, GstDicenetTask task, GErr
                  TASK_NAMES[task], TASK_ELEMENTS[found]);
     return FALSE;
   }
+  GST_DEBUG ("%s: had after %.1f ms", dicenet_model_get_path (self->model), ms_since (begin));
   return TRUE;
 }
 
@@ -239,6 +275,8 @@ new_session (const GstDicenetEngine *self, const DicenetOptions *options, GError
 static gboolean
 open_session (GstDicenetEngine *self, const GstDicenetSettings *settings, GError **error)
 {
+  const gint64 begin = g_get_monotonic_time ();
+
   self->backend = settings->backend;
   self->device_id = settings->device_id;
   self->options = dicenet_options_new ();
@@ -247,6 +285,8 @@ open_session (GstDicenetEngine *self, const GstDicenetSettings *settings, GError
   dicenet_options_set_precision (self->options, settings->precision);
   dicenet_options_set_threads (self->options, settings->threads);
   self->session = new_session (self, self->options, error);
+  if (self->session)
+    GST_DEBUG ("session %p opened in %.1f ms", self->session, ms_since (begin));
   return self->session != NULL;
 }
 
@@ -278,6 +318,7 @@ static void
 gst_dicenet_engine_class_init (GstDicenetEngineClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = gst_dicenet_engine_finalize;
+  init_log (); /* before anything of the library is called */
 }
 
 static void
@@ -362,21 +403,23 @@ gst_dicenet_engine_use_context (GstDicenetEngine *self, GstObject *context, GErr
     close_session (self->session, self->context);
     self->session = session;
     self->context = gst_object_ref (context);
+    GST_INFO ("session %p computes in the frames' %" GST_PTR_FORMAT ": %s", session, context,
+              dicenet_session_get_device (session));
     return TRUE;
   }
   if (self->backend != DICENET_BACKEND_AUTO) {
     g_propagate_error (error, reason);
     return FALSE;
   }
-  g_info ("frames in the GPU's memory are copied through system memory: %s", reason->message);
+  GST_INFO ("frames in the GPU's memory are copied through system memory: %s", reason->message);
   g_error_free (reason);
   self->keeps_context = TRUE;
   return TRUE;
 }
 
-DicenetResult *
-gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info,
-                        const DicenetRequest *request, GError **error)
+DicenetSubmission *
+gst_dicenet_engine_submit (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info,
+                           const DicenetRequest *request, GError **error)
 {
   const gboolean in_place = self->context && gst_dicenet_cuda_buffer_context (buffer, -1) == self->context;
   GstVideoFrame frame;
@@ -391,8 +434,7 @@ gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const G
   }
   gst_dicenet_image_from_frame (&image, &frame);
   image.memory = in_place ? DICENET_MEMORY_DEVICE : DICENET_MEMORY_SYSTEM;
-  /* The frame is read then, and not needed while the network runs. */
-  g_autoptr (DicenetSubmission) submission = dicenet_session_submit_image (self->session, &image, request, error);
+  DicenetSubmission *submission = dicenet_session_submit_image (self->session, &image, request, error);
   gst_video_frame_unmap (&frame);
-  return submission ? dicenet_submission_wait (submission, error) : NULL;
+  return submission;
 }

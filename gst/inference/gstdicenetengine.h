@@ -82,19 +82,20 @@ gboolean gst_dicenet_engine_enter (const GstDicenetEngine *self, GError **error)
 void gst_dicenet_engine_leave (const GstDicenetEngine *self);
 
 /**
- * gst_dicenet_engine_run:
+ * gst_dicenet_engine_submit:
  * @self: an engine, entered
  * @buffer: a frame
  * @info: its format
  * @request: what is asked for
  * @error: return location for a #GError
  *
- * Runs the session on a frame, where it lies if the session can read it there.
+ * Reads a frame, where it lies if the session can read it there. It is not needed while the network runs on it.
  *
- * Returns: (transfer full): what was found, or %NULL with @error set
+ * Returns: (transfer full): what to wait for, between gst_dicenet_engine_enter() and gst_dicenet_engine_leave(), or
+ * %NULL with @error set
  */
-DicenetResult *gst_dicenet_engine_run (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info,
-                                       const DicenetRequest *request, GError **error);
+DicenetSubmission *gst_dicenet_engine_submit (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info,
+                                              const DicenetRequest *request, GError **error);
 
 /**
  * gst_dicenet_post_error:

@@ -65,8 +65,9 @@ typedef struct {
   guint width, height;      /* inference size for the present caps */
   GstDicenetResult *result; /* last one, for the frames between two inferences */
   GArray *detections;
-  guint age;         /* frames since @result was made */
-  gboolean inferred; /* the frame at hand was */
+  guint age;                         /* frames since @result was made */
+  gboolean inferred;                 /* the frame at hand was */
+  gint64 reading_time, network_time; /* of the last inference, in microseconds, for the log */
   gboolean live;
   GstClockTimeDiff least, before; /* least lateness of this window and of the last one */
   GstClockTime window;            /* running time at which this one began, by the clock */
@@ -131,6 +132,48 @@ gst_dicenet_inference_dup_labels (GstDicenetInference *self)
   return labels;
 }
 
+/* --- log --- */
+
+static const gchar *
+nick_of (GType type, gint value)
+{
+  GEnumClass *klass = g_type_class_ref (type);
+  const gchar *nick = g_enum_get_value (klass, value)->value_nick;
+
+  g_type_class_unref (klass);
+  return nick;
+}
+
+static void
+log_engine (GstDicenetInference *self, GstDicenetEngine *engine, gint64 begin)
+{
+  DicenetSession *session = gst_dicenet_engine_get_session (engine);
+
+  GST_INFO_OBJECT (self, "model %s, backend=%s (%s), precision=%s, threads=%u: opened in %.1f ms",
+                   dicenet_model_get_path (gst_dicenet_engine_get_model (engine)),
+                   nick_of (gst_dicenet_backend_get_type (), dicenet_session_get_backend (session)),
+                   dicenet_session_get_device (session),
+                   nick_of (gst_dicenet_precision_get_type (), dicenet_session_get_precision (session)),
+                   dicenet_session_get_n_threads (session), (gdouble) (g_get_monotonic_time () - begin) / 1000);
+}
+
+/* In milliseconds. On a GPU, what is done to a frame's pixels is a part of the network's time. */
+static void
+log_frame (GstDicenetInference *self, GstBuffer *buffer, guint age, gint64 drawing_time)
+{
+  const GstDicenetInferencePrivate *priv = PRIV (self);
+
+  if (age > 0)
+    GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": not inferred (inference-interval), drawing %.2f ms",
+                      GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), (gdouble) drawing_time / 1000);
+  else
+    GST_DEBUG_OBJECT (self,
+                      "frame %" GST_TIME_FORMAT ": preprocessing %.2f ms, network and its result %.2f ms, "
+                      "drawing %.2f ms",
+                      GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), (gdouble) priv->reading_time / 1000,
+                      (gdouble) priv->network_time / 1000, (gdouble) drawing_time / 1000);
+}
+
 /* --- opening and closing --- */
 
 static void
@@ -172,6 +215,7 @@ open_engine (GstDicenetInference *self, GError **error)
 {
   GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
   GstDicenetInferencePrivate *priv = PRIV (self);
+  const gint64 begin = g_get_monotonic_time ();
   GstDicenetSettings settings;
 
   GST_OBJECT_LOCK (self);
@@ -182,7 +226,7 @@ open_engine (GstDicenetInference *self, GError **error)
   if (!engine)
     return FALSE;
   set_engine (self, engine);
-  GST_INFO_OBJECT (self, "the model is %s", dicenet_model_get_path (gst_dicenet_engine_get_model (engine)));
+  log_engine (self, engine, begin);
   const gchar *warning = dicenet_session_get_warning (gst_dicenet_engine_get_session (engine));
   if (warning)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", warning), (NULL));
@@ -287,7 +331,13 @@ run (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, gbo
 
   if (!enter (self, gst_dicenet_cuda_buffer_context (buffer, gst_dicenet_engine_get_device_id (priv->engine)), error))
     return FALSE;
-  g_autoptr (DicenetResult) found = gst_dicenet_engine_run (priv->engine, buffer, info, request, error);
+  const gint64 begin = g_get_monotonic_time ();
+  DicenetSubmission *submission = gst_dicenet_engine_submit (priv->engine, buffer, info, request, error);
+  const gint64 read = g_get_monotonic_time ();
+  g_autoptr (DicenetResult) found = submission ? dicenet_submission_wait (submission, error) : NULL;
+  g_clear_pointer (&submission, dicenet_submission_unref);
+  priv->reading_time = read - begin;
+  priv->network_time = g_get_monotonic_time () - read;
   leave (self);
   if (found && decode)
     keep_result (self, found);
@@ -422,7 +472,11 @@ gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   GstDicenetMeta *meta = add_result (self, buffer, info);
   if (post_messages && meta->age == 0)
     post_result (self, buffer, meta);
-  return draw (self, buffer, info, meta);
+  const guint age = meta->age;
+  const gint64 begin = g_get_monotonic_time ();
+  GstFlowReturn ret = draw (self, buffer, info, meta);
+  log_frame (self, buffer, age, g_get_monotonic_time () - begin);
+  return ret;
 }
 
 /* --- lateness --- */
@@ -464,6 +518,7 @@ end_window (GstDicenetInference *self)
   GstDicenetInferencePrivate *priv = PRIV (self);
   const gboolean grown = priv->before != G_MAXINT64 && priv->least > priv->before;
 
+  GST_DEBUG_OBJECT (self, "frames left %.3f s after they were due, or later", (gdouble) priv->least / GST_SECOND);
   priv->n_grown = grown ? priv->n_grown + 1 : 0;
   if (priv->least <= 0)
     priv->told_late = FALSE;
@@ -565,6 +620,7 @@ warm_up (GstDicenetInference *self, GstObject *context, const GstVideoInfo *info
   gst_buffer_unref (blank);
   if (ok && update_latency (self, time_since (start)))
     post_latency (self);
+  GST_DEBUG_OBJECT (self, "a blank frame took %.2f ms", (gdouble) time_since (start) / GST_MSECOND);
   return ok;
 }
 
@@ -594,13 +650,13 @@ gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const Gst
     gst_dicenet_post_error (GST_ELEMENT (self), error);
     return FALSE;
   }
-  GST_INFO_OBJECT (self, "frames of %dx%d, inference at %ux%u", GST_VIDEO_INFO_WIDTH (info),
-                   GST_VIDEO_INFO_HEIGHT (info), priv->width, priv->height);
   GST_OBJECT_LOCK (self);
   priv->mean_time = priv->latency = 0;
   GST_OBJECT_UNLOCK (self);
   GstObject *context = expected_context (self, caps);
   priv->live = is_live (self);
+  GST_INFO_OBJECT (self, "frames of %dx%d, inference at %ux%u, %s: %" GST_PTR_FORMAT, GST_VIDEO_INFO_WIDTH (info),
+                   GST_VIDEO_INFO_HEIGHT (info), priv->width, priv->height, priv->live ? "live" : "not live", caps);
   forget_lateness (self);
   if (!prepare (self, context, &error) || (priv->live && !warm_up (self, context, info, &error))) {
     gst_dicenet_post_error (GST_ELEMENT (self), error);

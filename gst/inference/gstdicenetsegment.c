@@ -29,6 +29,9 @@
 
 #include "gstdicenetsegment.h"
 
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_segment_debug);
+#define GST_CAT_DEFAULT gst_dicenet_segment_debug
+
 enum {
   PROP_0,
   PROP_OPACITY,
@@ -51,6 +54,7 @@ gst_dicenet_segment_read (GstDicenetInference *inference, DicenetResult *found, 
 
   dicenet_result_get_size (found, &width, &height);
   gst_dicenet_result_set_mask (result, dicenet_result_get_mask (found, 0), width, height);
+  GST_DEBUG_OBJECT (inference, "mask of %ux%u", width, height);
   return NULL;
 }
 
@@ -116,6 +120,8 @@ gst_dicenet_segment_class_init (GstDicenetSegmentClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstDicenetInferenceClass *inference_class = GST_DICENET_INFERENCE_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_segment_debug, "dicenetsegment", 0, "masks of DiCENet models");
 
   object_class->set_property = gst_dicenet_segment_set_property;
   object_class->get_property = gst_dicenet_segment_get_property;

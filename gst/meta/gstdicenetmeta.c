@@ -3,6 +3,9 @@
 #include "gstdicenetmeta-private.h"
 #include <math.h>
 
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_meta_debug);
+#define GST_CAT_DEFAULT gst_dicenet_meta_debug
+
 /* --- detections --- */
 
 /* Copies of a meta share one: it changes only while it has one owner. */
@@ -633,12 +636,17 @@ meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *buffer, GQuark type, 
 #endif
   else if (type == crop_quark ())
     known = mapping_init_from_crop (&m, data);
-  return known && map_meta (dest, self, &m);
+  if (known && map_meta (dest, self, &m))
+    return TRUE;
+  GST_DEBUG ("results of %s are dropped: they can't follow a picture through %s", self->result->model,
+             g_quark_to_string (type));
+  return FALSE;
 }
 
 static const GstMetaInfo *
 register_meta (void)
 {
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_meta_debug, "dicenetmeta", 0, "DiCENet results on buffers");
 #if GST_CHECK_VERSION(1, 24, 0)
   GstMetaInfo *info =
       (GstMetaInfo *) gst_meta_info_new (GST_DICENET_META_API_TYPE, "GstDicenetMeta", sizeof (MetaImpl));

@@ -20,6 +20,9 @@
 #include "gstdicenetoverlay.h"
 #include "gstdicenetoverlayhelper.h"
 
+GST_DEBUG_CATEGORY_STATIC (gst_dicenet_overlay_debug);
+#define GST_CAT_DEFAULT gst_dicenet_overlay_debug
+
 enum {
   PROP_0,
   PROP_OPACITY,
@@ -51,10 +54,14 @@ gst_dicenet_overlay_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   GstDicenetOverlay *self = GST_DICENET_OVERLAY (video);
   GstBuffer *cropped = gst_buffer_get_video_crop_meta (buffer) ? gst_buffer_apply_crop_to_dicenet_meta (buffer) : NULL;
   GPtrArray *metas = gst_buffer_get_dicenet_metas (cropped ? cropped : buffer);
+  const gint64 begin = g_get_monotonic_time ();
   GstFlowReturn ret =
       gst_dicenet_overlay_helper_draw (self->helper, buffer, gst_dicenet_video_get_info (video),
                                        (const GstDicenetMeta *const *) metas->pdata, metas->len, get_opacity (self));
 
+  GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": %u results, drawing %.2f ms",
+                    GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), metas->len,
+                    (gdouble) (g_get_monotonic_time () - begin) / 1000);
   g_ptr_array_unref (metas);
   gst_clear_buffer (&cropped);
   return ret;
@@ -150,6 +157,8 @@ gst_dicenet_overlay_class_init (GstDicenetOverlayClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (gst_dicenet_overlay_debug, "dicenetoverlay", 0, "drawing of DiCENet results");
 
   object_class->finalize = gst_dicenet_overlay_finalize;
   object_class->set_property = gst_dicenet_overlay_set_property;

@@ -86,14 +86,30 @@ gst_dicenet_video_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *o
   return priv->have_info;
 }
 
+/* The base class leaves out frames that are too late, if property qos asks for it. */
+static GstFlowReturn
+gst_dicenet_video_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont, GstBuffer *buffer)
+{
+  const GstClockTime pts = GST_BUFFER_PTS (buffer);
+  GstFlowReturn ret =
+      GST_BASE_TRANSFORM_CLASS (gst_dicenet_video_parent_class)->submit_input_buffer (trans, is_discont, buffer);
+
+  if (ret == GST_BASE_TRANSFORM_FLOW_DROPPED)
+    GST_DEBUG_OBJECT (trans, "frame %" GST_TIME_FORMAT ": dropped, too late for the sink (qos)", GST_TIME_ARGS (pts));
+  return ret;
+}
+
 static GstFlowReturn
 gst_dicenet_video_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
   GstDicenetVideo *self = GST_DICENET_VIDEO (trans);
 
   /* A gap has no picture to look at. */
-  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP) || gst_buffer_n_memory (buffer) == 0)
+  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP) || gst_buffer_n_memory (buffer) == 0) {
+    GST_DEBUG_OBJECT (trans, "frame %" GST_TIME_FORMAT ": a gap, left as it is",
+                      GST_TIME_ARGS (GST_BUFFER_PTS (buffer)));
     return GST_FLOW_OK;
+  }
   return GST_DICENET_VIDEO_GET_CLASS (self)->process_frame (self, buffer);
 }
 
@@ -136,6 +152,7 @@ gst_dicenet_video_class_init (GstDicenetVideoClass *klass)
   trans_class->stop = gst_dicenet_video_stop;
   trans_class->set_caps = gst_dicenet_video_set_caps;
   trans_class->propose_allocation = gst_dicenet_video_propose_allocation;
+  trans_class->submit_input_buffer = gst_dicenet_video_submit_input_buffer;
   trans_class->transform_ip = gst_dicenet_video_transform_ip;
 
   gst_type_mark_as_plugin_api (GST_TYPE_DICENET_VIDEO, 0);

@@ -39,7 +39,8 @@ run_once (GstDicenetEngine *engine)
   fail_unless (gst_dicenet_engine_enter (engine, NULL));
   g_autoptr (DicenetRequest) request = dicenet_request_new ();
   dicenet_request_set_size (request, width, height);
-  g_autoptr (DicenetResult) result = gst_dicenet_engine_run (engine, frame, &info, request, NULL);
+  g_autoptr (DicenetSubmission) submission = gst_dicenet_engine_submit (engine, frame, &info, request, NULL);
+  g_autoptr (DicenetResult) result = dicenet_submission_wait (submission, NULL);
   fail_unless (result != NULL);
   gst_dicenet_engine_leave (engine);
 }
