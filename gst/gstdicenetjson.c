@@ -56,6 +56,7 @@ struct _GstDicenetJson {
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetJson, gst_dicenet_json, GST_TYPE_ELEMENT)
+GST_ELEMENT_REGISTER_DEFINE (dicenetjson, "dicenetjson", GST_RANK_NONE, GST_TYPE_DICENET_JSON)
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,

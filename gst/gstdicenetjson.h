@@ -7,5 +7,6 @@ G_BEGIN_DECLS
 
 #define GST_TYPE_DICENET_JSON (gst_dicenet_json_get_type ())
 G_DECLARE_FINAL_TYPE (GstDicenetJson, gst_dicenet_json, GST, DICENET_JSON, GstElement)
+GST_ELEMENT_REGISTER_DECLARE (dicenetjson)
 
 G_END_DECLS

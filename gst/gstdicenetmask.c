@@ -48,6 +48,7 @@ struct _GstDicenetMask {
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetMask, gst_dicenet_mask, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE (dicenetmask, "dicenetmask", GST_RANK_NONE, GST_TYPE_DICENET_MASK)
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,

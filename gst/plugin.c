@@ -14,14 +14,11 @@ plugin_init (GstPlugin *plugin)
 {
   /* Metas that come from another process are looked up by their name. */
   gst_dicenet_meta_get_info ();
-  return gst_element_register (plugin, "dicenetclassify", GST_RANK_NONE, GST_TYPE_DICENET_CLASSIFY) &&
-         gst_element_register (plugin, "dicenetdetect", GST_RANK_NONE, GST_TYPE_DICENET_DETECT) &&
-         gst_element_register (plugin, "dicenetsegment", GST_RANK_NONE, GST_TYPE_DICENET_SEGMENT) &&
-         gst_element_register (plugin, "dicenetoverlay", GST_RANK_NONE, GST_TYPE_DICENET_OVERLAY) &&
-         gst_element_register (plugin, "dicenetjson", GST_RANK_NONE, GST_TYPE_DICENET_JSON) &&
-         gst_element_register (plugin, "dicenetmask", GST_RANK_NONE, GST_TYPE_DICENET_MASK);
+  return GST_ELEMENT_REGISTER (dicenetclassify, plugin) && GST_ELEMENT_REGISTER (dicenetdetect, plugin) &&
+         GST_ELEMENT_REGISTER (dicenetsegment, plugin) && GST_ELEMENT_REGISTER (dicenetoverlay, plugin) &&
+         GST_ELEMENT_REGISTER (dicenetjson, plugin) && GST_ELEMENT_REGISTER (dicenetmask, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, dicenet,
                    "Classification, detection and segmentation of video with DiCENet", plugin_init, VERSION, "LGPL",
-                   PACKAGE, GST_PACKAGE_ORIGIN)
+                   GST_PACKAGE_NAME, GST_PACKAGE_ORIGIN)

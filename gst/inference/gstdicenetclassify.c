@@ -48,6 +48,7 @@ struct _GstDicenetClassify {
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetClassify, gst_dicenet_classify, GST_TYPE_DICENET_INFERENCE)
+GST_ELEMENT_REGISTER_DEFINE (dicenetclassify, "dicenetclassify", GST_RANK_NONE, GST_TYPE_DICENET_CLASSIFY)
 
 static void
 gst_dicenet_classify_ask (GstDicenetInference *inference, DicenetModel *model, DicenetRequest *request)

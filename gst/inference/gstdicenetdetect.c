@@ -63,6 +63,7 @@ struct _GstDicenetDetect {
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST_TYPE_DICENET_INFERENCE)
+GST_ELEMENT_REGISTER_DEFINE (dicenetdetect, "dicenetdetect", GST_RANK_NONE, GST_TYPE_DICENET_DETECT)
 
 /* --- results --- */
 

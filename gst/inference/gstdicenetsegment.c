@@ -46,6 +46,7 @@ struct _GstDicenetSegment {
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetSegment, gst_dicenet_segment, GST_TYPE_DICENET_INFERENCE)
+GST_ELEMENT_REGISTER_DEFINE (dicenetsegment, "dicenetsegment", GST_RANK_NONE, GST_TYPE_DICENET_SEGMENT)
 
 static GArray *
 gst_dicenet_segment_read (GstDicenetInference *inference, DicenetResult *found, GstDicenetResult *result)

@@ -38,6 +38,7 @@ struct _GstDicenetOverlay {
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetOverlay, gst_dicenet_overlay, GST_TYPE_DICENET_VIDEO)
+GST_ELEMENT_REGISTER_DEFINE (dicenetoverlay, "dicenetoverlay", GST_RANK_NONE, GST_TYPE_DICENET_OVERLAY)
 
 static gdouble
 get_opacity (GstDicenetOverlay *self)

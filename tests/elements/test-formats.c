@@ -223,6 +223,19 @@ GST_START_TEST (test_drawing_on_odd_rows)
 }
 GST_END_TEST;
 
+GST_START_TEST (test_plugin)
+{
+  GstPlugin *plugin = gst_registry_find_plugin (gst_registry_get (), "dicenet");
+
+  fail_unless (plugin != NULL, "no plugin: is GST_PLUGIN_PATH set?");
+  fail_unless_equals_string (gst_plugin_get_version (plugin), g_getenv ("DICENET_TEST_VERSION"));
+  fail_unless_equals_string (gst_plugin_get_source (plugin), "dicenet");
+  fail_unless_equals_string (gst_plugin_get_package (plugin), g_getenv ("DICENET_TEST_PACKAGE"));
+  fail_unless_equals_string (gst_plugin_get_origin (plugin), g_getenv ("DICENET_TEST_ORIGIN"));
+  gst_object_unref (plugin);
+}
+GST_END_TEST;
+
 int
 main (int argc, char **argv)
 {
@@ -233,5 +246,6 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_colorimetry);
   tcase_add_test (tests, test_inference_size);
   tcase_add_loop_test (tests, test_drawing_on_odd_rows, 0, G_N_ELEMENTS (FORMATS));
+  tcase_add_test (tests, test_plugin);
   return run_tests (argc, argv, "formats", tests);
 }
