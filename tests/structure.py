@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Layers include downwards only, elements see public headers only, and a task is named where it has its place.
+"""Layers include downwards only, elements see public headers only, a task is named where it has its place, and functions
+of classes are named after theirs.
 
     structure.py PROJECT_ROOT
 """
@@ -51,6 +52,7 @@ NAMES_TASKS = {
     "gst/meta/gstdicenetserial.c": "checks what another process says",
 }
 TASK = re.compile(r"\b(?:GST_)?DICENET_TASK_[A-Z]+")
+METHOD = re.compile(r"^  (?:\w+_class|[A-Z_]+_CLASS \(klass\)|info)->(\w+?)(?:_func)? = ([a-z]\w*);$", re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
 
@@ -100,12 +102,26 @@ def check_tasks(texts):
         yield f"{source} names no task any more: take it off the list"
 
 
+def check_methods(texts):
+    """What a backtrace would show without saying whose it is, and how many functions were looked at."""
+    wrong, checked = [], 0
+    for source, text in texts.items():
+        if not source.startswith("gst/") or not source.endswith(".c"):
+            continue
+        prefix = os.path.basename(source).removesuffix(".c").replace("gstdicenet", "gst_dicenet_")
+        found = METHOD.findall(text)
+        wrong += [f"{source}: {used} should be {prefix}_{what}" for what, used in found if used != f"{prefix}_{what}"]
+        checked += len(found)
+    return wrong, checked
+
+
 def main(root):
     texts = dict(sources(root))
-    wrong, checked = check_includes(root, texts)
-    wrong += check_tasks(texts)
-    print("\n".join(wrong) or f"{checked} includes, all downwards")
-    assert checked > 100, "the includes were not found"
+    misplaced, n_includes = check_includes(root, texts)
+    misnamed, n_methods = check_methods(texts)
+    wrong = [*misplaced, *misnamed, *check_tasks(texts)]
+    print("\n".join(wrong) or f"{n_includes} includes, all downwards; {n_methods} functions of classes, well named")
+    assert n_includes > 100 and n_methods > 40, "the includes or the functions were not found"
     return 1 if wrong else 0
 
 

@@ -424,7 +424,7 @@ gst_dicenet_meta_api_get_type (void)
 }
 
 static gboolean
-meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
+gst_dicenet_meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
 {
   GstDicenetMeta *self = (GstDicenetMeta *) meta;
 
@@ -438,7 +438,7 @@ meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
 }
 
 static void
-meta_free (GstMeta *meta, GstBuffer *buffer)
+gst_dicenet_meta_free (GstMeta *meta, GstBuffer *buffer)
 {
   GstDicenetMeta *self = (GstDicenetMeta *) meta;
 
@@ -616,7 +616,7 @@ is_whole (const GstMetaTransformCopy *copy, GstBuffer *buffer)
 }
 
 static gboolean
-meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *buffer, GQuark type, gpointer data)
+gst_dicenet_meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *buffer, GQuark type, gpointer data)
 {
   const GstDicenetMeta *self = (const GstDicenetMeta *) meta;
   gboolean known = FALSE;
@@ -651,15 +651,15 @@ register_meta (void)
   GstMetaInfo *info =
       (GstMetaInfo *) gst_meta_info_new (GST_DICENET_META_API_TYPE, "GstDicenetMeta", sizeof (MetaImpl));
 
-  info->init_func = meta_init;
-  info->free_func = meta_free;
-  info->transform_func = meta_transform;
+  info->init_func = gst_dicenet_meta_init;
+  info->free_func = gst_dicenet_meta_free;
+  info->transform_func = gst_dicenet_meta_transform;
   info->serialize_func = gst_dicenet_meta_serialize;
   info->deserialize_func = gst_dicenet_meta_deserialize;
   return gst_meta_info_register (info);
 #else
-  return gst_meta_register (GST_DICENET_META_API_TYPE, "GstDicenetMeta", sizeof (MetaImpl), meta_init, meta_free,
-                            meta_transform);
+  return gst_meta_register (GST_DICENET_META_API_TYPE, "GstDicenetMeta", sizeof (MetaImpl), gst_dicenet_meta_init,
+                            gst_dicenet_meta_free, gst_dicenet_meta_transform);
 #endif
 }
 
@@ -799,7 +799,7 @@ gst_buffer_apply_crop_to_dicenet_meta (GstBuffer *buffer)
     return gst_buffer_ref (buffer);
   GstBuffer *cropped = gst_buffer_new ();
   for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));)
-    meta_transform (cropped, meta, buffer, crop_quark (), crop);
+    gst_dicenet_meta_transform (cropped, meta, buffer, crop_quark (), crop);
   return cropped;
 }
 
