@@ -13,6 +13,9 @@ true 3>&2 || exec 2>/dev/null
 has_output=true
 { true 3>&1; } 2>/dev/null || { has_output=false && exec >/dev/null; }
 
+# gst-launch-1.0 speaks the user's language, and what it says is read below.
+export LANGUAGE=en
+
 say() { printf '%s\n' "$*" >&2; }
 
 fail() {
@@ -203,7 +206,7 @@ cameras() {
 
 # Sets launcher: gst-launch-1.0; for --seconds, or else until Ctrl-C.
 set_launcher() {
-  launcher=(gst-launch-1.0 -e -q)
+  launcher=(gst-launch-1.0 -e)
   [ -z "$seconds" ] || launcher=(timeout --foreground --preserve-status --signal=INT "$seconds" "${launcher[@]}")
 }
 
@@ -213,25 +216,45 @@ is_live() { [[ $1 == rtsp*://* ]] || is_camera "$1"; }
 patience=${DICENET_PATIENCE:-60}
 [[ $patience =~ ^[1-9][0-9]{0,8}$ ]] || die "DICENET_PATIENCE must be a whole number of seconds from 1, not '$patience'"
 
-# Whether what gst-launch-1.0 says is shown when it says it, because it may run for ever; else when it has ended.
+# Whether the errors of gst-launch-1.0 are shown when it writes them, because it may run for ever; else when it has ended.
 at_once=false
+# Whether they are shown at all.
+shows_errors=true
+
+# Hands on warnings, which gst-launch-1.0 writes to standard output among what is for nobody: with -q it would write none.
+# One that comes again and again, or from one element after the other, is shown once.
+show_warnings() {
+  local line text last=
+  while IFS= read -r line; do
+    [[ $line == 'WARNING: from element '* ]] || continue
+    line=${line#WARNING: from element *: }
+    text=${line//\'dicenet*\'/} # without the element's name
+    [ "$text" != "$last" ] || continue
+    last=$text
+    [ ! -t 2 ] || printf '\r' >&2 # over the count of frames
+    say "warning: $line"
+  done
+}
 
 # Runs gst-launch-1.0 to its end. Ctrl-C, SIGTERM and SIGHUP are handed on as $1, and not twice: the command
 # has a process group of its own, which a terminal does not send Ctrl-C to. Sets stopped to the exit status that tells of
 # such a signal, or 0, and reason to the first error that the command wrote, if that is known.
 launch() {
-  local signal=$1 child='' found interrupted status=127 watch=
+  local signal=$1 child='' found interrupted status=127 watch='' chatter listener
   shift
   stopped=0
   : >"$messages"
   trap 'stop 130' INT
   trap 'stop 143' TERM
   trap 'stop 129' HUP
+  exec {chatter}> >(trap '' INT TERM HUP && show_warnings)
+  listener=$!
   set -m
   set -- setpriv --pdeathsig TERM "$@" # nor does it go on where this script was killed
-  if "$at_once"; then "$@" & else "$@" 2>"$messages" & fi
+  if "$at_once"; then "$@" 1>&"$chatter" & else "$@" 1>&"$chatter" 2>"$messages" & fi
   child=$!
   set +m
+  exec {chatter}>&-
   [ "$stopped" = 0 ] || stop "$stopped" # which may have come before there was a child
   if "$watched"; then watch_progress "$child" & watch=$!; fi
   while :; do
@@ -242,7 +265,8 @@ launch() {
   done
   trap - INT TERM HUP
   [ -z "$watch" ] || kill "$watch" 2>/dev/null || true
-  cat -- "$messages" >&2
+  wait "$listener" || true
+  ! "$shows_errors" || cat -- "$messages" >&2
   set_reason
   return "$status"
 }
@@ -282,7 +306,7 @@ watch_progress() {
 run_to_file() {
   local input=$1
   shift
-  launch TERM gst-launch-1.0 -q "$@" || [ "$stopped" != 0 ] || die "$input: ${reason:-the pipeline failed}: nothing was written"
+  launch TERM gst-launch-1.0 "$@" || [ "$stopped" != 0 ] || die "$input: ${reason:-the pipeline failed}: nothing was written"
   end_if_stopped
   has_frames "$part" || no_frames "$input" || exit
   tell_early_end "$input" "$part"
@@ -430,20 +454,24 @@ set_live_sink() {
     sink=(dicenetoverlay ! videoconvert ! autovideosink sync=false)
   else
     begin_lines
-    sink=(dicenetjson ! fdsink)
+    sink=(dicenetjson ! fdsink "fd=$lines")
   fi
 }
 
-# A file that is standard output gets the lines behind what is there; fdsink would begin at its start.
+# Sets lines, the descriptor to write lines to that are for standard output. A file there gets them behind what is in it;
+# fdsink would begin at its start.
 begin_lines() {
   "$has_output" || die "standard output, where the lines would go, is closed"
-  [ -f /dev/stdout ] || return 0
-  exec 4>&1 > >(trap '' INT TERM HUP && exec cat >&4)
-  writer=$!
+  if [ -f /dev/stdout ]; then
+    exec {lines}> >(trap '' INT TERM HUP && exec cat)
+    writer=$!
+  else
+    exec {lines}>&1
+  fi
 }
 
 end_lines() {
   [ -n "$writer" ] || return 0
-  exec >&4
+  exec {lines}>&-
   wait "$writer" || true
 }

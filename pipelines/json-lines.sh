@@ -32,7 +32,7 @@ pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! dicenetjson "source=
     [ ! /dev/stdout -ef "$(file_of "$input")" ] || die "standard output is the input $input itself: name another output"
     begin_lines
     status=0 last=$messages.last
-    launch TERM gst-launch-1.0 -q "${pipeline[@]}" ! tee name=lines ! queue ! fdsink \
+    launch TERM gst-launch-1.0 "${pipeline[@]}" ! tee name=lines ! queue ! fdsink "fd=$lines" \
       lines. ! queue max-size-buffers=1 leaky=downstream ! multifilesink "location=$(quote "${last//%/%%}")" || status=$?
     [ "$stopped" = 0 ] || exit "$stopped"
     [ "$status" != 141 ] || exit 141 # its reader has seen enough: json-lines.sh clip.mp4 | head

@@ -99,22 +99,32 @@ new_pipeline (const char *element, const char *model, const char *video, GError 
   return pipeline;
 }
 
-/* Prints what went wrong, if anything did, and which decoders are missing. */
+static void
+print_text (const char *what, GError *error)
+{
+  g_printerr ("%s: %s\n", what, error->message);
+  g_error_free (error);
+}
+
+/* Prints what went wrong, if anything did, warnings, and which decoders are missing. */
 static gboolean
 print_error (GstElement *pipeline)
 {
   GstBus *bus = gst_element_get_bus (pipeline);
+  GstMessageType types = GST_MESSAGE_ERROR | GST_MESSAGE_WARNING | GST_MESSAGE_ELEMENT;
   GstMessage *message;
   gboolean failed = FALSE;
 
-  while (!failed && (message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR | GST_MESSAGE_ELEMENT))) {
+  while (!failed && (message = gst_bus_pop_filtered (bus, types))) {
     const GstStructure *structure = gst_message_get_structure (message);
+    GError *error = NULL;
     if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
-      GError *error = NULL;
       gst_message_parse_error (message, &error, NULL);
-      g_printerr ("error: %s\n", error->message);
-      g_error_free (error);
+      print_text ("error", error);
       failed = TRUE;
+    } else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING) {
+      gst_message_parse_warning (message, &error, NULL);
+      print_text ("warning", error);
     } else if (gst_structure_has_name (structure, "missing-plugin")) {
       g_printerr ("missing: %s\n", gst_structure_get_string (structure, "name"));
     }

@@ -74,10 +74,10 @@ def check_video(decoder, video):
 
 
 def wait_for_end(bus):
-    """The error that ended the pipeline, or None. Says which decoders are missing. Some files neither go on nor end: a GIF
-    before GStreamer 1.24."""
+    """The error that ended the pipeline, or None. Prints warnings, and which decoders are missing. Some files neither go on
+    nor end: a GIF before GStreamer 1.24."""
     patience = int(os.environ.get("DICENET_PATIENCE", 60))
-    types = Gst.MessageType.EOS | Gst.MessageType.ERROR | Gst.MessageType.ELEMENT
+    types = Gst.MessageType.EOS | Gst.MessageType.ERROR | Gst.MessageType.WARNING | Gst.MessageType.ELEMENT
     while True:
         message = bus.timed_pop_filtered(Gst.SECOND, types)
         if message is None:
@@ -88,7 +88,9 @@ def wait_for_end(bus):
             return message.parse_error()[0].message
         if message.type == Gst.MessageType.EOS:
             return None
-        if message.get_structure().has_name("missing-plugin"):
+        if message.type == Gst.MessageType.WARNING:
+            print("warning:", message.parse_warning()[0].message, file=sys.stderr)
+        elif message.get_structure().has_name("missing-plugin"):
             print("missing:", message.get_structure().get_string("name"), file=sys.stderr)
 
 

@@ -46,7 +46,7 @@ run_each() {
   local i
   for i in "${!good[@]}"; do
     # Which may have changed meanwhile.
-    if check_input "${good[i]}" && set_branch "${good[i]}" "$i" && launch TERM gst-launch-1.0 -q "${branch[@]}"; then
+    if check_input "${good[i]}" && set_branch "${good[i]}" "$i" && launch TERM gst-launch-1.0 "${branch[@]}"; then
       keep "${good[i]}"
     else
       end_if_stopped
@@ -85,12 +85,14 @@ done
 { # to its end in one piece: bash reads on in a script that may have been changed meanwhile
   watched=true
   if [[ "${good[*]}" == *://* ]]; then watched=false; fi
+  shows_errors=false
   if [ ${#good[@]} = 0 ]; then
     :
-  elif launch TERM gst-launch-1.0 -q "${pipeline[@]}" 2>/dev/null; then
+  elif launch TERM gst-launch-1.0 "${pipeline[@]}"; then
     keep "${good[@]}"
   else
     end_if_stopped
+    shows_errors=true
     say "One of the files failed: each is done again by itself"
     reason=
     run_each

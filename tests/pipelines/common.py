@@ -95,6 +95,12 @@ class TestCase(unittest.TestCase):
                *(tone if sound else []))  # fmt: skip
         return self.path(name)
 
+    def strange_clip(self, name="strange.mkv"):
+        """Its pixels have a shape that can't be."""
+        launch("videotestsrc", "num-buffers=5", "!", "video/x-raw,width=96,height=64,framerate=10/1,pixel-aspect-ratio=1/100",
+               "!", "x264enc", "!", "h264parse", "!", "matroskamux", "!", "filesink", f"location={self.path(name)}")  # fmt: skip
+        return self.path(name)
+
     def default_models(self):
         """A folder with small models under the names of those that ship, for DICENET_MODEL_PATH."""
         folder = self.path("models")

@@ -189,6 +189,9 @@ class Applications(Installed):
         self.assertEqual(process.returncode, 1)
         self.assertRegex(process.stderr, "^error: ")
 
+        process = self.run_application(command, "segment", self.strange_clip())
+        self.assert_done(process)
+        self.assertRegex(process.stderr, "^warning: The stream says that its pixels are 1:100, .*\n$")
         self.check_refused(command)
         self.check_odd(command)
 

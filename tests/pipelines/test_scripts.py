@@ -110,6 +110,66 @@ class Files(common.TestCase):
         self.assert_refused(process, "clip.jsonl")
 
 
+class Warnings(common.TestCase):
+    """What elements warn of reaches the user, in a line each, and nothing else that gst-launch-1.0 says."""
+
+    FONTS = "warning: No font is installed"
+    SHAPE = "warning: The stream says that its pixels are 1:100"
+    PRECISION = "warning: bfloat16 was asked for"
+
+    def run_script(self, name, *arguments, model="detect", **changes):
+        fonts = os.path.join(common.ROOT, "tests", "elements", "no-fonts.conf")
+        return common.script(name, "--model", common.model(model), "--set", "precision=bfloat16", *arguments, folder=self.folder,
+                             FONTCONFIG_FILE=fonts, DICENET_CPU_MASK="3", **changes)  # fmt: skip
+
+    def assert_warned(self, process, *warnings):
+        """These are all lines of standard error, in any order."""
+        self.assert_done(process)
+        lines = process.stderr.splitlines()
+        self.assertEqual(len(lines), len(warnings), process.stderr)
+        for warning in warnings:
+            self.assertEqual(sum(line.startswith(warning) for line in lines), 1, process.stderr)
+
+    def test_annotate(self):
+        clip = self.clip(sound=False)
+        self.assert_warned(self.run_script("annotate.sh", clip, "out.mkv"), self.PRECISION, self.FONTS)
+        # Two elements see the shape; what the network finds in it is random.
+        process = self.run_script("annotate.sh", "--set", "threshold=1", self.strange_clip(), "strange-out.mkv")
+        self.assert_warned(process, self.PRECISION, self.SHAPE)
+
+    def test_json_lines(self):
+        strange = self.strange_clip()
+        process = self.run_script("json-lines.sh", strange)
+        self.assert_warned(process, self.PRECISION, self.SHAPE)
+        self.assertEqual(len(common.read_lines(process.stdout)), 5)
+        process = self.run_script("json-lines.sh", strange, "out.jsonl")
+        self.assert_warned(process, self.PRECISION, self.SHAPE)
+        self.assertEqual(process.stdout, "")
+        self.assertEqual(len(common.read_json_lines(self.path("out.jsonl"))), 5)
+
+    def test_several(self):
+        process = self.run_script("several.sh", self.strange_clip("a.mkv"), self.clip("b.mp4", sound=False))
+        self.assert_done(process)
+        for warning in self.PRECISION, self.SHAPE:
+            self.assertIn(warning, process.stderr)
+
+    def test_demo_and_camera(self):
+        process = self.run_script("demo.sh", "--as-is", self.clip(sound=False), DICENET_OUTPUT=self.path("o"))
+        self.assert_done(process)
+        for warning in self.PRECISION, self.FONTS:
+            self.assertIn(warning, process.stderr)
+        process = self.run_script("camera.sh", "--test", "--seconds", 2)
+        self.assert_warned(process, self.PRECISION)
+        self.assertGreater(len(common.read_lines(process.stdout)), 0)
+
+    def test_other_language(self):
+        """gst-launch-1.0 speaks German here, where that is installed."""
+        german = {"LC_ALL": "C.UTF-8", "LANGUAGE": "de"}
+        self.assert_warned(self.run_script("json-lines.sh", self.strange_clip(), **german), self.PRECISION, self.SHAPE)
+        process = self.run_script("annotate.sh", "--set", "inference-size=5x5", self.clip(sound=False), "out.mkv", **german)
+        self.assert_refused(process, "inference-size is '5x5'")
+
+
 class Keeps(common.TestCase):
     """What is there stays as it is, and nothing half done is left."""
 
@@ -263,7 +323,7 @@ class Readme(common.TestCase):
             if "post-messages" in line:
                 self.assertIn("dicenet-classify", process.stdout)
             if "dicenetjson" in line:
-                self.assertEqual(len(common.read_lines(process.stdout)), 3)
+                self.assertEqual(len(common.read_json_lines(self.path("clip.jsonl"))), 3)
         self.assertEqual(len(glob.glob(os.path.join(self.folder, "mask-*.png"))), 3)
 
 
