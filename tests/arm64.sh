@@ -94,7 +94,7 @@ chmod +x "$program"
 
 status=0
 # An emulator takes its time: half the usual rounds.
-qemu-aarch64 -L "$sysroot" "$build/build/tests/kernels/test-kernels" 0 100 || status=1
+qemu-aarch64 -L "$sysroot" "$build/build/tests/kernels/test-kernels" 0 50 || status=1
 for test in threads session preprocess; do
   meson test -C "$build/build" --no-rebuild --print-errorlogs --timeout-multiplier 10 "$test" || status=1
 done

@@ -15,7 +15,7 @@ if ! qemu=$(command -v qemu-x86_64 || command -v qemu-x86_64-static); then
 fi
 emulate=("$qemu" -cpu "$processor")
 
-"${emulate[@]}" "$test_kernels" 0 30 # an emulator takes its time
+"${emulate[@]}" "$test_kernels" 0 15 # an emulator takes its time
 log=$(G_MESSAGES_DEBUG=dicenet "${emulate[@]}" "$dicenet" bench "$model" --seconds 0 2>&1)
 echo "$log"
 chosen=$(sed -n 's/.*kernels: \([a-z0-9]*\)$/\1/p' <<<"$log")

@@ -6,7 +6,9 @@
  *
  *     test-pixels [SEED]
  *     test-pixels --bench
- */
+ *
+ * The list of pixels.h makes the lists of tests and timings: without a test_NAME(), a run_NAME() and at least a row in
+ * rows_NAME[], a kernel doesn't build. */
 
 #include <glib.h>
 #include <math.h>
@@ -19,11 +21,12 @@
 #include "kernels/pixels.h"
 #include "prepost/preprocess-filter.h"
 
-#define GUARD 64
+#define GUARD  64
+#define ROUNDS 400
 
 static GRand *rand_;
 static const DicenetPixelKernels *ref = &dicenet_pixel_kernels_ref, *tested;
-static const char *isa;
+static const char *isa, *kernel; /* what is tested now, for messages */
 static guint failures, checks;
 
 static guint
@@ -88,7 +91,7 @@ samples_new (gsize n, gboolean bytes)
 }
 
 static void
-check (const char *kernel, gboolean same, const char *shape)
+check (gboolean same, const char *shape)
 {
   checks++;
   if (!same && failures++ < 20)
@@ -129,36 +132,56 @@ output_free (Output *o)
   g_free (o->found);
 }
 
+/* A row of @n pairs of chroma, and one more. */
 static void
-test_chroma (void)
+check_chroma (Output *out, gsize room, gsize n)
+{
+  g_autofree char *shape = g_strdup_printf ("%zu pairs", n);
+
+  check (same_rows (out->expected, out->found, 1, room, 2 * n + 2), shape);
+  output_free (out);
+}
+
+static void
+test_chroma_pairs (void)
+{
+  const gsize n = (random_width () + 1) / 2, room = 2 * n + 2 + DICENET_PIXEL_PAD;
+  Row near = row_new (2 * n), far = row_new (2 * n);
+  Output out = output_new (room);
+
+  ref->chroma_pairs (near.bytes, far.bytes, (gint16 *) out.expected + GUARD, n);
+  tested->chroma_pairs (near.bytes, far.bytes, (gint16 *) out.found + GUARD, n);
+  check_chroma (&out, room, n);
+  row_free (&near);
+  row_free (&far);
+}
+
+static void
+test_chroma_planes (void)
+{
+  const gsize n = (random_width () + 1) / 2, room = 2 * n + 2 + DICENET_PIXEL_PAD;
+  Row near = row_new (2 * n), far = row_new (2 * n);
+  const guint8 *near_planes[2] = { near.bytes + n, near.bytes }, *far_planes[2] = { far.bytes, far.bytes + n };
+  Output out = output_new (room);
+
+  ref->chroma_planes (near_planes, far_planes, (gint16 *) out.expected + GUARD, n);
+  tested->chroma_planes (near_planes, far_planes, (gint16 *) out.found + GUARD, n);
+  check_chroma (&out, room, n);
+  row_free (&near);
+  row_free (&far);
+}
+
+static void
+test_chroma_packed (void)
 {
   const gsize n = (random_width () + 1) / 2, room = 2 * n + 2 + DICENET_PIXEL_PAD;
   const DicenetLuma luma = random_int (0, 1) ? DICENET_LUMA_EVEN : DICENET_LUMA_ODD;
-  Row near = row_new (2 * n), far = row_new (2 * n), packed = row_new (4 * n);
-  const guint8 *near_planes[2] = { near.bytes + n, near.bytes }, *far_planes[2] = { far.bytes, far.bytes + n };
-  Output out[3];
-  g_autofree char *shape = g_strdup_printf ("%zu pairs", n);
+  Row packed = row_new (4 * n);
+  Output out = output_new (room);
 
-  for (guint i = 0; i < G_N_ELEMENTS (out); i++)
-    out[i] = output_new (room);
-#define RUN(kernel, o, ...)                                                                                            \
-  G_STMT_START                                                                                                         \
-  {                                                                                                                    \
-    gint16 *to = (gint16 *) (o).expected + GUARD;                                                                      \
-    ref->kernel (__VA_ARGS__);                                                                                         \
-    to = (gint16 *) (o).found + GUARD;                                                                                 \
-    tested->kernel (__VA_ARGS__);                                                                                      \
-    check (#kernel, same_rows ((o).expected, (o).found, 1, room, 2 * n + 2), shape);                                   \
-  }                                                                                                                    \
-  G_STMT_END
-  RUN (chroma_pairs, out[0], near.bytes, far.bytes, to, n);
-  RUN (chroma_planes, out[1], near_planes, far_planes, to, n);
-  RUN (chroma_packed, out[2], packed.bytes, luma, to, n);
-#undef RUN
-  for (guint i = 0; i < G_N_ELEMENTS (out); i++)
-    output_free (&out[i]);
-  row_free (&near);
-  row_free (&far);
+  ref->chroma_packed (packed.bytes, luma, (gint16 *) out.expected + GUARD, n);
+  tested->chroma_packed (packed.bytes, luma, (gint16 *) out.found + GUARD, n);
+  check_chroma (&out, room, n);
   row_free (&packed);
 }
 
@@ -169,36 +192,47 @@ random_factor (guint bits)
 }
 
 static void
-test_unpack (void)
+test_yuv (void)
 {
-  static const guint8 orders[6][4] = { { 3, 0, 1, 2 }, { 3, 2, 1, 0 }, { 4, 0, 1, 2 },
-                                       { 4, 2, 1, 0 }, { 4, 1, 2, 3 }, { 4, 3, 2, 1 } };
   const guint width = random_width ();
   const gsize stride = dicenet_pixel_stride (width), n_chroma = 2 * (gsize) ((width + 1) / 2) + 2;
   const DicenetLuma where = (DicenetLuma) random_int (0, 2);
-  const guint8 *order = orders[random_int (0, 5)];
   const DicenetYuv yuv = { random_factor (14),
                            random_factor (14),
                            { random_factor (12), random_factor (12) },
                            { random_factor (12), random_factor (12) },
                            { random_factor (12), random_factor (12) } };
-  Row luma = row_new ((where == DICENET_LUMA_PLANAR ? 1 : 2) * (gsize) width), pixels = row_new (order[0] * width);
+  Row luma = row_new ((where == DICENET_LUMA_PLANAR ? 1 : 2) * (gsize) width);
   g_autofree gint16 *chroma = g_new (gint16, n_chroma + DICENET_PIXEL_PAD);
-  Output out = output_new (3 * stride), rgb = output_new (3 * stride);
-  g_autofree char *shape = g_strdup_printf ("%u pixels, luma %d, %u bytes %u %u %u", width, (int) where, order[0],
-                                            order[1], order[2], order[3]);
+  Output out = output_new (3 * stride);
+  g_autofree char *shape = g_strdup_printf ("%u pixels, luma %d", width, (int) where);
 
   for (gsize i = 0; i < n_chroma + DICENET_PIXEL_PAD; i++)
     chroma[i] = (gint16) ((gint) random_int (0, 1020) - 512);
   ref->yuv (&yuv, luma.bytes, where, chroma, out.expected + GUARD, width);
   tested->yuv (&yuv, luma.bytes, where, chroma, out.found + GUARD, width);
-  check ("yuv", same_rows (out.expected, out.found, 3, stride, width), shape);
-  ref->rgb (pixels.bytes, order[0], order + 1, rgb.expected + GUARD, width);
-  tested->rgb (pixels.bytes, order[0], order + 1, rgb.found + GUARD, width);
-  check ("rgb", same_rows (rgb.expected, rgb.found, 3, stride, width), shape);
+  check (same_rows (out.expected, out.found, 3, stride, width), shape);
   output_free (&out);
-  output_free (&rgb);
   row_free (&luma);
+}
+
+static void
+test_rgb (void)
+{
+  static const guint8 orders[6][4] = { { 3, 0, 1, 2 }, { 3, 2, 1, 0 }, { 4, 0, 1, 2 },
+                                       { 4, 2, 1, 0 }, { 4, 1, 2, 3 }, { 4, 3, 2, 1 } };
+  const guint width = random_width ();
+  const gsize stride = dicenet_pixel_stride (width);
+  const guint8 *order = orders[random_int (0, 5)];
+  Row pixels = row_new (order[0] * width);
+  Output out = output_new (3 * stride);
+  g_autofree char *shape =
+      g_strdup_printf ("%u pixels of %u bytes %u %u %u", width, order[0], order[1], order[2], order[3]);
+
+  ref->rgb (pixels.bytes, order[0], order + 1, out.expected + GUARD, width);
+  tested->rgb (pixels.bytes, order[0], order + 1, out.found + GUARD, width);
+  check (same_rows (out.expected, out.found, 3, stride, width), shape);
+  output_free (&out);
   row_free (&pixels);
 }
 
@@ -215,7 +249,7 @@ test_shrink (void)
   dicenet_filter_init (&filter, in, width);
   ref->shrink (&filter.taps, src, stride, out.expected + GUARD);
   tested->shrink (&filter.taps, src, stride, out.found + GUARD);
-  check ("shrink", same_rows (out.expected, out.found, 3, dicenet_pixel_stride (width), width), shape);
+  check (same_rows (out.expected, out.found, 3, dicenet_pixel_stride (width), width), shape);
   dicenet_filter_clear (&filter);
   output_free (&out);
 }
@@ -243,7 +277,7 @@ test_finish (void)
     rows[t] = samples + ((guint) filter.taps.start[row] + t) % in * stride;
   ref->finish (&filter.taps, row, rows, table, expected + GUARD, width);
   tested->finish (&filter.taps, row, rows, table, found + GUARD, width);
-  check ("finish", memcmp (expected, found, (width + 2 * GUARD) * sizeof (gfloat)) == 0, shape);
+  check (memcmp (expected, found, (width + 2 * GUARD) * sizeof (gfloat)) == 0, shape);
   dicenet_filter_clear (&filter);
 }
 
@@ -279,8 +313,7 @@ test_argmax (void)
   found = g_memdup2 (expected, width + 2 * GUARD);
   ref->argmax (a, b, stride, weight, classes, expected + GUARD, width);
   tested->argmax (a, b, stride, weight, classes, found + GUARD, width);
-  check ("argmax",
-         same_classes (a, b, stride, weight, expected + GUARD, found + GUARD, width) &&
+  check (same_classes (a, b, stride, weight, expected + GUARD, found + GUARD, width) &&
              memcmp (expected, found, GUARD) == 0 &&
              memcmp (expected + GUARD + width, found + GUARD + width, GUARD) == 0,
          shape);
@@ -288,7 +321,7 @@ test_argmax (void)
   const float whole[2] = { 1, 0 };
   ref->argmax (a, b, stride, whole, classes, expected + GUARD, width);
   tested->argmax (a, b, stride, whole, classes, found + GUARD, width);
-  check ("argmax", memcmp (expected, found, width + 2 * GUARD) == 0, shape);
+  check (memcmp (expected, found, width + 2 * GUARD) == 0, shape);
 }
 
 static void
@@ -308,8 +341,7 @@ test_foreground (void)
   ref->foreground (x, classes, n, least, expected, &n_expected);
   tested->foreground (x, classes, n, least, found, &n_found);
   /* Whether rows without a number count is nobody's concern: their softmax has none either. */
-  check ("foreground",
-         least == -INFINITY || (n_expected == n_found && memcmp (expected, found, n_found * sizeof (guint32)) == 0),
+  check (least == -INFINITY || (n_expected == n_found && memcmp (expected, found, n_found * sizeof (guint32)) == 0),
          shape);
   row_free (&memory);
 }
@@ -334,7 +366,7 @@ test_softmax (void)
     same &= fabsf (expected[i] - found[i]) <= 1e-6f * expected[i] + 1e-30f;
   for (guint i = (n + 15) / 16 * 16; i < G_N_ELEMENTS (found); i++)
     same &= found[i] == 12345;
-  check ("softmax", same, shape);
+  check (same, shape);
   row_free (&memory);
 }
 
@@ -369,48 +401,34 @@ test_overlap (void)
   }
   ref->overlap (box, others, stride, n, iou, &expected);
   tested->overlap (box, others, stride, n, iou, &found);
-  check ("overlap", !expected == !found, shape);
+  check (!expected == !found, shape);
 }
+
+typedef struct {
+  const char *kernel;
+  void (*test) (void);
+} Test;
+
+static const Test tests[] = {
+#define K(name, arguments) { #name, test_##name },
+  DICENET_PIXEL_KERNELS (K)
+#undef K
+};
 
 static void
 test_isa (void)
 {
-  for (guint i = 0; i < 400; i++) {
-    test_foreground ();
-    test_softmax ();
-    test_overlap ();
-    test_chroma ();
-    test_unpack ();
-    test_shrink ();
-    test_finish ();
-    test_argmax ();
+  for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
+    const guint before = checks;
+    kernel = tests[i].kernel;
+    for (guint round = 0; round < ROUNDS; round++)
+      tests[i].test ();
+    if (checks == before && failures++ < 20)
+      printf ("FAIL %s, %s: its test compares nothing\n", kernel, isa);
   }
 }
 
-/* --- time --- */
-
-/* The kernels at the sizes of a 1080p frame on its way to 683 x 384, one row each. */
-typedef struct {
-  const char *name;
-  gsize pixels, bytes; /* per run */
-} Bench;
-
-static const Bench benches[] = {
-  { "chroma_pairs 1920, NV12", 1920, 1920 * 2 + 1920 * 2 },
-  { "chroma_planes 1920, I420", 1920, 1920 * 2 + 1920 * 2 },
-  { "chroma_packed 1920, YUY2", 1920, 1920 * 2 + 1920 * 2 },
-  { "yuv 1920, NV12", 1920, 1920 * (1 + 2 + 6) },
-  { "yuv 1920, YUY2", 1920, 1920 * (2 + 2 + 6) },
-  { "rgb 1920, RGB", 1920, 1920 * (3 + 6) },
-  { "rgb 1920, BGRx", 1920, 1920 * (4 + 6) },
-  { "shrink 1920 to 683", 1920, (1920 + 683) * 6 },
-  { "shrink 1920 to 224", 1920, (1920 + 224) * 6 },
-  { "finish 6 rows of 683", 683, 683 * (6 * 2 + 4) },
-  { "argmax 384, 21 classes", 384, 384 * (2 * 21 * 4 + 1) },
-  { "foreground 99 of 81", 99 * 81, 99 * 81 * 4 },
-  { "softmax 81", 81, 81 * 8 },
-  { "overlap with 200", 200, 200 * 20 },
-};
+/* --- time: a 1080p frame on its way to 683 x 384, one row each --- */
 
 typedef struct {
   guint8 bytes[2][4 * 1920];
@@ -424,76 +442,159 @@ typedef struct {
   DicenetFilter across, more, down;
 } Data;
 
+typedef struct {
+  const char *label;
+  gsize pixels, bytes; /* per run */
+} Timing;
+
 static void
-bench_run (const DicenetPixelKernels *k, guint which, Data *d)
+run_chroma_pairs (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  k->chroma_pairs (d->bytes[0], d->bytes[1], d->chroma, 960);
+}
+
+static const Timing rows_chroma_pairs[] = { { "1920, NV12", 1920, 1920 * 2 + 1920 * 2 } };
+
+static void
+run_chroma_planes (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  const guint8 *planes[3] = { d->bytes[0], d->bytes[0] + 960, d->bytes[1] };
+  k->chroma_planes (planes, planes + 1, d->chroma, 960);
+}
+
+static const Timing rows_chroma_planes[] = { { "1920, I420", 1920, 1920 * 2 + 1920 * 2 } };
+
+static void
+run_chroma_packed (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  k->chroma_packed (d->bytes[0], DICENET_LUMA_EVEN, d->chroma, 960);
+}
+
+static const Timing rows_chroma_packed[] = { { "1920, YUY2", 1920, 1920 * 2 + 1920 * 2 } };
+
+static void
+run_yuv (const DicenetPixelKernels *k, Data *d, guint which)
 {
   static const DicenetYuv yuv = { 19077, -18565, { 0, 3672 }, { -437, -1092 }, { 4327, 0 } };
-  static const guint8 rgb[3] = { 0, 1, 2 }, bgr[3] = { 2, 1, 0 };
-  static const float weight[2] = { 0.25f, 0.75f };
-  const gsize stride = dicenet_pixel_stride (1920);
-  const guint8 *planes[3] = { d->bytes[0], d->bytes[0] + 960, d->bytes[1] };
-  const guint16 *rows[6] = { d->in, d->in + 1, d->in + 2, d->in + 3, d->in + 4, d->in + 5 };
-
-  switch (which) {
-  case 0:
-    k->chroma_pairs (d->bytes[0], d->bytes[1], d->chroma, 960);
-    break;
-  case 1:
-    k->chroma_planes (planes, planes + 1, d->chroma, 960);
-    break;
-  case 2:
-    k->chroma_packed (d->bytes[0], DICENET_LUMA_EVEN, d->chroma, 960);
-    break;
-  case 3:
-    k->yuv (&yuv, d->bytes[0], DICENET_LUMA_PLANAR, d->chroma, d->out, 1920);
-    break;
-  case 4:
-    k->yuv (&yuv, d->bytes[0], DICENET_LUMA_EVEN, d->chroma, d->out, 1920);
-    break;
-  case 5:
-    k->rgb (d->bytes[0], 3, rgb, d->out, 1920);
-    break;
-  case 6:
-    k->rgb (d->bytes[0], 4, bgr, d->out, 1920);
-    break;
-  case 7:
-    k->shrink (&d->across.taps, d->in, stride, d->out);
-    break;
-  case 8:
-    k->shrink (&d->more.taps, d->in, stride, d->out);
-    break;
-  case 9:
-    k->finish (&d->down.taps, 192, rows, d->table, d->result, 683);
-    break;
-  case 11:
-    k->foreground (d->floats[0], 81, 99, 2, d->found, &d->n_found);
-    break;
-  case 12:
-    k->softmax (d->floats[0], 81, d->result);
-    break;
-  case 13:
-    k->overlap ((const float[]){ 0.1f, 0.1f, 0.2f, 0.2f }, d->floats[0], 256, 200, 2, &d->overlaps);
-    break;
-  default:
-    k->argmax (d->floats[0], d->floats[1], 384, weight, 21, d->classes, 384);
-    break;
-  }
+  k->yuv (&yuv, d->bytes[0], which ? DICENET_LUMA_EVEN : DICENET_LUMA_PLANAR, d->chroma, d->out, 1920);
 }
+
+static const Timing rows_yuv[] = {
+  { "1920, NV12", 1920, 1920 * (1 + 2 + 6) },
+  { "1920, YUY2", 1920, 1920 * (2 + 2 + 6) },
+};
+
+static void
+run_rgb (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  static const guint8 rgb[3] = { 0, 1, 2 }, bgr[3] = { 2, 1, 0 };
+  k->rgb (d->bytes[0], which ? 4 : 3, which ? bgr : rgb, d->out, 1920);
+}
+
+static const Timing rows_rgb[] = {
+  { "1920, RGB", 1920, 1920 * (3 + 6) },
+  { "1920, BGRx", 1920, 1920 * (4 + 6) },
+};
+
+static void
+run_shrink (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  k->shrink (which ? &d->more.taps : &d->across.taps, d->in, dicenet_pixel_stride (1920), d->out);
+}
+
+static const Timing rows_shrink[] = {
+  { "1920 to 683", 1920, (1920 + 683) * 6 },
+  { "1920 to 224", 1920, (1920 + 224) * 6 },
+};
+
+static void
+run_finish (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  const guint16 *rows[6] = { d->in, d->in + 1, d->in + 2, d->in + 3, d->in + 4, d->in + 5 };
+  k->finish (&d->down.taps, 192, rows, d->table, d->result, 683);
+}
+
+static const Timing rows_finish[] = { { "6 rows of 683", 683, 683 * (6 * 2 + 4) } };
+
+static void
+run_argmax (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  static const float weight[2] = { 0.25f, 0.75f };
+  k->argmax (d->floats[0], d->floats[1], 384, weight, 21, d->classes, 384);
+}
+
+static const Timing rows_argmax[] = { { "384, 21 classes", 384, 384 * (2 * 21 * 4 + 1) } };
+
+static void
+run_foreground (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  k->foreground (d->floats[0], 81, 99, 2, d->found, &d->n_found);
+}
+
+static const Timing rows_foreground[] = { { "99 of 81", 99 * 81, 99 * 81 * 4 } };
+
+static void
+run_softmax (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  k->softmax (d->floats[0], 81, d->result);
+}
+
+static const Timing rows_softmax[] = { { "81", 81, 81 * 8 } };
+
+static void
+run_overlap (const DicenetPixelKernels *k, Data *d, guint which)
+{
+  k->overlap ((const float[]){ 0.1f, 0.1f, 0.2f, 0.2f }, d->floats[0], 256, 200, 2, &d->overlaps);
+}
+
+static const Timing rows_overlap[] = { { "with 200", 200, 200 * 20 } };
+
+static const struct {
+  const char *name;
+  void (*run) (const DicenetPixelKernels *k, Data *d, guint which);
+  const Timing *rows;
+  guint n_rows;
+} timed[] = {
+#define K(name, arguments) { #name, run_##name, rows_##name, G_N_ELEMENTS (rows_##name) },
+  DICENET_PIXEL_KERNELS (K)
+#undef K
+};
+
+#define K(name, arguments) G_STATIC_ASSERT (G_N_ELEMENTS (rows_##name) > 0);
+DICENET_PIXEL_KERNELS (K)
+#undef K
 
 /* Seconds per run: the fastest of some batches, because others use the machine too. */
 static double
-seconds_per_run (const DicenetPixelKernels *k, guint which, Data *d)
+seconds_per_run (const DicenetPixelKernels *k, guint i, guint which, Data *d)
 {
   const guint batch = 200;
   double best = INFINITY;
 
-  for (guint i = 0; i < 50; i++) {
+  for (guint trial = 0; trial < 50; trial++) {
     const gint64 start = g_get_monotonic_time ();
     for (guint run = 0; run < batch; run++)
-      bench_run (k, which, d);
+      timed[i].run (k, d, which);
     best = MIN (best, (double) (g_get_monotonic_time () - start) / 1e6 / batch);
   }
   return best;
+}
+
+static void
+bench_row (guint i, guint which, Data *d)
+{
+  const Timing *row = &timed[i].rows[which];
+  g_autofree char *label = g_strdup_printf ("%s %s", timed[i].name, row->label);
+
+  for (guint mask = DICENET_CPU_BASELINE; mask <= DICENET_CPU_AVX512; mask *= 2) {
+    const char *name;
+    const DicenetPixelKernels *k = dicenet_pixel_kernels_get (mask, &name);
+    if (k == ref)
+      continue;
+    const double seconds = seconds_per_run (k, i, which, d);
+    printf ("%-28s %-9s %10.2f %10.3f %10.1f\n", label, name, seconds * 1e6, seconds * 1e9 / row->pixels,
+            row->bytes / seconds / 1e9);
+  }
 }
 
 static int
@@ -512,17 +613,9 @@ bench (void)
   dicenet_filter_init (&d->more, 1920, 224);
   dicenet_filter_init (&d->down, 1080, 384);
   printf ("%-28s %-9s %10s %10s %10s\n", "kernel", "set", "us", "ns/pixel", "GB/s");
-  for (guint i = 0; i < G_N_ELEMENTS (benches); i++) {
-    for (guint mask = DICENET_CPU_BASELINE; mask <= DICENET_CPU_AVX512; mask *= 2) {
-      const char *name;
-      const DicenetPixelKernels *k = dicenet_pixel_kernels_get (mask, &name);
-      if (k == ref)
-        continue;
-      const double seconds = seconds_per_run (k, i, d);
-      printf ("%-28s %-9s %10.2f %10.3f %10.1f\n", benches[i].name, name, seconds * 1e6,
-              seconds * 1e9 / benches[i].pixels, benches[i].bytes / seconds / 1e9);
-    }
-  }
+  for (guint i = 0; i < G_N_ELEMENTS (timed); i++)
+    for (guint which = 0; which < timed[i].n_rows; which++)
+      bench_row (i, which, d);
   dicenet_filter_clear (&d->across);
   dicenet_filter_clear (&d->more);
   dicenet_filter_clear (&d->down);
