@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../../cuda/branches.h"
-#include "../../cuda/unfused.h"
 #include "common.h"
+#include "unfused.h"
 
 /* Sums of products in another order, relative to their terms, which are below 1. */
 #define TOLERANCE 2e-6f

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "device.cuh"
-#include "launch.cuh"
+#include "../../cuda/device.cuh"
+#include "../../cuda/launch.cuh"
 #include "unfused.h"
 
 /* DimConv in one kernel per branch. Each is a thread per number that it writes, and has one loop over its nine taps. */

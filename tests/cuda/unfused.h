@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "kernels.h"
+#include "../../cuda/kernels.h"
 
 #ifdef __cplusplus
 extern "C" {
