@@ -46,7 +46,8 @@ typedef struct {
   DicenetExecutor parent;
   int device;
   char *description; /* of the device */
-  gpointer context;  /* the caller's, current in every call; NULL: the device's primary one */
+  DicenetCudaDevice limits;
+  gpointer context; /* the caller's, current in every call; NULL: the device's primary one */
   cudaStream_t stream;
   CudaWeights *weights;
   DicenetCudaNumbers numbers;
@@ -160,6 +161,7 @@ cuda_open (const DicenetProgram *program, const DicenetTarget *target, GError **
   self->spare = g_ptr_array_new ();
   g_mutex_init (&self->lock);
   if (choose_device (self, target->device, error) && describe_device (self, error) &&
+      cuda_check (dicenet_cuda_device_read (&self->limits, self->device), "asking the GPU for its size", error) &&
       cuda_check (cudaStreamCreateWithFlags (&self->stream, cudaStreamNonBlocking), "opening a stream", error) &&
       cuda_check (cudaEventCreate (&self->begin), "opening a stream", error) &&
       cuda_check (cudaEventCreate (&self->end), "opening a stream", error) &&
@@ -325,7 +327,7 @@ cuda_bind (DicenetExecutor *executor, const DicenetSize *size, GError **error)
   CudaPlan *plan = NULL;
 
   if (enter_context (self, error))
-    plan = cuda_plan_new (&executor->program, self->weights, size, self->stream, error);
+    plan = cuda_plan_new (&executor->program, self->weights, size, &self->limits, self->stream, error);
   if (plan == NULL)
     return NULL;
   Captured *captured = g_new0 (Captured, 1);

@@ -192,12 +192,11 @@ launch_dice (const DicenetCudaDice *dice, cudaStream_t stream)
   return launch (is_static ? dice_kernel<CHANNELS, true> : dice_kernel<CHANNELS, false>, grid, THREADS, stream, *dice);
 }
 
-/* Threads from which a device is busy: 132 processors of an H200 with half of the 2048 threads that each holds. */
-#define BUSY (132u * 1024u)
-
+/* A device is busy from half of the threads that it holds on. */
 cudaError_t
-dicenet_cuda_dice (const DicenetCudaDice *dice, cudaStream_t stream)
+dicenet_cuda_dice (const DicenetCudaDice *dice, const DicenetCudaDevice *device, cudaStream_t stream)
 {
+  const size_t busy = (size_t) device->processors * device->threads / 2;
   const size_t threads = (size_t) dice->y.h * dice->y.w * dice->y.n * divide_up (dice->y.c, MANY);
-  return threads >= BUSY ? launch_dice<MANY> (dice, stream) : launch_dice<FEW> (dice, stream);
+  return threads >= busy ? launch_dice<MANY> (dice, stream) : launch_dice<FEW> (dice, stream);
 }

@@ -16,6 +16,15 @@ extern "C" {
  *
  * Where dicenet-core/kernels/kernels.h has a structure of the same shape, its words say what the arithmetic is. */
 
+/* How much a device does at a time. Kernels cut their work so that there is some for all of it. */
+typedef struct {
+  unsigned processors; /* streaming multiprocessors */
+  unsigned threads;    /* that each of them holds */
+} DicenetCudaDevice;
+
+/* Asks the device of this number. */
+cudaError_t dicenet_cuda_device_read (DicenetCudaDevice *device, int number);
+
 /* Pictures' tensors in an arena: plane c of picture n is the h x w floats, rows without gap, from
  * base + n * stride + planes[c]. */
 typedef struct {
@@ -44,7 +53,8 @@ typedef struct {
 } DicenetCudaConv;
 
 /* 1 x 1, stride 1. */
-cudaError_t dicenet_cuda_conv_pointwise (const DicenetCudaConv *conv, cudaStream_t stream);
+cudaError_t dicenet_cuda_conv_pointwise (const DicenetCudaConv *conv, const DicenetCudaDevice *device,
+                                         cudaStream_t stream);
 /* 3 x 3, any groups and stride. */
 cudaError_t dicenet_cuda_conv_direct (const DicenetCudaConv *conv, cudaStream_t stream);
 /* 1 x 1 on one pixel per picture: matrix times vector, of at most so many inputs. */
@@ -73,7 +83,7 @@ typedef struct {
 } DicenetCudaDice;
 
 unsigned dicenet_cuda_dice_parts (unsigned h, unsigned w);
-cudaError_t dicenet_cuda_dice (const DicenetCudaDice *dice, cudaStream_t stream);
+cudaError_t dicenet_cuda_dice (const DicenetCudaDice *dice, const DicenetCudaDevice *device, cudaStream_t stream);
 
 /* The channel weights of a DiCE unit (3.2): means of x over pixels, from @sums of @parts each (x itself is not read) or
  * from x where @sums is NULL, then one or two matrices with their activations. One block of threads per picture, so
@@ -141,7 +151,8 @@ typedef struct {
 
 /* Floats for one picture: the planes of the scales below the input's, after their kernels. */
 size_t dicenet_cuda_pyramid_scratch (unsigned c, unsigned h, unsigned w);
-cudaError_t dicenet_cuda_pyramid (const DicenetCudaPyramid *pyramid, cudaStream_t stream);
+cudaError_t dicenet_cuda_pyramid (const DicenetCudaPyramid *pyramid, const DicenetCudaDevice *device,
+                                  cudaStream_t stream);
 
 #ifdef __cplusplus
 }

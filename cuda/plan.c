@@ -36,6 +36,7 @@ typedef struct {
 struct _CudaPlan {
   const DicenetProgram *program;
   const CudaWeights *weights;
+  const DicenetCudaDevice *device;
   const DicenetSize *size;
   const DicenetPlan *layout; /* the size's */
   guint batch;
@@ -247,13 +248,14 @@ cuda_plan_scratch (const DicenetNode *node, DicenetShape input, DicenetShape out
 }
 
 CudaPlan *
-cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, const DicenetSize *size, cudaStream_t stream,
-               GError **error)
+cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, const DicenetSize *size,
+               const DicenetCudaDevice *device, cudaStream_t stream, GError **error)
 {
   CudaPlan *self = g_new0 (CudaPlan, 1);
 
   self->program = program;
   self->weights = weights;
+  self->device = device;
   self->size = size;
   self->layout = size->plan;
   self->batch = size->batch;
@@ -409,7 +411,7 @@ enqueue_conv (const Call *call)
     return dicenet_cuda_conv_direct (&conv, call->stream);
   if (conv.x.h * conv.x.w == 1 && conv.x.c <= DICENET_CUDA_VECTOR)
     return dicenet_cuda_conv_vector (&conv, call->stream);
-  return dicenet_cuda_conv_pointwise (&conv, call->stream);
+  return dicenet_cuda_conv_pointwise (&conv, call->plan->device, call->stream);
 }
 
 static cudaError_t
@@ -429,7 +431,7 @@ enqueue_dice (const Call *call)
     .fuse_slope = call->w->slope,
     .sums = sums_of (call),
   };
-  return dicenet_cuda_dice (&dice, call->stream);
+  return dicenet_cuda_dice (&dice, call->plan->device, call->stream);
 }
 
 static cudaError_t
@@ -509,7 +511,7 @@ enqueue_pyramid (const Call *call)
       p.scales[k].columns_back = axis_of (call, &call->step->scales[k][3]);
     }
   }
-  return dicenet_cuda_pyramid (&p, call->stream);
+  return dicenet_cuda_pyramid (&p, call->plan->device, call->stream);
 }
 
 static cudaError_t

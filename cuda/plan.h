@@ -12,9 +12,9 @@ typedef struct _CudaPlan CudaPlan;
 gboolean cuda_plan_supports (DicenetOp op);
 gsize cuda_plan_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data);
 
-/* Makes its tables and uploads them, on @stream; @size must live longer. NULL with @error set. */
+/* Makes its tables and uploads them, on @stream; @size and @device must live longer. NULL with @error set. */
 CudaPlan *cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, const DicenetSize *size,
-                         cudaStream_t stream, GError **error);
+                         const DicenetCudaDevice *device, cudaStream_t stream, GError **error);
 void cuda_plan_free (CudaPlan *self, cudaStream_t stream);
 
 /* Bytes of the arena that the plan needs. */

@@ -129,15 +129,13 @@ launch_product (const DicenetCudaConv *conv, cudaStream_t stream)
                  ROWS / PER_ROW * COLUMNS / PER_COLUMN, stream, *conv);
 }
 
-/* Tiles from which large ones keep an H200's 132 processors busy; of fewer, small ones leave less of it idle. */
-#define ENOUGH 264u
-
+/* Whether there are two tiles for each processor; with fewer, smaller ones leave less of the device idle. */
 template <int ROWS, int COLUMNS>
 static bool
-is_enough (const DicenetCudaConv *conv)
+is_enough (const DicenetCudaConv *conv, const DicenetCudaDevice *device)
 {
   const dim3 grid = product_grid<ROWS, COLUMNS> (conv);
-  return grid.x * grid.y >= ENOUGH;
+  return grid.x * grid.y >= 2 * device->processors;
 }
 
 /* --- the same on tensor cores --- */
@@ -283,13 +281,13 @@ launch_tensor (const DicenetCudaConv *conv, cudaStream_t stream)
 }
 
 cudaError_t
-dicenet_cuda_conv_pointwise (const DicenetCudaConv *conv, cudaStream_t stream)
+dicenet_cuda_conv_pointwise (const DicenetCudaConv *conv, const DicenetCudaDevice *device, cudaStream_t stream)
 {
   if (conv->numbers != DICENET_CUDA_FLOAT32)
     return launch_tensor (conv, stream);
-  if (is_enough<128, 128> (conv))
+  if (is_enough<128, 128> (conv, device))
     return launch_product<128, 128, 8, 8> (conv, stream);
-  if (is_enough<64, 64> (conv))
+  if (is_enough<64, 64> (conv, device))
     return launch_product<64, 64, 4, 4> (conv, stream);
   return launch_product<32, 32, 2, 2> (conv, stream);
 }

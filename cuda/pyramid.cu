@@ -444,18 +444,19 @@ dicenet_cuda_pyramid_scratch (unsigned c, unsigned h, unsigned w)
   return c * n;
 }
 
-/* Warps from which a device is busy: two for each of the 528 schedulers of an H200. */
-#define BUSY 1056u
+/* Warps from which a processor is busy: two for each of its four schedulers. */
+#define BUSY 8u
 
 template <unsigned WIDTH>
 static cudaError_t
-launch_strips (const DicenetCudaPyramid *p, cudaStream_t stream)
+launch_strips (const DicenetCudaPyramid *p, const DicenetCudaDevice *device, cudaStream_t stream)
 {
   const unsigned threads = divide_up (p->x.w, WIDTH - 2) * WIDTH * p->x.c;
+  const size_t busy = (size_t) BUSY * device->processors;
   unsigned strip = MOST_ROWS;
 
   /* Shorter strips are more threads, but more of their rows are read and scaled by two. */
-  while (strip > 4 && (size_t) divide_up (threads, 32) * divide_up (p->x.h, strip) * p->x.n < BUSY)
+  while (strip > 4 && (size_t) divide_up (threads, 32) * divide_up (p->x.h, strip) * p->x.n < busy)
     strip /= 2;
   const dim3 grid (divide_up (threads, THREADS), divide_up (p->x.h, strip), p->x.n);
   return launch (strip_kernel<WIDTH>, grid, THREADS, stream, *p, strip);
@@ -463,14 +464,14 @@ launch_strips (const DicenetCudaPyramid *p, cudaStream_t stream)
 
 /* The sections that leave the fewest threads without an output. */
 static cudaError_t
-launch_sections (const DicenetCudaPyramid *p, cudaStream_t stream)
+launch_sections (const DicenetCudaPyramid *p, const DicenetCudaDevice *device, cudaStream_t stream)
 {
   const unsigned wide = divide_up (p->x.w, 30) * 32, medium = divide_up (p->x.w, 14) * 16,
                  narrow = divide_up (p->x.w, 6) * 8;
 
   if (wide <= medium && wide <= narrow)
-    return launch_strips<32> (p, stream);
-  return medium <= narrow ? launch_strips<16> (p, stream) : launch_strips<8> (p, stream);
+    return launch_strips<32> (p, device, stream);
+  return medium <= narrow ? launch_strips<16> (p, device, stream) : launch_strips<8> (p, device, stream);
 }
 
 static bool
@@ -480,7 +481,7 @@ is_within_reach (const DicenetCudaTrip &trip)
 }
 
 cudaError_t
-dicenet_cuda_pyramid (const DicenetCudaPyramid *pyramid, cudaStream_t stream)
+dicenet_cuda_pyramid (const DicenetCudaPyramid *pyramid, const DicenetCudaDevice *device, cudaStream_t stream)
 {
   const dim3 grid (tiles_of (pyramid->scales[OWN + 1]) + tiles_of (pyramid->scales[OWN + 2]), pyramid->x.c,
                    pyramid->x.n);
@@ -489,5 +490,5 @@ dicenet_cuda_pyramid (const DicenetCudaPyramid *pyramid, cudaStream_t stream)
     if (!is_within_reach (pyramid->scales[k].trip_rows) || !is_within_reach (pyramid->scales[k].trip_columns))
       return cudaErrorInvalidValue;
   const cudaError_t error = launch (small_kernel, grid, SMALL_THREADS, stream, *pyramid);
-  return error == cudaSuccess ? launch_sections (pyramid, stream) : error;
+  return error == cudaSuccess ? launch_sections (pyramid, device, stream) : error;
 }

@@ -14,6 +14,8 @@ cudaStream_t stream;
 static GRand *rand_;
 static guint failures, checks;
 static GPtrArray *uploaded; /* freed at the end */
+/* This one; one processor; a T4's 40, an RTX 4090's 128 and an H200's 132; more than any. */
+static DicenetCudaDevice devices[] = { { 0 }, { 1, 1024 }, { 40, 1024 }, { 128, 1536 }, { 132, 2048 }, { 4096, 4096 } };
 
 void
 random_begin (int argc, char **argv)
@@ -28,6 +30,19 @@ random_begin (int argc, char **argv)
   rand_ = g_rand_new_with_seed (seed ? seed : g_random_int ());
   uploaded = g_ptr_array_new ();
   check_cuda (cudaStreamCreateWithFlags (&stream, cudaStreamNonBlocking), "stream");
+  check_cuda (dicenet_cuda_device_read (&devices[0], 0), "device");
+}
+
+const DicenetCudaDevice *
+this_device (void)
+{
+  return &devices[0];
+}
+
+const DicenetCudaDevice *
+random_device (void)
+{
+  return &devices[random_int (0, G_N_ELEMENTS (devices) - 1)];
 }
 
 guint

@@ -15,6 +15,11 @@ guint random_int (guint low, guint high);
 guint random_size (guint most);
 float random_value (void);
 
+/* The device that computes here, or what a smaller or a larger one says: kernels cut their work otherwise then, and
+ * must compute the same. */
+const DicenetCudaDevice *random_device (void);
+const DicenetCudaDevice *this_device (void);
+
 /* Pictures' tensors on the host, and the same on the device. Planes are shuffled, and stand in bands of numbers that
  * must stay as they are. */
 typedef struct {

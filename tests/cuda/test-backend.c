@@ -408,6 +408,26 @@ START_TEST (what_the_gpu_lacks_is_computed_in_float32)
 }
 END_TEST
 
+/* Kernels cut their work for the device that there is, and compute the same on each. */
+START_TEST (every_device_computes_the_same)
+{
+  static const char *const devices[] = { "processors=1 sm=75", "processors=16 sm=86", "processors=132 sm=90" };
+
+  for (guint m = 0; m < 4; m++) {
+    g_autoptr (DicenetModel) model = test_model_load (models[m]);
+    g_autoptr (DicenetSession) cpu = open_cpu (model);
+    g_autoptr (DicenetResult) expected = run_noise (cpu, 1, 131, 97);
+    for (guint i = 0; i < G_N_ELEMENTS (devices); i++) {
+      be (devices[i]);
+      g_autoptr (DicenetSession) gpu = open_gpu (model);
+      g_autoptr (DicenetResult) result = run_noise (gpu, 1, 131, 97);
+      const gfloat found = difference (result, expected, 0, 0);
+      ck_assert_msg (found < 1e-4f, "%s on %s: %g", models[m], devices[i], (gdouble) found);
+    }
+  }
+}
+END_TEST
+
 START_TEST (another_version_s_module_is_refused)
 {
   g_autoptr (DicenetModel) model = test_model_load ("classify");
@@ -428,4 +448,5 @@ TEST_MAIN ("cuda-backend", equals_the_processor, precisions_are_near_float32, ba
            masks_are_the_largest_logits, boxes_are_the_processor_s, sessions_share_the_device,
            auto_takes_the_processor_where_there_is_no_gpu, errors_say_what_to_do, memory_may_run_out,
            a_lost_device_is_an_error, a_device_lost_meanwhile_is_an_error_of_each, several_are_in_flight,
-           what_the_gpu_lacks_is_computed_in_float32, another_version_s_module_is_refused)
+           what_the_gpu_lacks_is_computed_in_float32, every_device_computes_the_same,
+           another_version_s_module_is_refused)

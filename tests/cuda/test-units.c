@@ -106,7 +106,7 @@ test_conv (guint kernel, gboolean is_vector)
     c.device.gate = gate.device;
   expect_conv (&c, &x, &y, has_gate ? &gate : NULL);
   check_cuda (is_vector     ? dicenet_cuda_conv_vector (&c.device, stream)
-              : kernel == 1 ? dicenet_cuda_conv_pointwise (&c.device, stream)
+              : kernel == 1 ? dicenet_cuda_conv_pointwise (&c.device, random_device (), stream)
                             : dicenet_cuda_conv_direct (&c.device, stream),
               what);
   tensor_compare (&y, TOLERANCE * (float) (cin / groups * kernel), what);
@@ -133,7 +133,7 @@ test_tensor (void)
 
   c.device.numbers = numbers;
   expect_conv (&c, &x, &y, NULL);
-  check_cuda (dicenet_cuda_conv_pointwise (&c.device, stream), what);
+  check_cuda (dicenet_cuda_conv_pointwise (&c.device, random_device (), stream), what);
   tensor_compare (&y, precision[numbers] * sqrtf ((float) (cin / groups)), what);
   conv_free (&c);
   tensor_free (&x);
@@ -361,7 +361,7 @@ test_dice (void)
     expect_dice (&b.host, &x, &y, i, axes);
     expect_dice (&b.host, &x, &z, i, axes);
   }
-  check_cuda (dicenet_cuda_dice (&b.fused, stream), what);
+  check_cuda (dicenet_cuda_dice (&b.fused, random_device (), stream), what);
   tensor_compare (&y, 1e-5f, what);
   check_cuda (dicenet_cuda_unfused (&b.unfused, stream), what);
   tensor_compare (&z, 1e-5f, what);
@@ -389,7 +389,9 @@ time_dice (const Both *b, gboolean is_fused)
   for (guint i = 0; i < 2 * LAUNCHES; i++) {
     if (i == LAUNCHES)
       check_cuda (cudaEventRecord (begin, stream), "event");
-    check_cuda (is_fused ? dicenet_cuda_dice (&b->fused, stream) : dicenet_cuda_unfused (&b->unfused, stream), "unit");
+    check_cuda (is_fused ? dicenet_cuda_dice (&b->fused, this_device (), stream)
+                         : dicenet_cuda_unfused (&b->unfused, stream),
+                "unit");
   }
   check_cuda (cudaEventRecord (end, stream), "event");
   check_cuda (cudaStreamSynchronize (stream), "unit");

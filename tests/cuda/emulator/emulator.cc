@@ -264,12 +264,20 @@ namespace
 
 thread_local cudaError_t last = cudaSuccess;
 
-/* DICENET_EMULATED_GPU, words in it: what the device is like. "none", "old-driver", "lost", "memory=BYTES", "sm=75". */
+/* DICENET_EMULATED_GPU, words in it: what the device is like. "none", "old-driver", "lost", "memory=BYTES", "sm=75",
+ * "processors=1". */
 const char *
 setting (const char *name)
 {
   const char *all = getenv ("DICENET_EMULATED_GPU"), *at = all ? strstr (all, name) : nullptr;
   return at ? at + strlen (name) : nullptr;
+}
+
+int
+number (const char *name, int otherwise)
+{
+  const char *text = setting (name);
+  return text ? atoi (text) : otherwise;
 }
 
 size_t allocated;
@@ -446,16 +454,33 @@ cudaSetDevice (int device)
   return device == 0 ? cudaSuccess : give (cudaErrorInvalidDevice);
 }
 
+/* As NVIDIA's documents have it for each compute capability. */
+static int
+threads_per_processor (int capability)
+{
+  return capability == 75 ? 1024 : capability == 86 || capability == 89 ? 1536 : 2048;
+}
+
 cudaError_t
 cudaDeviceGetAttribute (int *value, cudaDeviceAttr attribute, int)
 {
-  const char *sm = setting ("sm=");
-  const int capability = sm ? atoi (sm) : 90;
+  const int capability = number ("sm=", 90);
 
-  *value = attribute == cudaDevAttrMultiProcessorCount      ? 4
-           : attribute == cudaDevAttrComputeCapabilityMajor ? capability / 10
-                                                            : capability % 10;
-  return cudaSuccess;
+  switch (attribute) {
+  case cudaDevAttrMultiProcessorCount:
+    *value = number ("processors=", 4);
+    return cudaSuccess;
+  case cudaDevAttrMaxThreadsPerMultiProcessor:
+    *value = threads_per_processor (capability);
+    return cudaSuccess;
+  case cudaDevAttrComputeCapabilityMajor:
+    *value = capability / 10;
+    return cudaSuccess;
+  case cudaDevAttrComputeCapabilityMinor:
+    *value = capability % 10;
+    return cudaSuccess;
+  }
+  return give (cudaErrorInvalidValue);
 }
 
 cudaError_t
