@@ -31,11 +31,15 @@ RESNET_SCALES = {
     "0.48": (24, 124, 248, 496, 992),
 }
 BACKBONES = {"dicenet": SCALES, "mobilenet": MOBILENET_SCALES, "resnet": RESNET_SCALES}
-# DiCE units on MobileNet's levels, bottlenecks on ResNet's.
+# Blocks on the levels of DiCENet, after the one that halves the size; DiCE units on MobileNet's, bottlenecks on ResNet's.
+DICENET_BLOCKS = {3: 3, 4: 7, 5: 3}
 MOBILENET_UNITS = {1: 1, 2: 2, 3: 2, 4: 6, 5: 2}
 RESNET_BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}
 CLASSIFIER_GROUPS = 4
 BOXES_PER_CELL = 6
+# Sizes that the branches of efficient pyramid pooling work at, over the input's, and the least of them in pixels.
+EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
+EPP_LEAST = 5
 # A segment network's mask has 8 bits per pixel; a detector and a mask need a class beside the background.
 CLASSES = {"classify": (1, 65535), "segment": (2, 256), "detect": (2, 65535)}
 # Width or height in pixels of an inference, and of the input that DimConv kernels were trained for.
@@ -212,13 +216,13 @@ def _conv_norm_act(name, cin, cout, size, groups=1):
 
 
 def _dice(name, cin, cout, width, height):
-    for branch, kernels in (("channel", cin), ("width", width), ("height", height)):
+    for branch, kernels in (("channel", cin), ("height", height), ("width", width)):
         yield f"{name}.conv_{branch}.weight", (kernels, 1, 3, 3)
     yield from _norm_act(f"{name}.br_act.br", 3 * cin)
     yield from _conv_norm_act(f"{name}.weight_avg_layer", 3 * cin, cin, 1, cin)
-    yield from _conv_norm_act(f"{name}.proj_layer", cin, cout, 3, gcd(cin, cout))
     yield f"{name}.linear_comb_layer.1.weight", (cin // 4, cin, 1, 1)
     yield f"{name}.linear_comb_layer.3.weight", (cout, cin // 4, 1, 1)
+    yield from _conv_norm_act(f"{name}.proj_layer", cin, cout, 3, gcd(cin, cout))
 
 
 def _kernels(network, level):
@@ -242,9 +246,9 @@ def _level(name, cin, cout, blocks, width, height):
 def _backbone(network, prefix, levels):
     c0, c1, c2, c3, c4, _ = SCALES[network.scale]
     yield from _conv_norm_act(f"{prefix}level1", 3, c0, 3)
-    plan = ((3, c1, c2, 3), (4, c2, c3, 7), (5, c3, c4, 3))
-    for level, cin, cout, blocks in plan[: levels - 2]:
-        yield from _level(f"{prefix}level{level}", cin, cout, blocks, *_kernels(network, level))
+    plan = ((3, c1, c2), (4, c2, c3), (5, c3, c4))
+    for level, cin, cout in plan[: levels - 2]:
+        yield from _level(f"{prefix}level{level}", cin, cout, DICENET_BLOCKS[level], *_kernels(network, level))
 
 
 def _mobilenet(network):
@@ -284,10 +288,11 @@ def _classify(network):
 
 def _pyramid_pool(name, cin, projected, cout, last=False):
     yield from _conv_norm_act(f"{name}.projection_layer", cin, projected, 1)
-    for stage in range(5):
+    for stage in range(len(EPP_SCALES)):
         yield f"{name}.stages.{stage}.weight", (projected, 1, 3, 3)
-    yield from _norm_act(f"{name}.merge_layer.0.br", 5 * projected)
-    yield from _conv_norm_act(f"{name}.merge_layer.2", 5 * projected, projected, 3, projected)
+    pooled = len(EPP_SCALES) * projected
+    yield from _norm_act(f"{name}.merge_layer.0.br", pooled)
+    yield from _conv_norm_act(f"{name}.merge_layer.2", pooled, projected, 3, projected)
     yield f"{name}.merge_layer.3.weight", (cout, projected, 1, 1)
     if last:
         yield f"{name}.merge_layer.3.bias", (cout,)
@@ -322,7 +327,7 @@ def _detect(network):
         for size, channels in (("3x3_5x5", 1024), ("5x5_10x10", c4), ("10x10_19x19", c3), ("19x19_38x38", c2)):
             yield from _pyramid_pool(f"base_net.bu_{size}", coarser + channels, channels // 5, channels)
             coarser = channels
-    for head, outputs in (("loc_layers", 4), ("cls_layers", network.classes)):
-        for index, channels in enumerate(maps):
+    for index, channels in enumerate(maps):
+        for head, outputs in (("loc_layers", 4), ("cls_layers", network.classes)):
             yield f"{head}.{index}.weight", (BOXES_PER_CELL * outputs, channels, 1, 1)
             yield f"{head}.{index}.bias", (BOXES_PER_CELL * outputs,)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs a model on pictures in PyTorch, with nothing of the plugin: what its results are held against.
 
-Scaling is Pillow's, the network that of models/training, decoding and suppression are stated here once more.
+Scaling is Pillow's, the network, decoding and suppression those of models/training.
 """
 
 import json
@@ -18,12 +18,14 @@ from PIL import Image
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "training"))
+import boxes  # noqa: E402
 import dicenet  # noqa: E402
 import modelfile  # noqa: E402
-from metrics import Found, overlaps  # noqa: E402
+import ssd  # noqa: E402
+from metrics import Found  # noqa: E402
 
 DEFAULT_MEAN, DEFAULT_STD = "[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]"
-THRESHOLD, OVERLAP, PER_CLASS, IN_ALL = 0.01, 0.45, 200, 100  # as in plugin.py
+THRESHOLD, OVERLAP, MOST = 0.01, 0.45, 100  # as in plugin.py
 
 
 class PyTorch:
@@ -43,7 +45,7 @@ class PyTorch:
         self.std = np.array(json.loads(metadata.get("std", DEFAULT_STD)), np.float32)
         self.multi_label = metadata.get("multi_label") == "true"
         size = min(map(int, metadata["size"].split("x")))
-        self.prior_sizes = json.loads(metadata.get("prior_sizes", "null")) or ssd_sizes(size)
+        self.prior_sizes = json.loads(metadata.get("prior_sizes", "null")) or ssd.prior_sizes(size)
 
     def run(self, picture, size):
         pixels = np.asarray(picture.resize(size, Image.Resampling.BILINEAR), np.float32)
@@ -65,54 +67,13 @@ class PyTorch:
         return logits.argmax(axis=0).astype(np.uint8)[rows[:, None], columns]
 
     def _detect(self, frame, size, confidences, locations):
-        boxes = decode(locations, priors(size, self.prior_sizes))
-        scores = softmax(confidences)
-        kept = [(label, i) for label in range(1, scores.shape[1]) for i in suppress(boxes, scores[:, label])]
-        kept.sort(key=lambda pair: -scores[pair[1], pair[0]])
-        labels, chosen = np.array(kept[:IN_ALL], np.int64).reshape(-1, 2).T
+        confidences, locations = (torch.from_numpy(x)[None] for x in (confidences, locations))
+        priors = boxes.priors(size[1], size[0], tuple(self.prior_sizes))
+        ((edges, labels, scores),) = boxes.detections(confidences, locations, priors, THRESHOLD, OVERLAP, MOST)
         w, h = frame
-        return Found(np.clip(boxes[chosen] * (w, h, w, h), 0, (w, h, w, h)), labels, scores[chosen, labels])
+        return Found(np.clip(edges * (w, h, w, h), 0, (w, h, w, h)), labels + 1, scores)
 
 
 def softmax(x):
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
-
-
-def ssd_sizes(trained_size):
-    return [int(n) for n in np.linspace(np.ceil(0.1 * trained_size), np.ceil(1.05 * trained_size), 7)]
-
-
-def priors(size, edges):
-    """Centre x, centre y, width, height as fractions of the input, map by map, row, column, box."""
-    found = []
-    for k in range(6):
-        columns, rows = (-(-n // 2 ** (3 + k)) if k < 5 else 1 for n in size)
-        steps = [2 ** (3 + k) / n if k < 4 else 1 / cells for n, cells in zip(size, (columns, rows))]
-        x, y = np.meshgrid((np.arange(columns) + 0.5) * steps[0], (np.arange(rows) + 0.5) * steps[1])
-        least, mean = edges[k], np.sqrt(edges[k] * edges[k + 1])
-        shapes = [(least, least), (mean, mean)]
-        for ratio in (np.sqrt(2), np.sqrt(3)):
-            shapes += [(least * ratio, least / ratio), (least / ratio, least * ratio)]
-        sides = np.broadcast_to(np.array(shapes) / size, (rows, columns, len(shapes), 2))
-        centres = np.broadcast_to(np.stack((x, y), -1)[:, :, None], sides.shape)
-        found.append(np.concatenate((centres, sides), -1).reshape(-1, 4))
-    return np.clip(np.concatenate(found), 0, 1)
-
-
-def decode(locations, at):
-    """Boxes as x0, y0, x1, y1, fractions of the picture."""
-    centre = at[:, :2] + 0.1 * locations[:, :2] * at[:, 2:]
-    size = at[:, 2:] * np.exp(0.2 * locations[:, 2:])
-    return np.concatenate((centre - size / 2, centre + size / 2), axis=1)
-
-
-def suppress(boxes, scores):
-    """What is left of one class, strongest first."""
-    left = np.flatnonzero(scores >= THRESHOLD)
-    left = left[np.argsort(-scores[left], kind="stable")]
-    kept = []
-    while len(left) and len(kept) < PER_CLASS:
-        kept.append(left[0])
-        left = left[1:][overlaps(boxes[left[:1]], boxes[left[1:]])[0] <= OVERLAP]
-    return kept

@@ -1,44 +1,24 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""SSD's priors, what they are to find in a photo, and what they found. Boxes are x0, y0, x1, y1 as fractions."""
+"""What SSD's priors are to find in a photo, and what they found. Boxes are x0, y0, x1, y1 as fractions."""
 
 import functools
-from math import ceil, sqrt
 
 import torch
 
 import fused
+import ssd
 from data import IGNORE
 
-MAPS = 6
-RATIOS = (2.0, 3.0)
 EXCLUDED = -1  # a prior that is no example of anything
 NEAR = 0.4  # overlap from which a prior stands for an object
 CANDIDATES = 200  # of a class that are looked at where there is no compiler
 COVERED = 0.5  # of a prior by a region to ignore: it is excluded then
 
 
-def ssd_sizes(trained_size):
-    """Sides of priors, in pixels, of the first map to the last and of what would follow it, as the paper has them."""
-    first, last = ceil(0.1 * trained_size), ceil(1.05 * trained_size)
-    return [int(first + (last - first) * k / MAPS) for k in range(MAPS + 1)]
-
-
 @functools.lru_cache(maxsize=64)
-def priors(height, width, edges):
-    """Middles and sizes of all priors, P x 4, for an input of this size; `edges`: a tuple like ssd_sizes()."""
-    found, h, w = [], ceil(height / 4), ceil(width / 4)
-    for k in range(MAPS):
-        h, w = (ceil(h / 2), ceil(w / 2)) if k < 5 else (1, 1)
-        small, large = edges[k], edges[k + 1]
-        shapes = [(small, small), (sqrt(small * large),) * 2]
-        for r in RATIOS:
-            shapes += [(small * sqrt(r), small / sqrt(r)), (small / sqrt(r), small * sqrt(r))]
-        step_x, step_y = (2 ** (3 + k) / width, 2 ** (3 + k) / height) if k < 4 else (1 / w, 1 / h)
-        y, x = torch.meshgrid((torch.arange(h) + 0.5) * step_y, (torch.arange(w) + 0.5) * step_x, indexing="ij")
-        middles = torch.stack((x, y), -1).view(-1, 1, 2).expand(-1, len(shapes), -1)
-        sizes = (torch.tensor(shapes) / torch.tensor((width, height))).expand(h * w, -1, -1)
-        found.append(torch.cat((middles, sizes), -1).reshape(-1, 4))
-    return torch.cat(found).clamp(0, 1)
+def priors(height, width, sizes):
+    """All priors, P x 4, for an input of this size; `sizes`: a tuple like ssd.prior_sizes()."""
+    return torch.from_numpy(ssd.priors(width, height, sizes)).float()
 
 
 def corners(boxes):

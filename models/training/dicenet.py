@@ -25,15 +25,15 @@ from network import (  # noqa: E402
     BACKBONES,
     BOXES_PER_CELL,
     CLASSIFIER_GROUPS,
+    DICENET_BLOCKS,
+    EPP_LEAST,
+    EPP_SCALES,
     MOBILENET_UNITS,
     RESNET_BLOCKS,
     SCALES,
     check_tensors,
     detect_network,
 )
-
-EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
-BLOCKS = {3: 3, 4: 7, 5: 3}
 
 
 # Operations without weights
@@ -195,10 +195,10 @@ def dicenet_levels(description):
     c0, *channels, _ = SCALES[description.scale]
     yield CBR(3, c0, 3, 2)
     yield nn.MaxPool2d(3, 2, 1)
-    for level, cin, cout in zip(BLOCKS, channels, channels[1:]):
+    for level, cin, cout in zip(DICENET_BLOCKS, channels, channels[1:]):
         kernels = kernels_at(description, level)
         blocks = [StridedDICE(cin, *kernels)]
-        for i in range(BLOCKS[level]):
+        for i in range(DICENET_BLOCKS[level]):
             blocks.append(ShuffleDICEBlock(cout if i else 2 * cin, cout, *kernels))
         yield nn.Sequential(*blocks)
 
@@ -276,7 +276,7 @@ class EPP(nn.Module):
     @staticmethod
     def stage(scale, convolution, x):
         h, w = size_of(x)
-        size = max(5, ceil(h * scale)), max(5, ceil(w * scale))
+        size = max(EPP_LEAST, ceil(h * scale)), max(EPP_LEAST, ceil(w * scale))
         if scale < 1.0:
             return up(convolution(down(x, *size)), h, w)
         if scale > 1.0:

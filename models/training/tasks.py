@@ -8,6 +8,7 @@ import boxes
 import dicenet
 import judging
 import losses
+import ssd
 from augment import normalise, views
 from data import IGNORE, NO_BOX
 from errors import ModelError
@@ -119,7 +120,7 @@ class Detect(Task):
         super().__init__(config, names)
         self.data_names = names[1:]
         self.background = 0
-        self.prior_sizes = tuple(config.prior_sizes or boxes.ssd_sizes(min(config.size)))
+        self.prior_sizes = tuple(config.prior_sizes or ssd.prior_sizes(min(config.size)))
 
     def check(self, records):
         if not any(r.boxes for r in records):

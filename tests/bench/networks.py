@@ -31,7 +31,7 @@ except ImportError:
 
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.append(os.path.join(TESTS, "reference"))
-import architecture  # noqa: E402
+import costs  # noqa: E402
 import random_model  # noqa: E402
 import safetensors  # noqa: E402
 
@@ -218,9 +218,9 @@ def floor(name, peak, copies):
     """Milliseconds on one thread: all multiply-adds at the peak, all bytes, and the sum over passes of the longer."""
     options = dict(NETWORKS[name])
     width, height = options.pop("size")
-    layers = getattr(architecture, options.pop("task"))((height, width), **options)
+    convs = costs.count(random_model.network_of(**options), width, height)
     arithmetic = memory = longer = 0.0
-    parts = list(architecture.passes(layers))
+    parts = list(costs.passes(convs))
     if name.startswith("segment"):
         parts.append((0, 4 * options["classes"] * width * height))  # what is enlarged at the end
     for macs, moved in parts:

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-import network
+import reference
 import tolerances
 
 
@@ -30,7 +30,7 @@ def suppressed(what, found, raw, margin, threshold, iou_threshold=0.45, max_per_
     priors), up to decisions that are within `margin` of going the other way; and the strongest comes first."""
     boxes, labels, scores = found
     confidences, locations, priors = raw
-    all_boxes, all_scores = network.decode(locations, priors), network.softmax(confidences)
+    all_boxes, all_scores = reference.decode(locations, priors), reference.softmax(confidences)
     assert len(boxes) == len(labels) == len(scores), f"{what}: boxes, labels and scores are not equally many"
     assert np.isin(labels, np.arange(1, all_scores.shape[1])).all(), f"{what}: a label is not one of the classes"
     assert (np.diff(scores) <= 0).all(), f"{what}: not the strongest first"
@@ -67,7 +67,7 @@ def check_greedy(what, kept, boxes, scores, margin, threshold, iou_threshold, li
     if not len(kept):
         assert not len(left_out), f"{what}: nothing was kept of {len(left_out)} boxes above the threshold"
         return
-    overlaps = np.array([network.iou(boxes[k], boxes) for k in kept])
+    overlaps = np.array([reference.iou(boxes[k], boxes) for k in kept])
     among_kept = overlaps[:, kept] - np.eye(len(kept)) * 2
     assert among_kept.max() <= iou_threshold + margin, f"{what}: two kept boxes overlap by {among_kept.max():.4f}"
     stronger = scores[kept][:, None] >= scores[left_out] - margin

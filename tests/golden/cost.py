@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Holds what `dicenet info` says of a network's size and cost against the published figures, and against a count of
-its own over the list of layers in architecture.py.
+its own while the numpy reference runs.
 
     cost.py DICENET
 
-DICENET is the program, or "numpy" to hold only the list of layers against the published figures.
+DICENET is the program, or "numpy" to hold only that count against the published figures.
 """
 
 import os
@@ -14,9 +14,10 @@ import tempfile
 
 from engines import Program
 
-import architecture
+import costs
 import random_model
 import safetensors
+from network import tensors
 
 # Per scale: classification at 224 x 224 with 1000 classes, its parameters; segmentation with 21 classes at 256 x 256
 # and 384 x 384, its parameters. Millions, as published.
@@ -70,19 +71,19 @@ TABLE_I_MARGIN = 0.1
 
 
 class Count:
-    """The count over the list of layers, in the program's place."""
+    """The count over a run of the reference, in the program's place."""
 
     def info(self, options, width, height):
-        layers = list_layers(options, width, height)
+        network = random_model.network_of(**options)
         return {
-            "parameters": architecture.parameters(layers),
-            "multiply_adds": architecture.multiply_adds(layers),
-            "tensors": {name: list(shape) for name, shape in layers.tensors.items()},
+            "parameters": costs.parameters(network),
+            "multiply_adds": costs.multiply_adds(costs.count(network, width, height)),
+            "tensors": {name: list(shape) for name, shape in tensors(network)},
         }
 
 
 class ProgramCount:
-    """`dicenet info` on models of zeros, for only shapes matter; held against the list of layers each time."""
+    """`dicenet info` on models of zeros, for only shapes matter; held against that count each time."""
 
     def __init__(self, path, folder):
         self.program, self.folder, self.models = Program(path), folder, {}
@@ -125,14 +126,6 @@ class ProgramCount:
         bare = self.program.info(path, width, height, "--layers", "--no-weights")
         assert bare.pop("layers") == layers, f"{where}: --no-weights lists other layers"
         assert {**bare, "model": model} == info, f"{where}: expected {info} without weights, found {bare}"
-
-
-def list_layers(options, width, height):
-    """Options are random_model's, with sizes as (width, height); architecture's are (height, width)."""
-    arguments = dict(options)
-    if "kernel_size" in arguments:
-        arguments["kernel_size"] = arguments["kernel_size"][::-1]
-    return getattr(architecture, arguments.pop("task"))((height, width), **arguments)
 
 
 def agree(what, count, published):
@@ -182,7 +175,7 @@ def check_other_backbones(counter):
 
 
 def check_odd_sizes(counter):
-    """Nothing is published for these: the program against the list of layers only."""
+    """Nothing is published for these: the program against the count only."""
     for options in (
         dict(task="classify", scale=0.1, classes=3, kernel_size=(96, 64)),
         dict(task="classify", backbone="mobilenet", scale=0.3, classes=3, kernel_size=(96, 65)),

@@ -18,7 +18,7 @@ except ImportError:
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference"))
 
-import network  # noqa: E402
+import reference  # noqa: E402
 import safetensors  # noqa: E402
 
 
@@ -39,7 +39,7 @@ class Program:
         return done.stdout
 
     def run(self, model, inputs, suppression=None):
-        """Outputs by name; with `suppression` (arguments of network.detections()) the first picture's boxes too."""
+        """Outputs by name; with `suppression` (arguments of reference.detections()) the first picture's boxes too."""
         with tempfile.TemporaryDirectory() as folder:
             source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
             safetensors.write(source, inputs)
@@ -53,17 +53,17 @@ class Program:
 
 
 class Reference:
-    """network.py, which makes the same outputs."""
+    """reference.py, which makes the same outputs."""
 
     precision = "float64"
 
     def run(self, model, inputs, suppression=None):
         tensors, metadata = safetensors.read(model)
-        x = inputs["input"] if "input" in inputs else network.normalise(inputs["pixels"], metadata)
-        outputs = network.run(tensors, metadata, x)
+        x = inputs["input"] if "input" in inputs else reference.normalise(inputs["pixels"], metadata)
+        outputs = reference.run(tensors, metadata, x)
         if suppression:
             raw = (outputs["confidences"][0], outputs["locations"][0], outputs["priors"])
-            found = network.detections(*raw, **suppression)
+            found = reference.detections(*raw, **suppression)
             outputs.update(zip(("boxes", "box_labels", "box_scores"), found))
         return outputs
 

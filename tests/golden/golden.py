@@ -19,7 +19,7 @@ from engines import SKIPPED, engine
 import numpy as np
 
 import compare
-import network
+import reference
 import safetensors
 import tolerances
 
@@ -67,7 +67,7 @@ def segment(runner, model, golden, metadata):
     height, width = golden["argmax"].shape
     limit = tolerance(runner, tolerances.LOGITS)
     if "logits_half" in golden:
-        compare.close("logits", logits, network.up(golden["logits_half"].astype(np.float64), height, width), limit)
+        compare.close("logits", logits, reference.up(golden["logits_half"].astype(np.float64), height, width), limit)
     elif "logits" in golden:
         compare.close("logits", logits, golden["logits"], limit)
     else:

@@ -16,15 +16,15 @@ from engines import Reference, engine
 
 import numpy as np
 
-import architecture
 import compare
-import network
+import reference
 import random_model
 import safetensors
 import tolerances
+from network import BACKBONES
 
 # Arguments of random_model.make(), with "runs": a list of inputs as (width, height[, batch]), where "pixels" in place
-# of the batch gives bytes, and "suppression": arguments of network.detections(). Nothing is resized in the DiCE units
+# of the batch gives bytes, and "suppression": arguments of reference.detections(). Nothing is resized in the DiCE units
 # where the input is as large as "kernel_size", 224x224 unless given.
 CASES = {
     "classify": [
@@ -135,7 +135,7 @@ def main(program, kind, only=None):
     task = kind if kind in ("detect", "segment") else "classify"
     for number in range(len(cases)) if only is None else [int(only)]:
         options = dict(cases[number])
-        if kind in architecture.SCALES:
+        if kind in BACKBONES:
             options["backbone"] = kind
         print(f"case {number}:", ", ".join(f"{key} {value}" for key, value in options.items()))
         runs, suppression = options.pop("runs"), options.pop("suppression", {"threshold": 0.3})
@@ -151,7 +151,7 @@ def make_input(width, height, batch=1):
     """Smooth shapes and noise."""
     random = np.random.default_rng(width * height)
     pictures = 1 if batch == "pixels" else batch
-    x = network.up(random.normal(size=(pictures, 3, 5, 4)), height, width)
+    x = reference.up(random.normal(size=(pictures, 3, 5, 4)), height, width)
     x += 0.3 * random.normal(size=x.shape)
     if batch == "pixels":
         return {"pixels": np.clip(x[0].transpose(1, 2, 0) * 60 + 128, 0, 255).astype(np.uint8)}

@@ -18,12 +18,16 @@ MODELS = os.path.join(ROOT, "models")
 SHARED = os.environ.get("DICENET_SHARED") or os.path.join(os.path.dirname(ROOT), "shared")
 SKIPPED = 77
 
-sys.path.insert(0, os.path.join(TESTS, "reference"))
-import architecture  # noqa: E402  the tests' own list of tensors, made independently of models/network.py
-
-# Both have a module named network; models/ must find its own.
-sys.path.remove(os.path.join(TESTS, "reference"))
 sys.path.insert(0, MODELS)
+sys.path.insert(0, os.path.join(TESTS, "reference"))
+import costs  # noqa: E402, F401
+import reference  # noqa: E402, F401
+import safetensors  # noqa: E402, F401
+from random_model import network_of  # noqa: E402, F401
+
+import network  # noqa: E402  of models/
+
+sys.path.remove(os.path.join(TESTS, "reference"))
 
 
 def run_script(name, *arguments, env=None, timeout=300):
@@ -38,10 +42,11 @@ def run_script(name, *arguments, env=None, timeout=300):
     )
 
 
-def random_arrays(layers, seed=1):
-    """Random float32 weights for a network of the tests' architecture module."""
+def random_arrays(*description, seed=1):
+    """Random float32 weights for a network, which the arguments of network_of() describe."""
     random = np.random.default_rng(seed)
-    return {name: random.uniform(0.1, 1, shape).astype("<f4") for name, shape in layers.tensors.items()}
+    shapes = network.tensors(network_of(*description))
+    return {name: random.uniform(0.1, 1, shape).astype("<f4") for name, shape in shapes}
 
 
 def read_model(path):

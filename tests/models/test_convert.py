@@ -5,23 +5,25 @@
 import json
 import os
 import struct
+import subprocess
 import unittest
 
 import common
 import numpy as np
 import torchfile
-from common import architecture
+from common import network_of
 
 import checkpoint
 import convert
 import fetch
 import modelfile
 import network
+import ssd
 from errors import ModelError
 
 
 def small_classifier(classes=3, kernel_size=(224, 224)):
-    return common.random_arrays(architecture.classify((32, 32), 0.1, classes, kernel_size))
+    return common.random_arrays("classify", 0.1, classes, "dicenet", kernel_size)
 
 
 class ModelFile(common.TestCase):
@@ -51,47 +53,66 @@ class ModelFile(common.TestCase):
         self.assertEqual(os.listdir(self.folder), [])
 
 
-class Architecture(unittest.TestCase):
-    """models/network.py and the tests' own list name the same tensors with the same shapes."""
+class Tensors(common.TestCase):
+    """models/network.py and the library, which both state a network's tensors, have the same."""
 
-    def check(self, net, layers):
-        self.assertEqual(dict(network.tensors(net)), dict(layers.tensors))
-        self.assertEqual(network.detect_network(dict(layers.tensors)), net)
+    def info(self, net, size=(64, 64)):
+        """What the program says of a model file without weights."""
+        of_task = {
+            "classify": {"backbone": net.backbone},
+            "segment": {"decoder_width": str(net.decoder_width)},
+            "detect": {"pyramid": str(net.pyramid).lower()},
+        }
+        metadata = {
+            "format": "dicenet",
+            "format_version": "1",
+            "task": net.task,
+            "scale": net.scale,
+            "classes": str(net.classes),
+            "size": "{}x{}".format(*size),
+            "kernel_size": f"{net.kernel_width}x{net.kernel_height}",
+            **of_task[net.task],
+        }
+        path = self.path("bare.safetensors")
+        modelfile.write(path, {}, metadata)
+        command = [os.environ["DICENET"], "info", "--json", "--layers", "--no-weights", path]
+        return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+    def check(self, *description):
+        net = network_of(*description)
+        shapes = dict(network.tensors(net))
+        self.assertEqual(network.detect_network(shapes), net)
+        layers = self.info(net)["layers"]
+        self.assertEqual({name: tuple(shape) for layer in layers for name, shape in layer["tensors"].items()}, shapes)
 
     def test_every_scale(self):
         for scale in network.SCALES:
             with self.subTest(scale):
-                s, size = float(scale), (64, 64)
-                self.check(network.Network("classify", scale, 1000, 224, 224), architecture.classify(size, s, 1000))
-                for classes, b in ((21, 16), (20, 16), (81, 32), (2, 16)):
-                    self.check(
-                        network.Network("segment", scale, classes, 224, 224, decoder_width=b),
-                        architecture.segment(size, s, classes, b),
-                    )
+                self.check("classify", scale, 1000)
+                for classes, decoder_width in ((21, 16), (20, 16), (81, 32), (2, 16)):
+                    self.check("segment", scale, classes, "dicenet", (224, 224), False, decoder_width)
                 for pyramid in (False, True):
-                    self.check(
-                        network.Network("detect", scale, 21, 224, 224, pyramid=pyramid),
-                        architecture.detect(size, s, 21, pyramid),
-                    )
+                    self.check("detect", scale, 21, "dicenet", (224, 224), pyramid)
 
     def test_other_backbones(self):
         for backbone in ("mobilenet", "resnet"):
             for scale in network.BACKBONES[backbone]:
                 for size in ((224, 224), (304, 200)):
                     with self.subTest(backbone, scale=scale, size=size):
-                        self.check(
-                            network.Network("classify", scale, 9, *size, backbone=backbone),
-                            architecture.classify((64, 64), float(scale), 9, size[::-1], backbone),
-                        )
+                        self.check("classify", scale, 9, backbone, size)
 
     def test_kernel_sizes(self):
-        for width, height in ((224, 224), (256, 128), (304, 200), (40, 32), (520, 1032)):
-            layers = architecture.classify((64, 64), 0.1, 5, kernel_size=(height, width))
-            self.check(network.Network("classify", "0.1", 5, width, height), layers)
+        for size in ((224, 224), (256, 128), (304, 200), (40, 32), (520, 1032)):
+            self.check("classify", "0.1", 5, "dicenet", size)
 
     def test_size_that_is_no_multiple_of_8_has_the_kernels_of_the_next(self):
-        layers = architecture.classify((64, 64), 0.1, 5, kernel_size=(300, 333))
-        self.check(network.Network("classify", "0.1", 5, 336, 304), layers)
+        shapes = dict(network.tensors(network_of("classify", "0.1", 5, "dicenet", (333, 300))))
+        self.assertEqual(network.detect_network(shapes), network_of("classify", "0.1", 5, "dicenet", (336, 304)))
+
+    def test_sizes_of_priors(self):
+        for size in (32, 33, 64, 96, 180, 300, 301, 448, 512, 777, 1023, 1024, 4096):
+            found = self.info(network_of("detect", "0.1", 3), (4096, size))["prior_sizes"]
+            self.assertEqual(found, ssd.prior_sizes(size))
 
 
 class Convert(common.TestCase):
@@ -127,7 +148,7 @@ class Convert(common.TestCase):
 
     def test_backbones(self):
         for backbone, scale in (("mobilenet", 0.3), ("resnet", 0.16)):
-            arrays = common.random_arrays(architecture.classify((32, 32), scale, 4, (48, 64), backbone))
+            arrays = common.random_arrays("classify", scale, 4, backbone, (64, 48))
             found, metadata = self.convert(torchfile.zipped(torchfile.state_dict(arrays)))
             self.assertEqual(set(found), set(arrays))
             expected = {"task": "classify", "backbone": backbone, "scale": str(scale), "kernel_size": "64x48"}
@@ -168,8 +189,8 @@ class Convert(common.TestCase):
             np.testing.assert_array_equal(found["classifier.2.bias"], numbers[2 : 2 + shape[0]])
 
     def test_description(self):
-        segment = common.random_arrays(architecture.segment((64, 64), 0.2, 21))
-        detect = common.random_arrays(architecture.detect((64, 64), 0.1, 3, True))
+        segment = common.random_arrays("segment", 0.2, 21)
+        detect = common.random_arrays("detect", 0.1, 3, "dicenet", (224, 224), True)
         voc = dict(task="segment", scale="0.2", classes="21", decoder_width="16", kernel_size="224x224")
         cases = (
             ("dicenet_pascal_256x128.pth", segment, {}, dict(voc, size="256x128", background="0")),
@@ -212,9 +233,7 @@ class Convert(common.TestCase):
         labels = self.file("labels.txt", "cat\nbird of prey\r\nöl\n\n".encode())
         _, metadata = self.convert(content, labels=labels)
         self.assertEqual(json.loads(metadata["labels"]), ["cat", "bird of prey", "öl"])
-        detect = torchfile.zipped(
-            torchfile.state_dict(common.random_arrays(architecture.detect((64, 64), 0.1, 4, False)))
-        )
+        detect = torchfile.zipped(torchfile.state_dict(common.random_arrays("detect", 0.1, 4)))
         _, metadata = self.convert(detect, labels=labels)
         self.assertEqual(json.loads(metadata["labels"]), ["background", "cat", "bird of prey", "öl"])
 
@@ -398,7 +417,7 @@ class WrongTensors(common.TestCase):
             self.check(lambda arrays, state: state.update({"classifier.2.bias": view}), "expected a size or an offset")
 
     def test_multi_label_of_another_task(self):
-        arrays = common.random_arrays(architecture.segment((64, 64), 0.1, 2))
+        arrays = common.random_arrays("segment", 0.1, 2)
         source = self.file("model.pth", torchfile.zipped(torchfile.state_dict(arrays)))
         with self.assertRaisesRegex(ModelError, "only a classify network can be multi-label"):
             convert.convert(source, self.path("out.safetensors"), multi_label=True)

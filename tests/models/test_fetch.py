@@ -15,7 +15,6 @@ import unittest
 
 import common
 import torchfile
-from common import architecture
 from fileserver import FileServer
 
 import fetch
@@ -23,7 +22,7 @@ import fetch
 STEM = "dicenet_s_0.1_tiny_64x64"
 NAME = "classify-0.1-tiny-64"
 PATH = f"model/tiny/{STEM}.pth"
-CONTENT = torchfile.zipped(torchfile.state_dict(common.random_arrays(architecture.classify((32, 32), 0.1, 3))))
+CONTENT = torchfile.zipped(torchfile.state_dict(common.random_arrays("classify", 0.1, 3)))
 FILES = {"/" + PATH: CONTENT}
 LIE = bytes(len(CONTENT))
 

@@ -15,7 +15,6 @@ import unittest
 import common
 import numpy as np
 import torchfile
-from common import architecture
 
 import modelfile
 import outfile
@@ -31,7 +30,7 @@ def limit():
 
 
 def classifier():
-    return common.random_arrays(architecture.classify((32, 32), 0.1, 3, (224, 224)))
+    return common.random_arrays("classify", 0.1, 3)
 
 
 class TestCase(common.TestCase):

@@ -8,7 +8,6 @@ program.
 """
 
 import glob
-import importlib.util
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import unittest
 
 import common
 import numpy as np
+from common import reference, safetensors
 
 try:
     import torch
@@ -29,18 +29,7 @@ import dicenet  # noqa: E402
 import modelfile  # noqa: E402  of models/, as dicenet.py finds it
 from errors import ModelError  # noqa: E402
 
-REFERENCE = os.path.join(common.TESTS, "reference")
-
-
-def reference_module(name):
-    """By path, because models/ has a module named network, too."""
-    spec = importlib.util.spec_from_file_location("reference_" + name, os.path.join(REFERENCE, name + ".py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reference, safetensors = reference_module("network"), reference_module("safetensors")
+RANDOM_MODEL = os.path.join(common.TESTS, "reference", "random_model.py")
 
 # Double precision against double precision that was stored as single.
 TOLERANCE = 1e-6
@@ -70,8 +59,7 @@ def run_program(folder, model, x):
 
 
 def random_model(path, task, *options):
-    script = os.path.join(REFERENCE, "random_model.py")
-    subprocess.run([sys.executable, script, path, "--task", task, "--size", "64x64", *options], check=True)
+    subprocess.run([sys.executable, RANDOM_MODEL, path, "--task", task, "--size", "64x64", *options], check=True)
 
 
 def run(net, x):

@@ -10,7 +10,6 @@ Skipped where PyTorch or Pillow is missing.
 import csv
 import glob
 import gzip
-import importlib.util
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ from unittest import mock
 
 import common
 import numpy as np
+from common import reference
 
 try:
     import torch
@@ -45,10 +45,6 @@ import train  # noqa: E402
 
 import modelfile  # noqa: E402  of models/
 from errors import ModelError  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("ref", os.path.join(common.TESTS, "reference", "network.py"))
-reference = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(reference)
 
 DICENET = None
 torch.set_num_threads(1)
@@ -475,20 +471,6 @@ class Training(common.TestCase):
 
 
 class Arithmetic(unittest.TestCase):
-    def test_priors(self):
-        for height, width, trained in ((300, 300, 300), (512, 512, 512), (300, 300, 448), (180, 333, 96), (64, 64, 64)):
-            h, w, sizes = height, width, []
-            for k in range(8):
-                h, w = (h + 1) // 2, (w + 1) // 2
-                sizes += [(h, w)] if 2 <= k < 7 else []
-            expected = reference.make_priors(sizes + [(1, 1)], (height, width), trained)
-            sides = tuple(boxes.ssd_sizes(trained))
-            np.testing.assert_allclose(boxes.priors(height, width, sides).numpy(), expected, atol=1e-6)
-
-    def test_edges_of_priors(self):
-        for trained in range(32, 1025):
-            self.assertEqual(boxes.ssd_sizes(trained), reference.prior_edges(trained))
-
     def test_generalised_iou(self):
         unit = [0.0, 0.0, 1.0, 1.0]
         others = torch.tensor([unit, [0.5, 0, 1.5, 1], [0, 0, 0.5, 0.5], [2, 0, 3, 1]])

@@ -20,9 +20,9 @@ try:
 except ImportError:
     sys.exit("error: numpy is missing: install python3-numpy (apt) or numpy (pip), or use a Python that has it")
 
-import architecture
-import network
+import reference
 import safetensors
+from network import BACKBONES, Network, tensors  # of models/, as reference.py finds it
 
 # A network that was made for one size only would blow up on others: at borders, kernels see fewer of their weights, and
 # dynamic scaling smooths. The larger variance of these two sizes is taken.
@@ -50,17 +50,14 @@ def make(
     seed=1,
 ):
     """Tensors and metadata of a model. Sizes are (width, height). `fill` "zeros" is for tests of nothing but shapes."""
-    hw, kernel_hw = size[::-1], kernel_size[::-1]
+    network = network_of(task, scale, classes, backbone, kernel_size, pyramid, decoder_width)
     if task == "classify":
-        layers = architecture.classify(hw, scale, classes, kernel_hw, backbone)
         own = {"multi_label": boolean(multi_label)}
         if backbone != "dicenet":
             own["backbone"] = backbone
     elif task == "segment":
-        layers = architecture.segment(hw, scale, classes, decoder_width, kernel_hw)
         own = {"decoder_width": str(decoder_width)}
     else:
-        layers = architecture.detect(hw, scale, classes, pyramid, kernel_hw)
         own = {"pyramid": boolean(pyramid)}
     if background is None:
         background = -1 if task == "classify" else 0
@@ -68,8 +65,18 @@ def make(
     metadata.update(own)
     if threshold is not None:
         metadata["threshold"] = str(threshold)
-    tensors = zeros(layers.tensors) if fill == "zeros" else randoms(layers.tensors, metadata, objects, seed)
-    return {name: store(tensor, dtype) for name, tensor in tensors.items()}, metadata
+    shapes = dict(tensors(network))
+    values = zeros(shapes) if fill == "zeros" else randoms(shapes, metadata, objects, seed)
+    return {name: store(tensor, dtype) for name, tensor in values.items()}, metadata
+
+
+def network_of(
+    task, scale, classes, backbone="dicenet", kernel_size=(224, 224), pyramid=False, decoder_width=16
+):
+    """The network of models/network.py that these arguments of make() are of."""
+    width, height = kernel_size
+    own = {"decoder_width": decoder_width} if task == "segment" else {"pyramid": pyramid}
+    return Network(task, str(scale), classes, width, height, backbone=backbone, **own)
 
 
 def describe(task, scale, classes, size, kernel_size, background, labels):
@@ -124,7 +131,7 @@ def draw(random, name, shape):
     return np.where(random.random(shape) < 0.1, random.uniform(1.0, 3.0, shape), slopes)
 
 
-class Calibration(network.Blocks):
+class Calibration(reference.Blocks):
     """Computes the network and sets each BatchNorm on the way so that its output has about unit size."""
 
     def __init__(self, random, tensors):
@@ -157,17 +164,17 @@ class Calibration(network.Blocks):
 def calibrate(random, tensors, metadata, objects):
     blocks = Calibration(random, tensors)
     for size in CALIBRATION_SIZES:
-        network.run_blocks(blocks, metadata, picture(random, size, size))
+        reference.run_blocks(blocks, metadata, picture(random, size, size))
     if metadata["task"] == "detect":
         width, height = (int(n) for n in metadata["size"].split("x"))
-        outputs = network.run(blocks.tensors, metadata, picture(random, width, height))
+        outputs = reference.run(blocks.tensors, metadata, picture(random, width, height))
         set_background(blocks.tensors, outputs["confidences"], objects)
     return blocks.tensors
 
 
 def picture(random, width, height):
     """Smooth shapes and noise, normalised."""
-    return network.up(random.normal(size=(1, 3, 6, 6)), height, width) + 0.5 * random.normal(size=(1, 3, height, width))
+    return reference.up(random.normal(size=(1, 3, 6, 6)), height, width) + 0.5 * random.normal(size=(1, 3, height, width))
 
 
 def set_background(tensors, confidences, objects):
@@ -192,7 +199,7 @@ def parse_arguments(argv):
     parser.add_argument("output", metavar="OUT.safetensors")
     parser.add_argument("--task", choices=("classify", "segment", "detect"), required=True)
     parser.add_argument("--scale", type=float, default=0.1, help="one that the backbone has (default: 0.1)")
-    parser.add_argument("--backbone", choices=architecture.SCALES, default="dicenet", help="classify only")
+    parser.add_argument("--backbone", choices=BACKBONES, default="dicenet", help="classify only")
     parser.add_argument("--classes", type=int, default=21, help="background included (default: 21)")
     parser.add_argument("--size", type=parse_size, default=(64, 64), metavar="WxH", help="to run at (default: 64x64)")
     parser.add_argument("--kernel-size", type=parse_size, default=(224, 224), metavar="WxH", help="(default: 224x224)")
@@ -207,8 +214,8 @@ def parse_arguments(argv):
     parser.add_argument("--fill", choices=("random", "zeros"), default="random")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
-    if arguments.scale not in architecture.SCALES[arguments.backbone]:
-        parser.error(f"--scale: expected one of {', '.join(map(str, architecture.SCALES[arguments.backbone]))}")
+    if str(arguments.scale) not in BACKBONES[arguments.backbone]:
+        parser.error(f"--scale: expected one of {', '.join(BACKBONES[arguments.backbone])}")
     if arguments.backbone != "dicenet" and arguments.task != "classify":
         parser.error(f"--backbone {arguments.backbone}: is for --task classify")
     if arguments.labels and len(arguments.labels) != arguments.classes:

@@ -5,19 +5,22 @@ Written to be read beside the paper: one function per building block, named as t
 them, and no optimisation that would need an explanation. All feature maps are N x C x H x W.
 
     tensors, metadata = safetensors.read("model.safetensors")
-    outputs = network.run(tensors, metadata, input)
+    outputs = reference.run(tensors, metadata, input)
 """
 
 import json
-from math import ceil, floor, gcd, sqrt
+import os
+import sys
+from math import ceil
 
 import numpy as np
 
+# Which tensors there are is stated once, there; what is computed from them is stated here.
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "models"))
+import ssd  # noqa: E402
+from network import DICENET_BLOCKS, EPP_LEAST, EPP_SCALES, MOBILENET_UNITS, RESNET_BLOCKS  # noqa: E402
+
 BATCH_NORM_EPS = 1e-5
-EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
-BLOCKS = {3: 3, 4: 7, 5: 3}
-MOBILENET_UNITS = {2: 2, 3: 2, 4: 6, 5: 2}
-RESNET_BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -187,7 +190,7 @@ class Blocks:
         maps[2] = max_pool(maps[1])
         for level in range(3, levels + 1):
             x = self.strided_dice(f"{prefix}level{level}.0", maps[level - 1])
-            for i in range(1, BLOCKS[level] + 1):
+            for i in range(1, DICENET_BLOCKS[level] + 1):
                 x = self.shuffle_dice_block(f"{prefix}level{level}.{i}", x)
             maps[level] = x
         return maps
@@ -195,9 +198,9 @@ class Blocks:
     # The DiCE unit in MobileNet and in ResNet (paper 3.4, docs/networks.md)
 
     def mobilenet(self, x):
-        x = self.dice("level1.1", self.cbr("level1.0", x, stride=2))
-        for level in range(2, 6):
-            x = average_pool(x)
+        x = self.cbr("level1.0", x, stride=2)
+        for level in MOBILENET_UNITS:
+            x = x if level == 1 else average_pool(x)
             for i in range(1, MOBILENET_UNITS[level] + 1):
                 x = self.dice(f"level{level}.{i}", x)
         return x
@@ -208,7 +211,7 @@ class Blocks:
 
     def resnet(self, x):
         x = max_pool(self.cbr("level1", x, stride=2))
-        for level in range(2, 6):
+        for level in RESNET_BLOCKS:
             x = x if level == 2 else average_pool(x)
             for i in range(1, RESNET_BLOCKS[level] + 1):
                 x = self.bottleneck(f"level{level}.{i}", x)
@@ -222,7 +225,7 @@ class Blocks:
         h, w = x.shape[2:]
         branches = []
         for i, scale in enumerate(EPP_SCALES):
-            size = max(5, ceil(h * scale)), max(5, ceil(w * scale))
+            size = max(EPP_LEAST, ceil(h * scale)), max(EPP_LEAST, ceil(w * scale))
             stage = f"{name}.stages.{i}"
             if scale < 1.0:
                 branches.append(up(self.conv(stage, down(x, *size)), h, w))
@@ -297,37 +300,13 @@ def detect(net, x, trained_size, pyramid, classes):
         outputs = (net.conv(f"{layers}.{k}", m) for k, m in enumerate(maps))
         return np.concatenate([y.transpose(0, 2, 3, 1).reshape(len(x), -1, width) for y in outputs], axis=1)
 
-    priors = make_priors([m.shape[2:] for m in maps], x.shape[2:], trained_size)
+    height, width = x.shape[2:]
+    priors = ssd.priors(width, height, ssd.prior_sizes(trained_size))
     return predictions("cls_layers", classes), predictions("loc_layers", 4), priors
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Boxes
-
-
-def prior_edges(trained_size):
-    """min_0 .. min_5 and, shifted by one, max_0 .. max_5 in pixels."""
-    first, last = ceil(0.1 * trained_size), ceil(1.05 * trained_size)
-    return [int(edge) for edge in np.linspace(first, last, 7)]
-
-
-def make_priors(map_sizes, input_size, trained_size):
-    """Centre x, centre y, width, height of every prior as fractions of the input: map by map, row, column, box."""
-    height, width = input_size
-    edges = prior_edges(trained_size)
-    priors = []
-    for k, (h, w) in enumerate(map_sizes):
-        small, large = edges[k], edges[k + 1]
-        boxes = [(small, small), (sqrt(small * large), sqrt(small * large))]
-        for ratio in (2.0, 3.0):
-            boxes.append((small * sqrt(ratio), small / sqrt(ratio)))
-            boxes.append((small / sqrt(ratio), small * sqrt(ratio)))
-        step_x, step_y = (2 ** (3 + k) / width, 2 ** (3 + k) / height) if k < 4 else (1.0 / w, 1.0 / h)
-        for i in range(h):
-            for j in range(w):
-                centre = ((j + 0.5) * step_x, (i + 0.5) * step_y)
-                priors += [(*centre, box_w / width, box_h / height) for box_w, box_h in boxes]
-    return np.clip(np.array(priors), 0.0, 1.0)
 
 
 def decode(locations, priors):
