@@ -2,6 +2,7 @@
 #include "../dicenet-core/backend/backend.h"
 
 #include <dicenet/error.h>
+#include <pthread.h>
 #include <string.h>
 #include "backend.h"
 #include "error.h"
@@ -54,7 +55,7 @@ typedef struct {
   GPtrArray *readers; /* CudaReader, most recently used last */
   gfloat *arena;      /* on the device */
   gsize arena_bytes;
-  GMutex lock;
+  pthread_mutex_t lock;
   GPtrArray *spare;       /* CudaJob; under the lock */
   cudaEvent_t begin, end; /* around a step, where its time is asked for */
 } CudaExecutor;
@@ -159,7 +160,7 @@ cuda_open (const DicenetProgram *program, const DicenetTarget *target, GError **
   self->context = target->context;
   self->readers = g_ptr_array_new ();
   self->spare = g_ptr_array_new ();
-  g_mutex_init (&self->lock);
+  pthread_mutex_init (&self->lock, NULL);
   if (choose_device (self, target->device, error) && describe_device (self, error) &&
       cuda_check (dicenet_cuda_device_read (&self->limits, self->device), "asking the GPU for its size", error) &&
       cuda_check (cudaStreamCreateWithFlags (&self->stream, cudaStreamNonBlocking), "opening a stream", error) &&
@@ -238,7 +239,7 @@ cuda_close (DicenetExecutor *executor)
     cudaEventDestroy (self->end);
   g_ptr_array_unref (self->readers);
   g_ptr_array_unref (self->spare);
-  g_mutex_clear (&self->lock);
+  pthread_mutex_destroy (&self->lock);
   g_free (self->description);
   g_free (self);
 }
@@ -587,9 +588,9 @@ enqueue_results (CudaExecutor *self, CudaJob *job, const DicenetSize *size, cons
 static CudaJob *
 take_spare (CudaExecutor *self)
 {
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   CudaJob *job = self->spare->len ? g_ptr_array_steal_index (self->spare, self->spare->len - 1) : NULL;
-  g_mutex_unlock (&self->lock);
+  pthread_mutex_unlock (&self->lock);
   return job;
 }
 
@@ -621,9 +622,9 @@ cuda_release (DicenetExecutor *executor, DicenetJob *parent)
   if (job->is_enqueued)
     cudaEventSynchronize (job->done);
   job->is_enqueued = FALSE;
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   g_ptr_array_add (self->spare, job);
-  g_mutex_unlock (&self->lock);
+  pthread_mutex_unlock (&self->lock);
 }
 
 /* A picture in the device's memory is not needed any more when the network begins. */

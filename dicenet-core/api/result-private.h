@@ -4,7 +4,7 @@
 #include "../backend/task.h"
 
 struct _DicenetResult {
-  gatomicrefcount n_refs;
+  gint n_refs;
   DicenetModel *model;
   const DicenetGraph *graph; /* the model's */
   const DicenetKernels *kernels;

@@ -20,7 +20,7 @@ dicenet_result_new (DicenetModel *model, const DicenetSize *size, const DicenetK
 {
   DicenetResult *self = g_new0 (DicenetResult, 1);
 
-  g_atomic_ref_count_init (&self->n_refs);
+  self->n_refs = 1;
   self->model = g_object_ref (model);
   self->graph = dicenet_model_get_program (model)->graph;
   self->kernels = kernels;
@@ -38,7 +38,7 @@ DicenetResult *
 dicenet_result_ref (DicenetResult *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
-  g_atomic_ref_count_inc (&self->n_refs);
+  g_atomic_int_inc (&self->n_refs);
   return self;
 }
 
@@ -47,7 +47,7 @@ dicenet_result_unref (DicenetResult *self)
 {
   g_return_if_fail (self != NULL);
 
-  if (!g_atomic_ref_count_dec (&self->n_refs))
+  if (!g_atomic_int_dec_and_test (&self->n_refs))
     return;
   for (guint i = 0; self->decoded && i < self->n_pictures; i++) {
     g_clear_pointer (&self->decoded[i].classes, g_array_unref);

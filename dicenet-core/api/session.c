@@ -2,6 +2,7 @@
 #include <dicenet/error.h>
 #include <dicenet/session.h>
 #include <dicenet/text.h>
+#include <pthread.h>
 #include "../prepost/preprocess-layout.h"
 #include "decode.h"
 #include "model-private.h"
@@ -10,7 +11,8 @@
 #include "session-private.h"
 
 /* Who does what: @submitting is held by whoever reads a picture, and @is_busy is set by whoever computes, so that one
- * thread can read the next picture meanwhile. @lock is never held for long. */
+ * thread can read the next picture meanwhile. @lock is never held for long. Locks are the system's, and references are
+ * counted in place, because ThreadSanitizer does not see into GLib. */
 
 struct _DicenetSession {
   GObject parent_instance;
@@ -19,9 +21,9 @@ struct _DicenetSession {
   DicenetExecutor *executor;
   DicenetDecoder decoder;
 
-  GMutex submitting;
-  GMutex lock; /* of all that follows, and of the state of submissions */
-  GCond changed;
+  pthread_mutex_t submitting;
+  pthread_mutex_t lock; /* of all that follows, and of the state of submissions */
+  pthread_cond_t changed;
   GQueue pending;      /* DicenetSubmission, in their order */
   guint n_submissions; /* that nobody has waited for */
   gboolean is_busy;    /* one is being computed */
@@ -39,7 +41,7 @@ typedef enum {
 } State;
 
 struct _DicenetSubmission {
-  gatomicrefcount n_refs;
+  gint n_refs;
   DicenetSession *session;
   DicenetJob *job;
   DicenetRequest *request;
@@ -71,13 +73,13 @@ compute_oldest (DicenetSession *self)
 
   submission->state = COMPUTING;
   self->is_busy = TRUE;
-  g_mutex_unlock (&self->lock);
+  pthread_mutex_unlock (&self->lock);
   submission->result = compute (self, submission, &submission->error);
   dicenet_executor_release (self->executor, g_steal_pointer (&submission->job));
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   submission->state = DONE;
   self->is_busy = FALSE;
-  g_cond_broadcast (&self->changed);
+  pthread_cond_broadcast (&self->changed);
 }
 
 static gpointer
@@ -85,14 +87,14 @@ work (gpointer data)
 {
   DicenetSession *self = data;
 
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   while (!self->is_closing) {
     if (!self->is_busy && !g_queue_is_empty (&self->pending))
       compute_oldest (self);
     else
-      g_cond_wait (&self->changed, &self->lock);
+      pthread_cond_wait (&self->changed, &self->lock);
   }
-  g_mutex_unlock (&self->lock);
+  pthread_mutex_unlock (&self->lock);
   return NULL;
 }
 
@@ -106,7 +108,7 @@ finish (DicenetSubmission *submission)
     if (session->worker == NULL && !session->is_busy)
       compute_oldest (session);
     else
-      g_cond_wait (&session->changed, &session->lock);
+      pthread_cond_wait (&session->changed, &session->lock);
   }
 }
 
@@ -119,17 +121,17 @@ dicenet_session_finalize (GObject *object)
   DicenetSession *self = DICENET_SESSION (object);
 
   if (self->worker) {
-    g_mutex_lock (&self->lock);
+    pthread_mutex_lock (&self->lock);
     self->is_closing = TRUE;
-    g_cond_broadcast (&self->changed);
-    g_mutex_unlock (&self->lock);
+    pthread_cond_broadcast (&self->changed);
+    pthread_mutex_unlock (&self->lock);
     g_thread_join (self->worker);
   }
   dicenet_executor_close (self->executor);
   g_free (self->decoder.scratch);
-  g_mutex_clear (&self->submitting);
-  g_mutex_clear (&self->lock);
-  g_cond_clear (&self->changed);
+  pthread_mutex_destroy (&self->submitting);
+  pthread_mutex_destroy (&self->lock);
+  pthread_cond_destroy (&self->changed);
   g_clear_object (&self->model); /* last: the executor uses its weights */
   G_OBJECT_CLASS (dicenet_session_parent_class)->finalize (object);
 }
@@ -143,9 +145,9 @@ dicenet_session_class_init (DicenetSessionClass *klass)
 static void
 dicenet_session_init (DicenetSession *self)
 {
-  g_mutex_init (&self->submitting);
-  g_mutex_init (&self->lock);
-  g_cond_init (&self->changed);
+  pthread_mutex_init (&self->submitting, NULL);
+  pthread_mutex_init (&self->lock, NULL);
+  pthread_cond_init (&self->changed, NULL);
 }
 
 static gboolean
@@ -270,12 +272,12 @@ dicenet_session_get_arena_bytes (DicenetSession *self)
 static void
 set_busy (DicenetSession *self, gboolean is_busy)
 {
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   while (is_busy && self->is_busy)
-    g_cond_wait (&self->changed, &self->lock);
+    pthread_cond_wait (&self->changed, &self->lock);
   self->is_busy = is_busy;
-  g_cond_broadcast (&self->changed);
-  g_mutex_unlock (&self->lock);
+  pthread_cond_broadcast (&self->changed);
+  pthread_mutex_unlock (&self->lock);
 }
 
 static gboolean
@@ -294,12 +296,12 @@ dicenet_session_prepare (DicenetSession *self, guint width, guint height, guint 
 
   if (!dicenet_request_check_size (width, height, error) || !check_batch (batch, error))
     return FALSE;
-  g_mutex_lock (&self->submitting);
+  pthread_mutex_lock (&self->submitting);
   set_busy (self, TRUE);
   const DicenetSize *size = dicenet_executor_prepare (self->executor, width, height, batch, error);
   const gboolean is_ready = size != NULL && dicenet_decoder_prepare (&self->decoder, size, error);
   set_busy (self, FALSE);
-  g_mutex_unlock (&self->submitting);
+  pthread_mutex_unlock (&self->submitting);
   return is_ready;
 }
 
@@ -309,10 +311,10 @@ dicenet_session_prepare (DicenetSession *self, guint width, guint height, guint 
 static gboolean
 take_place (DicenetSession *self, GError **error)
 {
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   const gboolean is_there = self->n_submissions < DICENET_MAX_SUBMISSIONS;
   self->n_submissions += is_there;
-  g_mutex_unlock (&self->lock);
+  pthread_mutex_unlock (&self->lock);
   if (!is_there)
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
                  "nobody has waited for the last %d submissions of this session: wait for one before the next",
@@ -323,9 +325,9 @@ take_place (DicenetSession *self, GError **error)
 static void
 give_place (DicenetSession *self)
 {
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   self->n_submissions--;
-  g_mutex_unlock (&self->lock);
+  pthread_mutex_unlock (&self->lock);
 }
 
 static DicenetSubmission *
@@ -333,14 +335,14 @@ submission_new (DicenetSession *self, DicenetJob *job, DicenetRequest *request)
 {
   DicenetSubmission *submission = g_new0 (DicenetSubmission, 1);
 
-  g_atomic_ref_count_init (&submission->n_refs);
+  submission->n_refs = 1;
   submission->session = g_object_ref (self);
   submission->job = job;
   submission->request = request;
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   g_queue_push_tail (&self->pending, submission);
-  g_cond_broadcast (&self->changed);
-  g_mutex_unlock (&self->lock);
+  pthread_cond_broadcast (&self->changed);
+  pthread_mutex_unlock (&self->lock);
   return submission;
 }
 
@@ -352,11 +354,11 @@ submit (DicenetSession *self, DicenetRun *run, DicenetRequest *request, GError *
 
   run->request = request;
   if (take_place (self, error)) {
-    g_mutex_lock (&self->submitting); /* until it is in the queue: the order is that of the jobs */
+    pthread_mutex_lock (&self->submitting); /* until it is in the queue: the order is that of the jobs */
     DicenetJob *job = dicenet_executor_submit (self->executor, run, error);
     if (job != NULL)
       submission = submission_new (self, job, g_steal_pointer (&request));
-    g_mutex_unlock (&self->submitting);
+    pthread_mutex_unlock (&self->submitting);
     if (job == NULL)
       give_place (self);
   }
@@ -462,7 +464,7 @@ DicenetSubmission *
 dicenet_submission_ref (DicenetSubmission *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
-  g_atomic_ref_count_inc (&self->n_refs);
+  g_atomic_int_inc (&self->n_refs);
   return self;
 }
 
@@ -472,13 +474,13 @@ call_off (DicenetSubmission *self)
 {
   DicenetSession *session = self->session;
 
-  g_mutex_lock (&session->lock);
+  pthread_mutex_lock (&session->lock);
   if (self->state == PENDING)
     g_queue_remove (&session->pending, self);
   else
     finish (self);
   session->n_submissions -= self->state != TOLD;
-  g_mutex_unlock (&session->lock);
+  pthread_mutex_unlock (&session->lock);
 }
 
 void
@@ -486,7 +488,7 @@ dicenet_submission_unref (DicenetSubmission *self)
 {
   g_return_if_fail (self != NULL);
 
-  if (!g_atomic_ref_count_dec (&self->n_refs))
+  if (!g_atomic_int_dec_and_test (&self->n_refs))
     return;
   call_off (self);
   if (self->job)
@@ -505,7 +507,7 @@ dicenet_submission_wait (DicenetSubmission *self, GError **error)
   g_return_val_if_fail (self != NULL, NULL);
 
   DicenetSession *session = self->session;
-  g_mutex_lock (&session->lock);
+  pthread_mutex_lock (&session->lock);
   finish (self);
   session->n_submissions -= self->state != TOLD;
   if (self->state == TOLD)
@@ -514,7 +516,7 @@ dicenet_submission_wait (DicenetSubmission *self, GError **error)
   self->state = TOLD;
   DicenetResult *result = g_steal_pointer (&self->result);
   GError *failed = g_steal_pointer (&self->error);
-  g_mutex_unlock (&session->lock);
+  pthread_mutex_unlock (&session->lock);
   if (failed)
     g_propagate_error (error, failed);
   return result;

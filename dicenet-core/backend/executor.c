@@ -19,7 +19,7 @@ dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, cons
 static void
 unref_size (DicenetExecutor *self, DicenetSize *size)
 {
-  if (!g_atomic_ref_count_dec (&size->n_refs))
+  if (!g_atomic_int_dec_and_test (&size->n_refs))
     return;
   if (size->bound)
     self->ops->unbind (self, size->bound);
@@ -99,7 +99,7 @@ get_size (DicenetExecutor *self, guint width, guint height, guint batch, GError 
   if (size == NULL)
     size = make_size (self, width, height, batch, error);
   if (size != NULL)
-    g_atomic_ref_count_inc (&size->n_refs);
+    g_atomic_int_inc (&size->n_refs);
   return size;
 }
 

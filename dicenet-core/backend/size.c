@@ -21,7 +21,7 @@ dicenet_size_new (const DicenetProgram *program, guint width, guint height, guin
   *self = (DicenetSize){
     .width = width, .height = height, .batch = batch, .plan = plan, .axes = dicenet_axis_cache_new ()
   };
-  g_atomic_ref_count_init (&self->n_refs);
+  self->n_refs = 1;
   if (program->task->prepare && !program->task->prepare (self, program, error))
     g_clear_pointer (&self, dicenet_size_free);
   return self;

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 /* What a program is at one size, whatever it runs on: its plan, and what results are made with. */
 typedef struct {
-  gatomicrefcount n_refs;
+  gint n_refs;
   guint width, height, batch;
   DicenetPlan *plan;
   GHashTable *axes; /* all tables of this size */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dicenet/error.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -46,7 +47,7 @@ typedef struct {
   gfloat *batch_outputs; /* as DicenetFound has them; unused for a batch of 1 */
   gsize batch_bytes;
   /* Both. */
-  GMutex lock;
+  pthread_mutex_t lock;
   GPtrArray *spare; /* CpuJob */
 } CpuExecutor;
 
@@ -146,7 +147,7 @@ cpu_open (const DicenetProgram *program, const DicenetTarget *target, GError **e
   self->cpu.kernels = &self->kernels;
   self->kinds = g_ptr_array_new_with_free_func ((GDestroyNotify) dicenet_preprocess_free);
   self->spare = g_ptr_array_new_with_free_func (job_free);
-  g_mutex_init (&self->lock);
+  pthread_mutex_init (&self->lock, NULL);
   dicenet_log (G_LOG_LEVEL_DEBUG, "kernels: %s", self->parent.device);
   if (!start_threads (self, target->n_threads, error) || !set_precision (self, target->precision, error)) {
     dicenet_executor_close (&self->parent);
@@ -166,7 +167,7 @@ cpu_close (DicenetExecutor *executor)
   dicenet_block_free (self->batch_outputs, self->batch_bytes);
   dicenet_threads_free (self->cpu.threads);
   dicenet_threads_free (self->readers);
-  g_mutex_clear (&self->lock);
+  pthread_mutex_destroy (&self->lock);
   g_free (self);
 }
 
@@ -271,9 +272,9 @@ grow_input (CpuJob *job, const DicenetSize *size, GError **error)
 static CpuJob *
 take_spare (CpuExecutor *self)
 {
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   CpuJob *job = self->spare->len ? g_ptr_array_steal_index (self->spare, self->spare->len - 1) : NULL;
-  g_mutex_unlock (&self->lock);
+  pthread_mutex_unlock (&self->lock);
   return job ? job : g_new0 (CpuJob, 1);
 }
 
@@ -282,11 +283,11 @@ cpu_release (DicenetExecutor *executor, DicenetJob *job)
 {
   CpuExecutor *self = (CpuExecutor *) executor;
 
-  g_mutex_lock (&self->lock);
+  pthread_mutex_lock (&self->lock);
   const gboolean is_kept = self->spare->len < MAX_SPARE;
   if (is_kept)
     g_ptr_array_add (self->spare, job);
-  g_mutex_unlock (&self->lock);
+  pthread_mutex_unlock (&self->lock);
   if (!is_kept)
     job_free (job);
 }

@@ -75,7 +75,7 @@ START_TEST (equal_copies)
       g_autoptr (Picture) picture = picture_new (all_formats[f], WIDTH, HEIGHT, order, random);
       picture->image.matrix = order == ROWS_PADDED ? DICENET_COLOR_MATRIX_BT709 : DICENET_COLOR_MATRIX_BT601;
       g_autoptr (DicenetResult) all = run (session, &picture->image, whole);
-      for (guint i = 0; i < (is_slow ? 4 : G_N_ELEMENTS (rectangles)); i++) {
+      for (guint i = is_slow; i < (is_slow ? 3 : G_N_ELEMENTS (rectangles)); i++) {
         const Rectangle *r = &rectangles[i];
         g_autoptr (Picture) copy = picture_crop (picture, r->x, r->y, r->width, r->height);
         g_autoptr (DicenetRequest) request = request_of (r);
@@ -155,7 +155,7 @@ START_TEST (sizes_come_and_go)
   g_autoptr (DicenetSession) session = open_session ("classify", 1);
   g_autoptr (GRand) random = g_rand_new_with_seed (1);
   g_autoptr (Picture) picture = picture_new (DICENET_PIXEL_FORMAT_NV12, WIDTH, HEIGHT, ROWS_TIGHT, random);
-  DicenetResult *first[20];
+  DicenetResult *first[18]; /* kept are 16 */
 
   for (guint round = 0; round < 2; round++) {
     for (guint i = 0; i < G_N_ELEMENTS (first); i++) {
