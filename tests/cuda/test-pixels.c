@@ -74,6 +74,7 @@ device_copy (gconstpointer from, gsize size)
 {
   gpointer memory = device_new (size);
   must (cudaMemcpyAsync (memory, from, size, cudaMemcpyHostToDevice, stream));
+  must (cudaStreamSynchronize (stream)); /* the caller may let go of it */
   return memory;
 }
 
