@@ -282,15 +282,16 @@ gst_dicenet_plates_get_problem (const GstDicenetPlates *self)
   return self->problem;
 }
 
-/* Size on the frame, with pixels that may not be square. */
+/* Size of a line on the frame, with pixels that may not be square. Without a font, Pango's sizes are whatever was in
+ * the memory: lines were a million pixels high. */
 static void
 layout_size (PangoLayout *layout, const GstDicenetStyle *style, gint *width, gint *height)
 {
   gint w, h;
 
   pango_layout_get_pixel_size (layout, &w, &h);
-  *width = ceil (w * style->stretch);
-  *height = h;
+  *width = CLAMP (ceil (w * style->stretch), 0, MAX_SIZE);
+  *height = CLAMP (h, 0, 4 * style->font);
 }
 
 static void

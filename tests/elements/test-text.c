@@ -38,6 +38,18 @@ frame_with_box (GstVideoInfo *info, const GstDicenetDetection *boxes, guint n)
   return buffer;
 }
 
+/* Without a font, Pango does not say how large text is. */
+static void
+check_size (GstVideoOverlayRectangle *rectangle)
+{
+  gint x, y;
+  guint width, height;
+
+  gst_video_overlay_rectangle_get_render_rectangle (rectangle, &x, &y, &width, &height);
+  g_assert_cmpuint (width, <=, 640);
+  g_assert_cmpuint (height, <=, 480);
+}
+
 /* Returns how many rectangles were drawn. */
 static guint
 draw (GstDicenetDrawer *drawer, guint n_boxes)
@@ -48,6 +60,8 @@ draw (GstDicenetDrawer *drawer, guint n_boxes)
   GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, 0.5, NULL);
   const guint n = composition ? gst_video_overlay_composition_n_rectangles (composition) : 0;
 
+  for (guint i = 0; i < n; i++)
+    check_size (gst_video_overlay_composition_get_rectangle (composition, i));
   g_clear_pointer (&composition, gst_video_overlay_composition_unref);
   gst_buffer_unref (buffer);
   return n;
