@@ -51,7 +51,7 @@ typedef struct {
   gpointer context; /* the caller's, current in every call; NULL: the device's primary one */
   cudaStream_t stream;
   CudaWeights *weights;
-  DicenetCudaNumbers numbers;
+  DicenetCudaComputeType compute_type;
   GPtrArray *readers; /* CudaReader, most recently used last */
   gfloat *arena;      /* on the device */
   gsize arena_bytes;
@@ -119,19 +119,19 @@ choose_device (CudaExecutor *self, gint device, GError **error)
 static void
 set_precision (CudaExecutor *self, DicenetPrecision precision)
 {
-  static const DicenetCudaNumbers numbers[] = {
+  static const DicenetCudaComputeType compute_type[] = {
     [DICENET_PRECISION_AUTO] = DICENET_CUDA_FLOAT16,      [DICENET_PRECISION_FLOAT32] = DICENET_CUDA_FLOAT32,
     [DICENET_PRECISION_BFLOAT16] = DICENET_CUDA_BFLOAT16, [DICENET_PRECISION_FLOAT16] = DICENET_CUDA_FLOAT16,
     [DICENET_PRECISION_TF32] = DICENET_CUDA_TF32,
   };
   int major = 0;
 
-  self->numbers = numbers[precision];
+  self->compute_type = compute_type[precision];
   self->parent.precision = precision == DICENET_PRECISION_AUTO ? DICENET_PRECISION_FLOAT16 : precision;
   cudaDeviceGetAttribute (&major, cudaDevAttrComputeCapabilityMajor, self->device);
-  if (major >= 8 || (self->numbers != DICENET_CUDA_TF32 && self->numbers != DICENET_CUDA_BFLOAT16))
+  if (major >= 8 || (self->compute_type != DICENET_CUDA_TF32 && self->compute_type != DICENET_CUDA_BFLOAT16))
     return;
-  self->numbers = DICENET_CUDA_FLOAT32;
+  self->compute_type = DICENET_CUDA_FLOAT32;
   self->parent.precision = DICENET_PRECISION_FLOAT32;
   self->parent.warning =
       "tf32 and bfloat16 need a GPU of compute capability 8.0 or higher (float16 works on this one): "
@@ -152,7 +152,7 @@ describe_device (CudaExecutor *self, GError **error)
 }
 
 static DicenetExecutor *
-cuda_open (const DicenetProgram *program, const DicenetTarget *target, GError **error)
+cuda_open (const DicenetNetwork *program, const DicenetDeviceOptions *target, GError **error)
 {
   CudaExecutor *self = g_new0 (CudaExecutor, 1);
 
@@ -288,7 +288,7 @@ enqueue_step (CudaExecutor *self, const DicenetSize *size, guint k, GError **err
 {
   const Captured *captured = size->bound;
 
-  return cuda_plan_enqueue (captured->plan, k, self->arena, self->numbers, self->stream, error);
+  return cuda_plan_enqueue (captured->plan, k, self->arena, self->compute_type, self->stream, error);
 }
 
 static gboolean
@@ -440,7 +440,7 @@ copy (CudaExecutor *self, gpointer to, gconstpointer from, gsize bytes, enum cud
 
 /* Of one picture. */
 static gfloat *
-on_device (const CudaExecutor *self, const DicenetSize *size, const DicenetView *view, guint picture)
+on_device (const CudaExecutor *self, const DicenetSize *size, const DicenetTensorRef *view, guint picture)
 {
   return self->arena + picture * size->plan->arena_floats + view->planes[0];
 }
@@ -448,7 +448,7 @@ on_device (const CudaExecutor *self, const DicenetSize *size, const DicenetView 
 static gboolean
 enqueue_tensors (CudaExecutor *self, CudaJob *job, const DicenetSize *size, const gfloat *tensors, GError **error)
 {
-  const DicenetView *view = &size->plan->views[0];
+  const DicenetTensorRef *view = &size->plan->views[0];
   const gsize bytes = dicenet_view_floats (view) * sizeof (gfloat);
 
   if (!grow (&job->input, size->batch * bytes, error))
@@ -484,7 +484,7 @@ decide (CudaJob *job, const DicenetSize *size, const DicenetRequest *request)
   job->has_masks = request->decode && size->rows;
   job->has_boxes = request->decode && size->priors;
   job->has_outputs = request->outputs || (request->decode && !job->has_masks && !job->has_boxes) ||
-                     (job->has_boxes && dicenet_most_boxes (&request->detect) > CUDA_ROOM);
+                     (job->has_boxes && dicenet_most_boxes (&request->detect) > CUDA_MAX_BOXES);
 }
 
 static gsize
@@ -496,7 +496,7 @@ take_place (gsize *n, gsize bytes)
   return at;
 }
 
-static const DicenetView *
+static const DicenetTensorRef *
 output_view (const CudaExecutor *self, const DicenetSize *size, guint k)
 {
   return dicenet_size_output (size, self->parent.program.graph, k);
@@ -533,7 +533,7 @@ lay_out (CudaExecutor *self, CudaJob *job, const DicenetSize *size, const Dicene
 static gboolean
 enqueue_output (CudaExecutor *self, CudaJob *job, const DicenetSize *size, guint k, GError **error)
 {
-  const DicenetView *view = output_view (self, size, k);
+  const DicenetTensorRef *view = output_view (self, size, k);
   const gsize bytes = dicenet_view_floats (view) * sizeof (gfloat);
 
   for (guint i = 0; i < size->batch; i++)
@@ -685,7 +685,7 @@ cuda_boxes (DicenetJob *parent, guint picture, const DicenetBox **boxes, guint *
 
   *boxes = (const DicenetBox *) found->boxes;
   *n = found->n_boxes;
-  return *n <= CUDA_ROOM; /* else the CPU has the room */
+  return *n <= CUDA_MAX_BOXES; /* else the CPU has the room */
 }
 
 static gsize

@@ -233,8 +233,8 @@ clear_of_kept (const DicenetCudaDetect &d, const Candidate *kept, unsigned n_kep
 /* A round: @n candidates, one per thread, strongest first, each unless it overlaps one that was kept. Returns how many
  * are kept now. */
 static __device__ unsigned
-suppress_round (const DicenetCudaDetect &d, Candidate candidate, unsigned n, Candidate *kept, unsigned n_kept,
-                unsigned limit, Block &block)
+nms_round (const DicenetCudaDetect &d, Candidate candidate, unsigned n, Candidate *kept, unsigned n_kept,
+           unsigned limit, Block &block)
 {
   Place own = {};
   bool stays = threadIdx.x < n;
@@ -264,7 +264,7 @@ suppress_round (const DicenetCudaDetect &d, Candidate candidate, unsigned n, Can
 /* A block per class and picture. What is kept takes the beginning of the list: it is never longer than what was looked
  * at, and each round's candidates are in registers before. */
 static __global__ void
-__launch_bounds__ (THREADS) suppress (DicenetCudaDetect d)
+__launch_bounds__ (THREADS) nms (DicenetCudaDetect d)
 {
   __shared__ Candidate few[SHARED];
   __shared__ Block block;
@@ -283,7 +283,7 @@ __launch_bounds__ (THREADS) suppress (DicenetCudaDetect d)
   for (unsigned first = 0; first < n && n_kept < limit; first += THREADS) {
     const unsigned here = min (unsigned (THREADS), n - first);
     const Candidate own = threadIdx.x < here ? sorted[first + threadIdx.x] : 0;
-    n_kept = suppress_round (d, own, here, list, n_kept, limit, block);
+    n_kept = nms_round (d, own, here, list, n_kept, limit, block);
   }
   if (threadIdx.x == 0)
     *length = n_kept;
@@ -338,16 +338,16 @@ static __global__ void
 __launch_bounds__ (WRITERS) write_boxes (DicenetCudaDetect d)
 {
   const unsigned n = lengths_of (d, blockIdx.y)[blockIdx.x], limit = d.params->max_detections,
-                 room = limit > 0 ? min (limit, d.room) : d.room;
+                 capacity = limit > 0 ? min (limit, d.capacity) : d.capacity;
   const Candidate *list = list_of (d, blockIdx.y, blockIdx.x);
-  DicenetCudaBox *boxes = d.boxes + (size_t) blockIdx.y * d.room;
+  DicenetCudaBox *boxes = d.boxes + (size_t) blockIdx.y * d.capacity;
 
   if (blockIdx.x == 0 && threadIdx.x == 0)
     write_length (d);
   for (unsigned i = threadIdx.x; i < n; i += WRITERS) {
     const Candidate candidate = list[i];
     const unsigned rank = rank_of (d, blockIdx.x, i, weakness_of (candidate));
-    if (rank >= room)
+    if (rank >= capacity)
       continue;
     const Place place = place_of (d, blockIdx.y, (unsigned) candidate);
     boxes[rank] = { place.x0, place.y0, place.x1, place.y1, blockIdx.x + 1, confidence_of (candidate) };
@@ -371,7 +371,7 @@ dicenet_cuda_detect (const DicenetCudaDetect *d, cudaStream_t stream)
   if (error == cudaSuccess)
     error = launch (collect, dim3 (divide_up (d->n_priors, WARPS), n_pictures), WARPS * 32, stream, *d);
   if (error == cudaSuccess)
-    error = launch (suppress, lists, THREADS, stream, *d);
+    error = launch (nms, lists, THREADS, stream, *d);
   if (error == cudaSuccess)
     error = launch (write_boxes, lists, WRITERS, stream, *d);
   return error;

@@ -2,7 +2,7 @@
 #include "device.cuh"
 #include "launch.cuh"
 
-/* 3 x 3 convolutions, straight from their definition: depth-wise ones and those of small groups, which most of a
+/* 3 x 3 convolutions, straight from their definition: depthwise ones and those of small groups, which most of a
  * DiCENet has, are bound by memory. */
 
 #define THREADS 128u

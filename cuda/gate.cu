@@ -120,7 +120,7 @@ __launch_bounds__ (THREADS) vector_kernel (DicenetCudaConv conv)
 {
   const Matrix m = { conv.weight, conv.bias, conv.slope, conv.x.c, conv.y.c, conv.groups, conv.activation };
   const unsigned picture = blockIdx.y, block = blockIdx.x * (THREADS / WARP) + threadIdx.x / WARP;
-  __shared__ float in[DICENET_CUDA_VECTOR];
+  __shared__ float in[DICENET_CUDA_GEMV_INPUTS];
 
   for (unsigned c = threadIdx.x; c < conv.x.c; c += THREADS)
     in[c] = *plane_of (conv.x, picture, c);
@@ -137,7 +137,7 @@ __launch_bounds__ (THREADS) vector_kernel (DicenetCudaConv conv)
 }
 
 cudaError_t
-dicenet_cuda_conv_vector (const DicenetCudaConv *conv, cudaStream_t stream)
+dicenet_cuda_gemv (const DicenetCudaConv *conv, cudaStream_t stream)
 {
   const dim3 grid (divide_up (n_blocks (conv->y.c, conv->groups), THREADS / WARP), conv->y.n);
   return launch (vector_kernel, grid, THREADS, stream, *conv);

@@ -34,13 +34,13 @@ typedef struct {
   size_t stride; /* floats from one picture to the next */
 } DicenetCudaTensor;
 
-/* What the products of point-wise convolutions are computed with; sums are always float32. */
+/* What the products of pointwise convolutions are computed with; sums are always float32. */
 typedef enum {
   DICENET_CUDA_FLOAT32,
   DICENET_CUDA_TF32,     /* 10 bits of precision; compute capability 8.0 */
   DICENET_CUDA_FLOAT16,  /* 11 bits of precision, up to 65504 */
   DICENET_CUDA_BFLOAT16, /* 8 bits of precision; compute capability 8.0 */
-} DicenetCudaNumbers;
+} DicenetCudaComputeType;
 
 typedef struct {
   DicenetCudaTensor x, y;
@@ -49,7 +49,7 @@ typedef struct {
   unsigned kernel, stride, groups;
   DicenetActivation activation;
   DicenetCudaTensor gate; /* y.c x 1 x 1; base NULL: none */
-  DicenetCudaNumbers numbers;
+  DicenetCudaComputeType compute_type;
 } DicenetCudaConv;
 
 /* 1 x 1, stride 1. */
@@ -57,9 +57,9 @@ cudaError_t dicenet_cuda_conv_pointwise (const DicenetCudaConv *conv, const Dice
                                          cudaStream_t stream);
 /* 3 x 3, any groups and stride. */
 cudaError_t dicenet_cuda_conv_direct (const DicenetCudaConv *conv, cudaStream_t stream);
-/* 1 x 1 on one pixel per picture: matrix times vector, of at most so many inputs. */
-#define DICENET_CUDA_VECTOR 4096
-cudaError_t dicenet_cuda_conv_vector (const DicenetCudaConv *conv, cudaStream_t stream);
+/* 1 x 1 on one pixel per picture: matrix-vector product (GEMV), of at most so many inputs. */
+#define DICENET_CUDA_GEMV_INPUTS 4096
+cudaError_t dicenet_cuda_gemv (const DicenetCudaConv *conv, cudaStream_t stream);
 
 /* One branch of DimConv along an axis of @n positions, dynamic scaling (paper 3.3) included. Scaling to the kernels'
  * size, the kernels and scaling back are linear along the axis, so they are one: position i of the branch is the sum
@@ -94,7 +94,7 @@ typedef struct {
   const float *sums;
   unsigned parts, n_matrices;
   struct {
-    const float *weight, *bias; /* as DicenetConv's for a point-wise convolution */
+    const float *weight, *bias; /* as DicenetConv's for a pointwise convolution */
     unsigned channels, groups;
     DicenetActivation activation; /* but PReLU */
   } matrices[2];
@@ -113,46 +113,45 @@ typedef struct {
 cudaError_t dicenet_cuda_max_pool (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream);
 cudaError_t dicenet_cuda_avg_pool (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream);
 /* y: c x 1 x 1. */
-cudaError_t dicenet_cuda_mean (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream);
+cudaError_t dicenet_cuda_global_avg_pool (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream);
 /* Both axes: bilinear up, or means down. */
 cudaError_t dicenet_cuda_resize (const DicenetCudaTensor *x, const DicenetCudaTensor *y, const DicenetCudaAxis *rows,
                                  const DicenetCudaAxis *columns, cudaStream_t stream);
 /* SSD's rows: all maps of the detector, channels last, one after another. */
-cudaError_t dicenet_cuda_rows (const DicenetCudaTensor *maps, unsigned n_maps, const DicenetCudaTensor *y,
-                               cudaStream_t stream);
+cudaError_t dicenet_cuda_flatten (const DicenetCudaTensor *maps, unsigned n_maps, const DicenetCudaTensor *y,
+                                  cudaStream_t stream);
 
-/* As DicenetMerge; x0 is the coarse map. */
+/* As DicenetUpsampleAdd; x0 is the coarse map. */
 typedef struct {
   DicenetCudaTensor x0, x1, gate, y;
   DicenetCudaAxis rows, columns;
   const float *scale, *bias, *slope;
-} DicenetCudaMerge;
+} DicenetCudaUpsampleAdd;
 
-cudaError_t dicenet_cuda_merge (const DicenetCudaMerge *merge, cudaStream_t stream);
+cudaError_t dicenet_cuda_upsample_add (const DicenetCudaUpsampleAdd *merge, cudaStream_t stream);
 
-/* As DicenetRoundTrip. */
+/* As DicenetComposedAxis. */
 typedef struct {
   unsigned taps;
   int first;
   const float *weight;
-} DicenetCudaTrip;
+} DicenetCudaComposedAxis;
 
-/* As DicenetPyramid. */
+/* As DicenetEpp. */
 typedef struct {
   DicenetCudaTensor x, y;
   struct {
     unsigned h, w;
-    DicenetCudaAxis rows, columns, rows_back, columns_back; /* scales below the input's */
-    DicenetCudaTrip trip_rows, trip_columns;                /* scales above it */
-  } scales[DICENET_SCALES];
+    DicenetCudaAxis rows, columns, rows_back, columns_back;  /* scales below the input's */
+    DicenetCudaComposedAxis composed_rows, composed_columns; /* scales above it */
+  } branches[DICENET_EPP_BRANCHES];
   const float *weight, *bias, *slope, *merge_weight, *merge_bias, *merge_slope;
-  float *scratch; /* dicenet_cuda_pyramid_scratch() floats for each picture, x.stride apart */
-} DicenetCudaPyramid;
+  float *scratch; /* dicenet_cuda_epp_scratch() floats for each picture, x.stride apart */
+} DicenetCudaEpp;
 
 /* Floats for one picture: the planes of the scales below the input's, after their kernels. */
-size_t dicenet_cuda_pyramid_scratch (unsigned c, unsigned h, unsigned w);
-cudaError_t dicenet_cuda_pyramid (const DicenetCudaPyramid *pyramid, const DicenetCudaDevice *device,
-                                  cudaStream_t stream);
+size_t dicenet_cuda_epp_scratch (unsigned c, unsigned h, unsigned w);
+cudaError_t dicenet_cuda_epp (const DicenetCudaEpp *epp, const DicenetCudaDevice *device, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -90,7 +90,7 @@ typedef struct {
 /* As DicenetBox. */
 typedef struct {
   float x0, y0, x1, y1;
-  unsigned class_id;
+  unsigned label_id;
   float confidence;
 } DicenetCudaBox;
 
@@ -101,9 +101,9 @@ typedef struct {
   unsigned n_priors, n_classes;             /* at least 2 classes: the background and another */
   const DicenetCudaDetectParams *params;    /* on the device, as all here */
   const float *thresholds;                  /* n_classes */
-  unsigned *n_boxes;                        /* of each picture; may be more than @room where max_detections is */
+  unsigned *n_boxes;                        /* of each picture; may be more than @capacity where max_detections is */
   DicenetCudaBox *boxes;                    /* [picture][room], strongest first; those beyond the room are left out */
-  unsigned room;
+  unsigned capacity;
   void *scratch; /* dicenet_cuda_detect_scratch() bytes */
 } DicenetCudaDetect;
 

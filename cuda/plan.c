@@ -20,21 +20,21 @@ typedef struct {
   guint taps;
   gint first;
   gsize weight;
-} Trip;
+} ComposedAxis;
 
 /* What is known of a step beside what the layout says. */
 typedef struct {
   Branch height, width; /* DICE */
-  gsize sums;           /* DICE, and the MEAN of one: floats into the sums; NO_TABLE */
-  guint n_matrices;     /* MEAN: so many of the next steps are done with it */
+  gsize sums;           /* DICE, and the GLOBAL_AVG_POOL of one: floats into the sums; NO_TABLE */
+  guint n_matrices;     /* GLOBAL_AVG_POOL: so many of the next steps are done with it */
   gboolean is_done;     /* by the step before */
-  Axis rows, columns;   /* UP, MERGE */
-  Axis scales[DICENET_SCALES][4];
-  Trip trips[DICENET_SCALE_OWN][2];
+  Axis rows, columns;   /* UPSAMPLE, UPSAMPLE_ADD */
+  Axis branches[DICENET_EPP_BRANCHES][4];
+  ComposedAxis composed[DICENET_EPP_IDENTITY][2];
 } Step;
 
 struct _CudaPlan {
-  const DicenetProgram *program;
+  const DicenetNetwork *program;
   const CudaWeights *weights;
   const DicenetCudaDevice *device;
   const DicenetSize *size;
@@ -90,11 +90,11 @@ add_axis (CudaPlan *self, const DicenetAxis *axis)
                  share_table (self, axis->weight, (gsize) axis->taps * axis->out * sizeof *axis->weight) };
 }
 
-static Trip
-add_trip (CudaPlan *self, const DicenetRoundTrip *trip)
+static ComposedAxis
+add_composed (CudaPlan *self, const DicenetComposedAxis *composed)
 {
-  const gsize bytes = 3 * trip->taps * dicenet_trip_stride (trip->n) * sizeof *trip->weight;
-  return (Trip){ trip->taps, trip->first, share_table (self, trip->weight, bytes) };
+  const gsize bytes = 3 * composed->taps * dicenet_composed_stride (composed->n) * sizeof *composed->weight;
+  return (ComposedAxis){ composed->taps, composed->first, share_table (self, composed->weight, bytes) };
 }
 
 static Branch
@@ -113,7 +113,7 @@ add_views (CudaPlan *self)
 {
   self->planes = g_new (gsize, self->layout->n_views);
   for (guint i = 0; i < self->layout->n_views; i++) {
-    const DicenetView *view = &self->layout->views[i];
+    const DicenetTensorRef *view = &self->layout->views[i];
     g_autofree guint32 *planes = g_new (guint32, view->c);
     for (guint c = 0; c < view->c; c++)
       planes[c] = (guint32) view->planes[c];
@@ -152,7 +152,7 @@ is_matrix_after (const CudaPlan *self, guint step)
   const DicenetNode *node = node_of (self, step);
   const guint before = self->layout->steps[step - 1].node;
   const guint inputs = dicenet_node_channels (self->program->graph, before);
-  return node->op == DICENET_OP_CONV && node->is_fc && node->n_inputs == 1 && node->inputs[0] == before &&
+  return node->op == DICENET_OP_CONV && node->is_fully_connected && node->n_inputs == 1 && node->inputs[0] == before &&
          count_readers (self, before) == 1 && node->activation != DICENET_ACTIVATION_PRELU &&
          MAX (inputs, node->channels) <= DICENET_CUDA_GATE_CHANNELS &&
          (gsize) inputs / node->groups * node->channels <= GATE_WEIGHTS;
@@ -170,7 +170,7 @@ prepare_mean (CudaPlan *self, guint k)
   }
   for (guint i = 0; step->n_matrices > 0 && i < k; i++)
     if (self->layout->steps[i].node == node_of (self, k)->inputs[0] && node_of (self, i)->op == DICENET_OP_DICE) {
-      const DicenetView *view = self->layout->steps[i].output;
+      const DicenetTensorRef *view = self->layout->steps[i].output;
       step->sums = self->steps[i].sums = self->sums_floats;
       self->sums_floats += (gsize) view->c * dicenet_cuda_dice_parts (view->h, view->w);
     }
@@ -179,16 +179,16 @@ prepare_mean (CudaPlan *self, guint k)
 static void
 prepare_scales (CudaPlan *self, Step *step, guint h, guint w, GHashTable *axes)
 {
-  for (guint k = 0; k < DICENET_SCALES; k++) {
-    const guint sh = dicenet_pyramid_size (h, k), sw = dicenet_pyramid_size (w, k);
-    if (k < DICENET_SCALE_OWN) {
-      step->trips[k][0] = add_trip (self, dicenet_trip_get (axes, h, sh));
-      step->trips[k][1] = add_trip (self, dicenet_trip_get (axes, w, sw));
-    } else if (k > DICENET_SCALE_OWN) {
-      step->scales[k][0] = add_axis (self, dicenet_axis_get (axes, h, sh, DICENET_RESIZE_DOWN));
-      step->scales[k][1] = add_axis (self, dicenet_axis_get (axes, w, sw, DICENET_RESIZE_DOWN));
-      step->scales[k][2] = add_axis (self, dicenet_axis_get (axes, sh, h, DICENET_RESIZE_UP));
-      step->scales[k][3] = add_axis (self, dicenet_axis_get (axes, sw, w, DICENET_RESIZE_UP));
+  for (guint k = 0; k < DICENET_EPP_BRANCHES; k++) {
+    const guint sh = dicenet_epp_size (h, k), sw = dicenet_epp_size (w, k);
+    if (k < DICENET_EPP_IDENTITY) {
+      step->composed[k][0] = add_composed (self, dicenet_composed_axis_get (axes, h, sh));
+      step->composed[k][1] = add_composed (self, dicenet_composed_axis_get (axes, w, sw));
+    } else if (k > DICENET_EPP_IDENTITY) {
+      step->branches[k][0] = add_axis (self, dicenet_axis_get (axes, h, sh, DICENET_RESIZE_DOWN));
+      step->branches[k][1] = add_axis (self, dicenet_axis_get (axes, w, sw, DICENET_RESIZE_DOWN));
+      step->branches[k][2] = add_axis (self, dicenet_axis_get (axes, sh, h, DICENET_RESIZE_UP));
+      step->branches[k][3] = add_axis (self, dicenet_axis_get (axes, sw, w, DICENET_RESIZE_UP));
     }
   }
 }
@@ -204,16 +204,16 @@ prepare_step (CudaPlan *self, guint k, GHashTable *axes)
   if (node->op == DICENET_OP_DICE) {
     step->height = add_branch (self, w->height, node->kernel_height, s->output->h, axes);
     step->width = add_branch (self, w->width, node->kernel_width, s->output->w, axes);
-  } else if (node->op == DICENET_OP_UP || node->op == DICENET_OP_MERGE) {
+  } else if (node->op == DICENET_OP_UPSAMPLE || node->op == DICENET_OP_UPSAMPLE_ADD) {
     step->rows = add_axis (self, dicenet_axis_get (axes, s->inputs[0]->h, s->output->h, DICENET_RESIZE_UP));
     step->columns = add_axis (self, dicenet_axis_get (axes, s->inputs[0]->w, s->output->w, DICENET_RESIZE_UP));
-  } else if (node->op == DICENET_OP_PYRAMID)
+  } else if (node->op == DICENET_OP_EPP)
     prepare_scales (self, step, s->output->h, s->output->w, axes);
-  else if (node->op == DICENET_OP_MEAN)
+  else if (node->op == DICENET_OP_GLOBAL_AVG_POOL)
     prepare_mean (self, k);
 }
 
-static const DicenetView *
+static const DicenetTensorRef *
 output_view (const CudaPlan *self, guint k)
 {
   return &self->layout->views[self->program->graph->outputs[k].node];
@@ -244,11 +244,11 @@ upload_tables (CudaPlan *self, cudaStream_t stream, GError **error)
 gsize
 cuda_plan_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
 {
-  return node->op == DICENET_OP_PYRAMID ? dicenet_cuda_pyramid_scratch (input.c, input.h, input.w) : 0;
+  return node->op == DICENET_OP_EPP ? dicenet_cuda_epp_scratch (input.c, input.h, input.w) : 0;
 }
 
 CudaPlan *
-cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, const DicenetSize *size,
+cuda_plan_new (const DicenetNetwork *program, const CudaWeights *weights, const DicenetSize *size,
                const DicenetCudaDevice *device, cudaStream_t stream, GError **error)
 {
   CudaPlan *self = g_new0 (CudaPlan, 1);
@@ -334,12 +334,12 @@ typedef struct {
   const DicenetNode *node;
   const CudaNodeWeights *w;
   gfloat *arena;
-  DicenetCudaNumbers numbers;
+  DicenetCudaComputeType compute_type;
   cudaStream_t stream;
 } Call;
 
 static DicenetCudaTensor
-tensor_of (const Call *call, const DicenetView *view)
+tensor_of (const Call *call, const DicenetTensorRef *view)
 {
   const CudaPlan *plan = call->plan;
   return (DicenetCudaTensor){ .base = call->arena,
@@ -366,10 +366,10 @@ axis_of (const Call *call, const Axis *a)
                             (const float *) (tables + a->weight) };
 }
 
-static DicenetCudaTrip
-trip_of (const Call *call, const Trip *t)
+static DicenetCudaComposedAxis
+composed_of (const Call *call, const ComposedAxis *t)
 {
-  return (DicenetCudaTrip){ t->taps, t->first, (const float *) (call->plan->tables + t->weight) };
+  return (DicenetCudaComposedAxis){ t->taps, t->first, (const float *) (call->plan->tables + t->weight) };
 }
 
 static DicenetCudaBranch
@@ -402,15 +402,15 @@ enqueue_conv (const Call *call)
     .stride = call->node->stride,
     .groups = call->node->groups,
     .activation = call->node->activation,
-    .numbers = call->numbers,
+    .compute_type = call->compute_type,
   };
 
   if (call->layout->n_inputs > 1)
     conv.gate = tensor_of (call, call->layout->inputs[1]);
   if (conv.kernel == 3)
     return dicenet_cuda_conv_direct (&conv, call->stream);
-  if (conv.x.h * conv.x.w == 1 && conv.x.c <= DICENET_CUDA_VECTOR)
-    return dicenet_cuda_conv_vector (&conv, call->stream);
+  if (conv.x.h * conv.x.w == 1 && conv.x.c <= DICENET_CUDA_GEMV_INPUTS)
+    return dicenet_cuda_gemv (&conv, call->stream);
   return dicenet_cuda_conv_pointwise (&conv, call->plan->device, call->stream);
 }
 
@@ -435,7 +435,7 @@ enqueue_dice (const Call *call)
 }
 
 static cudaError_t
-enqueue_mean (const Call *call)
+enqueue_global_avg_pool (const Call *call)
 {
   const DicenetStep *last = call->layout + call->step->n_matrices;
   const DicenetCudaTensor x = tensor_of (call, call->layout->inputs[0]), y = tensor_of (call, last->output);
@@ -444,7 +444,7 @@ enqueue_mean (const Call *call)
   };
 
   if (gate.n_matrices == 0)
-    return dicenet_cuda_mean (&x, &y, call->stream);
+    return dicenet_cuda_global_avg_pool (&x, &y, call->stream);
   for (guint i = 0; i < gate.n_matrices; i++) {
     const guint index = call->layout[i + 1].node;
     const DicenetNode *node = dicenet_graph_node (call->plan->program->graph, index);
@@ -459,7 +459,7 @@ enqueue_mean (const Call *call)
 }
 
 static cudaError_t
-enqueue_up (const Call *call)
+enqueue_upsample (const Call *call)
 {
   const DicenetCudaTensor x = tensor_of (call, call->layout->inputs[0]), y = tensor_of (call, call->layout->output);
   const DicenetCudaAxis rows = axis_of (call, &call->step->rows), columns = axis_of (call, &call->step->columns);
@@ -467,9 +467,9 @@ enqueue_up (const Call *call)
 }
 
 static cudaError_t
-enqueue_merge (const Call *call)
+enqueue_upsample_add (const Call *call)
 {
-  const DicenetCudaMerge merge = {
+  const DicenetCudaUpsampleAdd merge = {
     .x0 = tensor_of (call, call->layout->inputs[0]),
     .x1 = tensor_of (call, call->layout->inputs[1]),
     .gate = tensor_of (call, call->layout->inputs[2]),
@@ -480,13 +480,13 @@ enqueue_merge (const Call *call)
     .bias = call->w->bias,
     .slope = call->w->slope,
   };
-  return dicenet_cuda_merge (&merge, call->stream);
+  return dicenet_cuda_upsample_add (&merge, call->stream);
 }
 
 static cudaError_t
-enqueue_pyramid (const Call *call)
+enqueue_epp (const Call *call)
 {
-  DicenetCudaPyramid p = {
+  DicenetCudaEpp p = {
     .x = tensor_of (call, call->layout->inputs[0]),
     .y = tensor_of (call, call->layout->output),
     .weight = call->w->weight,
@@ -498,31 +498,31 @@ enqueue_pyramid (const Call *call)
     .scratch = call->arena + call->layout->scratch,
   };
 
-  for (guint k = 0; k < DICENET_SCALES; k++) {
-    p.scales[k].h = dicenet_pyramid_size (p.x.h, k);
-    p.scales[k].w = dicenet_pyramid_size (p.x.w, k);
-    if (k < DICENET_SCALE_OWN) {
-      p.scales[k].trip_rows = trip_of (call, &call->step->trips[k][0]);
-      p.scales[k].trip_columns = trip_of (call, &call->step->trips[k][1]);
-    } else if (k > DICENET_SCALE_OWN) {
-      p.scales[k].rows = axis_of (call, &call->step->scales[k][0]);
-      p.scales[k].columns = axis_of (call, &call->step->scales[k][1]);
-      p.scales[k].rows_back = axis_of (call, &call->step->scales[k][2]);
-      p.scales[k].columns_back = axis_of (call, &call->step->scales[k][3]);
+  for (guint k = 0; k < DICENET_EPP_BRANCHES; k++) {
+    p.branches[k].h = dicenet_epp_size (p.x.h, k);
+    p.branches[k].w = dicenet_epp_size (p.x.w, k);
+    if (k < DICENET_EPP_IDENTITY) {
+      p.branches[k].composed_rows = composed_of (call, &call->step->composed[k][0]);
+      p.branches[k].composed_columns = composed_of (call, &call->step->composed[k][1]);
+    } else if (k > DICENET_EPP_IDENTITY) {
+      p.branches[k].rows = axis_of (call, &call->step->branches[k][0]);
+      p.branches[k].columns = axis_of (call, &call->step->branches[k][1]);
+      p.branches[k].rows_back = axis_of (call, &call->step->branches[k][2]);
+      p.branches[k].columns_back = axis_of (call, &call->step->branches[k][3]);
     }
   }
-  return dicenet_cuda_pyramid (&p, call->plan->device, call->stream);
+  return dicenet_cuda_epp (&p, call->plan->device, call->stream);
 }
 
 static cudaError_t
-enqueue_rows (const Call *call)
+enqueue_flatten (const Call *call)
 {
   DicenetCudaTensor maps[DICENET_MAX_INPUTS];
   const DicenetCudaTensor y = tensor_of (call, call->layout->output);
 
   for (guint k = 0; k < call->layout->n_inputs; k++)
     maps[k] = tensor_of (call, call->layout->inputs[k]);
-  return dicenet_cuda_rows (maps, call->layout->n_inputs, &y, call->stream);
+  return dicenet_cuda_flatten (maps, call->layout->n_inputs, &y, call->stream);
 }
 
 static cudaError_t
@@ -534,9 +534,15 @@ enqueue_pool (const Call *call)
 }
 
 static cudaError_t (*const functions[DICENET_N_OPS]) (const Call *) = {
-  [DICENET_OP_CONV] = enqueue_conv,       [DICENET_OP_DICE] = enqueue_dice,   [DICENET_OP_MAX_POOL] = enqueue_pool,
-  [DICENET_OP_AVG_POOL] = enqueue_pool,   [DICENET_OP_MEAN] = enqueue_mean,   [DICENET_OP_UP] = enqueue_up,
-  [DICENET_OP_PYRAMID] = enqueue_pyramid, [DICENET_OP_MERGE] = enqueue_merge, [DICENET_OP_ROWS] = enqueue_rows,
+  [DICENET_OP_CONV] = enqueue_conv,
+  [DICENET_OP_DICE] = enqueue_dice,
+  [DICENET_OP_MAX_POOL] = enqueue_pool,
+  [DICENET_OP_AVG_POOL] = enqueue_pool,
+  [DICENET_OP_GLOBAL_AVG_POOL] = enqueue_global_avg_pool,
+  [DICENET_OP_UPSAMPLE] = enqueue_upsample,
+  [DICENET_OP_EPP] = enqueue_epp,
+  [DICENET_OP_UPSAMPLE_ADD] = enqueue_upsample_add,
+  [DICENET_OP_FLATTEN] = enqueue_flatten,
 };
 
 gboolean
@@ -546,14 +552,18 @@ cuda_plan_supports (DicenetOp op)
 }
 
 gboolean
-cuda_plan_enqueue (const CudaPlan *self, guint step, gfloat *arena, DicenetCudaNumbers numbers, cudaStream_t stream,
-                   GError **error)
+cuda_plan_enqueue (const CudaPlan *self, guint step, gfloat *arena, DicenetCudaComputeType compute_type,
+                   cudaStream_t stream, GError **error)
 {
   const DicenetStep *layout = &self->layout->steps[step];
-  const Call call = {
-    self,    layout, &self->steps[step], node_of (self, step), cuda_weights_node (self->weights, layout->node), arena,
-    numbers, stream
-  };
+  const Call call = { self,
+                      layout,
+                      &self->steps[step],
+                      node_of (self, step),
+                      cuda_weights_node (self->weights, layout->node),
+                      arena,
+                      compute_type,
+                      stream };
 
   return self->steps[step].is_done || cuda_check (functions[call.node->op](&call), call.node->name, error);
 }
@@ -607,7 +617,7 @@ cuda_plan_enqueue_boxes (const CudaPlan *self, gfloat *arena, guint image, CudaB
                                      .thresholds = device->thresholds,
                                      .n_boxes = &device->n_boxes,
                                      .boxes = device->boxes,
-                                     .room = CUDA_ROOM,
+                                     .capacity = CUDA_MAX_BOXES,
                                      .scratch = results + boxes_place (self) };
 
   return cuda_check (cudaMemcpyAsync (device, host, bytes, cudaMemcpyHostToDevice, stream), "finding boxes", error) &&

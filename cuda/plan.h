@@ -13,7 +13,7 @@ gboolean cuda_plan_supports (DicenetOp op);
 gsize cuda_plan_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data);
 
 /* Makes its tables and uploads them, on @stream; @size and @device must live longer. NULL with @error set. */
-CudaPlan *cuda_plan_new (const DicenetProgram *program, const CudaWeights *weights, const DicenetSize *size,
+CudaPlan *cuda_plan_new (const DicenetNetwork *program, const CudaWeights *weights, const DicenetSize *size,
                          const DicenetCudaDevice *device, cudaStream_t stream, GError **error);
 void cuda_plan_free (CudaPlan *self, cudaStream_t stream);
 
@@ -29,12 +29,12 @@ gboolean cuda_plan_enqueue_masks (const CudaPlan *self, gfloat *arena, cudaStrea
 const guint8 *cuda_plan_get_masks (const CudaPlan *self, const gfloat *arena);
 
 /* Detection: what is asked, and the answer, side by side on the host and on the device. */
-#define CUDA_ROOM 1024 /* boxes */
+#define CUDA_MAX_BOXES 1024 /* boxes */
 
 typedef struct {
   DicenetCudaDetectParams params;
   guint32 n_boxes;
-  DicenetCudaBox boxes[CUDA_ROOM];
+  DicenetCudaBox boxes[CUDA_MAX_BOXES];
   gfloat thresholds[];
 } CudaBoxes;
 
@@ -44,5 +44,5 @@ gboolean cuda_plan_enqueue_boxes (const CudaPlan *self, gfloat *arena, guint ima
                                   cudaStream_t stream, GError **error);
 
 /* Puts what step @step of the layout does into @stream. Some do nothing, because the one before did it, too. */
-gboolean cuda_plan_enqueue (const CudaPlan *self, guint step, gfloat *arena, DicenetCudaNumbers numbers,
+gboolean cuda_plan_enqueue (const CudaPlan *self, guint step, gfloat *arena, DicenetCudaComputeType compute_type,
                             cudaStream_t stream, GError **error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "device.cuh"
 #include "launch.cuh"
-#include "resample.cuh"
+#include "resize.cuh"
 
 /* Pooling, scaling and layout: what stands between convolutions. Neighbouring threads are neighbouring pixels. */
 
@@ -58,7 +58,7 @@ dicenet_cuda_avg_pool (const DicenetCudaTensor *x, const DicenetCudaTensor *y, c
 
 /* One block per channel. Many threads' sums of few numbers, added up pair by pair, are as good as one sum in double. */
 static __global__ void
-mean_kernel (DicenetCudaTensor x, DicenetCudaTensor y)
+global_avg_pool_kernel (DicenetCudaTensor x, DicenetCudaTensor y)
 {
   __shared__ float sums[WARP];
   const unsigned pixels = x.h * x.w, lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
@@ -79,11 +79,12 @@ mean_kernel (DicenetCudaTensor x, DicenetCudaTensor y)
 }
 
 cudaError_t
-dicenet_cuda_mean (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream)
+dicenet_cuda_global_avg_pool (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream)
 {
   /* Eight numbers for each thread; a block of one warp is no waste, as many of them share a processor. */
   const unsigned warps = divide_up (x->h * x->w, 8 * WARP);
-  return launch (mean_kernel, dim3 (x->c, 1, x->n), dim3 (WARP * (warps < WARP ? warps : WARP)), stream, *x, *y);
+  return launch (global_avg_pool_kernel, dim3 (x->c, 1, x->n), dim3 (WARP * (warps < WARP ? warps : WARP)), stream, *x,
+                 *y);
 }
 
 /* --- scaling --- */
@@ -120,7 +121,7 @@ dicenet_cuda_resize (const DicenetCudaTensor *x, const DicenetCudaTensor *y, con
 }
 
 static __global__ void
-merge_kernel (DicenetCudaMerge m)
+upsample_add_kernel (DicenetCudaUpsampleAdd m)
 {
   const unsigned pixel = blockIdx.x * THREADS + threadIdx.x, first = blockIdx.y * CHANNELS, picture = blockIdx.z;
   float coarse[CHANNELS];
@@ -139,9 +140,9 @@ merge_kernel (DicenetCudaMerge m)
 }
 
 cudaError_t
-dicenet_cuda_merge (const DicenetCudaMerge *merge, cudaStream_t stream)
+dicenet_cuda_upsample_add (const DicenetCudaUpsampleAdd *merge, cudaStream_t stream)
 {
-  return launch (merge_kernel, scaling_grid (merge->y), THREADS, stream, *merge);
+  return launch (upsample_add_kernel, scaling_grid (merge->y), THREADS, stream, *merge);
 }
 
 /* --- SSD's rows --- */
@@ -160,7 +161,7 @@ struct Maps {
 /* Channels last: a tile is turned around in shared memory, so that reading and writing are both along rows; the odd
  * pitch puts a column into different banks. */
 static __global__ void
-rows_kernel (Maps all, DicenetCudaTensor y)
+flatten_kernel (Maps all, DicenetCudaTensor y)
 {
   __shared__ float tile[TILE][TILE + 1];
   unsigned k = 0;
@@ -182,7 +183,7 @@ rows_kernel (Maps all, DicenetCudaTensor y)
 }
 
 cudaError_t
-dicenet_cuda_rows (const DicenetCudaTensor *maps, unsigned n_maps, const DicenetCudaTensor *y, cudaStream_t stream)
+dicenet_cuda_flatten (const DicenetCudaTensor *maps, unsigned n_maps, const DicenetCudaTensor *y, cudaStream_t stream)
 {
   Maps all = {};
   unsigned blocks = 0, floats = 0;
@@ -198,5 +199,5 @@ dicenet_cuda_rows (const DicenetCudaTensor *maps, unsigned n_maps, const Dicenet
     blocks += divide_up (cells, TILE) * divide_up (maps[k].c, TILE);
     floats += cells * maps[k].c;
   }
-  return launch (rows_kernel, dim3 (blocks, 1, y->n), dim3 (TILE, ROWS), stream, all, *y);
+  return launch (flatten_kernel, dim3 (blocks, 1, y->n), dim3 (TILE, ROWS), stream, all, *y);
 }

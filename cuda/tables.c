@@ -123,5 +123,5 @@ dicenet_cuda_detect_params (const DicenetDetectParams *params, guint n_classes, 
 
 /* So that boxes can be copied as they are. */
 G_STATIC_ASSERT (sizeof (DicenetCudaBox) == sizeof (DicenetBox));
-G_STATIC_ASSERT (G_STRUCT_OFFSET (DicenetCudaBox, class_id) == G_STRUCT_OFFSET (DicenetBox, class_id));
+G_STATIC_ASSERT (G_STRUCT_OFFSET (DicenetCudaBox, label_id) == G_STRUCT_OFFSET (DicenetBox, label_id));
 G_STATIC_ASSERT (G_STRUCT_OFFSET (DicenetCudaBox, confidence) == G_STRUCT_OFFSET (DicenetBox, confidence));

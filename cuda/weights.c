@@ -88,7 +88,7 @@ weights_free (CudaWeights *self, cudaStream_t stream)
 
 /* Where they are to be made, and of what. */
 typedef struct {
-  const DicenetProgram *program;
+  const DicenetNetwork *program;
   int device;
   gpointer context;
   cudaStream_t stream;
@@ -140,7 +140,7 @@ find (const DicenetWeights *model, int device, gpointer context)
 }
 
 CudaWeights *
-cuda_weights_ref (const DicenetProgram *program, int device, gpointer context, cudaStream_t stream, GError **error)
+cuda_weights_ref (const DicenetNetwork *program, int device, gpointer context, cudaStream_t stream, GError **error)
 {
   Place place = { program, device, context, stream };
 

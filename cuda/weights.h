@@ -19,7 +19,7 @@ typedef struct {
 
 /* Finds or uploads them, on @stream, for the current device, which is number @device, and the current context (NULL:
  * the device's primary one). NULL with @error set. */
-CudaWeights *cuda_weights_ref (const DicenetProgram *program, int device, gpointer context, cudaStream_t stream,
+CudaWeights *cuda_weights_ref (const DicenetNetwork *program, int device, gpointer context, cudaStream_t stream,
                                GError **error);
 /* The last one frees them, on @stream. */
 void cuda_weights_unref (CudaWeights *self, cudaStream_t stream);

@@ -181,13 +181,13 @@ check_input() {
 
 is_utf8() { iconv -f UTF-8 -t UTF-8 <<<"$1" >/dev/null 2>&1; }
 
-# What dicenet-look said of each input: nothing is looked at twice.
+# What dicenet-probe said of each input: nothing is looked at twice.
 declare -A looked=()
 
 look() {
   local key value file=$1
   [[ $1 == *://* ]] || file=$(realpath -- "$1")
-  [ -n "${looked[$1]:-}" ] || looked[$1]=$(dicenet-look --video "$video" "$file") || return
+  [ -n "${looked[$1]:-}" ] || looked[$1]=$(dicenet-probe --video "$video" "$file") || return
   while IFS='=' read -r key value; do
     case $key in
       video) frames=("decoder.src_$value") ;;
@@ -318,7 +318,7 @@ end_if_stopped() { [ "$stopped" = 0 ] || { say "stopped: nothing unfinished is k
 # Whether there is a picture in the file, lines or a video: GStreamer takes a damaged one for one that has ended.
 has_frames() {
   [ -f "$1" ] || return 0
-  [ -s "$1" ] && { [ "$(head -c 1 -- "$1" | tr -d '\0')" = '{' ] || dicenet-look "$1" >/dev/null 2>&1; }
+  [ -s "$1" ] && { [ "$(head -c 1 -- "$1" | tr -d '\0')" = '{' ] || dicenet-probe "$1" >/dev/null 2>&1; }
 }
 
 no_frames() { fail "$1: not one frame came from it: it may be damaged"; }
@@ -329,7 +329,7 @@ tell_early_end() {
   local end
   [ "$duration" != 0 ] && [ -f "$2" ] || return 0
   end=$(tail -n 1 -- "$2" | tr -d '\0' | sed -n 's/^{"resolution":{[^}]*},"timestamp":\([0-9]*\),.*/\1/p')
-  [ -n "$end" ] || end=$(dicenet-look "$2" 2>/dev/null | sed -n 's/^duration=//p') || true
+  [ -n "$end" ] || end=$(dicenet-probe "$2" 2>/dev/null | sed -n 's/^duration=//p') || true
   [ "${end:-0}" != 0 ] && [ $((duration - end)) -gt $((duration / 10 + 1500000000)) ] || return 0
   say "$1 says that it lasts $(seconds_of "$duration") s, and its picture ends at $(seconds_of "$end") s: it may be cut off or damaged"
 }

@@ -5,4 +5,4 @@
 #include "../graph/program.h"
 
 /* What sessions and tools need of a model beyond its public face. Lives as long as the model. */
-const DicenetProgram *dicenet_model_get_program (DicenetModel *self);
+const DicenetNetwork *dicenet_model_get_program (DicenetModel *self);

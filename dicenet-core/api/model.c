@@ -17,7 +17,7 @@ struct _DicenetModel {
   DicenetFile file; /* open as long as the model lives: its weights may be wanted again */
   DicenetGraph *graph;
   DicenetWeights *weights;
-  DicenetProgram program;
+  DicenetNetwork program;
   char *cache_key;
 };
 
@@ -115,7 +115,7 @@ read_model (const char *path, GError **error)
   if (self->weights == NULL)
     return NULL;
   self->program =
-      (DicenetProgram){ &self->description, self->graph, self->weights, dicenet_task_get (self->description.task) };
+      (DicenetNetwork){ &self->description, self->graph, self->weights, dicenet_task_get (self->description.task) };
   return g_steal_pointer (&self);
 }
 
@@ -191,7 +191,7 @@ dicenet_model_load (const char *path, GError **error)
   return file ? load_file (file, error) : NULL;
 }
 
-const DicenetProgram *
+const DicenetNetwork *
 dicenet_model_get_program (DicenetModel *self)
 {
   return &self->program;

@@ -5,7 +5,7 @@
 
 struct _DicenetOptions {
   DicenetBackend backend;
-  DicenetTarget target; /* but for what a session adds */
+  DicenetDeviceOptions target; /* but for what a session adds */
   gboolean worker;
 };
 

@@ -28,7 +28,7 @@ dicenet_result_new (DicenetModel *model, const DicenetSize *size, const DicenetK
   self->height = size->height;
   self->n_pictures = size->batch;
   for (guint k = 0; k < self->graph->n_outputs; k++) {
-    const DicenetView *view = dicenet_size_output (size, self->graph, k);
+    const DicenetTensorRef *view = dicenet_size_output (size, self->graph, k);
     self->shapes[k] = (DicenetShape){ view->c, view->h, view->w };
   }
   return self;
@@ -191,11 +191,11 @@ dicenet_result_scale_logits (DicenetResult *self, guint picture, gfloat *logits,
 
   const DicenetShape *shape = &self->shapes[0];
   g_autoptr (GHashTable) axes = dicenet_axis_cache_new ();
-  const DicenetUpscale scale = { .kernels = self->kernels,
-                                 .rows = dicenet_axis_get (axes, shape->h, self->height, DICENET_RESIZE_UP),
-                                 .columns = dicenet_axis_get (axes, shape->w, self->width, DICENET_RESIZE_UP),
-                                 .classes = dicenet_axis_get (axes, shape->c, shape->c, DICENET_RESIZE_UP) };
-  const gsize bytes = dicenet_upscale_scratch (&scale) * sizeof (gfloat);
+  const DicenetUpsample scale = { .kernels = self->kernels,
+                                  .rows = dicenet_axis_get (axes, shape->h, self->height, DICENET_RESIZE_UP),
+                                  .columns = dicenet_axis_get (axes, shape->w, self->width, DICENET_RESIZE_UP),
+                                  .classes = dicenet_axis_get (axes, shape->c, shape->c, DICENET_RESIZE_UP) };
+  const gsize bytes = dicenet_upsample_scratch (&scale) * sizeof (gfloat);
   g_autofree gfloat *scratch = g_try_malloc (bytes);
   if (scratch == NULL)
     return dicenet_no_memory (error, bytes, "room to scale logits in", "choose a smaller inference size");

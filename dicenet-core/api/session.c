@@ -17,7 +17,7 @@
 struct _DicenetSession {
   GObject parent_instance;
   DicenetModel *model;
-  const DicenetProgram *program;
+  const DicenetNetwork *program;
   DicenetExecutor *executor;
   DicenetDecoder decoder;
 
@@ -168,7 +168,7 @@ check_environment (GError **error)
 static gboolean
 open_executor (DicenetSession *self, const DicenetOptions *options, GError **error)
 {
-  DicenetTarget target = options->target;
+  DicenetDeviceOptions target = options->target;
   const char *set;
 
   target.cpu_mask = dicenet_cpu_mask ();

@@ -58,7 +58,7 @@ count_taps (guint in, guint out, DicenetResize mode)
 typedef struct {
   DicenetAxis axis;
   DicenetResize mode;
-  DicenetRoundTrip *trip; /* where one was asked for: scaling up by this axis and back */
+  DicenetComposedAxis *composed; /* where one was asked for: scaling up by this axis and back */
 } Entry;
 
 static guint
@@ -81,9 +81,9 @@ entry_free (gpointer data)
   Entry *e = data;
   g_free ((gpointer) e->axis.start);
   g_free ((gpointer) e->axis.weight);
-  if (e->trip)
-    g_free ((gpointer) e->trip->weight);
-  g_free (e->trip);
+  if (e->composed)
+    g_free ((gpointer) e->composed->weight);
+  g_free (e->composed);
   g_free (e);
 }
 
@@ -139,7 +139,7 @@ dicenet_axis_get (GHashTable *cache, guint in, guint out, DicenetResize mode)
 
 /* Adds what in[i + k - REACH] contributes to output i by tap a of the kernel, to sums[i][k]. */
 static void
-add_trip (const DicenetAxis *up, const DicenetAxis *down, gint a, gdouble (*sums)[2 * REACH + 1])
+add_composed (const DicenetAxis *up, const DicenetAxis *down, gint a, gdouble (*sums)[2 * REACH + 1])
 {
   for (guint i = 0; i < down->out; i++) {
     for (guint d = 0; d < down->taps; d++) {
@@ -172,43 +172,44 @@ find_reach (guint n, gdouble (*sums)[2 * REACH + 1], guint *begin, guint *end)
     *begin = *end = REACH;
 }
 
-static DicenetRoundTrip *
-trip_new (const DicenetAxis *up, const DicenetAxis *down)
+static DicenetComposedAxis *
+composed_new (const DicenetAxis *up, const DicenetAxis *down)
 {
   typedef gdouble Sums[2 * REACH + 1];
   const guint n = up->in;
-  const gsize stride = dicenet_trip_stride (n);
+  const gsize stride = dicenet_composed_stride (n);
   g_autofree Sums *sums = g_new0 (Sums, 3 * (gsize) n);
-  DicenetRoundTrip *trip = g_new0 (DicenetRoundTrip, 1);
+  DicenetComposedAxis *composed = g_new0 (DicenetComposedAxis, 1);
   guint first = 2 * REACH, end = 0;
 
   for (guint a = 0; a < 3; a++) {
-    add_trip (up, down, (gint) a, sums + a * n);
-    find_reach (n, sums + a * n, &trip->part[a].begin, &trip->part[a].end);
-    first = MIN (first, trip->part[a].begin);
-    end = MAX (end, trip->part[a].end);
+    add_composed (up, down, (gint) a, sums + a * n);
+    find_reach (n, sums + a * n, &composed->part[a].begin, &composed->part[a].end);
+    first = MIN (first, composed->part[a].begin);
+    end = MAX (end, composed->part[a].end);
   }
-  *trip =
-      (DicenetRoundTrip){ n, end - first, (gint) first - REACH, { trip->part[0], trip->part[1], trip->part[2] }, NULL };
-  g_assert (trip->taps <= DICENET_TRIP_TAPS);
-  gfloat *weight = g_new0 (gfloat, 3 * trip->taps * stride);
+  *composed = (DicenetComposedAxis){
+    n, end - first, (gint) first - REACH, { composed->part[0], composed->part[1], composed->part[2] }, NULL
+  };
+  g_assert (composed->taps <= DICENET_COMPOSED_TAPS);
+  gfloat *weight = g_new0 (gfloat, 3 * composed->taps * stride);
   for (guint a = 0; a < 3; a++) {
-    for (guint t = 0; t < trip->taps; t++)
+    for (guint t = 0; t < composed->taps; t++)
       for (guint i = 0; i < n; i++)
-        weight[(a * trip->taps + t) * stride + i] = (gfloat) sums[a * n + i][first + t];
-    trip->part[a].begin -= first;
-    trip->part[a].end -= first;
+        weight[(a * composed->taps + t) * stride + i] = (gfloat) sums[a * n + i][first + t];
+    composed->part[a].begin -= first;
+    composed->part[a].end -= first;
   }
-  trip->weight = weight;
-  return trip;
+  composed->weight = weight;
+  return composed;
 }
 
-const DicenetRoundTrip *
-dicenet_trip_get (GHashTable *cache, guint n, guint larger)
+const DicenetComposedAxis *
+dicenet_composed_axis_get (GHashTable *cache, guint n, guint larger)
 {
   Entry *up = find_entry (cache, n, larger, DICENET_RESIZE_UP);
 
-  if (up->trip == NULL)
-    up->trip = trip_new (&up->axis, dicenet_axis_get (cache, larger, n, DICENET_RESIZE_DOWN));
-  return up->trip;
+  if (up->composed == NULL)
+    up->composed = composed_new (&up->axis, dicenet_axis_get (cache, larger, n, DICENET_RESIZE_DOWN));
+  return up->composed;
 }

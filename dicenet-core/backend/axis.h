@@ -16,4 +16,4 @@ GHashTable *dicenet_axis_cache_new (void);
 const DicenetAxis *dicenet_axis_get (GHashTable *cache, guint in, guint out, DicenetResize mode);
 
 /* Scaling n positions up to @larger, at least 1.5 times as many, and back, with a kernel's three taps between. */
-const DicenetRoundTrip *dicenet_trip_get (GHashTable *cache, guint n, guint larger);
+const DicenetComposedAxis *dicenet_composed_axis_get (GHashTable *cache, guint n, guint larger);

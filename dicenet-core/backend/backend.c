@@ -14,7 +14,7 @@ say_once (const char *reason)
 }
 
 DicenetExecutor *
-dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program, const DicenetTarget *target,
+dicenet_executor_open (DicenetBackend backend, const DicenetNetwork *program, const DicenetDeviceOptions *target,
                        GError **error)
 {
   static const DicenetBackendOps *const backends[] = { &dicenet_backend_cuda,

@@ -12,8 +12,8 @@
 
 G_BEGIN_DECLS
 
-/* The seam between a session and what it runs on. A backend that is not there is opened in vain, and says so: nobody
- * else asks. A run is a job: submitted, waited for, released. */
+/* The interface between a session and what it runs on. A backend that is not there is opened in vain, and says so:
+ * nobody else asks. A run is a job: submitted, waited for, released. */
 
 /* One program on one device. Backends embed it as their first member. Two threads may use it at a time: one that
  * prepares or submits, and one that waits for the oldest job; any may release jobs. prepare() excludes both. */
@@ -49,7 +49,7 @@ typedef struct {
   DicenetPrecision precision;
   guint n_threads; /* 0: one per processor */
   guint cpu_mask;  /* of dicenet_kernels_get() */
-} DicenetTarget;
+} DicenetDeviceOptions;
 
 /* A backend in a module of its own is what the module's symbol of this name points to. The version goes up with every
  * change of what is in this file and in the structures that it uses. */
@@ -64,7 +64,7 @@ typedef struct {
   gboolean is_asynchronous;
   /* NULL with @error set (BACKEND) where it cannot work on this machine; a precision that this machine lacks is none of
    * the reasons. */
-  DicenetExecutor *(*open) (const DicenetProgram *program, const DicenetTarget *target, GError **error);
+  DicenetExecutor *(*open) (const DicenetNetwork *program, const DicenetDeviceOptions *target, GError **error);
   void (*close) (DicenetExecutor *self);
   /* Whether it has kernels for an operation, which is no view. */
   gboolean (*supports) (DicenetOp op);
@@ -86,15 +86,15 @@ typedef struct {
   gboolean (*boxes) (DicenetJob *job, guint picture, const DicenetBox **boxes, guint *n);
   /* Also of a job that nobody waited for. */
   void (*release) (DicenetExecutor *self, DicenetJob *job);
-  /* Runs pieces 0 .. n - 1 of work on results, in the threads that it computes with; NULL: by the caller alone. */
-  void (*share) (DicenetExecutor *self, guint n, DicenetPieceFunc func, gpointer job);
+  /* Runs chunks 0 .. n - 1 of work on results, in the threads that it computes with; NULL: by the caller alone. */
+  void (*share) (DicenetExecutor *self, guint n, DicenetChunkFunc func, gpointer job);
   gsize (*arena_bytes) (DicenetExecutor *self);
   guint (*n_threads) (DicenetExecutor *self);
 } DicenetBackendOps;
 
 struct _DicenetExecutor {
   const DicenetBackendOps *ops;
-  DicenetProgram program;
+  DicenetNetwork program;
   GPtrArray *sizes;           /* DicenetSize, most recently used last */
   DicenetPrecision precision; /* in effect: never AUTO */
   const char *warning;        /* static; why something is not as it was asked for, or NULL */
@@ -107,14 +107,14 @@ extern const DicenetBackendOps dicenet_backend_cpu;
 extern const DicenetBackendOps dicenet_backend_cuda; /* opens the module that cuda/ is */
 
 /* Opens the backend asked for; AUTO takes the first that works. */
-DicenetExecutor *dicenet_executor_open (DicenetBackend backend, const DicenetProgram *program,
-                                        const DicenetTarget *target, GError **error);
+DicenetExecutor *dicenet_executor_open (DicenetBackend backend, const DicenetNetwork *program,
+                                        const DicenetDeviceOptions *target, GError **error);
 /* Frees what all share, then has the backend close the rest; NULL is nothing. For backends whose open() fails as well.
  */
 void dicenet_executor_close (DicenetExecutor *self);
 
 /* For open(): before anything else. */
-void dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, const DicenetProgram *program);
+void dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, const DicenetNetwork *program);
 
 /* Makes ready for a size; running does so by itself. It is the executor's, until the next call. NULL with @error set:
  * BACKEND, naming the operation, where the network has one that the backend does not support. */

@@ -8,7 +8,7 @@
 #define MAX_SIZES 8
 
 void
-dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, const DicenetProgram *program)
+dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, const DicenetNetwork *program)
 {
   self->ops = ops;
   self->program = *program;

@@ -69,7 +69,7 @@ get_backend (GError **error)
 }
 
 static DicenetExecutor *
-open_backend (const DicenetProgram *program, const DicenetTarget *target, GError **error)
+open_backend (const DicenetNetwork *program, const DicenetDeviceOptions *target, GError **error)
 {
   const DicenetBackendOps *backend = get_backend (error);
   return backend ? backend->open (program, target, error) : NULL;

@@ -3,14 +3,14 @@
 
 #include "task.h"
 
-const DicenetView *
+const DicenetTensorRef *
 dicenet_size_output (const DicenetSize *self, const DicenetGraph *graph, guint k)
 {
   return &self->plan->views[graph->outputs[k].node];
 }
 
 DicenetSize *
-dicenet_size_new (const DicenetProgram *program, guint width, guint height, guint batch, DicenetScratchFunc scratch,
+dicenet_size_new (const DicenetNetwork *program, guint width, guint height, guint batch, DicenetScratchFunc scratch,
                   gpointer data, GError **error)
 {
   DicenetPlan *plan = dicenet_plan_new (program->graph, width, height, scratch, data, error);

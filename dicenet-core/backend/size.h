@@ -23,16 +23,16 @@ typedef struct {
 } DicenetSize;
 
 /* With one reference; NULL with @error set (NO_MEMORY). @scratch and @data: as dicenet_plan_new(). */
-DicenetSize *dicenet_size_new (const DicenetProgram *program, guint width, guint height, guint batch,
+DicenetSize *dicenet_size_new (const DicenetNetwork *program, guint width, guint height, guint batch,
                                DicenetScratchFunc scratch, gpointer data, GError **error);
 /* @bound is the backend's to free. */
 void dicenet_size_free (DicenetSize *self);
 
 /* Of output @k of the graph. */
-const DicenetView *dicenet_size_output (const DicenetSize *self, const DicenetGraph *graph, guint k);
+const DicenetTensorRef *dicenet_size_output (const DicenetSize *self, const DicenetGraph *graph, guint k);
 
 static inline gsize
-dicenet_view_floats (const DicenetView *view)
+dicenet_view_floats (const DicenetTensorRef *view)
 {
   return (gsize) view->c * view->h * view->w;
 }

@@ -59,7 +59,7 @@ struct _DicenetTaskOps {
   guint (*describe) (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS]);
   /* Adds to a size, whose plan is made, what results are made with. FALSE with @error set (NO_MEMORY). NULL: nothing.
    */
-  gboolean (*prepare) (DicenetSize *size, const DicenetProgram *program, GError **error);
+  gboolean (*prepare) (DicenetSize *size, const DicenetNetwork *program, GError **error);
   /* Makes room for what decode() needs at a size, which it does by itself. FALSE with @error set (NO_MEMORY). NULL:
    * nothing. */
   gboolean (*reserve) (DicenetDecoder *self, const DicenetSize *size, GError **error);
@@ -77,7 +77,7 @@ dicenet_decoding_description (const DicenetDecoding *d)
 static inline const gfloat *
 dicenet_decoding_output (const DicenetDecoding *d, guint k)
 {
-  const DicenetView *view = dicenet_size_output (d->job->size, d->decoder->executor->program.graph, k);
+  const DicenetTensorRef *view = dicenet_size_output (d->job->size, d->decoder->executor->program.graph, k);
   return d->found->outputs[k] + d->picture * dicenet_view_floats (view);
 }
 

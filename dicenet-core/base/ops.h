@@ -10,8 +10,8 @@ typedef enum {
   DICENET_ACTIVATION_SIGMOID,
 } DicenetActivation;
 
-/* A pyramid pool (ESPNetv2's EPP without its point-wise ends): each channel is scaled, convolved and scaled back at
+/* An EPP unit (ESPNetv2's EPP without its pointwise ends): each channel is scaled, convolved and scaled back at
  * five scales, then follow BatchNorm, PReLU, and a 3 x 3 convolution of those five into one. The first two scales are
  * above the input's, the third is its own, the others are below. */
-#define DICENET_SCALES    5
-#define DICENET_SCALE_OWN 2
+#define DICENET_EPP_BRANCHES 5
+#define DICENET_EPP_IDENTITY 2

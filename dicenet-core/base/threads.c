@@ -16,34 +16,34 @@
 #define SPIN_MICROSECONDS   40
 #define SPINS_BETWEEN_CLOCK 64
 
-/* Where processors are wanted elsewhere, a caller is faster alone, and is left alone for some time: when a helper finds
- * itself on the caller's own processor, because no other was free; and when one loses its processor with a piece in
- * hand, so that the caller waits for milliseconds. A wait counts as that if it is this long and longer than any piece's
+/* Where processors are wanted elsewhere, a caller is faster alone, and is left alone for some time: when a worker finds
+ * itself on the caller's own processor, because no other was free; and when one loses its processor with a chunk in
+ * hand, so that the caller waits for milliseconds. A wait counts as that if it is this long and longer than any chunk's
  * share of the work. */
 #define ALONE_MICROSECONDS 10000
 #define STALL_MICROSECONDS 500
 #define ALONE_PER_STALL    8
 
-/* The job at hand in one word, so that claiming a piece also says which job it belongs to and whose seat it is: number
- * of the job (30 bits), helpers that have joined it (10), its pieces (12), the next one (12). */
+/* The job at hand in one word, so that claiming a chunk also says which job it belongs to and whose thread index it is:
+ * number of the job (30 bits), workers that have joined it (10), its chunks (12), the next one (12). */
 #define STATE(job, n)    ((guint64) (job) << 34 | (guint64) (n) << 12)
 #define STATE_JOB(s)     ((s) >> 34)
-#define STATE_HELPERS(s) ((guint) ((s) >> 24 & 0x3ff))
+#define STATE_WORKERS(s) ((guint) ((s) >> 24 & 0x3ff))
 #define STATE_N(s)       ((guint) ((s) >> 12 & 0xfff))
 #define STATE_NEXT(s)    ((guint) ((s) &0xfff))
 #define STATE_OPEN(s)    (STATE_NEXT (s) < STATE_N (s))
-#define STATE_ONE_PIECE  ((guint64) 1)
-#define STATE_ONE_HELPER ((guint64) 1 << 24)
+#define STATE_ONE_CHUNK  ((guint64) 1)
+#define STATE_ONE_WORKER ((guint64) 1 << 24)
 
-/* Stays in the list while there are helpers, who may look at it at any time; a new caller gets one that is free. */
+/* Stays in the list while there are workers, who may look at it at any time; a new caller gets one that is free. */
 struct _DicenetThreads {
   /* On cache lines of their own: one is written by all threads, the other by those that finish. */
   _Alignas(64) _Atomic guint64 state;
   _Alignas(64) _Atomic guint done;
   _Atomic gboolean is_waited_for; /* the caller sleeps until all is done */
   pthread_cond_t all_done;
-  /* Of the job at hand: written before @state announces it, read by whoever claimed a piece of it. */
-  _Alignas(64) DicenetPieceFunc func;
+  /* Of the job at hand: written before @state announces it, read by whoever claimed a chunk of it. */
+  _Alignas(64) DicenetChunkFunc func;
   gpointer job;
   _Atomic int processor;      /* that the caller was on last */
   _Atomic gint64 alone_until; /* monotonic time */
@@ -51,19 +51,19 @@ struct _DicenetThreads {
   DicenetThreads *next;
 };
 
-/* The helpers, and those whom they help. Locks are pthread's own because sanitizers know them. */
+/* The workers, and those whom they help. Locks are pthread's own because sanitizers know them. */
 static struct {
   pthread_mutex_t opening;
-  guint n_open;       /* callers that exist; helpers do while it is not 0 */
+  guint n_open;       /* callers that exist; workers do while it is not 0 */
   GPtrArray *threads; /* GThread */
 
-  DicenetThreads *_Atomic callers; /* only grows while there are helpers */
-  _Atomic guint n_helpers, n_busy /* callers in a frame */, limit /* of threads to work at a time */;
+  DicenetThreads *_Atomic clients; /* only grows while there are workers */
+  _Atomic guint n_workers, n_busy /* callers in a frame */, limit /* of threads to work at a time */;
   _Atomic gboolean quit;
 
   pthread_mutex_t sleeping;
   pthread_cond_t wake;
-  guint n_woken;          /* helpers that were told to wake up and have not yet; under @sleeping */
+  guint n_woken;          /* workers that were told to wake up and have not yet; under @sleeping */
   _Atomic guint n_asleep; /* not counting those; written under @sleeping */
 } pool = { .opening = PTHREAD_MUTEX_INITIALIZER,
            .sleeping = PTHREAD_MUTEX_INITIALIZER,
@@ -117,13 +117,13 @@ dicenet_denormals_restore (guint64 state)
 #endif
 }
 
-/* --- pieces --- */
+/* --- chunks --- */
 
-/* Runs the piece that was claimed by replacing @state. */
+/* Runs the chunk that was claimed by replacing @state. */
 static void
-run_claimed (DicenetThreads *self, guint64 state, guint seat)
+run_claimed (DicenetThreads *self, guint64 state, guint thread_index)
 {
-  self->func (self->job, STATE_NEXT (state), seat);
+  self->func (self->job, STATE_NEXT (state), thread_index);
   /* The caller says that it sleeps before it looks at @done for the last time. */
   if (atomic_fetch_add (&self->done, 1) + 1 == STATE_N (state) && atomic_load (&self->is_waited_for)) {
     pthread_mutex_lock (&pool.sleeping);
@@ -132,79 +132,79 @@ run_claimed (DicenetThreads *self, guint64 state, guint seat)
   }
 }
 
-/* Claims and runs pieces of the job in @state until none is left. */
+/* Claims and runs chunks of the job in @state until none is left. */
 static void
-work (DicenetThreads *self, guint64 state, guint seat)
+work (DicenetThreads *self, guint64 state, guint thread_index)
 {
   const guint64 job = STATE_JOB (state);
 
   while (STATE_JOB (state) == job && STATE_OPEN (state)) {
-    if (!atomic_compare_exchange_weak_explicit (&self->state, &state, state + STATE_ONE_PIECE, memory_order_acq_rel,
+    if (!atomic_compare_exchange_weak_explicit (&self->state, &state, state + STATE_ONE_CHUNK, memory_order_acq_rel,
                                                 memory_order_acquire))
       continue;
-    run_claimed (self, state, seat);
+    run_claimed (self, state, thread_index);
     state = atomic_load_explicit (&self->state, memory_order_acquire);
   }
 }
 
-/* --- helpers --- */
+/* --- workers --- */
 
 static gboolean
-wants_help (DicenetThreads *caller, guint64 state)
+wants_help (DicenetThreads *client, guint64 state)
 {
   return STATE_OPEN (state) &&
-         STATE_HELPERS (state) + 1 < atomic_load_explicit (&caller->n_threads, memory_order_relaxed);
+         STATE_WORKERS (state) + 1 < atomic_load_explicit (&client->n_threads, memory_order_relaxed);
 }
 
 /* FALSE if there was nothing to do. */
 static gboolean
-help_caller (DicenetThreads *caller)
+help_client (DicenetThreads *client)
 {
-  guint64 state = atomic_load_explicit (&caller->state, memory_order_acquire);
+  guint64 state = atomic_load_explicit (&client->state, memory_order_acquire);
 
-  while (wants_help (caller, state)) {
-    const guint64 joined = state + STATE_ONE_PIECE + STATE_ONE_HELPER;
-    if (!atomic_compare_exchange_weak_explicit (&caller->state, &state, joined, memory_order_acq_rel,
+  while (wants_help (client, state)) {
+    const guint64 joined = state + STATE_ONE_CHUNK + STATE_ONE_WORKER;
+    if (!atomic_compare_exchange_weak_explicit (&client->state, &state, joined, memory_order_acq_rel,
                                                 memory_order_acquire))
       continue;
-    const guint seat = STATE_HELPERS (joined);
-    run_claimed (caller, state, seat);
-    const guint64 now = atomic_load_explicit (&caller->state, memory_order_acquire);
+    const guint thread_index = STATE_WORKERS (joined);
+    run_claimed (client, state, thread_index);
+    const guint64 now = atomic_load_explicit (&client->state, memory_order_acquire);
     if (STATE_JOB (now) == STATE_JOB (joined))
-      work (caller, now, seat);
+      work (client, now, thread_index);
     return TRUE;
   }
   return FALSE;
 }
 
-/* The system has put this helper where the caller ran, and one of them only can. */
+/* The system has put this worker where the caller ran, and one of them only can. */
 static gboolean
-is_in_the_way (DicenetThreads *caller)
+is_in_the_way (DicenetThreads *client)
 {
   const int processor = this_processor ();
 
-  if (processor < 0 || processor != atomic_load_explicit (&caller->processor, memory_order_relaxed))
+  if (processor < 0 || processor != atomic_load_explicit (&client->processor, memory_order_relaxed))
     return FALSE;
-  atomic_store (&caller->alone_until, g_get_monotonic_time () + ALONE_MICROSECONDS);
+  atomic_store (&client->alone_until, g_get_monotonic_time () + ALONE_MICROSECONDS);
   return TRUE;
 }
 
 /* A caller that wants help and can be helped, or NULL. */
 static DicenetThreads *
-find_caller (void)
+find_client (void)
 {
-  DicenetThreads *caller = atomic_load_explicit (&pool.callers, memory_order_acquire);
+  DicenetThreads *client = atomic_load_explicit (&pool.clients, memory_order_acquire);
 
-  while (caller && (!wants_help (caller, atomic_load (&caller->state)) || is_in_the_way (caller)))
-    caller = caller->next;
-  return caller;
+  while (client && (!wants_help (client, atomic_load (&client->state)) || is_in_the_way (client)))
+    client = client->next;
+  return client;
 }
 
 /* How many more threads may work. */
 static guint
 room (void)
 {
-  const guint awake = atomic_load (&pool.n_helpers) - atomic_load (&pool.n_asleep),
+  const guint awake = atomic_load (&pool.n_workers) - atomic_load (&pool.n_asleep),
               working = atomic_load (&pool.n_busy) + awake, limit = atomic_load (&pool.limit);
   return working < limit ? limit - working : 0;
 }
@@ -213,7 +213,7 @@ room (void)
 static gboolean
 is_crowded (void)
 {
-  const guint awake = atomic_load (&pool.n_helpers) - atomic_load (&pool.n_asleep);
+  const guint awake = atomic_load (&pool.n_workers) - atomic_load (&pool.n_asleep);
   return atomic_load (&pool.n_busy) + awake > atomic_load (&pool.limit);
 }
 
@@ -223,7 +223,7 @@ sleep_until_job (void)
   pthread_mutex_lock (&pool.sleeping);
   /* Announced before the last look: a job that is missed here sees the sleeper. */
   atomic_fetch_add (&pool.n_asleep, 1);
-  if (!atomic_load (&pool.quit) && (room () == 0 || find_caller () == NULL)) {
+  if (!atomic_load (&pool.quit) && (room () == 0 || find_client () == NULL)) {
     while (pool.n_woken == 0 && !atomic_load (&pool.quit))
       pthread_cond_wait (&pool.wake, &pool.sleeping);
   }
@@ -235,7 +235,7 @@ sleep_until_job (void)
 }
 
 static void
-wake_helpers (guint n)
+wake_workers (guint n)
 {
   n = MIN (n, room ());
   if (n == 0 || atomic_load (&pool.n_asleep) == 0)
@@ -254,8 +254,8 @@ static gboolean
 look_for_work (void)
 {
   for (guint i = 0; i < SPINS_BETWEEN_CLOCK && !is_crowded (); i++) {
-    DicenetThreads *caller = find_caller ();
-    if (caller && help_caller (caller))
+    DicenetThreads *client = find_client ();
+    if (client && help_client (client))
       return TRUE;
     relax ();
   }
@@ -296,7 +296,7 @@ spin_until_done (DicenetThreads *self, guint n, gint64 begin)
   return FALSE;
 }
 
-/* Until all @n pieces are done: those that others have claimed. The caller's own took from @started until now. */
+/* Until all @n chunks are done: those that others have claimed. The caller's own took from @started until now. */
 static void
 wait_for_others (DicenetThreads *self, guint n, gint64 started)
 {
@@ -329,7 +329,7 @@ dicenet_threads_end (DicenetThreads *self)
 }
 
 void
-dicenet_threads_run (DicenetThreads *self, guint n, DicenetPieceFunc func, gpointer job)
+dicenet_threads_run (DicenetThreads *self, guint n, DicenetChunkFunc func, gpointer job)
 {
   const guint n_threads = atomic_load_explicit (&self->n_threads, memory_order_relaxed);
   const gint64 now = n > 1 && n_threads > 1 ? g_get_monotonic_time () : 0;
@@ -347,7 +347,7 @@ dicenet_threads_run (DicenetThreads *self, guint n, DicenetPieceFunc func, gpoin
                 state = STATE (STATE_JOB (last) + 1, n);
   atomic_store (&self->state, state);
   if (atomic_load (&pool.n_asleep) > 0)
-    wake_helpers (MIN (n, n_threads) - 1);
+    wake_workers (MIN (n, n_threads) - 1);
   work (self, state, 0);
   if (atomic_load_explicit (&self->done, memory_order_acquire) < n)
     wait_for_others (self, n, now);
@@ -357,13 +357,13 @@ dicenet_threads_run (DicenetThreads *self, guint n, DicenetPieceFunc func, gpoin
 
 /* Everybody gets what was asked for, as far as there are processors; whoever asks for more than those gets that. */
 static guint
-helpers_wanted (guint *limit)
+workers_wanted (guint *limit)
 {
   const guint processors = dicenet_processors ();
   guint most = 1, sum = 0;
 
-  for (DicenetThreads *caller = atomic_load (&pool.callers); caller; caller = caller->next) {
-    const guint n = atomic_load (&caller->n_threads);
+  for (DicenetThreads *client = atomic_load (&pool.clients); client; client = client->next) {
+    const guint n = atomic_load (&client->n_threads);
     most = MAX (most, n);
     sum += n > 0 ? n - 1 : 0;
   }
@@ -371,25 +371,25 @@ helpers_wanted (guint *limit)
   return MIN (sum, *limit - 1);
 }
 
-/* Helpers stay until the last caller goes, even where fewer would do: asleep they cost nothing. */
+/* Workers stay until the last caller goes, even where fewer would do: asleep they cost nothing. */
 static gboolean
-fit_helpers (GError **error)
+fit_workers (GError **error)
 {
   guint limit;
-  const guint wanted = helpers_wanted (&limit), before = pool.threads->len;
+  const guint wanted = workers_wanted (&limit), before = pool.threads->len;
   _Atomic guint n_started = 0;
 
   atomic_store (&pool.limit, limit);
   for (guint i = before; i < wanted; i++) {
-    atomic_fetch_add (&pool.n_helpers, 1); /* before it counts itself as asleep */
+    atomic_fetch_add (&pool.n_workers, 1); /* before it counts itself as asleep */
     GThread *thread = g_thread_try_new ("dicenet", help, &n_started, NULL);
     if (thread == NULL) {
-      atomic_fetch_sub (&pool.n_helpers, 1);
+      atomic_fetch_sub (&pool.n_workers, 1);
       break;
     }
     g_ptr_array_add (pool.threads, thread);
   }
-  /* A thread allocates when it starts; nobody waits for helpers later, and then it would do so beside a frame. */
+  /* A thread allocates when it starts; nobody waits for workers later, and then it would do so beside a frame. */
   while (atomic_load (&n_started) + before < pool.threads->len)
     g_thread_yield ();
   if (pool.threads->len >= wanted)
@@ -402,24 +402,24 @@ fit_helpers (GError **error)
 }
 
 static DicenetThreads *
-new_caller (GError **error)
+new_client (GError **error)
 {
-  for (DicenetThreads *caller = atomic_load (&pool.callers); caller; caller = caller->next)
-    if (atomic_load (&caller->n_threads) == 0)
-      return caller;
-  DicenetThreads *caller = aligned_alloc (64, sizeof *caller);
-  if (caller == NULL) {
+  for (DicenetThreads *client = atomic_load (&pool.clients); client; client = client->next)
+    if (atomic_load (&client->n_threads) == 0)
+      return client;
+  DicenetThreads *client = aligned_alloc (64, sizeof *client);
+  if (client == NULL) {
     g_set_error_literal (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY, "no memory for threads");
     return NULL;
   }
-  *caller = (DicenetThreads){ .next = atomic_load (&pool.callers) };
-  pthread_cond_init (&caller->all_done, NULL);
-  atomic_store (&pool.callers, caller);
-  return caller;
+  *client = (DicenetThreads){ .next = atomic_load (&pool.clients) };
+  pthread_cond_init (&client->all_done, NULL);
+  atomic_store (&pool.clients, client);
+  return client;
 }
 
 static void
-end_helpers (void)
+end_workers (void)
 {
   atomic_store (&pool.quit, TRUE);
   pthread_mutex_lock (&pool.sleeping);
@@ -428,30 +428,30 @@ end_helpers (void)
   for (guint i = 0; i < pool.threads->len; i++)
     g_thread_join (pool.threads->pdata[i]);
   g_clear_pointer (&pool.threads, g_ptr_array_unref);
-  for (DicenetThreads *caller = atomic_load (&pool.callers), *next; caller; caller = next) {
-    next = caller->next;
-    pthread_cond_destroy (&caller->all_done);
-    free (caller);
+  for (DicenetThreads *client = atomic_load (&pool.clients), *next; client; client = next) {
+    next = client->next;
+    pthread_cond_destroy (&client->all_done);
+    free (client);
   }
-  atomic_store (&pool.callers, NULL);
-  atomic_store (&pool.n_helpers, 0);
+  atomic_store (&pool.clients, NULL);
+  atomic_store (&pool.n_workers, 0);
   atomic_store (&pool.n_asleep, 0);
   pool.n_woken = 0;
   atomic_store (&pool.quit, FALSE);
 }
 
 static void
-close_caller (DicenetThreads *self)
+close_client (DicenetThreads *self)
 {
   guint limit;
 
   if (self)
     atomic_store (&self->n_threads, 0);
   if (--pool.n_open == 0) {
-    end_helpers ();
+    end_workers ();
     return;
   }
-  helpers_wanted (&limit);
+  workers_wanted (&limit);
   atomic_store (&pool.limit, limit);
 }
 
@@ -467,13 +467,13 @@ dicenet_threads_new (guint n, GError **error)
   if (pool.threads == NULL)
     pool.threads = g_ptr_array_new ();
   pool.n_open++;
-  DicenetThreads *self = new_caller (error);
+  DicenetThreads *self = new_client (error);
   if (self) {
     atomic_store (&self->alone_until, 0);
     atomic_store (&self->n_threads, n);
   }
-  if (self == NULL || !fit_helpers (error)) {
-    close_caller (self);
+  if (self == NULL || !fit_workers (error)) {
+    close_client (self);
     self = NULL;
   }
   pthread_mutex_unlock (&pool.opening);
@@ -486,6 +486,6 @@ dicenet_threads_free (DicenetThreads *self)
   if (self == NULL)
     return;
   pthread_mutex_lock (&pool.opening);
-  close_caller (self);
+  close_client (self);
   pthread_mutex_unlock (&pool.opening);
 }

@@ -132,7 +132,7 @@ start_threads (CpuExecutor *self, guint n_threads, GError **error)
 }
 
 static DicenetExecutor *
-cpu_open (const DicenetProgram *program, const DicenetTarget *target, GError **error)
+cpu_open (const DicenetNetwork *program, const DicenetDeviceOptions *target, GError **error)
 {
   if (target->context != NULL) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_BACKEND,
@@ -237,7 +237,7 @@ typedef struct {
 } Picture;
 
 static void
-read_band (gpointer job, guint i, guint seat)
+read_band (gpointer job, guint i, guint thread_index)
 {
   const Picture *picture = job;
   dicenet_preprocess_run_band (picture->kind, picture->image, picture->tensor, i);
@@ -311,7 +311,7 @@ cpu_submit (DicenetExecutor *executor, DicenetSize *size, const DicenetRun *run,
 
 /* --- running --- */
 
-static const DicenetView *
+static const DicenetTensorRef *
 output_view (const CpuExecutor *self, const DicenetSize *size, guint k)
 {
   return dicenet_size_output (size, self->parent.program.graph, k);
@@ -361,7 +361,7 @@ find_outputs (CpuExecutor *self, const DicenetSize *size, DicenetFound *found)
   const gfloat *kept = self->batch_outputs;
 
   for (guint k = 0; k < self->parent.program.graph->n_outputs; k++) {
-    const DicenetView *view = output_view (self, size, k);
+    const DicenetTensorRef *view = output_view (self, size, k);
     found->outputs[k] = size->batch > 1 ? kept : self->arena + view->planes[0];
     kept += size->batch * dicenet_view_floats (view);
   }
@@ -371,7 +371,7 @@ static void
 keep_outputs (CpuExecutor *self, const DicenetSize *size, const DicenetFound *found, guint picture)
 {
   for (guint k = 0; k < self->parent.program.graph->n_outputs; k++) {
-    const DicenetView *view = output_view (self, size, k);
+    const DicenetTensorRef *view = output_view (self, size, k);
     const gsize n = dicenet_view_floats (view);
     memcpy ((gfloat *) found->outputs[k] + picture * n, self->arena + view->planes[0], n * sizeof (gfloat));
   }
@@ -430,7 +430,7 @@ cpu_wait (DicenetExecutor *executor, DicenetJob *parent, DicenetFound *found, GE
 }
 
 static void
-cpu_share (DicenetExecutor *executor, guint n, DicenetPieceFunc func, gpointer job)
+cpu_share (DicenetExecutor *executor, guint n, DicenetChunkFunc func, gpointer job)
 {
   DicenetThreads *threads = ((CpuExecutor *) executor)->cpu.threads;
 

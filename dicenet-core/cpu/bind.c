@@ -6,7 +6,7 @@
 /* Which kernel a step runs, on what, and how it is shared among the threads. Every output float is computed by one
  * thread, in an order that does not depend on the others. */
 
-/* Pixels of a piece are a multiple of this: a cache line, so that no two threads write to the same one. */
+/* Pixels of a chunk are a multiple of this: a cache line, so that no two threads write to the same one. */
 #define PIXELS 16
 /* Fewer pixels for a thread than this are few panels, of which the last is not full. */
 #define MIN_PIXELS 192
@@ -22,9 +22,9 @@ divide (gsize n, gsize by)
 /* The kernels that convolutions are for, by shape. */
 typedef enum {
   CONV_POINTWISE,
-  CONV_VECTOR,
-  CONV_SPARSE,
-  CONV_FULL,
+  GEMV,
+  CONV_GROUPED,
+  CONV_DENSE3X3,
   CONV_WINOGRAD,
 } ConvKind;
 
@@ -32,11 +32,11 @@ static ConvKind
 conv_kind (const DicenetNode *node, DicenetShape input)
 {
   if (node->kernel == 1)
-    return input.h * input.w == 1 ? CONV_VECTOR : CONV_POINTWISE;
+    return input.h * input.w == 1 ? GEMV : CONV_POINTWISE;
   if (!dicenet_conv_is_dense (node->channels, node->groups, node->kernel))
-    return CONV_SPARSE;
+    return CONV_GROUPED;
   return dicenet_conv_is_winograd (input.c, node->channels, node->groups, node->kernel, node->stride) ? CONV_WINOGRAD
-                                                                                                      : CONV_FULL;
+                                                                                                      : CONV_DENSE3X3;
 }
 
 static gsize
@@ -47,16 +47,16 @@ conv_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
   switch (conv_kind (node, input)) {
   case CONV_POINTWISE:
     return MAX (dicenet_conv_pointwise_scratch (c, groups), dicenet_bf16_pointwise_scratch (c, groups));
-  case CONV_VECTOR:
+  case GEMV:
     return c;
-  case CONV_SPARSE:
-    return dicenet_conv_sparse_scratch (c, groups, input.h, input.w);
-  case CONV_FULL:
-    return MAX (dicenet_conv_full_scratch (c, groups, output.w, stride),
-                dicenet_bf16_full_scratch (c, groups, output.w, stride));
+  case CONV_GROUPED:
+    return dicenet_conv_grouped_scratch (c, groups, input.h, input.w);
+  case CONV_DENSE3X3:
+    return MAX (dicenet_conv_dense3x3_scratch (c, groups, output.w, stride),
+                dicenet_bf16_dense3x3_scratch (c, groups, output.w, stride));
   default: /* or full, in a precision without Winograd's transform */
     return MAX (dicenet_conv_winograd_scratch (c, groups, output.w),
-                dicenet_bf16_full_scratch (c, groups, output.w, stride));
+                dicenet_bf16_dense3x3_scratch (c, groups, output.w, stride));
   }
 }
 
@@ -69,18 +69,18 @@ conv_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
 static void
 pixels_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
 {
-  const DicenetPart part = { 0, s->conv.n_blocks, begin, begin + n };
-  s->kernels->conv_pointwise (&s->x[0], &s->y, &s->conv.conv, &part, scratch);
+  const DicenetTile tile = { 0, s->conv.n_blocks, begin, begin + n };
+  s->kernels->conv_pointwise (&s->x[0], &s->y, &s->conv.conv, &tile, scratch);
 }
 
 static void
 blocks_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
 {
-  const DicenetPart part = { (unsigned) begin, (unsigned) (begin + n), 0, (size_t) s->y.h * s->y.w };
-  s->kernels->conv_pointwise (&s->x[0], &s->y, &s->conv.conv, &part, scratch);
+  const DicenetTile tile = { (unsigned) begin, (unsigned) (begin + n), 0, (size_t) s->y.h * s->y.w };
+  s->kernels->conv_pointwise (&s->x[0], &s->y, &s->conv.conv, &tile, scratch);
 }
 
-/* Point-wise products by pixels where there are enough, so that inputs are packed once only. */
+/* Pointwise products by pixels where there are enough, so that inputs are packed once only. */
 static void
 bind_pointwise (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
@@ -89,7 +89,7 @@ bind_pointwise (DicenetCpuStep *s, const DicenetCpuBinding *b)
   if (pixels >= MIN_PIXELS * b->cpu->n_threads) {
     s->task = pixels_task;
     s->n = pixels;
-    s->piece = divide (divide (pixels, PIXELS), b->cpu->n_threads) * PIXELS;
+    s->chunk = divide (divide (pixels, PIXELS), b->cpu->n_threads) * PIXELS;
   } else {
     s->task = blocks_task;
     s->n = s->conv.n_blocks;
@@ -105,26 +105,26 @@ bind_kernel (DicenetCpuStep *s, DicenetConvKernel kernel, gsize n)
   s->n = n;
 }
 
-/* Dense 3 x 3 by rows, for the reason that point-wise products go by pixels. */
+/* Dense 3 x 3 by rows, for the reason that pointwise products go by pixels. */
 static void
 bind_conv_kind (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
   ConvKind kind = conv_kind (b->node, (DicenetShape){ s->x[0].c, s->x[0].h, s->x[0].w });
 
   if (kind == CONV_WINOGRAD && !b->cpu->precision->has_winograd)
-    kind = CONV_FULL;
+    kind = CONV_DENSE3X3;
   switch (kind) {
   case CONV_POINTWISE:
     bind_pointwise (s, b);
     break;
-  case CONV_VECTOR:
-    bind_kernel (s, s->kernels->conv_vector, s->conv.n_blocks);
+  case GEMV:
+    bind_kernel (s, s->kernels->gemv, s->conv.n_blocks);
     break;
-  case CONV_SPARSE:
-    bind_kernel (s, s->kernels->conv_sparse, s->y.c);
+  case CONV_GROUPED:
+    bind_kernel (s, s->kernels->conv_grouped, s->y.c);
     break;
-  case CONV_FULL:
-    bind_kernel (s, s->kernels->conv_full, s->y.h);
+  case CONV_DENSE3X3:
+    bind_kernel (s, s->kernels->conv_dense3x3, s->y.h);
     break;
   case CONV_WINOGRAD:
     bind_kernel (s, s->kernels->conv_winograd, divide (s->y.h, 2));
@@ -180,32 +180,32 @@ bind_avg_pool (DicenetCpuStep *s, const DicenetCpuBinding *b)
 }
 
 static void
-bind_mean (DicenetCpuStep *s, const DicenetCpuBinding *b)
+bind_global_avg_pool (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
-  bind_pool (s, s->kernels->mean);
+  bind_pool (s, s->kernels->global_avg_pool);
 }
 
 static void
-merge_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+upsample_add_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
 {
-  s->kernels->merge (&s->x[0], &s->x[1], &s->y, &s->merge, (unsigned) begin, (unsigned) (begin + n), scratch);
+  s->kernels->upsample_add (&s->x[0], &s->x[1], &s->y, &s->merge, (unsigned) begin, (unsigned) (begin + n), scratch);
 }
 
 static void
-bind_merge (DicenetCpuStep *s, const DicenetCpuBinding *b)
+bind_upsample_add (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
-  s->task = merge_task;
+  s->task = upsample_add_task;
   s->n = s->y.c;
-  s->merge = (DicenetMerge){ dicenet_axis_get (b->axes, s->x[0].h, s->y.h, DICENET_RESIZE_UP),
-                             dicenet_axis_get (b->axes, s->x[0].w, s->y.w, DICENET_RESIZE_UP),
-                             &s->x[2],
-                             b->w->scale,
-                             b->w->bias,
-                             b->w->slope };
+  s->merge = (DicenetUpsampleAdd){ dicenet_axis_get (b->axes, s->x[0].h, s->y.h, DICENET_RESIZE_UP),
+                                   dicenet_axis_get (b->axes, s->x[0].w, s->y.w, DICENET_RESIZE_UP),
+                                   &s->x[2],
+                                   b->w->scale,
+                                   b->w->bias,
+                                   b->w->slope };
 }
 
 static void
-up_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+upsample_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
 {
   for (unsigned c = (unsigned) begin; c < begin + n; c++)
     s->kernels->resize (dicenet_plane (&s->x[0], c), s->x[0].w, dicenet_plane (&s->y, c), s->y.w, s->up.rows,
@@ -213,71 +213,71 @@ up_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
 }
 
 static void
-bind_up (DicenetCpuStep *s, const DicenetCpuBinding *b)
+bind_upsample (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
-  s->task = up_task;
+  s->task = upsample_task;
   s->n = s->y.c;
   s->up.rows = dicenet_axis_get (b->axes, s->x[0].h, s->y.h, DICENET_RESIZE_UP);
   s->up.columns = dicenet_axis_get (b->axes, s->x[0].w, s->y.w, DICENET_RESIZE_UP);
 }
 
 static void
-pyramid_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+epp_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
 {
-  s->kernels->pyramid (&s->x[0], &s->y, &s->pyramid, (unsigned) begin, (unsigned) (begin + n), scratch);
+  s->kernels->epp (&s->x[0], &s->y, &s->epp, (unsigned) begin, (unsigned) (begin + n), scratch);
 }
 
-static DicenetScale
-pyramid_scale (guint h, guint w, guint k, GHashTable *axes)
+static DicenetEppBranch
+epp_branch (guint h, guint w, guint k, GHashTable *axes)
 {
-  const guint sh = dicenet_pyramid_size (h, k), sw = dicenet_pyramid_size (w, k);
-  const gboolean up = k < DICENET_SCALE_OWN;
+  const guint sh = dicenet_epp_size (h, k), sw = dicenet_epp_size (w, k);
+  const gboolean up = k < DICENET_EPP_IDENTITY;
   const DicenetResize there = up ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN,
                       back = up ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP;
 
-  return (DicenetScale){ sh,
-                         sw,
-                         dicenet_axis_get (axes, h, sh, there),
-                         dicenet_axis_get (axes, w, sw, there),
-                         dicenet_axis_get (axes, sh, h, back),
-                         dicenet_axis_get (axes, sw, w, back),
-                         up ? dicenet_trip_get (axes, h, sh) : NULL,
-                         up ? dicenet_trip_get (axes, w, sw) : NULL };
+  return (DicenetEppBranch){ sh,
+                             sw,
+                             dicenet_axis_get (axes, h, sh, there),
+                             dicenet_axis_get (axes, w, sw, there),
+                             dicenet_axis_get (axes, sh, h, back),
+                             dicenet_axis_get (axes, sw, w, back),
+                             up ? dicenet_composed_axis_get (axes, h, sh) : NULL,
+                             up ? dicenet_composed_axis_get (axes, w, sw) : NULL };
 }
 
 static void
-bind_pyramid (DicenetCpuStep *s, const DicenetCpuBinding *b)
+bind_epp (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
-  s->task = pyramid_task;
+  s->task = epp_task;
   s->n = s->y.c;
-  s->pyramid = (DicenetPyramid){ .weight = b->w->weight,
-                                 .bias = b->w->bias,
-                                 .slope = b->w->branch_slope,
-                                 .merge_weight = b->w->fuse_weight,
-                                 .merge_bias = b->w->fuse_bias,
-                                 .merge_slope = b->w->slope };
-  for (guint k = 0; k < DICENET_SCALES; k++)
-    s->pyramid.scales[k] = pyramid_scale (s->x[0].h, s->x[0].w, k, b->axes);
+  s->epp = (DicenetEpp){ .weight = b->w->weight,
+                         .bias = b->w->bias,
+                         .slope = b->w->branch_slope,
+                         .merge_weight = b->w->fuse_weight,
+                         .merge_bias = b->w->fuse_bias,
+                         .merge_slope = b->w->slope };
+  for (guint k = 0; k < DICENET_EPP_BRANCHES; k++)
+    s->epp.branches[k] = epp_branch (s->x[0].h, s->x[0].w, k, b->axes);
 }
 
 /* Shared by maps, whose rows follow each other. */
 static void
-rows_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
+flatten_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
 {
   gfloat *out = dicenet_plane (&s->y, 0);
 
   for (size_t k = 0; k < begin + n; k++) {
     const DicenetPlanes *x = &s->x[k];
     if (k >= begin)
-      s->kernels->rows (x, out, 0, x->h);
+      s->kernels->flatten (x, out, 0, x->h);
     out += (gsize) x->c * x->h * x->w;
   }
 }
 
 static void
-bind_rows (DicenetCpuStep *s, const DicenetCpuBinding *b)
+bind_flatten (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
-  s->task = rows_task;
+  s->task = flatten_task;
   s->n = s->n_inputs;
 }
 
@@ -286,11 +286,15 @@ bind_rows (DicenetCpuStep *s, const DicenetCpuBinding *b)
 typedef void (*Binder) (DicenetCpuStep *s, const DicenetCpuBinding *b);
 
 static const Binder binders[DICENET_N_OPS] = {
-  [DICENET_OP_CONV] = bind_conv,         [DICENET_OP_DICE] = dicenet_cpu_bind_dice,
-  [DICENET_OP_MAX_POOL] = bind_max_pool, [DICENET_OP_AVG_POOL] = bind_avg_pool,
-  [DICENET_OP_MEAN] = bind_mean,         [DICENET_OP_UP] = bind_up,
-  [DICENET_OP_PYRAMID] = bind_pyramid,   [DICENET_OP_MERGE] = bind_merge,
-  [DICENET_OP_ROWS] = bind_rows,
+  [DICENET_OP_CONV] = bind_conv,
+  [DICENET_OP_DICE] = dicenet_cpu_bind_dice,
+  [DICENET_OP_MAX_POOL] = bind_max_pool,
+  [DICENET_OP_AVG_POOL] = bind_avg_pool,
+  [DICENET_OP_GLOBAL_AVG_POOL] = bind_global_avg_pool,
+  [DICENET_OP_UPSAMPLE] = bind_upsample,
+  [DICENET_OP_EPP] = bind_epp,
+  [DICENET_OP_UPSAMPLE_ADD] = bind_upsample_add,
+  [DICENET_OP_FLATTEN] = bind_flatten,
 };
 
 gboolean
@@ -300,29 +304,29 @@ dicenet_cpu_supports (DicenetOp op)
 }
 
 static gsize
-pyramid_scratch (guint h, guint w)
+epp_scratch (guint h, guint w)
 {
-  DicenetScale scales[DICENET_SCALES] = { { 0 } };
+  DicenetEppBranch branches[DICENET_EPP_BRANCHES] = { { 0 } };
 
-  for (guint k = 0; k < DICENET_SCALES; k++)
-    scales[k] = (DicenetScale){ .h = dicenet_pyramid_size (h, k), .w = dicenet_pyramid_size (w, k) };
-  return dicenet_pyramid_scratch (h, w, scales);
+  for (guint k = 0; k < DICENET_EPP_BRANCHES; k++)
+    branches[k] = (DicenetEppBranch){ .h = dicenet_epp_size (h, k), .w = dicenet_epp_size (w, k) };
+  return dicenet_epp_scratch (h, w, branches);
 }
 
 /* Of one thread. */
 static gsize
-piece_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
+chunk_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
 {
   switch (node->op) {
   case DICENET_OP_CONV:
     return dicenet_align_floats (conv_scratch (node, input, output));
   case DICENET_OP_DICE:
     return dicenet_cpu_dice_scratch (node, input.h, input.w);
-  case DICENET_OP_UP:
-  case DICENET_OP_MERGE:
+  case DICENET_OP_UPSAMPLE:
+  case DICENET_OP_UPSAMPLE_ADD:
     return dicenet_align_floats (MAX (input.w, 3 * (gsize) output.w)); /* see dicenet_resize_scratch() */
-  case DICENET_OP_PYRAMID:
-    return dicenet_align_floats (pyramid_scratch (input.h, input.w));
+  case DICENET_OP_EPP:
+    return dicenet_align_floats (epp_scratch (input.h, input.w));
   default:
     return 0;
   }
@@ -332,22 +336,22 @@ gsize
 dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
 {
   const DicenetCpu *cpu = data;
-  return cpu->n_threads * piece_scratch (node, input, output);
+  return cpu->n_threads * chunk_scratch (node, input, output);
 }
 
 static DicenetPlanes
-planes_of (const DicenetView *view)
+planes_of (const DicenetTensorRef *view)
 {
   return (DicenetPlanes){ NULL, view->planes, view->c, view->h, view->w };
 }
 
 static DicenetShape
-shape_of (const DicenetView *view)
+shape_of (const DicenetTensorRef *view)
 {
   return (DicenetShape){ view->c, view->h, view->w };
 }
 
-/* One piece for each thread, because a piece has costs of its own: packing, bands of rows, neighbours in a DiCE unit.
+/* One chunk for each thread, because a chunk has costs of its own: packing, bands of rows, neighbours in a DiCE unit.
  */
 static void
 bind_step (DicenetCpuStep *s, const DicenetCpuBinding *b, const DicenetStep *step)
@@ -360,11 +364,11 @@ bind_step (DicenetCpuStep *s, const DicenetCpuBinding *b, const DicenetStep *ste
   }
   s->y = planes_of (step->output);
   s->scratch_at = step->scratch;
-  s->scratch_floats = piece_scratch (b->node, shape_of (step->inputs[0]), shape_of (step->output));
+  s->scratch_floats = chunk_scratch (b->node, shape_of (step->inputs[0]), shape_of (step->output));
   binders[b->node->op](s, b);
-  if (s->piece == 0)
-    s->piece = divide (s->n, b->cpu->n_threads);
-  s->n_pieces = (guint) divide (s->n, s->piece);
+  if (s->chunk == 0)
+    s->chunk = divide (s->n, b->cpu->n_threads);
+  s->n_chunks = (guint) divide (s->n, s->chunk);
 }
 
 DicenetCpuStep *
@@ -401,16 +405,16 @@ dicenet_cpu_place_input (DicenetCpuStep *steps, guint n_steps, const gfloat *inp
 }
 
 static void
-run_piece (gpointer job, guint i, guint seat)
+run_chunk (gpointer job, guint i, guint thread_index)
 {
   const DicenetCpuStep *s = job;
-  const gsize begin = i * s->piece;
+  const gsize begin = i * s->chunk;
 
-  s->task (s, begin, MIN (s->piece, s->n - begin), s->y.base + s->scratch_at + seat * s->scratch_floats);
+  s->task (s, begin, MIN (s->chunk, s->n - begin), s->y.base + s->scratch_at + thread_index * s->scratch_floats);
 }
 
 void
 dicenet_cpu_run (DicenetCpuStep *step, DicenetThreads *threads)
 {
-  dicenet_threads_run (threads, step->n_pieces, run_piece, step);
+  dicenet_threads_run (threads, step->n_chunks, run_chunk, step);
 }

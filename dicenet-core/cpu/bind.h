@@ -29,7 +29,7 @@ typedef void (*DicenetPoolKernel) (const DicenetPlanes *x, const DicenetPlanes *
 
 typedef struct {
   DicenetConv conv;
-  DicenetConvKernel kernel; /* of all but point-wise ones */
+  DicenetConvKernel kernel; /* of all but pointwise ones */
   guint n_blocks;           /* of output channels */
 } DicenetCpuConv;
 
@@ -45,8 +45,8 @@ typedef struct {
 struct _DicenetCpuStep {
   DicenetCpuTask task;
   gsize n;     /* what is shared out */
-  gsize piece; /* how much of it is one piece */
-  guint n_pieces;
+  gsize chunk; /* how much of it is one chunk */
+  guint n_chunks;
   const DicenetKernels *kernels;
   guint n_inputs;
   DicenetPlanes x[DICENET_MAX_INPUTS], y;
@@ -57,8 +57,8 @@ struct _DicenetCpuStep {
     DicenetCpuConv conv;
     DicenetCpuDice dice;
     DicenetPoolKernel pool;
-    DicenetMerge merge;
-    DicenetPyramid pyramid;
+    DicenetUpsampleAdd merge;
+    DicenetEpp epp;
     struct {
       const DicenetAxis *rows, *columns;
     } up;
@@ -71,7 +71,7 @@ typedef struct {
   const DicenetNode *node;
   const DicenetCpuWeights *w;
   GHashTable *axes; /* backend/axis.h */
-  const DicenetView *input;
+  const DicenetTensorRef *input;
 } DicenetCpuBinding;
 
 /* Whether dicenet_cpu_bind() can. */

@@ -56,10 +56,10 @@ enter_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
   k->pad (dicenet_plane (x, c), x->h, x->w, center);
   center = dicenet_padded_origin (center, x->w);
   if (s->dice.rows)
-    k->resample_rows (center, dicenet_padded_origin (scratch->tall[c % 3], x->w), x->w, s->dice.rows);
+    k->resize_rows (center, dicenet_padded_origin (scratch->tall[c % 3], x->w), x->w, s->dice.rows);
   if (s->dice.columns) {
     k->transpose (center, scratch->transposed, x->h, x->w);
-    k->resample_rows (scratch->transposed, dicenet_padded_origin (scratch->wide[c % 3], x->h), x->h, s->dice.columns);
+    k->resize_rows (scratch->transposed, dicenet_padded_origin (scratch->wide[c % 3], x->h), x->h, s->dice.columns);
   }
 }
 
@@ -85,7 +85,7 @@ dice_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
     DicenetDice tall = { .h = dice->h0, .w = x->w, .height = dice->height };
     neighbours (scratch->tall, c, x->c, tall.around);
     k->dimconv_height (&tall, scratch->unscaled);
-    k->resample_rows (scratch->unscaled, scratch->branch[1], x->w, dice->rows_back);
+    k->resize_rows (scratch->unscaled, scratch->branch[1], x->w, dice->rows_back);
     d.branch[1] = scratch->branch[1];
   } else
     d.height = dice->height;
@@ -93,7 +93,7 @@ dice_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
     DicenetDice wide = { .h = dice->w0, .w = x->h, .height = dice->width_rows };
     neighbours (scratch->wide, c, x->c, wide.around);
     k->dimconv_height (&wide, scratch->unscaled);
-    k->resample_rows (scratch->unscaled, scratch->transposed, x->h, dice->columns_back);
+    k->resize_rows (scratch->unscaled, scratch->transposed, x->h, dice->columns_back);
     k->transpose (scratch->transposed, scratch->branch[2], x->w, x->h);
     d.branch[2] = scratch->branch[2];
   } else

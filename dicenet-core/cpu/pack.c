@@ -12,7 +12,7 @@ typedef struct {
 } Packed;
 
 typedef struct {
-  const DicenetProgram *program;
+  const DicenetNetwork *program;
   const DicenetCpuPrecision *precision;
   DicenetCpuWeights *nodes; /* NULL while counting */
 } Packer;
@@ -104,7 +104,7 @@ pack_all (DicenetWeights *weights, gpointer data, GError **error)
 }
 
 const DicenetCpuWeights *
-dicenet_cpu_weights (const DicenetProgram *program, const DicenetCpuPrecision *precision, GError **error)
+dicenet_cpu_weights (const DicenetNetwork *program, const DicenetCpuPrecision *precision, GError **error)
 {
   Packer packer = { program, precision, NULL };
   const Packed *packed = dicenet_weights_pack (program->weights, precision, pack_all, packed_free, &packer, error);

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 /* One node's share. Unused pointers are NULL. */
 typedef struct {
   gconstpointer dense; /* CONV, dense: as the precision packs them */
-  const float *weight; /* CONV, sparse; DICE, PYRAMID: as DicenetNodeWeights says, like all below that */
+  const float *weight; /* CONV, grouped; DICE, EPP: as DicenetNodeWeights says, like all below that */
   const float *bias, *scale, *slope;
   const float *height, *width; /* DICE: as DicenetDice says */
   const float *width_rows;     /* the width kernels as the height kernels of a transposed plane */
@@ -21,7 +21,7 @@ typedef struct {
 } DicenetCpuWeights;
 
 /* One per node. NULL with @error set. */
-const DicenetCpuWeights *dicenet_cpu_weights (const DicenetProgram *program, const DicenetCpuPrecision *precision,
+const DicenetCpuWeights *dicenet_cpu_weights (const DicenetNetwork *program, const DicenetCpuPrecision *precision,
                                               GError **error);
 
 /* How many bytes they take, or would take. */

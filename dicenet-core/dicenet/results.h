@@ -9,11 +9,11 @@ G_BEGIN_DECLS
 
 /**
  * DicenetClass:
- * @class_id: index of the class
+ * @label_id: index of the class
  * @confidence: 0 to 1: softmax over the classes, or the class's own sigmoid for a multi-label model
  */
 typedef struct {
-  guint class_id;
+  guint label_id;
   gfloat confidence;
 } DicenetClass;
 
@@ -26,7 +26,7 @@ DICENET_API GType dicenet_class_get_type (void);
  * @y0: top edge
  * @x1: right edge
  * @y1: bottom edge
- * @class_id: index of the class, never the background
+ * @label_id: index of the class, never the background
  * @confidence: 0 to 1
  *
  * A detected object. Edges are fractions of the width and height of the picture, or of the part of it that was asked
@@ -35,7 +35,7 @@ DICENET_API GType dicenet_class_get_type (void);
  */
 typedef struct {
   gfloat x0, y0, x1, y1;
-  guint class_id;
+  guint label_id;
   gfloat confidence;
 } DicenetBox;
 

@@ -29,7 +29,7 @@ round_half (guint channels)
   return channels % 2 == 0 ? half : half + half % 2;
 }
 
-/* ShuffleDICEBlock: a part of the channels passes, the rest goes through a point-wise convolution and a DiCE unit. */
+/* ShuffleDICEBlock: a part of the channels passes, the rest goes through a pointwise convolution and a DiCE unit. */
 static guint
 build_shuffle_dice (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel_height, guint kernel_width)
 {

@@ -76,19 +76,19 @@ dicenet_build_conv (DicenetGraph *g, const char *name, guint x, guint cout, guin
 }
 
 guint
-dicenet_build_fc (DicenetGraph *g, const char *name, guint x, guint cout, guint groups, gboolean bias,
-                  DicenetActivation activation)
+dicenet_build_fully_connected (DicenetGraph *g, const char *name, guint x, guint cout, guint groups, gboolean bias,
+                               DicenetActivation activation)
 {
   DicenetNode *node = append_conv (g, name, x, cout, 1, groups, bias);
   node->activation = activation;
-  node->is_fc = TRUE;
+  node->is_fully_connected = TRUE;
   return last (g);
 }
 
 guint
-dicenet_build_merge (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine, guint gate)
+dicenet_build_upsample_add (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine, guint gate)
 {
-  DicenetNode *node = append (g, DICENET_OP_MERGE, prelu, dicenet_node_channels (g, fine));
+  DicenetNode *node = append (g, DICENET_OP_UPSAMPLE_ADD, prelu, dicenet_node_channels (g, fine));
   add_input (node, coarse);
   add_input (node, fine);
   add_input (node, gate);
@@ -106,18 +106,18 @@ dicenet_build_simple (DicenetGraph *g, DicenetOp op, const char *name, guint x)
 }
 
 guint
-dicenet_build_up (DicenetGraph *g, guint x, guint like)
+dicenet_build_upsample (DicenetGraph *g, guint x, guint like)
 {
-  DicenetNode *node = append (g, DICENET_OP_UP, "up", dicenet_node_channels (g, x));
+  DicenetNode *node = append (g, DICENET_OP_UPSAMPLE, "up", dicenet_node_channels (g, x));
   add_input (node, x);
   node->like = like;
   return last (g);
 }
 
 guint
-dicenet_build_rows (DicenetGraph *g, const char *name, const guint *maps, guint n_maps, guint boxes)
+dicenet_build_flatten (DicenetGraph *g, const char *name, const guint *maps, guint n_maps, guint boxes)
 {
-  DicenetNode *node = append (g, DICENET_OP_ROWS, name, 1);
+  DicenetNode *node = append (g, DICENET_OP_FLATTEN, name, 1);
   node->boxes = boxes;
   for (guint i = 0; i < n_maps; i++)
     add_input (node, maps[i]);
@@ -186,9 +186,10 @@ build_channel_weights (DicenetGraph *g, const char *name, guint u, guint cout)
   g_autofree char *squeeze = g_strconcat (name, ".linear_comb_layer.1", NULL);
   g_autofree char *excite = g_strconcat (name, ".linear_comb_layer.3", NULL);
 
-  guint s = dicenet_build_simple (g, DICENET_OP_MEAN, name, u);
-  s = dicenet_build_fc (g, squeeze, s, dicenet_node_channels (g, u) / 4, 1, FALSE, DICENET_ACTIVATION_RELU);
-  return dicenet_build_fc (g, excite, s, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
+  guint s = dicenet_build_simple (g, DICENET_OP_GLOBAL_AVG_POOL, name, u);
+  s = dicenet_build_fully_connected (g, squeeze, s, dicenet_node_channels (g, u) / 4, 1, FALSE,
+                                     DICENET_ACTIVATION_RELU);
+  return dicenet_build_fully_connected (g, excite, s, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
 }
 
 guint
@@ -213,15 +214,15 @@ dicenet_build_residual_dice (DicenetGraph *g, const char *name, const char *prel
 
   const guint u = build_dimconv (g, name, x, kernel_height, kernel_width);
   const guint s = build_channel_weights (g, name, u, cout);
-  return dicenet_build_merge (g, NULL, prelu, shortcut, dicenet_build_cbr (g, proj, u, cout, 3, 1, groups), s);
+  return dicenet_build_upsample_add (g, NULL, prelu, shortcut, dicenet_build_cbr (g, proj, u, cout, 3, 1, groups), s);
 }
 
-/* All between a pyramid pool's point-wise ends: a channel's five scales depend on that channel only, so that they are
+/* All between an EPP unit's pointwise ends: a channel's five scales depend on that channel only, so that they are
  * one pass over it. */
 static guint
 build_scales (DicenetGraph *g, const char *name, guint x)
 {
-  DicenetNode *node = append (g, DICENET_OP_PYRAMID, name, dicenet_node_channels (g, x));
+  DicenetNode *node = append (g, DICENET_OP_EPP, name, dicenet_node_channels (g, x));
   add_input (node, x);
   node->activation = DICENET_ACTIVATION_PRELU;
   node->weight = g_strconcat (name, ".stages", NULL);
@@ -234,7 +235,7 @@ build_scales (DicenetGraph *g, const char *name, guint x)
 }
 
 guint
-dicenet_build_pyramid_pool (DicenetGraph *g, const char *name, guint x, guint p, guint cout, gboolean is_last)
+dicenet_build_epp (DicenetGraph *g, const char *name, guint x, guint p, guint cout, gboolean is_last)
 {
   g_autofree char *project = g_strconcat (name, ".projection_layer", NULL),
                   *expand = g_strconcat (name, ".merge_layer.3", NULL);

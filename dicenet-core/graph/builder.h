@@ -18,15 +18,16 @@ guint dicenet_build_gated_cbr (DicenetGraph *g, const char *name, guint x, guint
 guint dicenet_build_conv (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups,
                           gboolean bias);
 /* A fully connected layer on one vector per picture: a 1 x 1 convolution on one cell. */
-guint dicenet_build_fc (DicenetGraph *g, const char *name, guint x, guint cout, guint groups, gboolean bias,
-                        DicenetActivation activation);
+guint dicenet_build_fully_connected (DicenetGraph *g, const char *name, guint x, guint cout, guint groups,
+                                     gboolean bias, DicenetActivation activation);
 /* BatchNorm @norm, unless NULL, and PReLU @prelu over the sum of @coarse, scaled up, and @fine times @gate's one value
  * per channel.
  */
-guint dicenet_build_merge (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine, guint gate);
+guint dicenet_build_upsample_add (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine,
+                                  guint gate);
 guint dicenet_build_simple (DicenetGraph *g, DicenetOp op, const char *name, guint x);
-guint dicenet_build_up (DicenetGraph *g, guint x, guint like);
-guint dicenet_build_rows (DicenetGraph *g, const char *name, const guint *maps, guint n_maps, guint boxes);
+guint dicenet_build_upsample (DicenetGraph *g, guint x, guint like);
+guint dicenet_build_flatten (DicenetGraph *g, const char *name, const guint *maps, guint n_maps, guint boxes);
 guint dicenet_build_concat (DicenetGraph *g, const guint *inputs, guint n);
 guint dicenet_build_shuffle (DicenetGraph *g, guint x, guint groups);
 guint dicenet_build_slice (DicenetGraph *g, guint x, guint first, guint channels);
@@ -56,5 +57,5 @@ void dicenet_build_backbone (DicenetGraph *g, const DicenetDescription *d, const
 guint dicenet_build_mobilenet (DicenetGraph *g, const DicenetDescription *d);
 guint dicenet_build_resnet (DicenetGraph *g, const DicenetDescription *d);
 
-/* Efficient pyramid pooling (ESPNetv2): five scales of depth-wise convolution. @last: bias and nothing after it. */
-guint dicenet_build_pyramid_pool (DicenetGraph *g, const char *name, guint x, guint p, guint cout, gboolean last);
+/* Efficient pyramid pooling (ESPNetv2): five scales of depthwise convolution. @last: bias and nothing after it. */
+guint dicenet_build_epp (DicenetGraph *g, const char *name, guint x, guint p, guint cout, gboolean last);

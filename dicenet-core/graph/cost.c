@@ -23,7 +23,7 @@ conv_kind (const DicenetGraph *graph, const DicenetNode *node)
                                                                                : DICENET_COST_DEPTHWISE;
   if (node->groups > 1)
     return DICENET_COST_LOCAL_FUSION;
-  return node->is_fc ? DICENET_COST_VECTORS : DICENET_COST_POINTWISE;
+  return node->is_fully_connected ? DICENET_COST_VECTORS : DICENET_COST_POINTWISE;
 }
 
 /* Adds to @macs. Returns how many outputs have a bias. */
@@ -44,10 +44,10 @@ add_node (const DicenetGraph *graph, const DicenetShape *shapes, guint i, guint6
     macs[DICENET_COST_DIMCONV_HEIGHT] += 9 * c * node->kernel_height * w;
     macs[DICENET_COST_DIMCONV_WIDTH] += 9 * c * h * node->kernel_width;
     macs[DICENET_COST_LOCAL_FUSION] += 3 * c * h * w;
-  } else if (node->op == DICENET_OP_PYRAMID) {
-    macs[DICENET_COST_DEPTHWISE] += 9 * DICENET_SCALES * c * h * w;
-    for (guint k = 0; k < DICENET_SCALES; k++)
-      macs[DICENET_COST_DEPTHWISE] += 9 * c * dicenet_pyramid_size ((guint) h, k) * dicenet_pyramid_size ((guint) w, k);
+  } else if (node->op == DICENET_OP_EPP) {
+    macs[DICENET_COST_DEPTHWISE] += 9 * DICENET_EPP_BRANCHES * c * h * w;
+    for (guint k = 0; k < DICENET_EPP_BRANCHES; k++)
+      macs[DICENET_COST_DEPTHWISE] += 9 * c * dicenet_epp_size ((guint) h, k) * dicenet_epp_size ((guint) w, k);
   }
   return 0;
 }

@@ -60,9 +60,9 @@ measure_dice (DicenetNodeWeights *w, const DicenetNode *node)
 }
 
 static void
-measure_pyramid (DicenetNodeWeights *w, const DicenetNode *node)
+measure_epp (DicenetNodeWeights *w, const DicenetNode *node)
 {
-  const gsize planes = DICENET_SCALES * (gsize) node->channels;
+  const gsize planes = DICENET_EPP_BRANCHES * (gsize) node->channels;
 
   w->weight.n = w->fuse_weight.n = 9 * planes;
   w->bias.n = w->branch_slope.n = planes;
@@ -79,9 +79,9 @@ dicenet_node_weights_measure (DicenetNodeWeights *self, const DicenetGraph *grap
     measure_conv (self, n, dicenet_node_channels (graph, n->inputs[0]));
   else if (n->op == DICENET_OP_DICE)
     measure_dice (self, n);
-  else if (n->op == DICENET_OP_PYRAMID)
-    measure_pyramid (self, n);
-  else if (n->op == DICENET_OP_MERGE)
+  else if (n->op == DICENET_OP_EPP)
+    measure_epp (self, n);
+  else if (n->op == DICENET_OP_UPSAMPLE_ADD)
     self->scale.n = self->bias.n = self->slope.n = n->channels;
 }
 
@@ -309,7 +309,7 @@ fold_conv (Folder *f, const DicenetNode *node)
 }
 
 static gboolean
-fold_merge (Folder *f, const DicenetNode *node)
+fold_upsample_add (Folder *f, const DicenetNode *node)
 {
   const guint n = node->channels;
   g_autofree double *scale = g_new (double, n), *bias = g_new0 (double, n);
@@ -361,33 +361,33 @@ fold_dice (Folder *f, const DicenetNode *node)
   return load_slope (f, node->prelu, &w->branch_slope) && fold_local_fusion (f, node);
 }
 
-/* The depth-wise kernels of all scales, with their BatchNorm's @scale. */
+/* The depthwise kernels of all scales, with their BatchNorm's @scale. */
 static gboolean
 fold_scales (Folder *f, const DicenetNode *node, const double *scale)
 {
   const guint c = node->channels;
   const gsize n = 9 * (gsize) c;
 
-  for (guint k = 0; k < DICENET_SCALES; k++) {
+  for (guint k = 0; k < DICENET_EPP_BRANCHES; k++) {
     g_autofree char *name = g_strdup_printf ("%s.%u.weight", node->weight, k);
     if (!LOAD_INTO (f, &((DicenetArray){ f->out->weight.values + k * n, n }), name, c, 1, 3, 3))
       return FALSE;
   }
-  rescale (&f->out->weight, DICENET_SCALES * c, scale);
+  rescale (&f->out->weight, DICENET_EPP_BRANCHES * c, scale);
   return TRUE;
 }
 
 static gboolean
-fold_pyramid (Folder *f, const DicenetNode *node)
+fold_epp (Folder *f, const DicenetNode *node)
 {
-  const guint c = node->channels, n = DICENET_SCALES * c;
+  const guint c = node->channels, n = DICENET_EPP_BRANCHES * c;
   g_autofree double *scale = g_new (double, n), *bias = g_new (double, n);
 
   if (!load_norm (f, node->norm, n, scale, bias) || !fold_scales (f, node, scale) ||
       !load_slope (f, node->prelu, &f->out->branch_slope))
     return FALSE;
   store (&f->out->bias, bias);
-  if (!LOAD_INTO (f, &f->out->fuse_weight, node->fuse_weight, c, DICENET_SCALES, 3, 3) ||
+  if (!LOAD_INTO (f, &f->out->fuse_weight, node->fuse_weight, c, DICENET_EPP_BRANCHES, 3, 3) ||
       !load_norm (f, node->fuse_norm, c, scale, bias))
     return FALSE;
   rescale (&f->out->fuse_weight, c, scale);
@@ -407,12 +407,12 @@ fold_node (Folder *f, guint i)
   switch (node->op) {
   case DICENET_OP_CONV:
     return fold_conv (f, node);
-  case DICENET_OP_MERGE:
-    return fold_merge (f, node);
+  case DICENET_OP_UPSAMPLE_ADD:
+    return fold_upsample_add (f, node);
   case DICENET_OP_DICE:
     return fold_dice (f, node);
-  case DICENET_OP_PYRAMID:
-    return fold_pyramid (f, node);
+  case DICENET_OP_EPP:
+    return fold_epp (f, node);
   default:
     return TRUE;
   }

@@ -19,16 +19,16 @@ typedef struct {
 
 /* One node's. */
 typedef struct {
-  DicenetArray weight; /* CONV: [cout][cin / groups][k][k]; DICE, depth: [c][3][3]; PYRAMID: [scale][c][3][3]; scaled */
-  DicenetArray bias;   /* CONV, MERGE: per channel, none: zeros; PYRAMID: [scale][c] */
-  DicenetArray scale;  /* MERGE: per channel */
-  DicenetArray slope;  /* PReLU, per channel of the output; DICE, PYRAMID: of the fused output */
+  DicenetArray weight; /* CONV: [cout][cin / groups][k][k]; DICE, depth: [c][3][3]; EPP: [scale][c][3][3]; scaled */
+  DicenetArray bias;   /* CONV, UPSAMPLE_ADD: per channel, none: zeros; EPP: [scale][c] */
+  DicenetArray scale;  /* UPSAMPLE_ADD: per channel */
+  DicenetArray slope;  /* PReLU, per channel of the output; DICE, EPP: of the fused output */
 
   /* DICE. The height and width kernels are shared by all channels, so their BatchNorm stays apart. */
   DicenetArray height, width;             /* [H0][3][3], [W0][3][3]: by channel, then along the other axis */
   DicenetArray branch_scale, branch_bias; /* depth, height, width: [3][c]; the depth branch's scale is in its kernels */
-  DicenetArray branch_slope;              /* [3][c]; PYRAMID: [scale][c] */
-  DicenetArray fuse_weight, fuse_bias;    /* DICE: [3][c], [c]; PYRAMID: [c][scale][3][3], [c] */
+  DicenetArray branch_slope;              /* [3][c]; EPP: [scale][c] */
+  DicenetArray fuse_weight, fuse_bias;    /* DICE: [3][c], [c]; EPP: [c][scale][3][3], [c] */
 
   float *block; /* what all values are in */
   gsize block_bytes;

@@ -4,10 +4,10 @@
 #include <math.h>
 
 const char *const dicenet_op_names[DICENET_N_OPS] = {
-  [DICENET_OP_INPUT] = "input",       [DICENET_OP_CONV] = "convolution",      [DICENET_OP_DICE] = "DimConv",
-  [DICENET_OP_MAX_POOL] = "max pool", [DICENET_OP_AVG_POOL] = "average pool", [DICENET_OP_MEAN] = "mean",
-  [DICENET_OP_UP] = "scaling up",     [DICENET_OP_PYRAMID] = "pyramid pool",  [DICENET_OP_MERGE] = "merge",
-  [DICENET_OP_ROWS] = "rows",         [DICENET_OP_CONCAT] = "concatenation",  [DICENET_OP_SHUFFLE] = "shuffle",
+  [DICENET_OP_INPUT] = "input",         [DICENET_OP_CONV] = "convolution",      [DICENET_OP_DICE] = "DimConv",
+  [DICENET_OP_MAX_POOL] = "max pool",   [DICENET_OP_AVG_POOL] = "average pool", [DICENET_OP_GLOBAL_AVG_POOL] = "mean",
+  [DICENET_OP_UPSAMPLE] = "upsampling", [DICENET_OP_EPP] = "EPP unit",          [DICENET_OP_UPSAMPLE_ADD] = "merge",
+  [DICENET_OP_FLATTEN] = "rows",        [DICENET_OP_CONCAT] = "concatenation",  [DICENET_OP_SHUFFLE] = "shuffle",
   [DICENET_OP_SLICE] = "slice",
 };
 
@@ -53,10 +53,10 @@ strided (guint size, guint stride)
 }
 
 guint
-dicenet_pyramid_size (guint size, guint k)
+dicenet_epp_size (guint size, guint k)
 {
-  static const gdouble ratios[DICENET_SCALES] = { 2.0, 1.5, 1.0, 0.5, 0.1 };
-  return k == DICENET_SCALE_OWN ? size : MAX (5, (guint) ceil (size * ratios[k]));
+  static const gdouble ratios[DICENET_EPP_BRANCHES] = { 2.0, 1.5, 1.0, 0.5, 0.1 };
+  return k == DICENET_EPP_IDENTITY ? size : MAX (5, (guint) ceil (size * ratios[k]));
 }
 
 static DicenetShape
@@ -79,13 +79,13 @@ node_shape (const DicenetNode *node, const DicenetShape *shapes)
   case DICENET_OP_MAX_POOL:
   case DICENET_OP_AVG_POOL:
     return (DicenetShape){ node->channels, strided (in.h, 2), strided (in.w, 2) };
-  case DICENET_OP_MEAN:
+  case DICENET_OP_GLOBAL_AVG_POOL:
     return (DicenetShape){ node->channels, 1, 1 };
-  case DICENET_OP_UP:
+  case DICENET_OP_UPSAMPLE:
     return (DicenetShape){ node->channels, shapes[node->like].h, shapes[node->like].w };
-  case DICENET_OP_MERGE:
+  case DICENET_OP_UPSAMPLE_ADD:
     return (DicenetShape){ node->channels, shapes[node->inputs[1]].h, shapes[node->inputs[1]].w };
-  case DICENET_OP_ROWS:
+  case DICENET_OP_FLATTEN:
     return rows_shape (node, shapes);
   default:
     return (DicenetShape){ node->channels, in.h, in.w };

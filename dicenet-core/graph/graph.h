@@ -20,13 +20,13 @@ typedef enum {
   DICENET_OP_DICE,     /* DimConv + BatchNorm + PReLU + shuffle + local fusion of a DiCE unit */
   DICENET_OP_MAX_POOL, /* 3 x 3, stride 2, padding 1 */
   DICENET_OP_AVG_POOL, /* 3 x 3, stride 2, padding 1, padding counted */
-  DICENET_OP_MEAN,     /* mean over height and width: C x 1 x 1 */
-  DICENET_OP_UP,       /* to the size of node @like: bilinear, align_corners */
-  DICENET_OP_PYRAMID,  /* depth-wise 3 x 3 at five scales, BatchNorm + PReLU, shuffle, and the 3 x 3 convolution of each
-                          channel's five into one, with its BatchNorm + PReLU */
-  DICENET_OP_MERGE,    /* first input, as UP to the second's size, plus second times third's one value per channel;
-                          then BatchNorm and PReLU */
-  DICENET_OP_ROWS,     /* maps of H x W x (6 boxes x n) laid out as priors x n, map by map */
+  DICENET_OP_GLOBAL_AVG_POOL, /* mean over height and width: C x 1 x 1 */
+  DICENET_OP_UPSAMPLE,        /* to the size of node @like: bilinear, align_corners */
+  DICENET_OP_EPP, /* depthwise 3 x 3 at five scales, BatchNorm + PReLU, shuffle, and the 3 x 3 convolution of each
+                         channel's five into one, with its BatchNorm + PReLU */
+  DICENET_OP_UPSAMPLE_ADD, /* first input, as UPSAMPLE to the second's size, plus second times third's one value per
+                       channel; then BatchNorm and PReLU */
+  DICENET_OP_FLATTEN,      /* maps of H x W x (6 boxes x n) laid out as priors x n, map by map */
   /* Views: no arithmetic and no memory, only which plane is which channel. */
   DICENET_OP_CONCAT,  /* along channels */
   DICENET_OP_SHUFFLE, /* groups: (g, C/g) -> (C/g, g) */
@@ -47,16 +47,16 @@ typedef struct {
   /* CONV; groups is SHUFFLE's as well */
   guint kernel, stride, groups;
   DicenetActivation activation;
-  gboolean is_fc; /* a 1 x 1 convolution on one vector per picture */
+  gboolean is_fully_connected; /* a 1 x 1 convolution on one vector per picture */
 
   guint first; /* SLICE */
 
-  guint like;                        /* UP */
+  guint like;                        /* UPSAMPLE */
   guint kernel_height, kernel_width; /* DICE: H0, W0 */
-  guint boxes;                       /* ROWS: boxes per cell */
+  guint boxes;                       /* FLATTEN: boxes per cell */
 
-  /* Weights' names in the model file, NULL for what the node does not have. For DICE and PYRAMID, norm and prelu are
-   * those of the planes before the fusion into C, which has fuse_*; PYRAMID's weight is followed by ".0.weight" to
+  /* Weights' names in the model file, NULL for what the node does not have. For DICE and EPP, norm and prelu are
+   * those of the planes before the fusion into C, which has fuse_*; EPP's weight is followed by ".0.weight" to
    * ".4.weight". */
   char *weight, *bias, *norm, *prelu;
   char *weight_height, *weight_width, *fuse_weight, *fuse_norm, *fuse_prelu;
@@ -101,10 +101,10 @@ typedef struct {
   guint c, h, w;
 } DicenetShape;
 
-/* The size that a pyramid pool's scale k works at. */
-guint dicenet_pyramid_size (guint size, guint k);
+/* The size that an EPP unit's scale k works at. */
+guint dicenet_epp_size (guint size, guint k);
 
-/* Shape of every node's output (ROWS: c = 1, h = priors, w = values) for an input of 3 x height x width. Free with
+/* Shape of every node's output (FLATTEN: c = 1, h = priors, w = values) for an input of 3 x height x width. Free with
  * g_free(). */
 DicenetShape *dicenet_shapes (const DicenetGraph *graph, guint width, guint height);
 

@@ -35,7 +35,7 @@ plane_floats (const Planner *p, guint i)
   for (guint k = 0; k < p->graph->n_outputs; k++)
     if (p->graph->outputs[k].node == i)
       return n;
-  /* An odd number of cache lines: the same pixel of neighbouring planes, which point-wise kernels read together, then
+  /* An odd number of cache lines: the same pixel of neighbouring planes, which pointwise kernels read together, then
    * falls into different sets of the first-level cache also where a plane's size is a power of two. */
   return dicenet_align_floats (n) | DICENET_ALIGNMENT;
 }
@@ -161,11 +161,11 @@ place_blocks (Planner *p)
 static void
 make_view (Planner *p, guint i)
 {
-  DicenetView *view = &p->plan->views[i];
+  DicenetTensorRef *view = &p->plan->views[i];
   const DicenetShape shape = p->shapes[i];
   const guint channels = dicenet_graph_node (p->graph, i)->channels;
 
-  *view = (DicenetView){ shape.c, shape.h, shape.w, p->plan->planes + p->first[i] };
+  *view = (DicenetTensorRef){ shape.c, shape.h, shape.w, p->plan->planes + p->first[i] };
   for (guint c = 0; c < channels; c++) {
     const gsize at = p->first[i] + c;
     const guint source = p->sources[at];
@@ -238,7 +238,7 @@ dicenet_plan_new (const DicenetGraph *graph, guint width, guint height, DicenetS
   plan->width = width;
   plan->height = height;
   plan->n_views = n;
-  plan->views = g_new0 (DicenetView, n);
+  plan->views = g_new0 (DicenetTensorRef, n);
   if (planner_allocate (&p, error)) {
     find_lifetimes (&p, scratch, data);
     place_blocks (&p);

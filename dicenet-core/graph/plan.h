@@ -16,19 +16,19 @@ G_BEGIN_DECLS
 typedef struct {
   guint c, h, w;
   gsize *planes; /* c offsets from the arena's start, in floats */
-} DicenetView;
+} DicenetTensorRef;
 
 typedef struct {
   guint node;
   guint n_inputs;
-  const DicenetView *inputs[DICENET_MAX_INPUTS];
-  const DicenetView *output;
+  const DicenetTensorRef *inputs[DICENET_MAX_INPUTS];
+  const DicenetTensorRef *output;
   gsize scratch; /* offset in floats of memory that only this step uses */
 } DicenetStep;
 
 typedef struct {
   guint width, height;
-  DicenetView *views; /* one per node */
+  DicenetTensorRef *views; /* one per node */
   guint n_views;
   DicenetStep *steps;
   guint n_steps;

@@ -13,6 +13,6 @@ typedef struct {
   const DicenetGraph *graph;
   DicenetWeights *weights;
   const DicenetTaskOps *task;
-} DicenetProgram;
+} DicenetNetwork;
 
 G_END_DECLS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "builder.h"
 
-/* ResNet-50, whose bottlenecks' 3 x 3 and last point-wise convolution are one DiCE unit (paper 3.4). The unit has no
+/* ResNet-50, whose bottlenecks' 3 x 3 and last pointwise convolution are one DiCE unit (paper 3.4). The unit has no
  * stride: a level begins with average pooling, as in DiCENet, for shortcut and branch alike. */
 
 static guint

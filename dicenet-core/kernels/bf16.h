@@ -47,21 +47,21 @@ dicenet_bf16_pointwise_scratch (unsigned cin, unsigned groups)
   return dicenet_bf16_pairs (cin, groups, 1) * DICENET_BF16_PANEL;
 }
 
-/* Floats of scratch that conv_full wants: a pair takes the room of a float. */
+/* Floats of scratch that conv_dense3x3 wants: a pair takes the room of a float. */
 static inline size_t
-dicenet_bf16_full_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride)
+dicenet_bf16_dense3x3_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride)
 {
-  return dicenet_conv_full_scratch ((cin / groups + 1) / 2, 1, w, stride);
+  return dicenet_conv_dense3x3_scratch ((cin / groups + 1) / 2, 1, w, stride);
 }
 
 /* The kernels of DICENET_KERNELS that there are for bfloat16. Parts count blocks of DICENET_BF16_BLOCK channels. */
 #define DICENET_BF16_KERNELS(K)                                                                                        \
   K (conv_pointwise, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,                         \
-                      const DicenetPart *part, float *scratch))                                                        \
-  K (conv_full, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,              \
-                 unsigned end, float *scratch))                                                                        \
-  K (conv_vector, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
-                   unsigned end, float *scratch))
+                      const DicenetTile *tile, float *scratch))                                                        \
+  K (conv_dense3x3, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,          \
+                     unsigned end, float *scratch))                                                                    \
+  K (gemv, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin, unsigned end,     \
+            float *scratch))
 
 #define K(name, arguments)                                                                                             \
   void dicenet_bf16_ref_##name arguments;                                                                              \

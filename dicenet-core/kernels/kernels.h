@@ -28,7 +28,7 @@ dicenet_plane (const DicenetPlanes *t, unsigned c)
 #define DICENET_BLOCK 8
 
 typedef struct {
-  const float *weight; /* dense: in blocks, maybe transformed; sparse: [cout][cin / groups][k][k] */
+  const float *weight; /* dense: in blocks, maybe transformed; grouped: [cout][cin / groups][k][k] */
   const float *bias;   /* [cout], or NULL for zeros */
   const float *slope;  /* [cout] PReLU slopes, where @activation is PReLU */
   unsigned kernel;     /* 1 or 3, padding (kernel - 1) / 2 */
@@ -60,11 +60,11 @@ dicenet_conv_blocks (unsigned cout, unsigned groups)
   return (cout / groups + DICENET_BLOCK - 1) / DICENET_BLOCK; /* per group */
 }
 
-/* Which part of a point-wise convolution's output: blocks of channels, counted over all groups, and pixels. */
+/* Which part of a pointwise convolution's output: blocks of channels, counted over all groups, and pixels. */
 typedef struct {
   unsigned first_block, end_block;
   size_t first_pixel, end_pixel;
-} DicenetPart;
+} DicenetTile;
 
 /* Floats of scratch that conv_pointwise wants: inputs of pixels side by side, as many as the caches like, and at least
  * 48 pixels (three of the widest registers). */
@@ -92,7 +92,7 @@ dicenet_padded_floats (unsigned h, unsigned w)
   return dicenet_padded_stride (w) * ((size_t) h + 2) + 3 * DICENET_PAD;
 }
 
-/* conv_full reads bands of padded input rows, of all channels of a group; with stride 2, even and odd columns stand
+/* conv_dense3x3 reads bands of padded input rows, of all channels of a group; with stride 2, even and odd columns stand
  * apart, each between zeros. Floats of such a row for @w output columns, and how many output rows a band is made for:
  * so many that it stays in the second-level cache. */
 static inline size_t
@@ -108,9 +108,9 @@ dicenet_band_rows (unsigned channels, unsigned w, unsigned stride)
   return rows < 2 ? 1 : rows > 32 ? 32 : (unsigned) rows - 1;
 }
 
-/* Floats of scratch that conv_full wants: such a band, an offset for each input, and room for loads at the end. */
+/* Floats of scratch that conv_dense3x3 wants: such a band, an offset for each input, and room for loads at the end. */
 static inline size_t
-dicenet_conv_full_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride)
+dicenet_conv_dense3x3_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride)
 {
   const unsigned channels = cin / groups;
   const size_t rows = (dicenet_band_rows (channels, w, stride) - 1) * stride + 3;
@@ -129,19 +129,19 @@ dicenet_conv_winograd_scratch (unsigned cin, unsigned groups, unsigned w)
 /* Floats of padded rows that stay in the first-level cache. */
 #define DICENET_CACHED 8192
 
-/* How many padded input rows of each channel of a group conv_sparse works on at a time: all, or what the cache keeps of
- * them, and at least what four output rows are made of. */
+/* How many padded input rows of each channel of a group conv_grouped works on at a time: all, or what the cache keeps
+ * of them, and at least what four output rows are made of. */
 static inline unsigned
-dicenet_conv_sparse_rows (unsigned cin, unsigned groups, unsigned h, unsigned w)
+dicenet_conv_grouped_rows (unsigned cin, unsigned groups, unsigned h, unsigned w)
 {
   const size_t fit = DICENET_CACHED / (cin / groups * dicenet_padded_stride (w));
   return fit < 6 ? 6 : fit < h + 2 ? (unsigned) fit : h + 2;
 }
 
 static inline size_t
-dicenet_conv_sparse_scratch (unsigned cin, unsigned groups, unsigned h, unsigned w)
+dicenet_conv_grouped_scratch (unsigned cin, unsigned groups, unsigned h, unsigned w)
 {
-  return (size_t) cin / groups * dicenet_conv_sparse_rows (cin, groups, h, w) * dicenet_padded_stride (w) +
+  return (size_t) cin / groups * dicenet_conv_grouped_rows (cin, groups, h, w) * dicenet_padded_stride (w) +
          3 * DICENET_PAD;
 }
 
@@ -188,8 +188,8 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
 
 /* Three taps of one axis of a kernel that works on a larger scale, scaling to it and back included: all of it is
  * linear, so tap a of the larger scale is, at position i of n, the sum over t < taps of
- * weight[(a * taps + t) * dicenet_trip_stride (n) + i] * in[i + first + t]. Weights of positions outside are 0. */
-#define DICENET_TRIP_TAPS 5 /* at most */
+ * weight[(a * taps + t) * dicenet_composed_stride (n) + i] * in[i + first + t]. Weights of positions outside are 0. */
+#define DICENET_COMPOSED_TAPS 5 /* at most */
 
 typedef struct {
   unsigned n, taps;
@@ -198,10 +198,10 @@ typedef struct {
     unsigned begin, end; /* which of the taps are not 0 everywhere */
   } part[3];
   const float *weight;
-} DicenetRoundTrip;
+} DicenetComposedAxis;
 
 static inline size_t
-dicenet_trip_stride (unsigned n)
+dicenet_composed_stride (unsigned n)
 {
   return ((size_t) n + 15) / 16 * 16;
 }
@@ -211,31 +211,33 @@ typedef struct {
   /* There and back; unused for the input's own scale. */
   const DicenetAxis *rows, *columns, *rows_back, *columns_back;
   /* The same and the kernel's taps in one, for scales above the input's. */
-  const DicenetRoundTrip *trip_rows, *trip_columns;
-} DicenetScale;
+  const DicenetComposedAxis *composed_rows, *composed_columns;
+} DicenetEppBranch;
 
 typedef struct {
-  DicenetScale scales[DICENET_SCALES];
+  DicenetEppBranch branches[DICENET_EPP_BRANCHES];
   const float *weight, *bias, *slope;                   /* [scale][c][3][3], [scale][c], [scale][c] */
   const float *merge_weight, *merge_bias, *merge_slope; /* [c][scale][3][3], [c], [c] */
-} DicenetPyramid;
+} DicenetEpp;
 
-/* Output rows of a pyramid pool that are computed together, so that what they are made of stays in the caches; and rows
+/* Output rows of an EPP unit that are computed together, so that what they are made of stays in the caches; and rows
  * of a scale above the input's that are kept: what one is made of, and some that enter with its last. */
-#define DICENET_PYRAMID_ROWS 32
-#define DICENET_PYRAMID_RING 8
+#define DICENET_EPP_ROWS 32
+#define DICENET_EPP_RING 8
 
 /* Floats of scratch that pyramid wants: the padded input; per scale above it the taps of both axes in one; per scale
  * below its plane before and after the convolution and with the columns scaled back; the rows worked on. */
 static inline size_t
-dicenet_pyramid_scratch (unsigned h, unsigned w, const DicenetScale scales[DICENET_SCALES])
+dicenet_epp_scratch (unsigned h, unsigned w, const DicenetEppBranch branches[DICENET_EPP_BRANCHES])
 {
   const size_t stride = dicenet_padded_stride (w);
-  size_t n = dicenet_padded_floats (h, w) + DICENET_SCALE_OWN * 3 * DICENET_TRIP_TAPS * dicenet_trip_stride (h) +
-             (DICENET_SCALES * (DICENET_PYRAMID_ROWS + 2) + 3 * DICENET_PYRAMID_RING) * stride + 3 * DICENET_PAD;
+  size_t n = dicenet_padded_floats (h, w) +
+             DICENET_EPP_IDENTITY * 3 * DICENET_COMPOSED_TAPS * dicenet_composed_stride (h) +
+             (DICENET_EPP_BRANCHES * (DICENET_EPP_ROWS + 2) + 3 * DICENET_EPP_RING) * stride + 3 * DICENET_PAD;
 
-  for (unsigned k = DICENET_SCALE_OWN + 1; k < DICENET_SCALES; k++)
-    n += 2 * dicenet_padded_floats (scales[k].h, scales[k].w) + scales[k].h * stride + w + 3 * (size_t) scales[k].w;
+  for (unsigned k = DICENET_EPP_IDENTITY + 1; k < DICENET_EPP_BRANCHES; k++)
+    n += 2 * dicenet_padded_floats (branches[k].h, branches[k].w) + branches[k].h * stride + w +
+         3 * (size_t) branches[k].w;
   return n;
 }
 
@@ -244,26 +246,26 @@ typedef struct {
   const DicenetAxis *rows, *columns; /* from the coarse map's size */
   const DicenetPlanes *gate;         /* one factor per channel of the finer map */
   const float *scale, *bias, *slope; /* per channel */
-} DicenetMerge;
+} DicenetUpsampleAdd;
 
 /* name, arguments. One list makes the prototypes and the tables, so that a kernel can't be in one and not in another.
  */
 #define DICENET_KERNELS(K)                                                                                             \
   /* 1 x 1, stride 1. */                                                                                               \
   K (conv_pointwise, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,                         \
-                      const DicenetPart *part, float *scratch))                                                        \
-  /* 3 x 3 with many channels per group; output rows [begin, end). */                                                  \
-  K (conv_full, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,              \
-                 unsigned end, float *scratch))                                                                        \
+                      const DicenetTile *tile, float *scratch))                                                        \
+  /* Dense 3 x 3; output rows [begin, end). */                                                                         \
+  K (conv_dense3x3, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,          \
+                     unsigned end, float *scratch))                                                                    \
   /* The same with Winograd's transform, stride 1; rows [begin, end) of tiles, which are two rows of the output. */    \
   K (conv_winograd, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,          \
                      unsigned end, float *scratch))                                                                    \
-  /* Dense on one pixel: a matrix times a vector. Blocks [begin, end); @scratch: x->c floats. */                       \
-  K (conv_vector, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
-                   unsigned end, float *scratch))                                                                      \
-  /* 3 x 3 with few channels per group; output channels [begin, end). */                                               \
-  K (conv_sparse, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,            \
-                   unsigned end, float *scratch))                                                                      \
+  /* Dense on one pixel: matrix-vector product (GEMV). Blocks [begin, end); @scratch: x->c floats. */                  \
+  K (gemv, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin, unsigned end,     \
+            float *scratch))                                                                                           \
+  /* Grouped or depthwise 3 x 3; output channels [begin, end). */                                                      \
+  K (conv_grouped, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,           \
+                    unsigned end, float *scratch))                                                                     \
   /* Copies a plane into the middle of a padded one. */                                                                \
   K (pad, (const float *x, unsigned h, unsigned w, float *padded))                                                     \
   /* The height branch of DimConv (paper 3.1) alone, before BatchNorm: rows of w floats dicenet_padded_stride() apart. \
@@ -271,7 +273,7 @@ typedef struct {
   K (dimconv_height, (const DicenetDice *dice, float *out))                                                            \
   /* Rows of @w floats resampled. All rows are dicenet_padded_stride (w) apart and read and written in whole           \
    * registers. */                                                                                                     \
-  K (resample_rows, (const float *x, float *y, unsigned w, const DicenetAxis *rows))                                   \
+  K (resize_rows, (const float *x, float *y, unsigned w, const DicenetAxis *rows))                                     \
   /* y[j][i] = x[i][j]. Rows are dicenet_padded_stride() of their widths apart; those of y are filled up with zeros    \
    * to whole registers. */                                                                                            \
   K (transpose, (const float *x, float *y, unsigned h, unsigned w))                                                    \
@@ -279,18 +281,18 @@ typedef struct {
   K (dice, (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned channel))           \
   K (max_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
   K (avg_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
-  K (mean, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                             \
+  K (global_avg_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                  \
   /* y = PReLU (scale * (x0 scaled up to y's size + gate * x1) + bias). @scratch: 3 rows of y. */                      \
-  K (merge, (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const DicenetMerge *merge,      \
-             unsigned begin, unsigned end, float *scratch))                                                            \
+  K (upsample_add, (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y,                          \
+                    const DicenetUpsampleAdd *merge, unsigned begin, unsigned end, float *scratch))                    \
   /* One plane; its rows and the output's are strides apart. @scratch: dicenet_resize_scratch() floats. */             \
   K (resize, (const float *x, size_t x_stride, float *y, size_t y_stride, const DicenetAxis *rows,                     \
               const DicenetAxis *columns, float *scratch))                                                             \
   /* Output channels [begin, end). */                                                                                  \
-  K (pyramid, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetPyramid *p, unsigned begin, unsigned end,  \
-               float *scratch))                                                                                        \
+  K (epp, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetEpp *p, unsigned begin, unsigned end,          \
+           float *scratch))                                                                                            \
   /* Channels last: out[(i * w + j) * c + k] = x[k, i, j], map rows [begin, end). */                                   \
-  K (rows, (const DicenetPlanes *x, float *out, unsigned begin, unsigned end))
+  K (flatten, (const DicenetPlanes *x, float *out, unsigned begin, unsigned end))
 
 typedef struct {
 #define K(name, arguments) void (*name) arguments;

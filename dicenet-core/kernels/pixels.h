@@ -71,9 +71,9 @@ typedef struct {
   /* A row's chroma, for @n pairs of pixels: 4 times as large and less 4 * 128, the two components of a pair side by   \
    * side, and the last once more at the end. @near and @far are the rows that count three quarters and one quarter:   \
    * both components in turn; */                                                                                       \
-  K (chroma_pairs, (const uint8_t *near, const uint8_t *far, int16_t *out, size_t n))                                  \
+  K (chroma_semiplanar, (const uint8_t *near, const uint8_t *far, int16_t *out, size_t n))                             \
   /* each component in a row of its own; */                                                                            \
-  K (chroma_planes, (const uint8_t *const near[2], const uint8_t *const far[2], int16_t *out, size_t n))               \
+  K (chroma_planar, (const uint8_t *const near[2], const uint8_t *const far[2], int16_t *out, size_t n))               \
   /* or a packed row, whose luma is not looked at. */                                                                  \
   K (chroma_packed, (const uint8_t *src, DicenetLuma luma, int16_t *out, size_t n))                                    \
   /* A row's R, G, B from @luma and (width + 1) / 2 pairs of @chroma and the last again. Between two pairs of pixels,  \
@@ -83,22 +83,23 @@ typedef struct {
   /* The same from packed pixels of @step (3 or 4) bytes; @at: which of them is R, G, B. */                            \
   K (rgb, (const uint8_t *src, unsigned step, const uint8_t at[3], uint16_t *out, unsigned width))                     \
   /* A row's R, G, B to those of taps->out pixels. @stride: from channel to channel of @src; @out has its own. */      \
-  K (shrink, (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out))                             \
+  K (resize_horizontal, (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out))                  \
   /* One channel of output row @i: out[j] = table[sum over t < 2 * taps->pairs of coefficient t * rows[t][j]]. */      \
-  K (finish, (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows, const float table[256], float *out,    \
-              unsigned width))                                                                                         \
+  K (resize_vertical_normalise, (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows,                     \
+                                 const float table[256], float *out, unsigned width))                                  \
   /* out[i] = the class c with the largest weight[0] * a[c * stride + i] + weight[1] * b[c * stride + i], the first    \
    * of equals; at most 256 classes. @stride is a multiple of 16, and all of it can be read. */                        \
   K (argmax, (const float *a, const float *b, size_t stride, const float weight[2], unsigned classes, uint8_t *out,    \
               unsigned width))                                                                                         \
   /* Which of @n rows of @classes floats have one of the classes from 1 at least @least above class 0: their numbers.  \
    */                                                                                                                  \
-  K (foreground, (const float *x, unsigned classes, unsigned n, float least, uint32_t *found, unsigned *n_found))      \
+  K (select_candidates,                                                                                                \
+     (const float *x, unsigned classes, unsigned n, float least, uint32_t *found, unsigned *n_found))                  \
   /* p[i] = exp (x[i]) over the sum of them all; room for a multiple of 16 in @p. */                                   \
   K (softmax, (const float *x, unsigned n, float *p))                                                                  \
   /* Whether @box (left, top, right, bottom) overlaps one of @n others by more than @iou, intersection over union. The \
    * numbers of those in rows @stride floats apart, with a fifth for their areas; 16 beyond the last can be read. */   \
-  K (overlap, (const float box[4], const float *others, size_t stride, unsigned n, float iou, int *found))
+  K (iou_above, (const float box[4], const float *others, size_t stride, unsigned n, float iou, int *found))
 
 typedef struct {
 #define K(name, arguments) void (*name) arguments;

@@ -8,14 +8,14 @@
 #define CHUNK 1024
 
 typedef struct {
-  guint class_id, prior;
+  guint label_id, prior;
   gfloat confidence;
 } Candidate;
 
 /* There can be one for each class of each prior, more than there is memory for. */
 typedef struct {
   gpointer data;
-  gsize n, room;
+  gsize n, capacity;
   gboolean is_full; /* there is no memory for more */
 } List;
 
@@ -31,14 +31,14 @@ typedef struct {
 static void
 add (List *list, gconstpointer item, gsize size)
 {
-  if (list->n == list->room) {
-    const gsize room = MAX (64, 2 * list->room);
-    gpointer data = list->is_full ? NULL : g_try_realloc_n (list->data, room, size);
+  if (list->n == list->capacity) {
+    const gsize capacity = MAX (64, 2 * list->capacity);
+    gpointer data = list->is_full ? NULL : g_try_realloc_n (list->data, capacity, size);
     list->is_full = data == NULL;
     if (list->is_full)
       return;
     list->data = data;
-    list->room = room;
+    list->capacity = capacity;
   }
   memcpy ((char *) list->data + list->n++ * size, item, size);
 }
@@ -94,8 +94,8 @@ collect (Decoder *d)
 
   for (guint first = 0; first < d->n_priors && !d->candidates.is_full; first += CHUNK) {
     guint n;
-    d->kernels->foreground (d->confidences + (gsize) first * d->n_classes, d->n_classes,
-                            MIN (CHUNK, d->n_priors - first), least, found, &n);
+    d->kernels->select_candidates (d->confidences + (gsize) first * d->n_classes, d->n_classes,
+                                   MIN (CHUNK, d->n_priors - first), least, found, &n);
     for (guint i = 0; i < n; i++)
       collect_prior (d, first + found[i], p);
   }
@@ -107,15 +107,15 @@ decode_box (const Decoder *d, const Candidate *candidate)
   const gfloat *p = d->priors + 4 * (gsize) candidate->prior, *l = d->locations + 4 * (gsize) candidate->prior;
   const gfloat cx = p[0] + DICENET_CENTER_VARIANCE * l[0] * p[2], cy = p[1] + DICENET_CENTER_VARIANCE * l[1] * p[3];
   const gfloat w = p[2] * expf (DICENET_SIZE_VARIANCE * l[2]), h = p[3] * expf (DICENET_SIZE_VARIANCE * l[3]);
-  return (DicenetBox){ cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, candidate->class_id, candidate->confidence };
+  return (DicenetBox){ cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, candidate->label_id, candidate->confidence };
 }
 
 static int
 compare_candidates (gconstpointer a, gconstpointer b)
 {
   const Candidate *x = a, *y = b;
-  if (x->class_id != y->class_id)
-    return x->class_id < y->class_id ? -1 : 1;
+  if (x->label_id != y->label_id)
+    return x->label_id < y->label_id ? -1 : 1;
   if (x->confidence != y->confidence)
     return x->confidence < y->confidence ? 1 : -1;
   return x->prior < y->prior ? -1 : x->prior > y->prior;
@@ -148,7 +148,7 @@ most_kept (const Decoder *d)
 /* Greedy suppression among candidates @begin to @end - 1, which are of one class: strongest first, each unless it
  * overlaps one that was kept. @kept: room for the places of those, five rows of @stride. */
 static void
-suppress (Decoder *d, gsize begin, gsize end, gfloat *kept, gsize stride)
+nms (Decoder *d, gsize begin, gsize end, gfloat *kept, gsize stride)
 {
   const gsize limit = most_kept (d);
   guint n = 0;
@@ -158,7 +158,7 @@ suppress (Decoder *d, gsize begin, gsize end, gfloat *kept, gsize stride)
     const gfloat place[4] = { box.x0, box.y0, box.x1, box.y1 };
     int overlaps = !(isfinite (box.x0) && isfinite (box.y0) && isfinite (box.x1) && isfinite (box.y1));
     if (!overlaps)
-      d->kernels->overlap (place, kept, stride, n, d->params->iou_threshold, &overlaps);
+      d->kernels->iou_above (place, kept, stride, n, d->params->iou_threshold, &overlaps);
     if (overlaps)
       continue;
     keep_place (kept, stride, n++, &box);
@@ -167,7 +167,7 @@ suppress (Decoder *d, gsize begin, gsize end, gfloat *kept, gsize stride)
 }
 
 static void
-suppress_all (Decoder *d)
+nms_all (Decoder *d)
 {
   const Candidate *candidates = d->candidates.data;
   const gsize n = d->candidates.n, stride = most_kept (d) + 16;
@@ -177,9 +177,9 @@ suppress_all (Decoder *d)
   d->boxes.is_full = kept == NULL;
   sort (&d->candidates, sizeof (Candidate), compare_candidates);
   for (gsize begin = 0; begin < n && !d->boxes.is_full; begin = end) {
-    for (end = begin + 1; end < n && candidates[end].class_id == candidates[begin].class_id;)
+    for (end = begin + 1; end < n && candidates[end].label_id == candidates[begin].label_id;)
       end++;
-    suppress (d, begin, end, kept, stride);
+    nms (d, begin, end, kept, stride);
   }
 }
 
@@ -189,7 +189,7 @@ compare_boxes (gconstpointer a, gconstpointer b)
   const DicenetBox *x = a, *y = b;
   if (x->confidence != y->confidence)
     return x->confidence < y->confidence ? 1 : -1;
-  return x->class_id < y->class_id ? -1 : x->class_id > y->class_id;
+  return x->label_id < y->label_id ? -1 : x->label_id > y->label_id;
 }
 
 GArray *
@@ -201,7 +201,7 @@ dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const 
 
   collect (&d);
   if (!d.candidates.is_full)
-    suppress_all (&d);
+    nms_all (&d);
   if (!d.candidates.is_full && !d.boxes.is_full) {
     const guint n = (guint) MIN (d.boxes.n, dicenet_most_boxes (params));
     sort (&d.boxes, sizeof (DicenetBox), compare_boxes);

@@ -8,7 +8,7 @@ compare_confidence (gconstpointer a, gconstpointer b)
   const DicenetClass *x = a, *y = b;
   if (x->confidence != y->confidence)
     return x->confidence < y->confidence ? 1 : -1;
-  return x->class_id < y->class_id ? -1 : x->class_id > y->class_id;
+  return x->label_id < y->label_id ? -1 : x->label_id > y->label_id;
 }
 
 GArray *

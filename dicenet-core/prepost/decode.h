@@ -33,15 +33,15 @@ typedef struct {
   const DicenetPixelKernels *pixels;
   const DicenetAxis *rows, *columns;
   const DicenetAxis *classes; /* as many as there are, to as many */
-} DicenetUpscale;
+} DicenetUpsample;
 
 /* Floats of scratch that both of the following want. */
-gsize dicenet_upscale_scratch (const DicenetUpscale *scale);
+gsize dicenet_upsample_scratch (const DicenetUpsample *scale);
 
 /* Logits of classes->in x rows->in x columns->in to @out, classes->in x rows->out x columns->out. */
-void dicenet_decode_logits (const DicenetUpscale *scale, const gfloat *logits, gfloat *out, gfloat *scratch);
+void dicenet_decode_logits (const DicenetUpsample *scale, const gfloat *logits, gfloat *out, gfloat *scratch);
 
 /* The same scaling, but only the class with the largest logit of each pixel is kept; the first of equals. @stride: from
  * row to row of @mask. Rows [begin, end) of it, so that threads can share it; the scratch is each one's own. */
-void dicenet_decode_mask (const DicenetUpscale *scale, const gfloat *logits, guint begin, guint end, guint8 *mask,
+void dicenet_decode_mask (const DicenetUpsample *scale, const gfloat *logits, guint begin, guint end, guint8 *mask,
                           gsize stride, gfloat *scratch);

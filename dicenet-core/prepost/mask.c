@@ -6,19 +6,19 @@
 
 /* Floats of a class in a scaled row. */
 static gsize
-row_stride (const DicenetUpscale *scale)
+row_stride (const DicenetUpsample *scale)
 {
   return ((gsize) scale->columns->out + 15) / 16 * 16;
 }
 
 gsize
-dicenet_upscale_scratch (const DicenetUpscale *scale)
+dicenet_upsample_scratch (const DicenetUpsample *scale)
 {
   return MAX (2 * scale->classes->in * row_stride (scale), dicenet_resize_scratch (scale->rows, scale->columns));
 }
 
 void
-dicenet_decode_logits (const DicenetUpscale *scale, const gfloat *logits, gfloat *out, gfloat *scratch)
+dicenet_decode_logits (const DicenetUpsample *scale, const gfloat *logits, gfloat *out, gfloat *scratch)
 {
   const DicenetAxis *rows = scale->rows, *columns = scale->columns;
 
@@ -29,7 +29,7 @@ dicenet_decode_logits (const DicenetUpscale *scale, const gfloat *logits, gfloat
 
 /* All classes of row @row of the logits, to the slot that is row @row's. */
 static const gfloat *
-scale_row (const DicenetUpscale *scale, const gfloat *logits, guint row, gfloat *scratch)
+scale_row (const DicenetUpsample *scale, const gfloat *logits, guint row, gfloat *scratch)
 {
   const DicenetAxis *columns = scale->columns;
   gfloat *slot = scratch + row % 2 * scale->classes->in * row_stride (scale);
@@ -40,7 +40,7 @@ scale_row (const DicenetUpscale *scale, const gfloat *logits, guint row, gfloat 
 }
 
 void
-dicenet_decode_mask (const DicenetUpscale *scale, const gfloat *logits, guint begin, guint end, guint8 *mask,
+dicenet_decode_mask (const DicenetUpsample *scale, const gfloat *logits, guint begin, guint end, guint8 *mask,
                      gsize stride, gfloat *scratch)
 {
   const DicenetAxis *rows = scale->rows;

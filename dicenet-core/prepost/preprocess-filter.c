@@ -70,9 +70,9 @@ put_coefficient (const DicenetTaps *taps, guint32 *high, guint32 *low, guint i, 
 }
 
 /* Windows that are narrower than others at the end begin earlier, with zeros: no more than one number past the last
- * input is ever read. @coefficients: @room for each output. */
+ * input is ever read. @coefficients: @capacity for each output. */
 static void
-fill_taps (DicenetFilter *self, guint in, gint32 *start, const guint32 *coefficients, guint room)
+fill_taps (DicenetFilter *self, guint in, gint32 *start, const guint32 *coefficients, guint capacity)
 {
   const guint out = self->taps.out, pairs = (self->most + 1) / 2;
   guint32 *high = g_new0 (guint32, (gsize) pairs * self->taps.stride),
@@ -85,7 +85,7 @@ fill_taps (DicenetFilter *self, guint in, gint32 *start, const guint32 *coeffici
     const guint first = MIN ((guint) start[i], in - self->most), shift = (guint) start[i] - first;
 
     for (guint t = 0; t < self->n[i]; t++)
-      put_coefficient (&self->taps, high, low, i, t + shift, coefficients[(gsize) i * room + t]);
+      put_coefficient (&self->taps, high, low, i, t + shift, coefficients[(gsize) i * capacity + t]);
     start[i] = (gint32) first;
     self->n[i] += shift;
   }
@@ -97,10 +97,10 @@ void
 dicenet_filter_init (DicenetFilter *self, guint in, guint out)
 {
   const double scale = (double) in / out, support = MAX (scale, 1);
-  const guint room = MIN (2 * (guint) ceil (support) + 1, in);
+  const guint capacity = MIN (2 * (guint) ceil (support) + 1, in);
   const guint stride = (out + DICENET_TAPS_STRIDE - 1) / DICENET_TAPS_STRIDE * DICENET_TAPS_STRIDE;
-  g_autofree double *weights = g_new (double, room);
-  g_autofree guint32 *coefficients = g_new (guint32, (gsize) out * room);
+  g_autofree double *weights = g_new (double, capacity);
+  g_autofree guint32 *coefficients = g_new (guint32, (gsize) out * capacity);
   gint32 *start = g_new (gint32, stride);
 
   *self = (DicenetFilter){ { .out = out, .stride = stride, .start = start }, g_new (guint, out), 0 };
@@ -108,10 +108,10 @@ dicenet_filter_init (DicenetFilter *self, guint in, guint out)
     const Window window = { (i + 0.5) * scale, support };
     const guint n = weigh_window (&window, in, &start[i], weights);
 
-    self->n[i] = quantise (weights, n, &start[i], coefficients + (gsize) i * room);
+    self->n[i] = quantise (weights, n, &start[i], coefficients + (gsize) i * capacity);
     self->most = MAX (self->most, self->n[i]);
   }
-  fill_taps (self, in, start, coefficients, room);
+  fill_taps (self, in, start, coefficients, capacity);
 }
 
 void

@@ -124,10 +124,10 @@ unpack_chroma (const DicenetPreprocess *self, Work *work, const DicenetImage *im
   case DICENET_CHROMA_NONE:
     break;
   case DICENET_CHROMA_PAIRS:
-    k->chroma_pairs (plane_row (image, 1, near), plane_row (image, 1, far), work->chroma, n);
+    k->chroma_semiplanar (plane_row (image, 1, near), plane_row (image, 1, far), work->chroma, n);
     break;
   case DICENET_CHROMA_PLANES:
-    k->chroma_planes ((const guint8 *[]){ plane_row (image, 1, near), plane_row (image, 2, near) },
+    k->chroma_planar ((const guint8 *[]){ plane_row (image, 1, near), plane_row (image, 2, near) },
                       (const guint8 *[]){ plane_row (image, 1, far), plane_row (image, 2, far) }, work->chroma, n);
     break;
   case DICENET_CHROMA_PACKED:
@@ -165,8 +165,8 @@ read_row (const DicenetPreprocess *self, Work *work, const DicenetImage *image, 
     return;
   }
   unpack_row (self, work, image, row, work->pixels);
-  self->kernels->shrink (&self->plan.horizontal.taps, work->pixels, dicenet_pixel_stride (image->width),
-                         slot (self, work, row));
+  self->kernels->resize_horizontal (&self->plan.horizontal.taps, work->pixels, dicenet_pixel_stride (image->width),
+                                    slot (self, work, row));
 }
 
 static void
@@ -180,8 +180,8 @@ write_row (const DicenetPreprocess *self, Work *work, gfloat *tensor, guint y)
     /* Rows beyond those that count have coefficients of 0, but they are read. */
     for (guint t = 0; t < 2 * taps->pairs; t++)
       work->rows[t] = slot (self, work, first + t) + c * dicenet_pixel_stride (self->plan.width);
-    self->kernels->finish (taps, y, work->rows, self->plan.normalise[c],
-                           tensor + c * plane_size + (gsize) y * self->plan.width, self->plan.width);
+    self->kernels->resize_vertical_normalise (taps, y, work->rows, self->plan.normalise[c],
+                                              tensor + c * plane_size + (gsize) y * self->plan.width, self->plan.width);
   }
 }
 

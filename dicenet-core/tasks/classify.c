@@ -36,10 +36,10 @@ build_features (DicenetGraph *g, const DicenetDescription *d)
 static void
 build (DicenetGraph *g, const DicenetDescription *d)
 {
-  guint x = dicenet_build_simple (g, DICENET_OP_MEAN, "global_pool", build_features (g, d));
+  guint x = dicenet_build_simple (g, DICENET_OP_GLOBAL_AVG_POOL, "global_pool", build_features (g, d));
   if (d->widths.c5 > 0)
-    x = dicenet_build_fc (g, "classifier.0", x, d->widths.c5, 4, FALSE, DICENET_ACTIVATION_NONE);
-  x = dicenet_build_fc (g, "classifier.2", x, d->n_classes, 1, TRUE, DICENET_ACTIVATION_NONE);
+    x = dicenet_build_fully_connected (g, "classifier.0", x, d->widths.c5, 4, FALSE, DICENET_ACTIVATION_NONE);
+  x = dicenet_build_fully_connected (g, "classifier.2", x, d->n_classes, 1, TRUE, DICENET_ACTIVATION_NONE);
   g->outputs[g->n_outputs++] = (DicenetGraphOutput){ .name = "logits", .node = x };
 }
 
@@ -51,7 +51,7 @@ decode (const DicenetDecoding *decoding, DicenetDecoded *out, GError **error)
   const DicenetDescription *d = dicenet_decoding_description (decoding);
 
   out->classes = dicenet_decode_classes (dicenet_decoding_output (decoding, 0), d->n_classes, d->multi_label,
-                                       decoding->request->top_k, decoding->request->detect.threshold);
+                                         decoding->request->top_k, decoding->request->detect.threshold);
   return TRUE;
 }
 

@@ -52,7 +52,7 @@ build_extra (DicenetGraph *g, const char *name, guint x, guint cout)
   return dicenet_build_cbr (g, pointwise, dicenet_build_cbr (g, depthwise, x, c, 3, 2, c), cout, 1, 1, 1);
 }
 
-/* The feature pyramid: from extra7 up, each finer map becomes a pyramid pool over itself and the coarser one. */
+/* The feature pyramid: from extra7 up, each finer map becomes an EPP unit over itself and the coarser one. */
 static void
 build_pyramid (DicenetGraph *g, guint maps[DICENET_N_MAPS])
 {
@@ -61,9 +61,9 @@ build_pyramid (DicenetGraph *g, guint maps[DICENET_N_MAPS])
   guint coarser = maps[4];
   for (gint k = 3; k >= 0; k--) {
     const guint c = dicenet_node_channels (g, maps[k]);
-    const guint up = dicenet_build_up (g, coarser, maps[k]);
-    coarser = maps[k] = dicenet_build_pyramid_pool (g, names[k], dicenet_build_concat (g, (guint[]){ up, maps[k] }, 2),
-                                                    c / 5, c, FALSE);
+    const guint up = dicenet_build_upsample (g, coarser, maps[k]);
+    coarser = maps[k] =
+        dicenet_build_epp (g, names[k], dicenet_build_concat (g, (guint[]){ up, maps[k] }, 2), c / 5, c, FALSE);
   }
 }
 
@@ -75,7 +75,7 @@ build_heads (DicenetGraph *g, const char *kind, const guint maps[DICENET_N_MAPS]
     g_autofree char *name = g_strdup_printf ("%s.%u", kind, k);
     heads[k] = dicenet_build_conv (g, name, maps[k], DICENET_BOXES_PER_CELL * values, 1, 1, TRUE);
   }
-  return dicenet_build_rows (g, kind, heads, 6, DICENET_BOXES_PER_CELL);
+  return dicenet_build_flatten (g, kind, heads, 6, DICENET_BOXES_PER_CELL);
 }
 
 static void
@@ -89,9 +89,10 @@ build (DicenetGraph *g, const DicenetDescription *d)
   maps[2] = level[4];
   maps[3] = build_extra (g, "base_net.extra_level6", maps[2], 1024);
   maps[4] = build_extra (g, "base_net.extra_level7", maps[3], 512);
-  maps[5] = dicenet_build_fc (g, "base_net.extra_level8.1",
-                              dicenet_build_simple (g, DICENET_OP_MEAN, "base_net.extra_level8", maps[4]), 256, 1,
-                              FALSE, DICENET_ACTIVATION_RELU);
+  maps[5] = dicenet_build_fully_connected (
+      g, "base_net.extra_level8.1",
+      dicenet_build_simple (g, DICENET_OP_GLOBAL_AVG_POOL, "base_net.extra_level8", maps[4]), 256, 1, FALSE,
+      DICENET_ACTIVATION_RELU);
   if (d->pyramid)
     build_pyramid (g, maps);
   g->outputs[g->n_outputs++] =
@@ -103,13 +104,13 @@ build (DicenetGraph *g, const DicenetDescription *d)
 /* --- results --- */
 
 static gboolean
-prepare (DicenetSize *self, const DicenetProgram *program, GError **error)
+prepare (DicenetSize *self, const DicenetNetwork *program, GError **error)
 {
   const gfloat *sizes = program->description->prior_sizes;
   DicenetShape maps[DICENET_N_MAPS];
 
   for (guint k = 0; k < DICENET_N_MAPS; k++) {
-    const DicenetView *view = &self->plan->views[program->graph->maps[k]];
+    const DicenetTensorRef *view = &self->plan->views[program->graph->maps[k]];
     maps[k] = (DicenetShape){ view->c, view->h, view->w };
   }
   self->n_priors = dicenet_priors (maps, sizes, self->width, self->height, NULL);

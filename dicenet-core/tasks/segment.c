@@ -31,7 +31,7 @@ read_keys (const DicenetMetadata *m, DicenetDescription *d)
  * caches.
  */
 static guint
-build_merge (DicenetGraph *g, const char *stage, guint d, guint e)
+build_upsample_add (DicenetGraph *g, const char *stage, guint d, guint e)
 {
   const guint cin = dicenet_node_channels (g, e), cout = dicenet_node_channels (g, d);
   g_autofree char *proj = g_strconcat ("proj_enc_", stage, NULL),
@@ -40,9 +40,9 @@ build_merge (DicenetGraph *g, const char *stage, guint d, guint e)
   g_autofree char *norm = g_strdup_printf ("bu_br_%s.0", stage), *prelu = g_strdup_printf ("bu_br_%s.1", stage);
 
   const guint expanded = dicenet_build_cbr (g, expansion, e, cout, 3, 1, dicenet_common_groups (cin, cout));
-  guint gate = dicenet_build_simple (g, DICENET_OP_MEAN, proj, e);
-  gate = dicenet_build_fc (g, weight, gate, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
-  return dicenet_build_merge (g, norm, prelu, d, expanded, gate);
+  guint gate = dicenet_build_simple (g, DICENET_OP_GLOBAL_AVG_POOL, proj, e);
+  gate = dicenet_build_fully_connected (g, weight, gate, cout, 1, FALSE, DICENET_ACTIVATION_SIGMOID);
+  return dicenet_build_upsample_add (g, norm, prelu, d, expanded, gate);
 }
 
 static void
@@ -52,22 +52,22 @@ build (DicenetGraph *g, const DicenetDescription *d)
   guint level[5];
   dicenet_build_backbone (g, d, "base_net.", 4, level);
 
-  guint x = dicenet_build_pyramid_pool (g, "eff_pool_16x16", level[3], p, 4 * b, FALSE);
-  x = build_merge (g, "32x32", x, level[2]);
-  x = dicenet_build_pyramid_pool (g, "eff_pool_32x32", x, p, 3 * b, FALSE);
-  x = build_merge (g, "64x64", x, level[1]);
-  x = dicenet_build_pyramid_pool (g, "eff_pool_64x64", x, p, 2 * b, FALSE);
-  x = build_merge (g, "128x128", x, level[0]);
-  x = dicenet_build_pyramid_pool (g, "eff_pool_128x128", x, p, d->n_classes, TRUE);
+  guint x = dicenet_build_epp (g, "eff_pool_16x16", level[3], p, 4 * b, FALSE);
+  x = build_upsample_add (g, "32x32", x, level[2]);
+  x = dicenet_build_epp (g, "eff_pool_32x32", x, p, 3 * b, FALSE);
+  x = build_upsample_add (g, "64x64", x, level[1]);
+  x = dicenet_build_epp (g, "eff_pool_64x64", x, p, 2 * b, FALSE);
+  x = build_upsample_add (g, "128x128", x, level[0]);
+  x = dicenet_build_epp (g, "eff_pool_128x128", x, p, d->n_classes, TRUE);
   g->outputs[g->n_outputs++] = (DicenetGraphOutput){ "logits", x, .is_scaled = TRUE };
 }
 
 /* --- results --- */
 
 static gboolean
-prepare (DicenetSize *self, const DicenetProgram *program, GError **error)
+prepare (DicenetSize *self, const DicenetNetwork *program, GError **error)
 {
-  const DicenetView *logits = dicenet_size_output (self, program->graph, 0);
+  const DicenetTensorRef *logits = dicenet_size_output (self, program->graph, 0);
 
   self->rows = dicenet_axis_get (self->axes, logits->h, self->height, DICENET_RESIZE_UP);
   self->columns = dicenet_axis_get (self->axes, logits->w, self->width, DICENET_RESIZE_UP);
@@ -76,17 +76,17 @@ prepare (DicenetSize *self, const DicenetProgram *program, GError **error)
 }
 
 /* From the size of the logits to the picture's. */
-static DicenetUpscale
-upscale (const DicenetDecoder *self, const DicenetSize *size)
+static DicenetUpsample
+upsample (const DicenetDecoder *self, const DicenetSize *size)
 {
-  return (DicenetUpscale){ self->kernels, self->pixels, size->rows, size->columns, size->classes };
+  return (DicenetUpsample){ self->kernels, self->pixels, size->rows, size->columns, size->classes };
 }
 
 static gboolean
 reserve (DicenetDecoder *self, const DicenetSize *size, GError **error)
 {
-  const DicenetUpscale scale = upscale (self, size);
-  const gsize n = self->executor->ops->n_threads (self->executor) * dicenet_upscale_scratch (&scale);
+  const DicenetUpsample scale = upsample (self, size);
+  const gsize n = self->executor->ops->n_threads (self->executor) * dicenet_upsample_scratch (&scale);
 
   if (n <= self->scratch_floats)
     return TRUE;
@@ -101,7 +101,7 @@ reserve (DicenetDecoder *self, const DicenetSize *size, GError **error)
 
 /* A mask that threads share: each makes some rows. */
 typedef struct {
-  DicenetUpscale scale;
+  DicenetUpsample scale;
   const gfloat *logits;
   gfloat *scratch;
   guint8 *mask;
@@ -112,11 +112,11 @@ static void
 decode_part (gpointer data, guint i, guint seat)
 {
   const MaskJob *job = data;
-  const DicenetUpscale *scale = &job->scale;
+  const DicenetUpsample *scale = &job->scale;
   const guint rows = scale->rows->out;
 
   dicenet_decode_mask (scale, job->logits, rows * i / job->n_parts, rows * (i + 1) / job->n_parts, job->mask,
-                       scale->columns->out, job->scratch + seat * dicenet_upscale_scratch (scale));
+                       scale->columns->out, job->scratch + seat * dicenet_upsample_scratch (scale));
 }
 
 static gboolean
@@ -126,7 +126,7 @@ make_mask (const DicenetDecoding *d, guint8 *mask, GError **error)
 
   if (!reserve (d->decoder, d->job->size, error))
     return FALSE;
-  MaskJob job = { .scale = upscale (d->decoder, d->job->size),
+  MaskJob job = { .scale = upsample (d->decoder, d->job->size),
                   .logits = dicenet_decoding_output (d, 0),
                   .scratch = d->decoder->scratch,
                   .mask = mask,

@@ -113,7 +113,7 @@ output_dims (const DicenetGraph *graph, const DicenetGraphOutput *output, const 
   guint n = 0;
 
   dims[n++] = in->batch;
-  if (dicenet_graph_node (graph, output->node)->op != DICENET_OP_ROWS)
+  if (dicenet_graph_node (graph, output->node)->op != DICENET_OP_FLATTEN)
     dims[n++] = shape->c;
   if (shape->h * shape->w > 1) {
     dims[n++] = output->is_scaled ? in->height : shape->h;
@@ -157,7 +157,7 @@ add_boxes (Output *out, DicenetResult *result)
   for (guint i = 0; i < n_boxes; i++) {
     const DicenetBox *box = &boxes[i];
     memcpy (edges + 4 * i, (const gfloat[]){ box->x0, box->y0, box->x1, box->y1 }, 4 * sizeof (gfloat));
-    labels[i] = box->class_id;
+    labels[i] = box->label_id;
     scores[i] = box->confidence;
   }
   return TRUE;

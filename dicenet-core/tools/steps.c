@@ -11,28 +11,28 @@
 typedef enum {
   POINTWISE,
   DENSE,
-  SPARSE,
-  VECTORS,
+  GROUPED,
+  FULLY_CONNECTED,
   DICE,
-  PYRAMID,
-  MERGE,
+  EPP,
+  UPSAMPLE_ADD,
   POOLS,
-  SCALING,
+  UPSAMPLE,
   LAYOUT,
   N_KINDS,
 } Kind;
 
 static const char *const names[N_KINDS] = {
-  [POINTWISE] = "point-wise",
-  [DENSE] = "3 x 3, many channels per group",
-  [SPARSE] = "3 x 3, few channels per group",
-  [VECTORS] = "layers on vectors",
+  [POINTWISE] = "pointwise",
+  [DENSE] = "dense 3 x 3",
+  [GROUPED] = "grouped 3 x 3",
+  [FULLY_CONNECTED] = "fully connected (GEMV)",
   [DICE] = "DimConv and local fusion",
-  [PYRAMID] = "pyramid pools",
-  [MERGE] = "merging with finer maps",
-  [POOLS] = "pools and means",
-  [SCALING] = "scaling up",
-  [LAYOUT] = "layout of outputs",
+  [EPP] = "EPP units",
+  [UPSAMPLE_ADD] = "upsampling and adding",
+  [POOLS] = "pooling",
+  [UPSAMPLE] = "upsampling",
+  [LAYOUT] = "layout",
 };
 
 static Kind
@@ -41,19 +41,19 @@ kind_of (const DicenetNode *node, const DicenetShape *shape)
   switch (node->op) {
   case DICENET_OP_CONV:
     if (shape->h * shape->w == 1 && node->kernel == 1)
-      return VECTORS;
+      return FULLY_CONNECTED;
     if (node->kernel == 1)
       return POINTWISE;
-    return dicenet_conv_is_dense (node->channels, node->groups, node->kernel) ? DENSE : SPARSE;
+    return dicenet_conv_is_dense (node->channels, node->groups, node->kernel) ? DENSE : GROUPED;
   case DICENET_OP_DICE:
     return DICE;
-  case DICENET_OP_PYRAMID:
-    return PYRAMID;
-  case DICENET_OP_MERGE:
-    return MERGE;
-  case DICENET_OP_UP:
-    return SCALING;
-  case DICENET_OP_ROWS:
+  case DICENET_OP_EPP:
+    return EPP;
+  case DICENET_OP_UPSAMPLE_ADD:
+    return UPSAMPLE_ADD;
+  case DICENET_OP_UPSAMPLE:
+    return UPSAMPLE;
+  case DICENET_OP_FLATTEN:
     return LAYOUT;
   default:
     return POOLS;

@@ -68,7 +68,7 @@ gst_dicenet_classify_read (GstDicenetInference *inference, DicenetResult *found,
   const DicenetClass *classes = dicenet_result_get_classes (found, 0, &n);
 
   for (guint i = 0; i < n; i++)
-    gst_dicenet_result_add_class (result, classes[i].class_id, classes[i].confidence);
+    gst_dicenet_result_add_class (result, classes[i].label_id, classes[i].confidence);
   GST_DEBUG_OBJECT (inference, "%u classes", n);
   return NULL;
 }

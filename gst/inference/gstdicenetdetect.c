@@ -97,7 +97,7 @@ gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, G
   for (guint i = 0; i < n; i++) {
     const DicenetBox *box = &boxes[i];
     GstDicenetDetection detection = {
-      .label_id = box->class_id,
+      .label_id = box->label_id,
       .confidence = box->confidence,
       .x = box->x0 * frame_width,
       .y = box->y0 * frame_height,

@@ -2,7 +2,7 @@
 
 /*
  * What is drawn is cut into small rectangles: four thin edges per box, which are one pixel that the sink or the blender
- * stretches; a plate per text; and the mask at its own size, stretched likewise. A canvas of the frame's size would
+ * stretches; a text box per text; and the mask at its own size, stretched likewise. A canvas of the frame's size would
  * have to be cleared, uploaded and blended whole for every frame.
  */
 
@@ -12,8 +12,8 @@
 #include <math.h>
 #include <string.h>
 
-struct _GstDicenetDrawer {
-  GstDicenetPlates *plates;
+struct _GstDicenetRenderer {
+  GstDicenetTextCache *texts;
   gboolean lacks_memory;
 
   /* The last composition, what it shows, and the results that its description points to. */
@@ -28,24 +28,24 @@ typedef struct {
 
 /* One frame being drawn. */
 typedef struct {
-  GstDicenetDrawer *drawer;
+  GstDicenetRenderer *renderer;
   GstDicenetStyle style;
   gint width, height;
   GstVideoOverlayComposition *composition;
-  GArray *taken; /* Place: where plates are */
+  GArray *taken; /* Place: where text boxes are */
 } Canvas;
 
-/* Distance of plates from the frame's corners, and between stacked ones. */
+/* Distance of text boxes from the frame's corners, and between stacked ones. */
 #define MARGIN(canvas) ((canvas)->style.pad * 2)
 
-GstDicenetDrawer *
-gst_dicenet_drawer_new (void)
+GstDicenetRenderer *
+gst_dicenet_renderer_new (void)
 {
-  return g_new0 (GstDicenetDrawer, 1);
+  return g_new0 (GstDicenetRenderer, 1);
 }
 
 static void
-forget_last (GstDicenetDrawer *self)
+forget_last (GstDicenetRenderer *self)
 {
   g_clear_pointer (&self->last, gst_video_overlay_composition_unref);
   g_clear_pointer (&self->last_key, g_byte_array_unref);
@@ -53,26 +53,26 @@ forget_last (GstDicenetDrawer *self)
 }
 
 const gchar *
-gst_dicenet_drawer_get_problem (const GstDicenetDrawer *self)
+gst_dicenet_renderer_get_problem (const GstDicenetRenderer *self)
 {
   if (self->lacks_memory)
     return "No memory for all that was found: some of it is not drawn";
-  return self->plates ? gst_dicenet_plates_get_problem (self->plates) : NULL;
+  return self->texts ? gst_dicenet_text_cache_get_problem (self->texts) : NULL;
 }
 
 void
-gst_dicenet_drawer_lacks_memory (GstDicenetDrawer *self)
+gst_dicenet_renderer_lacks_memory (GstDicenetRenderer *self)
 {
   self->lacks_memory = TRUE;
 }
 
 void
-gst_dicenet_drawer_free (GstDicenetDrawer *self)
+gst_dicenet_renderer_free (GstDicenetRenderer *self)
 {
   if (!self)
     return;
   forget_last (self);
-  g_clear_pointer (&self->plates, gst_dicenet_plates_free);
+  g_clear_pointer (&self->texts, gst_dicenet_text_cache_free);
   g_free (self);
 }
 
@@ -81,7 +81,7 @@ static void
 add_rectangle_with_flags (Canvas *canvas, GstBuffer *pixels, Place at, GstVideoOverlayFormatFlags flags)
 {
   if (!pixels) {
-    gst_dicenet_drawer_lacks_memory (canvas->drawer);
+    gst_dicenet_renderer_lacks_memory (canvas->renderer);
     return;
   }
   GstVideoOverlayRectangle *rectangle = gst_video_overlay_rectangle_new_raw (pixels, at.x, at.y, at.w, at.h, flags);
@@ -253,7 +253,7 @@ draw_mask (Canvas *canvas, const GstDicenetMeta *meta, gdouble opacity)
     add_mask (canvas, color_mask (mask, stride, palette, part), mask_to_frame (canvas, meta, part));
 }
 
-/* --- plates in the corners: legend and top classes --- */
+/* --- text boxes in the corners: legend and top classes --- */
 
 typedef struct {
   guint label_id;
@@ -284,12 +284,12 @@ overlaps (Place a, Place b)
 
 /* In the right or left upper corner, below what is there already. */
 static void
-place_in_corner (Canvas *canvas, const GstDicenetPlate *plate, gboolean right)
+place_in_corner (Canvas *canvas, const GstDicenetTextBox *text_box, gboolean right)
 {
   gint margin = MARGIN (canvas);
-  if (!plate)
+  if (!text_box)
     return;
-  Place at = { right ? canvas->width - margin - plate->width : margin, margin, plate->width, plate->height };
+  Place at = { right ? canvas->width - margin - text_box->width : margin, margin, text_box->width, text_box->height };
 
   at.x = MAX (at.x, 0);
   at.y = MIN (at.y, MAX (canvas->height - at.h, 0));
@@ -300,7 +300,7 @@ place_in_corner (Canvas *canvas, const GstDicenetPlate *plate, gboolean right)
   }
   if (at.y + at.h > canvas->height && at.y > margin)
     return; /* full: better nothing than a pile */
-  add_rectangle (canvas, plate->pixels, at);
+  add_rectangle (canvas, text_box->pixels, at);
   g_array_append_val (canvas->taken, at);
 }
 
@@ -308,7 +308,7 @@ static void
 draw_list (Canvas *canvas, GPtrArray *rows, gboolean swatches, gboolean right)
 {
   if (rows->len > 0)
-    place_in_corner (canvas, gst_dicenet_plates_get_list (canvas->drawer->plates, &canvas->style, rows, swatches),
+    place_in_corner (canvas, gst_dicenet_text_cache_get_list (canvas->renderer->texts, &canvas->style, rows, swatches),
                      right);
 }
 
@@ -374,7 +374,7 @@ draw_edges (Canvas *canvas, const GstDicenetDetection *d)
 {
   Place box = box_place (canvas, d);
   gint t = MIN (canvas->style.line, MIN (box.w, box.h));
-  GstBuffer *pixel = gst_dicenet_plates_get_pixel (canvas->drawer->plates, d->label_id);
+  GstBuffer *pixel = gst_dicenet_text_cache_get_pixel (canvas->renderer->texts, d->label_id);
 
   if (t <= 0)
     return;
@@ -388,7 +388,7 @@ draw_edges (Canvas *canvas, const GstDicenetDetection *d)
   add_rectangle (canvas, pixel, (Place){ box.x + box.w - t, box.y + t, t, box.h - 2 * t });
 }
 
-/* Area of the plates that one at @at would cover. */
+/* Area of the text boxes that one at @at would cover. */
 static gint64
 covered (const Canvas *canvas, Place at)
 {
@@ -404,7 +404,7 @@ covered (const Canvas *canvas, Place at)
 }
 
 /* Above the box, or inside it at the top where the frame ends there; else at its foot, or at the right side. The first
- * that covers no other plate, or covers the least. */
+ * that covers no other text box, or covers the least. */
 static Place
 place_label (const Canvas *canvas, Place box, gint w, gint h)
 {
@@ -441,12 +441,13 @@ draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetectio
   Place box = box_place (canvas, d);
   gchar *percent = format_percent (d->confidence);
   gchar *text = g_strdup_printf ("%s %s", gst_dicenet_result_get_label (meta->result, d->label_id), percent);
-  const GstDicenetPlate *plate = gst_dicenet_plates_get_label (
-      canvas->drawer->plates, &canvas->style, text, d->label_id, CLAMP (box.w, canvas->style.max_label, canvas->width));
+  const GstDicenetTextBox *text_box =
+      gst_dicenet_text_cache_get_label (canvas->renderer->texts, &canvas->style, text, d->label_id,
+                                        CLAMP (box.w, canvas->style.max_label, canvas->width));
 
-  if (plate) {
-    Place at = place_label (canvas, box, plate->width, plate->height);
-    add_rectangle (canvas, plate->pixels, at);
+  if (text_box) {
+    Place at = place_label (canvas, box, text_box->width, text_box->height);
+    add_rectangle (canvas, text_box->pixels, at);
     g_array_append_val (canvas->taken, at);
   }
   g_free (text);
@@ -498,7 +499,7 @@ same_key (const GByteArray *a, const GByteArray *b)
 }
 
 static void
-remember (GstDicenetDrawer *self, const Results *results, GByteArray *key, GstVideoOverlayComposition *composition)
+remember (GstDicenetRenderer *self, const Results *results, GByteArray *key, GstVideoOverlayComposition *composition)
 {
   forget_last (self);
   self->last_key = g_byte_array_ref (key);
@@ -558,24 +559,24 @@ has_both_lists (const Results *results)
 }
 
 static GstVideoOverlayComposition *
-compose_anew (GstDicenetDrawer *self, const Results *results, const GstVideoInfo *info, gdouble opacity,
+compose_anew (GstDicenetRenderer *self, const Results *results, const GstVideoInfo *info, gdouble opacity,
               gboolean with_masks)
 {
-  Canvas canvas = { .drawer = self, .width = info->width, .height = info->height };
+  Canvas canvas = { .renderer = self, .width = info->width, .height = info->height };
 
-  if (!self->plates)
-    self->plates = gst_dicenet_plates_new ();
+  if (!self->texts)
+    self->texts = gst_dicenet_text_cache_new ();
   gst_dicenet_style_init (&canvas.style, info, has_both_lists (results));
   canvas.taken = g_array_new (FALSE, FALSE, sizeof (Place));
   draw_all (&canvas, results, opacity, with_masks);
   g_array_unref (canvas.taken);
-  gst_dicenet_plates_trim (self->plates);
+  gst_dicenet_text_cache_trim (self->texts);
   return canvas.composition;
 }
 
 GstVideoOverlayComposition *
-gst_dicenet_drawer_compose (GstDicenetDrawer *self, const GstDicenetMeta *const *metas, guint n_metas,
-                            const GstVideoInfo *info, gdouble opacity, GPtrArray *layers)
+gst_dicenet_renderer_compose (GstDicenetRenderer *self, const GstDicenetMeta *const *metas, guint n_metas,
+                              const GstVideoInfo *info, gdouble opacity, GPtrArray *layers)
 {
   g_return_val_if_fail (self && info && info->width > 0 && info->height > 0, NULL);
 

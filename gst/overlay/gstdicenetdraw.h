@@ -9,42 +9,42 @@
 G_BEGIN_DECLS
 
 /**
- * GstDicenetDrawer:
+ * GstDicenetRenderer:
  *
- * Turns results into pictures: boxes with labels, a plate with the top classes, a coloured mask with a
- * legend. It keeps what it rendered for the next frames. Not thread-safe: one drawer belongs to one streaming thread.
+ * Turns results into pictures: boxes with labels, a text box with the top classes, a coloured mask with a
+ * legend. It keeps what it rendered for the next frames. Not thread-safe: one renderer belongs to one streaming thread.
  */
-typedef struct _GstDicenetDrawer GstDicenetDrawer;
+typedef struct _GstDicenetRenderer GstDicenetRenderer;
 
 /**
- * gst_dicenet_drawer_new:
+ * gst_dicenet_renderer_new:
  *
- * Returns: (transfer full): a drawer with empty caches
+ * Returns: (transfer full): a renderer with empty caches
  */
-GstDicenetDrawer *gst_dicenet_drawer_new (void);
+GstDicenetRenderer *gst_dicenet_renderer_new (void);
 
 /**
- * gst_dicenet_drawer_free:
- * @self: (nullable): a drawer
+ * gst_dicenet_renderer_free:
+ * @self: (nullable): a renderer
  *
  * Compositions that were made earlier stay valid.
  */
-void gst_dicenet_drawer_free (GstDicenetDrawer *self);
+void gst_dicenet_renderer_free (GstDicenetRenderer *self);
 
 /**
- * gst_dicenet_drawer_get_problem:
- * @self: a drawer
+ * gst_dicenet_renderer_get_problem:
+ * @self: a renderer
  *
  * Returns: (nullable): why something could not be drawn as it should, in words for the user; static
  */
-const gchar *gst_dicenet_drawer_get_problem (const GstDicenetDrawer *self);
+const gchar *gst_dicenet_renderer_get_problem (const GstDicenetRenderer *self);
 
 /** To be called where what was composed could not be blended for lack of memory: a problem like others. */
-void gst_dicenet_drawer_lacks_memory (GstDicenetDrawer *self);
+void gst_dicenet_renderer_lacks_memory (GstDicenetRenderer *self);
 
 /**
- * gst_dicenet_drawer_compose:
- * @self: a drawer
+ * gst_dicenet_renderer_compose:
+ * @self: a renderer
  * @metas: what to draw, in the coordinates of @info
  * @n_metas: how many
  * @info: format and size of the frame
@@ -58,8 +58,8 @@ void gst_dicenet_drawer_lacks_memory (GstDicenetDrawer *self);
  *
  * Returns: (transfer full) (nullable): what to attach or to blend; %NULL if there is nothing to draw
  */
-GstVideoOverlayComposition *gst_dicenet_drawer_compose (GstDicenetDrawer *self, const GstDicenetMeta *const *metas,
-                                                        guint n_metas, const GstVideoInfo *info, gdouble opacity,
-                                                        GPtrArray *layers);
+GstVideoOverlayComposition *gst_dicenet_renderer_compose (GstDicenetRenderer *self, const GstDicenetMeta *const *metas,
+                                                          guint n_metas, const GstVideoInfo *info, gdouble opacity,
+                                                          GPtrArray *layers);
 
 G_END_DECLS

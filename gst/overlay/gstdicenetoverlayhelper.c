@@ -27,11 +27,11 @@ struct _GstDicenetOverlayHelper {
   gint active; /* atomic */
 
   /* Of the streaming thread. */
-  GstDicenetDrawer *drawer;
+  GstDicenetRenderer *renderer;
   DrawMode mode;
   gboolean undecided; /* caps were negotiated, @mode is not known yet */
   gboolean refused;   /* downstream took the caps, but does not draw compositions */
-  const gchar *told;  /* of the drawer's problems: each is told once */
+  const gchar *told;  /* of the renderer's problems: each is told once */
 };
 
 GstDicenetOverlayHelper *
@@ -45,14 +45,14 @@ gst_dicenet_overlay_helper_new (GstBaseTransform *element)
     g_once_init_leave (&once, 1);
   }
   self->element = element;
-  self->drawer = gst_dicenet_drawer_new ();
+  self->renderer = gst_dicenet_renderer_new ();
   return self;
 }
 
 void
 gst_dicenet_overlay_helper_free (GstDicenetOverlayHelper *self)
 {
-  gst_dicenet_drawer_free (self->drawer);
+  gst_dicenet_renderer_free (self->renderer);
   g_free (self);
 }
 
@@ -72,8 +72,8 @@ gst_dicenet_overlay_helper_is_active (const GstDicenetOverlayHelper *self)
 void
 gst_dicenet_overlay_helper_reset (GstDicenetOverlayHelper *self)
 {
-  gst_dicenet_drawer_free (self->drawer);
-  self->drawer = gst_dicenet_drawer_new ();
+  gst_dicenet_renderer_free (self->renderer);
+  self->renderer = gst_dicenet_renderer_new ();
   self->mode = DRAW_NOTHING;
   self->told = NULL;
 }
@@ -350,7 +350,7 @@ blend_composition (GstDicenetOverlayHelper *self, GstVideoOverlayComposition *co
   GstBuffer *copy = NULL;
 
   if (!can_stretch (composition) || (!rows_are_words (frame) && !(copy = buffer_like (frame, &info)))) {
-    gst_dicenet_drawer_lacks_memory (self->drawer);
+    gst_dicenet_renderer_lacks_memory (self->renderer);
     return TRUE;
   }
   gboolean ok =
@@ -373,7 +373,7 @@ blend (GstDicenetOverlayHelper *self, GstBuffer *buffer, const GstVideoInfo *inf
   }
   for (guint i = 0; layers && i < layers->len; i++) {
     if (!gst_dicenet_layer_blend (g_ptr_array_index (layers, i), &frame))
-      gst_dicenet_drawer_lacks_memory (self->drawer);
+      gst_dicenet_renderer_lacks_memory (self->renderer);
   }
   gboolean ok = !composition || blend_composition (self, composition, &frame);
   gst_video_frame_unmap (&frame);
@@ -390,7 +390,7 @@ blend (GstDicenetOverlayHelper *self, GstBuffer *buffer, const GstVideoInfo *inf
 static void
 warn_of_problem (GstDicenetOverlayHelper *self)
 {
-  const gchar *problem = gst_dicenet_drawer_get_problem (self->drawer);
+  const gchar *problem = gst_dicenet_renderer_get_problem (self->renderer);
 
   if (problem && problem != self->told)
     GST_ELEMENT_WARNING (self->element, RESOURCE, FAILED, ("%s.", problem), (NULL));
@@ -408,7 +408,7 @@ gst_dicenet_overlay_helper_draw (GstDicenetOverlayHelper *self, GstBuffer *buffe
   gboolean own = self->mode == DRAW_BLEND && gst_dicenet_layer_can_blend (info);
   GPtrArray *layers = own ? g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_layer_free) : NULL;
   GstVideoOverlayComposition *composition =
-      gst_dicenet_drawer_compose (self->drawer, metas, n_metas, info, opacity, layers);
+      gst_dicenet_renderer_compose (self->renderer, metas, n_metas, info, opacity, layers);
 
   if (self->mode == DRAW_ATTACH && composition)
     attach (buffer, composition);

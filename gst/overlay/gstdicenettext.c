@@ -10,11 +10,11 @@
 
 /* Several hundred labels at 1080p; a legend at 2160p takes 2 MiB. */
 #define MAX_CACHE_BYTES (16 * 1024 * 1024)
-/* Pictures without a plate after which it is let go. Percentages that were are hardly ever again: kept until there is
- * no room, they would fill it slowly, in each element, and look like a leak. */
+/* Pictures without a text box after which it is let go. Percentages that were are hardly ever again: kept until there
+ * is no room, they would fill it slowly, in each element, and look like a leak. */
 #define MAX_UNUSED 100
 
-/* Frames larger than this get no larger plates: one takes no more than 64 MiB. */
+/* Frames larger than this get no larger text boxes: one takes no more than 64 MiB. */
 #define MAX_SIZE 4096
 
 /* Each as far as possible, in CIELAB, from those before it, among saturated colours of medium lightness: no two of the
@@ -25,22 +25,22 @@ static const guint32 colors[32] = {
   0xff69d2, 0x0fb496, 0x0fc3ff, 0xff0069, 0xb43c3c, 0x96a5ff, 0xff87b4, 0xa569b4, 0xd25aff, 0xc34b00,
 };
 
-struct _GstDicenetPlates {
+struct _GstDicenetTextCache {
   PangoContext *context; /* NULL until text is drawn */
   const gchar *problem;
-  GHashTable *plates; /* key -> CachedPlate */
-  GQueue recent;      /* of CachedPlate, the last used first */
+  GHashTable *texts; /* key -> CachedTextBox */
+  GQueue recent;     /* of CachedTextBox, the last used first */
   gsize bytes;
   guint n_pictures; /* that were drawn */
   GstBuffer *pixels[G_N_ELEMENTS (colors)];
 };
 
 typedef struct {
-  GstDicenetPlate plate;
+  GstDicenetTextBox text_box;
   gchar *key;
   GList link; /* in @recent */
   guint used; /* in which picture, the last time */
-} CachedPlate;
+} CachedTextBox;
 
 typedef struct {
   guint label_id;
@@ -89,27 +89,27 @@ gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels)
 /* --- cache --- */
 
 static void
-cached_plate_free (CachedPlate *self)
+cached_text_box_free (CachedTextBox *self)
 {
-  gst_buffer_unref (self->plate.pixels);
+  gst_buffer_unref (self->text_box.pixels);
   g_free (self->key);
   g_free (self);
 }
 
-GstDicenetPlates *
-gst_dicenet_plates_new (void)
+GstDicenetTextCache *
+gst_dicenet_text_cache_new (void)
 {
-  GstDicenetPlates *self = g_new0 (GstDicenetPlates, 1);
+  GstDicenetTextCache *self = g_new0 (GstDicenetTextCache, 1);
 
-  self->plates = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) cached_plate_free);
+  self->texts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) cached_text_box_free);
   g_queue_init (&self->recent);
   return self;
 }
 
 void
-gst_dicenet_plates_free (GstDicenetPlates *self)
+gst_dicenet_text_cache_free (GstDicenetTextCache *self)
 {
-  g_hash_table_unref (self->plates);
+  g_hash_table_unref (self->texts);
   for (guint i = 0; i < G_N_ELEMENTS (colors); i++)
     gst_clear_buffer (&self->pixels[i]);
   g_clear_object (&self->context);
@@ -117,55 +117,55 @@ gst_dicenet_plates_free (GstDicenetPlates *self)
 }
 
 static gsize
-plate_bytes (const CachedPlate *cached)
+text_box_bytes (const CachedTextBox *cached)
 {
-  return sizeof *cached + strlen (cached->key) + (gsize) cached->plate.width * cached->plate.height * 4;
+  return sizeof *cached + strlen (cached->key) + (gsize) cached->text_box.width * cached->text_box.height * 4;
 }
 
 void
-gst_dicenet_plates_trim (GstDicenetPlates *self)
+gst_dicenet_text_cache_trim (GstDicenetTextCache *self)
 {
-  CachedPlate *oldest;
+  CachedTextBox *oldest;
 
   self->n_pictures++;
   while ((oldest = g_queue_peek_tail (&self->recent)) &&
          (self->bytes > MAX_CACHE_BYTES || self->n_pictures - oldest->used > MAX_UNUSED)) {
     g_queue_unlink (&self->recent, &oldest->link);
-    self->bytes -= plate_bytes (oldest);
-    g_hash_table_remove (self->plates, oldest->key);
+    self->bytes -= text_box_bytes (oldest);
+    g_hash_table_remove (self->texts, oldest->key);
   }
 }
 
-static const GstDicenetPlate *
-lookup (GstDicenetPlates *self, const gchar *key)
+static const GstDicenetTextBox *
+lookup (GstDicenetTextCache *self, const gchar *key)
 {
-  CachedPlate *cached = g_hash_table_lookup (self->plates, key);
+  CachedTextBox *cached = g_hash_table_lookup (self->texts, key);
 
   if (!cached)
     return NULL;
   g_queue_unlink (&self->recent, &cached->link);
   g_queue_push_head_link (&self->recent, &cached->link);
   cached->used = self->n_pictures;
-  return &cached->plate;
+  return &cached->text_box;
 }
 
-static const GstDicenetPlate *
-insert (GstDicenetPlates *self, const gchar *key, GstDicenetPlate plate)
+static const GstDicenetTextBox *
+insert (GstDicenetTextCache *self, const gchar *key, GstDicenetTextBox text_box)
 {
-  if (!plate.pixels) {
+  if (!text_box.pixels) {
     self->problem = "No memory for labels: some are left out";
     return NULL;
   }
-  CachedPlate *cached = g_new0 (CachedPlate, 1);
+  CachedTextBox *cached = g_new0 (CachedTextBox, 1);
 
-  cached->plate = plate;
+  cached->text_box = text_box;
   cached->key = g_strdup (key);
   cached->link.data = cached;
   cached->used = self->n_pictures;
   g_queue_push_head_link (&self->recent, &cached->link);
-  g_hash_table_insert (self->plates, cached->key, cached);
-  self->bytes += plate_bytes (cached);
-  return &cached->plate;
+  g_hash_table_insert (self->texts, cached->key, cached);
+  self->bytes += text_box_bytes (cached);
+  return &cached->text_box;
 }
 
 /* --- drawing --- */
@@ -184,7 +184,7 @@ text_color (guint32 rgb)
 }
 
 static PangoLayout *
-layout_new (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar *text)
+layout_new (GstDicenetTextCache *self, const GstDicenetStyle *style, const gchar *text)
 {
   PangoLayout *layout = pango_layout_new (self->context);
   PangoFontDescription *font = pango_font_description_new ();
@@ -234,7 +234,7 @@ can_start_threads (void)
 #define FONT_MIB 128
 
 static void
-check_fonts (GstDicenetPlates *self)
+check_fonts (GstDicenetTextCache *self)
 {
   const GstDicenetStyle style = { .font = 10, .stretch = 1 };
   PangoLayout *layout = layout_new (self, &style, "Ag 1%");
@@ -247,7 +247,7 @@ check_fonts (GstDicenetPlates *self)
 
 /* Pango and fontconfig start here, with the first text: who draws none must not depend on them. */
 static gboolean
-ensure_context (GstDicenetPlates *self)
+ensure_context (GstDicenetTextCache *self)
 {
   if (self->context)
     return TRUE;
@@ -277,7 +277,7 @@ ensure_context (GstDicenetPlates *self)
 }
 
 const gchar *
-gst_dicenet_plates_get_problem (const GstDicenetPlates *self)
+gst_dicenet_text_cache_get_problem (const GstDicenetTextCache *self)
 {
   return self->problem;
 }
@@ -313,15 +313,15 @@ show_layout (cairo_t *cr, PangoLayout *layout, const GstDicenetStyle *style, gin
 
 /* NULL if there is no memory. */
 static cairo_t *
-plate_begin (GstDicenetPlate *plate, guint32 color, gdouble alpha)
+text_box_begin (GstDicenetTextBox *text_box, guint32 color, gdouble alpha)
 {
   guint32 *pixels;
 
-  plate->pixels = gst_dicenet_pixels_new (plate->width, plate->height, &pixels);
-  if (!plate->pixels)
+  text_box->pixels = gst_dicenet_pixels_new (text_box->width, text_box->height, &pixels);
+  if (!text_box->pixels)
     return NULL;
-  cairo_surface_t *surface = cairo_image_surface_create_for_data ((guchar *) pixels, CAIRO_FORMAT_ARGB32, plate->width,
-                                                                  plate->height, plate->width * 4);
+  cairo_surface_t *surface = cairo_image_surface_create_for_data (
+      (guchar *) pixels, CAIRO_FORMAT_ARGB32, text_box->width, text_box->height, text_box->width * 4);
   cairo_t *cr = cairo_create (surface);
 
   cairo_surface_destroy (surface);
@@ -333,14 +333,14 @@ plate_begin (GstDicenetPlate *plate, guint32 color, gdouble alpha)
 }
 
 static void
-plate_end (cairo_t *cr)
+text_box_end (cairo_t *cr)
 {
   cairo_surface_flush (cairo_get_target (cr));
   cairo_destroy (cr);
 }
 
 GstBuffer *
-gst_dicenet_plates_get_pixel (GstDicenetPlates *self, guint label_id)
+gst_dicenet_text_cache_get_pixel (GstDicenetTextCache *self, guint label_id)
 {
   GstBuffer **pixel = &self->pixels[label_id % G_N_ELEMENTS (colors)];
   guint32 *color;
@@ -354,13 +354,14 @@ gst_dicenet_plates_get_pixel (GstDicenetPlates *self, guint label_id)
   return *pixel;
 }
 
-static GstDicenetPlate
-render_label (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar *text, guint label_id, gint max_width)
+static GstDicenetTextBox
+render_label (GstDicenetTextCache *self, const GstDicenetStyle *style, const gchar *text, guint label_id,
+              gint max_width)
 {
   guint32 color = gst_dicenet_class_color (label_id);
   gint pad = ceil (style->pad * style->stretch), above = style->pad / 2, w, h;
   PangoLayout *layout = layout_new (self, style, text);
-  GstDicenetPlate plate;
+  GstDicenetTextBox text_box;
 
   layout_size (layout, style, &w, &h);
   if (w > max_width - 2 * pad) {
@@ -368,35 +369,35 @@ render_label (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar 
     layout_limit (layout, style, max_width - 2 * pad, PANGO_ELLIPSIZE_MIDDLE);
     layout_size (layout, style, &w, &h);
   }
-  plate.width = w + 2 * pad;
-  plate.height = h + 2 * above;
-  cairo_t *cr = plate_begin (&plate, color, 1);
+  text_box.width = w + 2 * pad;
+  text_box.height = h + 2 * above;
+  cairo_t *cr = text_box_begin (&text_box, color, 1);
   if (cr) {
     set_color (cr, text_color (color), 1);
     show_layout (cr, layout, style, pad, above);
-    plate_end (cr);
+    text_box_end (cr);
   }
   g_object_unref (layout);
-  return plate;
+  return text_box;
 }
 
-const GstDicenetPlate *
-gst_dicenet_plates_get_label (GstDicenetPlates *self, const GstDicenetStyle *style, const gchar *text, guint label_id,
-                              gint max_width)
+const GstDicenetTextBox *
+gst_dicenet_text_cache_get_label (GstDicenetTextCache *self, const GstDicenetStyle *style, const gchar *text,
+                                  guint label_id, gint max_width)
 {
-  /* Boxes have many widths: in steps, and without a limit where the text surely fits, most of them share a plate. */
+  /* Boxes have many widths: in steps, and without a limit where the text surely fits, most of them share a text box. */
   if (!ensure_context (self))
     return NULL;
   gint step = 4 * style->font;
   gboolean fits = max_width >= strlen (text) * style->font * MAX (style->stretch, 1);
   gint limit = fits ? G_MAXINT : CLAMP (max_width / step, 1, MAX (MAX_SIZE / step, 1)) * step;
   gchar *key = g_strdup_printf ("label %d %g %d %u %s", style->font, style->stretch, limit, label_id, text);
-  const GstDicenetPlate *plate = lookup (self, key);
+  const GstDicenetTextBox *text_box = lookup (self, key);
 
-  if (!plate)
-    plate = insert (self, key, render_label (self, style, text, label_id, limit));
+  if (!text_box)
+    text_box = insert (self, key, render_label (self, style, text, label_id, limit));
   g_free (key);
-  return plate;
+  return text_box;
 }
 
 /* --- lists --- */
@@ -442,7 +443,7 @@ typedef struct {
 } List;
 
 static void
-list_init (List *list, GstDicenetPlates *self, const GstDicenetStyle *style, GPtrArray *rows, gboolean swatches)
+list_init (List *list, GstDicenetTextCache *self, const GstDicenetStyle *style, GPtrArray *rows, gboolean swatches)
 {
   gint w, h;
 
@@ -478,12 +479,12 @@ list_clear (List *list)
   g_free (list->rows);
 }
 
-static GstDicenetPlate
+static GstDicenetTextBox
 list_render (const List *list, const GstDicenetStyle *style, GPtrArray *rows)
 {
-  GstDicenetPlate plate = { .width = list->swatch + list->name_width + list->value_width + 4 * list->pad,
-                            .height = list->row_height * list->n + 2 * style->pad };
-  cairo_t *cr = plate_begin (&plate, 0x000000, 0.65);
+  GstDicenetTextBox text_box = { .width = list->swatch + list->name_width + list->value_width + 4 * list->pad,
+                                 .height = list->row_height * list->n + 2 * style->pad };
+  cairo_t *cr = text_box_begin (&text_box, 0x000000, 0.65);
 
   for (guint i = 0; cr && i < list->n; i++) {
     const RowLayout *layout = &list->rows[i];
@@ -497,15 +498,15 @@ list_render (const List *list, const GstDicenetStyle *style, GPtrArray *rows)
     }
     set_color (cr, 0xffffff, 1);
     show_layout (cr, layout->name, style, x + list->swatch, y);
-    show_layout (cr, layout->value, style, plate.width - list->pad - layout->value_width, y);
+    show_layout (cr, layout->value, style, text_box.width - list->pad - layout->value_width, y);
   }
   if (cr)
-    plate_end (cr);
-  return plate;
+    text_box_end (cr);
+  return text_box;
 }
 
 static gint
-row_height (GstDicenetPlates *self, const GstDicenetStyle *style)
+row_height (GstDicenetTextCache *self, const GstDicenetStyle *style)
 {
   PangoLayout *layout = layout_new (self, style, "Xg");
   gint w, h;
@@ -531,8 +532,8 @@ rows_that_fit (GPtrArray *rows, guint room, Row *more)
   return fitting;
 }
 
-static GstDicenetPlate
-render_list (GstDicenetPlates *self, const GstDicenetStyle *style, GPtrArray *rows, gboolean swatches)
+static GstDicenetTextBox
+render_list (GstDicenetTextCache *self, const GstDicenetStyle *style, GPtrArray *rows, gboolean swatches)
 {
   Row more = { 0 };
   gint room = (style->max_height - 2 * style->pad) / row_height (self, style);
@@ -540,16 +541,17 @@ render_list (GstDicenetPlates *self, const GstDicenetStyle *style, GPtrArray *ro
   List list;
 
   list_init (&list, self, style, fitting, swatches);
-  GstDicenetPlate plate = list_render (&list, style, fitting);
+  GstDicenetTextBox text_box = list_render (&list, style, fitting);
   list_clear (&list);
   g_ptr_array_unref (fitting);
   g_free (more.name);
   g_free (more.value);
-  return plate;
+  return text_box;
 }
 
-const GstDicenetPlate *
-gst_dicenet_plates_get_list (GstDicenetPlates *self, const GstDicenetStyle *style, GPtrArray *rows, gboolean swatches)
+const GstDicenetTextBox *
+gst_dicenet_text_cache_get_list (GstDicenetTextCache *self, const GstDicenetStyle *style, GPtrArray *rows,
+                                 gboolean swatches)
 {
   if (!ensure_context (self))
     return NULL;
@@ -561,9 +563,9 @@ gst_dicenet_plates_get_list (GstDicenetPlates *self, const GstDicenetStyle *styl
     const Row *row = g_ptr_array_index (rows, i);
     g_string_append_printf (key, "\n%u %s\t%s", row->label_id, row->name, row->value);
   }
-  const GstDicenetPlate *plate = lookup (self, key->str);
-  if (!plate)
-    plate = insert (self, key->str, render_list (self, style, rows, swatches));
+  const GstDicenetTextBox *text_box = lookup (self, key->str);
+  if (!text_box)
+    text_box = insert (self, key->str, render_list (self, style, rows, swatches));
   g_string_free (key, TRUE);
-  return plate;
+  return text_box;
 }

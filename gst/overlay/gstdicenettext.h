@@ -13,8 +13,8 @@ G_BEGIN_DECLS
  * @pad: space around text in pixels
  * @stretch: what widths are multiplied by, so that text looks right where pixels are not square
  * @max_label: width that the label of a box may have even if the box is narrower
- * @max_width: widest plate in a corner
- * @max_height: highest plate in a corner
+ * @max_width: widest text box in a corner
+ * @max_height: highest text box in a corner
  *
  * Sizes that suit a frame.
  */
@@ -47,7 +47,7 @@ guint32 gst_dicenet_class_color (guint label_id);
 GstBuffer *gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels);
 
 /**
- * GstDicenetPlate:
+ * GstDicenetTextBox:
  * @pixels: the picture
  * @width: width in pixels
  * @height: height in pixels
@@ -57,41 +57,42 @@ GstBuffer *gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels);
 typedef struct {
   GstBuffer *pixels;
   gint width, height;
-} GstDicenetPlate;
+} GstDicenetTextBox;
 
 /**
- * GstDicenetPlates:
+ * GstDicenetTextCache:
  *
- * Renders plates, and keeps those that were used last. Not thread-safe. Plates are valid until
- * gst_dicenet_plates_trim().
+ * Renders text boxes, and keeps those that were used last. Not thread-safe. Plates are valid until
+ * gst_dicenet_text_cache_trim().
  */
-typedef struct _GstDicenetPlates GstDicenetPlates;
+typedef struct _GstDicenetTextCache GstDicenetTextCache;
 
-GstDicenetPlates *gst_dicenet_plates_new (void);
-void gst_dicenet_plates_free (GstDicenetPlates *self);
+GstDicenetTextCache *gst_dicenet_text_cache_new (void);
+void gst_dicenet_text_cache_free (GstDicenetTextCache *self);
 
-/** A picture is drawn: lets go of the plates that were not used for long, and while all take more memory than is worth
- * keeping, of those that were not used for longest. */
-void gst_dicenet_plates_trim (GstDicenetPlates *self);
+/** A picture is drawn: lets go of the text boxes that were not used for long, and while all take more memory than is
+ * worth keeping, of those that were not used for longest. */
+void gst_dicenet_text_cache_trim (GstDicenetTextCache *self);
 
 /** (nullable): why text looks wrong, or is left out, in words for the user. Static. */
-const gchar *gst_dicenet_plates_get_problem (const GstDicenetPlates *self);
+const gchar *gst_dicenet_text_cache_get_problem (const GstDicenetTextCache *self);
 
 /** One opaque pixel in a class's colour. Owned by @self; %NULL if there is no memory, as for the following. */
-GstBuffer *gst_dicenet_plates_get_pixel (GstDicenetPlates *self, guint label_id);
+GstBuffer *gst_dicenet_text_cache_get_pixel (GstDicenetTextCache *self, guint label_id);
 
 /** One line of text in its class's colour, shortened in the middle where it is wider than @max_width. */
-const GstDicenetPlate *gst_dicenet_plates_get_label (GstDicenetPlates *self, const GstDicenetStyle *style,
-                                                     const gchar *text, guint label_id, gint max_width);
+const GstDicenetTextBox *gst_dicenet_text_cache_get_label (GstDicenetTextCache *self, const GstDicenetStyle *style,
+                                                           const gchar *text, guint label_id, gint max_width);
 
 /** Rows of a list: a class, its name and a value. */
 GPtrArray *gst_dicenet_rows_new (void);
 /** Appends a row; takes ownership of @value. */
 void gst_dicenet_rows_add (GPtrArray *rows, guint label_id, const gchar *name, gchar *value);
 
-/** Rows on a dark plate, with a patch of the class's colour before each if @swatches. What is too many is counted only.
+/** Rows on a dark text box, with a patch of the class's colour before each if @swatches. What is too many is counted
+ * only.
  */
-const GstDicenetPlate *gst_dicenet_plates_get_list (GstDicenetPlates *self, const GstDicenetStyle *style,
-                                                    GPtrArray *rows, gboolean swatches);
+const GstDicenetTextBox *gst_dicenet_text_cache_get_list (GstDicenetTextCache *self, const GstDicenetStyle *style,
+                                                          GPtrArray *rows, gboolean swatches);
 
 G_END_DECLS

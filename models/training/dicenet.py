@@ -176,7 +176,7 @@ class ShuffleDICEBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """ResNet's block, its 3 x 3 and last point-wise convolution one DiCE unit."""
+    """ResNet's block, its 3 x 3 and last pointwise convolution one DiCE unit."""
 
     def __init__(self, cin, cout, rows, columns):
         super().__init__()

@@ -288,7 +288,7 @@ resize (Resizer *r, Plane in, Plane out)
   turn (r->wide, out);
 }
 
-/* A stage of efficient pyramid pooling: to `high` x `wide`, depth-wise
+/* A stage of efficient pyramid pooling: to `high` x `wide`, depthwise
  * convolution, and back. Channel c's plane is number c * `stages` + `stage` of
  * a photo. */
 

@@ -16,7 +16,7 @@ typedef struct {
 static gboolean
 fake_supports (DicenetOp op)
 {
-  return op != DICENET_OP_PYRAMID;
+  return op != DICENET_OP_EPP;
 }
 
 static gboolean
@@ -94,7 +94,7 @@ START_TEST (an_operation_that_is_missing_is_named)
 
   dicenet_executor_init (&fake.parent, &ops, dicenet_model_get_program (with));
   ck_assert (!dicenet_executor_prepare (&fake.parent, 64, 64, 1, &error));
-  assert_error (error, DICENET_ERROR_BACKEND, "backend fake", "pyramid pool", "layer", "another backend");
+  assert_error (error, DICENET_ERROR_BACKEND, "backend fake", "EPP unit", "layer", "another backend");
   ck_assert_uint_eq (fake.n_bound, 0);
   dicenet_executor_close (&fake.parent);
   dicenet_executor_init (&other.parent, &ops, dicenet_model_get_program (without));

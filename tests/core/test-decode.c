@@ -13,10 +13,10 @@ START_TEST (softmax_and_top_k)
   g_autoptr (GArray) multi = dicenet_decode_classes (logits, 5, TRUE, 0, 0.6f);
 
   ck_assert_uint_eq (all->len, 4);
-  ck_assert_uint_eq (g_array_index (all, DicenetClass, 0).class_id, 2);
+  ck_assert_uint_eq (g_array_index (all, DicenetClass, 0).label_id, 2);
   ck_assert_float_eq_tol (g_array_index (all, DicenetClass, 0).confidence, 0.5f, 1e-6f);
-  ck_assert_uint_eq (g_array_index (all, DicenetClass, 1).class_id, 1); /* of equals, the lower index first */
-  ck_assert_uint_eq (g_array_index (all, DicenetClass, 2).class_id, 4);
+  ck_assert_uint_eq (g_array_index (all, DicenetClass, 1).label_id, 1); /* of equals, the lower index first */
+  ck_assert_uint_eq (g_array_index (all, DicenetClass, 2).label_id, 4);
   ck_assert_uint_eq (top->len, 2);
   ck_assert_uint_eq (multi->len, 3);
   ck_assert_float_eq_tol (g_array_index (multi, DicenetClass, 0).confidence, 5.0f / 6, 1e-6f);
@@ -78,8 +78,8 @@ START_TEST (suppression_is_per_class)
   g_autoptr (GArray) boxes = decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f });
 
   ck_assert_uint_eq (boxes->len, 3); /* the second of class 1 goes, class 2 in the same place stays */
-  ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 0).class_id, 1);
-  ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 1).class_id, 2);
+  ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 0).label_id, 1);
+  ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 1).label_id, 2);
   ck_assert_float_eq_tol (g_array_index (boxes, DicenetBox, 0).x0, 0.2f, 1e-6f);
   ck_assert_float_eq_tol (g_array_index (boxes, DicenetBox, 2).x1, 0.8f, 1e-6f);
   ck_assert_float_eq_tol (g_array_index (boxes, DicenetBox, 0).confidence, expf (3) / (expf (3) + 2), 1e-6f);
@@ -97,14 +97,14 @@ START_TEST (limits_and_thresholds)
   g_autoptr (GArray) one =
       decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f, .max_detections = 1 });
   ck_assert_uint_eq (one->len, 1);
-  ck_assert_uint_eq (g_array_index (one, DicenetBox, 0).class_id, 1);
+  ck_assert_uint_eq (g_array_index (one, DicenetBox, 0).label_id, 1);
   g_autoptr (GArray) each =
       decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f, .max_per_class = 1 });
   ck_assert_uint_eq (each->len, 2);
   g_autoptr (GArray) allowed =
       decode (&s, &(DicenetDetectParams){ .iou_threshold = 0.45f, .class_thresholds = thresholds });
   ck_assert_uint_eq (allowed->len, 1);
-  ck_assert_uint_eq (g_array_index (allowed, DicenetBox, 0).class_id, 2);
+  ck_assert_uint_eq (g_array_index (allowed, DicenetBox, 0).label_id, 2);
   g_autoptr (GArray) none = decode (&s, &(DicenetDetectParams){ .threshold = 0.99f, .iou_threshold = 0.45f });
   ck_assert_uint_eq (none->len, 0);
   /* The shortcut over priors that can't reach the threshold loses none that does. */

@@ -35,7 +35,7 @@ collect (DicenetWeights *weights, gpointer data, GError **error)
 static GArray *
 fold_all (DicenetModel *model, GError **error)
 {
-  const DicenetProgram *program = dicenet_model_get_program (model);
+  const DicenetNetwork *program = dicenet_model_get_program (model);
   return dicenet_weights_pack (program->weights, NULL, collect, NULL, (gpointer) program->graph, error);
 }
 
@@ -83,7 +83,7 @@ compare_first (DicenetWeights *weights, gpointer data, GError **error)
 START_TEST (folded_in_plain_order)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");
-  const DicenetProgram *program = dicenet_model_get_program (model);
+  const DicenetNetwork *program = dicenet_model_get_program (model);
 
   ck_assert_ptr_nonnull (
       dicenet_weights_pack (program->weights, NULL, compare_first, NULL, (gpointer) program->graph, NULL));

@@ -7,7 +7,7 @@
 
 /* Who wrote a float of the arena last. */
 static void
-mark (guint *owner, const DicenetView *view, guint node)
+mark (guint *owner, const DicenetTensorRef *view, guint node)
 {
   for (guint c = 0; c < view->c; c++)
     for (gsize i = 0; i < (gsize) view->h * view->w; i++)
@@ -16,7 +16,7 @@ mark (guint *owner, const DicenetView *view, guint node)
 
 /* Every float of @view was last written by a node that @node's view is made of: remembered when it was written. */
 static void
-assert_intact (const guint *owner, const DicenetView *view, const guint *expected)
+assert_intact (const guint *owner, const DicenetTensorRef *view, const guint *expected)
 {
   gsize wrong = 0;
   for (guint c = 0; c < view->c; c++)
@@ -48,7 +48,7 @@ source_of (const DicenetGraph *g, guint i, guint c)
 static void
 assert_view (const DicenetGraph *g, const DicenetPlan *plan, const guint *owner, guint node)
 {
-  const DicenetView *view = &plan->views[node];
+  const DicenetTensorRef *view = &plan->views[node];
   g_autofree guint *expected = g_new (guint, view->c);
   for (guint c = 0; c < view->c; c++)
     expected[c] = source_of (g, node, c);

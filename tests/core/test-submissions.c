@@ -294,7 +294,7 @@ START_TEST (class_thresholds)
   assert_no_error (error);
   const DicenetBox *boxes = dicenet_result_get_boxes (result, 0, &n);
   for (guint i = 0; i < n; i++)
-    seen |= 1u << boxes[i].class_id;
+    seen |= 1u << boxes[i].label_id;
   ck_assert_uint_eq (seen, 1u << 1 | 1u << 3 | 1u << 4);
 }
 END_TEST

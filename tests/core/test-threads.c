@@ -8,8 +8,8 @@
 #include <string.h>
 #include "base/threads.h"
 
-/* Helpers in common: every piece once, nobody in another's seat, no more threads than processors, nobody waits for
- * another caller's work, and asleep when there is none. */
+/* Workers in common: every chunk once, nobody in another's thread index, no more threads than processors, nobody waits
+ * for another caller's work, and asleep when there is none. */
 
 #define MAX_SEATS 8
 
@@ -22,13 +22,13 @@ open_threads (guint n)
   return threads;
 }
 
-/* --- helpers of this process --- */
+/* --- workers of this process --- */
 
 typedef void (*HelperFunc) (const char *task, gpointer data);
 
-/* Calls @func for each helper, which are known by their name. FALSE where the system does not say. */
+/* Calls @func for each worker, which are known by their name. FALSE where the system does not say. */
 static gboolean
-for_each_helper (HelperFunc func, gpointer data)
+for_each_worker (HelperFunc func, gpointer data)
 {
   g_autoptr (GDir) tasks = g_dir_open ("/proc/self/task", 0, NULL);
   const char *task;
@@ -46,54 +46,54 @@ typedef struct {
 } Helpers;
 
 static void
-count_helper (const char *task, gpointer data)
+count_worker (const char *task, gpointer data)
 {
-  Helpers *helpers = data;
+  Helpers *workers = data;
   g_autofree char *path = g_build_filename ("/proc/self/task", task, "stat", NULL), *text = NULL;
 
   if (!g_file_get_contents (path, &text, NULL, NULL))
     return; /* it ended meanwhile */
   const char *state = strrchr (text, ')');
-  helpers->running += state && state[2] == 'R';
-  helpers->all++;
+  workers->running += state && state[2] == 'R';
+  workers->all++;
 }
 
 static gboolean
-can_count_helpers (void)
+can_count_workers (void)
 {
-  Helpers helpers = { 0 };
-  return for_each_helper (count_helper, &helpers);
+  Helpers workers = { 0 };
+  return for_each_worker (count_worker, &workers);
 }
 
-/* That there are @n helpers, all of them asleep; ended threads may take a moment to disappear. */
+/* That there are @n workers, all of them asleep; ended threads may take a moment to disappear. */
 static void
-assert_helpers (guint n)
+assert_workers (guint n)
 {
-  Helpers helpers = { 0 };
+  Helpers workers = { 0 };
 
-  for (guint i = 0; can_count_helpers () && i < 20000; i++) { /* until the test's time is over */
-    helpers = (Helpers){ 0 };
-    for_each_helper (count_helper, &helpers);
-    if (helpers.all == n && helpers.running == 0)
+  for (guint i = 0; can_count_workers () && i < 20000; i++) { /* until the test's time is over */
+    workers = (Helpers){ 0 };
+    for_each_worker (count_worker, &workers);
+    if (workers.all == n && workers.running == 0)
       return;
     g_usleep (1000);
   }
-  if (can_count_helpers ())
-    ck_abort_msg ("expected %u helpers, all asleep; there are %u, of which %u run", n, helpers.all, helpers.running);
+  if (can_count_workers ())
+    ck_abort_msg ("expected %u helpers, all asleep; there are %u, of which %u run", n, workers.all, workers.running);
 }
 
 #if defined(__linux__)
 static void
-move_helper (const char *task, gpointer processors)
+move_worker (const char *task, gpointer processors)
 {
   sched_setaffinity (atoi (task), sizeof (cpu_set_t), processors);
 }
 #endif
 
-/* A helper does not help on the processor of its caller: this thread gets one, all helpers another. FALSE where there
+/* A worker does not help on the processor of its caller: this thread gets one, all workers another. FALSE where there
  * are no two. */
 static gboolean
-keep_helpers_apart (void)
+keep_workers_apart (void)
 {
 #if defined(__linux__)
   cpu_set_t all, mine, theirs;
@@ -106,7 +106,7 @@ keep_helpers_apart (void)
   for (int i = 0; i < CPU_SETSIZE && n < 2; i++)
     if (CPU_ISSET (i, &all))
       CPU_SET (i, n++ == 0 ? &mine : &theirs);
-  for_each_helper (move_helper, &theirs);
+  for_each_worker (move_worker, &theirs);
   return sched_setaffinity (0, sizeof mine, &mine) == 0;
 #else
   return FALSE;
@@ -117,22 +117,22 @@ keep_helpers_apart (void)
 
 typedef struct {
   guint n_threads;
-  _Atomic guint times[DICENET_MAX_PIECES];
+  _Atomic guint times[DICENET_MAX_CHUNKS];
   _Atomic gboolean taken[MAX_SEATS];
   _Atomic guint wrong;
 } Count;
 
 static void
-count_piece (gpointer job, guint i, guint seat)
+count_chunk (gpointer job, guint i, guint thread_index)
 {
   Count *c = job;
 
-  if (seat >= c->n_threads || atomic_exchange (&c->taken[seat], TRUE))
+  if (thread_index >= c->n_threads || atomic_exchange (&c->taken[thread_index], TRUE))
     atomic_fetch_add (&c->wrong, 1);
   else {
     for (volatile guint k = 0; k < 50; k++)
       ;
-    atomic_store (&c->taken[seat], FALSE);
+    atomic_store (&c->taken[thread_index], FALSE);
   }
   atomic_fetch_add (&c->times[i], 1);
 }
@@ -142,15 +142,15 @@ run_counted (DicenetThreads *threads, Count *count, guint n)
 {
   for (guint i = 0; i < n; i++)
     atomic_store (&count->times[i], 0);
-  dicenet_threads_run (threads, n, count_piece, count);
+  dicenet_threads_run (threads, n, count_chunk, count);
   for (guint i = 0; i < n; i++)
     ck_assert_uint_eq (atomic_load (&count->times[i]), 1);
   ck_assert_uint_eq (atomic_load (&count->wrong), 0);
 }
 
-START_TEST (every_piece_once)
+START_TEST (every_chunk_once)
 {
-  static const guint sizes[] = { 1, 2, 3, 7, 64, 1000, DICENET_MAX_PIECES };
+  static const guint sizes[] = { 1, 2, 3, 7, 64, 1000, DICENET_MAX_CHUNKS };
 
   for (guint n_threads = 1; n_threads <= MAX_SEATS; n_threads++) {
     DicenetThreads *threads = open_threads (n_threads);
@@ -186,48 +186,48 @@ open_run_close (gpointer data)
 
 START_TEST (callers_beside_each_other)
 {
-  GThread *callers[6];
+  GThread *clients[6];
 
-  for (guint i = 0; i < G_N_ELEMENTS (callers); i++)
-    callers[i] = g_thread_new ("caller", open_run_close, GUINT_TO_POINTER (i));
-  for (guint i = 0; i < G_N_ELEMENTS (callers); i++)
-    g_thread_join (callers[i]);
-  assert_helpers (0);
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    clients[i] = g_thread_new ("caller", open_run_close, GUINT_TO_POINTER (i));
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    g_thread_join (clients[i]);
+  assert_workers (0);
 }
 END_TEST
 
-START_TEST (helpers_in_common)
+START_TEST (workers_in_common)
 {
   const guint processors = dicenet_processors (), least = MIN (processors, 4);
   DicenetThreads *four[4], *alone = open_threads (1);
 
-  assert_helpers (0);
+  assert_workers (0);
   for (guint i = 0; i < G_N_ELEMENTS (four); i++)
     four[i] = open_threads (2);
-  assert_helpers (CLAMP (processors - 1, 1, 4));
+  assert_workers (CLAMP (processors - 1, 1, 4));
 
   /* Whoever asks for more than there are processors gets it, but nothing comes on top. */
   DicenetThreads *many = open_threads (processors + 3);
-  assert_helpers (processors + 2);
+  assert_workers (processors + 2);
   DicenetThreads *as_many = open_threads (processors + 3);
-  assert_helpers (processors + 2);
+  assert_workers (processors + 2);
   dicenet_threads_free (many);
   dicenet_threads_free (as_many);
   dicenet_threads_free (alone);
   for (guint i = 0; i < G_N_ELEMENTS (four); i++)
     dicenet_threads_free (four[i]);
-  assert_helpers (0);
+  assert_workers (0);
 
   four[0] = open_threads (least);
-  assert_helpers (least - 1);
+  assert_workers (least - 1);
   dicenet_threads_free (four[0]);
-  assert_helpers (0);
+  assert_workers (0);
 }
 END_TEST
 
 /* --- who waits for whom --- */
 
-/* Two pieces that wait for each other: one of them is a helper's. */
+/* Two chunks that wait for each other: one of them is a worker's. */
 typedef struct {
   _Atomic guint arrived;
   _Atomic gboolean release;
@@ -235,7 +235,7 @@ typedef struct {
 } Meeting;
 
 static void
-meet (gpointer job, guint i, guint seat)
+meet (gpointer job, guint i, guint thread_index)
 {
   Meeting *m = job;
   volatile float tiny = 2e-38f;
@@ -246,13 +246,13 @@ meet (gpointer job, guint i, guint seat)
     g_thread_yield ();
 }
 
-/* Does not return before it is released, unless helpers can't be kept apart. */
+/* Does not return before it is released, unless workers can't be kept apart. */
 static gpointer
 run_meeting (gpointer data)
 {
   DicenetThreads *threads = open_threads (2);
   const guint64 denormals = dicenet_denormals_flush ();
-  const gboolean possible = keep_helpers_apart ();
+  const gboolean possible = keep_workers_apart ();
 
   if (possible)
     dicenet_threads_run (threads, 2, meet, data);
@@ -263,7 +263,7 @@ run_meeting (gpointer data)
   return GINT_TO_POINTER (possible);
 }
 
-START_TEST (helpers_flush_denormals)
+START_TEST (workers_flush_denormals)
 {
   Meeting m = { .release = TRUE, .denormal = { 1, 1 } };
   volatile float tiny = 2e-38f, smaller;
@@ -284,7 +284,7 @@ START_TEST (nobody_waits_for_another_caller)
   while (atomic_load (&m.arrived) < 2)
     g_usleep (100);
   DicenetThreads *mine = open_threads (2);
-  count->n_threads = 2; /* while the other caller and its helper are held */
+  count->n_threads = 2; /* while the other caller and its worker are held */
   for (guint i = 0; i < 1000; i++)
     run_counted (mine, count, 1 + i % 9);
   atomic_store (&m.release, TRUE);
@@ -294,32 +294,32 @@ START_TEST (nobody_waits_for_another_caller)
 END_TEST
 
 static void
-note_helper (gpointer job, guint i, guint seat)
+note_worker (gpointer job, guint i, guint thread_index)
 {
-  if (seat != 0)
+  if (thread_index != 0)
     atomic_fetch_add ((_Atomic guint *) job, 1);
 }
 
 /* As many callers in a frame as processors: each computes alone. */
-START_TEST (helpers_rest_while_callers_are_busy)
+START_TEST (workers_rest_while_callers_are_busy)
 {
   const guint n = MAX (dicenet_processors (), 2);
-  g_autofree DicenetThreads **callers = g_new (DicenetThreads *, n);
+  g_autofree DicenetThreads **clients = g_new (DicenetThreads *, n);
   _Atomic guint helped = 0;
 
   for (guint i = 0; i < n; i++)
-    callers[i] = open_threads (2);
-  assert_helpers (n - 1); /* until they sleep */
+    clients[i] = open_threads (2);
+  assert_workers (n - 1); /* until they sleep */
   for (guint i = 0; i < n; i++)
-    dicenet_threads_begin (callers[i]);
+    dicenet_threads_begin (clients[i]);
   for (guint i = 0; i < 2000; i++)
-    dicenet_threads_run (callers[i % n], 4, note_helper, &helped);
+    dicenet_threads_run (clients[i % n], 4, note_worker, &helped);
   for (guint i = 0; i < n; i++)
-    dicenet_threads_end (callers[i]);
-  if (can_count_helpers ())
+    dicenet_threads_end (clients[i]);
+  if (can_count_workers ())
     ck_assert_uint_eq (atomic_load (&helped), 0);
   for (guint i = 0; i < n; i++)
-    dicenet_threads_free (callers[i]);
+    dicenet_threads_free (clients[i]);
 }
 END_TEST
 
@@ -331,9 +331,9 @@ START_TEST (too_many_are_refused)
   assert_error (error, DICENET_ERROR_ARGUMENT, "1 to 1024", "0 were");
   ck_assert_ptr_null (dicenet_threads_new (DICENET_MAX_THREADS + 1, &error));
   assert_error (error, DICENET_ERROR_ARGUMENT, "1 to 1024", "1025 were");
-  assert_helpers (0);
+  assert_workers (0);
 }
 END_TEST
 
-TEST_MAIN ("threads", every_piece_once, callers_beside_each_other, helpers_in_common, helpers_flush_denormals,
-           nobody_waits_for_another_caller, helpers_rest_while_callers_are_busy, too_many_are_refused)
+TEST_MAIN ("threads", every_chunk_once, callers_beside_each_other, workers_in_common, workers_flush_denormals,
+           nobody_waits_for_another_caller, workers_rest_while_callers_are_busy, too_many_are_refused)

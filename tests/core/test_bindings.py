@@ -69,7 +69,7 @@ def check_classify(folder):
     logits = result.get_output("logits", 0)
     classes = result.get_classes(0)
     assert len(logits) == len(model.get_labels()) == 21
-    assert len(classes) == 5 and classes[0].class_id == max(range(21), key=lambda i: logits[i])
+    assert len(classes) == 5 and classes[0].label_id == max(range(21), key=lambda i: logits[i])
     other = session.run_tensor([0.0] * (3 * 64 * 64), 1, request)
     assert other.get_output("logits", 0) != logits == result.get_output("logits", 0)
     too_few = GLib.Bytes(noise(10))
@@ -94,8 +94,8 @@ def check_detect(folder):
     assert len(result.get_priors()) == len(result.get_output("locations", 0))
     del result  # boxes are copies
     gc.collect()
-    assert [[b.x0, b.class_id] for b in boxes] == [[b.x0, b.class_id] for b in submissions[0].wait().get_boxes(0)]
-    assert boxes[0].confidence >= boxes[-1].confidence >= 0.2 and boxes[0].class_id in range(1, 5)
+    assert [[b.x0, b.label_id] for b in boxes] == [[b.x0, b.label_id] for b in submissions[0].wait().get_boxes(0)]
+    assert boxes[0].confidence >= boxes[-1].confidence >= 0.2 and boxes[0].label_id in range(1, 5)
     assert boxes[0].x0 < boxes[0].x1 and boxes[0].y0 < boxes[0].y1
 
 

@@ -203,7 +203,7 @@ START_TEST (boxes_are_the_processor_s)
     ck_assert_uint_eq (n, expected->len);
     for (guint k = 0; k < n; k++) {
       const DicenetBox *a = &made[k], *b = &g_array_index (expected, DicenetBox, k);
-      ck_assert_uint_eq (a->class_id, b->class_id);
+      ck_assert_uint_eq (a->label_id, b->label_id);
       ck_assert (fabsf (a->confidence - b->confidence) < 1e-5f && fabsf (a->x0 - b->x0) < 1e-5f &&
                  fabsf (a->y1 - b->y1) < 1e-5f);
     }

@@ -348,11 +348,11 @@ fill_logits (gfloat *x, gsize n)
 }
 
 static void
-expect_mask (const DicenetUpscale *scale, const gfloat *arena, const guint *planes, guint8 *mask, gsize stride)
+expect_mask (const DicenetUpsample *scale, const gfloat *arena, const guint *planes, guint8 *mask, gsize stride)
 {
   const gsize size = (gsize) scale->rows->in * scale->columns->in;
   g_autofree gfloat *logits = g_new (gfloat, scale->classes->in * size),
-                    *scratch = g_new (gfloat, dicenet_upscale_scratch (scale));
+                    *scratch = g_new (gfloat, dicenet_upsample_scratch (scale));
 
   for (guint c = 0; c < scale->classes->in; c++)
     memcpy (logits + c * size, arena + planes[c], size * sizeof (gfloat));
@@ -363,7 +363,7 @@ static void
 test_mask (guint classes, guint from_w, guint from_h, guint w, guint h, guint n)
 {
   GHashTable *axes = dicenet_axis_cache_new ();
-  const DicenetUpscale scale = {
+  const DicenetUpsample scale = {
     &dicenet_kernels_ref,
     &dicenet_pixel_kernels_ref,
     dicenet_axis_get (axes, from_h, h, DICENET_RESIZE_UP),
@@ -427,7 +427,7 @@ enqueue_detect (gconstpointer data)
 }
 
 typedef struct {
-  guint n_priors, n_classes, n, room;
+  guint n_priors, n_classes, n, capacity;
   gfloat background;    /* how far its logits are above the others, on average */
   guint ties, nonsense; /* one in so many logits is a whole number; one in so many numbers is none; 0: none */
   gfloat size;          /* of boxes: many overlap where it is large */
@@ -490,7 +490,7 @@ same_box (const DicenetBox *a, const DicenetBox *b)
 {
   const gfloat w = a->x1 - a->x0, h = a->y1 - a->y0;
 
-  return a->class_id == b->class_id && is_near (a->confidence, b->confidence, 0) && is_near (a->x0, b->x0, w) &&
+  return a->label_id == b->label_id && is_near (a->confidence, b->confidence, 0) && is_near (a->x0, b->x0, w) &&
          is_near (a->y0, b->y0, h) && is_near (a->x1, b->x1, w) && is_near (a->y1, b->y1, h);
 }
 
@@ -504,9 +504,9 @@ is_found (const DicenetBox *box, guint at, const DicenetBox *found, guint n)
 }
 
 static void
-check_boxes (const GArray *expected, guint n, const DicenetBox *found, guint room, const char *what)
+check_boxes (const GArray *expected, guint n, const DicenetBox *found, guint capacity, const char *what)
 {
-  const guint there = MIN (MIN (n, expected->len), room), most = MOST_WRONG (expected->len);
+  const guint there = MIN (MIN (n, expected->len), capacity), most = MOST_WRONG (expected->len);
   guint wrong = 0;
 
   for (guint i = 0; i < there; i++)
@@ -533,7 +533,7 @@ upload_scene (const Scene *s, const gfloat *x, const Arena arenas[2], const gflo
     .params = device_copy (&params, sizeof params),
     .thresholds = device_copy (thresholds, s->n_classes * sizeof *thresholds),
     .n_boxes = device_new (s->n * sizeof (guint)),
-    .room = s->room,
+    .capacity = s->capacity,
     .scratch = device_new (dicenet_cuda_detect_scratch (s->n_priors, s->n_classes, s->n)),
   };
 }
@@ -567,13 +567,13 @@ check_scene (const Scene *s, const DicenetCudaDetect *d, const Output *out, cons
   must (cudaStreamSynchronize (stream));
   for (guint i = 0; i < s->n; i++) {
     const gfloat *locations = x + s->n * arenas[0].stride + i * arenas[1].stride + arenas[1].planes[0];
-    const guint there = MIN (n_found[i], s->room);
+    const guint there = MIN (n_found[i], s->capacity);
     g_autoptr (GArray) expected =
         dicenet_decode_boxes (x + i * arenas[0].stride + arenas[0].planes[0], locations, priors, s->n_priors,
                               s->n_classes, &s->params, dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set));
-    check_boxes (expected, n_found[i], found + i * s->room, s->room, what);
-    check (memcmp (found + i * s->room + there, (DicenetBox *) out->expected + i * s->room + there,
-                   (s->room - there) * sizeof (DicenetBox)) == 0,
+    check_boxes (expected, n_found[i], found + i * s->capacity, s->capacity, what);
+    check (memcmp (found + i * s->capacity + there, (DicenetBox *) out->expected + i * s->capacity + there,
+                   (s->capacity - there) * sizeof (DicenetBox)) == 0,
            "memory behind the boxes changed");
   }
 }
@@ -583,7 +583,7 @@ test_detect (const Scene *s)
 {
   const Arena arenas[2] = { arena_new (1, s->n_priors * s->n_classes), arena_new (1, 4 * s->n_priors) };
   g_autofree gfloat *x = g_new0 (gfloat, s->n * (arenas[0].stride + arenas[1].stride)), *priors = make_priors (s);
-  Output out = output_new ((gsize) s->n * s->room * sizeof (DicenetBox));
+  Output out = output_new ((gsize) s->n * s->capacity * sizeof (DicenetBox));
 
   for (guint i = 0; i < s->n; i++)
     fill_scene (s, x + i * arenas[0].stride + arenas[0].planes[0],
@@ -606,7 +606,7 @@ test_all_candidates (void)
     test_detect (&(Scene){ .n_priors = 4500,
                            .n_classes = 3,
                            .n = 1,
-                           .room = 9000,
+                           .capacity = 9000,
                            .size = i == 0 ? 0.02f : 0.5f,
                            .ties = 2,
                            .params = { .threshold = 0, .iou_threshold = 0.45f, .max_per_class = limits[i] } });
@@ -624,7 +624,7 @@ test_scenes (void)
       .n_priors = random_int (1, many ? 2600 : 300),
       .n_classes = one_in (10) ? random_int (32, 90) : random_int (2, many ? 4 : 21),
       .n = random_int (1, MOST_PICTURES),
-      .room = one_in (4) ? random_int (1, 20) : 2000,
+      .capacity = one_in (4) ? random_int (1, 20) : 2000,
       .background = many ? 0 : 5,
       .ties = random_int (0, 2),
       .nonsense = one_in (3) ? random_int (5, 50) : 0,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* CUDA's pooling, scaling and pyramid pool against the C reference, on random shapes and batches.
+/* CUDA's pooling, scaling and EPP unit against the C reference, on random shapes and batches.
  *
  *     test-planes [SEED [ROUNDS]]     a seed of 0 is a random one
  */
@@ -43,16 +43,16 @@ test_pools (guint n, guint c, guint h, guint w)
 }
 
 static void
-test_mean (guint n, guint c, guint h, guint w)
+test_global_avg_pool (guint n, guint c, guint h, guint w)
 {
   Tensor x = tensor_new (n, c, h, w, TRUE), y = tensor_new (n, c, 1, 1, FALSE);
   g_autofree char *what = g_strdup_printf ("mean of %u x %u x %u x %u", n, c, h, w);
 
   for (guint k = 0; k < n; k++) {
     const DicenetPlanes in = tensor_picture (&x, k), out = tensor_picture (&y, k);
-    ref->mean (&in, &out, 0, c);
+    ref->global_avg_pool (&in, &out, 0, c);
   }
-  check_cuda (dicenet_cuda_mean (&x.device, &y.device, stream), what);
+  check_cuda (dicenet_cuda_global_avg_pool (&x.device, &y.device, stream), what);
   tensor_compare (&y, 1e-6f, what);
   tensor_free (&x);
   tensor_free (&y);
@@ -83,7 +83,7 @@ test_resize (void)
 }
 
 static void
-test_merge (void)
+test_upsample_add (void)
 {
   const guint n = random_int (1, 3), c = random_size (20), h = random_size (40), w = random_size (50);
   const guint coarse_h = random_int (0, 3) ? random_size (h) : h, coarse_w = random_int (0, 3) ? random_size (w) : w;
@@ -92,12 +92,12 @@ test_merge (void)
                     *columns = dicenet_axis_get (axes, coarse_w, w, DICENET_RESIZE_UP);
   Tensor x0 = tensor_new (n, c, coarse_h, coarse_w, TRUE), x1 = tensor_new (n, c, h, w, TRUE),
          gate = tensor_new (n, c, 1, 1, TRUE), y = tensor_new (n, c, h, w, FALSE);
-  DicenetCudaMerge merge = { .x0 = x0.device,
-                             .x1 = x1.device,
-                             .gate = gate.device,
-                             .y = y.device,
-                             .rows = upload_axis (rows),
-                             .columns = upload_axis (columns) };
+  DicenetCudaUpsampleAdd merge = { .x0 = x0.device,
+                                   .x1 = x1.device,
+                                   .gate = gate.device,
+                                   .y = y.device,
+                                   .rows = upload_axis (rows),
+                                   .columns = upload_axis (columns) };
   g_autofree float *scale = random_floats (c, &merge.scale), *bias = random_floats (c, &merge.bias),
                    *slope = random_floats (c, &merge.slope);
   g_autofree char *what = g_strdup_printf ("merge of %u x %u x %u x %u into %u x %u", n, c, coarse_h, coarse_w, h, w);
@@ -105,10 +105,10 @@ test_merge (void)
   for (guint k = 0; k < n; k++) {
     const DicenetPlanes coarse = tensor_picture (&x0, k), fine = tensor_picture (&x1, k),
                         factors = tensor_picture (&gate, k), out = tensor_picture (&y, k);
-    const DicenetMerge m = { rows, columns, &factors, scale, bias, slope };
-    ref->merge (&coarse, &fine, &out, &m, 0, c, NULL);
+    const DicenetUpsampleAdd m = { rows, columns, &factors, scale, bias, slope };
+    ref->upsample_add (&coarse, &fine, &out, &m, 0, c, NULL);
   }
-  check_cuda (dicenet_cuda_merge (&merge, stream), what);
+  check_cuda (dicenet_cuda_upsample_add (&merge, stream), what);
   tensor_compare (&y, TOLERANCE, what);
   tensor_free (&x0);
   tensor_free (&x1);
@@ -117,7 +117,7 @@ test_merge (void)
 }
 
 static void
-test_rows (void)
+test_flatten (void)
 {
   const guint n = random_int (1, 3), n_maps = random_int (1, 6);
   Tensor maps[6];
@@ -136,60 +136,60 @@ test_rows (void)
     float *out = dicenet_plane (&all, 0);
     for (guint m = 0; m < n_maps; m++) {
       const DicenetPlanes map = tensor_picture (&maps[m], k);
-      ref->rows (&map, out, 0, map.h);
+      ref->flatten (&map, out, 0, map.h);
       out += map.c * map.h * map.w;
     }
   }
-  check_cuda (dicenet_cuda_rows (devices, n_maps, &y.device, stream), what);
+  check_cuda (dicenet_cuda_flatten (devices, n_maps, &y.device, stream), what);
   tensor_compare (&y, 0, what);
   for (guint m = 0; m < n_maps; m++)
     tensor_free (&maps[m]);
   tensor_free (&y);
 }
 
-/* --- the pyramid pool --- */
+/* --- the EPP unit --- */
 
-static DicenetCudaTrip
-upload_trip (const DicenetRoundTrip *t)
+static DicenetCudaComposedAxis
+upload_composed (const DicenetComposedAxis *t)
 {
-  return (DicenetCudaTrip){ t->taps, t->first,
-                            upload (t->weight, 3 * t->taps * dicenet_trip_stride (t->n) * sizeof *t->weight) };
+  return (DicenetCudaComposedAxis){
+    t->taps, t->first, upload (t->weight, 3 * t->taps * dicenet_composed_stride (t->n) * sizeof *t->weight)
+  };
 }
 
 static void
-fill_scale (DicenetPyramid *p, DicenetCudaPyramid *device, guint k, GHashTable *axes)
+fill_branch (DicenetEpp *p, DicenetCudaEpp *device, guint k, GHashTable *axes)
 {
-  const guint h = device->x.h, w = device->x.w, sh = dicenet_pyramid_size (h, k), sw = dicenet_pyramid_size (w, k);
-  const gboolean is_above = k < DICENET_SCALE_OWN;
+  const guint h = device->x.h, w = device->x.w, sh = dicenet_epp_size (h, k), sw = dicenet_epp_size (w, k);
+  const gboolean is_above = k < DICENET_EPP_IDENTITY;
   const DicenetResize there = is_above ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN,
                       back = is_above ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP;
-  DicenetScale *s = &p->scales[k];
+  DicenetEppBranch *s = &p->branches[k];
 
-  device->scales[k].h = s->h = sh;
-  device->scales[k].w = s->w = sw;
-  if (k == DICENET_SCALE_OWN)
+  device->branches[k].h = s->h = sh;
+  device->branches[k].w = s->w = sw;
+  if (k == DICENET_EPP_IDENTITY)
     return;
   s->rows = dicenet_axis_get (axes, h, sh, there);
   s->columns = dicenet_axis_get (axes, w, sw, there);
   s->rows_back = dicenet_axis_get (axes, sh, h, back);
   s->columns_back = dicenet_axis_get (axes, sw, w, back);
   if (is_above) {
-    device->scales[k].trip_rows = upload_trip (dicenet_trip_get (axes, h, sh));
-    device->scales[k].trip_columns = upload_trip (dicenet_trip_get (axes, w, sw));
+    device->branches[k].composed_rows = upload_composed (dicenet_composed_axis_get (axes, h, sh));
+    device->branches[k].composed_columns = upload_composed (dicenet_composed_axis_get (axes, w, sw));
   } else {
-    device->scales[k].rows = upload_axis (s->rows);
-    device->scales[k].columns = upload_axis (s->columns);
-    device->scales[k].rows_back = upload_axis (s->rows_back);
-    device->scales[k].columns_back = upload_axis (s->columns_back);
+    device->branches[k].rows = upload_axis (s->rows);
+    device->branches[k].columns = upload_axis (s->columns);
+    device->branches[k].rows_back = upload_axis (s->rows_back);
+    device->branches[k].columns_back = upload_axis (s->columns_back);
   }
 }
 
 /* Scratch that the pictures leave one after another, each with the rest of its stride unchanged. */
 static void
-check_scratch (const float *before, const DicenetCudaPyramid *p, const char *what)
+check_scratch (const float *before, const DicenetCudaEpp *p, const char *what)
 {
-  const gsize used = dicenet_cuda_pyramid_scratch (p->x.c, p->x.h, p->x.w),
-              bytes = p->x.n * p->x.stride * sizeof (float);
+  const gsize used = dicenet_cuda_epp_scratch (p->x.c, p->x.h, p->x.w), bytes = p->x.n * p->x.stride * sizeof (float);
   g_autofree float *after = g_malloc (bytes);
 
   check_cuda (cudaMemcpyAsync (after, p->scratch, bytes, cudaMemcpyDeviceToHost, stream), what);
@@ -204,22 +204,22 @@ check_scratch (const float *before, const DicenetCudaPyramid *p, const char *wha
 }
 
 static void
-test_pyramid (guint n, guint c, guint h, guint w, const DicenetCudaDevice *limits)
+test_epp (guint n, guint c, guint h, guint w, const DicenetCudaDevice *limits)
 {
-  const gsize scratch_floats = dicenet_cuda_pyramid_scratch (c, h, w);
+  const gsize scratch_floats = dicenet_cuda_epp_scratch (c, h, w);
   Tensor x = tensor_new (n, c, h, w, TRUE), y = tensor_new (n, c, h, w, FALSE);
   g_autoptr (GHashTable) axes = dicenet_axis_cache_new ();
-  g_autofree char *what = g_strdup_printf ("pyramid pool of %u x %u x %u x %u", n, c, h, w);
+  g_autofree char *what = g_strdup_printf ("EPP unit of %u x %u x %u x %u", n, c, h, w);
 
   if (x.device.stride < scratch_floats) { /* it would not fit between pictures so small */
     tensor_free (&x);
     x = tensor_new (n, c + (guint) (scratch_floats / (h * w)), h, w, TRUE);
     x.device.c = c;
   }
-  DicenetPyramid p = { 0 };
-  DicenetCudaPyramid device = { .x = x.device, .y = y.device };
-  for (guint k = 0; k < DICENET_SCALES; k++)
-    fill_scale (&p, &device, k, axes);
+  DicenetEpp p = { 0 };
+  DicenetCudaEpp device = { .x = x.device, .y = y.device };
+  for (guint k = 0; k < DICENET_EPP_BRANCHES; k++)
+    fill_branch (&p, &device, k, axes);
   g_autofree float *weight = random_floats (45 * (gsize) c, &device.weight),
                    *bias = random_floats (5 * (gsize) c, &device.bias),
                    *slope = random_floats (5 * (gsize) c, &device.slope),
@@ -227,7 +227,7 @@ test_pyramid (guint n, guint c, guint h, guint w, const DicenetCudaDevice *limit
                    *merge_bias = random_floats (c, &device.merge_bias),
                    *merge_slope = random_floats (c, &device.merge_slope),
                    *scratch = random_floats (n * x.device.stride, (const float **) &device.scratch),
-                   *plane = g_new (float, dicenet_pyramid_scratch (h, w, p.scales));
+                   *plane = g_new (float, dicenet_epp_scratch (h, w, p.branches));
   p.weight = weight;
   p.bias = bias;
   p.slope = slope;
@@ -237,9 +237,9 @@ test_pyramid (guint n, guint c, guint h, guint w, const DicenetCudaDevice *limit
   for (guint k = 0; k < n; k++) {
     const DicenetPlanes out = tensor_picture (&y, k);
     const DicenetPlanes in = tensor_picture (&x, k);
-    ref->pyramid (&in, &out, &p, 0, c, plane);
+    ref->epp (&in, &out, &p, 0, c, plane);
   }
-  check_cuda (dicenet_cuda_pyramid (&device, limits, stream), what);
+  check_cuda (dicenet_cuda_epp (&device, limits, stream), what);
   tensor_compare (&y, TOLERANCE, what);
   check_scratch (scratch, &device, what);
   tensor_free (&x);
@@ -259,12 +259,12 @@ test_extremes (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (shapes); i++) {
     test_pools (shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3]);
-    test_mean (shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3]);
-    test_pyramid (shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3], this_device ());
+    test_global_avg_pool (shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3]);
+    test_epp (shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3], this_device ());
   }
-  test_mean (1, 2, 150, 130);
-  test_pyramid (2, 9, 13, 5, &small);
-  test_pyramid (2, 9, 70, 2, &small);
+  test_global_avg_pool (1, 2, 150, 130);
+  test_epp (2, 9, 13, 5, &small);
+  test_epp (2, 9, 70, 2, &small);
 }
 
 int
@@ -276,11 +276,11 @@ main (int argc, char **argv)
   test_extremes ();
   for (guint i = 0; i < rounds; i++) {
     test_pools (random_int (1, 3), random_size (20), random_size (40), random_size (70));
-    test_mean (random_int (1, 3), random_size (9), random_size (40), random_size (40));
+    test_global_avg_pool (random_int (1, 3), random_size (9), random_size (40), random_size (40));
     test_resize ();
-    test_merge ();
-    test_rows ();
-    test_pyramid (random_int (1, 2), random_size (9), random_size (45), random_size (70), random_device ());
+    test_upsample_add ();
+    test_flatten ();
+    test_epp (random_int (1, 2), random_size (9), random_size (45), random_size (70), random_device ());
   }
   return checks_end ();
 }

@@ -76,14 +76,14 @@ expect_conv (Conv *c, const Tensor *x, const Tensor *y, const Tensor *gate)
       factors = tensor_picture (gate, n);
       c->host.gate = &factors;
     }
-    const DicenetPart part = { 0, dicenet_conv_blocks (out.c, c->host.groups) * c->host.groups, 0,
+    const DicenetTile tile = { 0, dicenet_conv_blocks (out.c, c->host.groups) * c->host.groups, 0,
                                (size_t) out.h * out.w };
     if (c->host.kernel == 1)
-      ref->conv_pointwise (&in, &out, &c->host, &part, NULL);
+      ref->conv_pointwise (&in, &out, &c->host, &tile, NULL);
     else if (dicenet_conv_is_dense (out.c, c->host.groups, 3))
-      ref->conv_full (&in, &out, &c->host, 0, out.h, NULL);
+      ref->conv_dense3x3 (&in, &out, &c->host, 0, out.h, NULL);
     else
-      ref->conv_sparse (&in, &out, &c->host, 0, out.c, NULL);
+      ref->conv_grouped (&in, &out, &c->host, 0, out.c, NULL);
   }
 }
 
@@ -105,7 +105,7 @@ test_conv (guint kernel, gboolean is_vector)
   if (has_gate)
     c.device.gate = gate.device;
   expect_conv (&c, &x, &y, has_gate ? &gate : NULL);
-  check_cuda (is_vector     ? dicenet_cuda_conv_vector (&c.device, stream)
+  check_cuda (is_vector     ? dicenet_cuda_gemv (&c.device, stream)
               : kernel == 1 ? dicenet_cuda_conv_pointwise (&c.device, random_device (), stream)
                             : dicenet_cuda_conv_direct (&c.device, stream),
               what);
@@ -124,17 +124,18 @@ test_tensor (void)
   static const float precision[] = {
     [DICENET_CUDA_TF32] = 1.0f / 1024, [DICENET_CUDA_FLOAT16] = 1.0f / 1024, [DICENET_CUDA_BFLOAT16] = 1.0f / 128
   };
-  const DicenetCudaNumbers numbers = (DicenetCudaNumbers) random_int (DICENET_CUDA_TF32, DICENET_CUDA_BFLOAT16);
+  const DicenetCudaComputeType compute_type =
+      (DicenetCudaComputeType) random_int (DICENET_CUDA_TF32, DICENET_CUDA_BFLOAT16);
   const guint groups = random_int (1, 2), cin = groups * random_size (70), cout = groups * random_size (90);
   Tensor x = tensor_new (2, cin, random_size (20), 17, TRUE), y = tensor_new (2, cout, x.device.h, 17, FALSE);
   Conv c = conv_new (&x, &y, 1, 1, groups, TRUE);
   g_autofree char *what =
-      g_strdup_printf ("numbers %u: %u x %u x 17 to %u, groups %u", numbers, cin, x.device.h, cout, groups);
+      g_strdup_printf ("numbers %u: %u x %u x 17 to %u, groups %u", compute_type, cin, x.device.h, cout, groups);
 
-  c.device.numbers = numbers;
+  c.device.compute_type = compute_type;
   expect_conv (&c, &x, &y, NULL);
   check_cuda (dicenet_cuda_conv_pointwise (&c.device, random_device (), stream), what);
-  tensor_compare (&y, precision[numbers] * sqrtf ((float) (cin / groups)), what);
+  tensor_compare (&y, precision[compute_type] * sqrtf ((float) (cin / groups)), what);
   conv_free (&c);
   tensor_free (&x);
   tensor_free (&y);
@@ -264,7 +265,7 @@ test_gate (const Tensor *x, const float *sums)
   second.host.activation = DICENET_ACTIVATION_SIGMOID;
   for (guint i = 0; i < n; i++) {
     const DicenetPlanes in = tensor_picture (x, i), out = tensor_picture (&mean, i);
-    ref->mean (&in, &out, 0, c);
+    ref->global_avg_pool (&in, &out, 0, c);
   }
   expect_conv (&first, &mean, &hidden, NULL);
   expect_conv (&second, &hidden, &y, NULL);

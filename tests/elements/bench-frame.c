@@ -96,7 +96,7 @@ bench_preprocess (const char *name, DicenetPixelFormat format, guint bytes_per_p
 /* --- logits to mask, mask to frame --- */
 
 typedef struct {
-  DicenetUpscale scale;
+  DicenetUpsample scale;
   gfloat *logits, *scratch;
   guint8 *mask;
 } ToMask;
@@ -136,13 +136,13 @@ bench_mask (guint width, guint height)
                .mask = g_malloc ((gsize) width * height) };
 
   fill_logits (logits, h, w);
-  t.scratch = scratch = g_new (gfloat, dicenet_upscale_scratch (&t.scale));
+  t.scratch = scratch = g_new (gfloat, dicenet_upsample_scratch (&t.scale));
   report (what, fastest (to_mask, &t));
   return t.mask;
 }
 
 typedef struct {
-  GstDicenetDrawer *drawer;
+  GstDicenetRenderer *renderer;
   GstVideoInfo info;
   GstBuffer *buffer;
   gdouble opacity;
@@ -156,7 +156,7 @@ to_frame (gpointer data)
   GstVideoFrame frame;
 
   t->opacity += 1e-6; /* another picture each time */
-  GstVideoOverlayComposition *composition = compose_all (t->drawer, t->buffer, &t->info, t->opacity, layers);
+  GstVideoOverlayComposition *composition = compose_all (t->renderer, t->buffer, &t->info, t->opacity, layers);
   gst_video_frame_map (&frame, &t->info, t->buffer, GST_MAP_READWRITE);
   for (guint i = 0; i < layers->len; i++)
     gst_dicenet_layer_blend (g_ptr_array_index (layers, i), &frame);
@@ -173,7 +173,7 @@ bench_overlay (GstVideoFormat format, GBytes *mask, guint width, guint height, g
     "table",      "dog",   "horse",   "bike", "person", "plant",  "sheep", "sofa", "train", "monitor"
   };
   GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_SEGMENT, "segment", labels, background);
-  ToFrame t = { .drawer = gst_dicenet_drawer_new (), .opacity = 0.5 };
+  ToFrame t = { .renderer = gst_dicenet_renderer_new (), .opacity = 0.5 };
   g_autofree gchar *what = g_strdup_printf ("mask and legend on %s %d x %d, %s", gst_video_format_to_string (format),
                                             WIDTH, HEIGHT, background < 0 ? "every pixel" : "objects");
 
@@ -184,7 +184,7 @@ bench_overlay (GstVideoFormat format, GBytes *mask, guint width, guint height, g
   gst_buffer_add_dicenet_meta (t.buffer, result, WIDTH, HEIGHT, NULL, 0);
   report (what, fastest (to_frame, &t));
   gst_buffer_unref (t.buffer);
-  gst_dicenet_drawer_free (t.drawer);
+  gst_dicenet_renderer_free (t.renderer);
   gst_dicenet_result_unref (result);
 }
 

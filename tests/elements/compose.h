@@ -3,12 +3,13 @@
 
 #include "overlay/gstdicenetdraw.h"
 
-/* gst_dicenet_drawer_compose() of all results on @buffer. */
+/* gst_dicenet_renderer_compose() of all results on @buffer. */
 static inline GstVideoOverlayComposition *
-compose_all (GstDicenetDrawer *drawer, GstBuffer *buffer, const GstVideoInfo *info, gdouble opacity, GPtrArray *layers)
+compose_all (GstDicenetRenderer *renderer, GstBuffer *buffer, const GstVideoInfo *info, gdouble opacity,
+             GPtrArray *layers)
 {
   g_autoptr (GPtrArray) metas = gst_buffer_get_dicenet_metas (buffer);
 
-  return gst_dicenet_drawer_compose (drawer, (const GstDicenetMeta *const *) metas->pdata, metas->len, info, opacity,
-                                     layers);
+  return gst_dicenet_renderer_compose (renderer, (const GstDicenetMeta *const *) metas->pdata, metas->len, info,
+                                       opacity, layers);
 }

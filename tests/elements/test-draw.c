@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The drawer: what it draws where, and that it draws it well from the smallest frame to the largest. */
+/* The renderer: what it draws where, and that it draws it well from the smallest frame to the largest. */
 
 #include "compose.h"
 #include "overlay/gstdicenettext.h"
@@ -121,31 +121,31 @@ static const GstDicenetDetection BOX = { .label_id = 1, .confidence = 0.9, .x = 
 
 GST_START_TEST (test_nothing)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 64, 48);
 
-  fail_unless (compose_all (drawer, buffer, &info, OPACITY, NULL) == NULL);
+  fail_unless (compose_all (renderer, buffer, &info, OPACITY, NULL) == NULL);
   add_boxes (buffer, &info, NULL, 0);
   add_classes (buffer, &info, 0);
-  fail_unless (compose_all (drawer, buffer, &info, OPACITY, NULL) == NULL);
-  fail_unless (compose_all (drawer, buffer, &info, OPACITY, NULL) == NULL);
+  fail_unless (compose_all (renderer, buffer, &info, OPACITY, NULL) == NULL);
+  fail_unless (compose_all (renderer, buffer, &info, OPACITY, NULL) == NULL);
   gst_buffer_unref (buffer);
-  gst_dicenet_drawer_free (drawer);
-  gst_dicenet_drawer_free (NULL);
+  gst_dicenet_renderer_free (renderer);
+  gst_dicenet_renderer_free (NULL);
 }
 GST_END_TEST;
 
 GST_START_TEST (test_box)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
 
   add_boxes (buffer, &info, &BOX, 1);
-  GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
   fail_unless (composition != NULL);
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
   blend (composition, buffer, &info);
   guint32 color = gst_dicenet_class_color (1);
   expect_color (buffer, &info, 320, 160, color);
@@ -166,12 +166,12 @@ GST_END_TEST;
 
 GST_START_TEST (test_mask)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
 
   add_mask (buffer, &info, 0);
-  GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
   /* The mask, at its own size and without what is background only, and the legend. */
   fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 2);
   GstVideoOverlayRectangle *mask = gst_video_overlay_composition_get_rectangle (composition, 0);
@@ -194,12 +194,12 @@ GST_START_TEST (test_mask)
   /* Without a background every class has a colour. */
   buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
   add_mask (buffer, &info, -1);
-  composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+  composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
   blend (composition, buffer, &info);
   expect_color (buffer, &info, 30, 450, half_of (gst_dicenet_class_color (0), 0x606060));
   gst_video_overlay_composition_unref (composition);
   gst_buffer_unref (buffer);
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
@@ -349,37 +349,37 @@ GST_END_TEST;
 /* What is appended as a layer is not in the composition as well. */
 GST_START_TEST (test_layers_apart)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GPtrArray *layers = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_layer_free);
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 640, 480);
 
   add_mask (buffer, &info, 0);
   for (guint i = 0; i < 2; i++) { /* the second time from memory */
-    GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, layers);
+    GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, layers);
     fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 1);
     fail_unless_equals_int (layers->len, i + 1);
     gst_video_overlay_composition_unref (composition);
   }
-  GstVideoOverlayComposition *whole = compose_all (drawer, buffer, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *whole = compose_all (renderer, buffer, &info, OPACITY, NULL);
   fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (whole), 2);
   gst_video_overlay_composition_unref (whole);
   g_ptr_array_unref (layers);
   gst_buffer_unref (buffer);
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
-/* Text, and nothing but the text, is lighter than the dark plate. */
+/* Text, and nothing but the text, is lighter than the dark text box. */
 GST_START_TEST (test_classes)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
   guint light = 0, dark = 0;
 
   add_classes (buffer, &info, 3);
-  GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
   blend (composition, buffer, &info);
   for (guint y = 0; y < 60; y++) {
     for (guint x = 0; x < 200; x++) {
@@ -388,40 +388,40 @@ GST_START_TEST (test_classes)
       dark += green < 0x60;
     }
   }
-  fail_unless (dark > 1000, "no plate");
+  fail_unless (dark > 1000, "no text box");
   fail_unless (light > 100, "no text: is a font installed?");
   expect_color (buffer, &info, 400, 300, 0x606060);
   gst_video_overlay_composition_unref (composition);
   gst_buffer_unref (buffer);
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
 /* While nothing changes, the same composition comes again: a sink keeps its textures. */
 GST_START_TEST (test_steady)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
   GstBuffer *first = frame_new (&info, GST_VIDEO_FORMAT_I420, 320, 240);
 
   add_mask (first, &info, 0);
   add_boxes (first, &info, &BOX, 1);
   GstBuffer *second = gst_buffer_copy (first);
-  GstVideoOverlayComposition *a = compose_all (drawer, first, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *a = compose_all (renderer, first, &info, OPACITY, NULL);
   gst_buffer_unref (first);
-  GstVideoOverlayComposition *b = compose_all (drawer, second, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *b = compose_all (renderer, second, &info, OPACITY, NULL);
   fail_unless (a && a == b);
-  GstVideoOverlayComposition *c = compose_all (drawer, second, &info, 0.25, NULL);
+  GstVideoOverlayComposition *c = compose_all (renderer, second, &info, 0.25, NULL);
   fail_unless (c && c != a);
   add_classes (second, &info, 1);
-  GstVideoOverlayComposition *d = compose_all (drawer, second, &info, 0.25, NULL);
+  GstVideoOverlayComposition *d = compose_all (renderer, second, &info, 0.25, NULL);
   fail_unless (d && d != c);
   gst_video_overlay_composition_unref (a);
   gst_video_overlay_composition_unref (b);
   gst_video_overlay_composition_unref (c);
   gst_video_overlay_composition_unref (d);
   gst_buffer_unref (second);
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
@@ -446,7 +446,7 @@ label_of (GstVideoOverlayComposition *composition, guint n_boxes, guint index)
 
 GST_START_TEST (test_label_places)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 640, 480);
   const GstDicenetDetection boxes[] = {
@@ -457,7 +457,7 @@ GST_START_TEST (test_label_places)
   const guint n = G_N_ELEMENTS (boxes);
 
   add_boxes (buffer, &info, boxes, n);
-  GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
   fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 5 * n);
   for (guint i = 0; i < n; i++) {
     GstVideoRectangle a = label_of (composition, n, i);
@@ -473,7 +473,7 @@ GST_START_TEST (test_label_places)
   fail_unless (inside.x == 400 && inside.y == 0);
   gst_video_overlay_composition_unref (composition);
   gst_buffer_unref (buffer);
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
@@ -488,7 +488,7 @@ static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMA
 /* Everything at once, boxes that reach every border among them; sanitizers watch the blending. */
 GST_START_TEST (test_sizes)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   guint w = sizes[__i__].width, h = sizes[__i__].height;
 
   for (guint f = 0; f < G_N_ELEMENTS (formats); f++) {
@@ -506,13 +506,13 @@ GST_START_TEST (test_sizes)
     add_mask (buffer, &info, f % 2 ? -1 : 0);
     add_classes (buffer, &info, 5);
     add_boxes (buffer, &info, boxes, G_N_ELEMENTS (boxes));
-    GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+    GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
     fail_unless (composition != NULL);
     blend (composition, buffer, &info);
     gst_video_overlay_composition_unref (composition);
     gst_buffer_unref (buffer);
   }
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
@@ -526,14 +526,14 @@ GST_START_TEST (test_extremes)
   const GstDicenetDetection boxes[] = { DETECTION (1, 0.9, 0, 0, w, h), DETECTION (3, 0.5, 0, 0, w, h) };
 
   for (guint p = 0; p < G_N_ELEMENTS (pars); p++) {
-    GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+    GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
     GstBuffer *buffer = gst_buffer_new ();
     GstVideoInfo info = { .width = w, .height = h, .par_n = pars[p][0], .par_d = pars[p][1] };
 
     add_mask (buffer, &info, 0);
     add_classes (buffer, &info, 200);
     add_boxes (buffer, &info, boxes, G_N_ELEMENTS (boxes));
-    GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+    GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
     fail_unless (composition != NULL);
     for (guint i = 0; i < gst_video_overlay_composition_n_rectangles (composition); i++) {
       GstVideoOverlayRectangle *r = gst_video_overlay_composition_get_rectangle (composition, i);
@@ -544,7 +544,7 @@ GST_START_TEST (test_extremes)
     }
     gst_video_overlay_composition_unref (composition);
     gst_buffer_unref (buffer);
-    gst_dicenet_drawer_free (drawer);
+    gst_dicenet_renderer_free (renderer);
   }
 }
 GST_END_TEST;
@@ -552,7 +552,7 @@ GST_END_TEST;
 /* A frame that shows a small part of one pixel of the mask, enlarged: what is drawn ends at its borders. */
 GST_START_TEST (test_enlarged_mask)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
 
@@ -560,21 +560,21 @@ GST_START_TEST (test_enlarged_mask)
   GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
   meta->view_x = meta->view_y = 0.5;
   meta->view_w = meta->view_h = 1e-6;
-  GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
   const GstVideoRectangle at = place_of (composition, 0);
   fail_unless (at.x == 0 && at.y == 0 && at.w == 640 && at.h == 480, "%dx%d", at.w, at.h);
   blend (composition, buffer, &info);
   expect_color (buffer, &info, 320, 240, half_of (gst_dicenet_class_color (1), 0x606060));
   gst_video_overlay_composition_unref (composition);
   gst_buffer_unref (buffer);
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
 /* More different labels than the cache holds. */
 GST_START_TEST (test_many_labels)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
 
   for (guint i = 0; i < 60; i++) {
@@ -583,12 +583,12 @@ GST_START_TEST (test_many_labels)
     for (guint j = 0; j < G_N_ELEMENTS (boxes); j++)
       boxes[j] = (GstDicenetDetection) DETECTION (1000 + i * 20 + j, 0.5, 10 * j, 30 * j, 300, 100);
     add_boxes (buffer, &info, boxes, G_N_ELEMENTS (boxes));
-    GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+    GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
     fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 100);
     gst_video_overlay_composition_unref (composition);
     gst_buffer_unref (buffer);
   }
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
@@ -596,7 +596,7 @@ GST_END_TEST;
 GST_START_TEST (test_crowd)
 {
   const guint n = 16384;
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_GRAY8, 1920, 1080);
   GstDicenetDetection *boxes = g_new0 (GstDicenetDetection, n);
@@ -604,59 +604,59 @@ GST_START_TEST (test_crowd)
   for (guint j = 0; j < n; j++)
     boxes[j] = (GstDicenetDetection) DETECTION (1000 + j, 0.5, j % 1800, j % 1000, 60, 40);
   add_boxes (buffer, &info, boxes, n);
-  GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
   fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 5 * 1000);
   gst_video_overlay_composition_unref (composition);
   gst_buffer_unref (buffer);
   g_free (boxes);
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
 static void
-forget_plate (gpointer forgotten, GstMiniObject *pixels)
+forget_text_box (gpointer forgotten, GstMiniObject *pixels)
 {
   *(gboolean *) forgotten = TRUE;
 }
 
 /* What is drawn again and again stays, what is not goes, though there is room for it. */
-GST_START_TEST (test_plates_unused)
+GST_START_TEST (test_texts_unused)
 {
-  GstDicenetPlates *plates = gst_dicenet_plates_new ();
+  GstDicenetTextCache *texts = gst_dicenet_text_cache_new ();
   GstDicenetStyle style;
   GstVideoInfo info;
   gboolean forgotten = FALSE;
 
   gst_video_info_set_format (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
   gst_dicenet_style_init (&style, &info, FALSE);
-  const GstDicenetPlate *once = gst_dicenet_plates_get_label (plates, &style, "person 87%", 1, 200);
-  gst_mini_object_weak_ref (GST_MINI_OBJECT (once->pixels), forget_plate, &forgotten);
-  const GstDicenetPlate *always = gst_dicenet_plates_get_label (plates, &style, "car 12%", 2, 200);
+  const GstDicenetTextBox *once = gst_dicenet_text_cache_get_label (texts, &style, "person 87%", 1, 200);
+  gst_mini_object_weak_ref (GST_MINI_OBJECT (once->pixels), forget_text_box, &forgotten);
+  const GstDicenetTextBox *always = gst_dicenet_text_cache_get_label (texts, &style, "car 12%", 2, 200);
   for (guint i = 0; i < 500; i++) {
-    fail_unless (gst_dicenet_plates_get_label (plates, &style, "car 12%", 2, 200) == always);
-    gst_dicenet_plates_trim (plates);
+    fail_unless (gst_dicenet_text_cache_get_label (texts, &style, "car 12%", 2, 200) == always);
+    gst_dicenet_text_cache_trim (texts);
     fail_if (forgotten && i < 50, "%u", i);
   }
   fail_unless (forgotten);
-  gst_dicenet_plates_free (plates);
+  gst_dicenet_text_cache_free (texts);
 }
 GST_END_TEST
 
-/* More classes than rows: the plate stays within the frame. */
+/* More classes than rows: the text box stays within the frame. */
 GST_START_TEST (test_long_list)
 {
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   GstVideoInfo info;
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_GRAY8, 320, 100);
 
   add_classes (buffer, &info, 100);
-  GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, OPACITY, NULL);
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
   const GstVideoRectangle at = place_of (composition, 0);
   fail_unless (at.y >= 0 && at.y + at.h <= 100 && at.x + at.w <= 160);
   fail_unless (at.h > 50);
   gst_video_overlay_composition_unref (composition);
   gst_buffer_unref (buffer);
-  gst_dicenet_drawer_free (drawer);
+  gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST;
 
@@ -681,7 +681,7 @@ draw_suite (void)
   tcase_add_test (tests, test_enlarged_mask);
   tcase_add_test (tests, test_many_labels);
   tcase_add_test (tests, test_crowd);
-  tcase_add_test (tests, test_plates_unused);
+  tcase_add_test (tests, test_texts_unused);
   tcase_add_test (tests, test_long_list);
   return suite;
 }

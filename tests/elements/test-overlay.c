@@ -156,7 +156,7 @@ foreign_composition (void)
 }
 
 /* What an element before has attached stays, below ours. */
-GST_START_TEST (test_merge)
+GST_START_TEST (test_upsample_add)
 {
   GstHarness *h = harness_new ("dicenetsegment", "overlay=true", "RGB", 64, 48);
   GstVideoOverlayComposition *foreign = foreign_composition ();
@@ -344,7 +344,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_feature_caps_only);
   tcase_add_test (tests, test_switch_while_playing);
   tcase_add_test (tests, test_reconfigure);
-  tcase_add_test (tests, test_merge);
+  tcase_add_test (tests, test_upsample_add);
   tcase_add_test (tests, test_overlay_element);
   tcase_add_test (tests, test_overlay_opacity);
   tcase_add_test (tests, test_overlay_without_results);

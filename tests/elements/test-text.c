@@ -52,12 +52,12 @@ check_size (GstVideoOverlayRectangle *rectangle)
 
 /* Returns how many rectangles were drawn. */
 static guint
-draw (GstDicenetDrawer *drawer, guint n_boxes)
+draw (GstDicenetRenderer *renderer, guint n_boxes)
 {
   const GstDicenetDetection box = { .label_id = 1, .confidence = 0.9, .x = 200, .y = 160, .w = 240, .h = 200 };
   GstVideoInfo info;
   GstBuffer *buffer = frame_with_box (&info, &box, n_boxes);
-  GstVideoOverlayComposition *composition = compose_all (drawer, buffer, &info, 0.5, NULL);
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, 0.5, NULL);
   const guint n = composition ? gst_video_overlay_composition_n_rectangles (composition) : 0;
 
   for (guint i = 0; i < n; i++)
@@ -78,14 +78,14 @@ main (int argc, char **argv)
   if (!fonts)
     return 77; /* the sanitizers' runtime has a pthread_create of its own */
 #endif
-  GstDicenetDrawer *drawer = gst_dicenet_drawer_new ();
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   n_allowed = fonts ? G_MAXUINT : strcmp (argv[1], "threads") == 0 ? 0 : 2;
   n_asked = 0;
-  g_assert_cmpuint (draw (drawer, 0), ==, 0);
+  g_assert_cmpuint (draw (renderer, 0), ==, 0);
   g_assert_cmpuint (n_asked, ==, 0); /* nothing to draw: pango is not started */
-  g_assert_null (gst_dicenet_drawer_get_problem (drawer));
-  g_assert_cmpuint (draw (drawer, 1), ==, fonts ? 5 : 4); /* four edges and the label */
-  g_assert_nonnull (strstr (gst_dicenet_drawer_get_problem (drawer), fonts ? "fonts-dejavu-core" : "ulimit -u"));
-  gst_dicenet_drawer_free (drawer);
+  g_assert_null (gst_dicenet_renderer_get_problem (renderer));
+  g_assert_cmpuint (draw (renderer, 1), ==, fonts ? 5 : 4); /* four edges and the label */
+  g_assert_nonnull (strstr (gst_dicenet_renderer_get_problem (renderer), fonts ? "fonts-dejavu-core" : "ulimit -u"));
+  gst_dicenet_renderer_free (renderer);
   return 0;
 }

@@ -216,7 +216,7 @@ check_detections (DicenetResult *result, DicenetModel *model)
   FUZZ_CHECK (n <= MOST, "%u", n);
   for (guint i = 0; i < n; i++) {
     const DicenetBox *box = &boxes[i];
-    FUZZ_CHECK (box->class_id > 0 && box->class_id < dicenet_model_get_n_classes (model), "%u", box->class_id);
+    FUZZ_CHECK (box->label_id > 0 && box->label_id < dicenet_model_get_n_classes (model), "%u", box->label_id);
     FUZZ_CHECK (box->confidence >= 0 && box->confidence <= 1, "%g", (double) box->confidence);
   }
 }
@@ -230,7 +230,7 @@ check_classes (DicenetResult *result, DicenetModel *model)
   FUZZ_CHECK (n <= 5, "%u", n);
   for (guint i = 0; i < n; i++) {
     const DicenetClass *c = &classes[i];
-    FUZZ_CHECK (c->class_id < dicenet_model_get_n_classes (model), "%u", c->class_id);
+    FUZZ_CHECK (c->label_id < dicenet_model_get_n_classes (model), "%u", c->label_id);
     FUZZ_CHECK (c->confidence >= 0 && c->confidence <= 1, "%g", (double) c->confidence);
   }
 }

@@ -164,7 +164,7 @@ class Boxes:
         a, b = (np.array(found.get_output("confidences", 0)) for found in (single, half))
         self.errors.append(np.abs(a - b).max() / np.abs(a).max())
         found, other = (
-            [(box.class_id, box.x0, box.y0, box.x1, box.y1) for box in result.get_boxes(0)] for result in (single, half)
+            [(box.label_id, box.x0, box.y0, box.x1, box.y1) for box in result.get_boxes(0)] for result in (single, half)
         )
         self.n += len(found)
         self.again += sum(any(same_box(one, two) for two in other) for one in found)

@@ -20,8 +20,8 @@ typedef struct {
   DicenetDice dice;
   DicenetFusion fusion;
   const DicenetAxis *rows, *columns;
-  DicenetPyramid pyramid;
-  DicenetMerge merge;
+  DicenetEpp epp;
+  DicenetUpsampleAdd merge;
   float *out, *scratch;
 } Bench;
 
@@ -60,9 +60,10 @@ prepare_conv (Bench *b, const guint *size)
   if (dicenet_conv_is_dense (cout, groups, kernel))
     b->conv.bf16 = random_bf16 (dicenet_bf16_weights (cin, cout, groups, kernel));
   b->scratch = random_floats (
-      MAX (MAX (dicenet_conv_pointwise_scratch (cin, groups), dicenet_conv_sparse_scratch (cin, groups, h, w)),
-           MAX (dicenet_conv_full_scratch (cin, groups, ow, stride), dicenet_conv_winograd_scratch (cin, groups, ow))) +
-      dicenet_bf16_pointwise_scratch (cin, groups) + dicenet_bf16_full_scratch (cin, groups, ow, stride));
+      MAX (MAX (dicenet_conv_pointwise_scratch (cin, groups), dicenet_conv_grouped_scratch (cin, groups, h, w)),
+           MAX (dicenet_conv_dense3x3_scratch (cin, groups, ow, stride),
+                dicenet_conv_winograd_scratch (cin, groups, ow))) +
+      dicenet_bf16_pointwise_scratch (cin, groups) + dicenet_bf16_dense3x3_scratch (cin, groups, ow, stride));
   b->flops = 2.0 * cout * oh * ow * cin / groups * kernel * kernel;
   b->bytes = 4.0 * ((double) cin * h * w + (double) cout * oh * ow + (double) cout * cin / groups * kernel * kernel);
 }
@@ -118,27 +119,27 @@ prepare_rows (Bench *b, const guint *size)
 
 /* Channels and side. The multiply-adds are those of the definition, at each scale's size. */
 static void
-prepare_pyramid (Bench *b, const guint *size)
+prepare_epp (Bench *b, const guint *size)
 {
   const guint c = size[0], side = size[1];
   float *rest = random_floats (102 * c);
 
   b->x = tensor_new (c, side, side, TRUE);
   b->y = tensor_new (c, side, side, FALSE);
-  b->pyramid = (DicenetPyramid){
+  b->epp = (DicenetEpp){
     { { 0 } }, rest, rest + 45 * c, rest + 50 * c, rest + 55 * c, rest + 100 * c, rest + 101 * c,
   };
-  fill_scales (&b->pyramid, side, side, axes);
-  b->scratch = random_floats (dicenet_pyramid_scratch (side, side, b->pyramid.scales));
+  fill_branches (&b->epp, side, side, axes);
+  b->scratch = random_floats (dicenet_epp_scratch (side, side, b->epp.branches));
   b->flops = 2.0 * 45 * c * side * side;
-  for (guint k = 0; k < DICENET_SCALES; k++)
-    b->flops += 2.0 * 9 * c * b->pyramid.scales[k].h * b->pyramid.scales[k].w;
+  for (guint k = 0; k < DICENET_EPP_BRANCHES; k++)
+    b->flops += 2.0 * 9 * c * b->epp.branches[k].h * b->epp.branches[k].w;
   b->bytes = 8.0 * c * side * side;
 }
 
 /* Channels, and the coarse and the fine map's side. */
 static void
-prepare_merge (Bench *b, const guint *size)
+prepare_upsample_add (Bench *b, const guint *size)
 {
   const guint c = size[0], in = size[1], out = size[2];
   float *rest = random_floats (3 * c);
@@ -147,12 +148,12 @@ prepare_merge (Bench *b, const guint *size)
   b->y = tensor_new (c, out, out, FALSE);
   b->fine = tensor_new (c, out, out, TRUE);
   b->gate = tensor_new (c, 1, 1, TRUE);
-  b->merge = (DicenetMerge){ dicenet_axis_get (axes, in, out, DICENET_RESIZE_UP),
-                             dicenet_axis_get (axes, in, out, DICENET_RESIZE_UP),
-                             &b->gate.planes,
-                             rest,
-                             rest + c,
-                             rest + 2 * c };
+  b->merge = (DicenetUpsampleAdd){ dicenet_axis_get (axes, in, out, DICENET_RESIZE_UP),
+                                   dicenet_axis_get (axes, in, out, DICENET_RESIZE_UP),
+                                   &b->gate.planes,
+                                   rest,
+                                   rest + c,
+                                   rest + 2 * c };
   b->scratch = random_floats (3 * out);
   b->flops = 2.0 * c * (2.0 * in * out + 4.0 * out * out);
   b->bytes = 4.0 * c * ((double) in * in + 2.0 * out * out);
@@ -194,8 +195,8 @@ blocks_of (const Bench *b, const DicenetKernels *k)
 static void
 run_conv_pointwise (const Bench *b, const DicenetKernels *k)
 {
-  const DicenetPart part = { 0, blocks_of (b, k), 0, (gsize) b->y.planes.h * b->y.planes.w };
-  k->conv_pointwise (&b->x.planes, &b->y.planes, &b->conv, &part, b->scratch);
+  const DicenetTile tile = { 0, blocks_of (b, k), 0, (gsize) b->y.planes.h * b->y.planes.w };
+  k->conv_pointwise (&b->x.planes, &b->y.planes, &b->conv, &tile, b->scratch);
 }
 
 static const Row rows_conv_pointwise[] = {
@@ -206,12 +207,12 @@ static const Row rows_conv_pointwise[] = {
 };
 
 static void
-run_conv_full (const Bench *b, const DicenetKernels *k)
+run_conv_dense3x3 (const Bench *b, const DicenetKernels *k)
 {
-  k->conv_full (&b->x.planes, &b->y.planes, &b->conv, 0, b->y.planes.h, b->scratch);
+  k->conv_dense3x3 (&b->x.planes, &b->y.planes, &b->conv, 0, b->y.planes.h, b->scratch);
 }
 
-static const Row rows_conv_full[] = {
+static const Row rows_conv_dense3x3[] = {
   { "210 to 64 in 2, 48 x 48", prepare_conv, { 210, 64, 48, 48, 3, 1, 2 } },
   { "3 to 24, 224 x 224 by 2", prepare_conv, { 3, 24, 224, 224, 3, 2, 1 } },
 };
@@ -227,22 +228,22 @@ static const Row rows_conv_winograd[] = {
 };
 
 static void
-run_conv_vector (const Bench *b, const DicenetKernels *k)
+run_gemv (const Bench *b, const DicenetKernels *k)
 {
-  k->conv_vector (&b->x.planes, &b->y.planes, &b->conv, 0, blocks_of (b, k), b->scratch);
+  k->gemv (&b->x.planes, &b->y.planes, &b->conv, 0, blocks_of (b, k), b->scratch);
 }
 
-static const Row rows_conv_vector[] = {
+static const Row rows_gemv[] = {
   { "1280 to 1000", prepare_conv, { 1280, 1000, 1, 1, 1, 1, 1 } },
 };
 
 static void
-run_conv_sparse (const Bench *b, const DicenetKernels *k)
+run_conv_grouped (const Bench *b, const DicenetKernels *k)
 {
-  k->conv_sparse (&b->x.planes, &b->y.planes, &b->conv, 0, b->y.planes.c, b->scratch);
+  k->conv_grouped (&b->x.planes, &b->y.planes, &b->conv, 0, b->y.planes.c, b->scratch);
 }
 
-static const Row rows_conv_sparse[] = {
+static const Row rows_conv_grouped[] = {
   { "depthwise 139, 28 x 28", prepare_conv, { 139, 139, 28, 28, 3, 1, 139 } },
   { "depthwise 278, 28 x 28 by 2", prepare_conv, { 278, 278, 28, 28, 3, 2, 278 } },
   { "depthwise 24, 48 x 48", prepare_conv, { 24, 24, 48, 48, 3, 1, 24 } },
@@ -277,13 +278,13 @@ static const Row rows_dimconv_height[] = {
 };
 
 static void
-run_resample_rows (const Bench *b, const DicenetKernels *k)
+run_resize_rows (const Bench *b, const DicenetKernels *k)
 {
   for (guint c = 0; c < b->y.planes.c; c++)
-    k->resample_rows (b->scratch, b->out, b->y.planes.w, b->rows);
+    k->resize_rows (b->scratch, b->out, b->y.planes.w, b->rows);
 }
 
-static const Row rows_resample_rows[] = {
+static const Row rows_resize_rows[] = {
   { "up 105, 24 to 28, 24", prepare_rows, { 105, 24, 28, 24 } },
   { "down 105, 48 to 28, 48", prepare_rows, { 105, 48, 28, 48 } },
 };
@@ -334,23 +335,23 @@ static const Row rows_avg_pool[] = {
 };
 
 static void
-run_mean (const Bench *b, const DicenetKernels *k)
+run_global_avg_pool (const Bench *b, const DicenetKernels *k)
 {
-  k->mean (&b->x.planes, &b->y.planes, 0, b->y.planes.c);
+  k->global_avg_pool (&b->x.planes, &b->y.planes, 0, b->y.planes.c);
 }
 
-static const Row rows_mean[] = {
+static const Row rows_global_avg_pool[] = {
   { "210, 24 x 24", prepare_planes, { 210, 24, 1 } },
 };
 
 static void
-run_merge (const Bench *b, const DicenetKernels *k)
+run_upsample_add (const Bench *b, const DicenetKernels *k)
 {
-  k->merge (&b->x.planes, &b->fine.planes, &b->y.planes, &b->merge, 0, b->y.planes.c, b->scratch);
+  k->upsample_add (&b->x.planes, &b->fine.planes, &b->y.planes, &b->merge, 0, b->y.planes.c, b->scratch);
 }
 
-static const Row rows_merge[] = {
-  { "32, 96 to 192", prepare_merge, { 32, 96, 192 } },
+static const Row rows_upsample_add[] = {
+  { "32, 96 to 192", prepare_upsample_add, { 32, 96, 192 } },
 };
 
 static void
@@ -368,24 +369,24 @@ static const Row rows_resize[] = {
 };
 
 static void
-run_pyramid (const Bench *b, const DicenetKernels *k)
+run_epp (const Bench *b, const DicenetKernels *k)
 {
-  k->pyramid (&b->x.planes, &b->y.planes, &b->pyramid, 0, b->y.planes.c, b->scratch);
+  k->epp (&b->x.planes, &b->y.planes, &b->epp, 0, b->y.planes.c, b->scratch);
 }
 
-static const Row rows_pyramid[] = {
-  { "10, 192 x 192", prepare_pyramid, { 10, 192 } },
-  { "10, 48 x 48", prepare_pyramid, { 10, 48 } },
-  { "111, 19 x 19", prepare_pyramid, { 111, 19 } },
+static const Row rows_epp[] = {
+  { "10, 192 x 192", prepare_epp, { 10, 192 } },
+  { "10, 48 x 48", prepare_epp, { 10, 48 } },
+  { "111, 19 x 19", prepare_epp, { 111, 19 } },
 };
 
 static void
-run_rows (const Bench *b, const DicenetKernels *k)
+run_flatten (const Bench *b, const DicenetKernels *k)
 {
-  k->rows (&b->x.planes, b->out, 0, b->x.planes.h);
+  k->flatten (&b->x.planes, b->out, 0, b->x.planes.h);
 }
 
-static const Row rows_rows[] = {
+static const Row rows_flatten[] = {
   { "486, 38 x 38", prepare_copy, { 486, 38 } },
 };
 

@@ -134,22 +134,22 @@ random_bf16 (gsize n)
 }
 
 void
-fill_scales (DicenetPyramid *p, guint h, guint w, GHashTable *cache)
+fill_branches (DicenetEpp *p, guint h, guint w, GHashTable *cache)
 {
-  static const gdouble ratios[DICENET_SCALES] = { 2.0, 1.5, 1.0, 0.5, 0.1 };
+  static const gdouble ratios[DICENET_EPP_BRANCHES] = { 2.0, 1.5, 1.0, 0.5, 0.1 };
 
-  for (guint k = 0; k < DICENET_SCALES; k++) {
+  for (guint k = 0; k < DICENET_EPP_BRANCHES; k++) {
     const guint sh = MAX (5, (guint) ceil (h * ratios[k])), sw = MAX (5, (guint) ceil (w * ratios[k]));
-    const gboolean up = k < DICENET_SCALE_OWN;
+    const gboolean up = k < DICENET_EPP_IDENTITY;
     const DicenetResize there = up ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN,
                         back = up ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP;
-    p->scales[k] = (DicenetScale){ k == DICENET_SCALE_OWN ? h : sh,
-                                   k == DICENET_SCALE_OWN ? w : sw,
-                                   dicenet_axis_get (cache, h, sh, there),
-                                   dicenet_axis_get (cache, w, sw, there),
-                                   dicenet_axis_get (cache, sh, h, back),
-                                   dicenet_axis_get (cache, sw, w, back),
-                                   up ? dicenet_trip_get (cache, h, sh) : NULL,
-                                   up ? dicenet_trip_get (cache, w, sw) : NULL };
+    p->branches[k] = (DicenetEppBranch){ k == DICENET_EPP_IDENTITY ? h : sh,
+                                         k == DICENET_EPP_IDENTITY ? w : sw,
+                                         dicenet_axis_get (cache, h, sh, there),
+                                         dicenet_axis_get (cache, w, sw, there),
+                                         dicenet_axis_get (cache, sh, h, back),
+                                         dicenet_axis_get (cache, sw, w, back),
+                                         up ? dicenet_composed_axis_get (cache, h, sh) : NULL,
+                                         up ? dicenet_composed_axis_get (cache, w, sw) : NULL };
   }
 }

@@ -47,4 +47,4 @@ void tensor_free (Tensor *t);
 gsize blocked_floats (guint cin, guint cout, guint groups, guint kernel);
 
 /* The five branches of efficient pyramid pooling at h x w; @cache owns their tables. */
-void fill_scales (DicenetPyramid *p, guint h, guint w, GHashTable *cache);
+void fill_branches (DicenetEpp *p, guint h, guint w, GHashTable *cache);

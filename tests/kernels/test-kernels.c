@@ -144,14 +144,14 @@ random_range (guint n, guint *begin, guint *end)
   *end = random_int (*begin + 1, n);
 }
 
-static DicenetPart
-random_part (guint blocks, gsize pixels)
+static DicenetTile
+random_tile (guint blocks, gsize pixels)
 {
-  DicenetPart part = { .first_pixel = random_int (0, (guint) pixels - 1) };
+  DicenetTile tile = { .first_pixel = random_int (0, (guint) pixels - 1) };
 
-  random_range (blocks, &part.first_block, &part.end_block);
-  part.end_pixel = random_int (0, 1) ? pixels : random_int ((guint) part.first_pixel + 1, (guint) pixels);
-  return part;
+  random_range (blocks, &tile.first_block, &tile.end_block);
+  tile.end_pixel = random_int (0, 1) ? pixels : random_int ((guint) tile.first_pixel + 1, (guint) pixels);
+  return tile;
 }
 
 /* Input channels of a group, of one often. */
@@ -166,16 +166,16 @@ test_conv_pointwise (void)
 {
   const guint groups = random_int (1, 3), group_in = random_inputs ();
   Case *c = case_new (1, 1, groups, group_in, random_size (40), random_size (20), random_size (70));
-  const DicenetPart part = random_part (groups * dicenet_conv_blocks (c->cout, groups), (gsize) c->out_h * c->out_w);
+  const DicenetTile tile = random_tile (groups * dicenet_conv_blocks (c->cout, groups), (gsize) c->out_h * c->out_w);
 
   case_weights (c, blocked_floats (c->cin, c->cout, groups, 1), dicenet_conv_pointwise_scratch (c->cin, groups));
-  ref->conv_pointwise (&c->x.planes, &c->y.planes, &c->conv, &part, c->scratch);
-  tested->conv_pointwise (&c->x.planes, &c->z.planes, &c->conv, &part, c->scratch);
+  ref->conv_pointwise (&c->x.planes, &c->y.planes, &c->conv, &tile, c->scratch);
+  tested->conv_pointwise (&c->x.planes, &c->z.planes, &c->conv, &tile, c->scratch);
   case_end (c, group_in, 20);
 }
 
 static void
-test_conv_full (void)
+test_conv_dense3x3 (void)
 {
   const guint groups = random_int (1, 3), stride = random_int (1, 2), group_in = random_inputs (),
               group_out = random_size (40);
@@ -184,9 +184,9 @@ test_conv_full (void)
 
   random_range (c->out_h, &begin, &end);
   case_weights (c, blocked_floats (c->cin, c->cout, groups, 3),
-                dicenet_conv_full_scratch (c->cin, groups, c->out_w, stride));
-  ref->conv_full (&c->x.planes, &c->y.planes, &c->conv, begin, end, c->scratch);
-  tested->conv_full (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
+                dicenet_conv_dense3x3_scratch (c->cin, groups, c->out_w, stride));
+  ref->conv_dense3x3 (&c->x.planes, &c->y.planes, &c->conv, begin, end, c->scratch);
+  tested->conv_dense3x3 (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
   case_end (c, 9 * group_in, 20);
 }
 
@@ -207,7 +207,7 @@ test_conv_winograd (void)
 }
 
 static void
-test_conv_vector (void)
+test_gemv (void)
 {
   const guint groups = random_int (1, 4), group_in = random_size (150);
   Case *c = case_new (1, 1, groups, group_in, random_size (60), 1, 1);
@@ -215,13 +215,13 @@ test_conv_vector (void)
 
   random_range (groups * dicenet_conv_blocks (c->cout, groups), &begin, &end);
   case_weights (c, blocked_floats (c->cin, c->cout, groups, 1), c->cin);
-  ref->conv_vector (&c->x.planes, &c->y.planes, &c->conv, begin, end, c->scratch);
-  tested->conv_vector (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
+  ref->gemv (&c->x.planes, &c->y.planes, &c->conv, begin, end, c->scratch);
+  tested->gemv (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
   case_end (c, c->cin, 20);
 }
 
 static void
-test_conv_sparse (void)
+test_conv_grouped (void)
 {
   const guint groups = random_int (1, 3), stride = random_int (1, 2), group_in = random_inputs ();
   Case *c =
@@ -229,9 +229,9 @@ test_conv_sparse (void)
   guint begin, end;
 
   random_range (c->cout, &begin, &end);
-  case_weights (c, (gsize) c->cout * group_in * 9, dicenet_conv_sparse_scratch (c->cin, groups, c->h, c->w));
-  ref->conv_sparse (&c->x.planes, &c->y.planes, &c->conv, begin, end, c->scratch);
-  tested->conv_sparse (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
+  case_weights (c, (gsize) c->cout * group_in * 9, dicenet_conv_grouped_scratch (c->cin, groups, c->h, c->w));
+  ref->conv_grouped (&c->x.planes, &c->y.planes, &c->conv, begin, end, c->scratch);
+  tested->conv_grouped (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
   case_end (c, 9 * group_in, 20);
 }
 
@@ -264,30 +264,30 @@ test_bf16_conv_pointwise (void)
 {
   const guint groups = random_int (1, 3);
   Case *c = bf16_case (1, 1, groups, random_size (20), random_size (130));
-  const DicenetPart part = random_part (groups * dicenet_bf16_blocks (c->cout, groups), (gsize) c->out_h * c->out_w);
+  const DicenetTile tile = random_tile (groups * dicenet_bf16_blocks (c->cout, groups), (gsize) c->out_h * c->out_w);
 
   case_weights (c, 0, dicenet_bf16_pointwise_scratch (c->cin, groups));
-  dicenet_bf16_ref_conv_pointwise (&c->x.planes, &c->y.planes, &c->conv, &part, NULL);
-  tested->conv_pointwise (&c->x.planes, &c->z.planes, &c->conv, &part, c->scratch);
+  dicenet_bf16_ref_conv_pointwise (&c->x.planes, &c->y.planes, &c->conv, &tile, NULL);
+  tested->conv_pointwise (&c->x.planes, &c->z.planes, &c->conv, &tile, c->scratch);
   case_end (c, c->cin / groups, 100);
 }
 
 static void
-test_bf16_conv_full (void)
+test_bf16_conv_dense3x3 (void)
 {
   const guint groups = random_int (1, 3), stride = random_int (1, 2);
   Case *c = bf16_case (3, stride, groups, random_size (20), random_size (130));
   guint begin, end;
 
   random_range (c->out_h, &begin, &end);
-  case_weights (c, 0, dicenet_bf16_full_scratch (c->cin, groups, c->out_w, stride));
-  dicenet_bf16_ref_conv_full (&c->x.planes, &c->y.planes, &c->conv, begin, end, NULL);
-  tested->conv_full (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
+  case_weights (c, 0, dicenet_bf16_dense3x3_scratch (c->cin, groups, c->out_w, stride));
+  dicenet_bf16_ref_conv_dense3x3 (&c->x.planes, &c->y.planes, &c->conv, begin, end, NULL);
+  tested->conv_dense3x3 (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
   case_end (c, 9 * c->cin / groups, 100);
 }
 
 static void
-test_bf16_conv_vector (void)
+test_bf16_gemv (void)
 {
   const guint groups = random_int (1, 3);
   Case *c = bf16_case (1, 1, groups, 1, 1);
@@ -295,8 +295,8 @@ test_bf16_conv_vector (void)
 
   random_range (groups * dicenet_bf16_blocks (c->cout, groups), &begin, &end);
   case_weights (c, 0, c->cin);
-  dicenet_bf16_ref_conv_vector (&c->x.planes, &c->y.planes, &c->conv, begin, end, NULL);
-  tested->conv_vector (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
+  dicenet_bf16_ref_gemv (&c->x.planes, &c->y.planes, &c->conv, begin, end, NULL);
+  tested->gemv (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
   case_end (c, c->cin / groups, 100);
 }
 
@@ -358,7 +358,7 @@ test_dice (void)
 
 /* As the DiCE unit scales branches: rows padded to whole registers. */
 static void
-test_resample_rows (void)
+test_resize_rows (void)
 {
   const guint h = random_size (40), w = random_size (70), out = random_size (50);
   const gsize stride = dicenet_padded_stride (w);
@@ -368,8 +368,8 @@ test_resample_rows (void)
                    *found = g_new0 (float, out *stride);
   g_autofree char *shape = g_strdup_printf ("%u x %u to %u rows", h, w, out);
 
-  ref->resample_rows (x, expected, w, rows);
-  tested->resample_rows (x, found, w, rows);
+  ref->resize_rows (x, expected, w, rows);
+  tested->resize_rows (x, found, w, rows);
   for (guint i = 0; i < out; i++)
     compare (expected + i * stride, found + i * stride, w, 100, shape);
 }
@@ -423,13 +423,13 @@ test_avg_pool (void)
 }
 
 static void
-test_mean (void)
+test_global_avg_pool (void)
 {
-  test_planes (ref->mean, tested->mean, TRUE, 10);
+  test_planes (ref->global_avg_pool, tested->global_avg_pool, TRUE, 10);
 }
 
 static void
-test_rows (void)
+test_flatten (void)
 {
   const guint c = random_int (1, 9), h = random_size (40), w = random_size (70);
   const gsize n = (gsize) c * h * w;
@@ -439,8 +439,8 @@ test_rows (void)
   guint begin, end;
 
   random_range (h, &begin, &end);
-  ref->rows (&x.planes, expected, begin, end);
-  tested->rows (&x.planes, found, begin, end);
+  ref->flatten (&x.planes, expected, begin, end);
+  tested->flatten (&x.planes, found, begin, end);
   compare (expected, found, n, 0, shape);
   tensor_free (&x);
 }
@@ -467,7 +467,7 @@ test_resize (void)
 }
 
 static void
-test_merge (void)
+test_upsample_add (void)
 {
   const guint c = random_int (1, 5), h = random_size (40), w = random_size (70), begin = random_int (0, c - 1),
               end = random_int (begin + 1, c);
@@ -475,18 +475,18 @@ test_merge (void)
   g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
   g_autofree float *per_channel = small_floats (3 * c), *scratch = random_floats (3 * w);
   Tensor gate = small_tensor (c, 1, 1);
-  const DicenetMerge merge = { dicenet_axis_get (cache, coarse_h, h, DICENET_RESIZE_UP),
-                               dicenet_axis_get (cache, coarse_w, w, DICENET_RESIZE_UP),
-                               &gate.planes,
-                               per_channel,
-                               per_channel + c,
-                               per_channel + 2 * c };
+  const DicenetUpsampleAdd merge = { dicenet_axis_get (cache, coarse_h, h, DICENET_RESIZE_UP),
+                                     dicenet_axis_get (cache, coarse_w, w, DICENET_RESIZE_UP),
+                                     &gate.planes,
+                                     per_channel,
+                                     per_channel + c,
+                                     per_channel + 2 * c };
   Tensor x0 = small_tensor (c, coarse_h, coarse_w), x1 = small_tensor (c, h, w), y = tensor_new (c, h, w, FALSE),
          z = tensor_like (&y);
   g_autofree char *shape = g_strdup_printf ("%u x %u x %u to %u x %u", c, coarse_h, coarse_w, h, w);
 
-  ref->merge (&x0.planes, &x1.planes, &y.planes, &merge, begin, end, scratch);
-  tested->merge (&x0.planes, &x1.planes, &z.planes, &merge, begin, end, scratch);
+  ref->upsample_add (&x0.planes, &x1.planes, &y.planes, &merge, begin, end, scratch);
+  tested->upsample_add (&x0.planes, &x1.planes, &z.planes, &merge, begin, end, scratch);
   compare_tensors (&y, &z, 10, shape);
   tensor_free (&gate);
   tensor_free (&x0);
@@ -496,22 +496,22 @@ test_merge (void)
 }
 
 static void
-test_pyramid (void)
+test_epp (void)
 {
   const guint c = random_int (1, 3), h = random_size (50), w = random_size (70), begin = random_int (0, c - 1),
               end = random_int (begin + 1, c);
   g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
   g_autofree float *weight = small_floats (45 * c), *merge = small_floats (45 * c), *rest = small_floats (12 * c);
-  DicenetPyramid p = {
+  DicenetEpp p = {
     { { 0 } }, weight, rest, rest + 5 * c, merge, rest + 10 * c, rest + 11 * c,
   };
-  fill_scales (&p, h, w, cache);
-  g_autofree float *scratch = random_floats (dicenet_pyramid_scratch (h, w, p.scales));
+  fill_branches (&p, h, w, cache);
+  g_autofree float *scratch = random_floats (dicenet_epp_scratch (h, w, p.branches));
   Tensor x = small_tensor (c, h, w), y = tensor_new (c, h, w, FALSE), z = tensor_like (&y);
   g_autofree char *shape = g_strdup_printf ("%u x %u x %u", c, h, w);
 
-  ref->pyramid (&x.planes, &y.planes, &p, begin, end, scratch);
-  tested->pyramid (&x.planes, &z.planes, &p, begin, end, scratch);
+  ref->epp (&x.planes, &y.planes, &p, begin, end, scratch);
+  tested->epp (&x.planes, &z.planes, &p, begin, end, scratch);
   compare_tensors (&y, &z, 100, shape);
   tensor_free (&x);
   tensor_free (&y);

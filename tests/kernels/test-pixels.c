@@ -143,29 +143,29 @@ check_chroma (Output *out, gsize room, gsize n)
 }
 
 static void
-test_chroma_pairs (void)
+test_chroma_semiplanar (void)
 {
   const gsize n = (random_width () + 1) / 2, room = 2 * n + 2 + DICENET_PIXEL_PAD;
   Row near = row_new (2 * n), far = row_new (2 * n);
   Output out = output_new (room);
 
-  ref->chroma_pairs (near.bytes, far.bytes, (gint16 *) out.expected + GUARD, n);
-  tested->chroma_pairs (near.bytes, far.bytes, (gint16 *) out.found + GUARD, n);
+  ref->chroma_semiplanar (near.bytes, far.bytes, (gint16 *) out.expected + GUARD, n);
+  tested->chroma_semiplanar (near.bytes, far.bytes, (gint16 *) out.found + GUARD, n);
   check_chroma (&out, room, n);
   row_free (&near);
   row_free (&far);
 }
 
 static void
-test_chroma_planes (void)
+test_chroma_planar (void)
 {
   const gsize n = (random_width () + 1) / 2, room = 2 * n + 2 + DICENET_PIXEL_PAD;
   Row near = row_new (2 * n), far = row_new (2 * n);
   const guint8 *near_planes[2] = { near.bytes + n, near.bytes }, *far_planes[2] = { far.bytes, far.bytes + n };
   Output out = output_new (room);
 
-  ref->chroma_planes (near_planes, far_planes, (gint16 *) out.expected + GUARD, n);
-  tested->chroma_planes (near_planes, far_planes, (gint16 *) out.found + GUARD, n);
+  ref->chroma_planar (near_planes, far_planes, (gint16 *) out.expected + GUARD, n);
+  tested->chroma_planar (near_planes, far_planes, (gint16 *) out.found + GUARD, n);
   check_chroma (&out, room, n);
   row_free (&near);
   row_free (&far);
@@ -237,7 +237,7 @@ test_rgb (void)
 }
 
 static void
-test_shrink (void)
+test_resize_horizontal (void)
 {
   const guint in = random_width (), width = random_int (0, 2) ? random_width () : random_int (1, 8);
   const gsize stride = dicenet_pixel_stride (in);
@@ -247,15 +247,15 @@ test_shrink (void)
   g_autofree char *shape = g_strdup_printf ("%u to %u", in, width);
 
   dicenet_filter_init (&filter, in, width);
-  ref->shrink (&filter.taps, src, stride, out.expected + GUARD);
-  tested->shrink (&filter.taps, src, stride, out.found + GUARD);
+  ref->resize_horizontal (&filter.taps, src, stride, out.expected + GUARD);
+  tested->resize_horizontal (&filter.taps, src, stride, out.found + GUARD);
   check (same_rows (out.expected, out.found, 3, dicenet_pixel_stride (width), width), shape);
   dicenet_filter_clear (&filter);
   output_free (&out);
 }
 
 static void
-test_finish (void)
+test_resize_vertical_normalise (void)
 {
   const guint in = random_int (1, 40), height = random_int (1, 40), width = random_width ();
   const gsize stride = dicenet_pixel_stride (width);
@@ -275,8 +275,8 @@ test_finish (void)
   g_autofree const guint16 **rows = g_new (const guint16 *, n);
   for (guint t = 0; t < n; t++)
     rows[t] = samples + ((guint) filter.taps.start[row] + t) % in * stride;
-  ref->finish (&filter.taps, row, rows, table, expected + GUARD, width);
-  tested->finish (&filter.taps, row, rows, table, found + GUARD, width);
+  ref->resize_vertical_normalise (&filter.taps, row, rows, table, expected + GUARD, width);
+  tested->resize_vertical_normalise (&filter.taps, row, rows, table, found + GUARD, width);
   check (memcmp (expected, found, (width + 2 * GUARD) * sizeof (gfloat)) == 0, shape);
   dicenet_filter_clear (&filter);
 }
@@ -325,7 +325,7 @@ test_argmax (void)
 }
 
 static void
-test_foreground (void)
+test_select_candidates (void)
 {
   const guint classes = random_int (2, 100), n = random_int (1, 40);
   const float least = random_int (0, 3) ? (float) g_rand_double_range (rand_, -3, 3) : -INFINITY;
@@ -338,8 +338,8 @@ test_foreground (void)
   for (guint i = 0; i < n * classes; i++)
     x[i] = random_int (0, 50) ? (float) g_rand_double_range (rand_, -9, 9) + (i % classes ? 0 : 9)
                               : (random_int (0, 1) ? NAN : -INFINITY);
-  ref->foreground (x, classes, n, least, expected, &n_expected);
-  tested->foreground (x, classes, n, least, found, &n_found);
+  ref->select_candidates (x, classes, n, least, expected, &n_expected);
+  tested->select_candidates (x, classes, n, least, found, &n_found);
   /* Whether rows without a number count is nobody's concern: their softmax has none either. */
   check (least == -INFINITY || (n_expected == n_found && memcmp (expected, found, n_found * sizeof (guint32)) == 0),
          shape);
@@ -381,7 +381,7 @@ random_box (float *box, gsize stride)
 }
 
 static void
-test_overlap (void)
+test_iou_above (void)
 {
   const guint n = random_int (0, 40);
   const gsize stride = n + 16 + random_int (0, 3);
@@ -399,8 +399,8 @@ test_overlap (void)
         others[k * stride + i] = box[k];
     others[4 * stride + i] = (others[2 * stride + i] - others[i]) * (others[3 * stride + i] - others[stride + i]);
   }
-  ref->overlap (box, others, stride, n, iou, &expected);
-  tested->overlap (box, others, stride, n, iou, &found);
+  ref->iou_above (box, others, stride, n, iou, &expected);
+  tested->iou_above (box, others, stride, n, iou, &found);
   check (!expected == !found, shape);
 }
 
@@ -448,21 +448,21 @@ typedef struct {
 } Timing;
 
 static void
-run_chroma_pairs (const DicenetPixelKernels *k, Data *d, guint which)
+run_chroma_semiplanar (const DicenetPixelKernels *k, Data *d, guint which)
 {
-  k->chroma_pairs (d->bytes[0], d->bytes[1], d->chroma, 960);
+  k->chroma_semiplanar (d->bytes[0], d->bytes[1], d->chroma, 960);
 }
 
-static const Timing rows_chroma_pairs[] = { { "1920, NV12", 1920, 1920 * 2 + 1920 * 2 } };
+static const Timing rows_chroma_semiplanar[] = { { "1920, NV12", 1920, 1920 * 2 + 1920 * 2 } };
 
 static void
-run_chroma_planes (const DicenetPixelKernels *k, Data *d, guint which)
+run_chroma_planar (const DicenetPixelKernels *k, Data *d, guint which)
 {
   const guint8 *planes[3] = { d->bytes[0], d->bytes[0] + 960, d->bytes[1] };
-  k->chroma_planes (planes, planes + 1, d->chroma, 960);
+  k->chroma_planar (planes, planes + 1, d->chroma, 960);
 }
 
-static const Timing rows_chroma_planes[] = { { "1920, I420", 1920, 1920 * 2 + 1920 * 2 } };
+static const Timing rows_chroma_planar[] = { { "1920, I420", 1920, 1920 * 2 + 1920 * 2 } };
 
 static void
 run_chroma_packed (const DicenetPixelKernels *k, Data *d, guint which)
@@ -497,24 +497,24 @@ static const Timing rows_rgb[] = {
 };
 
 static void
-run_shrink (const DicenetPixelKernels *k, Data *d, guint which)
+run_resize_horizontal (const DicenetPixelKernels *k, Data *d, guint which)
 {
-  k->shrink (which ? &d->more.taps : &d->across.taps, d->in, dicenet_pixel_stride (1920), d->out);
+  k->resize_horizontal (which ? &d->more.taps : &d->across.taps, d->in, dicenet_pixel_stride (1920), d->out);
 }
 
-static const Timing rows_shrink[] = {
+static const Timing rows_resize_horizontal[] = {
   { "1920 to 683", 1920, (1920 + 683) * 6 },
   { "1920 to 224", 1920, (1920 + 224) * 6 },
 };
 
 static void
-run_finish (const DicenetPixelKernels *k, Data *d, guint which)
+run_resize_vertical_normalise (const DicenetPixelKernels *k, Data *d, guint which)
 {
   const guint16 *rows[6] = { d->in, d->in + 1, d->in + 2, d->in + 3, d->in + 4, d->in + 5 };
-  k->finish (&d->down.taps, 192, rows, d->table, d->result, 683);
+  k->resize_vertical_normalise (&d->down.taps, 192, rows, d->table, d->result, 683);
 }
 
-static const Timing rows_finish[] = { { "6 rows of 683", 683, 683 * (6 * 2 + 4) } };
+static const Timing rows_resize_vertical_normalise[] = { { "6 rows of 683", 683, 683 * (6 * 2 + 4) } };
 
 static void
 run_argmax (const DicenetPixelKernels *k, Data *d, guint which)
@@ -526,12 +526,12 @@ run_argmax (const DicenetPixelKernels *k, Data *d, guint which)
 static const Timing rows_argmax[] = { { "384, 21 classes", 384, 384 * (2 * 21 * 4 + 1) } };
 
 static void
-run_foreground (const DicenetPixelKernels *k, Data *d, guint which)
+run_select_candidates (const DicenetPixelKernels *k, Data *d, guint which)
 {
-  k->foreground (d->floats[0], 81, 99, 2, d->found, &d->n_found);
+  k->select_candidates (d->floats[0], 81, 99, 2, d->found, &d->n_found);
 }
 
-static const Timing rows_foreground[] = { { "99 of 81", 99 * 81, 99 * 81 * 4 } };
+static const Timing rows_select_candidates[] = { { "99 of 81", 99 * 81, 99 * 81 * 4 } };
 
 static void
 run_softmax (const DicenetPixelKernels *k, Data *d, guint which)
@@ -542,12 +542,12 @@ run_softmax (const DicenetPixelKernels *k, Data *d, guint which)
 static const Timing rows_softmax[] = { { "81", 81, 81 * 8 } };
 
 static void
-run_overlap (const DicenetPixelKernels *k, Data *d, guint which)
+run_iou_above (const DicenetPixelKernels *k, Data *d, guint which)
 {
-  k->overlap ((const float[]){ 0.1f, 0.1f, 0.2f, 0.2f }, d->floats[0], 256, 200, 2, &d->overlaps);
+  k->iou_above ((const float[]){ 0.1f, 0.1f, 0.2f, 0.2f }, d->floats[0], 256, 200, 2, &d->overlaps);
 }
 
-static const Timing rows_overlap[] = { { "with 200", 200, 200 * 20 } };
+static const Timing rows_iou_above[] = { { "with 200", 200, 200 * 20 } };
 
 static const struct {
   const char *name;

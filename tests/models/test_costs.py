@@ -18,7 +18,7 @@ ROWS = {"I": 9, "IV": 7, "VI": 4, "Fig. 9": 18}
 
 
 class Costs(common.TestCase):
-    def test_rows(self):
+    def test_flatten(self):
         process = common.run_script(SCRIPT, "--json")
         self.assertEqual(process.returncode, 0, process.stderr)
         rows = json.loads(process.stdout)

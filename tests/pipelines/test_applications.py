@@ -86,7 +86,7 @@ class WhatsMissing(common.TestCase):
     """What `meson install` says at its end."""
 
     def say(self, prefix, plugins="lib/gstreamer-1.0", typelibs="lib/girepository-1.0", system="/nowhere", **changes):
-        process = subprocess.run([os.path.join(common.ROOT, "gst", "whats-missing.sh"), plugins, system, typelibs, system, "lib", "bin"],
+        process = subprocess.run([os.path.join(common.ROOT, "gst", "post-install.sh"), plugins, system, typelibs, system, "lib", "bin"],
                                  env=common.environment(MESON_INSTALL_PREFIX=prefix, **changes), capture_output=True, text=True, timeout=60)  # fmt: skip
         self.assert_done(process)
         self.assertEqual(process.stderr, "")

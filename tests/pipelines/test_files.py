@@ -280,10 +280,10 @@ class Broken(TestCase):
             os.path.join(common.BUILD, "gst", "libgstdicenet.so"), os.path.join(build, "gst", "libgstdicenet.so")
         )
         os.symlink(os.path.join(common.BUILD, "dicenet-core", "tools"), os.path.join(build, "dicenet-core", "tools"))
-        look = os.path.join(build, "pipelines", "dicenet-look")
+        look = os.path.join(build, "pipelines", "dicenet-probe")
         with open(look, "w", encoding="utf-8") as file:
             file.write(
-                f"#!/bin/sh\necho >>'{self.path('looks')}'\nexec '{common.BUILD}/pipelines/dicenet-look' \"$@\"\n"
+                f"#!/bin/sh\necho >>'{self.path('looks')}'\nexec '{common.BUILD}/pipelines/dicenet-probe' \"$@\"\n"
             )
         os.chmod(look, 0o755)
         self.assert_done(self.run_script("several.sh", *clips, DICENET_BUILD=build))

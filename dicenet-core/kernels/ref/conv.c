@@ -60,30 +60,30 @@ conv_pixel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
 
 void
 dicenet_ref_conv_pointwise (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
-                            const DicenetPart *part, float *scratch)
+                            const DicenetTile *tile, float *scratch)
 {
   const unsigned group_out = y->c / conv->groups, blocks = dicenet_conv_blocks (y->c, conv->groups);
 
   (void) scratch;
-  for (unsigned block = part->first_block; block < part->end_block; block++) {
+  for (unsigned block = tile->first_block; block < tile->end_block; block++) {
     const unsigned first = block % blocks * DICENET_BLOCK;
     for (unsigned c = first; c < first + DICENET_BLOCK && c < group_out; c++)
-      for (size_t p = part->first_pixel; p < part->end_pixel; p++)
+      for (size_t p = tile->first_pixel; p < tile->end_pixel; p++)
         conv_pixel (x, y, conv, block / blocks * group_out + c, (unsigned) (p / y->w), (unsigned) (p % y->w));
   }
 }
 
 void
-dicenet_ref_conv_vector (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
-                         unsigned end, float *scratch)
+dicenet_ref_gemv (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin, unsigned end,
+                  float *scratch)
 {
-  const DicenetPart part = { begin, end, 0, 1 };
-  dicenet_ref_conv_pointwise (x, y, conv, &part, scratch);
+  const DicenetTile tile = { begin, end, 0, 1 };
+  dicenet_ref_conv_pointwise (x, y, conv, &tile, scratch);
 }
 
 void
-dicenet_ref_conv_full (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
-                       unsigned end, float *scratch)
+dicenet_ref_conv_dense3x3 (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                           unsigned end, float *scratch)
 {
   (void) scratch;
   for (unsigned c = 0; c < y->c; c++)
@@ -148,8 +148,8 @@ dicenet_ref_conv_winograd (const DicenetPlanes *x, const DicenetPlanes *y, const
 }
 
 void
-dicenet_ref_conv_sparse (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
-                         unsigned end, float *scratch)
+dicenet_ref_conv_grouped (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                          unsigned end, float *scratch)
 {
   (void) scratch;
   for (unsigned c = begin; c < end; c++)

@@ -60,7 +60,7 @@ dicenet_ref_dimconv_height (const DicenetDice *d, float *out)
 }
 
 void
-dicenet_ref_resample_rows (const float *x, float *y, unsigned w, const DicenetAxis *rows)
+dicenet_ref_resize_rows (const float *x, float *y, unsigned w, const DicenetAxis *rows)
 {
   const size_t stride = dicenet_padded_stride (w);
 

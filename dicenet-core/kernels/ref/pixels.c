@@ -16,7 +16,7 @@ repeat_last (int16_t *out, size_t n)
 }
 
 void
-dicenet_ref_chroma_pairs (const uint8_t *near, const uint8_t *far, int16_t *out, size_t n)
+dicenet_ref_chroma_semiplanar (const uint8_t *near, const uint8_t *far, int16_t *out, size_t n)
 {
   for (size_t i = 0; i < 2 * n; i++)
     out[i] = between (near[i], far[i]);
@@ -24,7 +24,7 @@ dicenet_ref_chroma_pairs (const uint8_t *near, const uint8_t *far, int16_t *out,
 }
 
 void
-dicenet_ref_chroma_planes (const uint8_t *const near[2], const uint8_t *const far[2], int16_t *out, size_t n)
+dicenet_ref_chroma_planar (const uint8_t *const near[2], const uint8_t *const far[2], int16_t *out, size_t n)
 {
   for (size_t c = 0; c < 2; c++)
     for (size_t i = 0; i < n; i++)
@@ -92,7 +92,7 @@ round_sum (uint32_t sum)
 }
 
 void
-dicenet_ref_shrink (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out)
+dicenet_ref_resize_horizontal (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out)
 {
   for (size_t c = 0; c < 3; c++) {
     for (size_t i = 0; i < taps->out; i++) {
@@ -106,8 +106,8 @@ dicenet_ref_shrink (const DicenetTaps *taps, const uint16_t *src, size_t stride,
 }
 
 void
-dicenet_ref_finish (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows, const float table[256],
-                    float *out, unsigned width)
+dicenet_ref_resize_vertical_normalise (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows,
+                                       const float table[256], float *out, unsigned width)
 {
   for (size_t j = 0; j < width; j++) {
     uint32_t sum = 0;
@@ -136,7 +136,8 @@ dicenet_ref_argmax (const float *a, const float *b, size_t stride, const float w
 }
 
 void
-dicenet_ref_foreground (const float *x, unsigned classes, unsigned n, float least, uint32_t *found, unsigned *n_found)
+dicenet_ref_select_candidates (const float *x, unsigned classes, unsigned n, float least, uint32_t *found,
+                               unsigned *n_found)
 {
   *n_found = 0;
   for (unsigned i = 0; i < n; i++) {
@@ -175,7 +176,7 @@ overlaps (const float box[4], const float *other, size_t stride, float iou)
 }
 
 void
-dicenet_ref_overlap (const float box[4], const float *others, size_t stride, unsigned n, float iou, int *found)
+dicenet_ref_iou_above (const float box[4], const float *others, size_t stride, unsigned n, float iou, int *found)
 {
   *found = 0;
   for (unsigned i = 0; i < n && !*found; i++)

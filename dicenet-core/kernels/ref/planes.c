@@ -42,7 +42,7 @@ dicenet_ref_avg_pool (const DicenetPlanes *x, const DicenetPlanes *y, unsigned b
 }
 
 void
-dicenet_ref_mean (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end)
+dicenet_ref_global_avg_pool (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end)
 {
   const size_t n = (size_t) x->h * x->w;
 
@@ -56,7 +56,7 @@ dicenet_ref_mean (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin
 }
 
 void
-dicenet_ref_rows (const DicenetPlanes *x, float *out, unsigned begin, unsigned end)
+dicenet_ref_flatten (const DicenetPlanes *x, float *out, unsigned begin, unsigned end)
 {
   for (size_t cell = (size_t) begin * x->w; cell < (size_t) end * x->w; cell++)
     for (unsigned v = 0; v < x->c; v++)

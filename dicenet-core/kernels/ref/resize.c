@@ -26,8 +26,8 @@ dicenet_ref_resize (const float *x, size_t x_stride, float *y, size_t y_stride, 
 }
 
 void
-dicenet_ref_merge (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const DicenetMerge *m,
-                   unsigned begin, unsigned end, float *scratch)
+dicenet_ref_upsample_add (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y,
+                          const DicenetUpsampleAdd *m, unsigned begin, unsigned end, float *scratch)
 {
   (void) scratch;
   for (unsigned c = begin; c < end; c++) {

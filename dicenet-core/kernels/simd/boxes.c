@@ -23,7 +23,8 @@ reaches (const float *x, unsigned n, float least)
 }
 
 void
-KERNEL (foreground) (const float *x, unsigned classes, unsigned n, float least, uint32_t *found, unsigned *n_found)
+KERNEL (select_candidates) (const float *x, unsigned classes, unsigned n, float least, uint32_t *found,
+                            unsigned *n_found)
 {
   unsigned count = 0;
 
@@ -98,7 +99,7 @@ numbers_from (unsigned first)
 }
 
 void
-KERNEL (overlap) (const float box[4], const float *others, size_t stride, unsigned n, float iou, int *found)
+KERNEL (iou_above) (const float box[4], const float *others, size_t stride, unsigned n, float iou, int *found)
 {
   const vf left = all (box[0]), top = all (box[1]), right = all (box[2]), bottom = all (box[3]);
   const vf area = all ((box[2] - box[0]) * (box[3] - box[1]));

@@ -33,8 +33,7 @@ typedef struct {
 
 /* acc[r][v] += across[k][r] * along[v][k], summed over pairs k. */
 INLINE void
-multiply (const Pair *restrict across, const Along *along, const int rows, const int wide, const int packed,
-          __m512 *acc)
+gemm (const Pair *restrict across, const Along *along, const int rows, const int wide, const int packed, __m512 *acc)
 {
   const Pair *restrict x = along->x;
   const size_t *offsets = along->offsets, stride = packed ? along->stride : STRIP, pairs = along->pairs;
@@ -153,7 +152,7 @@ tile_along_pixels (const Group *g, unsigned channel, const Along *along, size_t 
     for (int v = 0; v < wide; v++)
       acc[r * wide + v] = _mm512_set1_ps (bias);
   }
-  multiply (w, along, rows, wide, packed, acc);
+  gemm (w, along, rows, wide, packed, acc);
   UNROLL
   for (int r = 0; r < rows; r++) {
     if ((unsigned) r < count) {
@@ -258,7 +257,7 @@ tile_along_channels (const Group *g, unsigned block, const Pair *panel, size_t p
     for (int r = 0; r < rows; r++)
       acc[r * wide + v] = bias;
   }
-  multiply (panel, &along, rows, wide, 1, acc);
+  gemm (panel, &along, rows, wide, 1, acc);
   UNROLL
   for (int v = 0; v < wide; v++) {
     const unsigned channel = (block + (unsigned) v) * STRIP;
@@ -332,14 +331,14 @@ panel_pixels (size_t left)
 
 /* Blocks [first, end) of a group. */
 static void
-group_part (const Group *g, const DicenetPlanes *x, unsigned group, const DicenetPart *part, unsigned first,
+group_tile (const Group *g, const DicenetPlanes *x, unsigned group, const DicenetTile *tile, unsigned first,
             unsigned end, Pair *panel)
 {
   const unsigned channels = x->c / g->conv->groups;
   const Along along = { panel, NULL, g->pairs * STRIP, g->pairs };
 
-  for (size_t p = part->first_pixel, n; p < part->end_pixel; p += n) {
-    n = panel_pixels (part->end_pixel - p);
+  for (size_t p = tile->first_pixel, n; p < tile->end_pixel; p += n) {
+    n = panel_pixels (tile->end_pixel - p);
     pack (x, group * channels, channels, p, n, panel, along.stride);
     if (n <= TAIL)
       for (unsigned b = first; b < end; b += WIDE)
@@ -352,15 +351,15 @@ group_part (const Group *g, const DicenetPlanes *x, unsigned group, const Dicene
 
 void
 dicenet_bf16_avx512_conv_pointwise (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
-                                    const DicenetPart *part, float *scratch)
+                                    const DicenetTile *tile, float *scratch)
 {
   const unsigned blocks = dicenet_bf16_blocks (y->c, conv->groups);
 
-  for (unsigned b = part->first_block; b < part->end_block;) {
+  for (unsigned b = tile->first_block; b < tile->end_block;) {
     const unsigned group = b / blocks, first = b % blocks;
-    const unsigned end = part->end_block - b < blocks - first ? first + part->end_block - b : blocks;
+    const unsigned end = tile->end_block - b < blocks - first ? first + tile->end_block - b : blocks;
     const Group g = find_group (x, y, conv, group);
-    group_part (&g, x, group, part, first, end, (Pair *) scratch);
+    group_tile (&g, x, group, tile, first, end, (Pair *) scratch);
     b += end - first;
   }
 }
@@ -429,8 +428,8 @@ full_row (const Group *g, unsigned i, const Pair *rows, const size_t *offsets)
 }
 
 void
-dicenet_bf16_avx512_conv_full (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
-                               unsigned end, float *scratch)
+dicenet_bf16_avx512_conv_dense3x3 (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
+                                   unsigned begin, unsigned end, float *scratch)
 {
   const unsigned channels = x->c / conv->groups, pairs = (channels + 1) / 2;
   const unsigned step = conv->stride, height = dicenet_band_rows (pairs, y->w, step);
@@ -482,8 +481,8 @@ vector_block (const Pair *w, const Pair *x, size_t pairs)
 }
 
 void
-dicenet_bf16_avx512_conv_vector (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
-                                 unsigned begin, unsigned end, float *scratch)
+dicenet_bf16_avx512_gemv (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                          unsigned end, float *scratch)
 {
   const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups;
   const unsigned blocks = dicenet_bf16_blocks (y->c, conv->groups);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "band.h"
-#include "product.h"
+#include "gemm.h"
 #include "simd.h"
 
 /* Dense convolutions as matrix products, where an input is one tap of one channel. */
@@ -19,8 +19,8 @@ typedef float Block __attribute__ ((vector_size (DICENET_BLOCK * 4), may_alias, 
 #if TAIL
 /* Some pixels, packed, of some blocks, so many together that the chains of sums don't wait for themselves. */
 INLINE void
-multiply_tail (const float *restrict w, size_t block_floats, const Inputs *inputs, float *restrict sums,
-               const int blocks, const int pixels)
+gemm_tail (const float *restrict w, size_t block_floats, const Inputs *inputs, float *restrict sums, const int blocks,
+           const int pixels)
 {
   const float *restrict x = inputs->x;
   Block acc[TAIL] = { { 0 } };
@@ -80,8 +80,8 @@ block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned
 {
   float sums[DICENET_BLOCK * NR] __attribute__ ((aligned (64)));
 
-  multiply_block (block_weights (y, conv, group, b, panel->inputs.n), &panel->inputs,
-                  block_channels (y->c / conv->groups, b), panel->wide, sums);
+  gemm_block (block_weights (y, conv, group, b, panel->inputs.n), &panel->inputs,
+              block_channels (y->c / conv->groups, b), panel->wide, sums);
   finish_block (y, conv, group, b, panel, sums, NR);
 }
 
@@ -100,15 +100,15 @@ tail_blocks (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, un
     unsigned n = 8 / pixels;
     if (end - b < n) { /* the last ones one by one */
       n = 1;
-      multiply_tail (w, block_floats, &panel->inputs, sums, 1, TAIL);
+      gemm_tail (w, block_floats, &panel->inputs, sums, 1, TAIL);
     } else if (pixels == 1)
-      multiply_tail (w, block_floats, &panel->inputs, sums, TAIL, 1);
+      gemm_tail (w, block_floats, &panel->inputs, sums, TAIL, 1);
     else if (pixels == 2)
-      multiply_tail (w, block_floats, &panel->inputs, sums, TAIL / 2, 2);
+      gemm_tail (w, block_floats, &panel->inputs, sums, TAIL / 2, 2);
     else if (pixels == 4)
-      multiply_tail (w, block_floats, &panel->inputs, sums, TAIL / 4, 4);
+      gemm_tail (w, block_floats, &panel->inputs, sums, TAIL / 4, 4);
     else
-      multiply_tail (w, block_floats, &panel->inputs, sums, 1, TAIL);
+      gemm_tail (w, block_floats, &panel->inputs, sums, 1, TAIL);
     for (unsigned i = 0; i < n; i++, b++)
       finish_block (y, conv, group, b, panel, sums + i * DICENET_BLOCK * TAIL, TAIL);
   }
@@ -168,25 +168,25 @@ pack_panel (const DicenetPlanes *x, unsigned first_channel, Panel *panel, float 
 #define FEW_BLOCKS 2
 
 static void
-group_part (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, const DicenetPart *part,
+group_tile (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, const DicenetTile *tile,
             unsigned group, unsigned first, unsigned end, float *scratch)
 {
   const size_t inputs = x->c / conv->groups, panel_floats = inputs * NR;
   const float *scratch_end = scratch + dicenet_conv_pointwise_scratch (x->c, conv->groups);
   const size_t *planes = x->planes + group * inputs;
-  size_t at = part->first_pixel;
+  size_t at = tile->first_pixel;
 
-  for (; end - first <= FEW_BLOCKS && at + NR <= part->end_pixel; at += NR) {
+  for (; end - first <= FEW_BLOCKS && at + NR <= tile->end_pixel; at += NR) {
     const Panel panel = { { x->base + at, planes, inputs, 0 }, at, NR, WIDE };
     for (unsigned b = first; b < end; b++)
       block (y, conv, group, b, &panel);
   }
-  while (at < part->end_pixel) {
+  while (at < tile->end_pixel) {
     Panel panels[MAX_PANELS];
     unsigned n = 0;
-    for (float *to = scratch; n < MAX_PANELS && at < part->end_pixel && (size_t) (scratch_end - to) >= panel_floats;
+    for (float *to = scratch; n < MAX_PANELS && at < tile->end_pixel && (size_t) (scratch_end - to) >= panel_floats;
          n++) {
-      size_panel (&panels[n], part->end_pixel - at);
+      size_panel (&panels[n], tile->end_pixel - at);
       panels[n].pixel = at;
       panels[n].inputs.n = inputs;
       to = pack_panel (x, group * (unsigned) inputs, &panels[n], to);
@@ -203,14 +203,14 @@ group_part (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
 
 void
 KERNEL (conv_pointwise) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
-                         const DicenetPart *part, float *scratch)
+                         const DicenetTile *tile, float *scratch)
 {
   const unsigned blocks = dicenet_conv_blocks (y->c, conv->groups);
 
-  for (unsigned b = part->first_block; b < part->end_block;) {
+  for (unsigned b = tile->first_block; b < tile->end_block;) {
     const unsigned group = b / blocks, first = b % blocks;
-    const unsigned end = part->end_block - b < blocks - first ? first + part->end_block - b : blocks;
-    group_part (x, y, conv, part, group, first, end, scratch);
+    const unsigned end = tile->end_block - b < blocks - first ? first + tile->end_block - b : blocks;
+    group_tile (x, y, conv, tile, group, first, end, scratch);
     b += end - first;
   }
 }
@@ -234,8 +234,8 @@ full_row (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsig
 }
 
 void
-KERNEL (conv_full) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
-                    unsigned end, float *scratch)
+KERNEL (conv_dense3x3) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                        unsigned end, float *scratch)
 {
   const unsigned channels = x->c / conv->groups, step = conv->stride, height = dicenet_band_rows (channels, y->w, step);
   const size_t n = 9 * (size_t) channels, row_floats = dicenet_band_row (y->w, step);
@@ -279,8 +279,8 @@ vector_block (const float *restrict w, const float *restrict x, size_t n, float 
 }
 
 void
-KERNEL (conv_vector) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
-                      unsigned end, float *scratch)
+KERNEL (gemv) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin, unsigned end,
+               float *scratch)
 {
   const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups;
   const unsigned blocks = dicenet_conv_blocks (y->c, conv->groups);

@@ -13,7 +13,7 @@
 void dicenet_dice_narrow (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion,
                           unsigned channel);
 void dicenet_dimconv_height_narrow (const DicenetDice *dice, float *out);
-void dicenet_resample_rows_narrow (const float *x, float *y, unsigned w, const DicenetAxis *rows);
+void dicenet_resize_rows_narrow (const float *x, float *y, unsigned w, const DicenetAxis *rows);
 void dicenet_transpose_narrow (const float *x, float *y, unsigned h, unsigned w);
 
 #define NARROW(w, kernel, ...)                                                                                         \
@@ -141,9 +141,9 @@ resample (const float *x, float *y, unsigned w, const DicenetAxis *rows, const s
 }
 
 void
-KERNEL (resample_rows) (const float *x, float *y, unsigned w, const DicenetAxis *rows)
+KERNEL (resize_rows) (const float *x, float *y, unsigned w, const DicenetAxis *rows)
 {
-  NARROW (w, resample_rows, x, y, w, rows)
+  NARROW (w, resize_rows, x, y, w, rows)
   if (rows->taps == 2)
     resample (x, y, w, rows, 2);
   else if (rows->taps == 3)

@@ -115,7 +115,7 @@ sum_piece (const float *in, size_t n)
 }
 
 void
-KERNEL (mean) (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end)
+KERNEL (global_avg_pool) (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end)
 {
   const size_t n = (size_t) x->h * x->w;
 
@@ -129,7 +129,7 @@ KERNEL (mean) (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, u
 
 /* Eight channels at a time: a cell's channels are neighbours in the output. */
 void
-KERNEL (rows) (const DicenetPlanes *x, float *out, unsigned begin, unsigned end)
+KERNEL (flatten) (const DicenetPlanes *x, float *out, unsigned begin, unsigned end)
 {
   const unsigned c = x->c;
 

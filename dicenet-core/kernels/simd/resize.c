@@ -174,8 +174,8 @@ typedef struct {
 
 /* One row: w0 * r0 + w1 * r1 of the coarse map, one of the finer. */
 INLINE void
-merge_row (const float *r0, const float *r1, float w0, float w1, const float *fine, float *out, unsigned n,
-           const Merge *m)
+upsample_add_row (const float *r0, const float *r1, float w0, float w1, const float *fine, float *out, unsigned n,
+                  const Merge *m)
 {
   for (unsigned j = 0; j < n; j += VL) {
     const size_t left = n - j;
@@ -186,8 +186,8 @@ merge_row (const float *r0, const float *r1, float w0, float w1, const float *fi
 }
 
 void
-KERNEL (merge) (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y, const DicenetMerge *merge,
-                unsigned begin, unsigned end, float *scratch)
+KERNEL (upsample_add) (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y,
+                       const DicenetUpsampleAdd *merge, unsigned begin, unsigned end, float *scratch)
 {
   const DicenetAxis *rows = merge->rows;
   const Rows ring = { scratch, (size_t) rows->taps + 1, y->w };
@@ -199,8 +199,9 @@ KERNEL (merge) (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetP
     for (unsigned i = 0; i < y->h; i++) {
       const size_t first = (size_t) rows->start[i], at = (size_t) i * y->w;
       next = enter_rows (dicenet_plane (x0, c), x0->w, scratch, rows, merge->columns, i, next);
-      merge_row (row_of (&ring, first), row_of (&ring, first + two), rows->weight[i], two ? rows->weight[y->h + i] : 0,
-                 dicenet_plane (x1, c) + at, dicenet_plane (y, c) + at, y->w, &m);
+      upsample_add_row (row_of (&ring, first), row_of (&ring, first + two), rows->weight[i],
+                        two ? rows->weight[y->h + i] : 0, dicenet_plane (x1, c) + at, dicenet_plane (y, c) + at, y->w,
+                        &m);
     }
   }
 }

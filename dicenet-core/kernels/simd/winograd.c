@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "band.h"
-#include "product.h"
+#include "gemm.h"
 #include "simd.h"
 
 /* Winograd's minimal filtering F(2 x 2, 3 x 3): 2 x 2 outputs from a tile of 4 x 4 inputs with 16 products instead of
@@ -134,7 +134,7 @@ panel_outputs (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, 
     const float *w = conv->weight + ((size_t) group * blocks + b) * TILE * channels * DICENET_BLOCK;
     for (size_t k = 0; k < TILE; k++) {
       const Inputs inputs = { panel->inputs + k * panel->input_floats, NULL, channels, NR };
-      multiply_block (w + k * channels * DICENET_BLOCK, &inputs, count, wide, sums + k * DICENET_BLOCK * NR);
+      gemm_block (w + k * channels * DICENET_BLOCK, &inputs, count, wide, sums + k * DICENET_BLOCK * NR);
     }
     for (unsigned r = 0; r < count; r++)
       for (unsigned i = 0; i < panel->n_segments; i++)

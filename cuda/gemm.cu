@@ -5,7 +5,7 @@
 #include "device.cuh"
 #include "launch.cuh"
 
-/* Point-wise convolutions: a matrix of outputs x inputs times one of inputs x pixels. Planes lie anywhere, since
+/* Pointwise convolutions: a matrix of outputs x inputs times one of inputs x pixels. Planes lie anywhere, since
  * concatenation, shuffle and split only say where: a product of our own reads through that list, and ends with bias,
  * activation and gate, where a library's would need copies of its inputs first and a kernel more afterwards. */
 
@@ -69,7 +69,7 @@ input_at (const DicenetCudaConv &conv, const Tile &t, const Column &column, unsi
  * neighbouring pixels. */
 template <int ROWS, int COLUMNS, int PER_ROW, int PER_COLUMN>
 static __global__ void
-__launch_bounds__ (ROWS / PER_ROW * COLUMNS / PER_COLUMN) product_kernel (DicenetCudaConv conv)
+__launch_bounds__ (ROWS / PER_ROW * COLUMNS / PER_COLUMN) gemm_kernel (DicenetCudaConv conv)
 {
   constexpr unsigned ACROSS = COLUMNS / PER_COLUMN, THREADS = ROWS / PER_ROW * ACROSS;
   __shared__ float weights[DEPTH][ROWS], inputs[DEPTH][COLUMNS];
@@ -115,7 +115,7 @@ __launch_bounds__ (ROWS / PER_ROW * COLUMNS / PER_COLUMN) product_kernel (Dicene
 
 template <int ROWS, int COLUMNS>
 static dim3
-product_grid (const DicenetCudaConv *conv)
+gemm_grid (const DicenetCudaConv *conv)
 {
   return dim3 (divide_up (conv->y.h * conv->y.w * conv->y.n, COLUMNS),
                divide_up (conv->y.c / conv->groups, ROWS) * conv->groups);
@@ -123,9 +123,9 @@ product_grid (const DicenetCudaConv *conv)
 
 template <int ROWS, int COLUMNS, int PER_ROW, int PER_COLUMN>
 static cudaError_t
-launch_product (const DicenetCudaConv *conv, cudaStream_t stream)
+launch_gemm (const DicenetCudaConv *conv, cudaStream_t stream)
 {
-  return launch (product_kernel<ROWS, COLUMNS, PER_ROW, PER_COLUMN>, product_grid<ROWS, COLUMNS> (conv),
+  return launch (gemm_kernel<ROWS, COLUMNS, PER_ROW, PER_COLUMN>, gemm_grid<ROWS, COLUMNS> (conv),
                  ROWS / PER_ROW * COLUMNS / PER_COLUMN, stream, *conv);
 }
 
@@ -134,7 +134,7 @@ template <int ROWS, int COLUMNS>
 static bool
 is_enough (const DicenetCudaConv *conv, const DicenetCudaDevice *device)
 {
-  const dim3 grid = product_grid<ROWS, COLUMNS> (conv);
+  const dim3 grid = gemm_grid<ROWS, COLUMNS> (conv);
   return grid.x * grid.y >= 2 * device->processors;
 }
 
@@ -274,20 +274,20 @@ __launch_bounds__ (WARPS * 32) float16_kernel (DicenetCudaConv conv)
 static cudaError_t
 launch_tensor (const DicenetCudaConv *conv, cudaStream_t stream)
 {
-  void (*kernel) (DicenetCudaConv) = conv->numbers == DICENET_CUDA_FLOAT16 ? float16_kernel
-                                     : conv->numbers == DICENET_CUDA_TF32  ? tensor_kernel<Tf32>
-                                                                           : tensor_kernel<Bfloat16>;
-  return launch (kernel, product_grid<SIDE, SIDE> (conv), WARPS * 32, stream, *conv);
+  void (*kernel) (DicenetCudaConv) = conv->compute_type == DICENET_CUDA_FLOAT16 ? float16_kernel
+                                     : conv->compute_type == DICENET_CUDA_TF32  ? tensor_kernel<Tf32>
+                                                                                : tensor_kernel<Bfloat16>;
+  return launch (kernel, gemm_grid<SIDE, SIDE> (conv), WARPS * 32, stream, *conv);
 }
 
 cudaError_t
 dicenet_cuda_conv_pointwise (const DicenetCudaConv *conv, const DicenetCudaDevice *device, cudaStream_t stream)
 {
-  if (conv->numbers != DICENET_CUDA_FLOAT32)
+  if (conv->compute_type != DICENET_CUDA_FLOAT32)
     return launch_tensor (conv, stream);
   if (is_enough<128, 128> (conv, device))
-    return launch_product<128, 128, 8, 8> (conv, stream);
+    return launch_gemm<128, 128, 8, 8> (conv, stream);
   if (is_enough<64, 64> (conv, device))
-    return launch_product<64, 64, 4, 4> (conv, stream);
-  return launch_product<32, 32, 2, 2> (conv, stream);
+    return launch_gemm<64, 64, 4, 4> (conv, stream);
+  return launch_gemm<32, 32, 2, 2> (conv, stream);
 }

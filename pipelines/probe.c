@@ -1,6 +1,6 @@
 /* Looks at a file before a pipeline is built for it: which of its streams can be decoded, and what they are like.
  *
- *   dicenet-look [--video N] FILE|ADDRESS
+ *   dicenet-probe [--video N] FILE|ADDRESS
  *
  * Prints KEY=VALUE lines, which hold nothing but numbers and spaces:
  *   video=0             the pad of decodebin (src_0) that has the video; the Nth one, or the first
@@ -281,7 +281,7 @@ main (int argc, char **argv)
   gboolean parsed = g_option_context_parse (context, &argc, &argv, &error);
   g_option_context_free (context);
   if (!parsed || argc != 2 || number < 1) {
-    g_printerr ("error: %s\n", error ? error->message : "usage: dicenet-look [--video N] FILE|ADDRESS, N from 1");
+    g_printerr ("error: %s\n", error ? error->message : "usage: dicenet-probe [--video N] FILE|ADDRESS, N from 1");
     g_clear_error (&error);
     return 2;
   }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "simd.h"
-#include "words.h"
+#include "simd16.h"
 
 /* Pairs of samples times pairs of coefficients; the two parts of a coefficient in sums of their own until the end. */
 
@@ -84,7 +84,7 @@ sum_pairs (Sum *sum, const uint16_t *x, const int32_t *start, const uint32_t *hi
 
 /* Three channels of VL outputs. */
 static void
-shrink_scattered (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
+resize_scattered (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
 {
   const size_t out_stride = dicenet_pixel_stride (taps->out), row = taps->stride;
 
@@ -107,7 +107,7 @@ shrink_scattered (const DicenetTaps *taps, const uint16_t *src, size_t stride, u
 /* Three channels of VL outputs whose inputs lie within two registers: taken from there by permutation, which is faster
  * than from memory one by one. */
 static int
-shrink_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
+resize_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
 {
   const int first = taps->start[j], end = taps->start[j + VL - 1] + 2 * (int) taps->pairs;
   const size_t out_stride = dicenet_pixel_stride (taps->out);
@@ -137,7 +137,7 @@ shrink_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint
 }
 #else
 static int
-shrink_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
+resize_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
 {
   (void) taps, (void) src, (void) stride, (void) out, (void) j;
   return 0;
@@ -145,11 +145,11 @@ shrink_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint
 #endif
 
 void
-KERNEL (shrink) (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out)
+KERNEL (resize_horizontal) (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out)
 {
   for (unsigned j = 0; j < taps->out; j += VL)
-    if (!shrink_window (taps, src, stride, out, j))
-      shrink_scattered (taps, src, stride, out, j);
+    if (!resize_window (taps, src, stride, out, j))
+      resize_scattered (taps, src, stride, out, j);
 }
 
 /* --- rows --- */
@@ -175,8 +175,8 @@ blend_rows (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows, si
 }
 
 void
-KERNEL (finish) (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows, const float table[256], float *out,
-                 unsigned width)
+KERNEL (resize_vertical_normalise) (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows,
+                                    const float table[256], float *out, unsigned width)
 {
   uint16_t samples[CHUNK];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "activate.h"
 #include "simd.h"
-#include "stencil.h"
+#include "conv3x3.h"
 
 /* 3 x 3 convolution with few channels per group. Rows of a group's channels are copied between zeros, as many as the
  * first-level cache keeps, so that borders need no conditions, and used by all output channels of the group. */
@@ -63,12 +63,12 @@ columns (const Sparse *s, const Channel *c, unsigned row, float *out, size_t at,
   for (int i = 0; i < n * wide; i++)
     sum[i] = all (0);
   if (single)
-    stencil (rows, s->stride, at, c->taps, sum, n, wide, step);
+    conv3x3 (rows, s->stride, at, c->taps, sum, n, wide, step);
   else
     for (unsigned i = 0; i < s->group_in; i++, rows += s->rows * s->stride) {
       vf taps[9];
       broadcast_taps (c->weight + 9 * (size_t) i, taps);
-      stencil (rows, s->stride, at, taps, sum, n, wide, step);
+      conv3x3 (rows, s->stride, at, taps, sum, n, wide, step);
     }
   UNROLL
   for (int o = 0; o < n; o++)
@@ -133,15 +133,15 @@ channel_band (const Sparse *s, unsigned channel, unsigned begin, unsigned end)
 }
 
 void
-KERNEL (conv_sparse) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
-                      unsigned end, float *scratch)
+KERNEL (conv_grouped) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                       unsigned end, float *scratch)
 {
   const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups, step = conv->stride;
-  const unsigned rows = dicenet_conv_sparse_rows (x->c, conv->groups, x->h, x->w);
+  const unsigned rows = dicenet_conv_grouped_rows (x->c, conv->groups, x->h, x->w);
   const Sparse s = { x, y, conv, scratch, rows, group_in, dicenet_padded_stride (x->w) };
   const unsigned fit = (rows - 3) / step + 1, at_once = ROWS / step, band = fit < y->h ? fit / at_once * at_once : y->h;
 
-  memset (scratch, 0, dicenet_conv_sparse_scratch (x->c, conv->groups, x->h, x->w) * sizeof *scratch);
+  memset (scratch, 0, dicenet_conv_grouped_scratch (x->c, conv->groups, x->h, x->w) * sizeof *scratch);
   for (unsigned group = begin / group_out; group * group_out < end; group++) {
     const unsigned first = group * group_out > begin ? group * group_out : begin,
                    last = (group + 1) * group_out < end ? (group + 1) * group_out : end;

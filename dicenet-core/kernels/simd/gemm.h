@@ -29,8 +29,8 @@ typedef struct {
 /* sums[r][p] = sum over k of w[k][r] * x[k][p]. Sums go through memory once per block, which costs nothing beside n
  * steps; kept in registers across the epilogue, the compiler spills them within the loop. */
 INLINE void
-multiply (const float *restrict w, const Inputs *inputs, float *restrict sums, const int rows, const int wide,
-          const int packed)
+gemm (const float *restrict w, const Inputs *inputs, float *restrict sums, const int rows, const int wide,
+      const int packed)
 {
   const float *restrict x = inputs->x;
   const size_t n = inputs->n;
@@ -64,45 +64,45 @@ multiply (const float *restrict w, const Inputs *inputs, float *restrict sums, c
 }
 
 /* Apart, so that each has the registers for itself. */
-#define MULTIPLY(rows, wide, packed)                                                                                   \
+#define GEMM(rows, wide, packed)                                                                                       \
   static void __attribute__ ((noinline))                                                                               \
-  multiply_##rows##_##wide##_##packed (const float *w, const Inputs *inputs, float *sums)                              \
+  gemm_##rows##_##wide##_##packed (const float *w, const Inputs *inputs, float *sums)                                  \
   {                                                                                                                    \
-    multiply (w, inputs, sums, rows, wide, packed);                                                                    \
+    gemm (w, inputs, sums, rows, wide, packed);                                                                        \
   }
 #define MULTIPLIES(rows)                                                                                               \
-  MULTIPLY (rows, 1, 0)                                                                                                \
-  MULTIPLY (rows, 2, 0) MULTIPLY (rows, 3, 0) MULTIPLY (rows, 1, 1) MULTIPLY (rows, 2, 1) MULTIPLY (rows, 3, 1)
-typedef void (*Multiply) (const float *w, const Inputs *inputs, float *sums);
+  GEMM (rows, 1, 0)                                                                                                    \
+  GEMM (rows, 2, 0) GEMM (rows, 3, 0) GEMM (rows, 1, 1) GEMM (rows, 2, 1) GEMM (rows, 3, 1)
+typedef void (*Gemm) (const float *w, const Inputs *inputs, float *sums);
 
 MULTIPLIES (4)
-static const Multiply multiply_half[2][WIDE] = {
-  { multiply_4_1_0, multiply_4_2_0, multiply_4_3_0 },
-  { multiply_4_1_1, multiply_4_2_1, multiply_4_3_1 },
+static const Gemm gemm_half[2][WIDE] = {
+  { gemm_4_1_0, gemm_4_2_0, gemm_4_3_0 },
+  { gemm_4_1_1, gemm_4_2_1, gemm_4_3_1 },
 };
 #if ROWS == DICENET_BLOCK
 MULTIPLIES (8)
-static const Multiply multiply_whole[2][WIDE] = {
-  { multiply_8_1_0, multiply_8_2_0, multiply_8_3_0 },
-  { multiply_8_1_1, multiply_8_2_1, multiply_8_3_1 },
+static const Gemm gemm_whole[2][WIDE] = {
+  { gemm_8_1_0, gemm_8_2_0, gemm_8_3_0 },
+  { gemm_8_1_1, gemm_8_2_1, gemm_8_3_1 },
 };
 #endif
 
 /* Registers of pixels, of the block's first @count channels. */
 static void
-multiply_block (const float *w, const Inputs *inputs, unsigned count, unsigned wide, float *sums)
+gemm_block (const float *w, const Inputs *inputs, unsigned count, unsigned wide, float *sums)
 {
   const int packed = inputs->offsets == NULL;
 
 #if ROWS == DICENET_BLOCK
   if (count > DICENET_BLOCK / 2) {
-    multiply_whole[packed][wide - 1](w, inputs, sums);
+    gemm_whole[packed][wide - 1](w, inputs, sums);
     return;
   }
 #endif
-  multiply_half[packed][wide - 1](w, inputs, sums);
+  gemm_half[packed][wide - 1](w, inputs, sums);
   if (count > DICENET_BLOCK / 2)
-    multiply_half[packed][wide - 1](w + DICENET_BLOCK / 2, inputs, sums + DICENET_BLOCK / 2 * NR);
+    gemm_half[packed][wide - 1](w + DICENET_BLOCK / 2, inputs, sums + DICENET_BLOCK / 2 * NR);
 }
 
 /* n sums of a channel: bias, activation, and out. */

@@ -2,7 +2,7 @@
 # At the end of `meson install`, which calls it (with Meson before 1.1, of `meson setup`): says what has to be done or set
 # so that what was installed is found. Where nothing has to be, it says nothing.
 #
-#   whats-missing.sh PLUGINS SYSTEM-PLUGINS TYPELIBS SYSTEM-TYPELIBS LIBDIR BINDIR
+#   post-install.sh PLUGINS SYSTEM-PLUGINS TYPELIBS SYSTEM-TYPELIBS LIBDIR BINDIR
 #
 # Folders are absolute or below MESON_INSTALL_PREFIX. SYSTEM-... are where GStreamer and introspection look anyhow;
 # TYPELIBS is empty in a build without introspection.

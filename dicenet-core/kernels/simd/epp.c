@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "simd.h"
-#include "stencil.h"
+#include "conv3x3.h"
 
-/* The pyramid pool, channel by channel, some rows at a time. Above the input's scale, scaling, kernel and scaling back
- * are a few taps per axis (DicenetRoundTrip): rows of the input become three rows each, one per column of the kernel,
- * and these are added up with the kernel's rows. The scaled plane, four times the input, never is. */
+/* The EPP unit, channel by channel, some rows at a time. Above the input's scale, scaling, kernel and scaling back
+ * are a few taps per axis (DicenetComposedAxis): rows of the input become three rows each, one per column of the
+ * kernel, and these are added up with the kernel's rows. The scaled plane, four times the input, never is. */
 
-#define RING DICENET_PYRAMID_RING /* >= DICENET_TRIP_TAPS + ENTER - 1 */
+#define RING DICENET_EPP_RING /* >= DICENET_COMPOSED_TAPS + ENTER - 1 */
 
 /* Registers of columns, and rows that enter the ring, at a time. */
 #if VL == 16
@@ -17,19 +17,19 @@
 #define ENTER 2
 #endif
 
-/* Rows worked on begin at padded row @first - 1 and are DICENET_PYRAMID_ROWS + 2. */
+/* Rows worked on begin at padded row @first - 1 and are DICENET_EPP_ROWS + 2. */
 typedef struct {
-  const DicenetPyramid *p;
+  const DicenetEpp *p;
   unsigned channels, c, h, w; /* c: the one worked on */
   size_t stride;
-  float *padded;                 /* the channel between zeros */
-  float *taps[DICENET_SCALES];   /* above the input's scale: [column of the kernel][tap][padded h] */
-  float *before[DICENET_SCALES]; /* below: padded planes of that scale before and after the convolution, */
-  float *after[DICENET_SCALES];
-  float *wide[DICENET_SCALES];    /* and with columns scaled back */
-  float *scratch[DICENET_SCALES]; /* and what resize wants */
-  float *ring;                    /* [column of the kernel][RING] rows */
-  float *rows[DICENET_SCALES];
+  float *padded;                       /* the channel between zeros */
+  float *taps[DICENET_EPP_BRANCHES];   /* above the input's scale: [column of the kernel][tap][padded h] */
+  float *before[DICENET_EPP_BRANCHES]; /* below: padded planes of that scale before and after the convolution, */
+  float *after[DICENET_EPP_BRANCHES];
+  float *wide[DICENET_EPP_BRANCHES];    /* and with columns scaled back */
+  float *scratch[DICENET_EPP_BRANCHES]; /* and what resize wants */
+  float *ring;                          /* [column of the kernel][RING] rows */
+  float *rows[DICENET_EPP_BRANCHES];
 } Work;
 
 static float *
@@ -40,18 +40,18 @@ take (float **at, size_t n)
   return here;
 }
 
-/* Takes what dicenet_pyramid_scratch() counts. */
+/* Takes what dicenet_epp_scratch() counts. */
 static void
 lay_out (Work *k, float *at)
 {
   k->padded = take (&at, dicenet_padded_floats (k->h, k->w));
-  for (unsigned s = 0; s < DICENET_SCALE_OWN; s++)
-    k->taps[s] = take (&at, 3 * DICENET_TRIP_TAPS * dicenet_trip_stride (k->h));
-  for (unsigned s = 0; s < DICENET_SCALES; s++)
-    k->rows[s] = take (&at, (DICENET_PYRAMID_ROWS + 2) * k->stride) + DICENET_PAD;
+  for (unsigned s = 0; s < DICENET_EPP_IDENTITY; s++)
+    k->taps[s] = take (&at, 3 * DICENET_COMPOSED_TAPS * dicenet_composed_stride (k->h));
+  for (unsigned s = 0; s < DICENET_EPP_BRANCHES; s++)
+    k->rows[s] = take (&at, (DICENET_EPP_ROWS + 2) * k->stride) + DICENET_PAD;
   k->ring = take (&at, 3 * RING * k->stride + 3 * DICENET_PAD) + DICENET_PAD; /* the last row ends in zeros too */
-  for (unsigned s = DICENET_SCALE_OWN + 1; s < DICENET_SCALES; s++) {
-    const unsigned h = k->p->scales[s].h, w = k->p->scales[s].w;
+  for (unsigned s = DICENET_EPP_IDENTITY + 1; s < DICENET_EPP_BRANCHES; s++) {
+    const unsigned h = k->p->branches[s].h, w = k->p->branches[s].w;
     k->before[s] = take (&at, dicenet_padded_floats (h, w));
     k->after[s] = take (&at, dicenet_padded_floats (h, w));
     k->wide[s] = take (&at, h * k->stride);
@@ -61,18 +61,19 @@ lay_out (Work *k, float *at)
 
 /* --- scales above the input's --- */
 
-/* The kernel's rows with scaling there and back: taps[b][t][i] = sum over a of kernel[a][b] * trip[a][t][i]. */
+/* The kernel's rows with scaling there and back: taps[b][t][i] = sum over a of kernel[a][b] * composed axis[a][t][i].
+ */
 static void
-multiply_taps (const float *kernel, const DicenetRoundTrip *trip, float *taps)
+multiply_taps (const float *kernel, const DicenetComposedAxis *composed, float *taps)
 {
-  const size_t n = dicenet_trip_stride (trip->n);
+  const size_t n = dicenet_composed_stride (composed->n);
 
   for (unsigned b = 0; b < 3; b++) {
-    for (size_t at = 0; at < trip->taps * n; at += VL) {
+    for (size_t at = 0; at < composed->taps * n; at += VL) {
       vf sum = { 0 };
       for (unsigned a = 0; a < 3; a++)
-        sum += all (kernel[3 * a + b]) * load (trip->weight + a * trip->taps * n + at);
-      store (taps + b * trip->taps * n + at, sum);
+        sum += all (kernel[3 * a + b]) * load (composed->weight + a * composed->taps * n + at);
+      store (taps + b * composed->taps * n + at, sum);
     }
   }
 }
@@ -82,27 +83,27 @@ multiply_taps (const float *kernel, const DicenetRoundTrip *trip, float *taps)
 #define NARROW_END(taps, b)   ((taps) == 5 ? (b) + 3 : (b) == 0 ? 2 : 3)
 
 static int
-is_narrow (const DicenetRoundTrip *trip)
+is_narrow (const DicenetComposedAxis *composed)
 {
   for (unsigned b = 0; b < 3; b++)
-    if (trip->part[b].begin < (unsigned) NARROW_BEGIN (trip->taps, b) ||
-        trip->part[b].end > (unsigned) NARROW_END (trip->taps, b))
+    if (composed->part[b].begin < (unsigned) NARROW_BEGIN (composed->taps, b) ||
+        composed->part[b].end > (unsigned) NARROW_END (composed->taps, b))
       return 0;
   return 1;
 }
 
 /* ENTER rows of the input, stride apart, to three rows of the ring each: one per column of the kernel. */
 INLINE void
-enter_rows (const DicenetRoundTrip *trip, const float *rows, size_t stride, float *const *to, const unsigned taps,
-            const int narrow)
+enter_rows (const DicenetComposedAxis *composed, const float *rows, size_t stride, float *const *to,
+            const unsigned taps, const int narrow)
 {
-  const size_t n = dicenet_trip_stride (trip->n);
+  const size_t n = dicenet_composed_stride (composed->n);
 
   for (size_t at = 0; at < n; at += VL) {
     vf sum[ENTER][3] = { { { 0 } } };
     UNROLL
     for (unsigned t = 0; t < taps; t++) {
-      const float *from = rows + (long) at + trip->first + (int) t;
+      const float *from = rows + (long) at + composed->first + (int) t;
       vf x[ENTER];
       UNROLL
       for (unsigned i = 0; i < ENTER; i++)
@@ -111,7 +112,7 @@ enter_rows (const DicenetRoundTrip *trip, const float *rows, size_t stride, floa
       for (unsigned b = 0; b < 3; b++) {
         if (narrow && ((int) t < NARROW_BEGIN (taps, (int) b) || (int) t >= NARROW_END (taps, (int) b)))
           continue;
-        const vf weight = once (load (trip->weight + (b * taps + t) * n + at));
+        const vf weight = once (load (composed->weight + (b * taps + t) * n + at));
         UNROLL
         for (unsigned i = 0; i < ENTER; i++)
           sum[i][b] += weight * x[i];
@@ -127,21 +128,21 @@ enter_rows (const DicenetRoundTrip *trip, const float *rows, size_t stride, floa
 
 /* Enters rows [next, end) and perhaps some more, which nobody asks for. */
 static unsigned
-fill_ring (const Work *k, const DicenetRoundTrip *trip, int narrow, unsigned next, unsigned end)
+fill_ring (const Work *k, const DicenetComposedAxis *composed, int narrow, unsigned next, unsigned end)
 {
   for (; next < end; next += ENTER) {
     const float *rows = k->padded + (next + 1) * k->stride + DICENET_PAD;
     float *to[ENTER];
     for (unsigned i = 0; i < ENTER; i++)
       to[i] = k->ring + (next + i) % RING * k->stride;
-    if (trip->taps == 3 && narrow)
-      enter_rows (trip, rows, k->stride, to, 3, 1);
-    else if (trip->taps == 5 && narrow)
-      enter_rows (trip, rows, k->stride, to, 5, 1);
-    else if (trip->taps == 5)
-      enter_rows (trip, rows, k->stride, to, 5, 0);
+    if (composed->taps == 3 && narrow)
+      enter_rows (composed, rows, k->stride, to, 3, 1);
+    else if (composed->taps == 5 && narrow)
+      enter_rows (composed, rows, k->stride, to, 5, 1);
+    else if (composed->taps == 5)
+      enter_rows (composed, rows, k->stride, to, 5, 0);
     else
-      enter_rows (trip, rows, k->stride, to, trip->taps, 0);
+      enter_rows (composed, rows, k->stride, to, composed->taps, 0);
   }
   return next;
 }
@@ -150,9 +151,9 @@ fill_ring (const Work *k, const DicenetRoundTrip *trip, int narrow, unsigned nex
 INLINE void
 up_row (const Work *k, unsigned s, unsigned i, const float *const *rows, float *out, const unsigned taps)
 {
-  const size_t n = dicenet_trip_stride (k->h), channel = (size_t) s * k->channels + k->c;
+  const size_t n = dicenet_composed_stride (k->h), channel = (size_t) s * k->channels + k->c;
   const vf bias = all (k->p->bias[channel]), slope = all (k->p->slope[channel]);
-  vf weight[3 * DICENET_TRIP_TAPS];
+  vf weight[3 * DICENET_COMPOSED_TAPS];
 
   UNROLL
   for (unsigned t = 0; t < 3 * taps; t++)
@@ -172,14 +173,14 @@ up_row (const Work *k, unsigned s, unsigned i, const float *const *rows, float *
 static void
 up_rows (const Work *k, unsigned s, unsigned begin, unsigned end, float *out)
 {
-  const DicenetRoundTrip *trip = k->p->scales[s].trip_rows, *columns = k->p->scales[s].trip_columns;
-  const unsigned taps = trip->taps;
+  const DicenetComposedAxis *composed = k->p->branches[s].composed_rows, *columns = k->p->branches[s].composed_columns;
+  const unsigned taps = composed->taps;
   const int narrow = is_narrow (columns);
-  long next = (long) begin + trip->first > 0 ? (long) begin + trip->first : 0;
+  long next = (long) begin + composed->first > 0 ? (long) begin + composed->first : 0;
 
   for (unsigned i = begin; i < end; i++, out += k->stride) {
-    const float *rows[DICENET_TRIP_TAPS];
-    const long first = (long) i + trip->first, last = first + (long) taps;
+    const float *rows[DICENET_COMPOSED_TAPS];
+    const long first = (long) i + composed->first, last = first + (long) taps;
     next = fill_ring (k, columns, narrow, (unsigned) next, last < (long) k->h ? (unsigned) last : k->h);
     for (unsigned t = 0; t < taps; t++) {
       const long row = first + (long) t, inside = row < 0 ? 0 : row < (long) k->h ? row : (long) k->h - 1;
@@ -197,7 +198,7 @@ up_rows (const Work *k, unsigned s, unsigned begin, unsigned end, float *out)
 /* --- convolution --- */
 
 typedef struct {
-  const float *planes[DICENET_SCALES]; /* at the row above the first */
+  const float *planes[DICENET_EPP_BRANCHES]; /* at the row above the first */
   size_t stride;
   const float *weight; /* [plane][3][3] */
   float bias, slope;
@@ -217,12 +218,12 @@ convolve_rows (const Convolution *v, unsigned row, const vf *weight, const unsig
     for (int i = 0; i < n * wide; i++)
       sum[i] = all (v->bias);
     if (n_planes == 1)
-      stencil (v->planes[0] + row * v->stride, v->stride, at, weight, sum, n, wide, 1);
+      conv3x3 (v->planes[0] + row * v->stride, v->stride, at, weight, sum, n, wide, 1);
     else
       for (unsigned s = 0; s < n_planes; s++) {
         vf taps[9];
         broadcast_taps (v->weight + 9 * (size_t) s, taps);
-        stencil (v->planes[s] + row * v->stride, v->stride, at, taps, sum, n, wide, 1);
+        conv3x3 (v->planes[s] + row * v->stride, v->stride, at, taps, sum, n, wide, 1);
       }
     UNROLL
     for (int i = 0; i < n * wide; i++) {
@@ -255,7 +256,7 @@ convolve (const Convolution *v, unsigned rows, const unsigned n_planes, const in
 static void
 prepare_down (const Work *k, const float *x, unsigned s)
 {
-  const DicenetScale *scale = &k->p->scales[s];
+  const DicenetEppBranch *scale = &k->p->branches[s];
   const size_t stride = dicenet_padded_stride (scale->w);
   const DicenetAxis same = { .in = scale->h, .out = scale->h };
   const Convolution v = { { k->before[s] + DICENET_PAD },
@@ -276,7 +277,7 @@ prepare_down (const Work *k, const float *x, unsigned s)
 static void
 down_rows (const Work *k, unsigned s, unsigned begin, unsigned end, float *out)
 {
-  const DicenetAxis *rows = k->p->scales[s].rows_back;
+  const DicenetAxis *rows = k->p->branches[s].rows_back;
   const size_t channel = (size_t) s * k->channels + k->c;
   const float bias = k->p->bias[channel], slope = k->p->slope[channel];
 
@@ -296,7 +297,7 @@ down_rows (const Work *k, unsigned s, unsigned begin, unsigned end, float *out)
 static void
 own_rows (const Work *k, unsigned begin, unsigned end, float *out)
 {
-  const size_t channel = (size_t) DICENET_SCALE_OWN * k->channels + k->c;
+  const size_t channel = (size_t) DICENET_EPP_IDENTITY * k->channels + k->c;
   const Convolution v = { { k->padded + begin * k->stride + DICENET_PAD },
                           k->stride,
                           k->p->weight + 9 * channel,
@@ -315,9 +316,9 @@ scale_rows (const Work *k, unsigned s, unsigned first, unsigned begin, unsigned 
 {
   float *out = k->rows[s] + (begin - first + 1) * k->stride;
 
-  if (s < DICENET_SCALE_OWN)
+  if (s < DICENET_EPP_IDENTITY)
     up_rows (k, s, begin, end, out);
-  else if (s == DICENET_SCALE_OWN)
+  else if (s == DICENET_EPP_IDENTITY)
     own_rows (k, begin, end, out);
   else
     down_rows (k, s, begin, end, out);
@@ -326,45 +327,45 @@ scale_rows (const Work *k, unsigned s, unsigned first, unsigned begin, unsigned 
 }
 
 static void
-pyramid_band (const Work *k, unsigned first, float *out)
+epp_band (const Work *k, unsigned first, float *out)
 {
-  const unsigned n = first + DICENET_PYRAMID_ROWS < k->h ? DICENET_PYRAMID_ROWS : k->h - first,
+  const unsigned n = first + DICENET_EPP_ROWS < k->h ? DICENET_EPP_ROWS : k->h - first,
                  end = first + n < k->h ? first + n + 1 : k->h;
   Convolution v = { .stride = k->stride,
-                    .weight = k->p->merge_weight + 9 * (size_t) k->c * DICENET_SCALES,
+                    .weight = k->p->merge_weight + 9 * (size_t) k->c * DICENET_EPP_BRANCHES,
                     .bias = k->p->merge_bias[k->c],
                     .slope = k->p->merge_slope[k->c],
                     .out = out + (size_t) first * k->w,
                     .out_stride = k->w,
                     .w = k->w };
 
-  for (unsigned s = 0; s < DICENET_SCALES; s++) {
+  for (unsigned s = 0; s < DICENET_EPP_BRANCHES; s++) {
     if (first == 0)
       memset (k->rows[s], 0, k->w * sizeof *k->rows[s]);
     else /* the last two of the band before */
-      memcpy (k->rows[s], k->rows[s] + DICENET_PYRAMID_ROWS * k->stride, (k->stride + k->w) * sizeof *k->rows[s]);
+      memcpy (k->rows[s], k->rows[s] + DICENET_EPP_ROWS * k->stride, (k->stride + k->w) * sizeof *k->rows[s]);
     scale_rows (k, s, first, first == 0 ? 0 : first + 1, end);
     v.planes[s] = k->rows[s];
   }
-  convolve (&v, n, DICENET_SCALES, WIDE);
+  convolve (&v, n, DICENET_EPP_BRANCHES, WIDE);
 }
 
 void
-KERNEL (pyramid) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetPyramid *p, unsigned begin, unsigned end,
-                  float *scratch)
+KERNEL (epp) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetEpp *p, unsigned begin, unsigned end,
+              float *scratch)
 {
   Work k = { .p = p, .channels = x->c, .h = x->h, .w = x->w, .stride = dicenet_padded_stride (x->w) };
 
   lay_out (&k, scratch);
-  memset (scratch, 0, dicenet_pyramid_scratch (x->h, x->w, p->scales) * sizeof *scratch);
+  memset (scratch, 0, dicenet_epp_scratch (x->h, x->w, p->branches) * sizeof *scratch);
   for (k.c = begin; k.c < end; k.c++) {
     const float *plane = dicenet_plane (x, k.c);
     KERNEL (pad) (plane, k.h, k.w, k.padded);
-    for (unsigned s = 0; s < DICENET_SCALE_OWN; s++)
-      multiply_taps (p->weight + 9 * ((size_t) s * x->c + k.c), p->scales[s].trip_rows, k.taps[s]);
-    for (unsigned s = DICENET_SCALE_OWN + 1; s < DICENET_SCALES; s++)
+    for (unsigned s = 0; s < DICENET_EPP_IDENTITY; s++)
+      multiply_taps (p->weight + 9 * ((size_t) s * x->c + k.c), p->branches[s].composed_rows, k.taps[s]);
+    for (unsigned s = DICENET_EPP_IDENTITY + 1; s < DICENET_EPP_BRANCHES; s++)
       prepare_down (&k, plane, s);
-    for (unsigned first = 0; first < k.h; first += DICENET_PYRAMID_ROWS)
-      pyramid_band (&k, first, dicenet_plane (y, k.c));
+    for (unsigned first = 0; first < k.h; first += DICENET_EPP_ROWS)
+      epp_band (&k, first, dicenet_plane (y, k.c));
   }
 }

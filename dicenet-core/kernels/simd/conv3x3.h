@@ -8,7 +8,7 @@
  * which an output is added up does not depend on how many are computed together. */
 
 /* Input rows that so many output rows are made of. */
-#define STENCIL_INPUTS(n, step) (((n) -1) * (step) + 3)
+#define CONV3X3_INPUTS(n, step) (((n) -1) * (step) + 3)
 
 INLINE void
 broadcast_taps (const float *kernel, vf weight[9])
@@ -30,12 +30,12 @@ load_taps (const float *p, vf x[3], const int step)
 /* sum[o * wide + v] += the stencil of output row o, columns from at + v * VL; input row r's column 0 is at
  * row + r * stride. */
 INLINE void
-stencil (const float *row, size_t stride, size_t at, const vf weight[9], vf *sum, const int n, const int wide,
+conv3x3 (const float *row, size_t stride, size_t at, const vf weight[9], vf *sum, const int n, const int wide,
          const int step)
 {
   row += at * (size_t) step;
   UNROLL
-  for (int r = 0; r < STENCIL_INPUTS (n, step); r++, row += stride)
+  for (int r = 0; r < CONV3X3_INPUTS (n, step); r++, row += stride)
     UNROLL
   for (int v = 0; v < wide; v++) {
     vf x[3];

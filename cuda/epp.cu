@@ -3,21 +3,22 @@
 #include "device.cuh"
 #include "launch.cuh"
 
-/* The pyramid pool, in two kernels. The first scales the input down and convolves it, where that leaves small planes.
+/* The EPP unit, in two kernels. The first scales the input down and convolves it, where that leaves small planes.
  * The second does the rest without storing anything between: scales above the input's by tables that have the scaling
- * there and back in them (DicenetRoundTrip), its own scale, those below scaled up from the small planes, and the 3 x 3
- * convolution of all five. */
+ * there and back in them (DicenetComposedAxis), its own scale, those below scaled up from the small planes, and the 3 x
+ * 3 convolution of all five. */
 
-#define OWN   DICENET_SCALE_OWN
-#define BELOW (DICENET_SCALES - OWN - 1)
+#define OWN   DICENET_EPP_IDENTITY
+#define BELOW (DICENET_EPP_BRANCHES - OWN - 1)
 
-using Scale = std::remove_extent_t<decltype (DicenetCudaPyramid::scales)>;
+using Scale = std::remove_extent_t<decltype (DicenetCudaEpp::branches)>;
 
 /* The smaller scales' planes after their kernels, channel by channel. */
 static __device__ __forceinline__ float *
-small_plane (const DicenetCudaPyramid &p, unsigned picture, unsigned c, unsigned k)
+small_plane (const DicenetCudaEpp &p, unsigned picture, unsigned c, unsigned k)
 {
-  const unsigned half = p.scales[OWN + 1].h * p.scales[OWN + 1].w, tenth = p.scales[OWN + 2].h * p.scales[OWN + 2].w;
+  const unsigned half = p.branches[OWN + 1].h * p.branches[OWN + 1].w,
+                 tenth = p.branches[OWN + 2].h * p.branches[OWN + 2].w;
   return p.scratch + picture * p.x.stride + c * (half + tenth) + (k == 0 ? 0 : half);
 }
 
@@ -83,10 +84,10 @@ tiles_of (const Scale &s)
 /* Tile @block of scale OWN + 1 + k. */
 template <unsigned LANES>
 static __device__ __forceinline__ void
-make_tile (const DicenetCudaPyramid &p, unsigned k, unsigned block)
+make_tile (const DicenetCudaEpp &p, unsigned k, unsigned block)
 {
   __shared__ float tile[HALO * HALO];
-  const Scale &s = p.scales[OWN + 1 + k];
+  const Scale &s = p.branches[OWN + 1 + k];
   const unsigned across = (s.w + TILE - 1) / TILE, row = block / across * TILE, column = block % across * TILE;
   const unsigned c = blockIdx.y, i = threadIdx.x / TILE, j = threadIdx.x % TILE;
 
@@ -98,9 +99,9 @@ make_tile (const DicenetCudaPyramid &p, unsigned k, unsigned block)
 
 /* Cells of half the size are few numbers, those of a tenth about a hundred. */
 static __global__ void
-small_kernel (DicenetCudaPyramid p)
+small_kernel (DicenetCudaEpp p)
 {
-  const unsigned tiles = tiles_of (p.scales[OWN + 1]);
+  const unsigned tiles = tiles_of (p.branches[OWN + 1]);
 
   if (blockIdx.x < tiles)
     make_tile<2> (p, 0, blockIdx.x);
@@ -116,26 +117,26 @@ small_kernel (DicenetCudaPyramid p)
 
 #define THREADS   128u
 #define MOST_ROWS 32u /* of a strip, which a thread goes down */
-#define REACH     2   /* of a trip's taps to either side */
+#define REACH     2   /* of a composed axis's taps to either side */
 #define SPAN      (2 * REACH + 1)
 #define LEAD      (REACH + 1) /* rows read before a strip's first and after its last */
 
 /* What a step of all threads shares: the input's row r, and row r - REACH of the scales' values. */
 struct alignas (16) Row {
-  float trips[OWN][16]; /* [m * 3 + a]: of row r in tap a of the value of row r - REACH + m */
+  float composed[OWN][16]; /* [m * 3 + a]: of row r in tap a of the value of row r - REACH + m */
   struct {
     unsigned above, below; /* where the rows of a smaller scale's plane begin that its row lies between */
     float above_weight, below_weight;
   } small[BELOW];
 };
 
-/* The weight in a trip's tap @a of the input at @offset from position @i of n. */
+/* The weight in a composed axis's tap @a of the input at @offset from position @i of n. */
 static __device__ __forceinline__ float
-trip_weight (const DicenetCudaTrip &trip, unsigned n, unsigned a, int i, int offset)
+composed_weight (const DicenetCudaComposedAxis &composed, unsigned n, unsigned a, int i, int offset)
 {
-  const int t = offset - trip.first;
-  const bool is_there = i >= 0 && i < (int) n && t >= 0 && t < (int) trip.taps;
-  return is_there ? trip.weight[(a * trip.taps + (unsigned) t) * ((n + 15) / 16 * 16) + (unsigned) i] : 0;
+  const int t = offset - composed.first;
+  const bool is_there = i >= 0 && i < (int) n && t >= 0 && t < (int) composed.taps;
+  return is_there ? composed.weight[(a * composed.taps + (unsigned) t) * ((n + 15) / 16 * 16) + (unsigned) i] : 0;
 }
 
 /* Where row or column @i of a plane lies between those of a smaller one. */
@@ -153,25 +154,25 @@ find_between (const DicenetCudaAxis &axis, int i, unsigned *before, unsigned *af
 
 /* @first: the input's row of the first step. */
 static __device__ __forceinline__ void
-fill_rows (const DicenetCudaPyramid &p, int first, unsigned n, Row *rows)
+fill_rows (const DicenetCudaEpp &p, int first, unsigned n, Row *rows)
 {
   for (unsigned at = threadIdx.x; at < n * 16; at += THREADS) {
     const unsigned m = at % 16 / 3, a = at % 16 % 3;
     const int r = first + (int) (at / 16);
 #pragma unroll
     for (unsigned k = 0; k < OWN; k++)
-      rows[at / 16].trips[k][at % 16] =
-          m < SPAN ? trip_weight (p.scales[k].trip_rows, p.x.h, a, r - REACH + (int) m, REACH - (int) m) : 0;
+      rows[at / 16].composed[k][at % 16] =
+          m < SPAN ? composed_weight (p.branches[k].composed_rows, p.x.h, a, r - REACH + (int) m, REACH - (int) m) : 0;
   }
   for (unsigned at = threadIdx.x; at < n; at += THREADS) {
     const int i = first + (int) at - REACH;
 #pragma unroll
     for (unsigned k = 0; k < BELOW; k++) {
       auto &small = rows[at].small[k];
-      find_between (p.scales[OWN + 1 + k].rows_back, i, &small.above, &small.below, &small.above_weight,
+      find_between (p.branches[OWN + 1 + k].rows_back, i, &small.above, &small.below, &small.above_weight,
                     &small.below_weight);
-      small.above *= p.scales[OWN + 1 + k].w;
-      small.below *= p.scales[OWN + 1 + k].w;
+      small.above *= p.branches[OWN + 1 + k].w;
+      small.below *= p.branches[OWN + 1 + k].w;
     }
   }
   __syncthreads ();
@@ -183,14 +184,14 @@ struct Above {
 };
 
 static __device__ __forceinline__ void
-above_start (Above *s, const DicenetCudaTrip &trip, const float *kernel, unsigned w, int j)
+above_start (Above *s, const DicenetCudaComposedAxis &composed, const float *kernel, unsigned w, int j)
 {
 #pragma unroll
   for (int u = 0; u < SPAN; u++) {
     float columns[3];
 #pragma unroll
     for (unsigned b = 0; b < 3; b++)
-      columns[b] = trip_weight (trip, w, b, j, u - REACH);
+      columns[b] = composed_weight (composed, w, b, j, u - REACH);
 #pragma unroll
     for (int a = 0; a < 3; a++)
       s->taps[a][u] = kernel[3 * a] * columns[0] + kernel[3 * a + 1] * columns[1] + kernel[3 * a + 2] * columns[2];
@@ -277,14 +278,14 @@ small_value (const Small &s, unsigned row)
 
 /* The convolution of all scales' values into one, column of the kernel by column. */
 struct Merge {
-  float taps[DICENET_SCALES][9], pending[2][3];
+  float taps[DICENET_EPP_BRANCHES][9], pending[2][3];
 };
 
 static __device__ __forceinline__ void
-merge_start (Merge *m, const float *weight)
+upsample_add_start (Merge *m, const float *weight)
 {
 #pragma unroll
-  for (int k = 0; k < DICENET_SCALES; k++)
+  for (int k = 0; k < DICENET_EPP_BRANCHES; k++)
 #pragma unroll
     for (int t = 0; t < 9; t++)
       m->taps[k][t] = weight[9 * k + t];
@@ -295,7 +296,7 @@ merge_start (Merge *m, const float *weight)
 
 /* Takes a row of values; returns the sum that it completes, of the row above. All threads of a warp take part. */
 static __device__ __forceinline__ float
-merge_step (Merge *m, const float values[DICENET_SCALES])
+upsample_add_step (Merge *m, const float values[DICENET_EPP_BRANCHES])
 {
   float sums[3];
 
@@ -303,7 +304,7 @@ merge_step (Merge *m, const float values[DICENET_SCALES])
   for (int b = 0; b < 3; b++) {
     float rows[3] = { 0, m->pending[1][b], m->pending[0][b] };
 #pragma unroll
-    for (int k = 0; k < DICENET_SCALES; k++)
+    for (int k = 0; k < DICENET_EPP_BRANCHES; k++)
 #pragma unroll
       for (int a = 0; a < 3; a++)
         rows[a] += m->taps[k][3 * a + b] * values[k];
@@ -321,12 +322,12 @@ struct Column {
   Above above[OWN];
   Own own;
   Small small[BELOW];
-  float bias[DICENET_SCALES], slope[DICENET_SCALES];
+  float bias[DICENET_EPP_BRANCHES], slope[DICENET_EPP_BRANCHES];
   Merge merge;
 };
 
 static __device__ __forceinline__ void
-column_start (Column *column, const DicenetCudaPyramid &p, unsigned c, int j)
+column_start (Column *column, const DicenetCudaEpp &p, unsigned c, int j)
 {
   const unsigned w = p.x.w;
 
@@ -336,21 +337,21 @@ column_start (Column *column, const DicenetCudaPyramid &p, unsigned c, int j)
   for (int u = 0; u < SPAN; u++)
     column->at[u] = (unsigned) min (max (j + u - REACH, 0), (int) w - 1);
 #pragma unroll
-  for (unsigned k = 0; k < DICENET_SCALES; k++) {
+  for (unsigned k = 0; k < DICENET_EPP_BRANCHES; k++) {
     const float *kernel = p.weight + (k * p.x.c + c) * 9;
     column->bias[k] = p.bias[k * p.x.c + c];
     column->slope[k] = p.slope[k * p.x.c + c];
     if (k < OWN)
-      above_start (&column->above[k], p.scales[k].trip_columns, kernel, w, j);
+      above_start (&column->above[k], p.branches[k].composed_columns, kernel, w, j);
     else if (k == OWN)
       own_start (&column->own, kernel, w, j);
     else {
       Small *s = &column->small[k - OWN - 1];
       s->plane = small_plane (p, blockIdx.z, c, k - OWN - 1);
-      find_between (p.scales[k].columns_back, j, &s->left, &s->right, &s->left_weight, &s->right_weight);
+      find_between (p.branches[k].columns_back, j, &s->left, &s->right, &s->left_weight, &s->right_weight);
     }
   }
-  merge_start (&column->merge, p.merge_weight + c * DICENET_SCALES * 9);
+  upsample_add_start (&column->merge, p.merge_weight + c * DICENET_EPP_BRANCHES * 9);
 }
 
 /* Reads the row around the column; zeros above and below the picture. Beside it any number does, as its weight is zero.
@@ -370,7 +371,7 @@ read_row (const Column &column, unsigned h, unsigned w, int r, float row[SPAN])
 
 /* All scales' values of a row that is complete, with BatchNorm and PReLU; zeros outside of the picture. */
 static __device__ __forceinline__ void
-activate (const Column &column, const Row &row, bool is_row_inside, float values[DICENET_SCALES])
+activate (const Column &column, const Row &row, bool is_row_inside, float values[DICENET_EPP_BRANCHES])
 {
 #pragma unroll
   for (unsigned k = 0; k < BELOW; k++) {
@@ -380,13 +381,13 @@ activate (const Column &column, const Row &row, bool is_row_inside, float values
         between.above_weight * small_value (s, between.above) + between.below_weight * small_value (s, between.below);
   }
 #pragma unroll
-  for (unsigned k = 0; k < DICENET_SCALES; k++)
+  for (unsigned k = 0; k < DICENET_EPP_BRANCHES; k++)
     values[k] = column.is_inside && is_row_inside ? prelu (values[k] + column.bias[k], column.slope[k]) : 0;
 }
 
 /* Rows [first, first + n) of the output; @out: the first, where it is wanted. */
 static __device__ __forceinline__ void
-go_down (Column *column, const DicenetCudaPyramid &p, const Row *rows, unsigned c, int first, int n, float *out)
+go_down (Column *column, const DicenetCudaEpp &p, const Row *rows, unsigned c, int first, int n, float *out)
 {
   const float bias = p.merge_bias[c], slope = p.merge_slope[c];
   float next[SPAN];
@@ -395,19 +396,19 @@ go_down (Column *column, const DicenetCudaPyramid &p, const Row *rows, unsigned 
 #pragma unroll 1
   for (int r = first - LEAD; r < first + n + LEAD; r++, rows++) {
     const int i = r - REACH; /* of the values that are complete now; the sums' row is the one above */
-    float x[SPAN], values[DICENET_SCALES];
+    float x[SPAN], values[DICENET_EPP_BRANCHES];
 #pragma unroll
     for (int u = 0; u < SPAN; u++)
       x[u] = next[u];
     read_row (*column, p.x.h, p.x.w, r + 1, next); /* while this one is worked on */
 #pragma unroll
     for (unsigned k = 0; k < OWN; k++)
-      values[k] = above_step (&column->above[k], x, rows->trips[k]);
+      values[k] = above_step (&column->above[k], x, rows->composed[k]);
     values[OWN] = own_step (&column->own, x);
     if (i < first - 1)
       continue;
     activate (*column, *rows, i >= 0 && i < (int) p.x.h, values);
-    const float sum = merge_step (&column->merge, values) + bias;
+    const float sum = upsample_add_step (&column->merge, values) + bias;
     if (out && i > first)
       out[(unsigned) (i - 1 - first) * p.x.w] = prelu (sum, slope);
   }
@@ -415,7 +416,7 @@ go_down (Column *column, const DicenetCudaPyramid &p, const Row *rows, unsigned 
 
 template <unsigned WIDTH>
 static __global__ void
-__launch_bounds__ (THREADS) strip_kernel (DicenetCudaPyramid p, unsigned strip)
+__launch_bounds__ (THREADS) strip_kernel (DicenetCudaEpp p, unsigned strip)
 {
   __shared__ Row rows[MOST_ROWS + 2 * LEAD];
   const unsigned lane = threadIdx.x % WIDTH, section = (blockIdx.x * THREADS + threadIdx.x) / WIDTH;
@@ -434,11 +435,11 @@ __launch_bounds__ (THREADS) strip_kernel (DicenetCudaPyramid p, unsigned strip)
 /* --- launches --- */
 
 size_t
-dicenet_cuda_pyramid_scratch (unsigned c, unsigned h, unsigned w)
+dicenet_cuda_epp_scratch (unsigned c, unsigned h, unsigned w)
 {
   size_t n = 0;
 
-  /* dicenet_pyramid_size() of these scales. */
+  /* dicenet_epp_size() of these scales. */
   for (unsigned by = 2; by <= 10; by += 8)
     n += (size_t) (divide_up (h, by) < 5 ? 5 : divide_up (h, by)) * (divide_up (w, by) < 5 ? 5 : divide_up (w, by));
   return c * n;
@@ -449,7 +450,7 @@ dicenet_cuda_pyramid_scratch (unsigned c, unsigned h, unsigned w)
 
 template <unsigned WIDTH>
 static cudaError_t
-launch_strips (const DicenetCudaPyramid *p, const DicenetCudaDevice *device, cudaStream_t stream)
+launch_strips (const DicenetCudaEpp *p, const DicenetCudaDevice *device, cudaStream_t stream)
 {
   const unsigned threads = divide_up (p->x.w, WIDTH - 2) * WIDTH * p->x.c;
   const size_t busy = (size_t) BUSY * device->processors;
@@ -464,7 +465,7 @@ launch_strips (const DicenetCudaPyramid *p, const DicenetCudaDevice *device, cud
 
 /* The sections that leave the fewest threads without an output. */
 static cudaError_t
-launch_sections (const DicenetCudaPyramid *p, const DicenetCudaDevice *device, cudaStream_t stream)
+launch_sections (const DicenetCudaEpp *p, const DicenetCudaDevice *device, cudaStream_t stream)
 {
   const unsigned wide = divide_up (p->x.w, 30) * 32, medium = divide_up (p->x.w, 14) * 16,
                  narrow = divide_up (p->x.w, 6) * 8;
@@ -475,20 +476,19 @@ launch_sections (const DicenetCudaPyramid *p, const DicenetCudaDevice *device, c
 }
 
 static bool
-is_within_reach (const DicenetCudaTrip &trip)
+is_within_reach (const DicenetCudaComposedAxis &composed)
 {
-  return trip.first >= -REACH && trip.first + (int) trip.taps <= REACH + 1;
+  return composed.first >= -REACH && composed.first + (int) composed.taps <= REACH + 1;
 }
 
 cudaError_t
-dicenet_cuda_pyramid (const DicenetCudaPyramid *pyramid, const DicenetCudaDevice *device, cudaStream_t stream)
+dicenet_cuda_epp (const DicenetCudaEpp *epp, const DicenetCudaDevice *device, cudaStream_t stream)
 {
-  const dim3 grid (tiles_of (pyramid->scales[OWN + 1]) + tiles_of (pyramid->scales[OWN + 2]), pyramid->x.c,
-                   pyramid->x.n);
+  const dim3 grid (tiles_of (epp->branches[OWN + 1]) + tiles_of (epp->branches[OWN + 2]), epp->x.c, epp->x.n);
 
   for (unsigned k = 0; k < OWN; k++)
-    if (!is_within_reach (pyramid->scales[k].trip_rows) || !is_within_reach (pyramid->scales[k].trip_columns))
+    if (!is_within_reach (epp->branches[k].composed_rows) || !is_within_reach (epp->branches[k].composed_columns))
       return cudaErrorInvalidValue;
-  const cudaError_t error = launch (small_kernel, grid, SMALL_THREADS, stream, *pyramid);
-  return error == cudaSuccess ? launch_sections (pyramid, device, stream) : error;
+  const cudaError_t error = launch (small_kernel, grid, SMALL_THREADS, stream, *epp);
+  return error == cudaSuccess ? launch_sections (epp, device, stream) : error;
 }

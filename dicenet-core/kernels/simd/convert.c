@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "simd.h"
-#include "words.h"
+#include "simd16.h"
 
 /* Rows end where memory may: what is left of one after its last whole register is copied to where a register can be
  * read. Rows of samples have room for whole registers (DICENET_PIXEL_PAD). */
@@ -19,7 +19,7 @@ repeat_last (int16_t *out, size_t n)
 }
 
 void
-KERNEL (chroma_pairs) (const uint8_t *near, const uint8_t *far, int16_t *out, size_t n)
+KERNEL (chroma_semiplanar) (const uint8_t *near, const uint8_t *far, int16_t *out, size_t n)
 {
   uint8_t rest[2][WORDS] = { { 0 } };
   size_t i = 0;
@@ -33,7 +33,7 @@ KERNEL (chroma_pairs) (const uint8_t *near, const uint8_t *far, int16_t *out, si
 }
 
 void
-KERNEL (chroma_planes) (const uint8_t *const near[2], const uint8_t *const far[2], int16_t *restrict out, size_t n)
+KERNEL (chroma_planar) (const uint8_t *const near[2], const uint8_t *const far[2], int16_t *restrict out, size_t n)
 {
   const uint8_t *restrict near0 = near[0], *restrict near1 = near[1], *restrict far0 = far[0], *restrict far1 = far[1];
 

@@ -2,13 +2,13 @@
 #include <string.h>
 #include "ref.h"
 
-/* The pyramid pool, scale by scale. Each plane is computed number by number from the one before, so that scales above
+/* The EPP unit, scale by scale. Each plane is computed number by number from the one before, so that scales above
  * the input's need no memory; those below do, because each of their numbers is the mean of many. */
 
 typedef struct {
   const float *x; /* the channel's plane */
   unsigned h, w;
-  const DicenetScale *scale;
+  const DicenetEppBranch *scale;
   const float *kernel; /* 3 x 3 */
   const float *plane;  /* scales below the input's: the kernel's input */
   unsigned is_own;
@@ -61,14 +61,14 @@ prelu (float x, float slope)
 
 /* Adds scale k's part of channel c to the sums of all five. */
 static void
-add_scale (const DicenetPlanes *x, const DicenetPyramid *p, unsigned k, unsigned c, float *scratch, float *sums)
+add_scale (const DicenetPlanes *x, const DicenetEpp *p, unsigned k, unsigned c, float *scratch, float *sums)
 {
-  const DicenetScale *scale = &p->scales[k];
+  const DicenetEppBranch *scale = &p->branches[k];
   const size_t kc = (size_t) k * x->c + c;
-  const float *merge = p->merge_weight + ((size_t) c * DICENET_SCALES + k) * 9;
-  Scale s = { dicenet_plane (x, c), x->h, x->w, scale, p->weight + 9 * kc, NULL, k == DICENET_SCALE_OWN };
+  const float *merge = p->merge_weight + ((size_t) c * DICENET_EPP_BRANCHES + k) * 9;
+  Scale s = { dicenet_plane (x, c), x->h, x->w, scale, p->weight + 9 * kc, NULL, k == DICENET_EPP_IDENTITY };
 
-  if (k > DICENET_SCALE_OWN) {
+  if (k > DICENET_EPP_IDENTITY) {
     dicenet_ref_resize (s.x, x->w, scratch, scale->w, scale->rows, scale->columns, NULL);
     s.plane = scratch;
   }
@@ -87,14 +87,14 @@ add_scale (const DicenetPlanes *x, const DicenetPyramid *p, unsigned k, unsigned
 }
 
 void
-dicenet_ref_pyramid (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetPyramid *p, unsigned begin,
-                     unsigned end, float *scratch)
+dicenet_ref_epp (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetEpp *p, unsigned begin, unsigned end,
+                 float *scratch)
 {
   for (unsigned c = begin; c < end; c++) {
     float *sums = dicenet_plane (y, c);
     for (size_t i = 0; i < (size_t) y->h * y->w; i++)
       sums[i] = p->merge_bias[c];
-    for (unsigned k = 0; k < DICENET_SCALES; k++)
+    for (unsigned k = 0; k < DICENET_EPP_BRANCHES; k++)
       add_scale (x, p, k, c, scratch, sums);
     for (size_t i = 0; i < (size_t) y->h * y->w; i++)
       sums[i] = prelu (sums[i], p->merge_slope[c]);
