@@ -124,6 +124,7 @@ gboolean
 dicenet_image_part (DicenetImage *part, const DicenetImage *image, const DicenetRequest *request, GError **error)
 {
   const gboolean is_whole = request->part.width == 0 && request->part.height == 0;
+  guint n_planes;
 
   if (!dicenet_image_check (image, error))
     return FALSE;
@@ -131,16 +132,16 @@ dicenet_image_part (DicenetImage *part, const DicenetImage *image, const Dicenet
   if (!check_planes (image, layout->n_planes, error) || (!is_whole && !check_part (image, request, error)))
     return FALSE;
   *part = *image;
+  n_planes = layout->n_planes;
   if (layout->chroma == DICENET_CHROMA_PACKED) {
-    part->planes[1] = image->planes[0];
-    part->strides[1] = image->strides[0];
+    part->planes[n_planes] = image->planes[0];
+    part->strides[n_planes++] = image->strides[0];
   }
   if (is_whole)
     return TRUE;
   part->width = request->part.width;
   part->height = request->part.height;
-  for (guint i = 0; i < G_N_ELEMENTS (part->planes); i++)
-    if (part->planes[i] != NULL)
-      move_plane (part, layout, i, request->part.x, request->part.y);
+  for (guint i = 0; i < n_planes; i++)
+    move_plane (part, layout, i, request->part.x, request->part.y);
   return TRUE;
 }
