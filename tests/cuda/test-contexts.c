@@ -76,14 +76,14 @@ typedef struct {
   DicenetImage image, on_device;
 } Picture;
 
-/* NV12 with strides that say something else than the width. */
+/* NV12 or YUY2 with strides that say something else than the width. */
 static void
-picture_init (Picture *self, guint seed, guint width, guint height, gint stride)
+picture_init (Picture *self, DicenetPixelFormat format, guint seed, guint width, guint height, gint stride)
 {
-  self->image = (DicenetImage){ .format = DICENET_PIXEL_FORMAT_NV12, .width = width, .height = height };
+  self->image = (DicenetImage){ .format = format, .width = width, .height = height };
   self->on_device = self->image;
   self->on_device.memory = DICENET_MEMORY_DEVICE;
-  for (guint i = 0; i < 2; i++) {
+  for (guint i = 0; i < (format == DICENET_PIXEL_FORMAT_NV12 ? 2 : 1); i++) {
     const guint size = (guint) stride * (i == 0 ? height : (height + 1) / 2);
     guint8 *plane = g_malloc (size);
     CUdeviceptr copy;
@@ -100,13 +100,14 @@ picture_init (Picture *self, guint seed, guint width, guint height, gint stride)
 static void
 picture_clear (Picture *self)
 {
-  for (guint i = 0; i < 2; i++) {
+  for (guint i = 0; i < 2 && self->image.planes[i]; i++) {
     g_free ((gpointer) self->image.planes[i]);
     cu.release ((CUdeviceptr) (gsize) self->on_device.planes[i]);
   }
 }
 
-/* Frames move from one buffer of a pool to another, change their stride, their size and where they are. */
+/* Frames move from one buffer of a pool to another, change their stride, their size, their format and where they are;
+ * and there are parts of them. */
 START_TEST (pictures_are_read_where_they_lie)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");
@@ -118,7 +119,9 @@ START_TEST (pictures_are_read_where_they_lie)
 
   for (guint i = 0; i < 8; i++) {
     Picture picture;
-    picture_init (&picture, i, i < 4 ? 101 : 60, 80, 128 + 64 * (i % 2));
+    picture_init (&picture, i % 4 == 3 ? DICENET_PIXEL_FORMAT_YUY2 : DICENET_PIXEL_FORMAT_NV12, i, i < 4 ? 101 : 60, 80,
+                  256 + 64 * (i % 2));
+    dicenet_request_set_rectangle (request, 3 * (i % 2), 5 * (i % 2), i % 2 ? 41 : 0, i % 2 ? 33 : 0);
     g_autoptr (DicenetResult) expected = dicenet_session_run_image (cpu, &picture.image, request, &error);
     /* As soon as it is submitted, the picture may go. */
     g_autoptr (DicenetSubmission) submission =

@@ -255,6 +255,25 @@ GST_START_TEST (test_context_query)
 }
 GST_END_TEST;
 
+/* Before a frame is taken, and while it is computed: an error either way, never a frame on which nothing was found. */
+GST_START_TEST (test_lost_device)
+{
+  static const gchar *const elements[] = { "dicenetclassify", "dicenetdetect", "dicenetsegment" };
+  static const gchar *const fates[] = { "lost", "dies" };
+
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (elements); i++) {
+    GstHarness *h = harness_new (elements[i / 2], "backend=cuda inference-size=64x64", "NV12", WIDTH, HEIGHT);
+    gst_buffer_unref (gst_harness_push_and_pull (h, frame_new ("NV12", WIDTH, HEIGHT, LAYOUT_TIGHT, 0, 0)));
+    be (fates[i % 2]);
+    fail_unless (gst_harness_push (h, frame_new ("NV12", WIDTH, HEIGHT, LAYOUT_TIGHT, 1, 1)) == GST_FLOW_ERROR);
+    expect_message (bus_of (h), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "the GPU failed",
+                    "backend=cpu");
+    harness_free (h);
+    be ("");
+  }
+}
+GST_END_TEST;
+
 /* The GPU has memory for what was opened first, and none for a second copy of the weights in the frames' context. */
 GST_START_TEST (test_no_memory_in_the_context)
 {
@@ -382,6 +401,7 @@ main (int argc, char **argv)
     tcase_add_test (tests, test_all_tasks);
     tcase_add_test (tests, test_context_query);
     tcase_add_test (tests, test_no_memory_in_the_context);
+    tcase_add_test (tests, test_lost_device);
     tcase_add_test (tests, test_auto_copies_where_a_context_cannot_be_used);
     tcase_add_test (tests, test_overlay);
   }
