@@ -46,7 +46,7 @@ NAMES_TASKS = {
     "gst/inference/gstdicenetclassify.c": "an element for each task",
     "gst/inference/gstdicenetdetect.c": "an element for each task",
     "gst/inference/gstdicenetsegment.c": "an element for each task",
-    "gst/inference/gstdicenetengine.c": "the same enumeration twice",
+    "gst/inference/gstdicenetengine.c": "what each is called",
     "gst/meta/gst/dicenet/gstdicenetmeta.h": "the enumeration",
     "gst/meta/gstdicenetmeta.c": "detections are GstVideoRegionOfInterestMeta, too",
     "gst/meta/gstdicenetserial.c": "checks what another process says",

@@ -198,36 +198,38 @@ G_STATIC_ASSERT ((int) GST_DICENET_TASK_CLASSIFY == (int) DICENET_TASK_CLASSIFY)
 G_STATIC_ASSERT ((int) GST_DICENET_TASK_DETECT == (int) DICENET_TASK_DETECT);
 G_STATIC_ASSERT ((int) GST_DICENET_TASK_SEGMENT == (int) DICENET_TASK_SEGMENT);
 
-static const gchar *const TASK_NAMES[] = { "classification", "detection", "segmentation" };
-static const gchar *const TASK_ELEMENTS[] = { "dicenetclassify", "dicenetdetect", "dicenetsegment" };
-
-const gchar *
-gst_dicenet_engine_default_model (GstDicenetTask task)
+const GstDicenetTaskNames *
+gst_dicenet_task_get_names (GstDicenetTask task)
 {
-  static const gchar *const names[] = { "dicenet-classify", "dicenet-detect", "dicenet-segment" };
+  static const GstDicenetTaskNames names[] = {
+    [GST_DICENET_TASK_CLASSIFY] = { "classification", "dicenetclassify", "dicenet-classify" },
+    [GST_DICENET_TASK_DETECT] = { "detection", "dicenetdetect", "dicenet-detect" },
+    [GST_DICENET_TASK_SEGMENT] = { "segmentation", "dicenetsegment", "dicenet-segment" },
+  };
 
-  return names[task];
+  return &names[task];
 }
 
 static gboolean
 open_model (GstDicenetEngine *self, const gchar *path, GstDicenetTask task, GError **error)
 {
-  const gchar *wanted = path ? path : gst_dicenet_engine_default_model (task);
+  const gchar *wanted = path ? path : gst_dicenet_task_get_names (task)->name;
   const gint64 begin = g_get_monotonic_time ();
   GError *core = NULL;
 
   self->model = dicenet_model_load (wanted, &core);
   if (!self->model) {
-    g_autofree gchar *remedy =
-        g_strdup_printf ("Set the property model to a %s model's file or name", TASK_NAMES[task]);
+    g_autofree gchar *remedy = g_strdup_printf ("Set the property model to a %s model's file or name",
+                                                gst_dicenet_task_get_names (task)->noun);
     propagate (error, core, core->code == DICENET_ERROR_NOT_FOUND ? remedy : NULL);
     return FALSE;
   }
-  GstDicenetTask found = (GstDicenetTask) dicenet_model_get_task (self->model);
-  if (found != task) {
+  const GstDicenetTask actual = (GstDicenetTask) dicenet_model_get_task (self->model);
+  if (actual != task) {
+    const GstDicenetTaskNames *found = gst_dicenet_task_get_names (actual);
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-                 "'%s' is a %s model, and this element needs one for %s: use %s for it", wanted, TASK_NAMES[found],
-                 TASK_NAMES[task], TASK_ELEMENTS[found]);
+                 "'%s' is a %s model, and this element needs one for %s: use %s for it", wanted, found->noun,
+                 gst_dicenet_task_get_names (task)->noun, found->element);
     return FALSE;
   }
   GST_DEBUG ("%s: had after %.1f ms", dicenet_model_get_path (self->model), ms_since (begin));

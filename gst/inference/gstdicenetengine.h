@@ -31,8 +31,14 @@ void gst_dicenet_settings_clear (GstDicenetSettings *self);
  */
 G_DECLARE_FINAL_TYPE (GstDicenetEngine, gst_dicenet_engine, GST, DICENET_ENGINE, GObject)
 
-/** Name of the model that is taken for a task if none is set, as dicenet_model_load() finds it. */
-const gchar *gst_dicenet_engine_default_model (GstDicenetTask task);
+/** What a task is called. */
+typedef struct {
+  const gchar *noun;    /* "detection" */
+  const gchar *element; /* "dicenetdetect" */
+  const gchar *name;    /* "dicenet-detect": its messages, and the model that is taken if none is set */
+} GstDicenetTaskNames;
+
+const GstDicenetTaskNames *gst_dicenet_task_get_names (GstDicenetTask task);
 
 /**
  * gst_dicenet_engine_new:

@@ -426,7 +426,6 @@ add_result (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *in
 static void
 post_result (GstDicenetInference *self, GstBuffer *buffer, const GstDicenetMeta *meta)
 {
-  static const gchar *const names[] = { "dicenet-classify", "dicenet-detect", "dicenet-segment" };
   GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
   const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
   GstClockTime pts = GST_BUFFER_PTS (buffer);
@@ -436,10 +435,10 @@ post_result (GstDicenetInference *self, GstBuffer *buffer, const GstDicenetMeta 
     running_time = gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts);
     stream_time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
   }
-  GstStructure *message =
-      gst_structure_new (names[klass->task], "pts", G_TYPE_UINT64, pts, "running-time", G_TYPE_UINT64, running_time,
-                         "stream-time", G_TYPE_UINT64, stream_time, "width", G_TYPE_UINT, meta->frame_width, "height",
-                         G_TYPE_UINT, meta->frame_height, "model", G_TYPE_STRING, meta->result->model, NULL);
+  GstStructure *message = gst_structure_new (
+      gst_dicenet_task_get_names (klass->task)->name, "pts", G_TYPE_UINT64, pts, "running-time", G_TYPE_UINT64,
+      running_time, "stream-time", G_TYPE_UINT64, stream_time, "width", G_TYPE_UINT, meta->frame_width, "height",
+      G_TYPE_UINT, meta->frame_height, "model", G_TYPE_STRING, meta->result->model, NULL);
   klass->describe (self, meta, message);
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), message));
 }
@@ -838,7 +837,7 @@ gst_dicenet_inference_get_property (GObject *object, guint id, GValue *value, GP
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_MODEL:
-    g_value_set_string (value, priv->settings.model ? priv->settings.model : gst_dicenet_engine_default_model (task));
+    g_value_set_string (value, priv->settings.model ? priv->settings.model : gst_dicenet_task_get_names (task)->name);
     break;
   case PROP_LABELS_FILE:
     g_value_set_string (value, priv->settings.labels_file);
