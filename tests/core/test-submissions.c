@@ -105,9 +105,9 @@ START_TEST (told_once)
 {
   g_autoptr (DicenetSession) session = open_session ("classify", FALSE);
   g_autoptr (DicenetSubmission) submission = submit (session, 0, NULL);
-  g_autoptr (DicenetResult) result = wait_for (submission);
   g_autoptr (GError) error = NULL;
 
+  dicenet_result_unref (wait_for (submission));
   ck_assert_ptr_null (dicenet_submission_wait (submission, &error));
   assert_error (error, DICENET_ERROR_ARGUMENT, "told already");
 }
@@ -121,12 +121,13 @@ START_TEST (dropped)
     g_autoptr (DicenetSubmission) kept = NULL;
     for (guint i = 0; i < 20; i++)
       dicenet_submission_unref (submit (session, i, NULL));
-    g_autoptr (DicenetSubmission) last = submit (session, 0, NULL);
+    DicenetSubmission *last = submit (session, 0, NULL);
     kept = submit (session, 1, NULL);
     dicenet_submission_unref (dicenet_submission_ref (kept));
     g_object_unref (session);
     g_autoptr (DicenetResult) result = wait_for (kept);
     ck_assert_ptr_nonnull (dicenet_result_get_mask (result, 0));
+    dicenet_submission_unref (last);
   }
 }
 END_TEST
@@ -144,6 +145,7 @@ START_TEST (not_without_end)
   dicenet_result_unref (wait_for (submissions[0]));
   g_autoptr (DicenetSubmission) another = submit (session, 0, &error);
   assert_no_error (error);
+  ck_assert_ptr_nonnull (another);
   for (guint i = 0; i < DICENET_MAX_SUBMISSIONS; i++)
     dicenet_submission_unref (submissions[i]);
 }
