@@ -17,15 +17,15 @@ G_BEGIN_DECLS
  * DicenetError:
  * @DICENET_ERROR_OPEN: a file cannot be read, or labels are missing
  * @DICENET_ERROR_INVALID_MODEL: a model file is damaged, or its tensors are not those of the network it describes
- * @DICENET_ERROR_UNSUPPORTED: the file is well formed, but this version does not know what it asks for
+ * @DICENET_ERROR_UNSUPPORTED: the file is well formed, but uses a feature that this version does not support
  * @DICENET_ERROR_LABELS: a labels file does not fit the model
  * @DICENET_ERROR_BACKEND: the requested backend or device cannot be used on this machine
  * @DICENET_ERROR_ARGUMENT: a size, format or value is outside what the call accepts
- * @DICENET_ERROR_NO_MEMORY: memory for weights or activations could not be had
- * @DICENET_ERROR_DEVICE: the device failed while it ran
+ * @DICENET_ERROR_NO_MEMORY: memory for weights or activations could not be allocated
+ * @DICENET_ERROR_DEVICE: the device failed during a run
  * @DICENET_ERROR_NOT_FOUND: there is no model of this name or path
  *
- * Messages name the file, the tensor, what was expected and what was found, and what can be done about it.
+ * Messages name the file and the tensor, and say what was expected, what was found and how to fix it.
  */
 typedef enum {
   DICENET_ERROR_OPEN,

@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* The smallest and the largest width and height of an inference, in pixels. */
+/* Minimum and maximum inference width and height, in pixels. */
 #define DICENET_MIN_SIZE 32
 #define DICENET_MAX_SIZE 4096
 
@@ -16,17 +16,16 @@ G_BEGIN_DECLS
  * @width: (out): width in pixels
  * @height: (out): height in pixels
  *
- * Reads an inference size.
+ * Parses an inference size.
  *
- * Returns: whether both are whole numbers from %DICENET_MIN_SIZE to %DICENET_MAX_SIZE; if not, neither is set
+ * Returns: %TRUE if both are whole numbers from %DICENET_MIN_SIZE to %DICENET_MAX_SIZE; otherwise neither is set
  */
 DICENET_API gboolean dicenet_parse_size (const char *text, guint *width, guint *height);
 
 /**
  * DicenetPixelFormat:
  *
- * How the bytes of a picture lie in memory. Names and layouts are those of GstVideoFormat and FourCC; 8 bits per
- * sample.
+ * Memory layout of a picture. Names and layouts are those of GstVideoFormat and FourCC; 8 bits per sample.
  */
 typedef enum {
   DICENET_PIXEL_FORMAT_UNKNOWN,
@@ -36,7 +35,7 @@ typedef enum {
   DICENET_PIXEL_FORMAT_BGRX,
   DICENET_PIXEL_FORMAT_XRGB,
   DICENET_PIXEL_FORMAT_XBGR,
-  DICENET_PIXEL_FORMAT_RGBA, /* alpha is ignored in this and the next three: the colour is used as stored */
+  DICENET_PIXEL_FORMAT_RGBA, /* this and the next three: alpha is ignored, colours are used as stored */
   DICENET_PIXEL_FORMAT_BGRA,
   DICENET_PIXEL_FORMAT_ARGB,
   DICENET_PIXEL_FORMAT_ABGR,
@@ -54,7 +53,7 @@ typedef enum {
  * @DICENET_COLOR_MATRIX_BT601: ITU-R BT.601, Kr = 0.299, Kb = 0.114
  * @DICENET_COLOR_MATRIX_BT709: ITU-R BT.709, Kr = 0.2126, Kb = 0.0722
  *
- * How R'G'B' is got from Y'CbCr. Not looked at for RGB formats.
+ * Coefficients of the conversion from Y'CbCr to R'G'B'. Ignored for RGB formats.
  */
 typedef enum {
   DICENET_COLOR_MATRIX_BT601,
@@ -66,7 +65,7 @@ typedef enum {
  * @DICENET_COLOR_RANGE_LIMITED: luma 16..235, chroma 16..240 (video)
  * @DICENET_COLOR_RANGE_FULL: 0..255 (JPEG)
  *
- * The range of Y'CbCr samples and of GRAY8. Not looked at for RGB formats, which are always full range.
+ * The range of Y'CbCr samples and of GRAY8. Ignored for RGB formats, which are always full range.
  */
 typedef enum {
   DICENET_COLOR_RANGE_LIMITED,
@@ -76,10 +75,9 @@ typedef enum {
 /**
  * DicenetMemory:
  * @DICENET_MEMORY_SYSTEM: memory of the process
- * @DICENET_MEMORY_DEVICE: memory of the device that the session computes on, and of the context that it computes in
- *   (dicenet_options_set_context())
+ * @DICENET_MEMORY_DEVICE: memory of the session's device, in the session's context (dicenet_options_set_context())
  *
- * Where the bytes of a picture lie.
+ * The kind of memory that holds a picture.
  */
 typedef enum {
   DICENET_MEMORY_SYSTEM,
@@ -93,13 +91,13 @@ typedef enum {
  * @range: sample range, for Y'CbCr formats and GRAY8
  * @width: width in pixels, 1 to 32767
  * @height: height in pixels, 1 to 32767
- * @planes: first byte of the first row of each plane, in the order that the format lists them; borrowed, and only read
- * @strides: bytes from one row to the next of each plane; may be larger than a row and may be negative
- * @memory: what the planes are addresses in. What is in a device's memory must be complete when the call begins:
- *   nothing is waited for
+ * @planes: first byte of the first row of each plane, in the format's order; borrowed and read-only
+ * @strides: for each plane, bytes from one row to the next; may be larger than a row, and may be negative
+ * @memory: the memory that @planes point to. Device memory must be completely written before the call: the library does
+ *   not synchronise
  *
- * A picture in somebody else's memory. The memory must stay valid and unchanged during the call that it is passed to.
- * Chroma planes of 4:2:0 and 4:2:2 formats have (width + 1) / 2 columns and, for 4:2:0, (height + 1) / 2 rows.
+ * A picture in the caller's memory, which must stay valid and unchanged during the call that it is passed to. Chroma
+ * planes of 4:2:0 and 4:2:2 formats have (width + 1) / 2 columns and, for 4:2:0, (height + 1) / 2 rows.
  */
 typedef struct {
   DicenetPixelFormat format;

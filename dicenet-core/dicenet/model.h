@@ -8,9 +8,9 @@ G_BEGIN_DECLS
 
 /**
  * DicenetTask:
- * @DICENET_TASK_CLASSIFY: the whole picture: one logit per class
- * @DICENET_TASK_DETECT: boxes: one class and one place per object (SSD)
- * @DICENET_TASK_SEGMENT: a mask: one class per pixel
+ * @DICENET_TASK_CLASSIFY: classification of the whole picture: one logit per class
+ * @DICENET_TASK_DETECT: object detection (SSD): a class and a box per object
+ * @DICENET_TASK_SEGMENT: semantic segmentation: a mask with one class per pixel
  */
 typedef enum {
   DICENET_TASK_CLASSIFY,
@@ -21,8 +21,8 @@ typedef enum {
 /**
  * DicenetModel:
  *
- * A network read from a file: its description and its weights, checked, ready to run. It never changes after it was
- * loaded, so any number of sessions and threads may share one.
+ * A network loaded from a file: its validated description and weights. Models are immutable, so any number of sessions
+ * and threads may share one.
  */
 #define DICENET_TYPE_MODEL (dicenet_model_get_type ())
 DICENET_API
@@ -33,13 +33,13 @@ G_DECLARE_FINAL_TYPE (DicenetModel, dicenet_model, DICENET, MODEL, GObject)
  * @path: (type filename): a safetensors file as described in docs/model-format.md, or a model's name
  * @error: return location for a #GError of domain %DICENET_ERROR
  *
- * Loads a model. What has no slash and does not end in ".safetensors" is a name: the file NAME.safetensors is looked
+ * Loads a model. A @path without a slash that does not end in ".safetensors" is a name: NAME.safetensors is searched
  * for in the folders of the environment variable DICENET_MODEL_PATH (separated by colons), then where this library's
- * models were installed, PREFIX/share/dicenet/models. %DICENET_ERROR_NOT_FOUND says that there is no such file, and
- * which folders were searched.
+ * models are installed, PREFIX/share/dicenet/models. If there is no such file, the error is %DICENET_ERROR_NOT_FOUND
+ * and lists the folders that were searched.
  *
- * While a model that was loaded from the same unchanged file is alive anywhere in the process, that one
- * is returned and the file is not read again. Thread-safe.
+ * If the process still holds a model loaded from the same unchanged file, that model is returned and the file is not
+ * read again. Thread-safe.
  *
  * Returns: (transfer full): the model, or %NULL with @error set
  */
@@ -49,7 +49,7 @@ DICENET_API DicenetModel *dicenet_model_load (const char *path, GError **error);
  * dicenet_model_get_path:
  * @self: a model
  *
- * Returns: (type filename): the path that it was loaded from
+ * Returns: (type filename): the path that the model was loaded from
  */
 DICENET_API const char *dicenet_model_get_path (DicenetModel *self);
 
@@ -57,7 +57,8 @@ DICENET_API const char *dicenet_model_get_path (DicenetModel *self);
  * dicenet_model_get_name:
  * @self: a model
  *
- * Returns: file name without folder and ending: what results name the model by. UTF-8: what is not becomes U+FFFD.
+ * Returns: the file name without folder and extension, which identifies the model in results. UTF-8; invalid bytes
+ *   become U+FFFD.
  */
 DICENET_API const char *dicenet_model_get_name (DicenetModel *self);
 
@@ -65,7 +66,7 @@ DICENET_API const char *dicenet_model_get_name (DicenetModel *self);
  * dicenet_model_get_task:
  * @self: a model
  *
- * Returns: what it does
+ * Returns: the model's task
  */
 DICENET_API DicenetTask dicenet_model_get_task (DicenetModel *self);
 
@@ -81,7 +82,7 @@ DICENET_API gdouble dicenet_model_get_scale (DicenetModel *self);
  * dicenet_model_get_n_classes:
  * @self: a model
  *
- * Returns: number of classes, the background among them for detection (class 0).
+ * Returns: number of classes; for detection, including the background (class 0).
  */
 DICENET_API guint dicenet_model_get_n_classes (DicenetModel *self);
 
@@ -89,8 +90,8 @@ DICENET_API guint dicenet_model_get_n_classes (DicenetModel *self);
  * dicenet_model_get_multi_label:
  * @self: a model
  *
- * Returns: whether classes exclude each other (softmax) or not (sigmoid per class). Only classification can be
- *   multi-label.
+ * Returns: %TRUE if classes are independent (sigmoid per class), %FALSE if they exclude each other (softmax). Only
+ *   classification can be multi-label.
  */
 DICENET_API gboolean dicenet_model_get_multi_label (DicenetModel *self);
 
@@ -98,9 +99,9 @@ DICENET_API gboolean dicenet_model_get_multi_label (DicenetModel *self);
  * dicenet_model_get_threshold:
  * @self: a model
  *
- * Returns: confidence from which on a class or an object is worth reporting, from 0 to 1: `threshold` of the model
- * file, else 0.5 for objects and tags (multi-label) and 0 for classes that exclude each other. 0 for segmentation,
- * whose masks have no confidences.
+ * Returns: default minimum confidence of reported classes and objects, from 0 to 1: `threshold` of the model file;
+ *   otherwise 0.5 for objects and tags (multi-label), and 0 for classes that exclude each other. 0 for segmentation,
+ *   whose masks have no confidences.
  */
 DICENET_API gfloat dicenet_model_get_threshold (DicenetModel *self);
 
@@ -108,7 +109,7 @@ DICENET_API gfloat dicenet_model_get_threshold (DicenetModel *self);
  * dicenet_model_get_pyramid:
  * @self: a model
  *
- * Returns: whether a detector has the feature pyramid.
+ * Returns: %TRUE for a detector with the feature pyramid.
  */
 DICENET_API gboolean dicenet_model_get_pyramid (DicenetModel *self);
 
@@ -116,7 +117,7 @@ DICENET_API gboolean dicenet_model_get_pyramid (DicenetModel *self);
  * dicenet_model_get_background:
  * @self: a model
  *
- * Returns: index of the class that stands for "nothing" (segmentation, detection), or -1 where there is none.
+ * Returns: index of the background class (segmentation, detection), or -1 if there is none.
  */
 DICENET_API gint dicenet_model_get_background (DicenetModel *self);
 
@@ -126,7 +127,7 @@ DICENET_API gint dicenet_model_get_background (DicenetModel *self);
  * @width: (out) (optional): width
  * @height: (out) (optional): height
  *
- * Size in pixels that the model is meant to run at (not the size its DimConv kernels were made for).
+ * The model's default inference size in pixels (not the size that its DimConv kernels were trained at).
  */
 DICENET_API void dicenet_model_get_size (DicenetModel *self, guint *width, guint *height);
 
@@ -142,8 +143,9 @@ DICENET_API guint64 dicenet_model_get_n_parameters (DicenetModel *self);
  * dicenet_model_get_weight_bytes:
  * @self: a model
  *
- * Returns: bytes of memory that the weights take on the processor in single precision, once per process, from the first
- *   session on. In bfloat16 they take about half of that; where sessions of both are opened, each takes its own.
+ * Returns: bytes of memory that the weights take on the CPU in single precision. They are allocated once per process,
+ *   by the first session. In bfloat16 they take about half of that; if sessions of both precisions are opened, both
+ *   sets are kept.
  */
 DICENET_API gsize dicenet_model_get_weight_bytes (DicenetModel *self);
 
@@ -152,7 +154,7 @@ DICENET_API gsize dicenet_model_get_weight_bytes (DicenetModel *self);
  * @self: a model
  *
  * Returns: (transfer none) (array zero-terminated=1): dicenet_model_get_n_classes() names, in the order of the classes.
- *   Owned by the model. A file without labels gets "class 0", "class 1", ...
+ *   Owned by the model. If the file has no labels, they are "class 0", "class 1", ...
  */
 DICENET_API const char *const *dicenet_model_get_labels (DicenetModel *self);
 
@@ -162,24 +164,24 @@ DICENET_API const char *const *dicenet_model_get_labels (DicenetModel *self);
  * @path: (type filename): text file, UTF-8, one label per line; empty lines at the end are ignored
  * @error: return location for a #GError
  *
- * Reads labels to use in place of the model's own, and checks that they are as many as the model has classes. For a
- * detector, a file that leaves out the background is accepted as well.
+ * Reads labels to use instead of the model's own, and checks that there is one per class. For a detector, the
+ * background's label may be left out.
  *
- * Returns: (transfer full) (array zero-terminated=1): the labels, to be freed with g_strfreev(), or %NULL with @error
- * set
+ * Returns: (transfer full) (array zero-terminated=1): the labels; free with g_strfreev(). %NULL with @error set on
+ *   failure
  */
 DICENET_API char **dicenet_model_load_labels (DicenetModel *self, const char *path, GError **error);
 
 /**
  * dicenet_model_fit_size:
  * @self: a model
- * @aspect: the picture's width divided by its height as it is displayed
+ * @aspect: display aspect ratio of the picture: width divided by height
  * @width: (out): inference width in pixels
  * @height: (out): inference height in pixels
  *
- * The inference size that keeps the picture's shape, its short side at the short side of the size that the model is
- * meant for: no letterbox and no squeeze, because the DiCE unit scales its dimensions. Of pictures more than 4 times as
- * long as wide the short side gives way, so that there are no more pixels than at 4:1. Both are within
+ * Computes the inference size that keeps the picture's aspect ratio. Its short side is the short side of the model's
+ * default size. Because the DiCE unit scales its dimensions, pictures need neither be letterboxed nor squeezed. Beyond
+ * an aspect ratio of 4:1 the short side is reduced, so that there are no more pixels than at 4:1. Both sides are within
  * %DICENET_MIN_SIZE and %DICENET_MAX_SIZE.
  */
 DICENET_API void dicenet_model_fit_size (DicenetModel *self, gdouble aspect, guint *width, guint *height);

@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 /**
  * DicenetBackend:
  * @DICENET_BACKEND_AUTO: the fastest one that works on this machine
- * @DICENET_BACKEND_CPU: the processor
- * @DICENET_BACKEND_CUDA: an NVIDIA GPU; an error where there is none
+ * @DICENET_BACKEND_CPU: the CPU
+ * @DICENET_BACKEND_CUDA: an NVIDIA GPU; an error if there is none
  */
 typedef enum {
   DICENET_BACKEND_AUTO,
@@ -20,16 +20,16 @@ typedef enum {
 
 /**
  * DicenetPrecision:
- * @DICENET_PRECISION_AUTO: the fastest one that the machine has
+ * @DICENET_PRECISION_AUTO: the fastest one that the machine supports
  * @DICENET_PRECISION_FLOAT32: single precision throughout
- * @DICENET_PRECISION_BFLOAT16: inputs and weights of convolutions over all channels are rounded to bfloat16 (8 bits of
- *   precision), which has the range of single precision; sums and everything else are single precision. On the CPU this
- *   needs AVX512-BF16, on a GPU compute capability 8.0
- * @DICENET_PRECISION_FLOAT16: the same with half precision (11 bits of precision, numbers up to 65504), on GPUs
- * @DICENET_PRECISION_TF32: the same with NVIDIA's TensorFloat-32 (11 bits of precision, the range of single precision),
- *   on GPUs from compute capability 8.0
+ * @DICENET_PRECISION_BFLOAT16: inputs and weights of dense convolutions are rounded to bfloat16 (8 bits of precision,
+ *   the range of single precision); sums and everything else are single precision. Requires AVX512-BF16 on the CPU,
+ *   compute capability 8.0 on a GPU
+ * @DICENET_PRECISION_FLOAT16: the same with half precision (11 bits of precision, values up to 65504); GPU only
+ * @DICENET_PRECISION_TF32: the same with NVIDIA's TensorFloat-32 (11 bits of precision, the range of single precision);
+ *   GPU only, compute capability 8.0
  *
- * What is computed with. docs/numerics.md says what bfloat16 changes in the results.
+ * Precision of the computation. docs/numerics.md describes how bfloat16 affects the results.
  */
 typedef enum {
   DICENET_PRECISION_AUTO,
@@ -42,8 +42,8 @@ typedef enum {
 /**
  * DicenetOptions:
  *
- * What a session runs on, and how. New options are right for most: the fastest backend that works, single precision,
- * one thread per processor. A session copies what it is given.
+ * What a session runs on, and how. The defaults suit most uses: the fastest backend that works, single precision, one
+ * thread per processor. A session copies its options.
  */
 typedef struct _DicenetOptions DicenetOptions;
 
@@ -83,35 +83,36 @@ DICENET_API void dicenet_options_set_backend (DicenetOptions *self, DicenetBacke
 /**
  * dicenet_options_set_device:
  * @self: options
- * @device: which of the backend's devices, from 0; -1, the default, for its default one. The processor is one only
+ * @device: index of one of the backend's devices, from 0; -1, the default, for its default device. The CPU backend has
+ *   a single device
  */
 DICENET_API void dicenet_options_set_device (DicenetOptions *self, gint device);
 
 /**
  * dicenet_options_set_context: (skip)
  * @self: options
- * @context: (nullable): for %DICENET_BACKEND_CUDA a CUcontext, made by whoever decodes on the GPU, say. %NULL, the
- *   default, for the device's own
+ * @context: (nullable): for %DICENET_BACKEND_CUDA, a CUcontext, for example that of a decoder on the GPU. %NULL, the
+ *   default, for the device's primary context
  *
- * Lets a session compute in a context that the application has on a device, so that pictures in that context's memory
- * are read where they lie (%DICENET_MEMORY_DEVICE); it names the device as well. It must be current to the calling
- * thread in every call with the session, its submissions and results that are not there yet, the last unref among them,
- * and must outlive the session. Backends without contexts refuse it.
+ * Makes a session compute in an existing device context of the application, so that pictures in that context's memory
+ * are read without a copy (%DICENET_MEMORY_DEVICE). The context also determines the device. It must be current to the
+ * calling thread in every call on the session and on submissions that are not complete, including the last unref, and
+ * it must outlive the session. Backends without contexts reject it.
  */
 DICENET_API void dicenet_options_set_context (DicenetOptions *self, gpointer context);
 
 /**
  * dicenet_options_set_precision:
  * @self: options
- * @precision: what to compute with; %DICENET_PRECISION_FLOAT32 by default. Where the machine lacks it, the session
- *   computes in single precision, and dicenet_session_get_warning() says so
+ * @precision: precision of the computation; %DICENET_PRECISION_FLOAT32 by default. If the machine does not support it,
+ *   the session computes in single precision and dicenet_session_get_warning() says so
  */
 DICENET_API void dicenet_options_set_precision (DicenetOptions *self, DicenetPrecision precision);
 
 /**
  * dicenet_options_set_threads:
  * @self: options
- * @n_threads: threads to compute with, the caller's among them; 0, the default, for one per processor that this process
+ * @n_threads: threads to compute with, including the caller's; 0, the default, for one per processor that this process
  *   may use
  */
 DICENET_API void dicenet_options_set_threads (DicenetOptions *self, guint n_threads);
@@ -119,8 +120,8 @@ DICENET_API void dicenet_options_set_threads (DicenetOptions *self, guint n_thre
 /**
  * dicenet_options_set_worker:
  * @self: options
- * @worker: whether a thread of the session's own computes what is submitted, from then on; %FALSE, the default: the
- *   thread that waits for it. A GPU computes from then on by itself, and needs none
+ * @worker: %TRUE to compute submissions in a thread of the session, as soon as they are submitted; %FALSE, the default,
+ *   to compute them in the thread that waits. A GPU computes asynchronously and needs no worker
  */
 DICENET_API void dicenet_options_set_worker (DicenetOptions *self, gboolean worker);
 

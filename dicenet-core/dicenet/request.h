@@ -9,9 +9,9 @@ G_BEGIN_DECLS
 /**
  * DicenetRequest:
  *
- * What is asked of a run: at which size, of which part of the picture, and what is made of the network's outputs. A new
- * request asks for what most want: all of the picture, at the size that the model is meant for, and what reaches the
- * model's threshold. Runs copy what they need of it, so that it can be changed and used again.
+ * Parameters of a run: the inference size, the part of the picture, and how the network's outputs are decoded. The
+ * defaults are the whole picture, the model's default size and the model's threshold. A run copies what it needs, so
+ * that a request can be changed and used again.
  */
 typedef struct _DicenetRequest DicenetRequest;
 
@@ -44,10 +44,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetRequest, dicenet_request_free)
 /**
  * dicenet_request_set_size:
  * @self: a request
- * @width: inference width in pixels, %DICENET_MIN_SIZE to %DICENET_MAX_SIZE; 0, the default, for the model's
+ * @width: inference width in pixels, %DICENET_MIN_SIZE to %DICENET_MAX_SIZE; 0, the default, for the model's default
  * @height: inference height in pixels, likewise
  *
- * The size that the picture, or the part of it, is scaled to, and that the network runs at.
+ * Sets the size that the picture, or the selected part of it, is scaled to, and that the network runs at.
  */
 DICENET_API void dicenet_request_set_size (DicenetRequest *self, guint width, guint height);
 
@@ -59,69 +59,70 @@ DICENET_API void dicenet_request_set_size (DicenetRequest *self, guint width, gu
  * @width: columns; 0, the default, for the whole picture
  * @height: rows; likewise
  *
- * Runs on a part of the picture, as if it were all there is: results are relative to it. It must lie inside the
- * picture. Of chroma that pixels share, the part has what its first pixels have: at odd places that is shifted by a
- * pixel, as in a copy that GStreamer's videocrop makes. Tensors have no parts.
+ * Runs on a part of the picture as on a picture of its own: results are relative to it. It must lie inside the picture.
+ * In formats with subsampled chroma, a part at an odd position begins with the chroma sample of its first pixel, which
+ * shifts chroma by a pixel, as GStreamer's videocrop does. Not supported for tensors.
  */
 DICENET_API void dicenet_request_set_rectangle (DicenetRequest *self, guint x, guint y, guint width, guint height);
 
 /**
  * dicenet_request_set_decode:
  * @self: a request
- * @decode: whether classes, boxes or a mask are made of the outputs; %TRUE by default
+ * @decode: whether outputs are decoded to classes, boxes or a mask; %TRUE by default
  */
 DICENET_API void dicenet_request_set_decode (DicenetRequest *self, gboolean decode);
 
 /**
  * dicenet_request_set_outputs:
  * @self: a request
- * @outputs: whether the result has the network's raw outputs as well; %FALSE by default
+ * @outputs: whether the result contains the network's raw outputs; %FALSE by default
  */
 DICENET_API void dicenet_request_set_outputs (DicenetRequest *self, gboolean outputs);
 
 /**
  * dicenet_request_set_threshold:
  * @self: a request
- * @threshold: classes and boxes have at least this confidence; below 0, the default: dicenet_model_get_threshold()
+ * @threshold: minimum confidence of classes and boxes; below 0, the default, for dicenet_model_get_threshold()
  */
 DICENET_API void dicenet_request_set_threshold (DicenetRequest *self, gfloat threshold);
 
 /**
  * dicenet_request_set_top_k:
  * @self: a request
- * @top_k: classification: how many classes at most, the most confident ones; 0 for all. 5 by default
+ * @top_k: classification: maximum number of classes, most confident first; 0 for all. 5 by default
  */
 DICENET_API void dicenet_request_set_top_k (DicenetRequest *self, guint top_k);
 
 /**
  * dicenet_request_set_class_thresholds:
  * @self: a request
- * @thresholds: (nullable) (array length=n): detection: a threshold for each class of the model, in place of
- *   dicenet_request_set_threshold(). One above 1 leaves the class out. %NULL, the default, for none. They are copied
- * @n: how many, dicenet_model_get_n_classes()
+ * @thresholds: (nullable) (array length=n): detection: a threshold for each class of the model, instead of
+ *   dicenet_request_set_threshold(). A threshold above 1 excludes the class. %NULL, the default, for none. The array is
+ *   copied
+ * @n: number of thresholds, dicenet_model_get_n_classes()
  */
 DICENET_API void dicenet_request_set_class_thresholds (DicenetRequest *self, const gfloat *thresholds, gsize n);
 
 /**
  * dicenet_request_set_iou_threshold:
  * @self: a request
- * @iou_threshold: detection: of two boxes of one class that overlap by more than this (intersection over union), the
- *   weaker goes. 0.45 by default
+ * @iou_threshold: detection: of two boxes of a class whose intersection over union exceeds this, the one with lower
+ *   confidence is suppressed. 0.45 by default
  */
 DICENET_API void dicenet_request_set_iou_threshold (DicenetRequest *self, gfloat iou_threshold);
 
 /**
  * dicenet_request_set_max_detections:
  * @self: a request
- * @max_detections: detection: boxes in all, the most confident ones; %DICENET_MAX_BOXES at most, and for 0. 100 by
- *   default
+ * @max_detections: detection: maximum number of boxes of a picture, most confident first, up to %DICENET_MAX_BOXES; 0
+ *   means %DICENET_MAX_BOXES. 100 by default
  */
 DICENET_API void dicenet_request_set_max_detections (DicenetRequest *self, guint max_detections);
 
 /**
  * dicenet_request_set_max_per_class:
  * @self: a request
- * @max_per_class: detection: boxes of each class after suppression; 0 for no limit. 200 by default
+ * @max_per_class: detection: maximum number of boxes of each class after suppression; 0 for no limit. 200 by default
  */
 DICENET_API void dicenet_request_set_max_per_class (DicenetRequest *self, guint max_per_class);
 

@@ -29,9 +29,9 @@ DICENET_API GType dicenet_class_get_type (void);
  * @label_id: index of the class, never the background
  * @confidence: 0 to 1
  *
- * A detected object. Edges are fractions of the width and height of the picture, or of the part of it that was asked
- * for (dicenet_request_set_rectangle()); they are not clipped, so that an object that reaches out of it has edges below
- * 0 or above 1.
+ * A detected object. Edges are fractions of the width and height of the picture, or of its requested part
+ * (dicenet_request_set_rectangle()). They are not clipped: an object that extends beyond the picture has edges below 0
+ * or above 1.
  */
 typedef struct {
   gfloat x0, y0, x1, y1;
@@ -42,15 +42,15 @@ typedef struct {
 #define DICENET_TYPE_BOX (dicenet_box_get_type ())
 DICENET_API GType dicenet_box_get_type (void);
 
-/* Boxes of a picture, at most. */
+/* Maximum number of boxes of a picture. */
 #define DICENET_MAX_BOXES 16384
 
 /**
  * DicenetResult:
  *
- * What a run found, for each picture of its batch: classes, boxes or a mask, and the raw outputs if they were asked
- * for. It never changes, and belongs to nobody but its holders: any number can be alive, read by any threads, however
- * long their session lives. What its functions return lives as long as the result.
+ * The result of a run, for each picture of its batch: classes, boxes or a mask, and the raw outputs if requested.
+ * Results are immutable and independent of their session: any number can be alive, any threads may read them, and they
+ * may outlive the session. What a result's functions return is valid as long as the result.
  */
 typedef struct _DicenetResult DicenetResult;
 
@@ -77,7 +77,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetResult, dicenet_result_unref)
  * dicenet_result_get_model:
  * @self: a result
  *
- * Returns: (transfer none): the model that found it
+ * Returns: (transfer none): the model of the session that produced the result
  */
 DICENET_API DicenetModel *dicenet_result_get_model (DicenetResult *self);
 
@@ -85,7 +85,7 @@ DICENET_API DicenetModel *dicenet_result_get_model (DicenetResult *self);
  * dicenet_result_get_n_pictures:
  * @self: a result
  *
- * Returns: number of pictures that ran together, 1 but for batches of tensors
+ * Returns: number of pictures in the batch; always 1 except for tensors
  */
 DICENET_API guint dicenet_result_get_n_pictures (DicenetResult *self);
 
@@ -99,9 +99,9 @@ DICENET_API void dicenet_result_get_size (DicenetResult *self, guint *width, gui
 
 /**
  * dicenet_result_get_classes: (skip)
- * @self: a classification result, which was to be decoded
- * @picture: which of the batch
- * @n: (out): how many, 0 if there are none
+ * @self: a classification result, of a request with decoding
+ * @picture: index in the batch
+ * @n: (out): number of elements, may be 0
  *
  * Returns: (transfer none) (array length=n) (nullable): classes, most confident first
  */
@@ -109,8 +109,8 @@ DICENET_API const DicenetClass *dicenet_result_get_classes (DicenetResult *self,
 
 /**
  * dicenet_result_dup_classes: (rename-to dicenet_result_get_classes)
- * @self: a classification result, which was to be decoded
- * @picture: which of the batch
+ * @self: a classification result, of a request with decoding
+ * @picture: index in the batch
  *
  * Returns: (transfer full) (element-type DicenetClass): copies of dicenet_result_get_classes()
  */
@@ -118,9 +118,9 @@ DICENET_API GList *dicenet_result_dup_classes (DicenetResult *self, guint pictur
 
 /**
  * dicenet_result_get_boxes: (skip)
- * @self: a detection result, which was to be decoded
- * @picture: which of the batch
- * @n: (out): how many, 0 if there are none
+ * @self: a detection result, of a request with decoding
+ * @picture: index in the batch
+ * @n: (out): number of elements, may be 0
  *
  * Returns: (transfer none) (array length=n) (nullable): boxes, most confident first
  */
@@ -128,8 +128,8 @@ DICENET_API const DicenetBox *dicenet_result_get_boxes (DicenetResult *self, gui
 
 /**
  * dicenet_result_dup_boxes: (rename-to dicenet_result_get_boxes)
- * @self: a detection result, which was to be decoded
- * @picture: which of the batch
+ * @self: a detection result, of a request with decoding
+ * @picture: index in the batch
  *
  * Returns: (transfer full) (element-type DicenetBox): copies of dicenet_result_get_boxes()
  */
@@ -137,8 +137,8 @@ DICENET_API GList *dicenet_result_dup_boxes (DicenetResult *self, guint picture)
 
 /**
  * dicenet_result_get_mask:
- * @self: a segmentation result, which was to be decoded
- * @picture: which of the batch
+ * @self: a segmentation result, of a request with decoding
+ * @picture: index in the batch
  *
  * Returns: (transfer none): the most likely class of each pixel: inference width x inference height bytes
  */
@@ -147,14 +147,14 @@ DICENET_API GBytes *dicenet_result_get_mask (DicenetResult *self, guint picture)
 /**
  * dicenet_result_get_output:
  * @self: a result
- * @name: classification: "logits" (classes); segmentation: "logits" (classes x h x w, h and w being half of the
- *   input's, rounded up: dicenet_result_scale_logits() does the network's last scaling); detection: "confidences"
- *   (priors x classes, before softmax) and "locations" (priors x 4)
- * @picture: which of the batch
+ * @name: classification: "logits" (classes); segmentation: "logits" (classes x h x w at half the inference size,
+ *   rounded up; dicenet_result_scale_logits() scales them to the inference size); detection: "confidences" (priors x
+ *   classes, before softmax) and "locations" (priors x 4)
+ * @picture: index in the batch
  * @n: (out) (optional): number of floats
  *
- * Returns: (transfer none) (nullable) (array length=n): a raw output, or %NULL if there is none of this name, or none
- *   were asked for
+ * Returns: (transfer none) (nullable) (array length=n): a raw output, or %NULL if there is none of this name or outputs
+ *   were not requested
  */
 DICENET_API const gfloat *dicenet_result_get_output (DicenetResult *self, const char *name, guint picture, gsize *n);
 
@@ -163,21 +163,21 @@ DICENET_API const gfloat *dicenet_result_get_output (DicenetResult *self, const 
  * @self: a detection result with outputs
  * @n: (out): number of floats, 4 per prior
  *
- * Returns: (transfer none) (nullable) (array length=n): the prior boxes: centre x, centre y, width, height as fractions
- *   of the picture; %NULL if this is no detector, or no outputs were asked for
+ * Returns: (transfer none) (nullable) (array length=n): the prior boxes: centre x, centre y, width and height as
+ *   fractions of the picture; %NULL if the model is not a detector or outputs were not requested
  */
 DICENET_API const gfloat *dicenet_result_get_priors (DicenetResult *self, gsize *n);
 
 /**
  * dicenet_result_scale_logits: (skip)
  * @self: a segmentation result with outputs
- * @picture: which of the batch
+ * @picture: index in the batch
  * @logits: (out caller-allocates): classes x height x width floats at the inference size
  * @error: return location for a #GError
  *
- * The scores that dicenet_result_get_mask() takes the largest of.
+ * Scales the logits to the inference size. dicenet_result_get_mask() is their argmax over the classes.
  *
- * Returns: whether there was memory to do it
+ * Returns: %TRUE on success, %FALSE with @error set (%DICENET_ERROR_NO_MEMORY) if out of memory
  */
 DICENET_API gboolean dicenet_result_scale_logits (DicenetResult *self, guint picture, gfloat *logits, GError **error);
 

@@ -10,19 +10,19 @@
 
 G_BEGIN_DECLS
 
-/* Submissions of a session that nobody has waited for, at most. */
+/* Maximum number of submissions of a session that have not been waited for. */
 #define DICENET_MAX_SUBMISSIONS 8
 
 /**
  * DicenetSession:
  *
- * Runs one model on one device. A session holds the memory for activations and the plans for the sizes it has seen; the
+ * Runs one model on one device. A session owns the activation memory and the plans for the sizes it has run at; the
  * weights belong to the model.
  *
- * Runs are submitted and waited for, which dicenet_session_run_image() and its siblings do in one: the picture is read
- * when a submission is made, and the network runs after that, in the order of the submissions. Any thread may submit,
- * and any may wait, for any submission: threads that submit wait for each other, those that wait do, and one that
- * submits does not wait for one that waits. Different sessions, of the same model too, run in parallel.
+ * A run is submitted, then waited for; dicenet_session_run_image() and its variants do both. The picture is read during
+ * submission. The network runs afterwards, in the order of submission. Any thread may submit, and any thread may wait
+ * for any submission. Submissions are serialised among each other, and so are waits, but submitting does not block on a
+ * thread that waits. Different sessions, also of the same model, run in parallel.
  */
 #define DICENET_TYPE_SESSION (dicenet_session_get_type ())
 DICENET_API
@@ -49,7 +49,7 @@ DICENET_API DicenetModel *dicenet_session_get_model (DicenetSession *self);
  * dicenet_session_get_backend:
  * @self: a session
  *
- * Returns: the backend that the session runs on, never %DICENET_BACKEND_AUTO.
+ * Returns: the backend in use, never %DICENET_BACKEND_AUTO.
  */
 DICENET_API DicenetBackend dicenet_session_get_backend (DicenetSession *self);
 
@@ -65,7 +65,7 @@ DICENET_API DicenetPrecision dicenet_session_get_precision (DicenetSession *self
  * dicenet_session_get_warning:
  * @self: a session
  *
- * Returns: (nullable): what about the session is not as it was asked for, and why, for users to read; %NULL if all is.
+ * Returns: (nullable): a message for users that says which option could not be satisfied, and why; %NULL if all were.
  */
 DICENET_API const char *dicenet_session_get_warning (DicenetSession *self);
 
@@ -81,8 +81,8 @@ DICENET_API guint dicenet_session_get_n_threads (DicenetSession *self);
  * dicenet_session_get_device:
  * @self: a session
  *
- * Returns: what the session computes on, for users to read: the instruction set of the CPU's kernels ("avx512", "avx2",
- * "baseline"; "ref" for plain C), or the GPU.
+ * Returns: a description of the device for users: the instruction set of the CPU kernels ("avx512", "avx2", "baseline";
+ *   "ref" for plain C), or the GPU.
  */
 DICENET_API const char *dicenet_session_get_device (DicenetSession *self);
 
@@ -90,7 +90,7 @@ DICENET_API const char *dicenet_session_get_device (DicenetSession *self);
  * dicenet_session_get_arena_bytes:
  * @self: a session
  *
- * Returns: bytes of activation memory that the session holds at the moment.
+ * Returns: size in bytes of the activation memory that the session currently holds.
  */
 DICENET_API gsize dicenet_session_get_arena_bytes (DicenetSession *self);
 
@@ -99,13 +99,14 @@ DICENET_API gsize dicenet_session_get_arena_bytes (DicenetSession *self);
  * @self: a session
  * @width: inference width in pixels
  * @height: inference height in pixels
- * @batch: number of pictures that run together, at least 1
+ * @batch: number of pictures in a batch, at least 1
  * @error: return location for a #GError
  *
- * Makes the plan and the memory for a size, so that the next run of it allocates no more than its result. Runs do it by
- * themselves when needed; call this where the first frame must not wait. Waits for what is being computed.
+ * Creates the plan and allocates the memory for a size, so that the next run at this size only allocates its result.
+ * Runs do this when needed; call this function to keep it out of the first run. Blocks until the run in progress is
+ * complete.
  *
- * Returns: whether it worked
+ * Returns: %TRUE on success, %FALSE with @error set
  */
 DICENET_API gboolean dicenet_session_prepare (DicenetSession *self, guint width, guint height, guint batch,
                                               GError **error);
@@ -113,8 +114,8 @@ DICENET_API gboolean dicenet_session_prepare (DicenetSession *self, guint width,
 /**
  * DicenetSubmission:
  *
- * A run that was submitted to a session, which it keeps alive. Whoever lets go of the last reference without having
- * waited for it calls it off, or waits until it is over where it has begun.
+ * A run that was submitted to a session. It holds a reference to the session. Dropping the last reference without
+ * having waited cancels the run, or blocks until it ends if it has already started.
  */
 typedef struct _DicenetSubmission DicenetSubmission;
 
@@ -140,12 +141,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetSubmission, dicenet_submission_unref)
 /**
  * dicenet_submission_wait:
  * @self: a submission
- * @error: return location for a #GError: %DICENET_ERROR_DEVICE where the device failed, %DICENET_ERROR_NO_MEMORY where
- *   there is none for activations or for the result
+ * @error: return location for a #GError: %DICENET_ERROR_DEVICE if the device failed, %DICENET_ERROR_NO_MEMORY if
+ *   activations or the result could not be allocated
  *
- * Waits for the result; on the processor the calling thread computes it, and what was submitted before it, unless the
- * session has a worker (dicenet_options_set_worker()). What became of a submission, result or error, is told once: the
- * second time is an error (%DICENET_ERROR_ARGUMENT).
+ * Waits for the result. On the CPU, the calling thread computes it, and all earlier submissions, unless the session has
+ * a worker (dicenet_options_set_worker()). The result, or the error, is returned once: waiting again is an error
+ * (%DICENET_ERROR_ARGUMENT).
  *
  * Returns: (transfer full): the result, or %NULL with @error set; free with dicenet_result_unref()
  */
@@ -155,14 +156,14 @@ DICENET_API DicenetResult *dicenet_submission_wait (DicenetSubmission *self, GEr
  * dicenet_session_submit_image:
  * @self: a session
  * @image: a picture of any size
- * @request: (nullable): what is asked for; %NULL for the defaults
+ * @request: (nullable): the parameters of the run; %NULL for the defaults
  * @error: return location for a #GError
  *
- * Scales and normalises the picture as the networks were trained with, and lets the network run on it. The picture is
- * not needed any more when this returns. Of submissions that nobody has waited for a session takes
- * %DICENET_MAX_SUBMISSIONS; one more is an error (%DICENET_ERROR_ARGUMENT).
+ * Scales and normalises the picture in the same way as in training, and submits a run on it. The picture is no longer
+ * needed when this returns. A session accepts %DICENET_MAX_SUBMISSIONS submissions that have not been waited for; one
+ * more is an error (%DICENET_ERROR_ARGUMENT).
  *
- * Returns: (transfer full): what to wait for, or %NULL with @error set; free with dicenet_submission_unref()
+ * Returns: (transfer full): the submission, or %NULL with @error set; free with dicenet_submission_unref()
  */
 DICENET_API DicenetSubmission *dicenet_session_submit_image (DicenetSession *self, const DicenetImage *image,
                                                              const DicenetRequest *request, GError **error);
@@ -171,15 +172,15 @@ DICENET_API DicenetSubmission *dicenet_session_submit_image (DicenetSession *sel
  * dicenet_session_submit_bytes:
  * @self: a session
  * @pixels: rows without padding, top to bottom
- * @format: a format of one plane: the RGB family, or GRAY8 (full range)
+ * @format: a packed RGB format, or GRAY8 (full range)
  * @width: the picture's width
  * @height: the picture's height
- * @request: (nullable): what is asked for; %NULL for the defaults
+ * @request: (nullable): the parameters of the run; %NULL for the defaults
  * @error: return location for a #GError
  *
- * dicenet_session_submit_image() for languages in which a #DicenetImage's pointers cannot be set.
+ * Variant of dicenet_session_submit_image() for language bindings that cannot set the pointers of a #DicenetImage.
  *
- * Returns: (transfer full): what to wait for, or %NULL with @error set
+ * Returns: (transfer full): the submission, or %NULL with @error set
  */
 DICENET_API DicenetSubmission *dicenet_session_submit_bytes (DicenetSession *self, GBytes *pixels,
                                                              DicenetPixelFormat format, guint width, guint height,
@@ -189,15 +190,15 @@ DICENET_API DicenetSubmission *dicenet_session_submit_bytes (DicenetSession *sel
  * dicenet_session_submit_tensor:
  * @self: a session
  * @data: (array length=n): batch x 3 x height x width numbers, RGB, normalised with the model's mean and std; width and
- *   height are the request's
- * @n: how many numbers these are
+ *   height are those of @request
+ * @n: number of floats in @data
  * @batch: number of pictures
- * @request: (nullable): what is asked for; %NULL for the defaults
+ * @request: (nullable): the parameters of the run; %NULL for the defaults
  * @error: return location for a #GError
  *
- * Lets the network run on tensors that the caller made, which are not needed any more when this returns.
+ * Submits a run on tensors that the caller has prepared. They are no longer needed when this returns.
  *
- * Returns: (transfer full): what to wait for, or %NULL with @error set
+ * Returns: (transfer full): the submission, or %NULL with @error set
  */
 DICENET_API DicenetSubmission *dicenet_session_submit_tensor (DicenetSession *self, const gfloat *data, gsize n,
                                                               guint batch, const DicenetRequest *request,
@@ -207,10 +208,10 @@ DICENET_API DicenetSubmission *dicenet_session_submit_tensor (DicenetSession *se
  * dicenet_session_run_image:
  * @self: a session
  * @image: a picture of any size
- * @request: (nullable): what is asked for; %NULL for the defaults
+ * @request: (nullable): the parameters of the run; %NULL for the defaults
  * @error: return location for a #GError
  *
- * dicenet_session_submit_image() and dicenet_submission_wait() in one.
+ * Combines dicenet_session_submit_image() and dicenet_submission_wait().
  *
  * Returns: (transfer full): the result, or %NULL with @error set
  */
@@ -224,10 +225,10 @@ DICENET_API DicenetResult *dicenet_session_run_image (DicenetSession *self, cons
  * @format: likewise
  * @width: likewise
  * @height: likewise
- * @request: (nullable): what is asked for; %NULL for the defaults
+ * @request: (nullable): the parameters of the run; %NULL for the defaults
  * @error: return location for a #GError
  *
- * dicenet_session_submit_bytes() and dicenet_submission_wait() in one.
+ * Combines dicenet_session_submit_bytes() and dicenet_submission_wait().
  *
  * Returns: (transfer full): the result, or %NULL with @error set
  */
@@ -241,10 +242,10 @@ DICENET_API DicenetResult *dicenet_session_run_bytes (DicenetSession *self, GByt
  * @data: (array length=n): as in dicenet_session_submit_tensor()
  * @n: likewise
  * @batch: likewise
- * @request: (nullable): what is asked for; %NULL for the defaults
+ * @request: (nullable): the parameters of the run; %NULL for the defaults
  * @error: return location for a #GError
  *
- * dicenet_session_submit_tensor() and dicenet_submission_wait() in one.
+ * Combines dicenet_session_submit_tensor() and dicenet_submission_wait().
  *
  * Returns: (transfer full): the result, or %NULL with @error set
  */

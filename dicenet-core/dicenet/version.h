@@ -9,7 +9,8 @@ G_BEGIN_DECLS
 /**
  * dicenet_get_version:
  *
- * Returns: the version of the library that runs, "1.2.3" say, as pkg-config has it of the one that is compiled against
+ * Returns: the version of the library in use at run time, for example "1.2.3". pkg-config has the version at compile
+ *   time
  */
 DICENET_API const char *dicenet_get_version (void);
 
