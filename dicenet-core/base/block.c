@@ -9,7 +9,7 @@
 #define CACHE_LINE 64
 #define HUGE_PAGE  ((gsize) 2 << 20)
 
-/* AddressSanitizer sees what is done beyond an allocation, but not beyond a mapping. */
+/* AddressSanitizer detects accesses beyond an allocation, but not beyond a mapping. */
 #if defined(__SANITIZE_ADDRESS__)
 #define HAVE_ASAN 1
 #elif defined(__has_feature)
@@ -20,11 +20,11 @@
 
 #if defined(MAP_ANONYMOUS) && !defined(HAVE_ASAN)
 
-/* Where the C library begins to map, too: but it begins later with each mapping that it gave back, and what it then
- * takes from its heaps leaves holes there, which small allocations keep open. */
+/* The same as the C library's default mmap threshold. That threshold, however, grows each time a mapping is freed, and
+ * blocks then come from the heap, where small allocations keep the holes of freed blocks from being released. */
 #define LARGE ((gsize) 128 << 10)
 
-/* A block that has huge pages ends with one, too. */
+/* Blocks with huge pages end on a huge page boundary, too. */
 static gsize
 mapped_bytes (gsize bytes)
 {
@@ -52,7 +52,7 @@ map_huge (gsize bytes)
     munmap (all, before);
   munmap (all + before + n, HUGE_PAGE - before);
 #if defined(MADV_HUGEPAGE)
-  /* Whole ones only; a system without them says no, and nothing is lost. */
+  /* Whole huge pages only. Failure is harmless: the block then has ordinary pages. */
   madvise (all + before, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #endif
   return all + before;
@@ -83,7 +83,7 @@ dicenet_block_new (gsize bytes)
 {
   void *block;
 
-  if (bytes > G_MAXSSIZE) /* nor could it be rounded up */
+  if (bytes > G_MAXSSIZE) /* rounding up would overflow */
     return NULL;
   if (bytes >= LARGE)
     return large_new (bytes);

@@ -5,12 +5,12 @@
 
 G_BEGIN_DECLS
 
-/* A block for weights, activations or a file: uninitialised, beginning on a cache line; NULL if there is no memory.
- * Large ones are the system's again as soon as they are freed, and in huge pages where it has them: of ordinary ones a
- * model touches ten thousand when it is loaded, which takes as long as a frame, and processors know the places of a few
- * thousand. */
+/* Allocates a block for weights, activations or a file: uninitialised, aligned to a cache line; NULL if out of memory.
+ * Large blocks are returned to the system as soon as they are freed, and use huge pages where available: with ordinary
+ * pages, loading a model causes ten thousand page faults, which take as long as a frame, and TLBs hold only a few
+ * thousand entries. */
 void *dicenet_block_new (gsize bytes);
-/* @bytes is what it was made with; @block may be NULL. */
+/* @bytes: the size passed to dicenet_block_new(); @block may be NULL. */
 void dicenet_block_free (void *block, gsize bytes);
 
 G_END_DECLS

@@ -3,7 +3,7 @@
 
 #include <dicenet/error.h>
 
-/* clang-format takes the name for a difference. */
+/* clang-format takes the hyphen for a minus. */
 /* clang-format off */
 G_DEFINE_QUARK (dicenet-error-quark, dicenet_error)
 /* clang-format on */

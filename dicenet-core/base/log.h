@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* How the library says something: see dicenet_set_log_func(). */
+/* Logs a message: see dicenet_set_log_func(). */
 typedef void (*DicenetLog) (GLogLevelFlags level, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 void dicenet_log (GLogLevelFlags level, const char *format, ...) G_GNUC_PRINTF (2, 3);

@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* Weights and activations begin on a cache line, which is also the widest vector register: so many floats. (The
- * network's input and its outputs are packed.) */
+/* Alignment of weights and activations in floats: a cache line, which is also the widest vector register. The network's
+ * input and outputs are packed. */
 #define DICENET_ALIGNMENT 16
 
 static inline gsize

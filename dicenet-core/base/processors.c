@@ -4,17 +4,16 @@
 #include <string.h>
 #include "threads.h"
 
-/* The share of processors that control groups allow. A system has the hierarchy of version 2, one of version 1 whose
- * controller is "cpu", or both, of which one has the controller. /proc/self/cgroup says which group of each this
- * process is in, /proc/self/mountinfo where its files are; both see paths from the process's own namespace. */
+/* The CPU quota of control groups. A system has the version 2 hierarchy, a version 1 hierarchy with the controller
+ * "cpu", or both, with the controller in one of them. /proc/self/cgroup has this process's group in each hierarchy,
+ * /proc/self/mountinfo the mount points. Paths in both are relative to the process's namespaces. */
 
 #define NO_QUOTA   G_MAXUINT
-#define MAX_TEXT   (1 << 20) /* of a machine with thousands of mounts */
+#define MAX_TEXT   (1 << 20) /* enough for a machine with thousands of mounts */
 #define MAX_NUMBER 64
 
-/* The first @size bytes at most of a file that may change or grow while it is read; NULL if there is none, or no
- * memory.
- */
+/* Reads at most the first @size bytes of a file, which may change or grow meanwhile; NULL if it cannot be opened, or if
+ * out of memory. */
 static char *
 read_text (const char *path, gsize size)
 {
@@ -36,7 +35,7 @@ read_number (const char *folder, const char *name)
   return read_text (path, MAX_NUMBER);
 }
 
-/* FALSE for what is no number: "max", and -1 as well. */
+/* FALSE if it is not an unsigned number: "max" or -1. */
 static gboolean
 parse (const char *text, const char **end, guint64 *out)
 {
@@ -55,7 +54,7 @@ whole_processors (guint64 quota, guint64 period)
   return (guint) MIN ((quota - 1) / period + 1, NO_QUOTA);
 }
 
-/* cpu.max holds "QUOTA PERIOD" in microseconds, or "max PERIOD". */
+/* cpu.max contains "QUOTA PERIOD" in microseconds, or "max PERIOD". */
 static guint
 quota_2 (const char *folder)
 {
@@ -68,7 +67,7 @@ quota_2 (const char *folder)
   return whole_processors (quota, period);
 }
 
-/* Two files, each with a number of microseconds; the quota is -1 where there is no limit. */
+/* Two files with a number of microseconds each; the quota is -1 if there is no limit. */
 static guint
 quota_1 (const char *folder)
 {
@@ -82,7 +81,7 @@ quota_1 (const char *folder)
   return whole_processors (quota, period);
 }
 
-/* The least of @group and all groups above it, whose folders are below @mounted. */
+/* The lowest quota of @group and its ancestors, whose folders are below @mounted. */
 static guint
 least_quota (const char *mounted, char *group, gboolean is_2)
 {
@@ -106,7 +105,7 @@ has_word (const char *list, const char *word)
   return g_strv_contains ((const char *const *) words, word);
 }
 
-/* The path of the group, or NULL. Lines are "NUMBER:CONTROLLERS:PATH"; version 2 has none of the controllers there. */
+/* The path of the group, or NULL. Lines are "NUMBER:CONTROLLERS:PATH"; CONTROLLERS is empty for version 2. */
 static char *
 group_of (const char *groups, gboolean is_2)
 {
@@ -120,8 +119,8 @@ group_of (const char *groups, gboolean is_2)
   return NULL;
 }
 
-/* What of @group lies below the folder @top of the hierarchy, "" for @top itself; NULL if it is not in there, as with a
- * group outside the namespace, whose path has "/.." in front. */
+/* The part of @group below the folder @top of the hierarchy, "" for @top itself; NULL if it is not inside @top: a group
+ * outside the namespace has a path that begins with "/..". */
 static char *
 below (const char *group, const char *top)
 {
@@ -132,15 +131,15 @@ below (const char *group, const char *top)
   return g_strdup (g_str_equal (group + length, "/") ? "" : group + length);
 }
 
-/* Spaces within names are written as \040, and backslashes likewise. */
+/* Spaces in names are written as \040; backslashes are escaped in the same way. */
 static char *
 unescape (const char *name)
 {
   return g_str_has_suffix (name, "\\") ? g_strdup (name) : g_strcompress (name);
 }
 
-/* A line of mountinfo: "ID PARENT DEVICE TOP FOLDER OPTIONS [MORE...] - TYPE SOURCE OPTIONS".
- * NO_QUOTA for all that is no mount of a hierarchy with this process's group. */
+/* A line of mountinfo: "ID PARENT DEVICE TOP FOLDER OPTIONS [MORE...] - TYPE SOURCE OPTIONS". NO_QUOTA unless it mounts
+ * a hierarchy that contains this process's group. */
 static guint
 quota_of_mount (const char *root, const char *line, const char *groups)
 {

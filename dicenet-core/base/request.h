@@ -5,21 +5,21 @@
 
 G_BEGIN_DECLS
 
-/* How raw confidences and locations become boxes. */
+/* Parameters of decoding raw confidences and locations to boxes. */
 typedef struct {
   gfloat threshold, iou_threshold;
   guint max_per_class, max_detections;
-  const gfloat *class_thresholds; /* one per class in place of @threshold; or NULL */
+  const gfloat *class_thresholds; /* one per class, instead of @threshold; or NULL */
 } DicenetDetectParams;
 
 struct _DicenetRequest {
-  guint width, height; /* 0: the model's */
+  guint width, height; /* 0: the model's default */
   struct {
     guint x, y, width, height; /* width and height 0: the whole picture */
   } part;
   gboolean decode, outputs;
   guint top_k;
-  DicenetDetectParams detect; /* its threshold is classification's as well; below 0: the model's */
+  DicenetDetectParams detect; /* the threshold is used for classification as well; below 0: the model's */
   gsize n_class_thresholds;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#define _GNU_SOURCE /* sched_getcpu() */
+#define _GNU_SOURCE /* for sched_getcpu() */
 #include "threads.h"
 
 #include <dicenet/error.h>
@@ -11,21 +11,21 @@
 #include <immintrin.h>
 #endif
 
-/* How long a thread looks for what it waits for before it sleeps: longer than the gaps between steps, shorter than
- * anybody would notice in a processor's load. */
+/* How long a thread spins before it sleeps: longer than the gaps between steps, but short enough not to be noticeable
+ * as CPU load. */
 #define SPIN_MICROSECONDS   40
 #define SPINS_BETWEEN_CLOCK 64
 
-/* Where processors are wanted elsewhere, a caller is faster alone, and is left alone for some time: when a worker finds
- * itself on the caller's own processor, because no other was free; and when one loses its processor with a chunk in
- * hand, so that the caller waits for milliseconds. A wait counts as that if it is this long and longer than any chunk's
- * share of the work. */
+/* When the processors are busy with other work, a caller is faster without workers, so it computes alone for some time.
+ * There are two triggers: a worker finds itself on the caller's processor, because no other was free; or a worker is
+ * preempted while it has a chunk, so that the caller waits for milliseconds. A wait counts as the latter if it exceeds
+ * STALL_MICROSECONDS plus twice the time that the caller's own chunks took. */
 #define ALONE_MICROSECONDS 10000
 #define STALL_MICROSECONDS 500
 #define ALONE_PER_STALL    8
 
-/* The job at hand in one word, so that claiming a chunk also says which job it belongs to and whose thread index it is:
- * number of the job (30 bits), workers that have joined it (10), its chunks (12), the next one (12). */
+/* The current job in one word, so that claiming a chunk also determines the job and the thread index: number of the job
+ * (30 bits), workers that have joined it (10), number of chunks (12), next chunk (12). */
 #define STATE(job, n)    ((guint64) (job) << 34 | (guint64) (n) << 12)
 #define STATE_JOB(s)     ((s) >> 34)
 #define STATE_WORKERS(s) ((guint) ((s) >> 24 & 0x3ff))
@@ -35,36 +35,36 @@
 #define STATE_ONE_CHUNK  ((guint64) 1)
 #define STATE_ONE_WORKER ((guint64) 1 << 24)
 
-/* Stays in the list while there are workers, who may look at it at any time; a new caller gets one that is free. */
+/* Stays in the list as long as there are workers, since they may read it at any time; new callers reuse free ones. */
 struct _DicenetThreads {
-  /* On cache lines of their own: one is written by all threads, the other by those that finish. */
+  /* On separate cache lines: @state is written by all threads, @done by those that finish a chunk. */
   _Alignas(64) _Atomic guint64 state;
   _Alignas(64) _Atomic guint done;
-  _Atomic gboolean is_waited_for; /* the caller sleeps until all is done */
+  _Atomic gboolean is_waited_for; /* the caller sleeps until all chunks are done */
   pthread_cond_t all_done;
-  /* Of the job at hand: written before @state announces it, read by whoever claimed a chunk of it. */
+  /* The current job: written before @state publishes it, read by threads that have claimed one of its chunks. */
   _Alignas(64) DicenetChunkFunc func;
   gpointer job;
-  _Atomic int processor;      /* that the caller was on last */
+  _Atomic int processor;      /* processor that the caller last ran on */
   _Atomic gint64 alone_until; /* monotonic time */
   _Atomic guint n_threads;    /* 0: free */
   DicenetThreads *next;
 };
 
-/* The workers, and those whom they help. Locks are pthread's own because sanitizers know them. */
+/* The workers and their callers. Locks are pthread's because sanitizers support them. */
 static struct {
   pthread_mutex_t opening;
-  guint n_open;       /* callers that exist; workers do while it is not 0 */
+  guint n_open;       /* number of open callers; workers exist while it is not 0 */
   GPtrArray *threads; /* GThread */
 
   DicenetThreads *_Atomic clients; /* only grows while there are workers */
-  _Atomic guint n_workers, n_busy /* callers in a frame */, limit /* of threads to work at a time */;
+  _Atomic guint n_workers, n_busy /* callers in a frame */, limit /* of threads that compute at a time */;
   _Atomic gboolean quit;
 
   pthread_mutex_t sleeping;
   pthread_cond_t wake;
-  guint n_woken;          /* workers that were told to wake up and have not yet; under @sleeping */
-  _Atomic guint n_asleep; /* not counting those; written under @sleeping */
+  guint n_woken;          /* workers that were signalled but have not woken up yet; protected by @sleeping */
+  _Atomic guint n_asleep; /* excluding those; written with @sleeping held */
 } pool = { .opening = PTHREAD_MUTEX_INITIALIZER,
            .sleeping = PTHREAD_MUTEX_INITIALIZER,
            .wake = PTHREAD_COND_INITIALIZER };
@@ -79,7 +79,7 @@ relax (void)
 #endif
 }
 
-/* -1 where that is not known. */
+/* -1 if unknown. */
 static int
 this_processor (void)
 {
@@ -124,7 +124,7 @@ static void
 run_claimed (DicenetThreads *self, guint64 state, guint thread_index)
 {
   self->func (self->job, STATE_NEXT (state), thread_index);
-  /* The caller says that it sleeps before it looks at @done for the last time. */
+  /* The caller sets @is_waited_for before its last check of @done. */
   if (atomic_fetch_add (&self->done, 1) + 1 == STATE_N (state) && atomic_load (&self->is_waited_for)) {
     pthread_mutex_lock (&pool.sleeping);
     pthread_cond_signal (&self->all_done);
@@ -177,7 +177,7 @@ help_client (DicenetThreads *client)
   return FALSE;
 }
 
-/* The system has put this worker where the caller ran, and one of them only can. */
+/* The scheduler has put this worker on the caller's processor: only one of them can run. */
 static gboolean
 is_in_the_way (DicenetThreads *client)
 {
@@ -189,7 +189,7 @@ is_in_the_way (DicenetThreads *client)
   return TRUE;
 }
 
-/* A caller that wants help and can be helped, or NULL. */
+/* A caller that has work for another thread, or NULL. */
 static DicenetThreads *
 find_client (void)
 {
@@ -200,7 +200,7 @@ find_client (void)
   return client;
 }
 
-/* How many more threads may work. */
+/* Number of additional threads that may compute. */
 static guint
 room (void)
 {
@@ -209,7 +209,7 @@ room (void)
   return working < limit ? limit - working : 0;
 }
 
-/* With itself among those who work. */
+/* Including the calling thread. */
 static gboolean
 is_crowded (void)
 {
@@ -221,14 +221,14 @@ static void
 sleep_until_job (void)
 {
   pthread_mutex_lock (&pool.sleeping);
-  /* Announced before the last look: a job that is missed here sees the sleeper. */
+  /* Counted before the last check, so that a job that this check misses will wake the worker. */
   atomic_fetch_add (&pool.n_asleep, 1);
   if (!atomic_load (&pool.quit) && (room () == 0 || find_client () == NULL)) {
     while (pool.n_woken == 0 && !atomic_load (&pool.quit))
       pthread_cond_wait (&pool.wake, &pool.sleeping);
   }
   if (pool.n_woken > 0)
-    pool.n_woken--; /* whoever woke it has counted it */
+    pool.n_woken--; /* was counted by the thread that woke it */
   else
     atomic_fetch_sub (&pool.n_asleep, 1);
   pthread_mutex_unlock (&pool.sleeping);
@@ -249,7 +249,7 @@ wake_workers (guint n)
   pthread_mutex_unlock (&pool.sleeping);
 }
 
-/* Looks for work for a moment; TRUE if there was some. */
+/* Spins for a moment; TRUE if work was found. */
 static gboolean
 look_for_work (void)
 {
@@ -296,7 +296,8 @@ spin_until_done (DicenetThreads *self, guint n, gint64 begin)
   return FALSE;
 }
 
-/* Until all @n chunks are done: those that others have claimed. The caller's own took from @started until now. */
+/* Waits for chunks that other threads have claimed, until all @n are done. The caller computed its own from @started
+ * until now. */
 static void
 wait_for_others (DicenetThreads *self, guint n, gint64 started)
 {
@@ -355,7 +356,8 @@ dicenet_threads_run (DicenetThreads *self, guint n, DicenetChunkFunc func, gpoin
 
 /* --- opening and closing, one at a time --- */
 
-/* Everybody gets what was asked for, as far as there are processors; whoever asks for more than those gets that. */
+/* Each caller gets the threads that it asked for, up to the number of processors; a caller that asks for more than that
+ * gets them. */
 static guint
 workers_wanted (guint *limit)
 {
@@ -371,7 +373,7 @@ workers_wanted (guint *limit)
   return MIN (sum, *limit - 1);
 }
 
-/* Workers stay until the last caller goes, even where fewer would do: asleep they cost nothing. */
+/* Workers are kept until the last caller closes, even if fewer would be enough: while asleep they cost nothing. */
 static gboolean
 fit_workers (GError **error)
 {
@@ -389,7 +391,8 @@ fit_workers (GError **error)
     }
     g_ptr_array_add (pool.threads, thread);
   }
-  /* A thread allocates when it starts; nobody waits for workers later, and then it would do so beside a frame. */
+  /* Threads allocate when they start. Workers are not waited for later, so without this wait they could start during a
+   * frame. */
   while (atomic_load (&n_started) + before < pool.threads->len)
     g_thread_yield ();
   if (pool.threads->len >= wanted)
