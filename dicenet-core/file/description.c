@@ -20,7 +20,7 @@ static const DicenetWidths dicenet_widths[] = {
   { 2.4, 24, 24, 278, 556, 1112, 1280 },
 };
 
-/* What comes to the multiply-adds of the paper's Table I (docs/networks.md). */
+/* Chosen to match the multiply-adds of the paper's Table I (docs/networks.md). */
 static const DicenetWidths mobilenet_widths[] = {
   { 0.3, 20, 40, 80, 160, 320, 0 },
   { 1.75, 112, 224, 448, 896, 1792, 0 },
@@ -144,7 +144,7 @@ join_names (const DicenetTaskKeys *const *tasks, guint n)
   return g_string_free (text, FALSE);
 }
 
-/* NULL with the error set. */
+/* NULL with @error set. */
 static const DicenetTaskKeys *
 find_task (const DicenetMetadata *m, const DicenetTaskKeys *const *tasks, guint n)
 {
@@ -158,7 +158,7 @@ find_task (const DicenetMetadata *m, const DicenetTaskKeys *const *tasks, guint 
   return NULL;
 }
 
-/* What a task says that has none of the other backbones. */
+/* Sets the error for a task that only supports DiCENet. */
 static gboolean
 refuse_backbone (const DicenetMetadata *m, const DicenetTaskKeys *const *tasks, guint n, const char *found)
 {
@@ -198,7 +198,7 @@ read_scale (const DicenetMetadata *m, DicenetDescription *d)
   return TRUE;
 }
 
-/* What networks of all tasks have. */
+/* Keys common to all tasks. */
 static gboolean
 read_common (const DicenetMetadata *m, const DicenetTaskKeys *task, DicenetDescription *d)
 {
@@ -231,7 +231,7 @@ gboolean
 dicenet_description_read (DicenetDescription *out, const DicenetSafetensors *file, const DicenetTaskKeys *const *tasks,
                           guint n_tasks, GError **error)
 {
-  /* ImageNet's statistics, which every published checkpoint was trained with. */
+  /* ImageNet's statistics, which all published checkpoints were trained with. */
   *out =
       (DicenetDescription){ .mean = { 0.485f, 0.456f, 0.406f }, .std = { 0.229f, 0.224f, 0.225f }, .background = -1 };
   const DicenetMetadata metadata = { file, error };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* dladdr() */
+#define _GNU_SOURCE /* for dladdr() */
 #endif
 #include "find.h"
 #include "json.h"
@@ -12,7 +12,7 @@
 
 #define ENDING ".safetensors"
 
-/* The file that this code was loaded from, links resolved: the library, or a program that has it built in. */
+/* The file that contains this code, with links resolved: the library, or a program that links it statically. */
 static char *
 own_file (void)
 {
@@ -20,7 +20,7 @@ own_file (void)
 
   if (dladdr ((gpointer) dicenet_find_model, &info) == 0 || info.dli_fname == NULL)
     return NULL;
-  /* Of a program, the linker knows no more than the word that it was called by. */
+  /* For a program, dladdr() only returns argv[0]. */
   g_autofree char *file =
       strchr (info.dli_fname, '/') ? g_strdup (info.dli_fname) : g_find_program_in_path (info.dli_fname);
   char *real = file ? realpath (file, NULL) : NULL;
@@ -45,7 +45,7 @@ dicenet_installed (const char *folder)
   return g_build_filename (DICENET_PREFIX, folder, NULL);
 }
 
-/* First those that the user names. */
+/* The user's folders come first. */
 static char **
 search_path (void)
 {

@@ -11,7 +11,7 @@
 
 typedef struct {
   gboolean is_object, is_empty;
-  guint32 id; /* of the object, for its keys */
+  guint32 id; /* identifies the object of a key */
 } Level;
 
 typedef struct {
@@ -19,15 +19,15 @@ typedef struct {
   GError **error;
   Level levels[MAX_DEPTH];
   guint depth;
-  GTree *keys; /* of all objects that were seen, each as the object's id and the key: a tree, since keys can be made to
-                * collide in a hash table */
+  GTree *keys; /* keys of all objects so far, as object id and key. A tree, because a file can cause collisions in a
+                * hash table */
   guint32 n_objects;
-  GString *out; /* the parts of the text, on one line, or NULL */
+  GString *out; /* the tokens on one line, or NULL */
 } Check;
 
 /* --- errors --- */
 
-/* What stands at the fault: a character, or the byte that is none. */
+/* Describes what is at the error: a character, or an invalid byte. */
 static char *
 found_at (const Check *c)
 {
@@ -75,7 +75,7 @@ keep (Check *c, const char *from)
     g_string_append_len (c->out, from, c->at - from);
 }
 
-/* Some readers take these for line ends, or show nothing. */
+/* Some parsers take these for line ends, or do not display them. */
 static gboolean
 needs_escape (gunichar c)
 {
@@ -91,7 +91,7 @@ put_character (GString *out, gunichar c)
     g_string_append_unichar (out, c);
 }
 
-/* A string with its quotes and escapes; JSON also allows what put_character() escapes. */
+/* Copies a string with its quotes and escapes. JSON also allows the characters that put_character() escapes. */
 static void
 keep_string (Check *c, const char *from)
 {
@@ -99,7 +99,7 @@ keep_string (Check *c, const char *from)
     put_character (c->out, g_utf8_get_char (p));
 }
 
-/* Whether @wanted comes, and steps over it. */
+/* Whether @wanted follows; if so, skips it. */
 static gboolean
 take (Check *c, char wanted)
 {
@@ -127,7 +127,7 @@ read_hex (const char *at, const char *end)
   return value;
 }
 
-/* Behind the backslash and the u. */
+/* The four digits after "\u". */
 static gboolean
 check_unicode (Check *c)
 {
@@ -229,7 +229,7 @@ open_level (Check *c, gboolean is_object)
   return take (c, is_object ? '{' : '[');
 }
 
-/* A whole value, or the start of an object or array. */
+/* A complete value, or the start of an object or array. */
 static gboolean
 check_value (Check *c)
 {
@@ -274,7 +274,7 @@ check_key (Check *c, const Level *level)
     return FALSE;
 
   const char *behind = c->at;
-  c->at = from; /* where the errors are */
+  c->at = from; /* position of the error */
   if (behind - from > MAX_KEY)
     return fail (c, "a key of at most " G_STRINGIFY (MAX_KEY) " bytes");
   g_autoptr (GBytes) key = key_of (level, from);
@@ -355,7 +355,7 @@ dicenet_json_minify (const char *text, GError **error)
   return g_string_free (out, !ok);
 }
 
-/* --- reading what was checked --- */
+/* --- reading checked text --- */
 
 static void
 skip_valid_space (const char **at)
@@ -415,10 +415,10 @@ dicenet_json_skip (const char **at)
       depth--;
     ++*at;
   } while (depth > 0);
-  *at += strcspn (*at, ",}]"); /* the rest of a number or word */
+  *at += strcspn (*at, ",}]"); /* the rest of a number or literal */
 }
 
-/* The code unit, or pair of them, at @at behind the backslash and the u. */
+/* The code unit, or surrogate pair, at @at, which points after the "\u". */
 static gunichar
 unescape_unicode (const char **at)
 {
@@ -432,7 +432,7 @@ unescape_unicode (const char **at)
   return 0x10000 + ((unit - 0xd800) << 10) + (second - 0xdc00);
 }
 
-/* The string at @at, which then points behind it, and its bytes: @n and a NUL. NULL if there is no memory. */
+/* Reads the string at @at, and moves @at behind it. Returns @n bytes and a NUL; NULL if out of memory. */
 static char *
 unescape (const char **at, gsize *n)
 {
@@ -440,7 +440,7 @@ unescape (const char **at, gsize *n)
   const char *p = *at + 1;
 
   skip_string (at);
-  *n = (gsize) (*at - p); /* no escape is shorter than what it stands for */
+  *n = (gsize) (*at - p); /* no escape is shorter than the character it encodes */
   char *text = g_try_malloc (*n), *out = text;
   if (text == NULL)
     return NULL;
@@ -514,7 +514,7 @@ static char *
 excerpt (const char *text, guint most)
 {
   const gsize n = strlen (text);
-  /* Four bytes are the most that a character takes. */
+  /* A character has at most four bytes. */
   g_autofree char *valid = g_utf8_make_valid (text, (gssize) MIN (n, 4 * ((gsize) most + 1)));
   GString *out = g_string_new (NULL);
   const char *p = valid;

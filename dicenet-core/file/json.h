@@ -5,35 +5,37 @@
 
 G_BEGIN_DECLS
 
-/* The one reader of JSON from strangers. json-glib takes comments, single quotes and more, recurses into what nests,
- * and hashes keys with a function that anybody can find collisions of; so a text is checked first, and then read where
- * it lies. */
+/* The only reader of untrusted JSON. json-glib accepts comments, single quotes and other extensions, recurses into
+ * nested values, and hashes keys with a function whose collisions are easy to construct. Therefore text is first
+ * checked, then read in place. */
 
-/* See dicenet_json_minify(). @text has @n bytes; what is behind them is not looked at. */
+/* See dicenet_json_minify(). @text has @n bytes and need not be NUL-terminated. */
 gboolean dicenet_json_check (const char *text, gsize n, GError **error);
 
-/* The rest is for a checked text whose value is an object or an array. @at points into it, first at its start. */
+/* The following functions read checked text whose value is an object or an array. @at points into it, initially at its
+ * start. */
 
 /* First character of the value at @at: one of { [ " t f n - or a digit. */
 char dicenet_json_type (const char *at);
 
-/* Steps into the object or array at @at. */
+/* Enters the object or array at @at. */
 void dicenet_json_enter (const char **at);
 
-/* Goes on to the next value of an array, or key of an object; %FALSE where there is none, and then behind it. */
+/* Moves to the next value of an array, or the next key of an object. %FALSE at its end; @at is then behind it. */
 gboolean dicenet_json_next (const char **at);
 
-/* Steps over a value. */
+/* Skips a value. */
 void dicenet_json_skip (const char **at);
 
-/* The string at @at, and steps over it and over a colon behind it. NULL with @error set if it has U+0000, which no C
- * string can hold (ARGUMENT), or if there is no memory for it (NO_MEMORY). Free with g_free(). */
+/* Reads the string at @at, and skips it and a following colon. NULL with @error set if it contains U+0000, which a C
+ * string cannot (ARGUMENT), or if out of memory (NO_MEMORY). Free with g_free(). */
 char *dicenet_json_read_string (const char **at, GError **error);
 
-/* The number at @at as it is written, and steps over it; NULL if it is no number. Free with g_free(). */
+/* Reads the number at @at as text, and skips it; NULL if it is not a number. Free with g_free(). */
 char *dicenet_json_read_number (const char **at);
 
-/* A path as messages show it: like dicenet_text_excerpt(), but whole as long as it may be one. Free with g_free(). */
+/* Formats a path for messages: like dicenet_text_excerpt(), but not truncated up to the maximum length of a path. Free
+ * with g_free(). */
 char *dicenet_path_excerpt (const char *path);
 
 G_END_DECLS

@@ -8,7 +8,7 @@
 #include "json.h"
 #include "readfile.h"
 
-/* A thousand long names are some dozen KiB; a larger file was meant for something else. */
+/* Labels of a thousand classes with long names are some dozen KiB. A larger file is not a labels file. */
 #define MAX_LABELS_BYTES (4u << 20)
 
 static char **
@@ -21,7 +21,7 @@ fail (GError **error, const char *path, char *what)
   return NULL;
 }
 
-/* The text of the file, NUL-terminated; NULL with @error set. */
+/* Returns the file's text, NUL-terminated; NULL with @error set. */
 static char *
 read_text (const char *path, GError **error)
 {
@@ -56,7 +56,7 @@ read_text (const char *path, GError **error)
   return g_steal_pointer (&text);
 }
 
-/* How many lines a text has; @what is wrong with them, if one is too long. */
+/* Returns the number of lines. If one is too long, @what describes the error. */
 static guint
 count_lines (const char *text, char **what)
 {
@@ -72,7 +72,7 @@ count_lines (const char *text, char **what)
   return n;
 }
 
-/* A detector's users count the objects' classes and leave the background out. */
+/* Users of a detector usually list the objects' classes only, without the background. */
 static char **
 prepend_background (char **lines)
 {
@@ -90,7 +90,7 @@ dicenet_labels_read (const char *path, const DicenetDescription *d, const char *
   g_autofree char *text = read_text (path, error);
   if (text == NULL)
     return NULL;
-  /* Some editors begin a text with a byte order mark. */
+  /* Some editors write a byte order mark. */
   const char *first = text + (g_str_has_prefix (text, "\xef\xbb\xbf") ? 3 : 0);
   g_strchomp (text);
   char *what = NULL;

@@ -3,5 +3,5 @@
 
 #include "description.h"
 
-/* As dicenet_model_load_labels(), for the model of this description at @model_path. */
+/* Implements dicenet_model_load_labels() for the model with this description at @model_path. */
 char **dicenet_labels_read (const char *path, const DicenetDescription *d, const char *model_path, GError **error);

@@ -5,16 +5,16 @@
 
 G_BEGIN_DECLS
 
-/* Values of a file's __metadata__. Functions return FALSE with the error set (INVALID_MODEL), which names the key, what
- * was expected, and what was found; they leave @out as it was where the key is absent and may be. */
+/* Values of a file's __metadata__. Functions return FALSE with the error set (INVALID_MODEL), naming the key, what was
+ * expected and what was found. If an optional key is absent, they leave @out unchanged. */
 typedef struct {
   const DicenetSafetensors *file;
   GError **error;
 } DicenetMetadata;
 
-/* NULL where the key is absent. */
+/* NULL if the key is absent. */
 const char *dicenet_metadata_get (const DicenetMetadata *m, const char *key);
-/* Sets the error. @found: NULL for nothing. Returns FALSE. */
+/* Sets the error. @found: NULL if the key is absent. Returns FALSE. */
 gboolean dicenet_metadata_refuse (const DicenetMetadata *m, const char *key, const char *expected, const char *found);
 
 gboolean dicenet_metadata_read_int (const DicenetMetadata *m, const char *key, gint64 min, gint64 max,
@@ -22,13 +22,13 @@ gboolean dicenet_metadata_read_int (const DicenetMetadata *m, const char *key, g
 /* From 0 to 1. */
 gboolean dicenet_metadata_read_fraction (const DicenetMetadata *m, const char *key, gfloat *out);
 gboolean dicenet_metadata_read_boolean (const DicenetMetadata *m, const char *key, gboolean *out);
-/* "WxH", which must be there. */
+/* "WxH"; mandatory. */
 gboolean dicenet_metadata_read_size (const DicenetMetadata *m, const char *key, guint *width, guint *height);
-/* A JSON array of @n numbers. @expected: in words. */
+/* A JSON array of @n numbers. @expected: description for the error message. */
 gboolean dicenet_metadata_read_numbers (const DicenetMetadata *m, const char *key, guint n, gdouble min, gdouble max,
                                         const char *expected, gfloat *out);
 
-/* Steps into the array that the text must be. NULL if it is none; @error is set where it is not even JSON. */
+/* Enters the array that @text must contain. NULL if it is not an array; @error is set if it is not valid JSON. */
 const char *dicenet_metadata_enter_array (const char *text, GError **error);
 
 G_END_DECLS

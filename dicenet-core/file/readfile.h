@@ -6,25 +6,26 @@
 
 G_BEGIN_DECLS
 
-/* Reads regular files whole. They are not mapped: a file that is rewritten in place would change under its reader, or
- * kill it with SIGBUS. */
+/* Reads whole regular files. They are not mapped, because a mapped file that is modified meanwhile changes in memory,
+ * and raises SIGBUS when truncated. */
 
 typedef struct {
   int fd;
-  const char *path; /* the caller's */
-  struct stat info; /* when it was opened */
+  const char *path; /* owned by the caller */
+  struct stat info; /* when the file was opened */
 } DicenetFile;
 
-/* %FALSE with @error set (OPEN) if it can't be opened or is no regular file. Never waits for a FIFO's writer. */
+/* %FALSE with @error set (OPEN) if the file can't be opened or is not a regular file. Never blocks on a FIFO. */
 gboolean dicenet_file_open (DicenetFile *self, const char *path, GError **error);
 
-/* Back to its beginning. */
+/* Seeks to the beginning. */
 gboolean dicenet_file_rewind (DicenetFile *self, GError **error);
 
-/* The next @n bytes. %FALSE with @error set (OPEN) if there are fewer by now. */
+/* Reads the next @n bytes. %FALSE with @error set (OPEN) if the file has become shorter. */
 gboolean dicenet_file_read (DicenetFile *self, void *out, gsize n, GError **error);
 
-/* %FALSE with @error set (OPEN) if somebody wrote to it since it was opened: what was read may be of two versions. */
+/* %FALSE with @error set (OPEN) if the file was modified after it was opened: what was read may be a mix of two
+ * versions. */
 gboolean dicenet_file_is_unchanged (const DicenetFile *self, GError **error);
 
 void dicenet_file_close (DicenetFile *self);

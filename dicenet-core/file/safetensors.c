@@ -13,7 +13,7 @@
 #include "json.h"
 #include "../base/memory-error.h"
 
-/* The largest network has 651 tensors, 80 KiB of header and 30 MiB of data. The labels of 65535 classes fit in. */
+/* The largest network has 651 tensors, 80 KiB of header and 30 MiB of data. Labels of 65535 classes also fit. */
 #define MAX_HEADER_BYTES (4u << 20)
 #define MAX_TENSORS      4096
 #define MAX_METADATA     256
@@ -130,7 +130,7 @@ fail_ (GError **error, const char *path, char *what)
   return FALSE;
 }
 
-/* FALSE with @error set: with the path before it. */
+/* FALSE with @error set; its message is prefixed with the path. */
 static gboolean
 fail_without_memory (const char *path, gsize bytes, const char *what, GError **error)
 {
@@ -139,7 +139,7 @@ fail_without_memory (const char *path, gsize bytes, const char *what, GError **e
   return FALSE;
 }
 
-/* Steps over a key. A name that no message or line can show is no name; NULL with @error set. */
+/* Skips a key. Names with control characters are invalid, since messages could not show them; NULL with @error set. */
 static char *
 read_name (DicenetSafetensors *self, const char **at, GError **error)
 {
@@ -177,7 +177,7 @@ read_metadata (DicenetSafetensors *self, const char **at, GError **error)
   return TRUE;
 }
 
-/* A JSON whole number of 0 or more. */
+/* A non-negative JSON integer. */
 static gboolean
 read_size (const char **at, guint64 *out)
 {
@@ -186,7 +186,7 @@ read_size (const char **at, guint64 *out)
   return number && g_ascii_string_to_unsigned (number, 10, 0, G_MAXINT64, out, NULL);
 }
 
-/* Where a tensor's values stand in the header; NULL where it has none. */
+/* Positions of a tensor's values in the header; NULL if absent. */
 typedef struct {
   const char *dtype, *shape, *offsets;
 } Entry;
@@ -259,7 +259,7 @@ read_offsets (DicenetSafetensors *self, DicenetTensor *tensor, const char *at, G
   return TRUE;
 }
 
-/* Steps over the object at @at. */
+/* Parses and skips the object at @at. */
 static Entry
 find_entry (const char **at)
 {
@@ -303,7 +303,7 @@ compare_data (gconstpointer a, gconstpointer b)
   return x->n_elements < y->n_elements ? -1 : x->n_elements > y->n_elements;
 }
 
-/* The format wants the data covered without holes and without overlap: anything else hides something. */
+/* The format requires that tensors cover the data without gaps or overlaps: both could hide data. */
 static gboolean
 check_coverage (DicenetSafetensors *self, GError **error)
 {
@@ -350,7 +350,7 @@ read_header (DicenetSafetensors *self, const char *json, gsize n, GError **error
   return check_coverage (self, error);
 }
 
-/* Length of the header, which the file begins with. */
+/* Reads the header's length, which is at the beginning of the file. */
 static gboolean
 read_length (DicenetSafetensors *self, DicenetFile *file, guint64 *header, GError **error)
 {
@@ -484,8 +484,8 @@ dicenet_is_descriptor (const char *path)
          (g_str_has_prefix (path, "/proc/") && strstr (path, "/fd/") != NULL);
 }
 
-/* Where @path is a pipe or a device (/dev/null) it is written to, and what is open already (/dev/stdout) gets more, as
- * if it were used itself; elsewhere a file beside it, whose name is stored in @beside. */
+/* A pipe or device (/dev/null) is written to directly, and an open descriptor (/dev/stdout) is appended to. For
+ * other paths, a temporary file is created in the same folder; its name is stored in @beside. */
 static FILE *
 open_output (const char *path, char **beside)
 {
@@ -506,7 +506,7 @@ gboolean
 dicenet_safetensors_write (const char *path, const DicenetTensor *tensors, guint n_tensors, GHashTable *metadata,
                            GError **error)
 {
-  g_autofree char *beside = NULL, *target = realpath (path, NULL); /* a link stays one */
+  g_autofree char *beside = NULL, *target = realpath (path, NULL); /* symbolic links are kept */
   const char *place = target ? target : path;
   FILE *out = open_output (dicenet_is_descriptor (path) ? path : place, &beside);
   gboolean ok = out != NULL;
