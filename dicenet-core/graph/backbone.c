@@ -21,7 +21,7 @@ build_strided_dice (DicenetGraph *g, const char *name, guint x, guint kernel_hei
   return dicenet_build_shuffle (g, dicenet_build_concat (g, (guint[]){ left, right }, 2), 2);
 }
 
-/* Python's round(): a half goes to the even neighbour. That is how the published widths were split. */
+/* Python's round(): ties to even. The published channel widths were split with it. */
 static guint
 round_half (guint channels)
 {
@@ -29,7 +29,8 @@ round_half (guint channels)
   return channels % 2 == 0 ? half : half + half % 2;
 }
 
-/* ShuffleDICEBlock: a part of the channels passes, the rest goes through a pointwise convolution and a DiCE unit. */
+/* ShuffleDICEBlock: some channels pass through unchanged, the others go through a pointwise convolution and a DiCE
+ * unit. */
 static guint
 build_shuffle_dice (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel_height, guint kernel_width)
 {

@@ -159,7 +159,7 @@ dicenet_common_groups (guint cin, guint cout)
   return cout == 0 ? cin : dicenet_common_groups (cout, cin % cout);
 }
 
-/* DimConv, BatchNorm, PReLU, shuffle and local fusion: one node, because they are one pass over the tensor. */
+/* DimConv, BatchNorm, PReLU, shuffle and local fusion are one node, because they take one pass over the tensor. */
 static guint
 build_dimconv (DicenetGraph *g, const char *name, guint x, guint kernel_height, guint kernel_width)
 {
@@ -179,7 +179,7 @@ build_dimconv (DicenetGraph *g, const char *name, guint x, guint kernel_height, 
   return last (g);
 }
 
-/* The DiCE unit's channel weights, which multiply its spatial convolution of @u. */
+/* The DiCE unit's gate: channel weights, computed from @u, that multiply its spatial convolution. */
 static guint
 build_channel_weights (DicenetGraph *g, const char *name, guint u, guint cout)
 {
@@ -198,7 +198,7 @@ dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guin
   const guint groups = dicenet_common_groups (dicenet_node_channels (g, x), cout);
   g_autofree char *proj = g_strconcat (name, ".proj_layer", NULL);
 
-  /* The gate before what it multiplies, which can then apply it in passing. */
+  /* The gate is computed first, so that the convolution can apply it in its epilogue. */
   const guint u = build_dimconv (g, name, x, kernel_height, kernel_width);
   const guint s = build_channel_weights (g, name, u, cout);
   return dicenet_build_gated_cbr (g, proj, u, cout, 3, groups, s);
@@ -217,8 +217,8 @@ dicenet_build_residual_dice (DicenetGraph *g, const char *name, const char *prel
   return dicenet_build_upsample_add (g, NULL, prelu, shortcut, dicenet_build_cbr (g, proj, u, cout, 3, 1, groups), s);
 }
 
-/* All between an EPP unit's pointwise ends: a channel's five scales depend on that channel only, so that they are
- * one pass over it. */
+/* An EPP unit without its pointwise convolutions. It is one node, because a channel's five scales depend on that
+ * channel only, so that it takes one pass over the tensor. */
 static guint
 build_scales (DicenetGraph *g, const char *name, guint x)
 {

@@ -26,7 +26,7 @@ conv_kind (const DicenetGraph *graph, const DicenetNode *node)
   return node->is_fully_connected ? DICENET_COST_VECTORS : DICENET_COST_POINTWISE;
 }
 
-/* Adds to @macs. Returns how many outputs have a bias. */
+/* Adds the node's cost to @macs. Returns the number of outputs with a bias. */
 static guint64
 add_node (const DicenetGraph *graph, const DicenetShape *shapes, guint i, guint64 macs[DICENET_N_COSTS])
 {

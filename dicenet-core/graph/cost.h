@@ -5,9 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* Multiply-adds, as the paper's and network.md's tables count them: a convolution's weights times its output positions,
- * at the size that it really works on; half a multiply-add per output of a bias; nothing for BatchNorm, activations,
- * pooling and resizing. */
+/* Multiply-adds, counted as in the tables of the paper and docs/networks.md: the weights of a convolution times its
+ * output positions, at the size that it actually works on; half a multiply-add for the bias of each output; nothing for
+ * BatchNorm, activations, pooling and resizing. */
 typedef enum {
   DICENET_COST_FIRST_CONV,    /* level 1 */
   DICENET_COST_POINTWISE,     /* dense 1 x 1 on maps */
@@ -24,10 +24,10 @@ typedef enum {
 /* "first_conv", ... */
 extern const char *const dicenet_cost_names[DICENET_N_COSTS];
 
-/* Of one node, whose graph has @shapes: may end in a half. */
+/* Cost of one node of a graph with @shapes; may be a multiple of 0.5. */
 gdouble dicenet_node_cost (const DicenetGraph *graph, const DicenetShape *shapes, guint node);
 
-/* Fills @macs, one number per kind, for one picture of width x height; returns the total. */
+/* Fills @macs, one number per kind, for one picture of width x height pixels; returns the total. */
 guint64 dicenet_cost (const DicenetGraph *graph, guint width, guint height, guint64 macs[DICENET_N_COSTS]);
 
 G_END_DECLS

@@ -8,9 +8,9 @@
 #include "../base/memory-error.h"
 #include "../file/json.h"
 
-#define BATCH_NORM_EPSILON 1e-5 /* PyTorch's default, which the checkpoints were trained with */
+#define BATCH_NORM_EPSILON 1e-5 /* PyTorch's default, used to train the checkpoints */
 
-/* What one backend made. */
+/* The packed weights of one backend. */
 typedef struct {
   gconstpointer key;
   gpointer packed;
@@ -26,14 +26,14 @@ struct _DicenetWeights {
   guint64 n_parameters;
 };
 
-/* One node on its way. */
+/* State of folding one node. */
 typedef struct {
   const DicenetGraph *graph;
-  const DicenetSafetensors *file; /* NULL: every tensor is there, and @list is told of it */
+  const DicenetSafetensors *file; /* NULL: list all tensors with @list instead of reading them */
   DicenetTensorFunc list;
   gpointer list_data;
   guint node;
-  GHashTable *used; /* names of tensors; NULL: don't note them */
+  GHashTable *used; /* names of the tensors read so far, or NULL */
   guint64 n_parameters;
   DicenetNodeWeights *out;
   GError **error;
@@ -123,7 +123,7 @@ check_tensor (Folder *f, const DicenetTensor *tensor, const char *name, const gu
 static gboolean
 is_all_finite (const float *values, gsize n)
 {
-  guint32 infinite = 0; /* one result for all: branches would be slower than reading the file */
+  guint32 infinite = 0; /* accumulated without branches, which would take longer than reading the file */
 
   for (gsize i = 0; i < n; i++) {
     guint32 bits;
@@ -166,13 +166,13 @@ list_tensor (Folder *f, const char *name, gboolean is_parameter, float *to, cons
   f->list (f->node, name, dims, n_dims, is_parameter, f->list_data);
   for (guint i = 0; i < n_dims; i++)
     n *= dims[i];
-  float *values = to ? to : g_try_new0 (float, n); /* nobody asks what is in @to */
+  float *values = to ? to : g_try_new0 (float, n); /* the values in @to are not used */
   if (values == NULL)
     fail_without_memory (f, n);
   return values;
 }
 
-/* A tensor as floats, in @to; NULL: in memory to be freed with g_free(). NULL with the error set. */
+/* Loads a tensor as floats into @to; if NULL, into new memory to be freed with g_free(). NULL with the error set. */
 static float *
 load (Folder *f, const char *name, gboolean is_parameter, float *to, const guint64 *dims, guint n_dims)
 {
@@ -200,7 +200,7 @@ load (Folder *f, const char *name, gboolean is_parameter, float *to, const guint
 
 #define DIMS(...)          (const guint64[]){ __VA_ARGS__ }, G_N_ELEMENTS (((const guint64[]){ __VA_ARGS__ }))
 #define LOAD(f, name, ...) load (f, name, TRUE, NULL, DIMS (__VA_ARGS__))
-/* Where it is to stay. */
+/* Loads into the tensor's final place. */
 #define LOAD_INTO(f, array, name, ...) (load (f, name, TRUE, (float *) (array)->values, DIMS (__VA_ARGS__)) != NULL)
 
 static float *
@@ -234,9 +234,9 @@ load_norm (Folder *f, const char *prefix, guint n, double *scale, double *bias)
   return TRUE;
 }
 
-/* --- folding: into the places that the node's arrays have --- */
+/* --- folding into the arrays of the node --- */
 
-/* Makes room for all that was measured. */
+/* Allocates one block for all measured arrays. */
 static gboolean
 allocate (Folder *f)
 {
@@ -263,7 +263,7 @@ allocate (Folder *f)
 static float *
 place (const DicenetArray *array)
 {
-  return (float *) array->values; /* which is in the block */
+  return (float *) array->values; /* in the node's block, which is writable */
 }
 
 static void
@@ -273,7 +273,7 @@ store (const DicenetArray *array, const double *values)
     place (array)[i] = (float) values[i];
 }
 
-/* Multiplies what is there, each of @n rows by its scale. */
+/* Multiplies each of @n rows by its scale. */
 static void
 rescale (const DicenetArray *array, guint n, const double *scale)
 {
@@ -323,7 +323,7 @@ fold_upsample_add (Folder *f, const DicenetNode *node)
   return load_slope (f, node->prelu, &f->out->slope);
 }
 
-/* The local fusion's weights are [c][3] in the file; here they are branch by branch like the rest. */
+/* The local fusion's weights are [c][3] in the file; they are stored branch by branch, like the others. */
 static gboolean
 fold_local_fusion (Folder *f, const DicenetNode *node)
 {
@@ -355,13 +355,13 @@ fold_dice (Folder *f, const DicenetNode *node)
     return FALSE;
   rescale (&w->weight, c, scale);
   for (guint i = 0; i < c; i++)
-    scale[i] = 1; /* now in the depth branch's kernels */
+    scale[i] = 1; /* already folded into the depth branch's kernels */
   store (&w->branch_scale, scale);
   store (&w->branch_bias, bias);
   return load_slope (f, node->prelu, &w->branch_slope) && fold_local_fusion (f, node);
 }
 
-/* The depthwise kernels of all scales, with their BatchNorm's @scale. */
+/* The depthwise kernels of all scales, multiplied by their BatchNorm's @scale. */
 static gboolean
 fold_scales (Folder *f, const DicenetNode *node, const double *scale)
 {
@@ -434,7 +434,7 @@ dicenet_graph_list_tensors (const DicenetGraph *graph, DicenetTensorFunc func, g
 
 /* --- a model's --- */
 
-/* A tensor that no layer takes means that the description is wrong, or that the file hides something. */
+/* A tensor that no layer uses means that the description is wrong, or that the file hides data. */
 static gboolean
 check_all_used (const Folder *f)
 {
@@ -449,7 +449,7 @@ check_all_used (const Folder *f)
   return TRUE;
 }
 
-/* Folds everything, which finds all that may be wrong with it. */
+/* Folds all nodes once, which validates all tensors. */
 static gboolean
 check_all (DicenetWeights *self, GError **error)
 {
@@ -504,7 +504,7 @@ dicenet_weights_get_n_parameters (const DicenetWeights *self)
   return self->n_parameters;
 }
 
-/* The file that was checked, or nothing. */
+/* Reads the file again, unless it was modified since it was checked. */
 static gboolean
 read_again (DicenetWeights *self, GError **error)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "builder.h"
 
-/* MobileNet, each of whose separable convolutions is a DiCE unit (paper 3.4). The unit has no stride: where MobileNet's
- * convolution has one, average pooling stands before it, as in DiCENet. */
+/* MobileNet with a DiCE unit in place of each separable convolution (paper 3.4). The unit has no stride: where
+ * MobileNet's convolution has one, it is preceded by average pooling, as in DiCENet. */
 
 static guint
 build_unit (DicenetGraph *g, const DicenetDescription *d, guint level, guint i, guint x, guint cout)

@@ -3,7 +3,7 @@
 
 #include "../base/memory-error.h"
 
-/* A piece of the arena that is in use from one step to another, both included. */
+/* A block of the arena, in use from step @first to step @last, both inclusive. */
 typedef struct {
   gsize size; /* floats */
   gsize offset;
@@ -17,14 +17,14 @@ typedef struct {
   GArray *blocks;      /* Block */
   guint *block_of;     /* node -> its block, DICENET_NONE for views */
   guint *scratch_of;   /* node -> its scratch block */
-  gsize *first;        /* node -> where its channels begin in those of all nodes */
+  gsize *first;        /* node -> its first entry in the arrays of all nodes' channels */
   gsize n_channels;    /* of all nodes */
-  guint *sources;      /* channel -> the node whose memory it is */
-  guint *source_plane; /* channel -> the plane in that memory */
+  guint *sources;      /* channel -> the node whose memory contains it */
+  guint *source_plane; /* channel -> its plane in that memory */
 } Planner;
 
-/* From one plane of a node's own memory to the next. The input and the outputs are packed, since tensors outside are.
- */
+/* Distance between the planes of a node, in floats. The input and the outputs are packed, as the caller's tensors
+ * are. */
 static gsize
 plane_floats (const Planner *p, guint i)
 {
@@ -35,12 +35,12 @@ plane_floats (const Planner *p, guint i)
   for (guint k = 0; k < p->graph->n_outputs; k++)
     if (p->graph->outputs[k].node == i)
       return n;
-  /* An odd number of cache lines: the same pixel of neighbouring planes, which pointwise kernels read together, then
-   * falls into different sets of the first-level cache also where a plane's size is a power of two. */
+  /* An odd number of cache lines, so that the same pixel of neighbouring planes, which pointwise kernels read together,
+   * maps to different sets of the first-level cache even if a plane's size is a power of two. */
   return dicenet_align_floats (n) | DICENET_ALIGNMENT;
 }
 
-/* Which memory each channel of a node lies in: its own, or, for views, that of the nodes it looks at. */
+/* Finds the memory of each channel of a node: its own or, for views, that of their inputs. */
 static void
 trace_channels (Planner *p, guint i)
 {
@@ -88,7 +88,7 @@ keep_until (Planner *p, guint node, guint step)
   }
 }
 
-/* A node's index serves as its time: memory lives from the node that makes it to the last one that reads it. */
+/* Time is measured in node indices: memory lives from the node that writes it to the last one that reads it. */
 static void
 find_lifetimes (Planner *p, DicenetScratchFunc scratch, gpointer data)
 {
@@ -121,12 +121,12 @@ compare_size (gconstpointer a, gconstpointer b)
   return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* Lowest offset at which @block overlaps none of the placed ones that live at the same time. */
+/* The lowest offset at which @block overlaps no placed block with an overlapping lifetime. */
 static gsize
 lowest_fit (const Block *block, GPtrArray *placed)
 {
   gsize at = 0;
-  for (guint i = 0; i < placed->len; i++) { /* by offset */
+  for (guint i = 0; i < placed->len; i++) { /* sorted by offset */
     const Block *other = placed->pdata[i];
     if (other->last < block->first || other->first > block->last)
       continue;
@@ -137,8 +137,8 @@ lowest_fit (const Block *block, GPtrArray *placed)
   return at;
 }
 
-/* Greedy by size: the large tensors first, each as low as it fits (Pisarchyk and Lee, "Efficient memory management for
- * deep neural net inference", 2020). */
+/* Greedy by size: the largest tensors first, each at its lowest free offset (Pisarchyk and Lee, "Efficient memory
+ * management for deep neural net inference", 2020). */
 static void
 place_blocks (Planner *p)
 {
@@ -194,7 +194,8 @@ make_steps (Planner *p)
   }
 }
 
-/* Channels can be many: those of all nodes, since a detector has some for each class. FALSE with @error set. */
+/* The arrays of all nodes' channels can be large, since a detector has channels for each class. FALSE with @error
+ * set. */
 static gboolean
 planner_allocate (Planner *p, GError **error)
 {

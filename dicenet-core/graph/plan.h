@@ -6,13 +6,13 @@
 
 G_BEGIN_DECLS
 
-/* A graph at one input size: which operations run in which order, and where in one arena every tensor's planes lie. It
- * holds integers only and never touches an activation, so that every backend can execute it.
+/* A graph at one input size: the order of operations, and the position of every tensor's planes in one arena. It
+ * contains only integers and is independent of the backend.
  *
- * Concatenation, shuffle and split are not steps: a tensor is a list of planes that may lie anywhere, and those three
- * only say which planes. */
+ * Concatenation, shuffle and slice are not steps: a tensor is a list of planes at any positions, and these three only
+ * select planes. */
 
-/* A tensor in the arena. Rows follow each other without gap. */
+/* A tensor in the arena. Rows are contiguous. */
 typedef struct {
   guint c, h, w;
   gsize *planes; /* c offsets from the arena's start, in floats */
@@ -23,7 +23,7 @@ typedef struct {
   guint n_inputs;
   const DicenetTensorRef *inputs[DICENET_MAX_INPUTS];
   const DicenetTensorRef *output;
-  gsize scratch; /* offset in floats of memory that only this step uses */
+  gsize scratch; /* offset in floats of memory used by this step only */
 } DicenetStep;
 
 typedef struct {
@@ -32,14 +32,14 @@ typedef struct {
   guint n_views;
   DicenetStep *steps;
   guint n_steps;
-  gsize *planes;      /* what all views' point into */
+  gsize *planes;      /* storage of the views' @planes */
   gsize arena_floats; /* for one picture */
 } DicenetPlan;
 
-/* How many floats of scratch an operation wants on top of its output. */
+/* Returns how many floats of scratch an operation needs in addition to its output. */
 typedef gsize (*DicenetScratchFunc) (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data);
 
-/* NULL with @error set (NO_MEMORY) if there is no memory for it. */
+/* NULL with @error set (NO_MEMORY) if out of memory. */
 DicenetPlan *dicenet_plan_new (const DicenetGraph *graph, guint width, guint height, DicenetScratchFunc scratch,
                                gpointer data, GError **error);
 void dicenet_plan_free (DicenetPlan *self);

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* The first four maps are 1/8 to 1/64 of the input; the cells of the last two divide the picture evenly. */
+/* The first four maps have 1/8 to 1/64 of the input's size; the cells of the last two divide the picture evenly. */
 #define N_STRIDED 4
 
 static gfloat *
@@ -16,7 +16,7 @@ put (gfloat *out, double cx, double cy, double w, double h)
   return out;
 }
 
-/* Boxes of one cell, in pixels of a width x height picture: two squares, then both orientations of 2:1 and 3:1. */
+/* The boxes of one cell, in pixels of a width x height picture: two squares, then both orientations of 2:1 and 3:1. */
 static gfloat *
 put_cell (gfloat *out, double cx, double cy, double min, double max, double width, double height)
 {

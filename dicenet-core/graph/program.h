@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 typedef struct _DicenetTaskOps DicenetTaskOps; /* backend/task.h */
 
-/* What a backend runs; owned by the model, which outlives every executor. */
+/* What a backend runs; owned by the model, which outlives all executors. */
 typedef struct {
   const DicenetDescription *description;
   const DicenetGraph *graph;

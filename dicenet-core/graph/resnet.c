@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "builder.h"
 
-/* ResNet-50, whose bottlenecks' 3 x 3 and last pointwise convolution are one DiCE unit (paper 3.4). The unit has no
- * stride: a level begins with average pooling, as in DiCENet, for shortcut and branch alike. */
+/* ResNet-50 with one DiCE unit in place of the 3 x 3 and the last pointwise convolution of each bottleneck (paper
+ * 3.4). The unit has no stride: a level begins with average pooling, as in DiCENet, before both the shortcut and the
+ * branch. */
 
 static guint
 build_bottleneck (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel_height, guint kernel_width)
