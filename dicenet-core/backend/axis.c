@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "axis.h"
 
-/* Where output i lies between the inputs when the corners are aligned. In double: at 4096 positions a float has only 11
- * bits left for the fraction. */
+/* Position of output i between the inputs, with aligned corners. Double precision, because at position 4096 a float has
+ * only 11 bits left for the fraction. */
 static void
 fill_up (guint in, guint out, gint *start, gfloat *weight)
 {
@@ -27,7 +27,7 @@ cell_end (guint i, guint in, guint out)
   return (guint) (((guint64) (i + 1) * in + out - 1) / out);
 }
 
-/* Cells with fewer inputs than taps begin earlier at the end of the line, so that no tap is outside. */
+/* Cells with fewer inputs than taps begin earlier at the end of the axis, so that all taps are inside. */
 static void
 fill_down (guint in, guint out, guint taps, gint *start, gfloat *weight)
 {
@@ -53,12 +53,12 @@ count_taps (guint in, guint out, DicenetResize mode)
   return taps;
 }
 
-#define REGISTER 16 /* floats of the widest */
+#define REGISTER 16 /* floats in the widest vector register */
 
 typedef struct {
   DicenetAxis axis;
   DicenetResize mode;
-  DicenetComposedAxis *composed; /* where one was asked for: scaling up by this axis and back */
+  DicenetComposedAxis *composed; /* scaling up by this axis and back; NULL until requested */
 } Entry;
 
 static guint
@@ -103,7 +103,7 @@ entry_new (guint in, guint out, DicenetResize mode)
   Entry *e = g_new (Entry, 1);
 
   *e = (Entry){ { in, out, taps, start, weight }, mode, NULL };
-  if (taps == 1) { /* the same size, or one input for all */
+  if (taps == 1) { /* unscaled, or a single input */
     for (guint i = 0; i < out; i++) {
       start[i] = in == 1 ? 0 : (gint) (mode == DICENET_RESIZE_DOWN ? cell_begin (i, in, out) : i);
       weight[i] = 1;
@@ -134,16 +134,17 @@ dicenet_axis_get (GHashTable *cache, guint in, guint out, DicenetResize mode)
   return &find_entry (cache, in, out, mode)->axis;
 }
 
-/* How far from its own position an output's inputs may lie; wider than needed, to find out how wide it is. */
+/* Maximum distance of an output's inputs from its position. Larger than needed; find_reach() finds the actual
+ * distance. */
 #define REACH 8
 
-/* Adds what in[i + k - REACH] contributes to output i by tap a of the kernel, to sums[i][k]. */
+/* Adds the contribution of in[i + k - REACH] to output i through tap a of the kernel to sums[i][k]. */
 static void
 add_composed (const DicenetAxis *up, const DicenetAxis *down, gint a, gdouble (*sums)[2 * REACH + 1])
 {
   for (guint i = 0; i < down->out; i++) {
     for (guint d = 0; d < down->taps; d++) {
-      const gint at = down->start[i] + (gint) d + a - 1; /* on the larger scale, zeros around */
+      const gint at = down->start[i] + (gint) d + a - 1; /* on the larger scale, which is padded with zeros */
       for (guint u = 0; at >= 0 && at < (gint) up->out && u < up->taps; u++) {
         const gdouble weight =
             (gdouble) down->weight[d * down->out + i] * (gdouble) up->weight[u * up->out + (guint) at];
@@ -154,7 +155,7 @@ add_composed (const DicenetAxis *up, const DicenetAxis *down, gint a, gdouble (*
   }
 }
 
-/* Which of the 2 * REACH + 1 are not 0 for all outputs. */
+/* Finds the range of the 2 * REACH + 1 taps that are not 0 for all outputs. */
 static void
 find_reach (guint n, gdouble (*sums)[2 * REACH + 1], guint *begin, guint *end)
 {
@@ -168,7 +169,7 @@ find_reach (guint n, gdouble (*sums)[2 * REACH + 1], guint *begin, guint *end)
       }
     }
   }
-  if (*end == 0) /* a kernel's outer taps see zeros only, where there is one position */
+  if (*end == 0) /* with a single position, a kernel's outer taps only see padding */
     *begin = *end = REACH;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backend.h"
 
-/* Why a faster backend is not taken is the same for every session. */
+/* The reason for not using a faster backend is the same for all sessions. */
 static void
 say_once (const char *reason)
 {

@@ -12,15 +12,15 @@
 
 G_BEGIN_DECLS
 
-/* The interface between a session and what it runs on. A backend that is not there is opened in vain, and says so:
- * nobody else asks. A run is a job: submitted, waited for, released. */
+/* The interface between a session and its backend. If a backend is unavailable, its open() fails with the reason; there
+ * is no separate check. A run is a job: submitted, waited for, released. */
 
-/* One program on one device. Backends embed it as their first member. Two threads may use it at a time: one that
- * prepares or submits, and one that waits for the oldest job; any may release jobs. prepare() excludes both. */
+/* One program on one device. Backends embed it as their first member. At most two threads use it concurrently: one that
+ * prepares or submits, and one that waits for the oldest job. Any thread may release jobs. prepare() excludes both. */
 typedef struct _DicenetExecutor DicenetExecutor;
 
-/* Pictures to run: either @tensor (batch x 3 x height x width, normalised) or @image (batch 1). Of @request, which is
- * complete: size, outputs, and what of decoding the backend does itself. */
+/* The pictures of a run: either @tensor (batch x 3 x height x width, normalised) or @image (batch 1). @request is
+ * resolved; backends use its size, its outputs, and the parameters of the decoding that they do themselves. */
 typedef struct {
   guint batch;
   const gfloat *tensor;
@@ -28,31 +28,31 @@ typedef struct {
   const DicenetRequest *request;
 } DicenetRun;
 
-/* What was submitted, until it is released. Backends embed it as their first member. */
+/* A submitted run, until it is released. Backends embed it as their first member. */
 typedef struct {
   DicenetSize *size;
 } DicenetJob;
 
-/* What a job found, in memory of the executor's. */
+/* Results of a job, in memory owned by the executor. */
 typedef struct {
-  /* By output of the graph: of all pictures, one after the other. NULL where a backend keeps those that were not asked
-   * for to itself, having made what comes of them. */
+  /* By output of the graph, for all pictures one after the other. NULL for outputs that were not requested, if the
+   * backend has decoded them itself. */
   const gfloat *outputs[DICENET_MAX_OUTPUTS];
-  const guint8 *masks; /* of all pictures, width x height each; NULL: left to the caller */
+  const guint8 *masks; /* all pictures' masks, width x height each; NULL: the caller decodes them */
 } DicenetFound;
 
-/* What an executor is to run on. */
+/* What an executor runs on. */
 typedef struct {
-  gint device;      /* which of the backend's; -1: the default one */
-  gpointer context; /* on a device: the caller's, current whenever the executor is called, and then no @device is looked
-                     * at; NULL: the device's own */
+  gint device;      /* index of one of the backend's devices; -1: the default device */
+  gpointer context; /* the caller's device context, current in all calls of the executor; @device is then ignored.
+                     * NULL: the device's primary context */
   DicenetPrecision precision;
   guint n_threads; /* 0: one per processor */
-  guint cpu_mask;  /* of dicenet_kernels_get() */
+  guint cpu_mask;  /* as for dicenet_kernels_get() */
 } DicenetDeviceOptions;
 
-/* A backend in a module of its own is what the module's symbol of this name points to. The version goes up with every
- * change of what is in this file and in the structures that it uses. */
+/* Name of the symbol in a backend's module that points to its DicenetBackendOps. The version must be increased with
+ * every change of this file or of the structures that it uses. */
 #define DICENET_BACKEND_SYMBOL  "dicenet_cuda_backend"
 #define DICENET_BACKEND_VERSION 4
 
@@ -60,33 +60,32 @@ typedef struct {
   guint version;
   DicenetBackend kind;
   const char *name;
-  /* Computes what is submitted by itself; else the thread that waits does. */
+  /* Whether submitted jobs are computed asynchronously; otherwise the thread that waits computes them. */
   gboolean is_asynchronous;
-  /* NULL with @error set (BACKEND) where it cannot work on this machine; a precision that this machine lacks is none of
-   * the reasons. */
+  /* NULL with @error set (BACKEND) if it cannot work on this machine; not if it only lacks the precision. */
   DicenetExecutor *(*open) (const DicenetNetwork *program, const DicenetDeviceOptions *target, GError **error);
   void (*close) (DicenetExecutor *self);
-  /* Whether it has kernels for an operation, which is no view. */
+  /* Whether it has kernels for an operation other than a view. */
   gboolean (*supports) (DicenetOp op);
-  /* How much scratch operations want in the plan; @data is the executor. */
+  /* Scratch that operations need in the plan; @data is the executor. */
   DicenetScratchFunc scratch;
-  /* Decides what each step of the size's plan does, once for all runs: the size's @bound, freed by unbind(), which any
-   * thread may call. NULL with @error set. */
+  /* Prepares each step of the size's plan, once for all runs. The result is the size's @bound; unbind() frees it, in
+   * any thread. NULL with @error set. */
   gpointer (*bind) (DicenetExecutor *self, const DicenetSize *size, GError **error);
   void (*unbind) (DicenetExecutor *self, gpointer bound);
-  /* Makes room to run a size, which submitting or waiting do by themselves. */
+  /* Allocates memory to run at a size, which submit() and wait() also do when needed. */
   gboolean (*prepare) (DicenetExecutor *self, DicenetSize *size, GError **error);
-  /* Takes the pictures, which are not looked at any more when it returns. NULL with @error set. */
+  /* Reads the pictures, which are not needed any more when it returns. NULL with @error set. */
   DicenetJob *(*submit) (DicenetExecutor *self, DicenetSize *size, const DicenetRun *run, GError **error);
-  /* Once for a job at most, and in the order in which they were submitted. On the CPU, what was found lasts until the
-   * next one is waited for. FALSE with @error set, DEVICE where that failed. */
+  /* Called at most once per job, in the order of submission. On the CPU, @found is valid until the next job is waited
+   * for. FALSE with @error set, DEVICE if the device failed. */
   gboolean (*wait) (DicenetExecutor *self, DicenetJob *job, DicenetFound *found, GError **error);
-  /* Boxes of one picture of a job that was waited for and asked for them, where the backend makes them itself. FALSE
-   * leaves them to the caller, with the outputs. NULL: it never does. */
+  /* Boxes of one picture of a completed job that requested them, if the backend makes boxes. If FALSE, the caller makes
+   * them from the outputs. NULL: always FALSE. */
   gboolean (*boxes) (DicenetJob *job, guint picture, const DicenetBox **boxes, guint *n);
-  /* Also of a job that nobody waited for. */
+  /* Also called for jobs that were not waited for. */
   void (*release) (DicenetExecutor *self, DicenetJob *job);
-  /* Runs chunks 0 .. n - 1 of work on results, in the threads that it computes with; NULL: by the caller alone. */
+  /* Runs chunks 0 .. n - 1 of decoding in the backend's threads; NULL: the caller runs them. */
   void (*share) (DicenetExecutor *self, guint n, DicenetChunkFunc func, gpointer job);
   gsize (*arena_bytes) (DicenetExecutor *self);
   guint (*n_threads) (DicenetExecutor *self);
@@ -97,31 +96,33 @@ struct _DicenetExecutor {
   DicenetNetwork program;
   GPtrArray *sizes;           /* DicenetSize, most recently used last */
   DicenetPrecision precision; /* in effect: never AUTO */
-  const char *warning;        /* static; why something is not as it was asked for, or NULL */
-  const char *device;         /* the executor's or static; what it computes on, for users to read */
-  gdouble device_seconds;     /* what the last run took on a GPU, without the copies there and back; else 0 */
-  gdouble *step_seconds;      /* by node of the graph: runs lower it to what the node's step took; NULL: don't ask */
+  const char *warning;        /* static; which option could not be satisfied, and why; or NULL */
+  const char *device;         /* description for users; static or owned by the executor */
+  gdouble device_seconds;     /* duration of the last run on a GPU, without copies to and from it; otherwise 0 */
+  gdouble *step_seconds;      /* by node of the graph: runs store the minimum of it and the step's time; NULL: don't
+                               * measure */
 };
 
 extern const DicenetBackendOps dicenet_backend_cpu;
-extern const DicenetBackendOps dicenet_backend_cuda; /* opens the module that cuda/ is */
+extern const DicenetBackendOps dicenet_backend_cuda; /* loads the module that is built from cuda/ */
 
-/* Opens the backend asked for; AUTO takes the first that works. */
+/* Opens a backend; AUTO takes the first that works. */
 DicenetExecutor *dicenet_executor_open (DicenetBackend backend, const DicenetNetwork *program,
                                         const DicenetDeviceOptions *target, GError **error);
-/* Frees what all share, then has the backend close the rest; NULL is nothing. For backends whose open() fails as well.
- */
+/* Frees the common part and calls the backend's close(). @self may be NULL. Backends whose open() fails call it,
+ * too. */
 void dicenet_executor_close (DicenetExecutor *self);
 
-/* For open(): before anything else. */
+/* To be called first in open(). */
 void dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, const DicenetNetwork *program);
 
-/* Makes ready for a size; running does so by itself. It is the executor's, until the next call. NULL with @error set:
- * BACKEND, naming the operation, where the network has one that the backend does not support. */
+/* Prepares a run at a size; optional, as submitting does it when needed. The result belongs to the executor and is
+ * valid until the next call. NULL with @error set: BACKEND, naming the operation, if the backend does not support one
+ * of the network's. */
 const DicenetSize *dicenet_executor_prepare (DicenetExecutor *self, guint width, guint height, guint batch,
                                              GError **error);
 
-/* As the backend's own. */
+/* See the backend's functions of the same names. */
 DicenetJob *dicenet_executor_submit (DicenetExecutor *self, const DicenetRun *run, GError **error);
 void dicenet_executor_release (DicenetExecutor *self, DicenetJob *job);
 

@@ -2,9 +2,9 @@
 #include <dicenet/error.h>
 #include "backend.h"
 
-/* What all backends' executors have in common: the sizes that they have run at. */
+/* The common part of all backends' executors: the cache of sizes. */
 
-/* A stream has one size, a renegotiating one a few. They are some hundred KiB each. */
+/* A stream has one size, or a few if it renegotiates. Each takes some hundred KiB. */
 #define MAX_SIZES 8
 
 void
@@ -15,7 +15,7 @@ dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, cons
   self->sizes = g_ptr_array_new ();
 }
 
-/* Also by jobs of a size that is not kept any more. */
+/* Jobs hold references, so a size may outlive its place in the cache. */
 static void
 unref_size (DicenetExecutor *self, DicenetSize *size)
 {
@@ -37,7 +37,7 @@ dicenet_executor_close (DicenetExecutor *self)
   self->ops->close (self);
 }
 
-/* Most recently used last. */
+/* Moves the size to the end, which is the most recently used one. */
 static DicenetSize *
 find_size (DicenetExecutor *self, guint width, guint height, guint batch)
 {
@@ -90,7 +90,7 @@ make_size (DicenetExecutor *self, guint width, guint height, guint batch, GError
   return size;
 }
 
-/* With a reference for the caller. */
+/* Returns a reference. */
 static DicenetSize *
 get_size (DicenetExecutor *self, guint width, guint height, guint batch, GError **error)
 {

@@ -5,10 +5,10 @@
 #include "../file/json.h"
 #include "backend.h"
 
-/* Opens the CUDA backend, which is a module of its own: the library does not need CUDA, and works on machines without
- * it. The module holds CUDA's runtime, which looks for the driver by itself. */
+/* Loads the CUDA backend from a separate module, so that the library does not depend on CUDA and also works without it.
+ * The module contains CUDA's runtime, which loads the driver. */
 
-/* Names another file in the place of the installed module, for a build that is not installed. */
+/* Path of a module to use instead of the installed one, for builds that are not installed. */
 #define VARIABLE  "DICENET_CUDA_MODULE"
 #define FILE_NAME "libdicenet-cuda.so"
 
@@ -26,7 +26,7 @@ find_backend (const char *path, GError **error)
   if (g_module_symbol (module, DICENET_BACKEND_SYMBOL, &symbol)) {
     const DicenetBackendOps *backend = symbol;
     if (backend->version == DICENET_BACKEND_VERSION) {
-      g_module_make_resident (module); /* CUDA does not like to be unloaded */
+      g_module_make_resident (module); /* CUDA does not support being unloaded */
       return backend;
     }
   }

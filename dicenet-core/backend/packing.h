@@ -5,27 +5,27 @@
 
 G_BEGIN_DECLS
 
-/* All of a model's weights in one block, as a backend's kernels take them. Two passes with the same code: the first
- * counts floats, without weights; the second fills. */
+/* Packs all of a model's weights into one block, in the order of a backend's kernels. The same code runs twice: first
+ * without weights, to count floats, then to fill the block. */
 typedef struct {
-  float *block;      /* what is filled; NULL: counting */
-  const float *base; /* where kernels will find it: @block itself, or memory of a device */
+  float *block;      /* the block to fill; NULL: count only */
+  const float *base; /* address of the block for kernels: @block itself, or device memory */
   gsize n_floats;    /* so far */
 } DicenetPacking;
 
-/* Room for @n floats, on a cache line of its own; NULL while counting, or for none. @place: where kernels will find it.
- */
+/* Reserves @n floats, aligned to a cache line; NULL while counting, or if @n is 0. @place: their address for
+ * kernels. */
 float *dicenet_packing_take (DicenetPacking *self, gsize n, const float **place);
-/* The array as it is. Returns where kernels will find it. */
+/* Copies the array unchanged. Returns its address for kernels. */
 const float *dicenet_packing_copy (DicenetPacking *self, const DicenetArray *array);
 
-/* Packs node @node of @graph; @w's values are NULL while counting. */
+/* Packs node @node of @graph; the values of @w are NULL while counting. */
 typedef void (*DicenetPackNode) (DicenetPacking *self, const DicenetGraph *graph, guint node,
                                  const DicenetNodeWeights *w, gpointer data);
 
-/* How many floats all nodes take. */
+/* Number of floats of all nodes. */
 gsize dicenet_packing_measure (const DicenetGraph *graph, DicenetPackNode pack, gpointer data);
-/* Fills @block, which has so many, within a DicenetPackFunc. FALSE with @error set. */
+/* Fills @block, which has dicenet_packing_measure() floats, within a DicenetPackFunc. FALSE with @error set. */
 gboolean dicenet_packing_fill (DicenetPacking *self, DicenetWeights *weights, const DicenetGraph *graph,
                                DicenetPackNode pack, gpointer data, GError **error);
 

@@ -7,28 +7,28 @@
 
 G_BEGIN_DECLS
 
-/* What a program is at one size, whatever it runs on: its plan, and what results are made with. */
+/* A program at one size, independent of the backend: its plan, and tables for decoding. */
 typedef struct {
   gint n_refs;
   guint width, height, batch;
   DicenetPlan *plan;
   GHashTable *axes; /* all tables of this size */
-  /* What results are made with, where the task has it: a backend may make boxes of outputs with priors, and masks with
-   * axes. 4 floats each. */
+  /* Tables for decoding, as far as the task has them. A backend may use the priors to make boxes, and the axes to make
+   * masks. 4 floats per prior. */
   gfloat *priors;
   guint n_priors;
-  /* From the logits' size to the picture's; classes to as many. */
+  /* From the logits' size to the picture's; classes are not scaled. */
   const DicenetAxis *rows, *columns, *classes;
-  gpointer bound; /* what the backend made of it */
+  gpointer bound; /* created by the backend's bind() */
 } DicenetSize;
 
-/* With one reference; NULL with @error set (NO_MEMORY). @scratch and @data: as dicenet_plan_new(). */
+/* The result has one reference; NULL with @error set (NO_MEMORY). @scratch and @data: as in dicenet_plan_new(). */
 DicenetSize *dicenet_size_new (const DicenetNetwork *program, guint width, guint height, guint batch,
                                DicenetScratchFunc scratch, gpointer data, GError **error);
-/* @bound is the backend's to free. */
+/* Does not free @bound, which belongs to the backend. */
 void dicenet_size_free (DicenetSize *self);
 
-/* Of output @k of the graph. */
+/* The tensor of output @k of the graph. */
 const DicenetTensorRef *dicenet_size_output (const DicenetSize *self, const DicenetGraph *graph, guint k);
 
 static inline gsize

@@ -5,9 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* What is particular to a task, all of it: tasks/ has a file for each. */
+/* Everything that is specific to a task. Each task has a file in tasks/. */
 
-/* A piece of what a description says, for whoever shows it. */
+/* A property from a description, for display. */
 typedef enum {
   DICENET_FACT_BOOLEAN,
   DICENET_FACT_NUMBER,
@@ -16,26 +16,26 @@ typedef enum {
 
 typedef struct {
   DicenetFactKind kind;
-  const char *name;  /* as in the model file */
-  const char *words; /* what a short text has: of what is true, or before a number; NULL: it leaves the fact out */
+  const char *name;  /* name of the key in the model file */
+  const char *words; /* label in short texts: shown if a boolean is true, or before a number; NULL: not shown */
   gboolean is_true;
   gdouble number;
-  const gfloat *numbers; /* the description's */
+  const gfloat *numbers; /* owned by the description */
   guint n_numbers;
 } DicenetFact;
 
 #define DICENET_MAX_FACTS 4
 
-/* What a session makes results with, one at a time. */
+/* State for decoding the results of a session, one at a time. */
 typedef struct {
   DicenetExecutor *executor;
   const DicenetKernels *kernels;
   const DicenetPixelKernels *pixels;
-  gfloat *scratch; /* the task's, as long as the session */
+  gfloat *scratch; /* used by the task; freed with the session */
   gsize scratch_floats;
 } DicenetDecoder;
 
-/* One picture of what a job found. */
+/* One picture of a completed job. */
 typedef struct {
   DicenetDecoder *decoder;
   DicenetJob *job;
@@ -44,7 +44,7 @@ typedef struct {
   guint picture;
 } DicenetDecoding;
 
-/* What it shows; NULL where that is another task's. */
+/* Decoded results; NULL for those of other tasks. */
 typedef struct {
   GArray *classes; /* DicenetClass */
   GArray *boxes;   /* DicenetBox */
@@ -53,15 +53,14 @@ typedef struct {
 
 struct _DicenetTaskOps {
   DicenetTaskKeys keys;
-  /* Adds the network, whole, and names its outputs. */
+  /* Builds the whole network and names its outputs. */
   void (*build) (DicenetGraph *graph, const DicenetDescription *d);
-  /* The values of the task's own keys; returns how many. */
+  /* Values of the task's own keys; returns their number. */
   guint (*describe) (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS]);
-  /* Adds to a size, whose plan is made, what results are made with. FALSE with @error set (NO_MEMORY). NULL: nothing.
-   */
+  /* Adds the tables for decoding to a size whose plan exists. FALSE with @error set (NO_MEMORY). NULL: there are
+   * none. */
   gboolean (*prepare) (DicenetSize *size, const DicenetNetwork *program, GError **error);
-  /* Makes room for what decode() needs at a size, which it does by itself. FALSE with @error set (NO_MEMORY). NULL:
-   * nothing. */
+  /* Allocates in advance what decode() needs at a size. FALSE with @error set (NO_MEMORY). NULL: it needs nothing. */
   gboolean (*reserve) (DicenetDecoder *self, const DicenetSize *size, GError **error);
   /* FALSE with @error set (NO_MEMORY). */
   gboolean (*decode) (const DicenetDecoding *d, DicenetDecoded *out, GError **error);

@@ -3,7 +3,7 @@
 #include "../prepost/decode.h"
 #include "tasks.h"
 
-/* Classes of the whole picture: global average pool and fully connected layers on any backbone. */
+/* Classification of the whole picture: global average pooling and fully connected layers on any backbone. */
 
 /* --- the model file --- */
 
@@ -12,7 +12,8 @@ read_keys (const DicenetMetadata *m, DicenetDescription *d)
 {
   if (!dicenet_metadata_read_boolean (m, "multi_label", &d->multi_label))
     return FALSE;
-  /* Tags are yes or no each; classes that exclude each other are a ranking, of which there is always a first. */
+  /* Tags are independent, so each needs a threshold. Of classes that exclude each other, the first is always
+   * reported. */
   d->threshold = d->multi_label ? 0.5f : 0;
   return dicenet_metadata_read_fraction (m, "threshold", &d->threshold);
 }
@@ -32,7 +33,7 @@ build_features (DicenetGraph *g, const DicenetDescription *d)
   return level[4];
 }
 
-/* DiCENet's grouped layer goes to c5 planes; no activation between. */
+/* DiCENet's grouped layer has c5 outputs. No activation follows. */
 static void
 build (DicenetGraph *g, const DicenetDescription *d)
 {
@@ -55,7 +56,7 @@ decode (const DicenetDecoding *decoding, DicenetDecoded *out, GError **error)
   return TRUE;
 }
 
-/* --- what it is --- */
+/* --- task --- */
 
 static guint
 describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])

@@ -8,12 +8,12 @@
 #include "../prepost/decode.h"
 #include "tasks.h"
 
-/* Boxes: SSD on levels 3 to 5 and three extra levels (paper 7.1). */
+/* Object detection: SSD on levels 3 to 5 and three extra levels (paper 7.1). */
 
 /* --- the model file --- */
 
-/* Where a file says nothing, they follow from the size that the model is meant for as in SSD (paper, 7.1): evenly
- * spaced between 10 % and 105 % of it. */
+/* Sizes of default boxes for files without this key, as in SSD (paper 7.1): evenly spaced from 10 % to 105 % of the
+ * default inference size. */
 static gboolean
 read_prior_sizes (const DicenetMetadata *m, DicenetDescription *d)
 {
@@ -52,7 +52,8 @@ build_extra (DicenetGraph *g, const char *name, guint x, guint cout)
   return dicenet_build_cbr (g, pointwise, dicenet_build_cbr (g, depthwise, x, c, 3, 2, c), cout, 1, 1, 1);
 }
 
-/* The feature pyramid: from extra7 up, each finer map becomes an EPP unit over itself and the coarser one. */
+/* The feature pyramid: starting from extra7, each finer map is replaced by the output of an EPP unit on it and the
+ * coarser map. */
 static void
 build_pyramid (DicenetGraph *g, guint maps[DICENET_N_MAPS])
 {
@@ -146,7 +147,7 @@ decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
   return FALSE;
 }
 
-/* --- what it is --- */
+/* --- task --- */
 
 static guint
 describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])
@@ -161,7 +162,7 @@ describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])
 const DicenetTaskOps dicenet_task_detect = {
   .keys = { .task = DICENET_TASK_DETECT,
             .name = "detect",
-            .min_classes = 2, /* one beside the background */
+            .min_classes = 2, /* an object and the background */
             .max_classes = DICENET_MAX_CLASSES,
             .read = read_keys },
   .build = build,

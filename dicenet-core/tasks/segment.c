@@ -6,8 +6,8 @@
 #include "../prepost/decode.h"
 #include "tasks.h"
 
-/* A class per pixel: ESPNetv2's decoder on levels 1 to 4 (paper 7.2). The network's last step, scaling the logits to
- * the input's size, is not in the graph: whoever reads the result does it row by row (prepost/mask.h), which saves the
+/* Semantic segmentation: ESPNetv2's decoder on levels 1 to 4 (paper 7.2). The network's last step, scaling the logits
+ * to the input's size, is not in the graph: readers of the result do it row by row (prepost/mask.h), which avoids the
  * largest tensor of all. */
 
 /* --- the model file --- */
@@ -26,10 +26,9 @@ read_keys (const DicenetMetadata *m, DicenetDescription *d)
 
 /* --- the network --- */
 
-/* One step up: d = BR(up(d) + weighting(e)), where efficient weighting is an expansion of the encoder's map times a
- * gate got from its means. The means come after the expansion, which waits less for a map that is no longer in the
- * caches.
- */
+/* One decoder step: d = BR(up(d) + weighting(e)). Efficient weighting multiplies an expansion of the encoder's map e by
+ * a gate, which is computed from the means of e. The means are computed after the expansion, which saves waiting for a
+ * map that is no longer in the caches. */
 static guint
 build_upsample_add (DicenetGraph *g, const char *stage, guint d, guint e)
 {
@@ -99,7 +98,7 @@ reserve (DicenetDecoder *self, const DicenetSize *size, GError **error)
   return TRUE;
 }
 
-/* A mask that threads share: each makes some rows. */
+/* A mask whose rows are computed by several threads. */
 typedef struct {
   DicenetUpsample scale;
   const gfloat *logits;
@@ -155,7 +154,7 @@ decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
   return TRUE;
 }
 
-/* --- what it is --- */
+/* --- task --- */
 
 static guint
 describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])

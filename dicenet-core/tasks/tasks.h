@@ -9,10 +9,10 @@ extern const DicenetTaskOps dicenet_task_classify, dicenet_task_detect, dicenet_
 
 const DicenetTaskOps *dicenet_task_get (DicenetTask task);
 
-/* dicenet_description_read() for models of all tasks. */
+/* dicenet_description_read() with all tasks. */
 gboolean dicenet_task_read (DicenetDescription *out, const DicenetSafetensors *file, GError **error);
 
-/* The network that @d describes. */
+/* Builds the network described by @d. */
 DicenetGraph *dicenet_task_build (const DicenetDescription *d);
 
 G_END_DECLS
