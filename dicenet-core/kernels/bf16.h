@@ -4,17 +4,17 @@
 #include <stdint.h>
 #include "kernels.h"
 
-/* Convolutions whose products are of bfloat16 numbers and whose sums are float: inputs and weights are rounded to the
- * nearest bfloat16, ties to even; bias, activation and output are float as ever. A bfloat16 is the upper half of a
- * float: its range, and 8 bits of precision.
+/* Convolutions with bfloat16 products and float sums: inputs and weights are rounded to the nearest bfloat16, ties to
+ * even; bias, activation and output are float. A bfloat16 is the upper half of a float, with its range and 8 bits of
+ * precision.
  *
- * Processors with AVX512-BF16 take two products per lane, so inputs go in pairs: the same tap of channels 2 i and
- * 2 i + 1 of a group, with zero beside an odd last one. Pairs of channels follow each other, tap by tap each. */
+ * AVX512-BF16 computes two products per lane, so inputs are stored in pairs: the same tap of channels 2 i and 2 i + 1
+ * of a group, padded with a zero if the number of channels is odd. The order is channel pairs, then taps. */
 
 typedef uint16_t DicenetBf16;
 
-/* Weights lie as [group][block of 16 output channels][pair of inputs][16][2]: a register is a pair of each channel.
- * Zeros where a group's channels end. */
+/* Layout of weights: [group][block of 16 output channels][pair of inputs][16][2], so that a register has a pair for
+ * each channel. Padded with zeros at the end of a group's channels. */
 #define DICENET_BF16_BLOCK 16
 
 static inline size_t
@@ -29,7 +29,7 @@ dicenet_bf16_blocks (unsigned cout, unsigned groups)
   return (cout / groups + DICENET_BF16_BLOCK - 1) / DICENET_BF16_BLOCK; /* per group */
 }
 
-/* How many weights a convolution takes, zeros included. */
+/* Number of weights of a convolution, including zeros. */
 static inline size_t
 dicenet_bf16_weights (unsigned cin, unsigned cout, unsigned groups, unsigned kernel)
 {
@@ -37,24 +37,25 @@ dicenet_bf16_weights (unsigned cin, unsigned cout, unsigned groups, unsigned ker
          (2 * DICENET_BF16_BLOCK);
 }
 
-/* Pixels that are packed at a time, at most: three registers. */
+/* Maximum number of pixels that are packed at a time: three registers. */
 #define DICENET_BF16_PANEL 48
 
-/* Floats of scratch that conv_pointwise wants. */
+/* Floats of scratch for conv_pointwise. */
 static inline size_t
 dicenet_bf16_pointwise_scratch (unsigned cin, unsigned groups)
 {
   return dicenet_bf16_pairs (cin, groups, 1) * DICENET_BF16_PANEL;
 }
 
-/* Floats of scratch that conv_dense3x3 wants: a pair takes the room of a float. */
+/* Floats of scratch for conv_dense3x3: a pair takes one float. */
 static inline size_t
 dicenet_bf16_dense3x3_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride)
 {
   return dicenet_conv_dense3x3_scratch ((cin / groups + 1) / 2, 1, w, stride);
 }
 
-/* The kernels of DICENET_KERNELS that there are for bfloat16. Parts count blocks of DICENET_BF16_BLOCK channels. */
+/* The subset of DICENET_KERNELS that exists for bfloat16. Tiles and ranges count blocks of DICENET_BF16_BLOCK
+ * channels. */
 #define DICENET_BF16_KERNELS(K)                                                                                        \
   K (conv_pointwise, (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,                         \
                       const DicenetTile *tile, float *scratch))                                                        \
@@ -69,11 +70,12 @@ dicenet_bf16_dense3x3_scratch (unsigned cin, unsigned groups, unsigned w, unsign
 DICENET_BF16_KERNELS (K)
 #undef K
 
-/* Whether this processor has them and @mask (DICENET_CPU_*) allows them; and puts them in the place of float's. */
+/* Whether this processor supports them and @mask (DICENET_CPU_*) allows them; and the function that replaces the float
+ * kernels. */
 int dicenet_bf16_is_there (unsigned mask);
 void dicenet_bf16_take (DicenetKernels *kernels);
 
-/* To the nearest, ties to even. Not for NaN. */
+/* Rounds to nearest, ties to even. NaN is not supported. */
 static inline DicenetBf16
 dicenet_bf16_round (float x)
 {

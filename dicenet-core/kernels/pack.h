@@ -3,27 +3,27 @@
 
 #include "bf16.h"
 
-/* From weights in plain order to the orders that kernels.h and bf16.h say. What is beyond a group's last channel, or a
- * row's last column, becomes zeros. */
+/* Reorders weights from plain order to the orders described in kernels.h and bf16.h. Padding, after a group's last
+ * channel or a row's last column, is filled with zeros. */
 
 /* A dense convolution: plain weights are [cout][cin / groups][kernel][kernel]. */
 typedef struct {
   unsigned cin, cout, groups, kernel, stride;
 } DicenetDense;
 
-/* Blocks of DICENET_BLOCK channels, and how many floats they take. */
+/* Blocks of DICENET_BLOCK channels: the size in floats, and packing. */
 size_t dicenet_blocks_floats (const DicenetDense *conv);
 void dicenet_pack_blocks (const DicenetDense *conv, const float *plain, float *to);
 
-/* G g G' of 3 x 3 weights in blocks, as conv_winograd takes them. */
+/* Blocks of transformed weights, G g G', for conv_winograd. */
 size_t dicenet_winograd_floats (const DicenetDense *conv);
 void dicenet_pack_winograd (const DicenetDense *conv, const float *plain, float *to);
 
-/* Pairs in blocks of DICENET_BF16_BLOCK channels; dicenet_bf16_weights() numbers. */
+/* Pairs in blocks of DICENET_BF16_BLOCK channels; writes dicenet_bf16_weights() numbers. */
 void dicenet_pack_bf16 (const DicenetDense *conv, const float *plain, DicenetBf16 *to);
 
-/* DimConv's width kernels: from [n][3][3] to [3][3][dicenet_padded_stride (n)], where a register takes the same tap of
+/* DimConv's width kernels: from [n][3][3] to [3][3][dicenet_padded_stride (n)], so that a register has the same tap of
  * neighbouring columns. */
 void dicenet_pack_columns (unsigned n, const float *plain, float *to);
-/* Transposed, a width kernel's rows are channels and its columns rows of the plane, as a height kernel's are. */
+/* Width kernels for a transposed plane, on which rows are columns, like height kernels. */
 void dicenet_pack_transposed (unsigned n, const float *plain, float *to);

@@ -4,7 +4,7 @@
 #include "bf16.h"
 #include "pixels.h"
 
-/* Which kernels run on this processor. The compiler's own check is used, because it also asks whether the operating
+/* Selects kernels for this processor. The compiler's builtin is used, because it also checks whether the operating
  * system saves the registers, which CPUID alone does not tell. */
 
 extern const DicenetKernels dicenet_kernels_baseline;
@@ -87,7 +87,7 @@ dicenet_pixel_kernels_get (unsigned mask, const char **name)
   return set.pixels;
 }
 
-/* Decimal, or hexadecimal with 0x. Whether it is a mask. */
+/* Parses a decimal number, or a hexadecimal one with 0x. Returns whether it is a valid mask. */
 static int
 read_mask (const char *text, unsigned *mask)
 {

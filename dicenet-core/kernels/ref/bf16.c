@@ -2,7 +2,7 @@
 #include "../bf16.h"
 #include "ref.h"
 
-/* A tap of a channel for one output pixel, or zero in the padding. */
+/* A tap of a channel for one output pixel; zero in the padding. */
 static float
 input_of (const DicenetPlanes *x, const DicenetConv *conv, unsigned channel, unsigned tap, unsigned i, unsigned j)
 {

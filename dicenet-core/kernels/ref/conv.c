@@ -2,7 +2,7 @@
 #include <math.h>
 #include "ref.h"
 
-/* PReLU's slopes run from -2 to 3 in the published checkpoints, so max (x, slope * x) would be wrong. */
+/* Published checkpoints have PReLU slopes from -2 to 3, so max (x, slope * x) would be wrong. */
 static float
 activate (float x, const DicenetConv *conv, unsigned channel)
 {
@@ -25,7 +25,7 @@ dicenet_ref_activated (float sum, const DicenetConv *conv, unsigned co)
   return activate (sum, conv, co) * (conv->gate ? *dicenet_plane (conv->gate, co) : 1);
 }
 
-/* The weight of output channel co for the k-th input (channel, row, column) of its group. */
+/* The weight of output channel co for its group's k-th input (channel, row, column). */
 static float
 weight_of (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned co, size_t k)
 {

@@ -9,7 +9,7 @@ dicenet_ref_pad (const float *x, unsigned h, unsigned w, float *padded)
       dicenet_padded_origin (padded, w)[i * dicenet_padded_stride (w) + j] = x[(size_t) i * w + j];
 }
 
-/* x[c + i, h + j, w + k] of the channels around c, zeros outside: what padding is for. */
+/* x[c + i, h + j, w + k], the channels around c; zeros in the padding. */
 static float
 at (const DicenetDice *d, int i, unsigned h, int j, unsigned w, int k)
 {

@@ -2,8 +2,8 @@
 #include <string.h>
 #include "ref.h"
 
-/* The EPP unit, scale by scale. Each plane is computed number by number from the one before, so that scales above
- * the input's need no memory; those below do, because each of their numbers is the mean of many. */
+/* The EPP unit, scale by scale. Planes of scales above the input's are computed element by element when needed, without
+ * memory. Those below are stored, because each of their elements is the mean of many inputs. */
 
 typedef struct {
   const float *x; /* the channel's plane */
@@ -14,7 +14,7 @@ typedef struct {
   unsigned is_own;
 } Scale;
 
-/* What the scale's kernel sees at row i, column j. */
+/* The input of the scale's kernel at row i, column j. */
 static float
 scaled (const Scale *s, long i, long j)
 {
@@ -59,7 +59,7 @@ prelu (float x, float slope)
   return x > 0 ? x : slope * x;
 }
 
-/* Adds scale k's part of channel c to the sums of all five. */
+/* Adds the contribution of scale k of channel c to the sums of all five scales. */
 static void
 add_scale (const DicenetPlanes *x, const DicenetEpp *p, unsigned k, unsigned c, float *scratch, float *sums)
 {
@@ -75,7 +75,7 @@ add_scale (const DicenetPlanes *x, const DicenetEpp *p, unsigned k, unsigned c, 
   for (unsigned i = 0; i < x->h; i++) {
     for (unsigned j = 0; j < x->w; j++) {
       const float value = prelu (scaled_back (&s, i, j) + p->bias[kc], p->slope[kc]);
-      for (int a = -1; a <= 1; a++) { /* each number is a tap of the nine around it */
+      for (int a = -1; a <= 1; a++) { /* each element contributes to the nine outputs around it */
         for (int b = -1; b <= 1; b++) {
           const long row = (long) i - a, column = (long) j - b;
           if (row >= 0 && column >= 0 && row < (long) x->h && column < (long) x->w)

@@ -82,8 +82,8 @@ weigh_pair (uint32_t high, uint32_t low, uint32_t even, uint32_t odd)
   return first * even + second * odd;
 }
 
-/* Coefficients are not negative, so only their rounding can take a sum out of the range, upwards, and that needs more
- * than 16,000 of them. */
+/* Coefficients are not negative, so a sum can only exceed the range upwards, through rounding of more than 16,000
+ * coefficients. */
 static uint16_t
 round_sum (uint32_t sum)
 {

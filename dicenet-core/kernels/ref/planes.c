@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ref.h"
 
-/* Pooling and layout: what stands between convolutions. */
+/* Pooling and layout: operations between convolutions. */
 
 /* 3 x 3, stride 2, padding 1. */
 static float
@@ -17,7 +17,7 @@ window (const float *x, unsigned h, unsigned w, unsigned i, unsigned j, int is_m
       result = is_max ? (value > result ? value : result) : result + value;
     }
   }
-  return is_max ? result : result / 9; /* the padding counts in the mean */
+  return is_max ? result : result / 9; /* padding counts in the mean */
 }
 
 static void
@@ -48,7 +48,7 @@ dicenet_ref_global_avg_pool (const DicenetPlanes *x, const DicenetPlanes *y, uns
 
   for (unsigned c = begin; c < end; c++) {
     const float *in = dicenet_plane (x, c);
-    double sum = 0; /* a 2048 x 2048 map has more elements than a float can count */
+    double sum = 0; /* a 2048 x 2048 map has more elements than float has precision for */
     for (size_t i = 0; i < n; i++)
       sum += in[i];
     *dicenet_plane (y, c) = (float) (sum / (double) n);

@@ -9,7 +9,7 @@ DICENET_KERNELS (K)
 DICENET_PIXEL_KERNELS (K)
 #undef K
 
-/* x[channel, row, column], zeros around. */
+/* x[channel, row, column]; zeros in the padding. */
 static inline float
 dicenet_ref_input (const DicenetPlanes *x, unsigned channel, long row, long column)
 {
@@ -17,9 +17,9 @@ dicenet_ref_input (const DicenetPlanes *x, unsigned channel, long row, long colu
   return inside ? dicenet_plane (x, channel)[row * (long) x->w + column] : 0;
 }
 
-/* What comes of output channel @co's sum of products and bias: gate * activation (sum). */
+/* The epilogue of output channel @co: gate * activation (sum); @sum includes the bias. */
 float dicenet_ref_activated (float sum, const DicenetConv *conv, unsigned co);
 
-/* One number of a resized plane. */
+/* One element of a resized plane. */
 float dicenet_ref_resized (const float *x, size_t x_stride, const DicenetAxis *rows, const DicenetAxis *columns,
                            unsigned i, unsigned j);

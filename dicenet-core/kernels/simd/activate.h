@@ -5,7 +5,7 @@
 #include "../kernels.h"
 #include "vec.h"
 
-/* What follows a convolution. */
+/* The epilogue of a convolution. */
 
 static inline float
 sigmoid (float x)
@@ -13,7 +13,7 @@ sigmoid (float x)
   return 1 / (1 + expf (-x));
 }
 
-/* Of one channel. All but the sigmoid are a PReLU of some slope. */
+/* Epilogue of one channel. All activations except the sigmoid are a PReLU with some slope. */
 typedef struct {
   vf bias, slope, gate;
   int is_sigmoid;

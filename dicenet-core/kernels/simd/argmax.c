@@ -11,7 +11,7 @@ typedef struct {
   unsigned classes;
 } Rows;
 
-/* The classes of VL pixels from pixel i. */
+/* Argmax of VL pixels, beginning at pixel i. */
 INLINE vclasses
 strongest (const Rows *r, size_t i)
 {

@@ -4,22 +4,23 @@
 #include "../kernels.h"
 #include "vec.h"
 
-/* A band of a group's input rows between zeros, in which every tap is a load at an offset of its own: nothing is
- * packed. With stride 2, even and odd columns stand apart, so that neighbouring outputs read neighbours there, too. */
+/* A band of a group's input rows with zero padding. Every tap is a load at its own offset, so nothing has to be packed.
+ * With stride 2, even and odd columns are stored separately, so that neighbouring outputs read neighbouring inputs,
+ * too. */
 typedef struct {
   float *rows;
   size_t row_floats, channel_floats;
-  unsigned n_rows; /* of input */
-  unsigned step;   /* the stride */
+  unsigned n_rows; /* number of input rows */
+  unsigned step;   /* stride */
 } Band;
 
-/* The columns of a row of which every second is taken: even ones from out, odd ones from out + half. */
+/* Splits a row into even columns, at out, and odd columns, at out + half. */
 static inline void
 split_row (const float *restrict in, size_t w, float *restrict out, size_t half)
 {
   size_t i = 0;
 
-  for (; 2 * i + 2 * VL + 1 <= w; i += VL) { /* the odd ones read one further */
+  for (; 2 * i + 2 * VL + 1 <= w; i += VL) { /* odd columns read one float further */
     store (out + i, load_even (in + 2 * i));
     store (out + half + i, load_even (in + 2 * i + 1));
   }
@@ -30,7 +31,7 @@ split_row (const float *restrict in, size_t w, float *restrict out, size_t half)
   }
 }
 
-/* Input rows from @first, which may be -1, of all the group's channels. */
+/* Copies input rows from @first, which may be -1, of all the group's channels. */
 static inline void
 enter_band (const DicenetPlanes *x, unsigned first_channel, unsigned channels, long first, const Band *band)
 {
@@ -40,7 +41,7 @@ enter_band (const DicenetPlanes *x, unsigned first_channel, unsigned channels, l
       float *to = band->rows + c * band->channel_floats + r * band->row_floats + DICENET_PAD;
       const float *plane = dicenet_plane (x, first_channel + c);
       if (row < 0 || row >= (long) x->h)
-        continue; /* the band was zeroed */
+        continue; /* already zeroed by the caller */
       if (band->step == 1)
         copy_row (to, plane + row * (long) x->w, x->w);
       else

@@ -3,7 +3,7 @@
 #include "compare.h"
 #include "simd.h"
 
-/* Whether one of @n numbers is @least or more. */
+/* Whether any of @n numbers is at least @least. */
 INLINE int
 reaches (const float *x, unsigned n, float least)
 {
@@ -13,7 +13,7 @@ reaches (const float *x, unsigned n, float least)
     vf most = all (-INFINITY);
     for (; i + VL <= n; i += VL)
       most = larger (load (x + i), most);
-    most = larger (load (x + n - VL), most); /* the last register begins where it is full */
+    most = larger (load (x + n - VL), most); /* the last register overlaps the previous one */
     return any (most >= all (least));
   }
   for (; i < n; i++)
@@ -36,14 +36,14 @@ KERNEL (select_candidates) (const float *x, unsigned classes, unsigned n, float 
   *n_found = count;
 }
 
-/* exp (x) for x <= 0: 2^n times the exponential of what remains, |r| <= log (2) / 2, by its series. */
+/* exp (x) for x <= 0: 2^n times the Taylor series of the rest, |r| <= log (2) / 2. */
 INLINE vf
 exponential (vf x)
 {
   x = larger (x, all (-87));
   const vi n = __builtin_convertvector(x * 1.44269504f - 0.5f, vi);
   const vf whole = __builtin_convertvector(n, vf);
-  const vf r = x - whole * 0.693359375f + whole * 2.12194440e-4f; /* log (2) in two parts */
+  const vf r = x - whole * 0.693359375f + whole * 2.12194440e-4f; /* log (2) as a sum of two constants */
   vf sum = r * (1.0f / 5040) + 1.0f / 720;
   sum = sum * r + 1.0f / 120;
   sum = sum * r + 1.0f / 24;
@@ -53,7 +53,7 @@ exponential (vf x)
   return sum * (vf) ((n + 127) << 23);
 }
 
-/* Register @i of @n numbers, and what is never the largest behind them. */
+/* Register @i of @n numbers, padded with numbers that are never the largest. */
 INLINE vf
 load_or (const float *x, unsigned i, unsigned n)
 {

@@ -6,9 +6,9 @@
 #include <immintrin.h>
 #endif
 
-/* Comparisons whose instructions compilers miss. */
+/* Comparisons for which compilers do not find the best instructions. */
 
-/* a > b ? a : b, lane by lane: b where there is no number. */
+/* a > b ? a : b, lane by lane; b if one is NaN. */
 INLINE vf
 larger (vf a, vf b)
 {
@@ -44,7 +44,7 @@ where_larger (vf a, vf b, vi yes, vi no)
 #endif
 }
 
-/* Whether one lane is not 0. */
+/* Whether any lane is not 0. */
 INLINE int
 any (vi which)
 {

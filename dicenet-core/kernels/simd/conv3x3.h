@@ -3,11 +3,11 @@
 
 #include "vec.h"
 
-/* 3 x 3 stencils over rows between zeros, several output rows and registers of columns at a time: a loaded register is
- * a tap of up to three rows, so that loads, half of which cross cache lines, are fewer than multiply-adds. The order in
- * which an output is added up does not depend on how many are computed together. */
+/* 3 x 3 stencils over rows with zero padding, for several output rows and registers of columns at a time. A loaded
+ * register is a tap of up to three rows, so that there are fewer loads, half of which cross cache lines, than
+ * multiply-adds. The order of summation does not depend on how many outputs are computed together. */
 
-/* Input rows that so many output rows are made of. */
+/* Number of input rows for @n output rows. */
 #define CONV3X3_INPUTS(n, step) (((n) -1) * (step) + 3)
 
 INLINE void
@@ -18,7 +18,7 @@ broadcast_taps (const float *kernel, vf weight[9])
     weight[i] = all (kernel[i]);
 }
 
-/* A register of columns and its neighbours to the left and right. */
+/* Loads a register of columns and its left and right neighbours. */
 INLINE void
 load_taps (const float *p, vf x[3], const int step)
 {
@@ -27,8 +27,8 @@ load_taps (const float *p, vf x[3], const int step)
     x[b] = once (step == 1 ? load (p + b - 1) : b == 2 ? load_odd (p) : load_even (p + b - 1));
 }
 
-/* sum[o * wide + v] += the stencil of output row o, columns from at + v * VL; input row r's column 0 is at
- * row + r * stride. */
+/* sum[o * wide + v] += the stencil of output row o, columns from at + v * VL. Column 0 of input row r is at row + r *
+ * stride. */
 INLINE void
 conv3x3 (const float *row, size_t stride, size_t at, const vf weight[9], vf *sum, const int n, const int wide,
          const int step)

@@ -2,8 +2,8 @@
 #include "simd.h"
 #include "simd16.h"
 
-/* Rows end where memory may: what is left of one after its last whole register is copied to where a register can be
- * read. Rows of samples have room for whole registers (DICENET_PIXEL_PAD). */
+/* Source rows may end at the end of mapped memory: what is left after the last whole register is copied to a buffer
+ * first. Rows of samples have room for whole registers (DICENET_PIXEL_PAD). */
 
 INLINE vw
 between (vw near, vw far)
@@ -54,7 +54,7 @@ KERNEL (chroma_packed) (const uint8_t *restrict src, DicenetLuma luma, int16_t *
   repeat_last (out, n);
 }
 
-/* One channel of two registers of pixels whose grey is known. */
+/* One colour channel of two registers of pixels. The products of luma are given. */
 INLINE vw
 channel (vu low, vu high, vw chroma_low, vw chroma_high, vw factors)
 {
@@ -66,8 +66,8 @@ typedef struct {
   vw grey, r, g, b;
 } Factors;
 
-/* WORDS pixels. Chroma pairs are numbers of 32 bits: those of even pixels are doubled, those of odd ones are the sum of
- * two neighbours, and zipped they meet the halves of luma. */
+/* Converts WORDS pixels. Chroma pairs are handled as 32-bit numbers: for even pixels they are doubled, for odd pixels
+ * they are the sum of two neighbours. Interleaved, they match the two halves of luma. */
 INLINE void
 convert (const Factors *f, vw luma, const int16_t *chroma, uint16_t *out, size_t stride)
 {
@@ -122,7 +122,7 @@ KERNEL (yuv) (const DicenetYuv *yuv, const uint8_t *luma, DicenetLuma where, con
     convert_row (&f, luma, DICENET_LUMA_ODD, chroma, out, width);
 }
 
-/* With constants for everything but the pointers and the width, so that the compiler sees fixed strides. */
+/* To be called with constants for all arguments except pointers and width, so that the compiler sees fixed strides. */
 INLINE void
 separate (const uint8_t *restrict src, unsigned step, unsigned r, unsigned g, unsigned b, uint16_t *restrict out,
           unsigned width)
@@ -139,7 +139,7 @@ separate (const uint8_t *restrict src, unsigned step, unsigned r, unsigned g, un
 void
 KERNEL (rgb) (const uint8_t *src, unsigned step, const uint8_t at[3], uint16_t *out, unsigned width)
 {
-  /* Blue first is red first with the channels' places exchanged; an unused byte in front is skipped. */
+  /* BGR orders are RGB orders with two channels swapped. An unused leading byte is skipped. */
   const int reversed = at[0] > at[2];
   if (step == 3 && !reversed)
     separate (src, 3, 0, 1, 2, out, width);

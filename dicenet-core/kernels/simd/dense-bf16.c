@@ -6,29 +6,29 @@
 
 /* Dense convolutions as matrix products with VDPBF16PS, which adds the products of two pairs to each of 16 sums.
  *
- * Both operands have one layout: strips of 16 (pixels, or output channels), [pair of inputs][16][2]. A tile takes some
- * numbers of one operand, broadcast, times some strips of the other, so pixels may lie along the registers and channels
- * across, or channels along and pixels across. The first needs no transposition at the end; the second is for the last
- * few pixels of a map, of which the registers would be mostly empty: 7 x 7 is 48 and one. Both add up in the same
- * order, bias first, then pair after pair, so that it does not matter for the result which one it was. */
+ * Both operands have the same layout: strips of 16 pixels or output channels, [pair of inputs][16][2]. A tile
+ * multiplies a few elements of one operand, broadcast, with some strips of the other. So registers may hold pixels
+ * while channels are broadcast, or vice versa. The first needs no transposition of the result. The second is used for
+ * the last few pixels of a map, which would leave most of a register unused: 7 x 7 is 48 and one. Both sum in the same
+ * order, bias first, then pair by pair, so the results are identical. */
 
 #define STRIP 16
-#define ROWS  8 /* x WIDE sums and WIDE strips and one more fit the 32 registers */
+#define ROWS  8 /* ROWS * WIDE sums, WIDE strips and one more fit the 32 registers */
 #define WIDE  3
 
 /* Two bfloat16 numbers. */
 typedef uint32_t Pair __attribute__ ((may_alias));
 
-/* Strips that lie along the registers: pair k of strip v at x[v * stride + k * STRIP], or, where there are @offsets, at
- * x[v * STRIP + offsets[k]]. */
+/* Strips that are loaded into registers: pair k of strip v is at x[v * stride + k * STRIP] or, with @offsets, at x[v *
+ * STRIP + offsets[k]]. */
 typedef struct {
   const Pair *x;
   const size_t *offsets;
   size_t stride, pairs;
 } Along;
 
-/* Weights come from further away than the second-level cache, which a network's don't fit; and what looks ahead in the
- * processor stops at the end of each page of 4 KiB, that is 64 pairs. So many pairs before they are used: */
+/* Prefetch distance of weights in pairs. A network's weights do not fit the second-level cache, and the hardware
+ * prefetcher stops at page boundaries of 4 KiB, which are 64 pairs. */
 #define AHEAD 32
 
 /* acc[r][v] += across[k][r] * along[v][k], summed over pairs k. */
@@ -62,9 +62,9 @@ strip_mask (size_t n)
   return (__mmask16) (n < STRIP ? (1u << n) - 1 : 0xffff);
 }
 
-/* --- pixels into pairs --- */
+/* --- packing pixels as pairs --- */
 
-/* The pairs of two rows of pixels. */
+/* Pairs of two rows of pixels. */
 INLINE __m512i
 interleave (__m512 even, __m512 odd)
 {
@@ -73,7 +73,7 @@ interleave (__m512 even, __m512 odd)
   return _mm512_permutexvar_epi16 (_mm512_loadu_si512 (order), (__m512i) _mm512_cvtne2ps_pbh (odd, even));
 }
 
-/* One pair of inputs of @n pixels; strips are @stride pairs apart. */
+/* Packs one pair of inputs of @n pixels; strips are @stride pairs apart. */
 INLINE void
 pack_pair (const float *even, const float *odd, size_t n, Pair *out, size_t stride)
 {
@@ -84,7 +84,7 @@ pack_pair (const float *even, const float *odd, size_t n, Pair *out, size_t stri
   }
 }
 
-/* The pixels of @channels channels, as @out's strips. */
+/* Packs the pixels of @channels channels as strips. */
 static void
 pack (const DicenetPlanes *x, unsigned first_channel, unsigned channels, size_t pixel, size_t n, Pair *out,
       size_t stride)
@@ -96,9 +96,9 @@ pack (const DicenetPlanes *x, unsigned first_channel, unsigned channels, size_t 
   }
 }
 
-/* --- what a tile becomes --- */
+/* --- storing a tile --- */
 
-/* The channels of one group that a call computes, and what they are made of. */
+/* The channels of one group that a call computes, and their weights. */
 typedef struct {
   const DicenetPlanes *y;
   const DicenetConv *conv;
@@ -107,8 +107,8 @@ typedef struct {
   unsigned first_channel, n_channels; /* of the group */
 } Group;
 
-/* Every activation but the sigmoid is a PReLU; that one, and the gate, both rare, come afterwards, where the numbers
- * lie. */
+/* PReLU, which covers all activations except the sigmoid. The sigmoid and the gate are rare and are applied in memory
+ * afterwards. */
 INLINE __m512
 bend (__m512 x, __m512 slope)
 {
@@ -136,7 +136,7 @@ finish_rarities (const Group *g, unsigned first, unsigned end, size_t pixel, siz
   }
 }
 
-/* Pixels along: up to @rows channels from @channel on (counted in the group), @n pixels from @pixel on. */
+/* Pixels in registers: up to @rows channels from @channel on (index in the group), @n pixels from @pixel on. */
 INLINE void
 tile_along_pixels (const Group *g, unsigned channel, const Along *along, size_t pixel, size_t n, const int rows,
                    const int wide, const int packed)
@@ -190,7 +190,7 @@ channels_along_pixels (const Group *g, unsigned first, unsigned end, const Along
   }
 }
 
-/* The slopes of channels [channel, channel + count), counted in the group. */
+/* The slopes of channels [channel, channel + count), indices in the group. */
 INLINE __m512
 slopes_of (const Group *g, unsigned channel, __mmask16 mask)
 {
@@ -206,7 +206,7 @@ store_channel (__m256 x, const Group *g, unsigned channel, unsigned i, unsigned 
     _mm256_mask_storeu_ps (dicenet_plane (g->y, g->first_channel + channel + i) + pixel, mask, x);
 }
 
-/* From a register of 16 channels for each of 8 pixels to half a register of pixels for each channel. */
+/* Transposes registers of 16 channels for each of 8 pixels to half registers of 8 pixels for each channel. */
 INLINE void
 store_transposed (const __m512 in[8], const Group *g, unsigned channel, unsigned count, size_t pixel, __mmask8 mask)
 {
@@ -224,7 +224,7 @@ store_transposed (const __m512 in[8], const Group *g, unsigned channel, unsigned
       b[i + 2 * k + 1] = (__m512) _mm512_unpackhi_pd ((__m512d) a[i + k], (__m512d) a[i + k + 2]);
     }
   }
-  /* Quarter q of b[j] is pixels 0 to 3 of channel 4 q + j, of b[4 + j] pixels 4 to 7. */
+  /* Quarter q of b[j] has pixels 0 to 3 of channel 4 q + j, of b[4 + j] pixels 4 to 7. */
   const __m512i low = _mm512_setr_epi64 (0, 1, 8, 9, 2, 3, 10, 11),
                 high = _mm512_setr_epi64 (4, 5, 12, 13, 6, 7, 14, 15);
   UNROLL
@@ -238,7 +238,7 @@ store_transposed (const __m512 in[8], const Group *g, unsigned channel, unsigned
   }
 }
 
-/* Channels along: @wide blocks from @block on, @n <= @rows pixels. */
+/* Channels in registers: @wide blocks from @block on, @n <= @rows pixels. */
 INLINE void
 tile_along_channels (const Group *g, unsigned block, const Pair *panel, size_t pixel, size_t n, const int rows,
                      const int wide)
@@ -271,7 +271,7 @@ tile_along_channels (const Group *g, unsigned block, const Pair *panel, size_t p
   }
 }
 
-/* @n <= WIDE blocks of all pixels of a panel. */
+/* @n <= WIDE blocks, for all pixels of a panel. */
 static void
 blocks_along_channels (const Group *g, unsigned block, unsigned n, const Pair *panel, size_t pixel, size_t pixels)
 {
@@ -315,7 +315,8 @@ find_group (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
 
 /* --- 1 x 1 --- */
 
-/* So few pixels at the end of a map would waste most of a register of pixels. */
+/* At most this many pixels at the end of a map are computed with channels in registers, as they would leave most of a
+ * register of pixels unused. */
 #define TAIL 12
 
 /* How many of the next @left pixels are computed together. */
@@ -366,7 +367,7 @@ dicenet_bf16_avx512_conv_pointwise (const DicenetPlanes *x, const DicenetPlanes 
 
 /* --- 3 x 3 --- */
 
-/* in[0], in[2] ... and in[1], in[3] ... of the first n of 32. */
+/* Splits the first n of 32 floats into even and odd elements. */
 INLINE void
 split (const float *in, size_t n, __m512 *even, __m512 *odd)
 {
@@ -379,7 +380,7 @@ split (const float *in, size_t n, __m512 *even, __m512 *odd)
   *odd = _mm512_permutex2var_ps (a, odds, b);
 }
 
-/* A row of which every second column is taken; @b may be NULL. Whole strips are written: zeros where the row ends. */
+/* Packs a row with stride 2; @b may be NULL. Whole strips are written, filled up with zeros. */
 static void
 split_pair (const float *a, const float *b, size_t w, Pair *out, size_t half)
 {
@@ -394,7 +395,7 @@ split_pair (const float *a, const float *b, size_t w, Pair *out, size_t half)
   }
 }
 
-/* Input rows from @first, which may be -1, of all the group's channels, two by two. */
+/* Packs input rows from @first, which may be -1, of all the group's channels in pairs. */
 static void
 enter_pairs (const DicenetPlanes *x, unsigned first_channel, unsigned channels, long first, const Band *band)
 {
@@ -403,7 +404,7 @@ enter_pairs (const DicenetPlanes *x, unsigned first_channel, unsigned channels, 
       const long row = first + (long) r;
       Pair *to = (Pair *) band->rows + c / 2 * band->channel_floats + r * band->row_floats + DICENET_PAD;
       if (row < 0 || row >= (long) x->h)
-        continue; /* the band was zeroed */
+        continue; /* already zeroed by the caller */
       const float *a = dicenet_plane (x, first_channel + c) + row * (long) x->w;
       const float *b = c + 1 < channels ? dicenet_plane (x, first_channel + c + 1) + row * (long) x->w : NULL;
       if (band->step == 1)
@@ -454,7 +455,7 @@ dicenet_bf16_avx512_conv_dense3x3 (const DicenetPlanes *x, const DicenetPlanes *
 
 /* --- on one pixel --- */
 
-/* Several chains at a time, because each would wait for itself. */
+/* Number of independent sums, which hides the latency of the additions. */
 #define CHAINS 8
 
 static __m512
@@ -487,7 +488,7 @@ dicenet_bf16_avx512_gemv (const DicenetPlanes *x, const DicenetPlanes *y, const 
   const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups;
   const unsigned blocks = dicenet_bf16_blocks (y->c, conv->groups);
   const size_t pairs = dicenet_bf16_pairs (x->c, conv->groups, 1);
-  DicenetBf16 *in = (DicenetBf16 *) scratch; /* each group's pairs */
+  DicenetBf16 *in = (DicenetBf16 *) scratch; /* pairs, group by group */
 
   for (unsigned g = 0; g < conv->groups; g++) {
     for (unsigned c = 0; c < group_in; c++)

@@ -3,13 +3,13 @@
 #include "gemm.h"
 #include "simd.h"
 
-/* Dense convolutions as matrix products, where an input is one tap of one channel. */
+/* Dense convolutions as matrix products, in which each input is one tap of one channel. */
 
 /* Eight channels of one pixel. */
 typedef float Block __attribute__ ((vector_size (DICENET_BLOCK * 4), may_alias, aligned (4)));
 
-/* A few pixels at the end would waste most of a register: so many are better done with a register of channels each,
- * as eight sums that do not wait for each other. Each number is summed up in the same order either way. */
+/* A few pixels at the end would leave most of a register unused. Up to this many are computed with a register of
+ * channels for each pixel instead, in eight independent sums. The order of summation of each output is the same. */
 #if VL == 16
 #define TAIL 8
 #else
@@ -17,7 +17,7 @@ typedef float Block __attribute__ ((vector_size (DICENET_BLOCK * 4), may_alias, 
 #endif
 
 #if TAIL
-/* Some pixels, packed, of some blocks, so many together that the chains of sums don't wait for themselves. */
+/* Some packed pixels of some blocks. There are enough of them to hide the latency of the additions. */
 INLINE void
 gemm_tail (const float *restrict w, size_t block_floats, const Inputs *inputs, float *restrict sums, const int blocks,
            const int pixels)
@@ -40,7 +40,7 @@ gemm_tail (const float *restrict w, size_t block_floats, const Inputs *inputs, f
 }
 #endif
 
-/* Pixels side by side that are computed together: some registers, or, where @wide is 0, a tail. */
+/* Neighbouring pixels that are computed together: some registers, or a tail if @wide is 0. */
 typedef struct {
   Inputs inputs;
   size_t pixel, n;
@@ -61,7 +61,7 @@ block_weights (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, 
   return conv->weight + ((size_t) group * blocks + b) * inputs * DICENET_BLOCK;
 }
 
-/* The first sums of each of a block's channels, @stride apart. */
+/* Stores the first panel->n sums of each of a block's channels; channels are @stride apart. */
 static void
 finish_block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, const Panel *panel,
               const float *sums, size_t stride)
@@ -74,7 +74,7 @@ finish_block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, u
   }
 }
 
-/* All of a block's channels of a panel. */
+/* Computes all of a block's channels for a panel. */
 static void
 block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, const Panel *panel)
 {
@@ -86,7 +86,7 @@ block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned
 }
 
 #if TAIL
-/* The tail of blocks [b, end): as many at a time as there is one chain of sums for each of their pixels. */
+/* Computes the tail of blocks [b, end), as many blocks at a time as give eight sums. */
 static void
 tail_blocks (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, unsigned end,
              const Panel *panel)
@@ -98,7 +98,7 @@ tail_blocks (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, un
   while (b < end) {
     const float *w = block_weights (y, conv, group, b, panel->inputs.n);
     unsigned n = 8 / pixels;
-    if (end - b < n) { /* the last ones one by one */
+    if (end - b < n) { /* the last blocks one at a time */
       n = 1;
       gemm_tail (w, block_floats, &panel->inputs, sums, 1, TAIL);
     } else if (pixels == 1)
@@ -122,7 +122,7 @@ tail_blocks (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, un
 }
 #endif
 
-/* How many of the next @left pixels one panel takes, and how. */
+/* Sets how many of the next @left pixels a panel takes, and how they are computed. */
 static void
 size_panel (Panel *panel, size_t left)
 {
@@ -161,10 +161,11 @@ pack_panel (const DicenetPlanes *x, unsigned first_channel, Panel *panel, float 
   return out;
 }
 
-/* Panels that are packed at a time: as much as the scratch holds, which stays in the second-level cache. */
+/* Maximum number of panels that are packed at a time. The scratch, which fits the second-level cache, may hold
+ * fewer. */
 #define MAX_PANELS 32
 
-/* Where few blocks share a panel, packing it costs more than it saves: full panels are read from the planes. */
+/* With so few blocks per panel, packing costs more than it saves: full panels are read directly from the planes. */
 #define FEW_BLOCKS 2
 
 static void
@@ -193,7 +194,7 @@ group_tile (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
       at += panels[n].n;
     }
     const unsigned whole = panels[n - 1].wide > 0 ? n : n - 1;
-    for (unsigned b = first; b < end; b++) /* a block's weights stay in the cache for all panels */
+    for (unsigned b = first; b < end; b++) /* the weights stay in the cache for all panels */
       for (unsigned i = 0; i < whole; i++)
         block (y, conv, group, b, &panels[i]);
     if (whole < n)
@@ -217,7 +218,7 @@ KERNEL (conv_pointwise) (const DicenetPlanes *x, const DicenetPlanes *y, const D
 
 /* --- 3 x 3 --- */
 
-/* Row i of the output, all channels of a group. */
+/* Computes row i of the output, all channels of a group. */
 static void
 full_row (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned i, const float *rows,
           const size_t *offsets, size_t n)
@@ -258,7 +259,7 @@ KERNEL (conv_dense3x3) (const DicenetPlanes *x, const DicenetPlanes *y, const Di
 
 /* --- on one pixel --- */
 
-/* Several chains of sums are under way at a time, because each would wait for itself. */
+/* Number of independent sums, which hides the latency of the additions. */
 #define CHAINS 4
 
 static void

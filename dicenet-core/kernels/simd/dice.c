@@ -2,14 +2,14 @@
 #include "simd.h"
 #include "vec.h"
 
-/* The DiCE unit's 27 taps: three planes of channels, three rows, three columns, of which each branch takes nine
- * (paper 3.1). One pass computes the branches, BatchNorm, PReLU and local fusion; nothing of 3C channels is ever
+/* The DiCE unit's 27 taps: three planes (channels), three rows, three columns, of which each branch uses nine (paper
+ * 3.1). One pass computes the branches, BatchNorm, PReLU and local fusion, so that no tensor of 3C channels is
  * stored. */
 
 #if VL == 16
-/* The same with registers of eight. A processor that does one operation on sixteen lanes in the time of two on eight
- * loses nothing by taking those where they leave fewer lanes unused: 7, 19 or 24 columns. Shuffles are best done so in
- * any case. */
+/* The same kernels with registers of eight lanes. Processors that take as long for one operation on sixteen lanes as
+ * for two on eight lose nothing with the narrow registers, which leave fewer lanes unused for rows of 7, 19 or 24
+ * columns. Shuffles are always better done with them. */
 void dicenet_dice_narrow (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion,
                           unsigned channel);
 void dicenet_dimconv_height_narrow (const DicenetDice *dice, float *out);
@@ -81,14 +81,15 @@ load_columns (const float *width, size_t stride, vf k[9])
     k[tap] = load (width + (size_t) tap * stride);
 }
 
-/* Where a row's register at @j begins: the last one where it is full, if the row is that long. */
+/* Position of a row's register @j: the last register overlaps the previous one, so that it is full, unless the row is
+ * shorter than a register. */
 INLINE size_t
 register_at (size_t j, size_t w)
 {
   return j + VL <= w || w < VL ? j : w - VL;
 }
 
-/* The sums over channels of one register, for the columns to the left, here and to the right. */
+/* Sums over the channels of one register, for the left, centre and right columns. */
 INLINE void
 sum_channels (const float *const p[3], size_t at, const vf k[9], vf sums[3])
 {
@@ -99,7 +100,7 @@ sum_channels (const float *const p[3], size_t at, const vf k[9], vf sums[3])
     sums[j] = k[j] * before + k[3 + j] * here + k[6 + j] * after;
 }
 
-/* Three loads and two shifts for nine taps: loads at every column would cross cache lines. */
+/* Uses three loads and two shifts for nine taps, because loads at every column would cross cache lines. */
 void
 KERNEL (dimconv_height) (const DicenetDice *d, float *out)
 {
@@ -114,7 +115,7 @@ KERNEL (dimconv_height) (const DicenetDice *d, float *out)
     for (int tap = 0; tap < 9; tap++)
       k[tap] = all (d->height[9 * i + (size_t) tap]);
     sum_channels (p, 0, k, sums);
-    for (size_t j = 0; j < d->w; j += VL) { /* zeros follow a row's end */
+    for (size_t j = 0; j < d->w; j += VL) { /* rows are followed by zeros */
       sum_channels (p, j + VL, k, next);
       store (out + j, sums[1] + shift_up (left, sums[0]) + shift_down (sums[2], next[2]));
       left = sums[0];
@@ -159,7 +160,7 @@ KERNEL (transpose) (const float *x, float *y, unsigned h, unsigned w)
   dicenet_transpose_narrow (x, y, h, w);
 }
 #else
-/* A square of registers: each round interleaves the first half of the rows with the second. */
+/* Transposes a square of registers: each round interleaves the first half of the rows with the second. */
 INLINE void
 transpose_square (vf rows[VL])
 {
@@ -209,7 +210,7 @@ KERNEL (transpose) (const float *x, float *y, unsigned h, unsigned w)
 }
 #endif
 
-/* A channel's numbers of the fusion, one copy, which nothing that is stored can change. */
+/* A channel's parameters of the fusion, copied so that the compiler knows that stores do not alias them. */
 typedef struct {
   float scale[3], bias[3], slope[3], weight[3], fuse_bias, fuse_slope;
 } Fusion;
@@ -229,20 +230,20 @@ fusion_of (const DicenetFusion *f, unsigned channels, unsigned c)
   return g;
 }
 
-/* One branch's share of the local fusion: weight * PReLU (scale * x + bias). */
+/* A branch's contribution to the local fusion: weight * PReLU (scale * x + bias). */
 INLINE vf
 fuse (vf x, const Fusion *f, const int branch)
 {
   return all (f->weight[branch]) * prelu (x * all (f->scale[branch]) + all (f->bias[branch]), all (f->slope[branch]));
 }
 
-/* Where the next rows are read and written. */
+/* Read and write positions of the next rows. */
 typedef struct {
   const float *p[3], *height, *branch[3];
   float *out;
 } Cursor;
 
-/* @n rows of one register. Two at a time share what both need: the loads are what this is bound by. */
+/* Computes @n rows of one register. Two rows share loads, which are the bottleneck. */
 INLINE void
 dice_rows (Cursor *at, size_t stride, size_t w, const float depth[9], const vf columns[9], const Fusion *f, const int n,
            const int has_height, const int has_width)
@@ -284,8 +285,8 @@ dice_rows (Cursor *at, size_t stride, size_t w, const float depth[9], const vf c
     at->branch[2] += n * (long) stride;
 }
 
-/* Columns by columns of one register: the width kernels, which differ from column to column, stay in registers, and
- * down the rows there is nothing to set up. */
+/* Walks down the rows, one register of columns after the other. The width kernels, which differ between columns, stay
+ * in registers, and rows need no setup. */
 INLINE void
 dice_plane (const DicenetDice *d, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned c, const int has_height,
             const int has_width)

@@ -2,13 +2,14 @@
 #include "simd.h"
 #include "conv3x3.h"
 
-/* The EPP unit, channel by channel, some rows at a time. Above the input's scale, scaling, kernel and scaling back
- * are a few taps per axis (DicenetComposedAxis): rows of the input become three rows each, one per column of the
- * kernel, and these are added up with the kernel's rows. The scaled plane, four times the input, never is. */
+/* The EPP unit, channel by channel, some rows at a time. For scales above the input's, scaling up, the convolution and
+ * scaling down are combined to a few taps per axis (DicenetComposedAxis). Each input row becomes three rows, one per
+ * column of the kernel, which are then summed with the kernel's rows. The plane at the larger scale, up to four times
+ * the input, is never stored. */
 
 #define RING DICENET_EPP_RING /* >= DICENET_COMPOSED_TAPS + ENTER - 1 */
 
-/* Registers of columns, and rows that enter the ring, at a time. */
+/* Number of registers of columns, and of rows that enter the ring, at a time. */
 #if VL == 16
 #define WIDE  2
 #define ENTER 4
@@ -17,17 +18,18 @@
 #define ENTER 2
 #endif
 
-/* Rows worked on begin at padded row @first - 1 and are DICENET_EPP_ROWS + 2. */
+/* Buffers of the kernel. The rows in progress begin at padded row @first - 1; there are DICENET_EPP_ROWS + 2 of
+ * them. */
 typedef struct {
   const DicenetEpp *p;
-  unsigned channels, c, h, w; /* c: the one worked on */
+  unsigned channels, c, h, w; /* c: current channel */
   size_t stride;
-  float *padded;                       /* the channel between zeros */
+  float *padded;                       /* the channel with zero padding */
   float *taps[DICENET_EPP_BRANCHES];   /* above the input's scale: [column of the kernel][tap][padded h] */
-  float *before[DICENET_EPP_BRANCHES]; /* below: padded planes of that scale before and after the convolution, */
+  float *before[DICENET_EPP_BRANCHES]; /* below: padded planes of that scale before and after the convolution */
   float *after[DICENET_EPP_BRANCHES];
-  float *wide[DICENET_EPP_BRANCHES];    /* and with columns scaled back */
-  float *scratch[DICENET_EPP_BRANCHES]; /* and what resize wants */
+  float *wide[DICENET_EPP_BRANCHES];    /* below: with columns scaled back */
+  float *scratch[DICENET_EPP_BRANCHES]; /* below: scratch of resize */
   float *ring;                          /* [column of the kernel][RING] rows */
   float *rows[DICENET_EPP_BRANCHES];
 } Work;
@@ -40,7 +42,7 @@ take (float **at, size_t n)
   return here;
 }
 
-/* Takes what dicenet_epp_scratch() counts. */
+/* Divides the scratch, whose size is dicenet_epp_scratch(). */
 static void
 lay_out (Work *k, float *at)
 {
@@ -49,7 +51,7 @@ lay_out (Work *k, float *at)
     k->taps[s] = take (&at, 3 * DICENET_COMPOSED_TAPS * dicenet_composed_stride (k->h));
   for (unsigned s = 0; s < DICENET_EPP_BRANCHES; s++)
     k->rows[s] = take (&at, (DICENET_EPP_ROWS + 2) * k->stride) + DICENET_PAD;
-  k->ring = take (&at, 3 * RING * k->stride + 3 * DICENET_PAD) + DICENET_PAD; /* the last row ends in zeros too */
+  k->ring = take (&at, 3 * RING * k->stride + 3 * DICENET_PAD) + DICENET_PAD; /* zeros follow the last row, too */
   for (unsigned s = DICENET_EPP_IDENTITY + 1; s < DICENET_EPP_BRANCHES; s++) {
     const unsigned h = k->p->branches[s].h, w = k->p->branches[s].w;
     k->before[s] = take (&at, dicenet_padded_floats (h, w));
@@ -61,8 +63,8 @@ lay_out (Work *k, float *at)
 
 /* --- scales above the input's --- */
 
-/* The kernel's rows with scaling there and back: taps[b][t][i] = sum over a of kernel[a][b] * composed axis[a][t][i].
- */
+/* Combines the kernel's rows with both scalings: taps[b][t][i] = sum over a of kernel[a][b] * composed
+ * axis[a][t][i]. */
 static void
 multiply_taps (const float *kernel, const DicenetComposedAxis *composed, float *taps)
 {
@@ -78,7 +80,7 @@ multiply_taps (const float *kernel, const DicenetComposedAxis *composed, float *
   }
 }
 
-/* Whether each column of the kernel has the taps that exact scales by 2 and by 1.5 give it. */
+/* The taps of each column of the kernel that are not 0 if scales are exactly 2 and 1.5. */
 #define NARROW_BEGIN(taps, b) ((taps) == 5 ? (b) : (b) == 2)
 #define NARROW_END(taps, b)   ((taps) == 5 ? (b) + 3 : (b) == 0 ? 2 : 3)
 
@@ -92,7 +94,7 @@ is_narrow (const DicenetComposedAxis *composed)
   return 1;
 }
 
-/* ENTER rows of the input, stride apart, to three rows of the ring each: one per column of the kernel. */
+/* Enters ENTER rows of the input, stride apart: each becomes three rows of the ring, one per column of the kernel. */
 INLINE void
 enter_rows (const DicenetComposedAxis *composed, const float *rows, size_t stride, float *const *to,
             const unsigned taps, const int narrow)
@@ -126,7 +128,7 @@ enter_rows (const DicenetComposedAxis *composed, const float *rows, size_t strid
   }
 }
 
-/* Enters rows [next, end) and perhaps some more, which nobody asks for. */
+/* Enters rows [next, end); up to ENTER - 1 unused rows may follow. */
 static unsigned
 fill_ring (const Work *k, const DicenetComposedAxis *composed, int narrow, unsigned next, unsigned end)
 {
@@ -147,7 +149,7 @@ fill_ring (const Work *k, const DicenetComposedAxis *composed, int narrow, unsig
   return next;
 }
 
-/* Row i of the ring's rows: rows[t] is the one for tap t and the kernel's first column. */
+/* Computes row i from the ring; rows[t] is the ring's row for tap t and the kernel's first column. */
 INLINE void
 up_row (const Work *k, unsigned s, unsigned i, const float *const *rows, float *out, const unsigned taps)
 {
@@ -169,7 +171,7 @@ up_row (const Work *k, unsigned s, unsigned i, const float *const *rows, float *
   }
 }
 
-/* Rows [begin, end) of scale s: out is row @begin. */
+/* Computes rows [begin, end) of scale s; out is row @begin. */
 static void
 up_rows (const Work *k, unsigned s, unsigned begin, unsigned end, float *out)
 {
@@ -184,7 +186,7 @@ up_rows (const Work *k, unsigned s, unsigned begin, unsigned end, float *out)
     next = fill_ring (k, columns, narrow, (unsigned) next, last < (long) k->h ? (unsigned) last : k->h);
     for (unsigned t = 0; t < taps; t++) {
       const long row = first + (long) t, inside = row < 0 ? 0 : row < (long) k->h ? row : (long) k->h - 1;
-      rows[t] = k->ring + (size_t) (inside % RING) * k->stride; /* outside, the weight is 0 */
+      rows[t] = k->ring + (size_t) (inside % RING) * k->stride; /* if clamped, the weight is 0 */
     }
     if (taps == 3)
       up_row (k, s, i, rows, out, 3);
@@ -198,7 +200,7 @@ up_rows (const Work *k, unsigned s, unsigned begin, unsigned end, float *out)
 /* --- convolution --- */
 
 typedef struct {
-  const float *planes[DICENET_EPP_BRANCHES]; /* at the row above the first */
+  const float *planes[DICENET_EPP_BRANCHES]; /* the row above the first output row */
   size_t stride;
   const float *weight; /* [plane][3][3] */
   float bias, slope;
@@ -207,7 +209,7 @@ typedef struct {
   unsigned w;
 } Convolution;
 
-/* Rows row .. row + n - 1. */
+/* Computes rows row .. row + n - 1. */
 INLINE void
 convolve_rows (const Convolution *v, unsigned row, const vf *weight, const unsigned n_planes, const int n,
                const int wide)
@@ -244,7 +246,7 @@ convolve (const Convolution *v, unsigned rows, const unsigned n_planes, const in
   broadcast_taps (v->weight, weight);
   for (; i + 4 <= rows; i += 4)
     convolve_rows (v, i, weight, n_planes, 4, wide);
-  if (i < rows && rows >= 4) /* the last four again, in part */
+  if (i < rows && rows >= 4) /* the last four, some of which are computed again */
     convolve_rows (v, rows - 4, weight, n_planes, 4, wide);
   else
     for (; i < rows; i++)
@@ -282,7 +284,7 @@ down_rows (const Work *k, unsigned s, unsigned begin, unsigned end, float *out)
   const float bias = k->p->bias[channel], slope = k->p->slope[channel];
 
   for (unsigned i = begin; i < end; i++, out += k->stride) {
-    const int two = rows->taps == 2; /* or one: the same size, or one row for all */
+    const int two = rows->taps == 2; /* otherwise one: unscaled, or only one row */
     const float *r0 = k->wide[s] + (size_t) rows->start[i] * k->stride, *r1 = r0 + (two ? k->stride : 0);
     const float w0 = rows->weight[i], w1 = two ? rows->weight[k->h + i] : 0;
     for (size_t at = 0; at < k->w; at += VL) {
@@ -310,7 +312,7 @@ own_rows (const Work *k, unsigned begin, unsigned end, float *out)
   convolve (&v, end - begin, 1, 1);
 }
 
-/* Rows [begin, end) of scale s, at k->rows[s] + (row - first + 1) * stride. */
+/* Computes rows [begin, end) of scale s at k->rows[s] + (row - first + 1) * stride. */
 static void
 scale_rows (const Work *k, unsigned s, unsigned first, unsigned begin, unsigned end)
 {
@@ -342,7 +344,7 @@ epp_band (const Work *k, unsigned first, float *out)
   for (unsigned s = 0; s < DICENET_EPP_BRANCHES; s++) {
     if (first == 0)
       memset (k->rows[s], 0, k->w * sizeof *k->rows[s]);
-    else /* the last two of the band before */
+    else /* the last two rows of the previous band */
       memcpy (k->rows[s], k->rows[s] + DICENET_EPP_ROWS * k->stride, (k->stride + k->w) * sizeof *k->rows[s]);
     scale_rows (k, s, first, first == 0 ? 0 : first + 1, end);
     v.planes[s] = k->rows[s];

@@ -3,11 +3,11 @@
 
 #include "activate.h"
 
-/* The inner loops of matrix products: output channels x inputs times inputs x pixels. Whoever calls them lays inputs
- * out such that input k of neighbouring pixels is one load. */
+/* Inner loops of matrix products: (output channels x inputs) times (inputs x pixels). Callers arrange inputs so that
+ * input k of neighbouring pixels is one load. */
 
-/* The inner loops hold so many channels times registers of pixels. 24 sums, three inputs and a weight fit 32 registers,
- * twelve sums fit 16. */
+/* Size of the tile in registers: channels, and registers of pixels. 24 sums, three inputs and a weight fit 32
+ * registers; twelve sums fit 16. */
 #if VL == 16 || defined(__aarch64__)
 #define ROWS DICENET_BLOCK
 #else
@@ -16,18 +16,18 @@
 #define WIDE 3
 #define NR   (WIDE * VL)
 
-/* Weights are read once per frame and come from afar: so many floats before they are wanted, they are asked for. */
+/* Prefetch distance of weights in floats. Weights are read once per frame, so they are not in the cache. */
 #define AHEAD 1024
 
-/* What the inner loops read: input k of pixel p at x[offsets[k] + p], or, packed, at x[k * stride + p]. */
+/* Input k of pixel p is at x[offsets[k] + p] or, if packed, at x[k * stride + p]. */
 typedef struct {
   const float *x;
   const size_t *offsets;
   size_t n, stride;
 } Inputs;
 
-/* sums[r][p] = sum over k of w[k][r] * x[k][p]. Sums go through memory once per block, which costs nothing beside n
- * steps; kept in registers across the epilogue, the compiler spills them within the loop. */
+/* sums[r][p] = sum over k of w[k][r] * x[k][p]. Sums are passed in memory, once per block, which costs nothing compared
+ * with n steps. If they were kept in registers for the epilogue, the compiler would spill them inside the loop. */
 INLINE void
 gemm (const float *restrict w, const Inputs *inputs, float *restrict sums, const int rows, const int wide,
       const int packed)
@@ -63,7 +63,7 @@ gemm (const float *restrict w, const Inputs *inputs, float *restrict sums, const
     store (sums + r * NR + v * VL, acc[r * wide + v]);
 }
 
-/* Apart, so that each has the registers for itself. */
+/* Separate functions, so that the compiler allocates registers for each of them independently. */
 #define GEMM(rows, wide, packed)                                                                                       \
   static void __attribute__ ((noinline))                                                                               \
   gemm_##rows##_##wide##_##packed (const float *w, const Inputs *inputs, float *sums)                                  \
@@ -88,7 +88,7 @@ static const Gemm gemm_whole[2][WIDE] = {
 };
 #endif
 
-/* Registers of pixels, of the block's first @count channels. */
+/* Computes registers of pixels of the block's first @count channels. */
 static void
 gemm_block (const float *w, const Inputs *inputs, unsigned count, unsigned wide, float *sums)
 {
@@ -105,13 +105,13 @@ gemm_block (const float *w, const Inputs *inputs, unsigned count, unsigned wide,
     gemm_half[packed][wide - 1](w + DICENET_BLOCK / 2, inputs, sums + DICENET_BLOCK / 2 * NR);
 }
 
-/* n sums of a channel: bias, activation, and out. */
+/* Stores n sums of a channel with bias and activation applied. */
 static inline void
 finish (const float *sums, const DicenetConv *conv, unsigned channel, float *out, size_t n)
 {
   const Epilogue e = epilogue (conv, channel);
 
-  if (n == NR) { /* nearly always */
+  if (n == NR) { /* the common case */
     UNROLL
     for (int v = 0; v < WIDE; v++)
       store (out + v * VL, activate (load (sums + v * VL), &e));

@@ -3,12 +3,12 @@
 #include "simd.h"
 #include "conv3x3.h"
 
-/* 3 x 3 convolution with few channels per group. Rows of a group's channels are copied between zeros, as many as the
- * first-level cache keeps, so that borders need no conditions, and used by all output channels of the group. */
+/* 3 x 3 convolution with few channels per group. As many rows of a group's channels as fit the first-level cache are
+ * copied with zero padding, so that borders need no conditions, and then used by all output channels of the group. */
 
-#define ROWS 4 /* output rows at a time, with stride 1; half with stride 2 */
+#define ROWS 4 /* output rows at a time with stride 1; half as many with stride 2 */
 
-/* Registers of columns at a time, such that sums, weights and inputs fit the registers there are. */
+/* Registers of columns at a time, so that sums, weights and inputs fit the registers. */
 #if VL == 16
 #define WIDE 2
 #else
@@ -18,13 +18,13 @@
 typedef struct {
   const DicenetPlanes *x, *y;
   const DicenetConv *conv;
-  float *padded;     /* rows of the group's channels; zeros between them */
-  unsigned rows;     /* of each channel */
-  unsigned group_in; /* channels */
+  float *padded;     /* rows of the group's channels, separated by zeros */
+  unsigned rows;     /* number of rows of each channel */
+  unsigned group_in; /* input channels of a group */
   size_t stride;
 } Sparse;
 
-/* Rows of the group's channels from @first, which may be -1; zeros where there is none. */
+/* Copies rows of the group's channels from @first, which may be -1; zeros outside the picture. */
 static void
 enter_rows (const Sparse *s, unsigned group, long first)
 {
@@ -42,14 +42,16 @@ enter_rows (const Sparse *s, unsigned group, long first)
   }
 }
 
-/* What one output channel is made with; sigmoids come later, since a call would keep the loops from using registers. */
+/* Parameters of one output channel. Sigmoids are applied later, since a function call would prevent the loops from
+ * keeping values in registers. */
 typedef struct {
   const float *weight; /* [group_in][3][3] */
-  vf taps[9];          /* the same, where there is one input channel */
+  vf taps[9];          /* broadcast, if there is one input channel */
   Epilogue epilogue;
 } Channel;
 
-/* Columns [at, at + wide * VL) of @n output rows, which begin at padded row @row; out + o * y->w is output row o. */
+/* Columns [at, at + wide * VL) of @n output rows. The first is computed from padded row @row on; output row o is at out
+ * + o * y->w. */
 INLINE void
 columns (const Sparse *s, const Channel *c, unsigned row, float *out, size_t at, const int n, const int wide,
          const int step, const int single)
@@ -91,7 +93,7 @@ output_rows (const Sparse *s, const Channel *c, unsigned i, float *out, const in
     columns (s, c, i * step, out, at, n, 1, step, single);
 }
 
-/* @rows output rows, the first of which begins at the first padded row; @single: one channel per group. */
+/* @rows output rows, the first of which is computed from the first padded row on; @single: one channel per group. */
 INLINE void
 output_band (const Sparse *s, const Channel *channel, float *out, unsigned rows, const int step, const int single)
 {
@@ -101,14 +103,14 @@ output_band (const Sparse *s, const Channel *channel, float *out, unsigned rows,
 
   for (; i + n <= rows; i += n)
     output_rows (s, &c, i, out, n, step, single);
-  if (i < rows && rows >= n) /* the last again, in part */
+  if (i < rows && rows >= n) /* the last n, some of which are computed again */
     output_rows (s, &c, rows - n, out, n, step, single);
   else
     for (; i < rows; i++)
       output_rows (s, &c, i, out, 1, step, single);
 }
 
-/* Output rows [begin, end) of one channel of what was entered. */
+/* Output rows [begin, end) of one channel, from the rows copied by enter_rows(). */
 static void
 channel_band (const Sparse *s, unsigned channel, unsigned begin, unsigned end)
 {

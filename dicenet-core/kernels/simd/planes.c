@@ -2,7 +2,7 @@
 #include "compare.h"
 #include "simd.h"
 
-/* What stands between convolutions. */
+/* Operations between convolutions. */
 
 #define LEAST (-3.402823466e38f)
 
@@ -14,7 +14,7 @@ combine (vf a, vf b, const int is_max)
   return a + b;
 }
 
-/* Row i of a 3 x 3, stride 2, padding 1 pool: the three rows as one. */
+/* Row i of a 3 x 3 pool with stride 2 and padding 1: reduces three input rows to one line. */
 INLINE void
 pool_rows (const float *x, unsigned h, unsigned w, unsigned i, float *line, const int is_max)
 {
@@ -34,7 +34,7 @@ pool_rows (const float *x, unsigned h, unsigned w, unsigned i, float *line, cons
   line[-1] = line[w] = line[w + 1] = outside;
 }
 
-/* Then every second of three columns. */
+/* Reduces three columns to one, with stride 2. */
 INLINE void
 pool_columns (const float *line, float *out, unsigned ow, const int is_max)
 {
@@ -42,12 +42,13 @@ pool_columns (const float *line, float *out, unsigned ow, const int is_max)
     const vf a = load_even (line + 2 * j - 1), b = load_even (line + 2 * j), c = load_even (line + 2 * j + 1);
     vf value = combine (combine (a, b, is_max), c, is_max);
     if (!is_max)
-      value /= all (9); /* the padding counts in the mean */
+      value /= all (9); /* padding counts in the mean */
     store_part (out + j, value, ow - j);
   }
 }
 
-/* Several rows at a time, because a line that was just written can't be read at other places at once. */
+/* Several rows are reduced before their columns, because loads that overlap recent stores at different addresses
+ * stall. */
 #define LINES 8192
 
 INLINE void
@@ -55,7 +56,7 @@ pool (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned e
 {
   const size_t stride = (size_t) x->w + 4 * VL;
   float lines[LINES];
-  const unsigned n_lines = (unsigned) (LINES / stride); /* level 1's rows at the largest input are 2048 wide */
+  const unsigned n_lines = (unsigned) (LINES / stride); /* level 1's rows are 2048 wide at the maximum inference size */
 
   for (unsigned c = begin; c < end; c++) {
     float *out = dicenet_plane (y, c);
@@ -81,7 +82,7 @@ KERNEL (avg_pool) (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begi
   pool (x, y, begin, end, 0);
 }
 
-/* The sum of all lanes, halves by halves. */
+/* The sum of all lanes, by halving. */
 INLINE float
 sum_lanes (vf v)
 {
@@ -92,7 +93,8 @@ sum_lanes (vf v)
   return v[0];
 }
 
-/* Sums of some thousand numbers in float, and those in double: a large map has more elements than a float can count. */
+/* Float sums of this many numbers are added in double precision: a large map has more elements than float has precision
+ * for. */
 #define PIECE 4096
 
 static float
@@ -127,7 +129,7 @@ KERNEL (global_avg_pool) (const DicenetPlanes *x, const DicenetPlanes *y, unsign
   }
 }
 
-/* Eight channels at a time: a cell's channels are neighbours in the output. */
+/* Eight channels at a time, because a cell's channels are adjacent in the output. */
 void
 KERNEL (flatten) (const DicenetPlanes *x, float *out, unsigned begin, unsigned end)
 {

@@ -2,7 +2,8 @@
 #include "simd.h"
 #include "simd16.h"
 
-/* Pairs of samples times pairs of coefficients; the two parts of a coefficient in sums of their own until the end. */
+/* Pairs of samples are multiplied by pairs of coefficients. The sums of the two parts of coefficients are kept apart
+ * until the end. */
 
 typedef struct {
   vu high, low;
@@ -15,7 +16,7 @@ add_pairs (Sum *sum, vu samples, vu high, vu low)
   sum->low += multiply_pairs ((vw) samples, (vw) low);
 }
 
-/* A half, so that what is cut off in the end was rounded. */
+/* One half, so that truncation at the end rounds. */
 INLINE Sum
 sum_of_nothing (void)
 {
@@ -28,7 +29,7 @@ round_sum (const Sum *sum)
   return (vi) (((sum->high << DICENET_TAPS_SPLIT) + sum->low) >> DICENET_TAPS_BITS);
 }
 
-/* VL numbers, each cut to a byte, as words. */
+/* VL numbers, saturated to bytes, as words. */
 INLINE void
 store_samples (uint16_t *out, vi x)
 {
@@ -45,7 +46,7 @@ store_samples (uint16_t *out, vi x)
 
 /* --- columns --- */
 
-/* Four pairs of samples of one output, in each of a register's parts another one's. */
+/* Loads four pairs of samples of an output; each 128-bit part of the register has those of another output. */
 INLINE vu
 load_parts (const uint16_t *x, const int32_t *start)
 {
@@ -62,7 +63,7 @@ load_parts (const uint16_t *x, const int32_t *start)
 #undef PART
 }
 
-/* Four pairs of VL outputs, from loads that each have four pairs of some: transposed. Less where they have less. */
+/* Adds up to four pairs of VL outputs, transposed from loads that each have four pairs of some outputs. */
 INLINE void
 sum_pairs (Sum *sum, const uint16_t *x, const int32_t *start, const uint32_t *high, const uint32_t *low, size_t stride,
            unsigned pairs)
@@ -104,8 +105,8 @@ resize_scattered (const DicenetTaps *taps, const uint16_t *src, size_t stride, u
 #if VL == 16
 #define WINDOW (2 * WORDS)
 
-/* Three channels of VL outputs whose inputs lie within two registers: taken from there by permutation, which is faster
- * than from memory one by one. */
+/* Three channels of VL outputs whose inputs fit two registers. Inputs are permuted within registers, which is faster
+ * than loading them one by one. */
 static int
 resize_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint16_t *out, unsigned j)
 {
@@ -121,7 +122,7 @@ resize_window (const DicenetTaps *taps, const uint16_t *src, size_t stride, uint
     near[c] = (vx) load_words (src + c * stride + first);
     far[c] = (vx) load_words (src + c * stride + first + WORDS);
   }
-  /* Word numbers of each output's pair. */
+  /* Indices of the words of each output's pair. */
   vu at = (load_pairs (taps->start + j) - (uint32_t) first) * 0x10001u + 0x10000u;
   for (unsigned k = 0; k < taps->pairs; k++) {
     const vu high = load_pairs (taps->high + k * taps->stride + j), low = load_pairs (taps->low + k * taps->stride + j);
@@ -154,10 +155,10 @@ KERNEL (resize_horizontal) (const DicenetTaps *taps, const uint16_t *src, size_t
 
 /* --- rows --- */
 
-/* Samples until they are looked up: few enough to stay in the first-level cache. */
+/* Samples between scaling and the table lookup; few enough to stay in the first-level cache. */
 #define CHUNK 512
 
-/* @n samples of output row @i, from sample @first. */
+/* @n samples of output row @i, beginning at sample @first. */
 static void
 blend_rows (const DicenetTaps *taps, unsigned i, const uint16_t *const *rows, size_t first, uint16_t *restrict out,
             unsigned n)

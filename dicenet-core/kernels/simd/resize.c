@@ -2,8 +2,9 @@
 #include "simd.h"
 #include "vec.h"
 
-/* The axis that makes less first: columns before rows that grow, into a ring of as many rows as an output row is made
- * of; rows before columns where they shrink; either alone where that is all. */
+/* The axis that reduces the data first: if rows are scaled up, columns are scaled first, into a ring of as many rows as
+ * an output row needs; if rows are scaled down, they are scaled before columns. If only one axis is scaled, the other
+ * step is skipped. */
 
 #if VL >= 8
 INLINE vf
@@ -16,7 +17,7 @@ look_up_low (vf low, vi at)
 #endif
 }
 
-/* Of two registers side by side, the float at each lane's position. */
+/* For each lane, the float at an index into two adjacent registers. */
 INLINE vf
 look_up (vf low, vf high, vi at)
 {
@@ -24,12 +25,13 @@ look_up (vf low, vf high, vi at)
   return (vf) _mm512_permutex2var_ps ((__m512) low, (__m512i) at, (__m512) high);
 #else
   const vf a = look_up_low (low, at), b = look_up_low (high, at);
-  return (vf) _mm256_blendv_ps ((__m256) a, (__m256) b, (__m256) (at << 28)); /* bit 3 says which */
+  return (vf) _mm256_blendv_ps ((__m256) a, (__m256) b,
+                                (__m256) (at << 28)); /* bit 3 of the index selects the register */
 #endif
 }
 
-/* A register of output columns from j, if the inputs that it is made of fit two registers: taken from them by
- * permutation, which is several times faster than from memory one by one. */
+/* A register of output columns from j, if its inputs fit two registers. Inputs are permuted within registers, which is
+ * several times faster than loading them one by one. Returns 0 if they do not fit. */
 INLINE int
 resize_window (const float *x, const DicenetAxis *a, unsigned j, vf *out, const unsigned taps)
 {
@@ -105,7 +107,7 @@ resize_row (const float *x, float *y, const DicenetAxis *a)
     resize_taps (x, y, a, a->taps);
 }
 
-/* Source rows with their columns resized, row r at base + r % places * stride. */
+/* Source rows with resized columns; row r is at base + r % places * stride. */
 typedef struct {
   const float *base;
   size_t places, stride;
@@ -133,14 +135,15 @@ blend_rows (const Rows *rows, const DicenetAxis *a, unsigned i, float *restrict 
   }
 }
 
-/* Rows that an output row is made of, columns resized, from @next on into the ring; returns the row to enter next. */
+/* Enters the rows for output row @i that are missing, from @next on, with resized columns into the ring; returns the
+ * next row to enter. */
 static unsigned
 enter_rows (const float *x, size_t x_stride, float *ring, const DicenetAxis *rows, const DicenetAxis *columns,
             unsigned i, unsigned next)
 {
   const unsigned first = (unsigned) rows->start[i], end = first + rows->taps;
 
-  for (next = next > first ? next : first; next < end; next++) /* starts never go back */
+  for (next = next > first ? next : first; next < end; next++) /* starts are ascending */
     resize_row (x + next * x_stride, ring + next % (rows->taps + 1) * columns->out, columns);
   return next;
 }
@@ -167,12 +170,12 @@ KERNEL (resize) (const float *x, size_t x_stride, float *y, size_t y_stride, con
   }
 }
 
-/* What one channel of a merge is made with. */
+/* Parameters of one channel. */
 typedef struct {
   float gate, scale, bias, slope;
 } Merge;
 
-/* One row: w0 * r0 + w1 * r1 of the coarse map, one of the finer. */
+/* One row: coarse = w0 * r0 + w1 * r1, added to @fine times its gate, then BatchNorm and PReLU. */
 INLINE void
 upsample_add_row (const float *r0, const float *r1, float w0, float w1, const float *fine, float *out, unsigned n,
                   const Merge *m)
@@ -191,7 +194,7 @@ KERNEL (upsample_add) (const DicenetPlanes *x0, const DicenetPlanes *x1, const D
 {
   const DicenetAxis *rows = merge->rows;
   const Rows ring = { scratch, (size_t) rows->taps + 1, y->w };
-  const int two = rows->taps == 2; /* or one: the same size, or one row for all */
+  const int two = rows->taps == 2; /* otherwise one: unscaled, or only one row */
 
   for (unsigned c = begin; c < end; c++) {
     const Merge m = { *dicenet_plane (merge->gate, c), merge->scale[c], merge->bias[c], merge->slope[c] };

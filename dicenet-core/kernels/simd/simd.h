@@ -4,7 +4,7 @@
 #include "../kernels.h"
 #include "../pixels.h"
 
-/* Prototypes of one instruction set's kernels; DICENET_ISA is the ending of their names. */
+/* Prototypes of one instruction set's kernels; DICENET_ISA is their names' suffix. */
 
 #define SIMD_JOIN_(a, b)   a##_##b
 #define SIMD_JOIN(a, b)    SIMD_JOIN_ (a, b)

@@ -6,9 +6,9 @@
 #include <immintrin.h>
 #endif
 
-/* Registers of 2 * VL words of 16 bits, or of VL numbers of 32, and what pixels are made of: pairs of words multiplied
- * and added, and the instructions that lay words side by side, which work in parts of 128 bits. Compilers find neither
- * by themselves. */
+/* Registers of 2 * VL 16-bit words or VL 32-bit numbers, and the operations that pixel kernels need: multiply-add of
+ * pairs of words, and interleaving, which works within parts of 128 bits. Compilers do not generate these
+ * instructions. */
 
 typedef int16_t vw __attribute__ ((vector_size (VL * 4), may_alias));
 typedef uint32_t vu __attribute__ ((vector_size (VL * 4), may_alias)); /* wraps around */
@@ -48,7 +48,7 @@ all_pairs (uint32_t x)
   return x - (vu){ 0 };
 }
 
-/* Two words as a pair that is in every place. */
+/* A pair of two words in all places. */
 INLINE vw
 all_of_pair (int even, int odd)
 {
@@ -74,7 +74,7 @@ multiply_pairs (vw a, vw b)
   return (vu) ISA_OP (madd_epi16) ((vx) a, (vx) b);
 }
 
-/* a0 b0 a1 b1 ... of each part's first half, or its second. */
+/* Interleaves the first, or the second, halves of each part: a0 b0 a1 b1 ... */
 INLINE vw
 zip_words_low (vw a, vw b)
 {
@@ -111,7 +111,7 @@ zip_quads_high (vu a, vu b)
   return (vu) ISA_OP (unpackhi_epi64) ((vx) a, (vx) b);
 }
 
-/* What zip_words_low() and zip_words_high() took apart, together again, each number cut to 0 .. 255. */
+/* Inverse of zip_words_low() and zip_words_high(); numbers are saturated to 0 .. 255. */
 INLINE vw
 unzip_bytes (vi low, vi high)
 {
@@ -176,7 +176,7 @@ unzip_bytes (vi low, vi high)
 }
 #endif
 
-/* WORDS bytes as words. */
+/* WORDS bytes, widened to words. */
 INLINE vw
 load_bytes (const uint8_t *p)
 {

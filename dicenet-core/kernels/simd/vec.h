@@ -8,9 +8,10 @@
 #include <immintrin.h>
 #endif
 
-/* A small vector type over the compiler's own. One source is compiled once per instruction set, with DICENET_ISA as the
- * ending of its names and the flags of the set; the register's width follows from those flags. DICENET_NARROW:
- * registers of half the width, for rows that would leave much of a whole one unused; there are still 32 of them. */
+/* A small vector type on top of the compiler's vector extension. Sources are compiled once per instruction set, with
+ * that set's compiler flags, and with DICENET_ISA as suffix of names; the flags determine the register width.
+ * DICENET_NARROW: registers of half the width, for rows that would leave much of a whole register unused; there are
+ * still 32 of them. */
 
 #if defined(__AVX512F__) && !defined(DICENET_NARROW)
 #define VL 16
@@ -22,7 +23,7 @@
 
 typedef float vf __attribute__ ((vector_size (VL * 4), may_alias));
 typedef int32_t vi __attribute__ ((vector_size (VL * 4), may_alias));
-/* The same at any address. */
+/* The same without alignment. */
 typedef float vfu __attribute__ ((vector_size (VL * 4), may_alias, aligned (4)));
 
 #define JOIN_(a, b)  a##_##b
@@ -63,7 +64,7 @@ first_lanes (size_t n)
 }
 #endif
 
-/* The first n lanes, n < VL: the ends of rows. */
+/* Stores the first n lanes, n < VL: for ends of rows. */
 INLINE void
 store_first (float *p, vf v, size_t n)
 {
@@ -81,7 +82,7 @@ store_first (float *p, vf v, size_t n)
 #endif
 }
 
-/* The same the other way; the other lanes are zeros. */
+/* Loads the first n lanes, n < VL; the others are zeros. */
 INLINE vf
 load_first (const float *p, size_t n)
 {
@@ -99,7 +100,7 @@ load_first (const float *p, size_t n)
 #endif
 }
 
-/* All lanes, or the first n where there are no more. */
+/* All lanes, or the first n if n < VL. */
 INLINE void
 store_part (float *p, vf v, size_t n)
 {
@@ -115,7 +116,7 @@ load_part (const float *p, size_t n)
   return n >= VL ? load (p) : load_first (p, n);
 }
 
-/* Loaded once: compilers otherwise load again for every multiply-add, since that can take its operand from memory. */
+/* Forces a single load. Compilers otherwise repeat it for each multiply-add, which can have a memory operand. */
 INLINE vf
 once (vf x)
 {
@@ -144,7 +145,8 @@ prelu (vf x, vf slope)
 #endif
 }
 
-/* before's last lane, then all of x but its last; and all of x but its first, then after's first. */
+/* The last lane of before, followed by all but the last of x; and all but the first of x, followed by the first lane of
+ * after. */
 INLINE vf
 shift_up (vf before, vf x)
 {
@@ -169,7 +171,7 @@ shift_down (vf x, vf after)
 #endif
 }
 
-/* p[0], p[2], p[4] ...: 2 * VL floats are read. */
+/* p[0], p[2], p[4] ...; reads 2 * VL floats. */
 INLINE vf
 load_even (const float *p)
 {
@@ -183,7 +185,7 @@ load_even (const float *p)
 #endif
 }
 
-/* p[1], p[3], p[5] ...: the same floats are read. */
+/* p[1], p[3], p[5] ...; reads the same 2 * VL floats. */
 INLINE vf
 load_odd (const float *p)
 {
@@ -197,7 +199,7 @@ load_odd (const float *p)
 #endif
 }
 
-/* a[0], b[0], a[1], b[1] ... of the first halves, and of the second. */
+/* a[0], b[0], a[1], b[1] ... of the first halves, or of the second. */
 INLINE vf
 zip_low (vf a, vf b)
 {
@@ -222,7 +224,7 @@ zip_high (vf a, vf b)
 #endif
 }
 
-/* A short row, without a call and without a float too many on either side. */
+/* Copies a short row without a function call, and without accesses beyond its end. */
 INLINE void
 copy_row (float *restrict to, const float *restrict from, size_t n)
 {

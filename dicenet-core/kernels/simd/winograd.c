@@ -4,12 +4,12 @@
 #include "simd.h"
 
 /* Winograd's minimal filtering F(2 x 2, 3 x 3): 2 x 2 outputs from a tile of 4 x 4 inputs with 16 products instead of
- * 36 (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015). Each of the 16 numbers of a
- * transformed tile is one matrix product over channels, of all tiles side by side. */
+ * 36 (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015). For each of the 16 elements of a
+ * transformed tile, there is one matrix product over channels, for many tiles at a time. */
 
 #define TILE 16
 
-/* Tiles of one row of tiles that stand together in a panel, from @slot. */
+/* Consecutive tiles of one row of tiles, stored in a panel from @slot on. */
 typedef struct {
   unsigned row, column, n, slot;
 } Segment;
@@ -17,8 +17,8 @@ typedef struct {
 typedef struct {
   Segment segments[NR];
   unsigned n_segments, n; /* tiles */
-  float *inputs;          /* [TILE][channels][NR], and a register between */
-  size_t input_floats;    /* from one of the sixteen to the next */
+  float *inputs;          /* [TILE][channels][NR], each followed by a register of padding */
+  size_t input_floats;    /* floats per element of the transformed tile */
 } Panel;
 
 static void
@@ -37,7 +37,7 @@ find_segments (Panel *panel, size_t tile, size_t end, unsigned across)
   }
 }
 
-/* B' d B of one register of tiles, whose inputs are four rows of even and odd columns. */
+/* B' d B of one register of tiles. The inputs are four rows of even and odd columns. */
 INLINE void
 transform_inputs (const float *even, const float *odd, size_t row_floats, float *out, size_t out_floats)
 {
@@ -62,7 +62,7 @@ transform_inputs (const float *even, const float *odd, size_t row_floats, float 
   }
 }
 
-/* Segments in order: what a register writes too far is written over by the next. */
+/* Segments must be processed in order: stores of whole registers are overwritten by the next segment. */
 static void
 enter_panel (const Band *band, unsigned first_row, unsigned channels, const Panel *panel)
 {
@@ -78,7 +78,7 @@ enter_panel (const Band *band, unsigned first_row, unsigned channels, const Pane
   }
 }
 
-/* A' m A of one register of tiles: rows of outputs, of even and odd columns. */
+/* A' m A of one register of tiles. The outputs are rows of even and odd columns. */
 INLINE void
 transform_outputs (const float *sums, vf out[2][2])
 {
@@ -99,7 +99,7 @@ transform_outputs (const float *sums, vf out[2][2])
   }
 }
 
-/* One channel of one segment, @sums of its first tile. */
+/* One channel of one segment; @sums are those of its first tile. */
 static void
 finish_segment (const DicenetPlanes *y, const DicenetConv *conv, unsigned channel, const Segment *s, const float *sums)
 {
