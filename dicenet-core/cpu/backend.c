@@ -11,25 +11,26 @@
 #include "../backend/backend.h"
 #include "bind.h"
 
-/* The CPU backend: walks a plan with the kernel table and a thread pool. Submitting a job makes its input, waiting for
- * it runs the network. One arena serves all sizes, because only one runs at a time; a batch runs picture by picture in
- * it, since a picture's activations then stay in the caches. */
+/* The CPU backend: executes a plan with the kernel table and a thread pool. Submitting a job computes its input,
+ * waiting for it runs the network. One arena serves all sizes, because only one job runs at a time. A batch runs
+ * picture by picture, so that a picture's activations stay in the caches. */
 
-/* Kinds of pictures (format, size, inference size) that tables are kept for: parts of a picture differ all the time. */
+/* Maximum number of cached preprocessing tables, by format, size and inference size. There may be many, as parts of a
+ * picture have varying sizes. */
 #define MAX_KINDS 16
-/* Inputs that are kept for the next jobs. */
+/* Maximum number of input buffers kept for reuse. */
 #define MAX_SPARE 2
 
-/* What this backend makes of a size. */
+/* The size's @bound. */
 typedef struct {
   DicenetCpuStep *steps;
   guint n_steps;
-  gfloat *arena; /* that they were told */
+  gfloat *arena; /* the arena that the steps point into */
 } Bound;
 
 typedef struct {
   DicenetJob parent;
-  gfloat *input; /* of all its pictures */
+  gfloat *input; /* of all pictures of the batch */
   gsize input_bytes;
 } CpuJob;
 
@@ -37,16 +38,16 @@ typedef struct {
   DicenetExecutor parent;
   DicenetKernels kernels;
   guint cpu_mask;
-  /* Whoever submits. */
+  /* Used by the thread that submits. */
   GPtrArray *kinds; /* DicenetPreprocess, most recently used last */
   DicenetThreads *readers;
-  /* Whoever waits. */
+  /* Used by the thread that waits. */
   DicenetCpu cpu;
   gfloat *arena;
   gsize arena_bytes;
-  gfloat *batch_outputs; /* as DicenetFound has them; unused for a batch of 1 */
+  gfloat *batch_outputs; /* see DicenetFound; unused for a batch of 1 */
   gsize batch_bytes;
-  /* Both. */
+  /* Used by both, protected by @lock. */
   pthread_mutex_t lock;
   GPtrArray *spare; /* CpuJob */
 } CpuExecutor;
@@ -78,7 +79,7 @@ cpu_unbind (DicenetExecutor *executor, gpointer data)
   g_free (bound);
 }
 
-/* The one asked for, or float32 with a warning. */
+/* The requested precision, or float32 with a warning. */
 static const DicenetCpuPrecision *
 choose_precision (CpuExecutor *self, DicenetPrecision precision)
 {
@@ -99,7 +100,7 @@ choose_precision (CpuExecutor *self, DicenetPrecision precision)
   return dicenet_cpu_precision (DICENET_PRECISION_FLOAT32);
 }
 
-/* FALSE with @error set where there are no weights for it. */
+/* FALSE with @error set if the weights could not be packed. */
 static gboolean
 set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
 {
@@ -221,7 +222,7 @@ get_kind (CpuExecutor *self, const DicenetRun *run, GError **error)
   if (self->kinds->len >= MAX_KINDS)
     g_ptr_array_remove_index (self->kinds, 0);
   kind = make_kind (self, run, &reason);
-  if (kind == NULL) { /* perhaps the others have the memory */
+  if (kind == NULL) { /* retry after freeing the others */
     g_ptr_array_set_size (self->kinds, 0);
     kind = make_kind (self, run, error);
   }
@@ -326,7 +327,7 @@ all_output_floats (const CpuExecutor *self, const DicenetSize *size)
   return n;
 }
 
-/* The arena, and what a batch's outputs are kept in. */
+/* Allocates the arena, and the outputs of a batch. */
 static gboolean
 make_room (CpuExecutor *self, const DicenetSize *size, GError **error)
 {
@@ -354,7 +355,7 @@ cpu_prepare (DicenetExecutor *executor, DicenetSize *size, GError **error)
   return is_ready;
 }
 
-/* Where @found has the outputs: in the arena, or for a batch where they are kept. */
+/* Sets the outputs of @found: in the arena or, for a batch, in @batch_outputs. */
 static void
 find_outputs (CpuExecutor *self, const DicenetSize *size, DicenetFound *found)
 {

@@ -3,12 +3,12 @@
 
 #include "../base/memory.h"
 
-/* Which kernel a step runs, on what, and how it is shared among the threads. Every output float is computed by one
- * thread, in an order that does not depend on the others. */
+/* Binding determines each step's kernel, its arguments, and how it is divided among threads. Every output float is
+ * computed by one thread, in an order that does not depend on the others. */
 
-/* Pixels of a chunk are a multiple of this: a cache line, so that no two threads write to the same one. */
+/* Chunks are multiples of this many pixels, a cache line, so that threads never write to the same line. */
 #define PIXELS 16
-/* Fewer pixels for a thread than this are few panels, of which the last is not full. */
+/* With fewer pixels per thread than this, there are few panels, and the last one is partly empty. */
 #define MIN_PIXELS 192
 
 static gsize
@@ -19,7 +19,7 @@ divide (gsize n, gsize by)
 
 /* --- convolutions --- */
 
-/* The kernels that convolutions are for, by shape. */
+/* Kernels for convolutions, by shape. */
 typedef enum {
   CONV_POINTWISE,
   GEMV,
@@ -54,7 +54,7 @@ conv_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
   case CONV_DENSE3X3:
     return MAX (dicenet_conv_dense3x3_scratch (c, groups, output.w, stride),
                 dicenet_bf16_dense3x3_scratch (c, groups, output.w, stride));
-  default: /* or full, in a precision without Winograd's transform */
+  default: /* or all kernels, if the precision does not use Winograd's transform */
     return MAX (dicenet_conv_winograd_scratch (c, groups, output.w),
                 dicenet_bf16_dense3x3_scratch (c, groups, output.w, stride));
   }
@@ -80,7 +80,7 @@ blocks_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
   s->kernels->conv_pointwise (&s->x[0], &s->y, &s->conv.conv, &tile, scratch);
 }
 
-/* Pointwise products by pixels where there are enough, so that inputs are packed once only. */
+/* Pointwise convolutions are divided by pixels if there are enough, so that inputs are packed only once. */
 static void
 bind_pointwise (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
@@ -96,7 +96,7 @@ bind_pointwise (DicenetCpuStep *s, const DicenetCpuBinding *b)
   }
 }
 
-/* By what a kernel takes a range of. */
+/* Divides a convolution into ranges of the kernel's unit. */
 static void
 bind_kernel (DicenetCpuStep *s, DicenetConvKernel kernel, gsize n)
 {
@@ -105,7 +105,7 @@ bind_kernel (DicenetCpuStep *s, DicenetConvKernel kernel, gsize n)
   s->n = n;
 }
 
-/* Dense 3 x 3 by rows, for the reason that pointwise products go by pixels. */
+/* Dense 3 x 3 convolutions are divided by rows, for the same reason as pointwise ones are by pixels. */
 static void
 bind_conv_kind (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
@@ -260,7 +260,7 @@ bind_epp (DicenetCpuStep *s, const DicenetCpuBinding *b)
     s->epp.branches[k] = epp_branch (s->x[0].h, s->x[0].w, k, b->axes);
 }
 
-/* Shared by maps, whose rows follow each other. */
+/* Divided by rows, counted over all maps. */
 static void
 flatten_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *scratch)
 {
@@ -313,7 +313,7 @@ epp_scratch (guint h, guint w)
   return dicenet_epp_scratch (h, w, branches);
 }
 
-/* Of one thread. */
+/* Scratch of one thread. */
 static gsize
 chunk_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
 {
@@ -351,8 +351,8 @@ shape_of (const DicenetTensorRef *view)
   return (DicenetShape){ view->c, view->h, view->w };
 }
 
-/* One chunk for each thread, because a chunk has costs of its own: packing, bands of rows, neighbours in a DiCE unit.
- */
+/* One chunk per thread, because each chunk has overhead: packing, bands of rows, neighbouring channels of a DiCE
+ * unit. */
 static void
 bind_step (DicenetCpuStep *s, const DicenetCpuBinding *b, const DicenetStep *step)
 {
@@ -394,7 +394,7 @@ dicenet_cpu_place (DicenetCpuStep *steps, guint n_steps, gfloat *arena)
   }
 }
 
-/* Steps read it as it is, no view of it. Planes are counted from the arena's start. */
+/* Steps read the input directly, never through a view. Its planes are relative to the arena's start. */
 void
 dicenet_cpu_place_input (DicenetCpuStep *steps, guint n_steps, const gfloat *input)
 {

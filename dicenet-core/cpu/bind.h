@@ -8,51 +8,51 @@
 
 G_BEGIN_DECLS
 
-/* What steps compute with. */
+/* What the steps of an executor share. */
 typedef struct {
   const DicenetKernels *kernels;
-  const DicenetCpuPrecision *precision; /* which @kernels and @weights are of */
-  const DicenetCpuWeights *weights;     /* of every node */
+  const DicenetCpuPrecision *precision; /* precision of @kernels and @weights */
+  const DicenetCpuWeights *weights;     /* by node */
   DicenetThreads *threads;
   guint n_threads;
 } DicenetCpu;
 
 typedef struct _DicenetCpuStep DicenetCpuStep;
 
-/* Computes [begin, begin + n) of what the step is shared by: channels, blocks, rows or pixels. */
+/* Computes items [begin, begin + n) of the step: channels, blocks, rows or pixels. */
 typedef void (*DicenetCpuTask) (const DicenetCpuStep *step, gsize begin, gsize n, gfloat *scratch);
 
-/* The kernels whose arguments are alike. */
+/* Kernels with the same signature. */
 typedef void (*DicenetConvKernel) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv,
                                    unsigned begin, unsigned end, float *scratch);
 typedef void (*DicenetPoolKernel) (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end);
 
 typedef struct {
   DicenetConv conv;
-  DicenetConvKernel kernel; /* of all but pointwise ones */
-  guint n_blocks;           /* of output channels */
+  DicenetConvKernel kernel; /* unused for pointwise convolutions */
+  guint n_blocks;           /* blocks of output channels */
 } DicenetCpuConv;
 
 typedef struct {
-  guint h0, w0; /* the kernels' rows and columns */
+  guint h0, w0; /* number of kernels: rows and columns at the trained size */
   const float *depth, *height, *width, *width_rows;
   DicenetFusion fusion;
-  /* To the height kernels' rows and the width kernels' columns, and back; NULL where sizes are the same. */
+  /* From the input's size to the trained size, and back; NULL if they are equal. */
   const DicenetAxis *rows, *columns, *rows_back, *columns_back;
 } DicenetCpuDice;
 
-/* One step of a plan, all that it does decided. */
+/* One step of a plan with all its parameters. */
 struct _DicenetCpuStep {
   DicenetCpuTask task;
-  gsize n;     /* what is shared out */
-  gsize chunk; /* how much of it is one chunk */
+  gsize n;     /* number of items */
+  gsize chunk; /* items per chunk */
   guint n_chunks;
   const DicenetKernels *kernels;
   guint n_inputs;
   DicenetPlanes x[DICENET_MAX_INPUTS], y;
-  guint from_job;       /* bits: which of @x are the network's input, which lies where a job has it */
-  gsize scratch_at;     /* in the arena */
-  gsize scratch_floats; /* of each thread */
+  guint from_job;       /* bit mask of those @x that are the network's input, whose memory belongs to the job */
+  gsize scratch_at;     /* offset in the arena */
+  gsize scratch_floats; /* per thread */
   union {
     DicenetCpuConv conv;
     DicenetCpuDice dice;
@@ -65,7 +65,7 @@ struct _DicenetCpuStep {
   };
 };
 
-/* What a step is bound from. */
+/* Context for binding a step. */
 typedef struct {
   const DicenetCpu *cpu;
   const DicenetNode *node;
@@ -74,23 +74,23 @@ typedef struct {
   const DicenetTensorRef *input;
 } DicenetCpuBinding;
 
-/* Whether dicenet_cpu_bind() can. */
+/* Whether dicenet_cpu_bind() supports the operation. */
 gboolean dicenet_cpu_supports (DicenetOp op);
 
-/* Binds all steps of @plan, which points into @axes then; free with g_free(). The arena's place, and that of a
- * picture's input, are told before a run. */
+/* Binds all steps of @plan, which must outlive them, as must @axes; free with g_free(). The addresses of the arena and
+ * of a picture's input are set before a run. */
 DicenetCpuStep *dicenet_cpu_bind (const DicenetCpu *cpu, const DicenetGraph *graph, const DicenetPlan *plan,
                                   GHashTable *axes);
 void dicenet_cpu_place (DicenetCpuStep *steps, guint n_steps, gfloat *arena);
 void dicenet_cpu_place_input (DicenetCpuStep *steps, guint n_steps, const gfloat *input);
 
-/* Runs one. */
+/* Runs one step. */
 void dicenet_cpu_run (DicenetCpuStep *step, DicenetThreads *threads);
 
-/* DicenetScratchFunc of this backend; @data is the DicenetCpu. */
+/* This backend's DicenetScratchFunc; @data is a DicenetCpu. */
 gsize dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data);
 
-/* DiCE units: dice.c. */
+/* DiCE units, implemented in dice.c. */
 void dicenet_cpu_bind_dice (DicenetCpuStep *step, const DicenetCpuBinding *b);
 gsize dicenet_cpu_dice_scratch (const DicenetNode *node, guint h, guint w);
 

@@ -3,14 +3,15 @@
 #include "../base/memory.h"
 #include "bind.h"
 
-/* The DiCE unit. One thread's scratch: padded planes of three neighbouring channels and one of zeros; as they are,
- * scaled to the height kernels' rows, and transposed and scaled to the width kernels' columns (where sizes differ:
- * dynamic scaling, paper 3.3). Transposed, columns are scaled and convolved like rows, which needs no gathering. Then a
- * branch before it is scaled back, a transposed plane, and the two branches. */
+/* The DiCE unit. A thread's scratch holds padded planes of three neighbouring channels and one of zeros, in three
+ * versions: unscaled; scaled to the height kernels' rows; transposed, and scaled to the width kernels' columns. Scaling
+ * is only needed if sizes differ (dynamic scaling, paper 3.3). On transposed planes, columns are scaled and convolved
+ * like rows, without gathering. The rest is a branch before it is scaled back, a transposed plane, and the two
+ * branches. */
 typedef struct {
   gfloat *center[4], *tall[4], *wide[4];
   gfloat *unscaled, *transposed, *branch[3];
-  gsize zeroed; /* how much from the start has to be zeros */
+  gsize zeroed; /* number of floats at the start that must be zeroed */
 } DiceScratch;
 
 static gfloat *
@@ -21,7 +22,7 @@ take (gfloat **at, gsize *n, gsize size)
   return here;
 }
 
-/* Lays it out at @at, which may be NULL; returns its size in floats. */
+/* Lays out the scratch at @at, which may be NULL; returns its size in floats. */
 static gsize
 lay_out (guint h0, guint w0, guint h, guint w, gfloat *at, DiceScratch *out)
 {
@@ -43,7 +44,7 @@ lay_out (guint h0, guint w0, guint h, guint w, gfloat *at, DiceScratch *out)
   return n;
 }
 
-/* Copies and scales channel @c into its place among three, unless there is no such channel. */
+/* Copies and scales channel @c into its slot of the three, unless there is no such channel. */
 static void
 enter_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
 {
@@ -63,12 +64,12 @@ enter_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
   }
 }
 
-/* The planes of channels c - 1, c and c + 1; the fourth, of zeros, where there is none. */
+/* Returns the planes of channels c - 1, c and c + 1; the plane of zeros for channels that do not exist. */
 static void
 neighbours (gfloat *const planes[4], guint c, guint n_channels, const gfloat *out[3])
 {
   for (guint i = 0; i < 3; i++) {
-    const guint channel = c + i - 1; /* wraps below 0 */
+    const guint channel = c + i - 1; /* wraps around below 0 */
     out[i] = planes[channel < n_channels ? channel % 3 : 3];
   }
 }
@@ -109,7 +110,7 @@ dice_task (const DicenetCpuStep *s, gsize begin, gsize n, gfloat *at)
 
   lay_out (s->dice.h0, s->dice.w0, s->x[0].h, s->x[0].w, at, &scratch);
   memset (at, 0, scratch.zeroed * sizeof *at);
-  enter_channel (s, &scratch, (guint) begin - 1); /* wraps below 0: no such channel */
+  enter_channel (s, &scratch, (guint) begin - 1); /* wraps around below 0: no such channel */
   enter_channel (s, &scratch, (guint) begin);
   for (guint c = (guint) begin; c < begin + n; c++) {
     enter_channel (s, &scratch, c + 1);

@@ -6,25 +6,25 @@
 
 G_BEGIN_DECLS
 
-/* A model's weights as the CPU's kernels take them, in one precision: made by the first session that wants them, once
- * per model, and kept as long as it. */
+/* A model's weights in the layout of the CPU's kernels, in one precision: packed by the first session that needs them,
+ * once per model, and freed with it. */
 
-/* One node's share. Unused pointers are NULL. */
+/* Weights of one node. Unused pointers are NULL. */
 typedef struct {
-  gconstpointer dense; /* CONV, dense: as the precision packs them */
-  const float *weight; /* CONV, grouped; DICE, EPP: as DicenetNodeWeights says, like all below that */
+  gconstpointer dense; /* CONV, dense: packed for the precision */
+  const float *weight; /* CONV, grouped; DICE, EPP: see DicenetNodeWeights, also for the following */
   const float *bias, *scale, *slope;
-  const float *height, *width; /* DICE: as DicenetDice says */
-  const float *width_rows;     /* the width kernels as the height kernels of a transposed plane */
+  const float *height, *width; /* DICE: see DicenetDice */
+  const float *width_rows;     /* the width kernels arranged as height kernels of a transposed plane */
   const float *branch_scale, *branch_bias, *branch_slope;
   const float *fuse_weight, *fuse_bias;
 } DicenetCpuWeights;
 
-/* One per node. NULL with @error set. */
+/* Returns an array with one element per node. NULL with @error set. */
 const DicenetCpuWeights *dicenet_cpu_weights (const DicenetNetwork *program, const DicenetCpuPrecision *precision,
                                               GError **error);
 
-/* How many bytes they take, or would take. */
+/* Size of the packed weights in bytes, whether or not they exist. */
 gsize dicenet_cpu_weight_bytes (const DicenetGraph *graph, const DicenetCpuPrecision *precision);
 
 G_END_DECLS

@@ -43,7 +43,7 @@ float32_set (DicenetConv *conv, gconstpointer packed)
 
 /* --- bfloat16 --- */
 
-/* Two to a float; a register of pairs is a cache line. */
+/* Two numbers take one float. Blocks are multiples of a cache line. */
 static gsize
 bf16_floats (const DicenetDense *conv)
 {
@@ -62,7 +62,7 @@ bf16_set (DicenetConv *conv, gconstpointer packed)
   conv->bf16 = packed;
 }
 
-/* Winograd's sums would be rounded to 8 bits, and plain products take no longer. */
+/* bfloat16 has no Winograd kernels: its sums would be rounded to 8 bits, and direct products take no longer. */
 static const DicenetCpuPrecision precisions[] = {
   { DICENET_PRECISION_FLOAT32, "weights", always, take_nothing, TRUE, float32_floats, float32_pack, float32_set,
     dicenet_conv_blocks },

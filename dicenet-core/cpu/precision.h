@@ -7,25 +7,25 @@
 
 G_BEGIN_DECLS
 
-/* What the CPU can compute dense convolutions in. One more is one more row of the table, with its packer and kernels;
- * everything else is float32 in all of them. */
+/* A precision of dense convolutions on the CPU. To add one, add a row to the table, with its packing and kernels. All
+ * other operations use float32. */
 typedef struct {
   DicenetPrecision precision;
-  const char *weights; /* what an error calls them */
+  const char *weights; /* name for error messages */
   int (*is_there) (unsigned mask);
-  void (*take) (DicenetKernels *kernels); /* puts its kernels in the place of float32's */
+  void (*take) (DicenetKernels *kernels); /* replaces the float32 kernels */
   gboolean has_winograd;
-  /* Weights of a dense convolution: floats that they take the room of, and from plain order. */
+  /* Weights of a dense convolution: size in floats, and packing from plain order. */
   gsize (*floats) (const DicenetDense *conv);
   void (*pack) (const DicenetDense *conv, const float *plain, gpointer to);
-  void (*set) (DicenetConv *conv, gconstpointer packed); /* has its kernels find them */
+  void (*set) (DicenetConv *conv, gconstpointer packed); /* sets the kernels' weight pointer */
   unsigned (*blocks) (unsigned cout, unsigned groups);   /* per group */
 } DicenetCpuPrecision;
 
-/* The row, whether or not this processor has it; NULL for what the CPU does not compute in. */
+/* The table's row, whether or not this processor supports it; NULL for precisions that the CPU backend lacks. */
 const DicenetCpuPrecision *dicenet_cpu_precision (DicenetPrecision precision);
 
-/* As dense convolutions are packed; FALSE for all else. */
+/* Parameters for packing a dense convolution; FALSE for all other nodes. */
 gboolean dicenet_cpu_dense (const DicenetGraph *graph, const DicenetNode *node, DicenetDense *out);
 gboolean dicenet_cpu_is_winograd (const DicenetCpuPrecision *precision, const DicenetDense *conv);
 

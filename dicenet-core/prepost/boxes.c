@@ -4,7 +4,7 @@
 #include <string.h>
 #include "decode.h"
 
-/* Priors looked at together: their numbers stay on the stack. */
+/* Priors per call of select_candidates(); the indices are stored on the stack. */
 #define CHUNK 1024
 
 typedef struct {
@@ -12,11 +12,11 @@ typedef struct {
   gfloat confidence;
 } Candidate;
 
-/* There can be one for each class of each prior, more than there is memory for. */
+/* May have an element for each class of each prior, for which memory can run out. */
 typedef struct {
   gpointer data;
   gsize n, capacity;
-  gboolean is_full; /* there is no memory for more */
+  gboolean is_full; /* out of memory */
 } List;
 
 typedef struct {
@@ -65,7 +65,7 @@ lowest_threshold (const DicenetDetectParams *params, guint n_classes)
   return lowest;
 }
 
-/* One at least log (1 / t - 1) below another has less than t. */
+/* To reach confidence t, a class's logit must exceed any other by at least log (t / (1 - t)). */
 gfloat
 dicenet_least_lead (const DicenetDetectParams *params, guint n_classes)
 {
@@ -84,7 +84,7 @@ collect_prior (Decoder *d, guint prior, gfloat *p)
       add (&d->candidates, &(Candidate){ c, prior, p[c] }, sizeof (Candidate));
 }
 
-/* Most priors are background: what can't reach a threshold is left before its exponentials. */
+/* Most priors are background: those that cannot reach a threshold are skipped before the exponentials are computed. */
 static void
 collect (Decoder *d)
 {
@@ -137,7 +137,7 @@ dicenet_most_boxes (const DicenetDetectParams *params)
   return params->max_detections > 0 ? MIN (params->max_detections, DICENET_MAX_BOXES) : DICENET_MAX_BOXES;
 }
 
-/* Of a class, at most: the strongest of all are among the strongest so many of each. */
+/* Maximum number per class: the strongest detections overall are among the strongest max_detections of each class. */
 static gsize
 most_kept (const Decoder *d)
 {
@@ -145,8 +145,8 @@ most_kept (const Decoder *d)
   return d->params->max_per_class > 0 ? MIN (d->params->max_per_class, most) : most;
 }
 
-/* Greedy suppression among candidates @begin to @end - 1, which are of one class: strongest first, each unless it
- * overlaps one that was kept. @kept: room for the places of those, five rows of @stride. */
+/* Greedy suppression among candidates @begin to @end - 1, which are of one class: strongest first, each is kept unless
+ * it overlaps one that was kept before. @kept: room for the kept boxes' coordinates and areas, five rows of @stride. */
 static void
 nms (Decoder *d, gsize begin, gsize end, gfloat *kept, gsize stride)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "decode.h"
 
-/* Columns of a row of logits are scaled for all classes at once, each row once; what is between two rows is mixed where
- * the classes are compared. The logits at full size, the largest tensor of all, are never there. */
+/* Each row of logits is scaled horizontally once, for all classes. Interpolation between two rows is part of the
+ * argmax. The logits at full size, which would be the largest tensor of all, are never stored. */
 
-/* Floats of a class in a scaled row. */
+/* Distance of classes in a scaled row, in floats. */
 static gsize
 row_stride (const DicenetUpsample *scale)
 {
@@ -27,7 +27,7 @@ dicenet_decode_logits (const DicenetUpsample *scale, const gfloat *logits, gfloa
                             out + (gsize) c * rows->out * columns->out, columns->out, rows, columns, scratch);
 }
 
-/* All classes of row @row of the logits, to the slot that is row @row's. */
+/* Scales row @row of all classes into its slot. */
 static const gfloat *
 scale_row (const DicenetUpsample *scale, const gfloat *logits, guint row, gfloat *scratch)
 {

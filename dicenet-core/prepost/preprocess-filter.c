@@ -3,13 +3,13 @@
 
 #include <math.h>
 
-/* The networks saw pictures that Pillow had scaled, so the same bits must come out here. That fixes more than the
- * formula: the order of the double operations below, where the window's ends are rounded, and that weights are divided
- * by their sum before they become integers. */
+/* The networks were trained on pictures scaled by Pillow, so the results must be bit-identical to Pillow's. Besides the
+ * formula, this determines the order of the double-precision operations below, the rounding of the window's ends, and
+ * that weights are divided by their sum before they are converted to integers. */
 
 typedef struct {
-  double centre;  /* of the output sample, on the input's axis, where sample j covers j .. j + 1 */
-  double support; /* inputs further away than this have no weight */
+  double centre;  /* position of the output sample on the input's axis, on which sample j covers j .. j + 1 */
+  double support; /* half width: inputs further away have no weight */
 } Window;
 
 static double
@@ -19,7 +19,7 @@ triangle (double x)
   return x < 1 ? 1 - x : 0;
 }
 
-/* Fills @weights with the window's weights, which sum up to 1, and returns how many there are. */
+/* Fills @weights with the window's weights, normalised to a sum of 1, and returns their number. */
 static guint
 weigh_window (const Window *window, guint in, gint32 *start, double *weights)
 {
@@ -39,8 +39,8 @@ weigh_window (const Window *window, guint in, gint32 *start, double *weights)
   return n;
 }
 
-/* Weights to fixed point. Those at the window's ends that come to nothing are left out: it saves work, makes a copy of
- * scaling to the same size, and keeps a window's rows in memory no longer than they count. */
+/* Converts weights to fixed point. Zeros at both ends of the window are removed: this saves work, turns scaling to the
+ * same size into a copy, and lets rows be released as early as possible. */
 static guint
 quantise (const double *weights, guint n, gint32 *start, guint32 *coefficients)
 {
@@ -58,7 +58,7 @@ quantise (const double *weights, guint n, gint32 *start, guint32 *coefficients)
   return n - first;
 }
 
-/* @coefficient of input start[i] + t, in two parts, into tables of zeros. */
+/* Stores the @coefficient of input start[i] + t in two parts; the tables are initialised with zeros. */
 static void
 put_coefficient (const DicenetTaps *taps, guint32 *high, guint32 *low, guint i, guint t, guint32 coefficient)
 {
@@ -69,8 +69,8 @@ put_coefficient (const DicenetTaps *taps, guint32 *high, guint32 *low, guint i, 
   low[at] |= (coefficient & ((1u << DICENET_TAPS_SPLIT) - 1)) << shift;
 }
 
-/* Windows that are narrower than others at the end begin earlier, with zeros: no more than one number past the last
- * input is ever read. @coefficients: @capacity for each output. */
+/* Near the end, windows narrower than @most begin earlier, with zeros, so that at most one number past the last input
+ * is read. @coefficients: @capacity for each output. */
 static void
 fill_taps (DicenetFilter *self, guint in, gint32 *start, const guint32 *coefficients, guint capacity)
 {

@@ -68,7 +68,7 @@ dicenet_image_check (const DicenetImage *image, GError **error)
   return TRUE;
 }
 
-/* Bytes from the first sample of a row of a plane to the one of column @x. */
+/* Offset in bytes of column @x within a row of a plane. */
 static gsize
 bytes_before (const DicenetPixelLayout *layout, guint plane, guint x)
 {

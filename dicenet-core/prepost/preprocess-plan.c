@@ -31,7 +31,7 @@ fixed_point (double value, guint bits)
   return (gint) lrint (ldexp (value, (int) bits));
 }
 
-/* The definition of Y'CbCr, inverted. Chroma comes 8 times as large, hence three bits less in its factors. */
+/* The inverse of the definition of Y'CbCr. Chroma is scaled by 8, so its factors have three fractional bits less. */
 static void
 init_yuv (DicenetYuv *yuv, const DicenetImage *image, gboolean v_first)
 {

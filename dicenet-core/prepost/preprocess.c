@@ -7,12 +7,12 @@
 #include "../base/memory-error.h"
 #include "preprocess-plan.h"
 
-/* What a band writes to besides the tensor. Everything else only gets read. */
+/* What a band writes, apart from the tensor. Everything else is read-only. */
 typedef struct {
-  gint16 *chroma;       /* a source row's, pairs */
-  guint16 *pixels;      /* a source row, R, G, B; NULL where it need not be scaled across */
-  guint16 *ring;        /* the scaled rows that the next output row may need: source row i is in slot i % n_slots */
-  const guint16 **rows; /* those of them that the current output row is made of */
+  gint16 *chroma;       /* chroma of a source row, in pairs */
+  guint16 *pixels;      /* R, G, B of a source row; NULL if it is not scaled horizontally */
+  guint16 *ring;        /* scaled rows that the next output rows may need: source row i is in slot i % n_slots */
+  const guint16 **rows; /* the rows of the ring for the current output row */
 } Work;
 
 struct _DicenetPreprocess {
@@ -22,7 +22,7 @@ struct _DicenetPreprocess {
   Work *bands;
 };
 
-/* Samples from one slot of the ring to the next. */
+/* Size of a slot of the ring, in samples. */
 static gsize
 slot_size (const DicenetPreprocess *self)
 {
@@ -43,10 +43,10 @@ work_init (Work *work, const DicenetPreprocess *self, GError **error)
   if (self->plan.width != self->plan.image.width)
     work->pixels = g_new0 (guint16, 3 * dicenet_pixel_stride (self->plan.image.width));
   work->rows = g_new (const guint16 *, 2 * (gsize) self->plan.vertical.taps.pairs);
-  /* Stays so, neutral, where there is no chroma. */
+  /* Remains neutral if there is no chroma. */
   if (self->plan.layout->step == 0)
     work->chroma = g_new0 (gint16, 2 * chroma_width (self) + 2 + DICENET_PIXEL_PAD);
-  /* As many rows as the picture has, if it is shrunk to next to nothing. */
+  /* May be all rows of the picture, if it is shrunk to very few. */
   work->ring = g_try_new0 (guint16, n);
   if (work->ring)
     return TRUE;
@@ -111,8 +111,8 @@ plane_row (const DicenetImage *image, guint plane, guint row)
   return image->planes[plane] + (gssize) row * image->strides[plane];
 }
 
-/* Chroma rows of 4:2:0 lie between two rows of luma, so that a quarter of a luma row's chroma comes from the further of
- * its two neighbours. */
+/* Chroma rows of 4:2:0 are located between two rows of luma, so a luma row's chroma is interpolated from the two
+ * nearest chroma rows, with a weight of one quarter for the more distant one. */
 static void
 unpack_chroma (const DicenetPreprocess *self, Work *work, const DicenetImage *image, guint row)
 {
@@ -131,7 +131,7 @@ unpack_chroma (const DicenetPreprocess *self, Work *work, const DicenetImage *im
                       (const guint8 *[]){ plane_row (image, 1, far), plane_row (image, 2, far) }, work->chroma, n);
     break;
   case DICENET_CHROMA_PACKED:
-    /* A part of a picture says where. */
+    /* Set for parts of pictures, see dicenet_image_part(). */
     k->chroma_packed (plane_row (image, image->planes[1] ? 1 : 0, row), self->plan.layout->luma, work->chroma, n);
     break;
   }
@@ -177,7 +177,7 @@ write_row (const DicenetPreprocess *self, Work *work, gfloat *tensor, guint y)
   guint first = (guint) taps->start[y];
 
   for (guint c = 0; c < 3; c++) {
-    /* Rows beyond those that count have coefficients of 0, but they are read. */
+    /* Rows beyond the last tap have coefficients of 0, but they are read. */
     for (guint t = 0; t < 2 * taps->pairs; t++)
       work->rows[t] = slot (self, work, first + t) + c * dicenet_pixel_stride (self->plan.width);
     self->kernels->resize_vertical_normalise (taps, y, work->rows, self->plan.normalise[c],
@@ -191,7 +191,7 @@ dicenet_preprocess_get_n_bands (const DicenetPreprocess *self)
   return self->n_bands;
 }
 
-/* Each source row is read and scaled once, and forgotten when no output row of the band needs it. */
+/* Each source row is read and scaled once, and dropped when no output row of the band needs it any more. */
 void
 dicenet_preprocess_run_band (DicenetPreprocess *self, const DicenetImage *image, gfloat *tensor, guint band)
 {
