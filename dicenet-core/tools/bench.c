@@ -16,8 +16,8 @@ typedef struct {
   gboolean json, steps;
 } Options;
 
-/* Milliseconds: to load the model, from there to the end of the first run (threads, plan, memory), processor time of a
- * later one, and what of it is spent on a GPU. */
+/* Milliseconds: to load the model; from then to the end of the first run, which creates threads, plan and memory; CPU
+ * time of a later run, and its time on a GPU. */
 typedef struct {
   double load, first_run, cpu, device;
 } Costs;
@@ -44,7 +44,7 @@ percentile (const GArray *sorted, double p)
          (at - low) * (g_array_index (sorted, double, high) - g_array_index (sorted, double, low));
 }
 
-/* Noise like a normalised photo's, the same every time. */
+/* Reproducible noise with the statistics of a normalised photo. */
 static gfloat *
 make_input (gsize n)
 {
@@ -55,7 +55,7 @@ make_input (gsize n)
   return data;
 }
 
-/* What all threads of the process have had so far: on a busy machine it tells more than the time that passes. */
+/* CPU time of all threads of the process, which on a busy machine is more meaningful than wall time. */
 static double
 cpu_ms (void)
 {
@@ -64,8 +64,7 @@ cpu_ms (void)
   return (double) t.tv_sec * 1e3 + (double) t.tv_nsec / 1e6;
 }
 
-/* Milliseconds of each run, sorted; in @costs, the mean processor time and the median time on a GPU. NULL with @error
- * set. */
+/* Milliseconds of each run, sorted. In @costs, sets the mean CPU time and the median GPU time. NULL with @error set. */
 static GArray *
 measure (DicenetSession *session, const gfloat *input, guint batch, guint width, guint height, double seconds,
          Costs *costs, GError **error)

@@ -134,7 +134,7 @@ const char *
 dicenet_tool_nick (GType type, int value)
 {
   g_autoptr (GEnumClass) names = g_type_class_ref (type);
-  return g_enum_get_value (names, value)->value_nick; /* static: it outlives the class */
+  return g_enum_get_value (names, value)->value_nick; /* static: valid after the class is unreferenced */
 }
 
 static int
@@ -150,7 +150,7 @@ usage (FILE *to, int status)
   return status;
 }
 
-/* A full disk, or a standard output that is closed. */
+/* Fails if the disk is full or standard output is closed. */
 static gboolean
 is_all_written (GError **error)
 {
@@ -177,7 +177,7 @@ main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
 
-  setlocale (LC_CTYPE, ""); /* file names; numbers stay in the C locale */
+  setlocale (LC_CTYPE, ""); /* for file names; numbers keep the C locale */
   if (argc < 2)
     return usage (stderr, 2);
   if (g_str_equal (argv[1], "--help") || g_str_equal (argv[1], "-h") || g_str_equal (argv[1], "help"))

@@ -10,7 +10,7 @@
 #include "json-out.h"
 
 typedef struct {
-  GPtrArray *tensors; /* of its file, Tensor */
+  GPtrArray *tensors; /* Tensor, those in its file */
   guint64 n_parameters;
 } Layer;
 
@@ -25,7 +25,7 @@ typedef struct {
   DicenetGraph *graph;
   Layer *layers; /* by node */
   guint64 n_parameters;
-  DicenetShape *shapes; /* by node, at this size */
+  DicenetShape *shapes; /* by node, at the requested size */
   guint width, height;
   guint64 total, macs[DICENET_N_COSTS];
   gsize arena_bytes;
@@ -70,7 +70,7 @@ add_tensor (guint node, const char *name, const guint64 *dims, guint n_dims, gbo
   info->n_parameters += n;
 }
 
-/* What the description says; whether the tensors are those of it is another question. */
+/* Reads the description; whether the tensors match it is not checked. */
 static gboolean
 read_description (Info *info, GError **error)
 {
@@ -253,7 +253,7 @@ print_layers (const Info *info)
   }
 }
 
-/* The plan's own figure, without touching memory: a session would allocate it. */
+/* The arena size is computed from the plan, because a session would allocate the memory. */
 static gboolean
 measure (Info *info, GError **error)
 {
@@ -269,7 +269,7 @@ measure (Info *info, GError **error)
   return TRUE;
 }
 
-/* Loading checks what a description alone does not tell: the tensors. */
+/* Loads the model to check its tensors, too. */
 static gboolean
 check_tensors (const char *path, GError **error)
 {

@@ -11,7 +11,8 @@ new_line (DicenetJsonOut *self)
   g_string_append_printf (self->text, "\n%*s", 2 * (int) self->depth, "");
 }
 
-/* What stands before a value. With a space before the colon, too, as json-glib had it: scripts look for that. */
+/* Writes indentation and name. There is a space before the colon, as in json-glib's output, which scripts may search
+ * for. */
 static void
 begin (DicenetJsonOut *self, const char *name)
 {
@@ -86,7 +87,7 @@ dicenet_json_out_numbers (DicenetJsonOut *self, const char *name, const guint64 
 void
 dicenet_json_out_print (DicenetJsonOut *self)
 {
-  puts (self->text->str); /* g_print() would turn it into the locale's characters */
+  puts (self->text->str); /* not g_print(), which would convert to the locale's charset */
   g_string_free (self->text, TRUE);
   self->text = NULL;
 }

@@ -9,15 +9,15 @@
 #include "../api/model-private.h"
 #include "../file/safetensors.h"
 
-/* Network input read from a file. */
+/* Input read from a file. */
 typedef struct {
   const DicenetTensor *pixels; /* U8, H x W x 3, or NULL */
   gfloat *input;               /* batch x 3 x H x W, or NULL */
-  gsize n_input;               /* floats of it */
+  gsize n_input;               /* number of floats in @input */
   guint batch, width, height;
 } Input;
 
-/* Tensors to write; their data is freed with them. */
+/* Tensors to write, which own their data. */
 typedef struct {
   DicenetTensor tensors[8];
   guint n;
@@ -78,7 +78,7 @@ run_session (DicenetSession *session, const Input *in, DicenetRequest *request, 
   return dicenet_session_run_image (session, &image, request, error);
 }
 
-/* NULL with the error set if there is no memory. */
+/* NULL with @error set if out of memory. */
 static guint8 *
 add_tensor (Output *out, const char *name, DicenetDtype dtype, guint n_dims, const guint64 dims[])
 {
@@ -105,7 +105,8 @@ clear_output (Output *out)
   }
 }
 
-/* How a file has an output: rows, a vector or maps, for each picture. Returns how many dimensions. */
+/* Shape of an output in the file: rows, a vector or maps, with the picture as first dimension. Returns the number of
+ * dimensions. */
 static guint
 output_dims (const DicenetGraph *graph, const DicenetGraphOutput *output, const DicenetShape *shape, const Input *in,
              guint64 dims[4])
@@ -198,8 +199,8 @@ is_same_file (const char *a, const char *b)
          first.st_ino == second.st_ino;
 }
 
-/* Nothing is written over what is read, under any name, or over any other file without --force. Pipes and devices are
- * no files that could be lost. */
+/* The output must not be the input under any name, and existing files are only overwritten with --force. Pipes and
+ * devices are excepted, because writing to them does not destroy data. */
 static gboolean
 check_output (char **argv, DicenetModel *model, gboolean force, GError **error)
 {
@@ -222,7 +223,7 @@ check_output (char **argv, DicenetModel *model, gboolean force, GError **error)
   return TRUE;
 }
 
-/* All outputs, and a detector's boxes where there is a threshold. */
+/* Requests all outputs and, if a threshold was given, a detector's boxes. */
 static DicenetRequest *
 make_request (double threshold, double iou, int max_per_class)
 {

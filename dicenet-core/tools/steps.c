@@ -6,7 +6,7 @@
 #include "../api/model-private.h"
 #include "../kernels/kernels.h"
 
-/* Where a network's time goes, by kind of step. */
+/* Measures how the run time of a network is divided among kinds of steps. */
 
 typedef enum {
   POINTWISE,
@@ -77,7 +77,7 @@ print_kinds (const DicenetGraph *graph, const DicenetShape *shapes, const gdoubl
 
   for (guint i = 0; i < graph->nodes->len; i++) {
     const DicenetNode *node = dicenet_graph_node (graph, i);
-    if (isinf (seconds[i])) /* no step */
+    if (isinf (seconds[i])) /* not a step */
       continue;
     const Kind kind = kind_of (node, &shapes[i]);
     time[kind] += seconds[i];

@@ -3,8 +3,8 @@
 
 #include <dicenet/dicenet.h>
 
-/* The commands of the program `dicenet`. Each parses its own arguments (argv[0] is the command's name) and returns
- * whether it worked; an error is printed by main(). */
+/* The subcommands of the program `dicenet`. Each parses its own arguments (argv[0] is its name). FALSE with @error set,
+ * which main() prints. */
 gboolean dicenet_tool_info (int argc, char **argv, GError **error);
 gboolean dicenet_tool_run (int argc, char **argv, GError **error);
 gboolean dicenet_tool_bench (int argc, char **argv, GError **error);
@@ -13,7 +13,7 @@ gboolean dicenet_tool_bench (int argc, char **argv, GError **error);
 gboolean dicenet_tool_parse (int *argc, char ***argv, const GOptionEntry *entries, const char *usage, int n_positional,
                              GError **error);
 
-/* "WxH"; NULL means the size that the model is meant for. */
+/* "WxH"; NULL means the model's default size. */
 gboolean dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *width, guint *height, GError **error);
 
 /* @backend: "auto", "cpu" or "cuda"; NULL means auto. @precision: "float32", "bfloat16", "float16", "tf32" or "auto";
@@ -21,21 +21,21 @@ gboolean dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *
 gboolean dicenet_tool_parse_options (DicenetOptions *options, const char *backend, const char *precision,
                                      GError **error);
 
-/* A session, and a line on stderr for what about it is not as it was asked for. */
+/* Creates a session, and prints its warning on stderr, if any. */
 DicenetSession *dicenet_tool_open (DicenetModel *model, const DicenetOptions *options, GError **error);
 
-/* A run on tensors, of which nothing is kept. */
+/* A run on tensors whose result is discarded. */
 gboolean dicenet_tool_run_tensor (DicenetSession *session, const gfloat *input, guint batch, guint width, guint height,
                                   GError **error);
 
-/* Runs @input for so many seconds and prints what each kind of step of the network takes. */
+/* Runs @input for the given time in seconds, and prints the time of each kind of step. */
 gboolean dicenet_tool_time_steps (DicenetSession *session, const gfloat *input, guint width, guint height,
                                   double seconds, GError **error);
 
-/* An enum value's name as users write it. */
+/* Nick of an enum value, as used on the command line. */
 const char *dicenet_tool_nick (GType type, int value);
 
-/* --cpu-mask, which is the environment variable DICENET_CPU_MASK by another way. */
+/* The option --cpu-mask, which sets the environment variable DICENET_CPU_MASK. */
 gboolean dicenet_tool_set_cpu_mask (const char *option, const char *value, gpointer data, GError **error);
 
 #define DICENET_TOOL_CPU_MASK_ENTRY                                                                                    \
