@@ -3,21 +3,22 @@
 #include "launch.cuh"
 #include "pixels.h"
 
-/* SSD's outputs to boxes: candidates are collected into a list per class, each list is sorted and thinned out by a
- * block of its own, and the rest of all lists is merged.
+/* Decodes SSD's outputs to boxes: candidates are collected in one list per class; each list is sorted and suppressed by
+ * a thread block; then all lists are merged.
  *
- * A candidate is one number, which orders those of a class: the smaller, the stronger, and of equals the earlier prior.
- * No two are the same. So threads may append in whatever order they come: the sorted list is always the same.
+ * A candidate is one number, by which the candidates of a class are sorted: lower numbers are more confident and, if
+ * equally confident, belong to the earlier prior. Numbers are unique, so the sorted list does not depend on the order
+ * in which threads append.
  *
- * Products and sums are rounded each, as the processor's reference does, and not contracted: what overlaps by just the
- * threshold must not depend on who computes it. */
+ * Products and sums are rounded separately, as in the CPU's reference, and not contracted to fused multiply-adds:
+ * whether boxes overlap by more than the threshold must not depend on the backend. */
 
-typedef unsigned long long Candidate; /* the confidence's bits, inverted, then the prior */
+typedef unsigned long long Candidate; /* the inverted bits of the confidence, followed by the prior */
 
 #define EVERYONE 0xffffffffu
-#define WARPS    8    /* of a block that collects: a prior each */
-#define THREADS  256  /* of a block that sorts and suppresses: a candidate each */
-#define SHARED   2048 /* candidates that are sorted in shared memory; more than there are, usually */
+#define WARPS    8    /* per block of collect(): one prior each */
+#define THREADS  256  /* per block of nms(): one candidate each */
+#define SHARED   2048 /* maximum number of candidates sorted in shared memory; usually enough */
 #define WRITERS  128
 
 static __device__ __forceinline__ Candidate
@@ -26,7 +27,7 @@ make_candidate (float confidence, unsigned prior)
   return (Candidate) ~(unsigned) __float_as_int (confidence) << 32 | prior;
 }
 
-/* The smaller, the more confident. */
+/* Lower is more confident. */
 static __device__ __forceinline__ unsigned
 weakness_of (Candidate candidate)
 {
@@ -39,8 +40,8 @@ confidence_of (Candidate candidate)
   return __int_as_float ((int) ~weakness_of (candidate));
 }
 
-/* Lists of a picture are counted without the background's: list l is class l + 1. In scratch, the lists of all pictures
- * come first, with room for every prior each, then their lengths. */
+/* The background has no list: list l is class l + 1. The scratch contains the lists of all pictures, each with room for
+ * every prior, followed by their lengths. */
 static __host__ __device__ __forceinline__ size_t
 lists_before (const DicenetCudaDetect &d, unsigned picture)
 {
@@ -63,8 +64,8 @@ lengths_of (const DicenetCudaDetect &d, unsigned picture)
 
 /* --- collecting --- */
 
-/* Whether one of the classes is so much above the background that it may reach its threshold. Most priors are
- * background, and are left before their exponentials. */
+/* Whether the logit of any class exceeds the background's by enough to reach its threshold. Most priors are background,
+ * and are skipped before exponentials are computed. */
 static __device__ bool
 may_reach (const float *x, unsigned n, float least)
 {
@@ -89,7 +90,8 @@ largest_of (const float *x, unsigned n)
   return largest;
 }
 
-/* Of the exponentials, in the order of classes: every thread adds them all up, each computes its own. */
+/* Sum of the exponentials in the order of classes: each thread computes its own exponential, and all threads add all of
+ * them. */
 static __device__ double
 sum_of (const float *x, unsigned n, float largest)
 {
@@ -104,7 +106,7 @@ sum_of (const float *x, unsigned n, float largest)
   return sum;
 }
 
-/* A warp per prior, a class per thread. */
+/* One warp per prior, one thread per class. */
 static __global__ void
 __launch_bounds__ (WARPS * 32) collect (DicenetCudaDetect d)
 {
@@ -138,8 +140,8 @@ order (Candidate *list, unsigned n, unsigned a, unsigned b)
   }
 }
 
-/* Bitonic sort. Pairs are always put into ascending order, so that the numbers that lack to a power of two may be
- * thought behind the others, larger than any: they would stay there. */
+/* Bitonic sort. Pairs are always sorted in ascending order. Thus the numbers missing to a power of two can be treated
+ * as larger than any other: they would never be moved. */
 static __device__ void
 sort (Candidate *list, unsigned n)
 {
@@ -148,7 +150,7 @@ sort (Candidate *list, unsigned n)
   while (2 * pairs < n)
     pairs *= 2;
   for (unsigned half = 1; half < n; half *= 2) {
-    /* Two sorted halves: the first of one with the last of the other, and so on. */
+    /* Merges two sorted halves: compares the first of one with the last of the other, and so on. */
     for (unsigned pair = threadIdx.x; pair < pairs; pair += THREADS) {
       const unsigned k = pair & (half - 1), begin = 2 * (pair - k);
       order (list, n, begin + k, begin + 2 * half - 1 - k);
@@ -199,7 +201,7 @@ overlap (const Place &a, const Place &b, float iou)
   return x1 > x0 && y1 > y0 && both > __fmul_rn (iou, __fsub_rn (__fadd_rn (a.area, b.area), both));
 }
 
-/* Boxes of a class that may be in the result. */
+/* Maximum number of boxes per class in the result. */
 static __device__ __forceinline__ unsigned
 limit_of (const DicenetCudaDetectParams &params)
 {
@@ -208,13 +210,13 @@ limit_of (const DicenetCudaDetectParams &params)
   return params.max_detections > 0 ? min (here, params.max_detections) : here;
 }
 
-/* What the threads of a block know together. */
+/* Shared memory of a block. */
 struct Block {
   Place places[THREADS];
   bool stays[THREADS];
 };
 
-/* Whether @own overlaps none of those that were @kept in earlier rounds. */
+/* Whether @own overlaps none of the boxes that were @kept in earlier rounds. */
 static __device__ bool
 clear_of_kept (const DicenetCudaDetect &d, const Candidate *kept, unsigned n_kept, const Place &own, bool stays,
                Block &block)
@@ -230,8 +232,8 @@ clear_of_kept (const DicenetCudaDetect &d, const Candidate *kept, unsigned n_kep
   return stays;
 }
 
-/* A round: @n candidates, one per thread, strongest first, each unless it overlaps one that was kept. Returns how many
- * are kept now. */
+/* A round of suppression for @n candidates, one per thread, strongest first: each is kept unless it overlaps one that
+ * was kept before. Returns the total number of kept candidates. */
 static __device__ unsigned
 nms_round (const DicenetCudaDetect &d, Candidate candidate, unsigned n, Candidate *kept, unsigned n_kept,
            unsigned limit, Block &block)
@@ -248,7 +250,7 @@ nms_round (const DicenetCudaDetect &d, Candidate candidate, unsigned n, Candidat
   block.stays[threadIdx.x] = stays;
   __syncthreads ();
   for (unsigned i = 0; i < n && n_kept < limit; i++) {
-    if (!block.stays[i]) /* all threads see the same: it was written before the last barrier */
+    if (!block.stays[i]) /* same value in all threads: written before the last barrier */
       continue;
     if (threadIdx.x == i)
       kept[n_kept] = candidate;
@@ -261,8 +263,8 @@ nms_round (const DicenetCudaDetect &d, Candidate candidate, unsigned n, Candidat
   return n_kept;
 }
 
-/* A block per class and picture. What is kept takes the beginning of the list: it is never longer than what was looked
- * at, and each round's candidates are in registers before. */
+/* One block per class and picture. Kept candidates overwrite the beginning of the list, which is safe: there are never
+ * more than have been read, and each round reads its candidates into registers first. */
 static __global__ void
 __launch_bounds__ (THREADS) nms (DicenetCudaDetect d)
 {
@@ -291,8 +293,8 @@ __launch_bounds__ (THREADS) nms (DicenetCudaDetect d)
 
 /* --- merging --- */
 
-/* How many of a sorted list come before one of the other lists of @weakness: those that are stronger, and, where theirs
- * is the lower class, as strong. */
+/* The number of candidates in a sorted list that precede one of another list with @weakness: those that are stronger
+ * or, if the list is that of a lower class, equally strong. */
 static __device__ unsigned
 count_before (const Candidate *list, unsigned n, unsigned weakness, bool lower_class)
 {
@@ -308,7 +310,7 @@ count_before (const Candidate *list, unsigned n, unsigned weakness, bool lower_c
   return begin;
 }
 
-/* The place of candidate @i of list @own among those of all lists. */
+/* The index of candidate @i of list @own in the merged list. */
 static __device__ unsigned
 rank_of (const DicenetCudaDetect &d, unsigned own, unsigned i, unsigned weakness)
 {
@@ -333,7 +335,7 @@ write_length (const DicenetCudaDetect &d)
   d.n_boxes[blockIdx.y] = limit > 0 ? min (n, limit) : n;
 }
 
-/* A block per class and picture: each box to its place. */
+/* One block per class and picture: writes each box to its index. */
 static __global__ void
 __launch_bounds__ (WRITERS) write_boxes (DicenetCudaDetect d)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "branches.h"
 
-/* Scaling there, the kernels, and scaling back, as far as one output position goes: what each input position counts,
- * for each of a kernel's nine weights. */
+/* Scaling, kernels and scaling back for one output position: the factor of each input position for each of a kernel's
+ * nine weights. */
 typedef struct {
   const gfloat *kernels;
   const DicenetAxis *there, *back;
-  gdouble (*sums)[9]; /* one per input position */
-  guint first, end;   /* of those that count */
+  gdouble (*sums)[9]; /* by input position */
+  guint first, end;   /* range of positions that are not 0 */
 } Position;
 
 static void

@@ -4,14 +4,14 @@
 #include <glib.h>
 #include "../dicenet-core/backend/axis.h"
 
-/* DimConv's kernels of one axis of @n positions, with the scaling to their number @n_kernels and back in them: what
- * DicenetCudaBranch says. */
+/* DimConv's kernels along one axis of @n positions, combined with scaling to @n_kernels positions and back: see
+ * DicenetCudaBranch. */
 typedef struct {
   guint n, taps;
   gint *start;    /* [n] */
   gfloat *weight; /* [n][taps][3][3] */
 } CudaBranch;
 
-/* @kernels: [n_kernels][channel][other axis]. @axes: dicenet_axis_cache_new(). Free with cuda_branch_free(). */
+/* @kernels: [n_kernels][channel][other axis]. @axes: see dicenet_axis_cache_new(). Free with cuda_branch_free(). */
 CudaBranch *cuda_branch_new (const gfloat *kernels, guint n_kernels, guint n, GHashTable *axes);
 void cuda_branch_free (CudaBranch *self);

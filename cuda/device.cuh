@@ -4,7 +4,7 @@
 #include <cuda_runtime.h>
 #include "kernels.h"
 
-/* What kernels have in common. */
+/* Functions shared by kernels. */
 
 static __device__ __forceinline__ float *
 plane_of (const DicenetCudaTensor &t, unsigned picture, unsigned channel)
@@ -12,7 +12,7 @@ plane_of (const DicenetCudaTensor &t, unsigned picture, unsigned channel)
   return t.base + picture * t.stride + t.planes[channel];
 }
 
-/* Slopes may be negative or above 1, so that this is no maximum. */
+/* Slopes may be negative or above 1, so this cannot be written as a maximum. */
 static __device__ __forceinline__ float
 prelu (float x, float slope)
 {
@@ -34,7 +34,7 @@ activated (float x, DicenetActivation activation, const float *slope, unsigned c
   }
 }
 
-/* What becomes of an output channel's sum at a pixel. */
+/* The epilogue of an output channel's sum at a pixel. */
 static __device__ __forceinline__ void
 finish (const DicenetCudaConv &conv, unsigned picture, unsigned channel, unsigned at, float sum)
 {
@@ -45,7 +45,7 @@ finish (const DicenetCudaConv &conv, unsigned picture, unsigned channel, unsigne
   plane_of (conv.y, picture, channel)[at] = value;
 }
 
-/* The sum over the 32 threads of a warp, in the first of them; all take part. */
+/* The sum over the 32 threads of a warp, returned to the first of them; all must take part. */
 static __device__ __forceinline__ float
 warp_sum (float x)
 {

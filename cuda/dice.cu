@@ -2,14 +2,14 @@
 #include "device.cuh"
 #include "launch.cuh"
 
-/* The DiCE unit in one kernel (paper 3.4, Figure 7(b)): a thread makes one pixel of several neighbouring channels, from
- * the input to the fused output, so that no branch is ever stored. Channels share what they read: a value of plane c is
- * a tap of channels c - 1, c and c + 1 in the height and the width branch. Neighbouring threads are neighbouring
+/* The DiCE unit in one kernel (paper 3.4, Figure 7(b)): a thread computes one pixel of several neighbouring channels,
+ * from the input to the fused output, so that branches are never stored. Channels share loads: in the height and width
+ * branches, a value of plane c is a tap of channels c - 1, c and c + 1. Neighbouring threads compute neighbouring
  * pixels, whose taps overlap in the first-level cache. */
 
 #define THREADS 128u
 
-/* Channels of one thread: many share more, few make enough threads of a small picture. */
+/* Channels per thread: more of them share more loads, fewer give enough threads for small pictures. */
 #define MANY 8
 #define FEW  2
 
@@ -19,14 +19,14 @@ dicenet_cuda_dice_parts (unsigned h, unsigned w)
   return divide_up (h * w, THREADS);
 }
 
-/* One pixel, and what its three branches have summed up so far. */
+/* One pixel and the partial sums of its three branches. */
 template <int CHANNELS> struct Pixel {
   int i, j;  /* row and column */
   int first; /* channel */
   float depth[CHANNELS], height[CHANNELS], width[CHANNELS];
 };
 
-/* Plane @first + k at row, column; zero outside of the tensor. */
+/* Value of plane @channel at row, column; zero outside the tensor. */
 static __device__ __forceinline__ float
 tap (const DicenetCudaTensor &x, unsigned picture, int channel, int row, int column)
 {
@@ -35,8 +35,8 @@ tap (const DicenetCudaTensor &x, unsigned picture, int channel, int row, int col
   return is_inside ? plane_of (x, picture, (unsigned) channel)[row * (int) x.w + column] : 0;
 }
 
-/* Adds what @value, which is plane first + k's, is to the branches of the channels beside it: @taps of channels d = -1,
- * 0 and 1 from the output's, STEP apart. */
+/* Adds the contributions of @value, which belongs to plane first + k, to the branches of the neighbouring channels.
+ * @taps are those for channel offsets d = -1, 0 and 1, STEP apart. */
 template <int CHANNELS, int STEP>
 static __device__ __forceinline__ void
 spread (float sums[CHANNELS], int k, float value, const float *taps)
@@ -47,7 +47,7 @@ spread (float sums[CHANNELS], int k, float value, const float *taps)
       sums[k - d] += taps[(d + 1) * STEP] * value;
 }
 
-/* All taps of a unit at the size that it was trained for. The nine values around the pixel serve all branches. */
+/* All branches of a unit at its trained size. They share the nine values around the pixel. */
 template <int CHANNELS>
 static __device__ __forceinline__ void
 add_static (const DicenetCudaDice &dice, unsigned picture, Pixel<CHANNELS> &p)
@@ -80,7 +80,7 @@ add_static (const DicenetCudaDice &dice, unsigned picture, Pixel<CHANNELS> &p)
   }
 }
 
-/* One branch whose axis is scaled. IS_HEIGHT: along rows; else along columns. */
+/* One branch whose axis is scaled: rows if IS_HEIGHT, otherwise columns. */
 template <int CHANNELS, bool IS_HEIGHT>
 static __device__ __forceinline__ void
 add_scaled (const DicenetCudaDice &dice, unsigned picture, const Pixel<CHANNELS> &p, float sums[CHANNELS])
@@ -116,7 +116,7 @@ add_depth (const DicenetCudaDice &dice, unsigned picture, Pixel<CHANNELS> &p)
   }
 }
 
-/* BatchNorm and PReLU of the three branches, and their fusion into one (3.2). */
+/* BatchNorm and PReLU of the three branches, and local fusion (3.2). */
 static __device__ __forceinline__ float
 fused (const DicenetCudaDice &dice, unsigned channel, float depth, float height, float width)
 {
@@ -132,7 +132,7 @@ fused (const DicenetCudaDice &dice, unsigned channel, float depth, float height,
   return prelu (sum, dice.fuse_slope[channel]);
 }
 
-/* Sums over the block's pixels, in an order that is always the same. */
+/* Sums over the block's pixels, in a fixed order. */
 template <int CHANNELS>
 static __device__ __forceinline__ void
 keep_sums (const DicenetCudaDice &dice, unsigned picture, unsigned first, const float values[CHANNELS])
@@ -192,7 +192,7 @@ launch_dice (const DicenetCudaDice *dice, cudaStream_t stream)
   return launch (is_static ? dice_kernel<CHANNELS, true> : dice_kernel<CHANNELS, false>, grid, THREADS, stream, *dice);
 }
 
-/* A device is busy from half of the threads that it holds on. */
+/* Half of the threads that a device can hold are enough to keep it busy. */
 cudaError_t
 dicenet_cuda_dice (const DicenetCudaDice *dice, const DicenetCudaDevice *device, cudaStream_t stream)
 {

@@ -2,12 +2,12 @@
 #include "device.cuh"
 #include "launch.cuh"
 
-/* 3 x 3 convolutions, straight from their definition: depthwise ones and those of small groups, which most of a
- * DiCENet has, are bound by memory. */
+/* 3 x 3 convolutions, computed directly: depthwise convolutions and those with small groups, most convolutions of
+ * DiCENet, are bound by memory. */
 
 #define THREADS 128u
 
-/* A pixel's nine taps of a plane, zeros around. */
+/* A pixel's nine taps of a plane; zeros in the padding. */
 static __device__ __forceinline__ void
 take_taps (const DicenetCudaConv &conv, unsigned picture, unsigned channel, unsigned at, float taps[9])
 {
@@ -22,7 +22,7 @@ take_taps (const DicenetCudaConv &conv, unsigned picture, unsigned channel, unsi
   }
 }
 
-/* Few outputs per group: a thread makes one. */
+/* For few outputs per group: a thread computes one output. */
 static __global__ void
 __launch_bounds__ (THREADS) sparse_kernel (DicenetCudaConv conv)
 {
@@ -42,7 +42,7 @@ __launch_bounds__ (THREADS) sparse_kernel (DicenetCudaConv conv)
   finish (conv, picture, channel, at, sum);
 }
 
-/* Many: a thread makes a block of them from the same taps. */
+/* For many outputs per group: a thread computes a block of them from the same taps. */
 static __global__ void
 __launch_bounds__ (THREADS) dense_kernel (DicenetCudaConv conv)
 {

@@ -3,17 +3,17 @@
 #include "device.cuh"
 #include "launch.cuh"
 
-/* The EPP unit, in two kernels. The first scales the input down and convolves it, where that leaves small planes.
- * The second does the rest without storing anything between: scales above the input's by tables that have the scaling
- * there and back in them (DicenetComposedAxis), its own scale, those below scaled up from the small planes, and the 3 x
- * 3 convolution of all five. */
+/* The EPP unit in two kernels. The first scales the input down and convolves it, which gives small planes. The second
+ * does everything else without intermediate storage: scales above the input's, with tables that combine scaling up, the
+ * kernel and scaling down (DicenetComposedAxis); the input's own scale; scaling up the small planes; and the 3 x 3
+ * convolution of all five. */
 
 #define OWN   DICENET_EPP_IDENTITY
 #define BELOW (DICENET_EPP_BRANCHES - OWN - 1)
 
 using Scale = std::remove_extent_t<decltype (DicenetCudaEpp::branches)>;
 
-/* The smaller scales' planes after their kernels, channel by channel. */
+/* The convolved planes of the smaller scales, channel by channel. */
 static __device__ __forceinline__ float *
 small_plane (const DicenetCudaEpp &p, unsigned picture, unsigned c, unsigned k)
 {
@@ -26,9 +26,9 @@ small_plane (const DicenetCudaEpp &p, unsigned picture, unsigned c, unsigned k)
 
 #define SMALL_THREADS 256u
 #define TILE          8u         /* rows and columns that a block convolves */
-#define HALO          (TILE + 2) /* and that it makes means for */
+#define HALO          (TILE + 2) /* rows and columns of means that it needs */
 
-/* A lane's share of the mean that is row i, column j of the small plane: every LANES-th column. */
+/* A lane's part of the mean at row i, column j of the small plane: every LANES-th column. */
 template <unsigned LANES>
 static __device__ __forceinline__ float
 part_of_mean (const float *x, unsigned w, const Scale &s, unsigned i, unsigned j)
@@ -46,7 +46,7 @@ part_of_mean (const float *x, unsigned w, const Scale &s, unsigned i, unsigned j
   return sum;
 }
 
-/* The plane before its kernel, from @row and @column; zeros around it. */
+/* Scales a part of the plane down, beginning at @row and @column, with zero padding. */
 template <unsigned LANES>
 static __device__ __forceinline__ void
 scale_down (const float *x, unsigned w, const Scale &s, int row, int column, float *tile)
@@ -81,7 +81,7 @@ tiles_of (const Scale &s)
   return (s.h + TILE - 1) / TILE * ((s.w + TILE - 1) / TILE);
 }
 
-/* Tile @block of scale OWN + 1 + k. */
+/* Computes tile @block of scale OWN + 1 + k. */
 template <unsigned LANES>
 static __device__ __forceinline__ void
 make_tile (const DicenetCudaEpp &p, unsigned k, unsigned block)
@@ -97,7 +97,7 @@ make_tile (const DicenetCudaEpp &p, unsigned k, unsigned block)
         convolved (tile + i * HALO + j, p.weight + ((OWN + 1 + k) * p.x.c + c) * 9);
 }
 
-/* Cells of half the size are few numbers, those of a tenth about a hundred. */
+/* Means at half the size have few inputs, those at a tenth about a hundred. */
 static __global__ void
 small_kernel (DicenetCudaEpp p)
 {
@@ -111,26 +111,26 @@ small_kernel (DicenetCudaEpp p)
 
 /* --- everything else ---
  *
- * A thread goes down a column of a channel, row by row of the input, and adds what it reads to those outputs that are
- * not complete yet: nothing is read twice by it, and only the last step needs its neighbours. Threads at the ends of a
- * section of WIDTH neighbours are there for them only. */
+ * A thread walks down a column of a channel, row by row of the input, and adds each value to all outputs that depend on
+ * it. No thread reads a value twice, and only the last step needs its neighbours' sums. The threads at both ends of a
+ * section of WIDTH threads only compute these sums for their neighbours. */
 
 #define THREADS   128u
-#define MOST_ROWS 32u /* of a strip, which a thread goes down */
-#define REACH     2   /* of a composed axis's taps to either side */
+#define MOST_ROWS 32u /* in a strip, along which a thread walks */
+#define REACH     2   /* maximum distance of a composed axis's taps */
 #define SPAN      (2 * REACH + 1)
-#define LEAD      (REACH + 1) /* rows read before a strip's first and after its last */
+#define LEAD      (REACH + 1) /* rows read before the first and after the last row of a strip */
 
-/* What a step of all threads shares: the input's row r, and row r - REACH of the scales' values. */
+/* Parameters of a step that all threads share: for row r of the input, and for row r - REACH of the scales' values. */
 struct alignas (16) Row {
-  float composed[OWN][16]; /* [m * 3 + a]: of row r in tap a of the value of row r - REACH + m */
+  float composed[OWN][16]; /* [m * 3 + a]: weight of row r in tap a of the value at row r - REACH + m */
   struct {
-    unsigned above, below; /* where the rows of a smaller scale's plane begin that its row lies between */
+    unsigned above, below; /* offsets of the smaller plane's rows above and below */
     float above_weight, below_weight;
   } small[BELOW];
 };
 
-/* The weight in a composed axis's tap @a of the input at @offset from position @i of n. */
+/* The weight in tap @a of a composed axis, for position @i of n and the input at @offset from it. */
 static __device__ __forceinline__ float
 composed_weight (const DicenetCudaComposedAxis &composed, unsigned n, unsigned a, int i, int offset)
 {
@@ -139,7 +139,7 @@ composed_weight (const DicenetCudaComposedAxis &composed, unsigned n, unsigned a
   return is_there ? composed.weight[(a * composed.taps + (unsigned) t) * ((n + 15) / 16 * 16) + (unsigned) i] : 0;
 }
 
-/* Where row or column @i of a plane lies between those of a smaller one. */
+/* The positions of a smaller plane around row or column @i, and their weights. */
 static __device__ __forceinline__ void
 find_between (const DicenetCudaAxis &axis, int i, unsigned *before, unsigned *after, float *before_weight,
               float *after_weight)
@@ -152,7 +152,7 @@ find_between (const DicenetCudaAxis &axis, int i, unsigned *before, unsigned *af
   *after_weight = is_between ? axis.weight[axis.out + (unsigned) i] : 0;
 }
 
-/* @first: the input's row of the first step. */
+/* @first: input row of the first step. */
 static __device__ __forceinline__ void
 fill_rows (const DicenetCudaEpp &p, int first, unsigned n, Row *rows)
 {
@@ -178,7 +178,8 @@ fill_rows (const DicenetCudaEpp &p, int first, unsigned n, Row *rows)
   __syncthreads ();
 }
 
-/* A scale above the input's: its kernel with the columns' scaling, and values that rows to come are missing in. */
+/* A scale above the input's: its kernel combined with the columns' scaling, and the values that still lack
+ * contributions from rows to come. */
 struct Above {
   float taps[3][SPAN], pending[SPAN - 1];
 };
@@ -201,7 +202,7 @@ above_start (Above *s, const DicenetCudaComposedAxis &composed, const float *ker
     s->pending[m] = 0;
 }
 
-/* Takes a row of the input; returns the value that it completes, REACH rows above. */
+/* Adds a row of the input; returns the value that is now complete, REACH rows above. */
 static __device__ __forceinline__ float
 above_step (Above *s, const float x[SPAN], const float *row_weights)
 {
@@ -231,12 +232,12 @@ above_step (Above *s, const float x[SPAN], const float *row_weights)
   return values[0];
 }
 
-/* The input's own scale, whose values are complete a row earlier than those above. */
+/* The input's own scale, whose values are complete one row earlier than those of scales above. */
 struct Own {
   float taps[3][3], pending[2], complete;
 };
 
-/* Taps on columns beside the picture are zero, where x is some other column's. */
+/* Taps on columns outside the picture are zero, because x then contains other columns. */
 static __device__ __forceinline__ void
 own_start (Own *s, const float *kernel, unsigned w, int j)
 {
@@ -276,7 +277,7 @@ small_value (const Small &s, unsigned row)
   return s.left_weight * s.plane[row + s.left] + s.right_weight * s.plane[row + s.right];
 }
 
-/* The convolution of all scales' values into one, column of the kernel by column. */
+/* The convolution of all scales' values, with separate sums for each column of the kernel. */
 struct Merge {
   float taps[DICENET_EPP_BRANCHES][9], pending[2][3];
 };
@@ -294,7 +295,8 @@ upsample_add_start (Merge *m, const float *weight)
     m->pending[0][b] = m->pending[1][b] = 0;
 }
 
-/* Takes a row of values; returns the sum that it completes, of the row above. All threads of a warp take part. */
+/* Adds a row of values; returns the sum that is now complete, that of the row above. All threads of a warp must take
+ * part. */
 static __device__ __forceinline__ float
 upsample_add_step (Merge *m, const float values[DICENET_EPP_BRANCHES])
 {
@@ -317,8 +319,8 @@ upsample_add_step (Merge *m, const float values[DICENET_EPP_BRANCHES])
 
 struct Column {
   const float *plane;
-  unsigned at[SPAN]; /* the columns around, or the picture's last ones */
-  bool is_inside;    /* the column itself, which may lie beside the picture */
+  unsigned at[SPAN]; /* the surrounding columns, clamped to the picture */
+  bool is_inside;    /* whether the column itself is inside the picture */
   Above above[OWN];
   Own own;
   Small small[BELOW];
@@ -354,8 +356,8 @@ column_start (Column *column, const DicenetCudaEpp &p, unsigned c, int j)
   upsample_add_start (&column->merge, p.merge_weight + c * DICENET_EPP_BRANCHES * 9);
 }
 
-/* Reads the row around the column; zeros above and below the picture. Beside it any number does, as its weight is zero.
- */
+/* Reads the row around the column; zeros above and below the picture. Left and right of it, values are arbitrary, as
+ * their weights are zero. */
 static __device__ __forceinline__ void
 read_row (const Column &column, unsigned h, unsigned w, int r, float row[SPAN])
 {
@@ -369,7 +371,7 @@ read_row (const Column &column, unsigned h, unsigned w, int r, float row[SPAN])
   }
 }
 
-/* All scales' values of a row that is complete, with BatchNorm and PReLU; zeros outside of the picture. */
+/* Completes the values of all scales for a row, with BatchNorm and PReLU; zeros outside the picture. */
 static __device__ __forceinline__ void
 activate (const Column &column, const Row &row, bool is_row_inside, float values[DICENET_EPP_BRANCHES])
 {
@@ -385,7 +387,7 @@ activate (const Column &column, const Row &row, bool is_row_inside, float values
     values[k] = column.is_inside && is_row_inside ? prelu (values[k] + column.bias[k], column.slope[k]) : 0;
 }
 
-/* Rows [first, first + n) of the output; @out: the first, where it is wanted. */
+/* Computes rows [first, first + n) of the output. @out: the first row, or NULL for threads without an output. */
 static __device__ __forceinline__ void
 go_down (Column *column, const DicenetCudaEpp &p, const Row *rows, unsigned c, int first, int n, float *out)
 {
@@ -395,12 +397,12 @@ go_down (Column *column, const DicenetCudaEpp &p, const Row *rows, unsigned c, i
   read_row (*column, p.x.h, p.x.w, first - LEAD, next);
 #pragma unroll 1
   for (int r = first - LEAD; r < first + n + LEAD; r++, rows++) {
-    const int i = r - REACH; /* of the values that are complete now; the sums' row is the one above */
+    const int i = r - REACH; /* row of the values that are complete now; the merged sum is that of the row above */
     float x[SPAN], values[DICENET_EPP_BRANCHES];
 #pragma unroll
     for (int u = 0; u < SPAN; u++)
       x[u] = next[u];
-    read_row (*column, p.x.h, p.x.w, r + 1, next); /* while this one is worked on */
+    read_row (*column, p.x.h, p.x.w, r + 1, next); /* loads early, to hide latency */
 #pragma unroll
     for (unsigned k = 0; k < OWN; k++)
       values[k] = above_step (&column->above[k], x, rows->composed[k]);
@@ -439,13 +441,13 @@ dicenet_cuda_epp_scratch (unsigned c, unsigned h, unsigned w)
 {
   size_t n = 0;
 
-  /* dicenet_epp_size() of these scales. */
+  /* Equals dicenet_epp_size() of these scales. */
   for (unsigned by = 2; by <= 10; by += 8)
     n += (size_t) (divide_up (h, by) < 5 ? 5 : divide_up (h, by)) * (divide_up (w, by) < 5 ? 5 : divide_up (w, by));
   return c * n;
 }
 
-/* Warps from which a processor is busy: two for each of its four schedulers. */
+/* Warps that keep a multiprocessor busy: two for each of its four schedulers. */
 #define BUSY 8u
 
 template <unsigned WIDTH>
@@ -456,14 +458,14 @@ launch_strips (const DicenetCudaEpp *p, const DicenetCudaDevice *device, cudaStr
   const size_t busy = (size_t) BUSY * device->processors;
   unsigned strip = MOST_ROWS;
 
-  /* Shorter strips are more threads, but more of their rows are read and scaled by two. */
+  /* Shorter strips give more threads, but more of their rows are read and scaled twice. */
   while (strip > 4 && (size_t) divide_up (threads, 32) * divide_up (p->x.h, strip) * p->x.n < busy)
     strip /= 2;
   const dim3 grid (divide_up (threads, THREADS), divide_up (p->x.h, strip), p->x.n);
   return launch (strip_kernel<WIDTH>, grid, THREADS, stream, *p, strip);
 }
 
-/* The sections that leave the fewest threads without an output. */
+/* Uses the section width that leaves the fewest threads without an output. */
 static cudaError_t
 launch_sections (const DicenetCudaEpp *p, const DicenetCudaDevice *device, cudaStream_t stream)
 {

@@ -8,7 +8,7 @@ cuda_check (cudaError_t result, const char *doing, GError **error)
 {
   if (result == cudaSuccess)
     return TRUE;
-  cudaGetLastError (); /* so that the next call does not report it again */
+  cudaGetLastError (); /* clears the error, so that the next call does not return it again */
   if (result == cudaErrorMemoryAllocation)
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
                  "%s: the GPU has no memory left: choose a smaller inference size or batch, or end other programs that "

@@ -4,8 +4,10 @@
 #include <cuda_runtime_api.h>
 #include <glib.h>
 
-/* TRUE if @result is none; else FALSE with @error set to what it means to the user, @doing being what was tried. */
+/* TRUE if @result is success; otherwise FALSE with @error set to a message for users. @doing: the operation that was
+ * attempted. */
 gboolean cuda_check (cudaError_t result, const char *doing, GError **error);
 
-/* Memory on the current device in the order of @stream; free with cudaFreeAsync(). @what is it for: a plural noun. */
+/* Allocates memory on the current device, ordered by @stream; free with cudaFreeAsync(). @what: its purpose, as a
+ * plural noun. */
 gboolean cuda_allocate (gpointer *out, gsize bytes, const char *what, cudaStream_t stream, GError **error);

@@ -2,7 +2,7 @@
 #include "device.cuh"
 #include "launch.cuh"
 
-/* One vector per picture: means over pixels, and matrices times them. */
+/* Operations on one vector per picture: means over pixels, and products with matrices. */
 
 #define WARP    32u
 #define THREADS 256u
@@ -13,8 +13,9 @@ struct Matrix {
   DicenetActivation activation;
 };
 
-/* One block of DICENET_BLOCK outputs of @in by a warp: eight outputs side by side, by four inputs at a time. Outputs
- * are in the first eight threads; @output is the thread's, also where there is none that large. */
+/* A warp computes one block of DICENET_BLOCK outputs from @in: eight outputs in parallel, each by four threads that
+ * take every fourth input. The first eight threads return the results; @output is the thread's output, or m.outputs if
+ * there is none. */
 static __device__ float
 block_of_outputs (const Matrix &m, unsigned block, const float *in, unsigned *output)
 {
@@ -55,7 +56,7 @@ mean_of_pixels (const DicenetCudaTensor &x, unsigned picture, unsigned channel)
   return warp_sum (sum) / (float) n;
 }
 
-/* A warp takes a channel; the sums of its parts, or its pixels. */
+/* Each warp computes the means of some channels, from the sums of their parts or from their pixels. */
 static __device__ void
 find_means (const DicenetCudaGate &gate, unsigned picture, float *means)
 {
@@ -113,7 +114,7 @@ dicenet_cuda_gate (const DicenetCudaGate *gate, cudaStream_t stream)
   return launch (gate_kernel, gate->y.n, THREADS, stream, *gate);
 }
 
-/* --- large matrices: a warp for each block of outputs --- */
+/* --- large matrices: one warp per block of outputs --- */
 
 static __global__ void
 __launch_bounds__ (THREADS) vector_kernel (DicenetCudaConv conv)

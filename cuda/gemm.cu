@@ -5,14 +5,15 @@
 #include "device.cuh"
 #include "launch.cuh"
 
-/* Pointwise convolutions: a matrix of outputs x inputs times one of inputs x pixels. Planes lie anywhere, since
- * concatenation, shuffle and split only say where: a product of our own reads through that list, and ends with bias,
- * activation and gate, where a library's would need copies of its inputs first and a kernel more afterwards. */
+/* Pointwise convolutions: (outputs x inputs) times (inputs x pixels). Planes may be anywhere in memory, because
+ * concatenation, shuffle and slice only select planes. This implementation reads through the list of planes, and
+ * applies bias, activation and gate in its epilogue; a library's GEMM would first need copies of its inputs, and
+ * another kernel afterwards. */
 
-#define DEPTH 16 /* inputs that are kept beside the processor at a time */
+#define DEPTH 16 /* inputs in shared memory at a time */
 
-/* A tile's place: rows are output channels of one group, columns are pixels, those of the next picture after the last
- * of one. */
+/* Position of a tile: rows are output channels of one group, columns are pixels of all pictures, one picture after the
+ * other. */
 struct Tile {
   unsigned group, first_row, first_pixel;
   unsigned group_in, group_out, pixels; /* pixels: of one picture */
@@ -34,7 +35,7 @@ tile_of (const DicenetCudaConv &conv, unsigned rows, unsigned columns)
 }
 
 /* The weight of row @row of a group for its @k-th input; zero beyond the last. Weights are in blocks of DICENET_BLOCK
- * rows, 32 bytes side by side, which is what memory is read in. */
+ * rows, that is, 32 contiguous bytes, the size of a memory transaction. */
 static __device__ __forceinline__ float
 weight_at (const DicenetCudaConv &conv, const Tile &t, unsigned row, unsigned k)
 {
@@ -45,7 +46,7 @@ weight_at (const DicenetCudaConv &conv, const Tile &t, unsigned row, unsigned k)
                      row % DICENET_BLOCK];
 }
 
-/* A thread's column of the tile: a pixel of a picture. */
+/* A column of the tile: a pixel of a picture. */
 struct Column {
   unsigned picture, at;
   bool is_inside;
@@ -65,8 +66,8 @@ input_at (const DicenetCudaConv &conv, const Tile &t, const Column &column, unsi
                                             : 0;
 }
 
-/* Threads have PER_ROW x PER_COLUMN outputs each. Their columns are apart, so that neighbouring threads store
- * neighbouring pixels. */
+/* Each thread computes PER_ROW x PER_COLUMN outputs. Its columns are interleaved with those of other threads, so that
+ * neighbouring threads store neighbouring pixels. */
 template <int ROWS, int COLUMNS, int PER_ROW, int PER_COLUMN>
 static __global__ void
 __launch_bounds__ (ROWS / PER_ROW * COLUMNS / PER_COLUMN) gemm_kernel (DicenetCudaConv conv)
@@ -129,7 +130,7 @@ launch_gemm (const DicenetCudaConv *conv, cudaStream_t stream)
                  ROWS / PER_ROW * COLUMNS / PER_COLUMN, stream, *conv);
 }
 
-/* Whether there are two tiles for each processor; with fewer, smaller ones leave less of the device idle. */
+/* Whether there are two tiles per multiprocessor. If not, smaller tiles leave less of the device idle. */
 template <int ROWS, int COLUMNS>
 static bool
 is_enough (const DicenetCudaConv *conv, const DicenetCudaDevice *device)
@@ -138,18 +139,18 @@ is_enough (const DicenetCudaConv *conv, const DicenetCudaDevice *device)
   return grid.x * grid.y >= 2 * device->processors;
 }
 
-/* --- the same on tensor cores --- */
+/* --- tensor cores --- */
 
 using namespace nvcuda;
 
-/* Processors before 8.0 have tensor cores for float16 only; the executor asks no others of them. */
+/* Before compute capability 8.0, tensor cores only support float16; the executor does not request the others. */
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
 #define HAS_TF32 1
 #else
 #define HAS_TF32 0
 #endif
 
-/* What tensor cores multiply, and for how many inputs at a time. */
+/* Number formats of tensor cores, and the number of inputs per instruction. */
 struct Tf32 {
 #if HAS_TF32
   using Stored = float;
@@ -184,11 +185,11 @@ struct Bfloat16 {
 #endif
 };
 
-/* Four warps make a tile of 64 x 64, each a quarter of 2 x 2 fragments. */
+/* Four warps compute a tile of 64 x 64, each a quarter of 2 x 2 fragments. */
 #define SIDE     64
 #define FRAGMENT 16
 #define WARPS    4
-#define PITCH    (SIDE + 8) /* of rows beside the processor: keeps them apart in its banks */
+#define PITCH    (SIDE + 8) /* of rows in shared memory; the padding avoids bank conflicts */
 
 template <typename Numbers> struct Fragments {
   using Stored = typename Numbers::Stored;
@@ -204,7 +205,7 @@ template <typename Numbers> struct Fragments {
         wmma::fill_fragment (sums[r][c], 0.0f);
   }
 
-  /* Adds the product of INPUTS inputs, rows of the two arrays that begin at the warp's quarter. */
+  /* Adds the product of INPUTS inputs; both arrays begin at the warp's quarter. */
   __device__ void multiply (const Stored *w, const Stored *x)
   {
     for (int i = 0; i < 2; i++) {

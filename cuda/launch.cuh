@@ -4,8 +4,8 @@
 #include <cuda_runtime.h>
 #include <utility>
 
-/* Puts a kernel into a stream. A function in place of <<< >>>, which only nvcc understands: the tests compile these
- * sources for the processor, too. */
+/* Enqueues a kernel in a stream. Replaces <<< >>>, which only nvcc supports: tests also compile these sources for the
+ * CPU. */
 template <typename... Parameters, typename... Arguments>
 static inline cudaError_t
 launch (void (*kernel) (Parameters...), dim3 grid, dim3 block, cudaStream_t stream, Arguments... arguments)

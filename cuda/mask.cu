@@ -3,16 +3,16 @@
 #include "launch.cuh"
 #include "pixels.h"
 
-/* Scaling the logits and comparing classes in one kernel: the logits at full size are never in memory. A thread makes a
- * few pixels below each other, because masks are larger than logits, so that these share most of what they are made of.
+/* Scales the logits and compares classes in one kernel, so that the logits at full size are never in memory. A thread
+ * computes a few vertically adjacent pixels. Masks are larger than logits, so these pixels share most of their inputs.
  *
- * Products and sums are rounded each, as the processor's reference does, and not contracted: where two classes are
- * nearly equal, the last bit decides. */
+ * Products and sums are rounded separately, as in the CPU's reference, and not contracted to fused multiply-adds: if
+ * two classes are nearly equal, the last bit decides. */
 
 #define COLUMNS 128 /* per block, one per thread */
 #define ROWS    4   /* per thread */
 
-/* Where a pixel lies on an axis of the logits: between two of them, or, where the axis has one tap, on one. */
+/* Position of a pixel on an axis of the logits: between two of them or, if the axis has one tap, on one. */
 struct Place {
   unsigned start;
   float weight[2];
@@ -32,12 +32,12 @@ scaled_across (const float *row, const DicenetCudaAxis &axis, const Place &colum
   return axis.taps > 1 ? __fadd_rn (first, __fmul_rn (column.weight[1], row[column.start + 1])) : first;
 }
 
-/* One class of ROWS pixels: scaled across once per row of the logits. */
+/* The logits of one class for ROWS pixels. Each row of logits is scaled horizontally only once. */
 static __device__ __forceinline__ void
 scaled (const float *plane, const DicenetCudaMask &m, const Place &column, const Place rows[ROWS], float values[ROWS])
 {
   const bool mixed = m.rows.taps > 1;
-  unsigned at = ~0u; /* the row that @upper is of */
+  unsigned at = ~0u; /* the row in @upper */
   float upper = 0, lower = 0;
 
   for (unsigned r = 0; r < ROWS; r++) {

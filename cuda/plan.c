@@ -5,7 +5,7 @@
 #include "branches.h"
 #include "error.h"
 
-/* Places in the tables, in bytes; NO_TABLE where there is none. */
+/* Offsets in the tables, in bytes; NO_TABLE if there is none. */
 typedef struct {
   guint in, out, taps;
   gsize start, weight;
@@ -22,12 +22,13 @@ typedef struct {
   gsize weight;
 } ComposedAxis;
 
-/* What is known of a step beside what the layout says. */
+/* Properties of a step in addition to those in the layout. */
 typedef struct {
   Branch height, width; /* DICE */
-  gsize sums;           /* DICE, and the GLOBAL_AVG_POOL of one: floats into the sums; NO_TABLE */
-  guint n_matrices;     /* GLOBAL_AVG_POOL: so many of the next steps are done with it */
-  gboolean is_done;     /* by the step before */
+  gsize sums;           /* DICE, and the GLOBAL_AVG_POOL after it: offset of its sums in floats; NO_TABLE if there
+                         * are none */
+  guint n_matrices;     /* GLOBAL_AVG_POOL: number of following steps (matrices) that its kernel includes */
+  gboolean is_done;     /* included in an earlier step's kernel */
   Axis rows, columns;   /* UPSAMPLE, UPSAMPLE_ADD */
   Axis branches[DICENET_EPP_BRANCHES][4];
   ComposedAxis composed[DICENET_EPP_IDENTITY][2];
@@ -38,23 +39,23 @@ struct _CudaPlan {
   const CudaWeights *weights;
   const DicenetCudaDevice *device;
   const DicenetSize *size;
-  const DicenetPlan *layout; /* the size's */
+  const DicenetPlan *layout; /* the plan in @size */
   guint batch;
   Step *steps;
-  GByteArray *host;             /* tables, until they are uploaded */
-  GHashTable *placed;           /* what is in them already: host pointer -> place + 1 */
-  gsize *planes;                /* by view */
+  GByteArray *host;             /* tables until they are uploaded */
+  GHashTable *placed;           /* tables in @host: pointer to the source -> offset + 1 */
+  gsize *planes;                /* offsets of plane lists, by view */
   guint8 *tables;               /* on the device */
-  gsize sums_floats;            /* behind the activations, for each picture */
+  gsize sums_floats;            /* per picture; stored behind the activations */
   Axis mask_rows, mask_columns; /* segmentation */
   gsize priors;                 /* detection */
 };
 
 #define NO_TABLE G_MAXSIZE
-/* Threads of a warp read neighbouring entries. */
+/* Aligned for warps, whose threads read neighbouring entries. */
 #define TABLE_ALIGNMENT 128
 
-/* Matrices of so many weights are left to one block of threads. */
+/* Maximum number of weights of a matrix for the gate's kernel, which uses one thread block. */
 #define GATE_WEIGHTS (1u << 17)
 
 /* --- tables --- */
@@ -70,7 +71,7 @@ add_table (CudaPlan *self, gconstpointer data, gsize bytes)
   return at;
 }
 
-/* The same table once only; @data must live until all are made. */
+/* Adds a table unless it was added before; @data must stay valid until all tables are complete. */
 static gsize
 share_table (CudaPlan *self, gconstpointer data, gsize bytes)
 {
@@ -143,7 +144,8 @@ count_readers (const CudaPlan *self, guint node)
   return n;
 }
 
-/* Whether @step is a matrix on what the step before makes for it alone, and small enough for the gate's kernel. */
+/* Whether @step is a matrix whose input is only used by it and comes from the previous step, and that is small enough
+ * for the gate's kernel. */
 static gboolean
 is_matrix_after (const CudaPlan *self, guint step)
 {
@@ -158,7 +160,7 @@ is_matrix_after (const CudaPlan *self, guint step)
          (gsize) inputs / node->groups * node->channels <= GATE_WEIGHTS;
 }
 
-/* A mean takes the matrices after it along, and its sums from the DiCE unit that made what it is the mean of. */
+/* Merges the matrices after a mean into its step. If its input comes from a DiCE unit, that unit computes the sums. */
 static void
 prepare_mean (CudaPlan *self, guint k)
 {
@@ -286,7 +288,7 @@ cuda_plan_free (CudaPlan *self, cudaStream_t stream)
   g_free (self);
 }
 
-/* Results are behind the sums. */
+/* Results follow the sums. */
 static gsize
 results_place (const CudaPlan *self)
 {
@@ -305,7 +307,7 @@ cuda_plan_get_boxes_bytes (const CudaPlan *self)
   return sizeof (CudaBoxes) + self->program->description->n_classes * sizeof (gfloat);
 }
 
-/* The boxes' own scratch follows them. */
+/* The scratch for boxes follows them. */
 static gsize
 boxes_place (const CudaPlan *self)
 {
@@ -324,9 +326,9 @@ cuda_plan_get_bytes (const CudaPlan *self)
   return results_place (self);
 }
 
-/* --- what kernels take --- */
+/* --- arguments of kernels --- */
 
-/* A step on its way into a stream. */
+/* Arguments for enqueuing a step. */
 typedef struct {
   const CudaPlan *plan;
   const DicenetStep *layout;
@@ -379,7 +381,7 @@ branch_of (const Call *call, const Branch *b)
   return (DicenetCudaBranch){ b->n, b->taps, (const int *) (tables + b->start), (const float *) (tables + b->weight) };
 }
 
-/* Behind all pictures' activations. */
+/* Sums follow all pictures' activations. */
 static float *
 sums_of (const Call *call)
 {

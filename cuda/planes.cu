@@ -3,14 +3,14 @@
 #include "launch.cuh"
 #include "resize.cuh"
 
-/* Pooling, scaling and layout: what stands between convolutions. Neighbouring threads are neighbouring pixels. */
+/* Pooling, scaling and layout: operations between convolutions. Neighbouring threads compute neighbouring pixels. */
 
 #define THREADS 256u
 #define WARP    32u
 
 /* --- pooling --- */
 
-/* All of a picture's output is one row of threads, so that maps of few pixels fill their blocks too. */
+/* All output pixels of a channel are one row of threads, so that blocks are also full for small maps. */
 template <bool IS_MAX>
 static __global__ void
 pool_kernel (DicenetCudaTensor x, DicenetCudaTensor y)
@@ -33,7 +33,7 @@ pool_kernel (DicenetCudaTensor x, DicenetCudaTensor y)
       result = IS_MAX ? max (result, value) : result + value;
     }
   }
-  plane_of (y, blockIdx.z, c)[pixel] = IS_MAX ? result : result / 9; /* the padding counts in the mean */
+  plane_of (y, blockIdx.z, c)[pixel] = IS_MAX ? result : result / 9; /* padding counts in the mean */
 }
 
 static dim3
@@ -56,7 +56,8 @@ dicenet_cuda_avg_pool (const DicenetCudaTensor *x, const DicenetCudaTensor *y, c
 
 /* --- means --- */
 
-/* One block per channel. Many threads' sums of few numbers, added up pair by pair, are as good as one sum in double. */
+/* One block per channel. A tree of sums over many threads, each of few numbers, is as accurate as one sum in double
+ * precision. */
 static __global__ void
 global_avg_pool_kernel (DicenetCudaTensor x, DicenetCudaTensor y)
 {
@@ -81,7 +82,7 @@ global_avg_pool_kernel (DicenetCudaTensor x, DicenetCudaTensor y)
 cudaError_t
 dicenet_cuda_global_avg_pool (const DicenetCudaTensor *x, const DicenetCudaTensor *y, cudaStream_t stream)
 {
-  /* Eight numbers for each thread; a block of one warp is no waste, as many of them share a processor. */
+  /* Eight numbers per thread. Blocks may be a single warp, as a multiprocessor runs many of them. */
   const unsigned warps = divide_up (x->h * x->w, 8 * WARP);
   return launch (global_avg_pool_kernel, dim3 (x->c, 1, x->n), dim3 (WARP * (warps < WARP ? warps : WARP)), stream, *x,
                  *y);
@@ -89,7 +90,7 @@ dicenet_cuda_global_avg_pool (const DicenetCudaTensor *x, const DicenetCudaTenso
 
 /* --- scaling --- */
 
-/* Channels of one thread, which finds its pixels' places and weights for all of them. */
+/* Channels per thread, which computes the positions and weights of its pixels only once for all of them. */
 #define CHANNELS 4u
 
 static dim3
@@ -148,18 +149,18 @@ dicenet_cuda_upsample_add (const DicenetCudaUpsampleAdd *merge, cudaStream_t str
 /* --- SSD's rows --- */
 
 #define MOST_MAPS 6
-#define TILE      32u /* cells and channels of a block */
-#define ROWS      8u  /* of a tile that a block's threads read or write at a time */
+#define TILE      32u /* cells and channels per block */
+#define ROWS      8u  /* rows of a tile that a block reads or writes at a time */
 
 struct Maps {
   DicenetCudaTensor maps[MOST_MAPS];
   unsigned first_block[MOST_MAPS];
-  unsigned first_row[MOST_MAPS]; /* of y, in floats */
+  unsigned first_row[MOST_MAPS]; /* in y, in floats */
   unsigned n;
 };
 
-/* Channels last: a tile is turned around in shared memory, so that reading and writing are both along rows; the odd
- * pitch puts a column into different banks. */
+/* Channels last: a tile is transposed in shared memory, so that both reads and writes are along rows; the odd pitch
+ * avoids bank conflicts. */
 static __global__ void
 flatten_kernel (Maps all, DicenetCudaTensor y)
 {

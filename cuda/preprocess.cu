@@ -3,11 +3,11 @@
 #include "launch.cuh"
 #include "pixels.h"
 
-/* Two kernels: rows of the picture to colours, scaled across and rounded to bytes, into scratch that the second level
- * cache holds; then columns of that to the tensor. All sums are of integers, so that they are the processor's whatever
- * their order. Between the two a pixel is one word, which three multiplications share. */
+/* Two kernels. The first converts rows of the picture to RGB, scales them horizontally and rounds to bytes, in scratch
+ * that fits the second-level cache. The second scales columns and writes the tensor. All sums are integers, so that
+ * results are identical to the CPU's in any order. In between, a pixel is one word, shared by three multiplications. */
 
-#define COLUMNS 128  /* of the tensor, one per thread */
+#define COLUMNS 128  /* of the tensor; one per thread */
 #define CHUNK   1024 /* pixels of a row that are converted at a time */
 
 static __device__ __forceinline__ uint32_t
@@ -16,8 +16,8 @@ pack (unsigned r, unsigned g, unsigned b)
   return r | g << 8 | b << 16;
 }
 
-/* The samples that a row's pixels are made of. Chroma rows of 4:2:0 lie between two rows of luma, so that a quarter of
- * a luma row's chroma comes from the further of its two neighbours. */
+/* The source samples of a row. Chroma rows of 4:2:0 are located between two rows of luma, so a luma row's chroma is
+ * interpolated from the two nearest chroma rows, with a weight of one quarter for the more distant one. */
 struct Row {
   const uint8_t *near[3], *far[3];
   unsigned last_pair;
@@ -45,14 +45,14 @@ find_row (const DicenetCudaPreprocess &p, const DicenetCudaPicture &picture, uns
   return found;
 }
 
-/* 4 times as large and less 4 * 128. */
+/* Chroma of a pair of pixels, scaled to 4 * (x - 128). */
 static __device__ __forceinline__ int
 pair_chroma (const Row &row, unsigned c, unsigned at)
 {
   return 3 * row.near[c][at] + row.far[c][at] - 4 * 128;
 }
 
-/* Between two pairs of pixels, the mean of theirs; 8 times as large. */
+/* Chroma of a pixel, scaled by 8; the mean of the neighbouring pairs' for odd pixels. */
 static __device__ __forceinline__ int
 pixel_chroma (const DicenetCudaPreprocess &p, const Row &row, unsigned c, unsigned x)
 {
@@ -104,8 +104,8 @@ round_sum (uint32_t sum)
   return min ((sum + (1u << (DICENET_TAPS_BITS - 1))) >> DICENET_TAPS_BITS, 255u);
 }
 
-/* A block makes some columns of one row of one picture. Neighbouring outputs share inputs: these are converted once, by
- * all threads, to shared memory, as many at a time as it has room for. */
+/* A block computes some columns of one row of one picture. Neighbouring outputs share inputs, which all threads convert
+ * once, to shared memory, as many at a time as fit. */
 static __global__ void
 __launch_bounds__ (COLUMNS)
     scale_across (DicenetCudaPreprocess p, const DicenetCudaPicture *pictures, uint32_t *scratch)
@@ -113,7 +113,7 @@ __launch_bounds__ (COLUMNS)
   __shared__ uint32_t pixels[CHUNK];
   const DicenetCudaFilter &f = p.horizontal;
   const unsigned column = blockIdx.x * COLUMNS + threadIdx.x, last = min ((blockIdx.x + 1) * COLUMNS, f.out) - 1,
-                 own = min (column, last); /* threads beyond the last help to convert */
+                 own = min (column, last); /* threads beyond the last column only convert */
   const unsigned begin = f.start[blockIdx.x * COLUMNS], end = f.start[last] + f.taps, start = f.start[own];
   const Row row = find_row (p, pictures[blockIdx.z], blockIdx.y);
   Sums sums = {};

@@ -4,20 +4,20 @@
 #include <string.h>
 #include "error.h"
 
-/* Rows of a plane, in bytes, packed one after the other. */
+/* Rows of a plane, contiguous. */
 typedef struct {
-  gsize row, at; /* bytes of a row, and before the plane */
+  gsize row, at; /* bytes per row; offset of the plane */
   guint rows;
 } Plane;
 
 struct _CudaReader {
   DicenetPreprocessPlan plan;
   Plane planes[3];
-  gsize frame_bytes; /* 0: frames are in the device's memory already */
-  guint8 *device;    /* tables, the picture's description, a frame, and scratch */
-  gpointer scratch;  /* in it, as the next two */
+  gsize frame_bytes; /* 0: frames are already in device memory */
+  guint8 *device;    /* tables, description of the picture, scratch and frame */
+  gpointer scratch;  /* in @device, like the next two */
   const DicenetCudaPicture *picture;
-  guint8 *device_input; /* what changes from frame to frame: the frame, or its description */
+  guint8 *device_input; /* the part that changes between frames: the frame or its description */
   gsize input_bytes;
   DicenetCudaPreprocess preprocess;
 };
@@ -58,7 +58,7 @@ lay_out (CudaReader *self)
   }
 }
 
-/* The tables, which stay, and where the frame lies, which stays where it is copied to a place of ours. */
+/* Uploads the tables, and the description of the frame, which is only constant if frames are copied to @device. */
 static gboolean
 upload (CudaReader *self, cudaStream_t stream, GError **error)
 {
@@ -66,8 +66,8 @@ upload (CudaReader *self, cudaStream_t stream, GError **error)
   g_autofree guint8 *host = g_malloc0 (tables + picture);
   DicenetImage image = self->plan.image;
 
-  image.planes[1] = NULL; /* of packed pixels */
-  /* The scratch's size depends on the sizes alone. */
+  image.planes[1] = NULL; /* packed formats only */
+  /* A first call, because the size of the scratch only depends on sizes. */
   dicenet_cuda_preprocess_fill (&self->plan, host, host, &self->preprocess);
   const gsize scratch = aligned (dicenet_cuda_preprocess_scratch (&self->preprocess, 1));
   if (!cuda_allocate ((gpointer *) &self->device, tables + picture + scratch + self->frame_bytes, "frames", stream,
@@ -140,7 +140,7 @@ copy_plane (guint8 *to, const Plane *plane, const guint8 *from, gint stride)
     memcpy (to + row * plane->row, from + (gssize) row * stride, plane->row);
 }
 
-/* Packed pixels: a part that begins at an odd column has its luma two bytes behind that of its chroma. */
+/* Packed formats: if a part begins at an odd column, its luma begins two bytes after its chroma. */
 static void
 move_luma (const CudaReader *self, const DicenetImage *image, guint8 *to)
 {

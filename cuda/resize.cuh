@@ -3,8 +3,8 @@
 
 #include "device.cuh"
 
-/* The pixel at row @i, column @j of @x resampled along both axes, of as many channels from @first as there are, whose
- * places and weights are the same. @values beyond the last channel are of no use. */
+/* Computes the pixel at row @i, column @j of @x resampled along both axes, for CHANNELS channels from @first on, which
+ * share positions and weights. @values beyond the last channel are undefined. */
 template <unsigned CHANNELS>
 static __device__ __forceinline__ void
 resample (const DicenetCudaTensor &x, unsigned picture, unsigned first, const DicenetCudaAxis &rows,

@@ -5,7 +5,7 @@
 
 #include "../dicenet-core/prepost/decode.h"
 
-/* Tables are words of 4 bytes each, one after the other. */
+/* Tables are contiguous words of 4 bytes. */
 static gsize
 filter_words (const DicenetFilter *filter)
 {
@@ -28,7 +28,7 @@ coefficient (const DicenetTaps *taps, guint i, guint t)
   return (taps->high[at] >> shift & 0xffff) << DICENET_TAPS_SPLIT | (taps->low[at] >> shift & 0xffff);
 }
 
-/* Returns how many words were filled. */
+/* Returns the number of words written. */
 static gsize
 fill_filter (const DicenetFilter *filter, guint32 *host, const guint32 *device, guint in, DicenetCudaFilter *out)
 {
@@ -104,7 +104,8 @@ dicenet_cuda_picture (const DicenetImage *image)
     picture.planes[plane] = image->planes[plane];
     picture.strides[plane] = image->strides[plane];
   }
-  if (image->planes[1] == NULL) { /* packed pixels: chroma lies in the one plane, but for a part of a picture */
+  if (image->planes[1] == NULL) { /* packed formats: chroma is in the only plane, except for parts of pictures, which
+                                   * set planes[1] */
     picture.planes[1] = image->planes[0];
     picture.strides[1] = image->strides[0];
   }
@@ -121,7 +122,7 @@ dicenet_cuda_detect_params (const DicenetDetectParams *params, guint n_classes, 
     thresholds[c] = dicenet_class_threshold (params, c);
 }
 
-/* So that boxes can be copied as they are. */
+/* The structures must be identical, so that boxes can be copied. */
 G_STATIC_ASSERT (sizeof (DicenetCudaBox) == sizeof (DicenetBox));
 G_STATIC_ASSERT (G_STRUCT_OFFSET (DicenetCudaBox, label_id) == G_STRUCT_OFFSET (DicenetBox, label_id));
 G_STATIC_ASSERT (G_STRUCT_OFFSET (DicenetCudaBox, confidence) == G_STRUCT_OFFSET (DicenetBox, confidence));

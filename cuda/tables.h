@@ -7,11 +7,11 @@
 #include "../dicenet-core/prepost/preprocess-plan.h"
 #include "pixels.h"
 
-/* What the kernels of pixels.h read, from what the CPU's are given. */
+/* Arguments for the kernels of pixels.h, made from those of the CPU's functions. */
 
-/* Bytes of the tables that pictures of @plan need on the device. */
+/* Size in bytes of the device tables for pictures of @plan. */
 gsize dicenet_cuda_preprocess_size (const DicenetPreprocessPlan *plan);
-/* Writes them to @host, aligned to 4 bytes, and says in @out how they are used once they are copied to @device. */
+/* Writes the tables to @host, aligned to 4 bytes, and sets @out, which refers to their copy at @device. */
 void dicenet_cuda_preprocess_fill (const DicenetPreprocessPlan *plan, gpointer host, gconstpointer device,
                                    DicenetCudaPreprocess *out);
 

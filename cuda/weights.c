@@ -8,7 +8,7 @@
 #include "error.h"
 
 struct _CudaWeights {
-  const DicenetWeights *model; /* whose these are */
+  const DicenetWeights *model; /* whose weights these are */
   int device;
   gpointer context;
   guint n_users;
@@ -37,7 +37,7 @@ pack_weight (DicenetPacking *p, const DicenetGraph *graph, const DicenetNode *no
     dicenet_pack_blocks (&conv, weight->values, to);
 }
 
-/* DimConv's kernels of rows and columns go into tables, which depend on the size. */
+/* DimConv's kernels of rows and columns are not packed here, as their tables depend on the size. */
 static void
 keep_branches (const DicenetNode *node, const DicenetNodeWeights *w, CudaNodeWeights *out)
 {
@@ -71,7 +71,7 @@ static gboolean
 upload (float *to, const float *from, gsize bytes, cudaStream_t stream, GError **error)
 {
   return cuda_check (cudaMemcpyAsync (to, from, bytes, cudaMemcpyHostToDevice, stream), "copying weights", error) &&
-         cuda_check (cudaStreamSynchronize (stream), "copying weights", error); /* before others' streams read them */
+         cuda_check (cudaStreamSynchronize (stream), "copying weights", error); /* before other streams read them */
 }
 
 static void
@@ -86,7 +86,7 @@ weights_free (CudaWeights *self, cudaStream_t stream)
   g_free (self);
 }
 
-/* Where they are to be made, and of what. */
+/* Arguments for packing. */
 typedef struct {
   const DicenetNetwork *program;
   int device;

@@ -5,23 +5,23 @@
 #include <glib.h>
 #include "../dicenet-core/backend/backend.h"
 
-/* A model's weights in a GPU's memory: one copy for all executors that run the model there in the same CUDA context. */
+/* A model's weights in GPU memory: one copy for all executors of the model in the same CUDA context. */
 typedef struct _CudaWeights CudaWeights;
 
-/* One node's share, on the device but for the last two. Unused pointers are NULL. */
+/* Weights of one node; on the device, except for the last two. Unused pointers are NULL. */
 typedef struct {
-  const float *weight; /* CONV: as DicenetCudaConv says; else as DicenetNodeWeights, like the following */
+  const float *weight; /* CONV: see DicenetCudaConv; otherwise see DicenetNodeWeights, also for the following */
   const float *bias, *scale, *slope;
   const float *branch_scale, *branch_bias, *branch_slope;
   const float *fuse_weight, *fuse_bias;
-  float *height, *width; /* DICE, on the host: [H0][3][3] and [W0][3][3], as cuda_branch_new() takes them */
+  float *height, *width; /* DICE, on the host: [H0][3][3] and [W0][3][3], for cuda_branch_new() */
 } CudaNodeWeights;
 
-/* Finds or uploads them, on @stream, for the current device, which is number @device, and the current context (NULL:
- * the device's primary one). NULL with @error set. */
+/* Returns the existing weights or uploads them, on @stream, for the current device, whose index is @device, and the
+ * current context (NULL: the device's primary one). NULL with @error set. */
 CudaWeights *cuda_weights_ref (const DicenetNetwork *program, int device, gpointer context, cudaStream_t stream,
                                GError **error);
-/* The last one frees them, on @stream. */
+/* The last reference frees them, on @stream. */
 void cuda_weights_unref (CudaWeights *self, cudaStream_t stream);
 
 const CudaNodeWeights *cuda_weights_node (const CudaWeights *self, guint node);
