@@ -190,8 +190,8 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
 }
 
 /* One axis of a 3 x 3 kernel that works on a larger scale, combined with scaling up to it and back. All of it is
- * linear: tap a on the larger scale becomes, at position i of n, the sum over t < taps of weight[(a * taps + t) *
- * dicenet_composed_stride (n) + i] * in[i + first + t]. Weights of positions outside are 0. */
+ * linear: tap a on the larger scale becomes, at position i of n, the sum over t < taps of
+ * weight[(a * taps + t) * dicenet_composed_stride (n) + i] * in[i + first + t]. Weights of positions outside are 0. */
 #define DICENET_COMPOSED_TAPS 5 /* maximum */
 
 typedef struct {
