@@ -10,25 +10,25 @@
 #include "reader.h"
 #include "../dicenet-core/prepost/decode.h"
 
-/* The CUDA backend. A job is put into the executor's stream as a whole when it is submitted: the copy of the picture
- * (or tensors) to the device, what makes the network's input of it, the network, which is one CUDA graph, captured for
- * its size, the masks or boxes, and the copies back. Page-locked memory and events are each job's own, so that several
- * can be in flight; what lies on the device is shared, because they are computed one after the other. Each executor has
- * a stream of its own, takes memory in its order, and waits for that stream only, so that executors and other programs'
- * work on the device go on beside it. What belongs to a CUDA context (streams, graphs, weights) is made in the caller's
- * where there is one: its pictures' addresses mean nothing in another. */
+/* The CUDA backend. When a job is submitted, all of its work is enqueued in the executor's stream: copying the picture
+ * (or tensors) to the device, preprocessing, the network, as a CUDA graph that was captured for its size, decoding
+ * masks or boxes, and copying results back. Each job has its own page-locked memory and events, so that several can be
+ * in flight. Device memory is shared, because jobs run one after the other. Each executor has its own stream, allocates
+ * memory in the stream's order, and only waits for that stream, so that other executors and other programs can use the
+ * device concurrently. Everything that belongs to a CUDA context (streams, graphs, weights) is created in the caller's
+ * context, if there is one, because addresses of its pictures are invalid in others. */
 
-/* Kinds of pictures (format, size, inference size) that readers are kept for: parts of a picture differ all the time.
- */
+/* Maximum number of cached readers, by format, size and inference size. There may be many, as parts of a picture have
+ * varying sizes. */
 #define MAX_READERS 16
 
-/* What one size needs beside its plan. */
+/* The size's @bound. */
 typedef struct {
   CudaPlan *plan;
-  cudaGraphExec_t graph; /* NULL until captured, and again when the arena that it holds the address of has moved */
+  cudaGraphExec_t graph; /* NULL until captured, and after the arena, whose address it contains, was reallocated */
 } Captured;
 
-/* On the host, where the device reads and writes it. */
+/* Page-locked host memory. */
 typedef struct {
   guint8 *at;
   gsize bytes;
@@ -38,17 +38,17 @@ typedef struct {
   DicenetJob parent;
   gboolean is_enqueued, has_outputs, has_masks, has_boxes;
   Locked input, output;
-  gsize outputs_at[DICENET_MAX_OUTPUTS], masks_at, boxes_at; /* in the output */
-  gsize boxes_bytes;                                         /* of each picture */
-  cudaEvent_t begin, end, done;                              /* around the network's kernels, and behind all */
+  gsize outputs_at[DICENET_MAX_OUTPUTS], masks_at, boxes_at; /* offsets in @output */
+  gsize boxes_bytes;                                         /* per picture */
+  cudaEvent_t begin, end, done;                              /* before and after the network; after everything */
 } CudaJob;
 
 typedef struct {
   DicenetExecutor parent;
   int device;
-  char *description; /* of the device */
+  char *description; /* description of the device */
   DicenetCudaDevice limits;
-  gpointer context; /* the caller's, current in every call; NULL: the device's primary one */
+  gpointer context; /* the caller's, current in all calls; NULL: the device's primary context */
   cudaStream_t stream;
   CudaWeights *weights;
   DicenetCudaComputeType compute_type;
@@ -56,13 +56,13 @@ typedef struct {
   gfloat *arena;      /* on the device */
   gsize arena_bytes;
   pthread_mutex_t lock;
-  GPtrArray *spare;       /* CudaJob; under the lock */
-  cudaEvent_t begin, end; /* around a step, where its time is asked for */
+  GPtrArray *spare;       /* CudaJob; protected by @lock */
+  cudaEvent_t begin, end; /* before and after a step, for measuring */
 } CudaExecutor;
 
 /* --- opening --- */
 
-/* What is wrong with the driver or the devices, for users. */
+/* Sets the error for an unusable driver or device, for users. */
 static void
 set_no_device (cudaError_t result, GError **error)
 {
@@ -88,7 +88,7 @@ set_no_device (cudaError_t result, GError **error)
         cudaGetErrorString (result));
 }
 
-/* To be called before anything else of CUDA: the runtime works in the context that is current to the thread. */
+/* Must be called before any CUDA function: the runtime uses the thread's current context. */
 static gboolean
 enter_context (const CudaExecutor *self, GError **error)
 {
@@ -115,7 +115,8 @@ choose_device (CudaExecutor *self, gint device, GError **error)
   return FALSE;
 }
 
-/* Tensor cores multiply float16 from compute capability 7.5 on, the lowest that is built for, the others from 8.0. */
+/* Tensor cores support float16 from compute capability 7.5 on, which is the minimum for builds, and the other formats
+ * from 8.0 on. */
 static void
 set_precision (CudaExecutor *self, DicenetPrecision precision)
 {
@@ -244,7 +245,7 @@ cuda_close (DicenetExecutor *executor)
   g_free (self);
 }
 
-/* Captured graphs hold its address. */
+/* Captured graphs contain the arena's address. */
 static gboolean
 grow_arena (CudaExecutor *self, gsize bytes, GError **error)
 {
@@ -308,7 +309,7 @@ capture (CudaExecutor *self, const DicenetSize *size, GError **error)
 
   if (captured->graph)
     return TRUE;
-  /* Other threads may do what they like meanwhile. */
+  /* Other threads may use CUDA during the capture. */
   if (!cuda_check (cudaStreamBeginCapture (self->stream, cudaStreamCaptureModeThreadLocal), "recording a frame", error))
     return FALSE;
   const gboolean is_enqueued = enqueue_steps (self, size, error);
@@ -346,7 +347,7 @@ cuda_prepare (DicenetExecutor *executor, DicenetSize *size, GError **error)
          capture (self, size, error);
 }
 
-/* What lies between two events that are over. */
+/* Time between two completed events. */
 static gboolean
 measure (cudaEvent_t begin, cudaEvent_t end, gdouble *seconds, GError **error)
 {
@@ -358,7 +359,7 @@ measure (cudaEvent_t begin, cudaEvent_t end, gdouble *seconds, GError **error)
   return TRUE;
 }
 
-/* Step by step, with the time that each took on the device. */
+/* Runs step by step and measures each step's time on the device. */
 static gboolean
 run_timed (CudaExecutor *self, const DicenetSize *size, GError **error)
 {
@@ -423,7 +424,7 @@ get_reader (CudaExecutor *self, const DicenetRun *run, GError **error)
   if (self->readers->len >= MAX_READERS)
     cuda_reader_free (g_ptr_array_steal_index (self->readers, 0), self->stream);
   reader = make_reader (self, run, &reason);
-  if (reader == NULL) { /* perhaps the others have the memory */
+  if (reader == NULL) { /* retry after freeing the others */
     forget_readers (self);
     reader = make_reader (self, run, error);
   }
@@ -438,7 +439,7 @@ copy (CudaExecutor *self, gpointer to, gconstpointer from, gsize bytes, enum cud
   return cuda_check (cudaMemcpyAsync (to, from, bytes, kind, self->stream), "copying pictures", error);
 }
 
-/* Of one picture. */
+/* Address of one picture's part of a tensor. */
 static gfloat *
 on_device (const CudaExecutor *self, const DicenetSize *size, const DicenetTensorRef *view, guint picture)
 {
@@ -475,9 +476,8 @@ enqueue_picture (CudaExecutor *self, CudaJob *job, const DicenetSize *size, cons
 
 /* --- its results --- */
 
-/* Masks and boxes are made here, where the size has what they are made with. Outputs are copied where they are asked
- * for, and where the host makes results of them: all others, and boxes of which there may be more than the device has
- * room for. */
+/* Masks and boxes are decoded on the device, if the size has the tables. Outputs are copied if they were requested, or
+ * if the CPU decodes them: in all other cases, and if there may be more boxes than the device has room for. */
 static void
 decide (CudaJob *job, const DicenetSize *size, const DicenetRequest *request)
 {
@@ -508,7 +508,7 @@ masks_bytes (const DicenetSize *size)
   return size->batch * (gsize) size->width * size->height;
 }
 
-/* What the job's output memory holds, and room for it. */
+/* Determines the layout of the job's output memory and allocates it. */
 static gboolean
 lay_out (CudaExecutor *self, CudaJob *job, const DicenetSize *size, const DicenetRequest *request, GError **error)
 {
@@ -611,7 +611,7 @@ take_job (CudaExecutor *self, GError **error)
   return NULL;
 }
 
-/* Its memory may be in use by the device until it is done. */
+/* The device may use the job's memory until it is done. */
 static void
 cuda_release (DicenetExecutor *executor, DicenetJob *parent)
 {
@@ -627,7 +627,7 @@ cuda_release (DicenetExecutor *executor, DicenetJob *parent)
   pthread_mutex_unlock (&self->lock);
 }
 
-/* A picture in the device's memory is not needed any more when the network begins. */
+/* A picture in device memory must not be used any more when this returns: waits until preprocessing is done. */
 static gboolean
 wait_until_read (CudaJob *job, const DicenetRun *run, GError **error)
 {
@@ -657,7 +657,7 @@ cuda_submit (DicenetExecutor *executor, DicenetSize *size, const DicenetRun *run
   job->is_enqueued = enqueue_job (self, job, size, run, error);
   if (job->is_enqueued)
     return &job->parent;
-  cudaStreamSynchronize (self->stream); /* what was begun may use the job's memory */
+  cudaStreamSynchronize (self->stream); /* work that was already enqueued may use the job's memory */
   cuda_release (executor, &job->parent);
   return NULL;
 }
@@ -685,7 +685,7 @@ cuda_boxes (DicenetJob *parent, guint picture, const DicenetBox **boxes, guint *
 
   *boxes = (const DicenetBox *) found->boxes;
   *n = found->n_boxes;
-  return *n <= CUDA_MAX_BOXES; /* else the CPU has the room */
+  return *n <= CUDA_MAX_BOXES; /* otherwise the CPU decodes the boxes */
 }
 
 static gsize
@@ -694,7 +694,7 @@ cuda_arena_bytes (DicenetExecutor *executor)
   return ((CudaExecutor *) executor)->arena_bytes;
 }
 
-/* The one that waits. */
+/* The thread that waits. */
 static guint
 cuda_n_threads (DicenetExecutor *executor)
 {

@@ -3,5 +3,5 @@
 
 #include "../dicenet-core/backend/backend.h"
 
-/* The module's one symbol, DICENET_BACKEND_SYMBOL. */
+/* The module's only exported symbol, DICENET_BACKEND_SYMBOL. */
 __attribute__ ((visibility ("default"))) extern const DicenetBackendOps dicenet_cuda_backend;

@@ -6,7 +6,7 @@
 
 #define SMALLER "choose a smaller inference size or batch"
 
-/* NULL with @error set where there is no memory. */
+/* NULL with @error set if out of memory. */
 static gfloat *
 copy_floats (const gfloat *from, gsize n, GError **error)
 {

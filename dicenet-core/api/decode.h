@@ -3,9 +3,9 @@
 
 #include "result-private.h"
 
-/* Makes room for a size, which decoding does by itself. FALSE with @error set (NO_MEMORY). */
+/* Allocates in advance what decoding needs at a size; optional. FALSE with @error set (NO_MEMORY). */
 gboolean dicenet_decoder_prepare (DicenetDecoder *decoder, const DicenetSize *size, GError **error);
 
-/* Makes a result of what a job of @model found. NULL with @error set (NO_MEMORY). */
+/* Makes a result from the outputs of a job of @model. NULL with @error set (NO_MEMORY). */
 DicenetResult *dicenet_decode (DicenetDecoder *decoder, DicenetModel *model, DicenetJob *job, const DicenetFound *found,
                                const DicenetRequest *request, GError **error);

@@ -4,5 +4,5 @@
 #include <dicenet/model.h>
 #include "../graph/program.h"
 
-/* What sessions and tools need of a model beyond its public face. Lives as long as the model. */
+/* The model's network, for sessions and tools; owned by the model. */
 const DicenetNetwork *dicenet_model_get_program (DicenetModel *self);

@@ -14,7 +14,7 @@ struct _DicenetModel {
   GObject parent_instance;
   char *path, *name;
   DicenetDescription description;
-  DicenetFile file; /* open as long as the model lives: its weights may be wanted again */
+  DicenetFile file; /* stays open as long as the model, as its weights may be read again */
   DicenetGraph *graph;
   DicenetWeights *weights;
   DicenetNetwork program;
@@ -23,12 +23,12 @@ struct _DicenetModel {
 
 G_DEFINE_FINAL_TYPE (DicenetModel, dicenet_model, G_TYPE_OBJECT)
 
-/* Models that are alive, so that a file is in memory once however many elements use it. Values are weak references:
- * the cache keeps nothing alive. */
+/* Models in use, so that a file is in memory only once, however many elements use it. Values are weak references: the
+ * cache does not keep models alive. */
 G_LOCK_DEFINE_STATIC (cache);
 static GHashTable *cache;   /* key -> GWeakRef */
-static GHashTable *loading; /* keys of the files that threads are loading, which happens outside the lock */
-static GCond loaded;        /* a thread has loaded one, or failed to */
+static GHashTable *loading; /* keys of files that threads are loading, without holding the lock */
+static GCond loaded;        /* signalled when a thread has finished loading, successfully or not */
 
 static void
 weak_ref_free (gpointer data)
@@ -37,8 +37,8 @@ weak_ref_free (gpointer data)
   g_free (data);
 }
 
-/* Which file it is, and which version of it: a model that was replaced on disk is another one. Copies that keep times
- * may keep all but the time of the last change of the inode. */
+/* Identifies a file and its version: a model that was replaced on disk has another key. Copies can preserve the
+ * modification time, but not the inode's change time. */
 static char *
 make_cache_key (const char *path)
 {
@@ -58,7 +58,7 @@ dicenet_model_finalize (GObject *object)
   DicenetModel *self = DICENET_MODEL (object);
 
   if (self->cache_key != NULL) {
-    /* Somebody may have loaded the file anew since the last reference went: then the entry is theirs. */
+    /* The entry may belong to a newer model, loaded after this one's last reference was dropped. */
     G_LOCK (cache);
     GWeakRef *ref = g_hash_table_lookup (cache, self->cache_key);
     g_autoptr (GObject) other = ref ? g_weak_ref_get (ref) : NULL;
@@ -119,7 +119,7 @@ read_model (const char *path, GError **error)
   return g_steal_pointer (&self);
 }
 
-/* The living model of this key, or NULL; the lock is held. */
+/* The cached model with this key, or NULL. Called with the lock held. */
 static DicenetModel *
 find_cached (const char *key)
 {
@@ -128,7 +128,8 @@ find_cached (const char *key)
   return ref ? g_weak_ref_get (ref) : NULL;
 }
 
-/* Waits for another thread that loads the same file. NULL if the caller is to load it, and to call end_loading(). */
+/* If another thread is loading the same file, waits for it. NULL if the caller must load it and then call
+ * end_loading(). */
 static DicenetModel *
 begin_loading (const char *key)
 {
@@ -147,7 +148,7 @@ begin_loading (const char *key)
   return model;
 }
 
-/* @model is NULL where loading failed: then those who wait try for themselves. */
+/* @model is NULL if loading failed: waiting threads then try themselves. */
 static void
 end_loading (const char *path, const char *key, DicenetModel *model)
 {
@@ -171,7 +172,7 @@ load_file (const char *path, GError **error)
 {
   g_autofree char *key = make_cache_key (path);
 
-  if (key == NULL) /* the reader says why */
+  if (key == NULL) /* read_model() sets the error */
     return read_model (path, error);
   DicenetModel *model = begin_loading (key);
   if (model == NULL) {
@@ -300,7 +301,7 @@ dicenet_model_load_labels (DicenetModel *self, const char *path, GError **error)
   return dicenet_labels_read (path, &self->description, self->path, error);
 }
 
-/* Panoramas, and two wide views side by side, stay below. */
+/* Enough for panoramas, and for two wide views side by side. */
 #define MAX_ASPECT 4.0
 
 void
@@ -311,7 +312,7 @@ dicenet_model_fit_size (DicenetModel *self, gdouble aspect, guint *width, guint 
 
   const gdouble side = MIN (self->description.width, self->description.height);
   const gdouble longer = MAX (aspect, 1 / aspect);
-  /* Of a strip, the short side gives way: as many pixels as at MAX_ASPECT. */
+  /* Beyond MAX_ASPECT, the short side is reduced: the number of pixels is that at MAX_ASPECT. */
   const gdouble scale = side * MIN (1, sqrt (MAX_ASPECT / longer));
   const gdouble w = scale * MAX (aspect, 1), h = scale * MAX (1 / aspect, 1);
   *width = (guint) CLAMP (round (w), DICENET_MIN_SIZE, DICENET_MAX_SIZE);

@@ -5,9 +5,9 @@
 
 struct _DicenetOptions {
   DicenetBackend backend;
-  DicenetDeviceOptions target; /* but for what a session adds */
+  DicenetDeviceOptions target; /* without the fields that the session sets */
   gboolean worker;
 };
 
-/* What NULL stands for. */
+/* The defaults, for NULL. */
 extern const DicenetOptions dicenet_options_default;

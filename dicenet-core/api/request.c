@@ -6,7 +6,7 @@
 
 G_DEFINE_BOXED_TYPE (DicenetRequest, dicenet_request, dicenet_request_copy, dicenet_request_free)
 
-/* The limits are those of the published evaluation. */
+/* The limits of detection are those of the published evaluation. */
 static const DicenetRequest initial = {
   .decode = TRUE,
   .top_k = 5,

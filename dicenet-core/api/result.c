@@ -86,7 +86,7 @@ dicenet_result_get_size (DicenetResult *self, guint *width, guint *height)
     *height = self->height;
 }
 
-/* What a picture shows, of which a task has one kind. NULL where nothing was asked for. */
+/* The decoded results of a picture; only those of the model's task are set. NULL if decoding was not requested. */
 static const DicenetDecoded *
 get_decoded (const DicenetResult *self, guint picture)
 {
@@ -117,7 +117,7 @@ dicenet_result_get_boxes (DicenetResult *self, guint picture, guint *n)
   return (const DicenetBox *) decoded->boxes->data;
 }
 
-/* Bindings let go of what a structure points into. */
+/* Copies, because bindings may free the array to which a structure belongs. */
 static GList *
 dup_all (gconstpointer items, guint n, gsize size)
 {

@@ -3,5 +3,5 @@
 
 #include "../backend/backend.h"
 
-/* What the session runs on; its own. For the program `dicenet`. */
+/* The session's executor, which it owns. For the program `dicenet`. */
 DicenetExecutor *dicenet_session_get_executor (DicenetSession *self);

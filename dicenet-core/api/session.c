@@ -10,9 +10,9 @@
 #include "request-private.h"
 #include "session-private.h"
 
-/* Who does what: @submitting is held by whoever reads a picture, and @is_busy is set by whoever computes, so that one
- * thread can read the next picture meanwhile. @lock is never held for long. Locks are the system's, and references are
- * counted in place, because ThreadSanitizer does not see into GLib. */
+/* Locking: a thread that reads a picture holds @submitting, and a thread that computes sets @is_busy, so that the next
+ * picture can be read meanwhile. @lock is only held briefly. Locks are pthread's, and references are counted here,
+ * because ThreadSanitizer does not see synchronisation inside GLib. */
 
 struct _DicenetSession {
   GObject parent_instance;
@@ -22,11 +22,11 @@ struct _DicenetSession {
   DicenetDecoder decoder;
 
   pthread_mutex_t submitting;
-  pthread_mutex_t lock; /* of all that follows, and of the state of submissions */
+  pthread_mutex_t lock; /* protects the following fields and the state of submissions */
   pthread_cond_t changed;
-  GQueue pending;      /* DicenetSubmission, in their order */
-  guint n_submissions; /* that nobody has waited for */
-  gboolean is_busy;    /* one is being computed */
+  GQueue pending;      /* DicenetSubmission, oldest first */
+  guint n_submissions; /* those that have not been waited for */
+  gboolean is_busy;    /* a submission is being computed */
   gboolean is_closing;
   GThread *worker; /* or NULL */
 };
@@ -46,7 +46,7 @@ struct _DicenetSubmission {
   DicenetJob *job;
   DicenetRequest *request;
   State state;
-  /* When it is done, one of them: */
+  /* In state DONE, one of them is set: */
   DicenetResult *result;
   GError *error;
 };
@@ -65,7 +65,7 @@ compute (DicenetSession *self, DicenetSubmission *submission, GError **error)
   return dicenet_decode (&self->decoder, self->model, submission->job, &found, submission->request, error);
 }
 
-/* Lets go of the lock meanwhile. Nobody is busy, and something is pending. */
+/* Releases the lock while computing. Requires that the session is not busy and a submission is pending. */
 static void
 compute_oldest (DicenetSession *self)
 {
@@ -98,7 +98,7 @@ work (gpointer data)
   return NULL;
 }
 
-/* With the lock held. */
+/* Called with the lock held. */
 static void
 finish (DicenetSubmission *submission)
 {
@@ -114,7 +114,7 @@ finish (DicenetSubmission *submission)
 
 /* --- opening and closing --- */
 
-/* Submissions are gone: they hold references. */
+/* There are no submissions any more, because they hold references to the session. */
 static void
 dicenet_session_finalize (GObject *object)
 {
@@ -210,7 +210,7 @@ dicenet_session_new (DicenetModel *model, const DicenetOptions *options, GError 
   return open_executor (self, options, error) && start_worker (self, options, error) ? g_steal_pointer (&self) : NULL;
 }
 
-/* --- what it is like --- */
+/* --- properties --- */
 
 DicenetExecutor *
 dicenet_session_get_executor (DicenetSession *self)
@@ -307,7 +307,7 @@ dicenet_session_prepare (DicenetSession *self, guint width, guint height, guint 
 
 /* --- submitting --- */
 
-/* One of the places; FALSE with @error set where there is none. */
+/* Reserves a submission; FALSE with @error set if there are too many. */
 static gboolean
 take_place (DicenetSession *self, GError **error)
 {
@@ -346,7 +346,7 @@ submission_new (DicenetSession *self, DicenetJob *job, DicenetRequest *request)
   return submission;
 }
 
-/* Takes @request, which is complete. */
+/* Takes ownership of @request, which is resolved. */
 static DicenetSubmission *
 submit (DicenetSession *self, DicenetRun *run, DicenetRequest *request, GError **error)
 {
@@ -354,7 +354,8 @@ submit (DicenetSession *self, DicenetRun *run, DicenetRequest *request, GError *
 
   run->request = request;
   if (take_place (self, error)) {
-    pthread_mutex_lock (&self->submitting); /* until it is in the queue: the order is that of the jobs */
+    pthread_mutex_lock (&self->submitting); /* held until the submission is queued, so that both queues have the same
+                                             * order */
     DicenetJob *job = dicenet_executor_submit (self->executor, run, error);
     if (job != NULL)
       submission = submission_new (self, job, g_steal_pointer (&request));
@@ -468,7 +469,7 @@ dicenet_submission_ref (DicenetSubmission *self)
   return self;
 }
 
-/* Nobody waits for it: it is called off, unless it has begun. */
+/* Cancels a submission that was not waited for, unless it has started. */
 static void
 call_off (DicenetSubmission *self)
 {
@@ -522,9 +523,9 @@ dicenet_submission_wait (DicenetSubmission *self, GError **error)
   return result;
 }
 
-/* --- both in one --- */
+/* --- submitting and waiting --- */
 
-/* Takes @submission. */
+/* Takes ownership of @submission. */
 static DicenetResult *
 wait_for (DicenetSubmission *submission, GError **error)
 {
