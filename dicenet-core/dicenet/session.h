@@ -30,7 +30,7 @@ G_DECLARE_FINAL_TYPE (DicenetSession, dicenet_session, DICENET, SESSION, GObject
 
 /**
  * dicenet_session_new:
- * @model: a model; the session takes a reference of its own
+ * @model: a model; the session holds a reference to it
  * @options: (nullable): what to run on, and how; %NULL for the defaults
  * @error: return location for a #GError of domain %DICENET_ERROR
  *

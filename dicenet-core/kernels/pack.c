@@ -10,7 +10,7 @@ block_of (const DicenetDense *conv, unsigned i, unsigned block, unsigned blocks)
   return (size_t) (i / group) * blocks + i % group / block;
 }
 
-/* Where output channel @i stands in its block. */
+/* Position of output channel @i in its block. */
 static unsigned
 lane_of (const DicenetDense *conv, unsigned i, unsigned block)
 {
