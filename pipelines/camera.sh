@@ -33,7 +33,7 @@ if "$test_picture"; then
   # shellcheck disable=SC2054
   reader=(videotestsrc is-live=true ! video/x-raw,width=640,height=480,framerate=30/1 ! identity name=decoder)
   frames=(decoder.)
-  device=/dev/none
+  device='the test picture'
 else
   device=${arguments[0]:-$(first_camera)}
   set_reader "$device" || exit
@@ -43,7 +43,6 @@ set_live_sink
 set_launcher
 
 { # to its end in one piece: bash reads on in a script that may have been changed meanwhile
-  at_once=true
-  launch INT "${launcher[@]}" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"
+  run_live "$device" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"
   exit
 }

@@ -216,7 +216,7 @@ is_live() { [[ $1 == rtsp*://* ]] || is_camera "$1"; }
 patience=${DICENET_PATIENCE:-60}
 [[ $patience =~ ^[1-9][0-9]{0,8}$ ]] || die "DICENET_PATIENCE must be a whole number of seconds from 1, not '$patience'"
 
-# Whether the errors of gst-launch-1.0 are shown when it writes them, because it may run for ever; else when it has ended.
+# Whether the errors of gst-launch-1.0 are shown as it writes them, because it may run for ever; else when it has ended.
 at_once=false
 # Whether they are shown at all.
 shows_errors=true
@@ -240,7 +240,7 @@ show_warnings() {
 # has a process group of its own, which a terminal does not send Ctrl-C to. Sets stopped to the exit status that tells of
 # such a signal, or 0, and reason to the first error that the command wrote, if that is known.
 launch() {
-  local signal=$1 child='' found interrupted status=127 watch='' chatter listener
+  local signal=$1 child='' found interrupted status=127 watch='' chatter faults listeners
   shift
   stopped=0
   : >"$messages"
@@ -248,13 +248,19 @@ launch() {
   trap 'stop 143' TERM
   trap 'stop 129' HUP
   exec {chatter}> >(trap '' INT TERM HUP && show_warnings)
-  listener=$!
+  listeners=("$!")
+  if "$at_once"; then
+    exec {faults}> >(trap '' INT TERM HUP && exec tee -- "$messages" >&2)
+    listeners+=("$!")
+  else
+    exec {faults}>"$messages"
+  fi
   set -m
   set -- setpriv --pdeathsig TERM "$@" # nor does it go on where this script was killed
-  if "$at_once"; then "$@" 1>&"$chatter" & else "$@" 1>&"$chatter" 2>"$messages" & fi
+  "$@" 1>&"$chatter" 2>&"$faults" &
   child=$!
   set +m
-  exec {chatter}>&-
+  exec {chatter}>&- {faults}>&-
   [ "$stopped" = 0 ] || stop "$stopped" # which may have come before there was a child
   if "$watched"; then watch_progress "$child" & watch=$!; fi
   while :; do
@@ -265,8 +271,8 @@ launch() {
   done
   trap - INT TERM HUP
   [ -z "$watch" ] || kill "$watch" 2>/dev/null || true
-  wait "$listener" || true
-  ! "$shows_errors" || cat -- "$messages" >&2
+  wait "${listeners[@]}" || true
+  "$at_once" || ! "$shows_errors" || cat -- "$messages" >&2
   set_reason
   return "$status"
 }
@@ -313,6 +319,16 @@ run_to_file() {
   keep_parts
 }
 
+# Runs the pipeline from the live input $1 until it is stopped.
+run_live() {
+  local input=$1 status=0
+  shift
+  at_once=true
+  launch INT "${launcher[@]}" "$@" || status=$?
+  [ "$status" = 0 ] || [ "$stopped" != 0 ] || [ "$status" = 141 ] || die "$input: ${reason:-the pipeline failed}"
+  return "$status"
+}
+
 end_if_stopped() { [ "$stopped" = 0 ] || { say "stopped: nothing unfinished is kept" && exit "$stopped"; }; }
 
 # Whether there is a picture in the file, lines or a video: GStreamer takes a damaged one for one that has ended.
@@ -348,12 +364,11 @@ stem_of() {
 
 # Output is written beside its place under another name, and gets its own when it is whole.
 declare -A parts=()
-writer=
 messages=$(mktemp 2>/dev/null) ||
   die "no file can be made in ${TMPDIR:-/tmp}: make room there, or set TMPDIR to a folder that can be written to"
 trap clean_up EXIT
 
-clean_up() { end_lines && rm -f -- "$messages" "$messages.last" "${parts[@]}"; }
+clean_up() { rm -f -- "$messages" "$messages.last" "${parts[@]}"; }
 
 # Devices and pipes (/dev/null, a terminal) are written to as they are.
 is_device() { [ -e "$1" ] && [ ! -f "$1" ] && [ ! -d "$1" ]; }
@@ -458,20 +473,11 @@ set_live_sink() {
   fi
 }
 
-# Sets lines, the descriptor to write lines to that are for standard output. A file there gets them behind what is in it;
-# fdsink would begin at its start.
+# Sets lines, the descriptor to write lines to that are for standard output. fdsink goes to the start of a file first: so all
+# is appended, which keeps what is there, and each line whole where several scripts write to one file. (dd sets that for
+# whoever has this file open as standard output; a program between, cat, would tear lines and lose errors.)
 begin_lines() {
   "$has_output" || die "standard output, where the lines would go, is closed"
-  if [ -f /dev/stdout ]; then
-    exec {lines}> >(trap '' INT TERM HUP && exec cat)
-    writer=$!
-  else
-    exec {lines}>&1
-  fi
-}
-
-end_lines() {
-  [ -n "$writer" ] || return 0
-  exec {lines}>&-
-  wait "$writer" || true
+  [ ! -f /dev/stdout ] || dd oflag=append conv=notrunc count=0 status=none </dev/null
+  exec {lines}>&1
 }

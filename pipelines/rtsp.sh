@@ -25,8 +25,7 @@ set_live_sink
 set_launcher
 
 { # to its end in one piece: bash reads on in a script that may have been changed meanwhile
-  at_once=true
-  launch INT "${launcher[@]}" rtspsrc "location=$(quote "${arguments[0]}")" latency=200 name=camera \
+  run_live "the camera" rtspsrc "location=$(quote "${arguments[0]}")" latency=200 name=camera \
     camera. ! application/x-rtp,media=video ! decodebin \
     ! "${network[@]}" ! "${sink[@]}"
   exit

@@ -128,7 +128,9 @@ class Places(TestCase):
 
     def test_standard_output(self):
         clip = self.clip(frames=2, sound=False)
-        process = self.shell('echo before > all; "$pipelines"/json-lines.sh --model "$model" clip.mp4 /dev/stdout >> all')
+        process = self.shell(
+            'echo before > all; "$pipelines"/json-lines.sh --model "$model" clip.mp4 /dev/stdout >> all'
+        )
         self.assert_done(process)
         lines = self.content(self.path("all")).splitlines()
         self.assertEqual((lines[0], len(lines)), (b"before", 3))
@@ -140,6 +142,26 @@ class Places(TestCase):
             self.assert_refused(self.shell('"$pipelines"/json-lines.sh --model "$model" clip.mp4 ' + line))
         self.assertEqual(self.content(clip), before)
         self.assert_refused(self.shell('"$pipelines"/json-lines.sh --model "$model" clip.mp4 >&-'), "closed")
+
+    def test_lines_on_a_full_disk(self):
+        """Simulated by a limit to the size of files: what comes out is not all, and the script says so."""
+        self.clip(frames=100, sound=False)
+        for name, arguments in ("json-lines.sh", "clip.mp4"), ("camera.sh", "--test --seconds 20"):
+            process = self.shell(
+                f'trap \'\' XFSZ; ulimit -f 8; "$pipelines"/{name} --model "$model" {arguments} > lines'
+            )
+            self.assertEqual(process.returncode, 1, process.stderr)
+            self.assert_refused(process, "resource")
+            self.assertEqual(os.path.getsize(self.path("lines")), 8 * 1024)
+
+    def test_lines_of_several_scripts(self):
+        """All into one file: each is whole."""
+        self.clip(frames=60, sound=False)
+        line = '"$pipelines"/json-lines.sh --model "$detect" --set threshold=0 --set max-detections=0 clip.mp4'
+        process = self.shell(f"for i in 1 2 3; do {line} >> all & done; wait", detect=common.model("detect"))
+        self.assert_done(process)
+        self.assertEqual(len(common.read_json_lines(self.path("all"))), 180)
+        self.assertGreater(os.path.getsize(self.path("all")), 180 * 10_000)
 
     def test_what_is_read(self):
         """Addresses of files, models and what properties name are inputs, too."""
@@ -266,7 +288,7 @@ class Broken(TestCase):
 
     def test_without_plugins(self):
         clip = self.clip(frames=2, sound=False)
-        path = self.stub('echo \'WARNING: erroneous pipeline: no element "deinterlace"\' >&2; exit 1')
+        path = self.stub("echo 'WARNING: erroneous pipeline: no element \"deinterlace\"' >&2; exit 1")
         self.assert_refused(self.run_script("json-lines.sh", clip, PATH=path), "no element", "packages.sh")
 
     def test_looks_once(self):
