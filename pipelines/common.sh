@@ -316,7 +316,7 @@ run_to_file() {
   end_if_stopped
   has_frames "$part" || no_frames "$input" || exit
   tell_early_end "$input" "$part"
-  keep_parts
+  keep_parts || exit
 }
 
 # Runs the pipeline from the live input $1 until it is stopped.
@@ -404,7 +404,18 @@ check_output() {
   is_utf8 "$(realpath -m -- "$output")" || die "the name $output is not UTF-8, as gst-launch-1.0 takes it: name another output"
   [ ! -d "$output" ] || die "$output is a folder: name a file"
   [ ! -f "$output" ] || "$force" || die "$output is already there: name another output, or overwrite it with --force"
+  can_replace "$(realpath -m -- "$output")" || die "$output can not be replaced: it is protected (see lsattr and the folder's sticky bit)"
   [ -d "$(dirname -- "$output")" ] || die "there is no folder $(dirname -- "$output")"
+}
+
+# Immutable files can't be, even by root, nor those of others in folders like /tmp.
+can_replace() {
+  local folder flags
+  [ -f "$1" ] || return 0
+  folder=$(dirname -- "$1")
+  flags=$(lsattr -d -- "$1" 2>/dev/null) || true
+  [[ ${flags%% *} != *[ia]* ]] || return
+  [ "$EUID" = 0 ] || [ ! -k "$folder" ] || [ -O "$folder" ] || [ -O "$1" ]
 }
 
 # Sets part, the file to write $1 into for now.
@@ -422,16 +433,20 @@ begin_output() {
 keep_parts() {
   local place
   for place in "${!parts[@]}"; do
-    keep_part "$place"
+    keep_part "$place" || return
   done
 }
 
 # Something may have come there meanwhile.
 keep_part() {
-  local how=-n
+  local place=$1 part=${parts[$1]} how=-n said
+  [ -e "$part" ] || fail "$place: $part, its beginning, was removed while this ran: nothing was written" || return
   ! "$force" || how=-f
-  mv "$how" -T -- "${parts[$1]}" "$1" || true
-  [ ! -e "${parts[$1]}" ] || die "$1 came while this ran: it is left as it is"
+  said=$(mv "$how" -T -- "$part" "$place" 2>&1) || true
+  [ -e "$part" ] || return 0
+  ! [ -e "$place" ] || "$force" || fail "$place came while this ran: it is left as it is" || return
+  unset "parts[\$place]"
+  fail "${said#mv: }: the result is in $part"
 }
 
 # Sets encoder: H.264 that every player shows. Not the encoder's own idea of a format: from RGB it would choose 4:4:4. And

@@ -86,6 +86,8 @@ run_pipeline() {
   set_launcher
   launch INT "${launcher[@]}" "${pipeline[@]}" || die "$input: ${reason:-the pipeline failed}: nothing was written"
   [ -z "$progress" ] || kill "$progress"
+  [ -e "$work/results.jsonl" ] && [ -e "$work/annotated.mkv" ] || [ "$stopped" != 0 ] ||
+    die "$work, where the results were made, was removed while this ran, or part of it: nothing was written"
   [ -s "$work/results.jsonl" ] || { end_if_stopped && no_frames "$input"; } || exit
   [ "$stopped" != 0 ] || [ -n "$seconds" ] || tell_early_end "$input" "$work/results.jsonl"
 }
@@ -123,9 +125,10 @@ keep_results() {
     trap clean_up EXIT
     die "results came into $output_folder while this ran: they are left as they are, and these are in $work"
   fi
-  rm -f -- "${results[@]}"
-  find_results "$work"
-  mv -- "${results[@]}" "$output_folder"
+  if ! { rm -f -- "${results[@]}" && find_results "$work" && mv -- "${results[@]}" "$output_folder"; }; then
+    trap clean_up EXIT
+    die "not all results could be put into $output_folder: the others are in $work"
+  fi
 }
 
 # Ends by itself where the script does.

@@ -36,7 +36,7 @@ keep() {
     set_reader "$input" # for its duration
     has_frames "${parts[${places[$input]}]}" || no_frames "$input" || { bad+=("$input") && continue; }
     tell_early_end "$input" "${parts[${places[$input]}]}"
-    keep_part "${places[$input]}"
+    keep_part "${places[$input]}" || { bad+=("$input") && continue; }
     say "Written: ${places[$input]##*/}"
   done
 }

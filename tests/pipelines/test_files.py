@@ -47,7 +47,7 @@ class TestCase(common.TestCase):
 
     def stub(self, text):
         """PATH with another gst-launch-1.0 before the right one, which is $real."""
-        os.makedirs(self.path("bin"))
+        os.makedirs(self.path("bin"), exist_ok=True)
         with open(self.path("bin", "gst-launch-1.0"), "w", encoding="utf-8") as file:
             file.write(f"#!/bin/bash\nreal='{shutil.which('gst-launch-1.0')}'\n{text}\n")
         os.chmod(self.path("bin", "gst-launch-1.0"), 0o755)
@@ -224,6 +224,37 @@ class Places(TestCase):
         self.assertEqual(self.content(self.path("o", "clip", "results.jsonl")), b"mine\n")
         (kept,) = self.left()
         self.assertEqual(len(common.read_json_lines(os.path.join(kept, "results.jsonl"))), 2)
+
+    def test_results_that_vanish_meanwhile(self):
+        """A cleaning job removes what it does not know; the results of other files are kept."""
+        clips = [self.clip(name, frames=2, sound=False) for name in ("clip.mp4", "other.mp4")]
+        path = self.stub('"$real" "$@"; status=$?; rm -rf $(ls -d $gone | head -n 1); exit $status')
+        for name, arguments, _ in self.commands(*clips):
+            gone = "o/clip/.dicenet-*" if name == "demo.sh" else ".dicenet-*.part"
+            process = self.run_script(name, *arguments, PATH=path, gone=gone)
+            self.assertEqual(process.returncode, 1, name)
+            self.assertRegex(process.stderr, "error: .*removed while this ran")
+            self.assertNotIn("cannot stat", process.stderr)
+        self.assertEqual(len(glob.glob(os.path.join(glob.escape(self.folder), "*.jsonl"))), 1)
+        self.assertEqual(self.left(), [])
+
+    def test_files_that_cannot_be_replaced(self):
+        """Those that are protected are refused before anything runs; else the result is kept beside them."""
+        clip = self.clip(frames=2, sound=False)
+        path = self.stub('"$real" "$@"; status=$?; mkdir out.jsonl; exit $status')
+        process = self.run_script("json-lines.sh", "--force", clip, "out.jsonl", PATH=path)
+        self.assert_refused(process, "out.jsonl", "the result is in ")
+        (kept,) = self.left()
+        self.assertEqual(len(common.read_json_lines(kept)), 2)
+        os.unlink(kept)
+        os.makedirs(self.path("tools"))
+        with open(self.path("tools", "lsattr"), "w", encoding="utf-8") as file:
+            file.write('#!/bin/sh\necho "----i---------e------- $3"\n')
+        os.chmod(self.path("tools", "lsattr"), 0o755)
+        changed = {"PATH": self.path("tools") + os.pathsep + os.environ["PATH"]}
+        with open(self.path("lines"), "w", encoding="utf-8"):
+            pass
+        self.assert_refused(self.run_script("json-lines.sh", "--force", clip, "lines", **changed), "lines", "protected")
 
 
 class Broken(TestCase):
