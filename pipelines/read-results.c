@@ -74,7 +74,7 @@ check_video (GstElement *decoder, gpointer video)
   GstPad *pad = gst_element_get_static_pad (video, "sink");
 
   if (!gst_pad_is_linked (pad))
-    GST_ELEMENT_ERROR (decoder, STREAM, WRONG_TYPE, ("there is no video that can be decoded"), (NULL));
+    GST_ELEMENT_ERROR (decoder, STREAM, WRONG_TYPE, ("there is no video in it that can be decoded"), (NULL));
   gst_object_unref (pad);
 }
 
@@ -99,16 +99,9 @@ new_pipeline (const char *element, const char *model, const char *video, GError 
   return pipeline;
 }
 
-static void
-print_text (const char *what, GError *error)
-{
-  g_printerr ("%s: %s\n", what, error->message);
-  g_error_free (error);
-}
-
 /* Prints what went wrong, if anything did, warnings, and which decoders are missing. */
 static gboolean
-print_error (GstElement *pipeline)
+print_error (GstElement *pipeline, const char *video)
 {
   GstBus *bus = gst_element_get_bus (pipeline);
   GstMessageType types = GST_MESSAGE_ERROR | GST_MESSAGE_WARNING | GST_MESSAGE_ELEMENT;
@@ -120,42 +113,51 @@ print_error (GstElement *pipeline)
     GError *error = NULL;
     if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
       gst_message_parse_error (message, &error, NULL);
-      print_text ("error", error);
+      g_printerr ("error: %s: %s\n", video, error->message);
       failed = TRUE;
     } else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING) {
       gst_message_parse_warning (message, &error, NULL);
-      print_text ("warning", error);
+      g_printerr ("warning: %s\n", error->message);
     } else if (gst_structure_has_name (structure, "missing-plugin")) {
-      g_printerr ("missing: %s\n", gst_structure_get_string (structure, "name"));
+      g_printerr ("missing: %s: install it (on Debian, gstreamer1.0-libav and gstreamer1.0-plugins-bad have most)\n",
+                  gst_structure_get_string (structure, "name"));
     }
+    g_clear_error (&error);
     gst_message_unref (message);
   }
   gst_object_unref (bus);
   return failed;
 }
 
-/* Some files neither go on nor end: a GIF before GStreamer 1.24. */
+/* From the environment: how many seconds without a frame are too many. */
 static gboolean
-is_stuck (gint64 last_frame)
+read_patience (guint64 *patience)
 {
   const char *text = g_getenv ("DICENET_PATIENCE");
-  guint64 patience;
 
-  if (!text || !g_ascii_string_to_unsigned (text, 10, 1, G_MAXUINT32, &patience, NULL))
-    patience = 60;
+  if (g_ascii_string_to_unsigned (text ? text : "60", 10, 1, G_MAXUINT32, patience, NULL))
+    return TRUE;
+  g_printerr ("error: DICENET_PATIENCE must be a whole number of seconds from 1, not '%s'\n", text);
+  return FALSE;
+}
+
+/* Some files neither go on nor end: a GIF before GStreamer 1.24. */
+static gboolean
+is_stuck (gint64 last_frame, guint64 patience, const char *video)
+{
   if (g_get_monotonic_time () - last_frame < (gint64) patience * G_USEC_PER_SEC)
     return FALSE;
-  g_printerr ("error: no frame for %" G_GUINT64_FORMAT " seconds\n", patience);
+  g_printerr ("error: %s: no frame for %" G_GUINT64_FORMAT " seconds\n", video, patience);
   return TRUE;
 }
 
 /* Until the end, or an error: a pipeline that fails sends no frames, but need not say that there will be none either.
- */
+ * To GStreamer, a damaged file without a frame has just ended. */
 static gboolean
-print_frames (GstElement *pipeline)
+print_frames (GstElement *pipeline, const char *video, guint64 patience)
 {
   GstElement *frames = gst_bin_get_by_name (GST_BIN (pipeline), "frames");
-  gboolean failed = FALSE;
+  gboolean failed = FALSE, any = FALSE;
   gint64 last_frame = g_get_monotonic_time ();
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
@@ -165,33 +167,39 @@ print_frames (GstElement *pipeline)
       print_results (gst_sample_get_buffer (sample));
       gst_sample_unref (sample);
       last_frame = g_get_monotonic_time ();
+      any = TRUE;
     } else {
-      failed = print_error (pipeline) || is_stuck (last_frame);
+      failed = print_error (pipeline, video) || is_stuck (last_frame, patience, video);
     }
   }
-  failed = failed || print_error (pipeline);
+  failed = failed || print_error (pipeline, video);
+  if (!failed && !any)
+    g_printerr ("error: %s: not one frame came from it: it may be damaged\n", video);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   gst_object_unref (frames);
-  return !failed;
+  return any && !failed;
 }
 
 int
 main (int argc, char **argv)
 {
   GError *error = NULL;
+  guint64 patience;
 
   gst_init (&argc, &argv);
   if (argc != 4) {
     g_printerr ("usage: read-results dicenetclassify|dicenetdetect|dicenetsegment MODEL VIDEO\n");
     return 2;
   }
+  if (!read_patience (&patience))
+    return 1;
   GstElement *pipeline = new_pipeline (argv[1], argv[2], argv[3], &error);
   if (!pipeline) {
     g_printerr ("error: %s\n", error->message);
     g_error_free (error);
     return 1;
   }
-  gboolean ok = print_frames (pipeline);
+  gboolean ok = print_frames (pipeline, argv[3], patience);
   gst_object_unref (pipeline);
   return ok ? 0 : 1;
 }

@@ -11,6 +11,8 @@ Shows: the same as read-results.c in Python: a probe on a pad sees every frame a
 """
 
 import os
+import re
+import signal
 import sys
 import time
 
@@ -46,12 +48,15 @@ def shares(meta):
         yield f"{meta.result.get_label(label_id)} {100 * mask.count(label_id) / len(mask):.1f} %"
 
 
+DECODERS = "on Debian, gstreamer1.0-libav and gstreamer1.0-plugins-bad have most"
 last_frame = time.monotonic()
+any_frame = False
 
 
 def print_results(_pad, info):
-    global last_frame
+    global last_frame, any_frame
     last_frame = time.monotonic()
+    any_frame = True
     frame = info.get_buffer()
     texts = []
     for meta in GstDicenetMeta.buffer_get_dicenet_metas(frame):
@@ -68,15 +73,22 @@ def print_results(_pad, info):
 def check_video(decoder, video):
     """A file with sound only, or with video that nothing here decodes, brings no frame and no end."""
     if not video.get_static_pad("sink").is_linked():
-        text = "there is no video that can be decoded"
+        text = "there is no video in it that can be decoded"
         error = GLib.Error.new_literal(Gst.StreamError.quark(), text, Gst.StreamError.WRONG_TYPE)
         decoder.post_message(Gst.Message.new_error(decoder, error, ""))
 
 
-def wait_for_end(bus):
+def read_patience():
+    """From the environment: how many seconds without a frame are too many."""
+    text = os.environ.get("DICENET_PATIENCE", "60")
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        sys.exit(f"error: DICENET_PATIENCE must be a whole number of seconds from 1, not '{text}'")
+    return int(text)
+
+
+def wait_for_end(bus, video, patience):
     """The error that ended the pipeline, or None. Prints warnings, and which decoders are missing. Some files neither go on
-    nor end: a GIF before GStreamer 1.24."""
-    patience = int(os.environ.get("DICENET_PATIENCE", 60))
+    nor end: a GIF before GStreamer 1.24. To GStreamer, a damaged file without a frame has just ended."""
     types = Gst.MessageType.EOS | Gst.MessageType.ERROR | Gst.MessageType.WARNING | Gst.MessageType.ELEMENT
     while True:
         message = bus.timed_pop_filtered(Gst.SECOND, types)
@@ -87,18 +99,21 @@ def wait_for_end(bus):
         if message.type == Gst.MessageType.ERROR:
             return message.parse_error()[0].message
         if message.type == Gst.MessageType.EOS:
-            return None
+            return None if any_frame else "not one frame came from it: it may be damaged"
         if message.type == Gst.MessageType.WARNING:
             print("warning:", message.parse_warning()[0].message, file=sys.stderr)
         elif message.get_structure().has_name("missing-plugin"):
-            print("missing:", message.get_structure().get_string("name"), file=sys.stderr)
+            name = message.get_structure().get_string("name")
+            print(f"missing: {name}: install it ({DECODERS})", file=sys.stderr)
 
 
 def main():
     Gst.init(None)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # its reader may have seen enough, as any program's
     if len(sys.argv) != 4:
         sys.exit("usage: read-results.py dicenetclassify|dicenetdetect|dicenetsegment MODEL VIDEO")
     element, model, video = sys.argv[1:]
+    patience = read_patience()
     try:
         video.encode()
     except UnicodeEncodeError:
@@ -112,10 +127,10 @@ def main():
     pipeline.get_by_name("end").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, print_results)
     pipeline.get_by_name("decoder").connect("no-more-pads", check_video, pipeline.get_by_name("video"))
     pipeline.set_state(Gst.State.PLAYING)
-    error = wait_for_end(pipeline.get_bus())
+    error = wait_for_end(pipeline.get_bus(), video, patience)
     pipeline.set_state(Gst.State.NULL)
     if error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {video}: {error}")
 
 
 if __name__ == "__main__":

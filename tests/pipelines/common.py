@@ -101,6 +101,17 @@ class TestCase(unittest.TestCase):
                "!", "x264enc", "!", "h264parse", "!", "matroskamux", "!", "filesink", f"location={self.path(name)}")  # fmt: skip
         return self.path(name)
 
+    def frameless(self):
+        """A file that says it has a video, and has none."""
+        path = self.path("bad.mkv")
+        launch("videotestsrc", "num-buffers=2", "!", "video/x-raw,width=96,height=64", "!", "jpegenc", "!", "matroskamux",
+               "!", "filesink", f"location={path}")  # fmt: skip
+        with open(path, "rb") as file:
+            content = file.read()
+        with open(path, "wb") as file:  # no picture begins as it should
+            file.write(content.replace(b"\xff\xd8\xff", b"\xff\x00\x00"))
+        return path
+
     def default_models(self):
         """A folder with small models under the names of those that ship, for DICENET_MODEL_PATH."""
         folder = self.path("models")

@@ -220,12 +220,17 @@ class Applications(Installed):
             "audiotestsrc", "num-buffers=20", "!", "wavenc", "!", "filesink", f"location={self.path('sound.wav')}"
         )
         for name in "empty.mp4", "text.mp4", "sound.wav":
-            self.assert_refused(self.run_application(command, "segment", self.path(name)))
+            self.assert_refused(self.run_application(command, "segment", self.path(name)), self.path(name))
+        self.assert_refused(self.run_application(command, "segment", self.frameless()), "bad.mkv", "not one frame")
+        process = self.run_installed(
+            *command, "dicenetsegment", common.model("segment"), self.path("clip.mp4"), DICENET_PATIENCE="soon"
+        )
+        self.assert_refused(process, "DICENET_PATIENCE", "'soon'")
         path = os.path.join(common.SHARED, "faults", "video-without-decoder-with-sound.mkv")
         if os.path.exists(path):
             process = self.run_application(command, "segment", path)
-            self.assert_refused(process, "no video that can be decoded")
-            self.assertRegex(process.stderr, "(?m)^missing: .")
+            self.assert_refused(process, path, "no video in it that can be decoded")
+            self.assertRegex(process.stderr, "(?m)^missing: video/x-unknown decoder: .*gstreamer1.0-libav")
 
     def test_c(self):
         program = self.path("read-results")
