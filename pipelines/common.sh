@@ -100,13 +100,35 @@ find_models() {
   done
   for property in "${properties[@]}"; do
     for element in "${elements[@]}"; do
-      ! has_property "$element" "$property" || continue 2
+      ! has_property "$element" "$property" || { check_value "$property" && continue 2; }
     done
     die "there is no property '${property%%=*}': gst-inspect-1.0 $element tells what there is"
   done
 }
 
-has_property() { gst-inspect-1.0 "$1" | grep "^  ${2%%=*} *: " >/dev/null; }
+# What gst-inspect-1.0 says of each element.
+declare -A inspected=()
+
+# Whether the element $1 has the property of $2, NAME=VALUE, and it can be set. Sets about to what is known of it.
+has_property() {
+  [ -n "${inspected[$1]:-}" ] || inspected[$1]=$(LC_ALL=C gst-inspect-1.0 "$1")
+  about=$(sed -n "/^  ${2%%=*} *: /,/^  [a-z]/p" <<<"${inspected[$1]}")
+  [[ $about == *'flags: '*writable* ]]
+}
+
+# Refuses a number or name that the property of about does not take: gst-launch-1.0 would go on with the default.
+check_value() {
+  local name=${1%%=*} value=${1#*=} what=number form='^[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?$' low high names
+  if [[ $about =~ (Integer|Float)\.\ Range:\ +([^ ]+)\ -\ +([^ ]+) ]]; then
+    low=${BASH_REMATCH[2]} high=${BASH_REMATCH[3]}
+    [ "${BASH_REMATCH[1]}" = Float ] || { what="whole number" && form='^[-+]?[0-9]+$'; }
+    { [[ $value =~ $form ]] && awk "BEGIN { exit !($value >= $low && $value <= $high) }"; } ||
+      die "$name must be a $what from $low to $high, not '$value'"
+  fi
+  names=$(sed -n 's/^ *([-0-9]*): \([^ ]*\) .*/\1/p' <<<"$about")
+  [ -z "$names" ] || grep -q -F -e "($value): " -e "): $value " <<<"$about" ||
+    die "$name must be one of ${names//$'\n'/, }, not '$value'"
+}
 
 # Sets network: frames of any format in, frames with results out. Turned pictures of telephones are set upright first, and
 # interlaced ones made whole, one frame of each: networks know people who stand on their feet, without stripes. (auto-strict:

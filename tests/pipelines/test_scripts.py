@@ -351,6 +351,28 @@ class Mistakes(common.TestCase):
         process = common.script("json-lines.sh", "--model", common.model("segment"), "--set", "topk=3", self.clip())
         self.assert_refused(process, "'topk'", "gst-inspect-1.0 dicenetsegment")
 
+    def test_values_of_properties(self):
+        """gst-launch-1.0 takes the default for numbers out of range, and negative ones for large ones."""
+        clip = self.clip(frames=2, sound=False)
+        for name, values, expected in (
+            ("threshold", ("9", "-1.5", "abc", "0,5", "nan", "0x1"), "a number from -1 to 1"),
+            ("inference-interval", ("0", "-1", "1.5", "4294967296", "0x10"), "a whole number from 1 to 4294967295"),
+            ("threads", ("-1", "1025", "99999999999999999999"), "a whole number from 0 to 1024"),
+            ("max-detections", ("-1",), "a whole number from 0 to 4294967295"),
+            ("device-id", ("-2",), "a whole number from -1 to 2147483647"),
+            ("precision", ("9", "int8", "float.*", "-"), "one of auto, float32, bfloat16, float16, tf32"),
+        ):
+            for value in values:
+                process = common.script("json-lines.sh", "--model", common.model("detect"), "--set", f"{name}={value}", clip)
+                self.assert_refused(process, f"{name} must be {expected}, not '{value}'")
+                self.assertEqual(process.stdout, "")
+        good = "threshold=1e-1", "threshold=.5", "threads=1", "max-detections=0", "device-id=-1", "precision=auto", "backend=1"
+        process = common.script("json-lines.sh", "--model", common.model("detect"),
+                                *(word for value in good for word in ("--set", value)), clip)  # fmt: skip
+        self.assert_done(process)
+        process = common.script("json-lines.sh", "--model", common.model("detect"), "--set", "stats=3", clip)
+        self.assert_refused(process, "there is no property 'stats'")
+
     def test_bad_model(self):
         clip = self.clip()
         process = common.script("json-lines.sh", "--model", clip, clip)
