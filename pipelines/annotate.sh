@@ -33,6 +33,8 @@ set_container() {
 
 # Sets picture, the encoder that goes with the container.
 set_picture() {
+  [ "$muxer" = matroskamux ] || { [ "${size[0]:-16}" -gt 14 ] && [ "${size[1]:-16}" -gt 14 ]; } ||
+    die "$input has ${size[0]} x ${size[1]} pixels, and .${place##*.} needs 15 a side at least: name an output that ends in .mkv"
   set_encoder
   picture=("${encoder[@]}")
   [ "$muxer" != webmmux ] ||

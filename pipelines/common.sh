@@ -70,6 +70,7 @@ read_options() {
       --test) test_picture=true ;;
       --) shift && arguments+=("$@") && break ;;
       --*) die "unknown option $1; --help tells what there is" ;;
+      '') die "an argument is empty: a variable without a value?" ;;
       *) arguments+=("$1") ;;
     esac
     shift
@@ -112,7 +113,7 @@ declare -A inspected=()
 # Whether the element $1 has the property of $2, NAME=VALUE, and it can be set. Sets about to what is known of it.
 has_property() {
   [ -n "${inspected[$1]:-}" ] || inspected[$1]=$(LC_ALL=C gst-inspect-1.0 "$1")
-  about=$(sed -n "/^  ${2%%=*} *: /,/^  [a-z]/p" <<<"${inspected[$1]}")
+  about=$(printf '%s\n' "${inspected[$1]}" | sed -n "/^  ${2%%=*} *: /,/^  [a-z]/p")
   [[ $about == *'flags: '*writable* ]]
 }
 
@@ -295,7 +296,7 @@ launch() {
   [ -z "$watch" ] || kill "$watch" 2>/dev/null || true
   wait "${listeners[@]}" || true
   "$at_once" || ! "$shows_errors" || cat -- "$messages" >&2
-  set_reason
+  set_reason "$status"
   return "$status"
 }
 
@@ -305,12 +306,27 @@ stop() {
   [ -z "$child" ] || kill -s "$signal" "$child" 2>/dev/null || true
 }
 
-# Where a part of the pipeline fails, those before it say that the stream stopped: that is not the reason.
+# What the exit status $1 of gst-launch-1.0 and its messages tell. Where a part of the pipeline fails, those before it say
+# that the stream stopped: that is not the reason.
 set_reason() {
   local found
   found=$(sed -n -e 's/^ERROR: from element [^ ]*: //p' -e 's/^WARNING: erroneous pipeline: //p' "$messages")
   reason=$(grep -v -m 1 -F -e 'Internal data stream error.' <<<"$found") || reason=${found%%$'\n'*}
-  [[ $reason != 'no element '* ]] || reason+=": install GStreamer's plugins, pipelines/packages.sh run does so on Debian"
+  case $reason in
+    'no element '*) reason+=": install GStreamer's plugins, pipelines/packages.sh run does so on Debian" ;;
+    '') reason=$(guess_reason "$1") ;;
+  esac
+}
+
+# Where gst-launch-1.0 wrote none, for it could not, or was ended.
+guess_reason() {
+  if [ "$1" = 153 ]; then
+    echo "a file became larger than this user may write (ulimit -f)"
+  elif [ "$1" -gt 128 ]; then
+    echo "gst-launch-1.0 was ended by SIG$(kill -l "$1")"
+  elif ! { printf '\n' >>"$messages"; } 2>/dev/null; then
+    echo "nothing can be written into ${TMPDIR:-/tmp}: make room there, or set TMPDIR to another folder"
+  fi
 }
 
 # Whether launch ends what makes no progress. Not where a reader of standard output or a network sets the pace.

@@ -31,6 +31,7 @@ pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! dicenetjson "source=
   if [ -z "$place" ]; then
     [ ! /dev/stdout -ef "$(file_of "$input")" ] || die "standard output is the input $input itself: name another output"
     begin_lines
+    [ ! -f /dev/stdout ] || [[ $input == *://* ]] || watched=true
     status=0 last=$messages.last
     launch TERM gst-launch-1.0 "${pipeline[@]}" ! tee name=lines ! queue ! fdsink "fd=$lines" \
       lines. ! queue max-size-buffers=1 leaky=downstream ! multifilesink "location=$(quote "${last//%/%%}")" || status=$?

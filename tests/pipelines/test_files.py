@@ -154,6 +154,15 @@ class Places(TestCase):
             self.assert_refused(process, "resource")
             self.assertEqual(os.path.getsize(self.path("lines")), 8 * 1024)
 
+    def test_full_folder_for_temporary_files(self):
+        """Which is where the reason would have been written."""
+        self.clip(frames=3, sound=False)
+        line = '"$pipelines"/json-lines.sh --model "$model" clip.mp4'
+        self.assert_refused(
+            self.shell(f"trap '' XFSZ; ulimit -f 0; {line}"), "clip.mp4: nothing can be written into", "TMPDIR"
+        )
+        self.assert_refused(self.shell(f"ulimit -f 1; {line} > lines"), "clip.mp4: a file became larger", "ulimit -f")
+
     def test_lines_of_several_scripts(self):
         """All into one file: each is whole."""
         self.clip(frames=60, sound=False)
@@ -207,6 +216,8 @@ class Places(TestCase):
         for value in "threshold", "threshold=", "=1", "":
             self.assert_refused(self.run_script("json-lines.sh", clip, "--set", value), "PROPERTY=VALUE")
         self.assert_refused(self.run_script("json-lines.sh", clip, "--model"), "--model needs")
+        for name, arguments in ("json-lines.sh", (clip, "")), ("demo.sh", ("--as-is", "")), ("camera.sh", ("",)):
+            self.assert_refused(self.run_script(name, *arguments), "an argument is empty")
 
     def test_folders(self):
         clip = self.clip(frames=2, sound=False)
@@ -501,6 +512,17 @@ class Streams(TestCase):
                 self.assert_done(self.run_script(name, *arguments))
                 self.assertGreater(os.path.getsize(self.path(result)), 100)
         self.assertEqual(len(glob.glob(self.path("o", "photo", "frame-*.png"))), 1)
+
+    def test_small_pictures(self):
+        for size in (1, 1), (3, 401), (401, 14), (15, 15):
+            common.launch("videotestsrc", "num-buffers=1", "!", f"video/x-raw,width={size[0]},height={size[1]}", "!", "pngenc",
+                          "!", "filesink", f"location={self.path('small.png')}")  # fmt: skip
+            for extension in "mkv", "mp4", "webm":
+                process = self.run_script("annotate.sh", "--force", "small.png", "out." + extension)
+                if extension == "mkv" or min(size) > 14:
+                    self.assert_done(process)
+                else:
+                    self.assert_refused(process, "small.png", "15 a side", ".mkv")
 
     def test_sizes_that_change(self):
         """Also to odd sides: the video has one."""
