@@ -96,7 +96,10 @@ read_labels (const DicenetMetadata *m, DicenetDescription *d)
     char *label = dicenet_json_type (at) == '"' ? dicenet_json_read_string (&at, NULL) : NULL;
     if (label == NULL || strlen (label) > DICENET_MAX_LABEL_BYTES) {
       g_free (label);
-      return dicenet_metadata_refuse (m, "labels", MAX_LABEL_TEXT, "another value in it");
+      g_set_error (m->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
+                   "%s: __metadata__: \"labels\": expected " MAX_LABEL_TEXT "; the one at %u is none, counted from 0",
+                   m->file->path, found);
+      return FALSE;
     }
     if (found < d->n_classes)
       d->labels[found] = label;
@@ -188,9 +191,9 @@ static gboolean
 read_scale (const DicenetMetadata *m, DicenetDescription *d)
 {
   const char *text = dicenet_metadata_get (m, "scale");
-  char *end = NULL;
-  const gdouble scale = text ? g_ascii_strtod (text, &end) : 0;
-  const DicenetWidths *widths = text && end != text && *end == '\0' ? dicenet_widths_find (d->backbone, scale) : NULL;
+  gdouble scale;
+  const DicenetWidths *widths =
+      text && dicenet_parse_number (text, &scale) ? dicenet_widths_find (d->backbone, scale) : NULL;
 
   if (widths == NULL)
     return dicenet_metadata_refuse (m, "scale", widths_tables[d->backbone].scales, text);
@@ -210,8 +213,10 @@ read_common (const DicenetMetadata *m, const DicenetTaskKeys *task, DicenetDescr
   d->n_classes = (guint) classes;
   return dicenet_metadata_read_size (m, "size", &d->width, &d->height) &&
          dicenet_metadata_read_size (m, "kernel_size", &d->kernel_width, &d->kernel_height) &&
-         dicenet_metadata_read_numbers (m, "mean", 3, -1e3, 1e3, "three numbers [r,g,b]", d->mean) &&
-         dicenet_metadata_read_numbers (m, "std", 3, 1e-6, 1e3, "three positive numbers [r,g,b]", d->std);
+         dicenet_metadata_read_numbers (m, "mean", 3, -1e3, 1e3, "three numbers from -1000 to 1000, [r,g,b]",
+                                        d->mean) &&
+         dicenet_metadata_read_numbers (m, "std", 3, 1e-6, 1e3, "three positive numbers from 0.000001 to 1000, [r,g,b]",
+                                        d->std);
 }
 
 static gboolean

@@ -70,12 +70,31 @@ is_path (const char *text)
   return strchr (text, G_DIR_SEPARATOR) != NULL || g_str_has_suffix (text, ENDING);
 }
 
+/* A link to what is not there, or to itself: there is no file, but it is not missing either. */
+static gboolean
+is_broken_link (const char *path)
+{
+  return !g_file_test (path, G_FILE_TEST_EXISTS) && g_file_test (path, G_FILE_TEST_IS_SYMLINK);
+}
+
+static char *
+refuse_broken_link (const char *path, GError **error)
+{
+  g_autofree char *shown = dicenet_path_excerpt (path);
+
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND, "the model file '%s' is a link that leads nowhere",
+               shown);
+  return NULL;
+}
+
 char *
 dicenet_find_model (const char *path_or_name, GError **error)
 {
   if (is_path (path_or_name)) {
     if (g_file_test (path_or_name, G_FILE_TEST_EXISTS))
       return g_strdup (path_or_name);
+    if (is_broken_link (path_or_name))
+      return refuse_broken_link (path_or_name, error);
     g_autofree char *shown = dicenet_path_excerpt (path_or_name);
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND, "there is no model file '%s'", shown);
     return NULL;
@@ -83,12 +102,16 @@ dicenet_find_model (const char *path_or_name, GError **error)
 
   g_autofree char *file = g_strconcat (path_or_name, ENDING, NULL);
   g_auto (GStrv) folders = search_path ();
+  g_autofree char *broken = NULL;
   for (guint i = 0; folders[i] != NULL; i++) {
-    char *path = g_build_filename (folders[i], file, NULL);
+    g_autofree char *path = g_build_filename (folders[i], file, NULL);
     if (g_file_test (path, G_FILE_TEST_EXISTS))
-      return path;
-    g_free (path);
+      return g_steal_pointer (&path);
+    if (broken == NULL && is_broken_link (path))
+      broken = g_steal_pointer (&path);
   }
+  if (broken != NULL)
+    return refuse_broken_link (broken, error);
   g_autofree char *shown = dicenet_text_excerpt (path_or_name);
   g_autofree char *list = g_strjoinv (", ", folders), *shown_list = dicenet_path_excerpt (list);
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_NOT_FOUND,

@@ -58,15 +58,24 @@ dicenet_metadata_read_int (const DicenetMetadata *m, const char *key, gint64 min
 }
 
 gboolean
+dicenet_parse_number (const char *text, gdouble *out)
+{
+  char *end = NULL;
+
+  *out = g_ascii_strtod (text, &end);
+  /* strtod() takes spaces, hexadecimal numbers and names, too. */
+  return end != text && *end == '\0' && text[strspn (text, "+-.0123456789eE")] == '\0';
+}
+
+gboolean
 dicenet_metadata_read_fraction (const DicenetMetadata *m, const char *key, gfloat *out)
 {
   const char *text = dicenet_metadata_get (m, key);
-  char *end = NULL;
+  gdouble value;
 
   if (text == NULL)
     return TRUE;
-  const gdouble value = g_ascii_strtod (text, &end);
-  if (end == text || *end != '\0' || !(value >= 0 && value <= 1))
+  if (!dicenet_parse_number (text, &value) || !(value >= 0 && value <= 1))
     return dicenet_metadata_refuse (m, key, "a number from 0 to 1", text);
   *out = (gfloat) value;
   return TRUE;

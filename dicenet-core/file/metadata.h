@@ -20,6 +20,8 @@ gboolean dicenet_metadata_refuse (const DicenetMetadata *m, const char *key, con
 gboolean dicenet_metadata_read_int (const DicenetMetadata *m, const char *key, gint64 min, gint64 max,
                                     gboolean required, gint *out);
 /* From 0 to 1. */
+/* A decimal number that is all of the text. */
+gboolean dicenet_parse_number (const char *text, gdouble *out);
 gboolean dicenet_metadata_read_fraction (const DicenetMetadata *m, const char *key, gfloat *out);
 gboolean dicenet_metadata_read_boolean (const DicenetMetadata *m, const char *key, gboolean *out);
 /* "WxH"; mandatory. */

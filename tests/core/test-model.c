@@ -110,14 +110,20 @@ START_TEST (refuses_bad_metadata)
     { { .key = "backbone", .value = "resnet" }, DICENET_ERROR_INVALID_MODEL, "dicenet for this task" },
     { { .key = "scale", .value = "0.3" }, DICENET_ERROR_INVALID_MODEL, "found \"0.3\"" },
     { { .key = "scale", .value = "" }, DICENET_ERROR_INVALID_MODEL, "scale" },
+    { { .key = "scale", .value = "0x1p-1" }, DICENET_ERROR_INVALID_MODEL, "found \"0x1p-1\"" },
+    { { .key = "scale", .value = " 0.5" }, DICENET_ERROR_INVALID_MODEL, "found \" 0.5\"" },
     { { .key = "classes", .value = "0" }, DICENET_ERROR_INVALID_MODEL, "whole number from 2 to 256" },
     { { .key = "classes", .value = "257" }, DICENET_ERROR_INVALID_MODEL, "found \"257\"" },
     { { .key = "classes", .value = "99999999999999999999" }, DICENET_ERROR_INVALID_MODEL, "classes" },
     { { .key = "background", .value = "21" }, DICENET_ERROR_INVALID_MODEL, "background" },
     { { .key = "labels", .value = "[\"one\"]" }, DICENET_ERROR_INVALID_MODEL, "expected 21 labels" },
     { { .key = "labels", .value = "[[[[[[[[[[[[" }, DICENET_ERROR_INVALID_MODEL, "labels" },
+    { { .key = "labels", .value = "[\"a\",1]" }, DICENET_ERROR_INVALID_MODEL, "the one at 1 is none" },
+    { { .key = "labels", .value = "[\"a\\u0000\"]" }, DICENET_ERROR_INVALID_MODEL, "without U+0000, each of at most" },
     { { .key = "labels", .value = "{" }, DICENET_ERROR_INVALID_MODEL, "labels" },
     { { .key = "mean", .value = "[0.5,0.5]" }, DICENET_ERROR_INVALID_MODEL, "three numbers" },
+    { { .key = "mean", .value = "[5000,1,1]" }, DICENET_ERROR_INVALID_MODEL, "from -1000 to 1000" },
+    { { .key = "std", .value = "[1e999,1,1]" }, DICENET_ERROR_INVALID_MODEL, "from 0.000001 to 1000" },
     { { .key = "std", .value = "[1,0,1]" }, DICENET_ERROR_INVALID_MODEL, "positive" },
     { { .key = "std", .value = "[1,\"a\",1]" }, DICENET_ERROR_INVALID_MODEL, "positive" },
     { { .key = "size", .value = "64" }, DICENET_ERROR_INVALID_MODEL, "WxH from 32x32 to 4096x4096" },
@@ -364,6 +370,25 @@ START_TEST (reads_labels)
 }
 END_TEST
 
+/* A link that leads nowhere is not said to be missing. */
+START_TEST (names_broken_links)
+{
+  char *folder = test_folder_new ();
+  g_autofree char *path = g_build_filename (folder, "lost.safetensors", NULL);
+  g_autoptr (GError) by_name = NULL, by_path = NULL;
+
+  ck_assert_int_eq (symlink (path, path), 0);
+  g_setenv ("DICENET_MODEL_PATH", folder, TRUE);
+  ck_assert (dicenet_model_load ("lost", &by_name) == NULL);
+  g_unsetenv ("DICENET_MODEL_PATH");
+  assert_error (by_name, DICENET_ERROR_NOT_FOUND, path, "leads nowhere");
+  ck_assert (dicenet_model_load (path, &by_path) == NULL);
+  assert_error (by_path, DICENET_ERROR_NOT_FOUND, path, "leads nowhere");
+  ck_assert_int_eq (unlink (path), 0);
+  test_folder_remove (folder);
+}
+END_TEST
+
 /* DICENET_MODEL_PATH in order, then where models are installed; a path is nobody's name. */
 START_TEST (is_found_by_name)
 {
@@ -469,4 +494,4 @@ END_TEST
 
 TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_threshold, refuses_bad_tensors,
            is_loaded_once, is_loaded_anew_whatever_its_time, loads_from_many_threads, reads_labels, is_found_by_name,
-           messages_are_text)
+           names_broken_links, messages_are_text)
