@@ -538,6 +538,7 @@ static void
 gst_dicenet_json_init (GstDicenetJson *self)
 {
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");
+  GST_PAD_SET_ACCEPT_INTERSECT (self->sinkpad); /* as the other elements do: applications may leave out the framerate */
   gst_pad_set_chain_function (self->sinkpad, gst_dicenet_json_chain);
   gst_pad_set_event_function (self->sinkpad, gst_dicenet_json_sink_event);
   gst_pad_set_query_function (self->sinkpad, gst_dicenet_json_sink_query);

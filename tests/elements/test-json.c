@@ -390,6 +390,19 @@ GST_START_TEST (test_size_change)
 }
 GST_END_TEST;
 
+/* As applications give them. */
+GST_START_TEST (test_caps_without_framerate)
+{
+  GstHarness *h = gst_harness_new ("dicenetjson");
+
+  gst_harness_set_src_caps_str (h, "video/x-raw,format=RGB,width=64,height=48");
+  JsonNode *line = push (h, gst_buffer_new_allocate (NULL, 64 * 48 * 3, NULL));
+  expect_number (line, "$.resolution.width", 64);
+  json_node_unref (line);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 /* videocrop can leave the cropping to us, and the results follow. */
 GST_START_TEST (test_crop)
 {
@@ -590,6 +603,7 @@ json_suite (void)
   tcase_add_test (tests, test_any_text);
   tcase_add_test (tests, test_times);
   tcase_add_test (tests, test_size_change);
+  tcase_add_test (tests, test_caps_without_framerate);
   tcase_add_test (tests, test_crop);
   tcase_add_test (tests, test_decimal_point);
   return suite;
