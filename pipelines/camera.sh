@@ -33,9 +33,10 @@ if "$test_picture"; then
   # shellcheck disable=SC2054
   reader=(videotestsrc is-live=true ! video/x-raw,width=640,height=480,framerate=30/1 ! identity name=decoder)
   frames=(decoder.)
-  device='the test picture'
+  device=/dev/none called="the test picture"
 else
   device=${arguments[0]:-$(first_camera)}
+  called=$device
   set_reader "$device" || exit
 fi
 set_network "$device"
@@ -43,6 +44,6 @@ set_live_sink
 set_launcher
 
 { # to its end in one piece: bash reads on in a script that may have been changed meanwhile
-  run_live "$device" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"
+  run_live "$called" "${reader[@]}" "${frames[@]}" ! "${network[@]}" ! "${sink[@]}"
   exit
 }
