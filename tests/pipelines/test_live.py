@@ -5,6 +5,7 @@
 import os
 import statistics
 import sys
+import time
 
 import common
 
@@ -17,7 +18,8 @@ except (ImportError, ValueError) as error:
     print(f"skipped: {error}: install python3-gi and gir1.2-gstreamer-1.0")
     sys.exit(common.SKIPPED)
 
-SECONDS = 6
+PICTURES = 8
+SECONDS = 120  # on a busy machine, until all of them have been shown
 CAMERA = "videotestsrc is-live=true ! video/x-raw,width=640,height=480,framerate=30/1 ! identity name=decoder".split()
 
 
@@ -53,19 +55,23 @@ class Live(common.TestCase):
                 element.set_property("signal-handoffs", True)
                 element.connect("handoff", show)
         pipeline.set_state(Gst.State.PLAYING)
-        message = pipeline.get_bus().timed_pop_filtered(SECONDS * Gst.SECOND, Gst.MessageType.ERROR)
+        message, deadline = None, time.monotonic() + SECONDS
+        while message is None and len(seen) < PICTURES and time.monotonic() < deadline:
+            message = pipeline.get_bus().timed_pop_filtered(Gst.SECOND // 10, Gst.MessageType.ERROR)
         pipeline.set_state(Gst.State.NULL)
         self.assertIsNone(message)
         return seen
 
     def check(self, words):
         seen = self.shown(words)
-        self.assertGreater(len(seen), 3)
+        self.assertGreaterEqual(len(seen), PICTURES)
         ages, times = zip(*seen[1:])  # the first has the time to start in it
-        each = statistics.median(b - a for a, b in zip(times, times[1:]))
-        print(f"{len(seen)} pictures in {SECONDS} s, every {each:.2f} s; {min(ages):.2f} to {max(ages):.2f} s old")
+        waits = [b - a for a, b in zip(times, times[1:])]
+        each = statistics.median(waits)
+        print(f"{len(seen)} pictures, every {each:.2f} s; {min(ages):.2f} to {max(ages):.2f} s old")
         self.assertGreater(each, 0.05, "too fast a network to tell")
-        self.assertLess(statistics.median(ages), 2.3 * each)
+        # Each by the pace of its own time, which other programs change.
+        self.assertLess(statistics.median(age / wait for age, wait in zip(ages[1:], waits)), 2.3, f"{ages} {waits}")
 
     def test_camera(self):
         self.check(self.words("camera.sh", "--test"))
