@@ -54,7 +54,7 @@ typedef struct {
 /* Name of the symbol in a backend's module that points to its DicenetBackendOps. The version must be increased with
  * every change of this file or of the structures that it uses. */
 #define DICENET_BACKEND_SYMBOL  "dicenet_cuda_backend"
-#define DICENET_BACKEND_VERSION 4
+#define DICENET_BACKEND_VERSION 5
 
 typedef struct {
   guint version;

@@ -96,8 +96,8 @@ typedef enum {
  * @memory: the memory that @planes point to. Device memory must be completely written before the call: the library does
  *   not synchronise
  *
- * A picture in the caller's memory, which must stay valid and unchanged during the call that it is passed to. Chroma
- * planes of 4:2:0 and 4:2:2 formats have (width + 1) / 2 columns and, for 4:2:0, (height + 1) / 2 rows.
+ * A picture in the caller's memory, which must stay valid and unchanged during the call that it is passed to. Unused
+ * fields must be zero: later versions may use them. Chroma planes of 4:2:0 and 4:2:2 formats have (width + 1) / 2 columns and, for 4:2:0, (height + 1) / 2 rows.
  */
 typedef struct {
   DicenetPixelFormat format;
@@ -108,6 +108,9 @@ typedef struct {
   const guint8 *planes[4];
   gint strides[4];
   DicenetMemory memory;
+
+  /*< private >*/
+  gpointer reserved[4];
 } DicenetImage;
 
 G_END_DECLS
