@@ -5,13 +5,13 @@
  * @title: dicenetjson
  * @see_also: dicenetclassify, dicenetdetect, dicenetsegment
  *
- * Frames in, JSON lines out: one line for each frame, which tells all that dicenetclassify, dicenetdetect and
- * dicenetsegment found in it. The lines have the layout of DL Streamer's gvametaconvert, with some members more:
- * docs/metadata.md lists them. Each buffer that goes out is one line with its line end and has the frame's timestamps,
- * so that filesink writes a file that `jq` and other programs read as it grows.
+ * Converts the results that dicenetclassify, dicenetdetect and dicenetsegment attached to frames to JSON Lines: one
+ * line of JSON per frame. The layout is that of DL Streamer's gvametaconvert, with some additional members, which
+ * docs/metadata.md lists. Each output buffer holds one line with its line end and has the frame's timestamps, so that
+ * `jq` and other programs can read the file that filesink writes while it grows.
  *
- * Frames without results give a line as well, so that line N is frame N; #GstDicenetJson:add-empty-results turns that
- * off. The frames themselves are not looked at and may be in any format and memory.
+ * A frame without results produces a line as well, so that line N is frame N, unless #GstDicenetJson:add-empty-results
+ * is false. The element does not read pixels: frames may have any format and be in any memory.
  *
  * ## Example launch line
  * |[
@@ -44,15 +44,15 @@ struct _GstDicenetJson {
 
   GstPad *sinkpad, *srcpad;
 
-  /* Under the object lock. */
+  /* Protected by the object lock. */
   gchar *source;
   gchar *tags;
   gboolean add_empty_results;
 
-  /* Of the streaming thread. */
+  /* Streaming thread only. */
   GstVideoInfo info;
   GstSegment segment;
-  gchar *head; /* "source" and "tags" as they stand in each line */
+  gchar *head; /* the "source" and "tags" members of each line */
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetJson, gst_dicenet_json, GST_TYPE_ELEMENT)
@@ -75,7 +75,7 @@ put_string (GString *out, const gchar *text)
   g_string_append (out, quoted);
 }
 
-/* Six digits are what a float32 holds; the decimal point does not depend on the locale. */
+/* Six significant digits, the precision of float32. The decimal point does not depend on the locale. */
 static void
 put_number (GString *out, gdouble number)
 {
@@ -92,7 +92,7 @@ put_model (GString *out, const GstDicenetResult *result)
   g_string_append_c (out, '}');
 }
 
-/* "label_id" and "label", and @what with @number. */
+/* Writes "label_id", "label", and @number as the member @what. */
 static void
 put_class (GString *out, const GstDicenetResult *result, guint label_id, const gchar *what, gdouble number)
 {
@@ -102,7 +102,7 @@ put_class (GString *out, const GstDicenetResult *result, guint label_id, const g
   put_number (out, number);
 }
 
-/* Between the elements of an array. */
+/* Separates the elements of an array. */
 static void
 put_comma (GString *out)
 {
@@ -133,7 +133,7 @@ put_bounding_box (GString *out, const GstDicenetMeta *meta, const GstDicenetDete
   g_string_append_c (out, '}');
 }
 
-/* What a classification found, without the braces around it. */
+/* The members of a classification, without braces. */
 static void
 put_classes (GString *out, const GstDicenetResult *result)
 {
@@ -153,7 +153,7 @@ put_classes (GString *out, const GstDicenetResult *result)
   g_string_append_c (out, ']');
 }
 
-/* What other models found in this object. */
+/* Results of second-stage models for an object. */
 static void
 put_second_stage (GString *out, const GstDicenetDetection *d)
 {
@@ -194,7 +194,7 @@ put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetecti
   g_string_append_c (out, '}');
 }
 
-/* As gvametaconvert does for results that are of the whole frame: an object of the frame's size. */
+/* Like gvametaconvert, represents a result for the whole frame as an object of the frame's size. */
 static void
 put_classification (GString *out, const GstDicenetMeta *meta)
 {
@@ -230,7 +230,7 @@ put_segmentation (GString *out, const GstDicenetMeta *meta, guint index)
   g_string_append_printf (out, "],\"age\":%u}", meta->age);
 }
 
-/* Appends "objects" and "segmentation". Returns whether there is anything in them. */
+/* Appends "objects" and "segmentation". Returns whether there were any results. */
 static gboolean
 put_results (GString *out, GstBuffer *buffer)
 {
@@ -269,7 +269,7 @@ put_times (GstDicenetJson *self, GString *out, GstBuffer *buffer)
     g_string_append_printf (out, ",\"pts\":%" G_GUINT64_FORMAT, pts);
 }
 
-/* The line for a frame. Returns whether it has results. */
+/* Writes the line of a frame. Returns whether the frame has results. */
 static gboolean
 put_line (GstDicenetJson *self, GString *out, GstBuffer *buffer)
 {
@@ -318,7 +318,7 @@ gst_dicenet_json_chain (GstPad *pad, GstObject *parent, GstBuffer *frame)
     g_string_free (line, TRUE);
     GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": no results, no line (add-empty-results)",
                       GST_TIME_ARGS (GST_BUFFER_PTS (frame)));
-    /* Downstream learns that time goes on, and need not wait for a first line to start. */
+    /* Tells downstream that time advances, so that it need not wait for the first line to preroll. */
     if (GST_BUFFER_PTS_IS_VALID (frame))
       gst_pad_push_event (self->srcpad, gst_event_new_gap (GST_BUFFER_PTS (frame), GST_BUFFER_DURATION (frame)));
   }
@@ -365,7 +365,7 @@ gst_dicenet_json_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
   return gst_pad_event_default (pad, parent, event);
 }
 
-/* The frame's memory is never looked at: any layout is welcome, and a crop by meta is applied to the results. */
+/* Pixels are not read: any layout is accepted, and a crop by GstVideoCropMeta is applied to the results. */
 static gboolean
 gst_dicenet_json_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
@@ -378,7 +378,7 @@ gst_dicenet_json_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
 
 /* --- element --- */
 
-/* What is the same in all lines. Returns %FALSE with an error posted if the tags are not JSON. */
+/* Builds the part that is the same in all lines. Posts an error and returns FALSE if the tags are not valid JSON. */
 static gboolean
 make_head (GstDicenetJson *self)
 {
@@ -394,7 +394,7 @@ make_head (GstDicenetJson *self)
     put_string (head, source);
   }
   if (tags) {
-    /* On one line, with numbers as they were written. */
+    /* Minify to a single line; numbers stay as written. */
     g_autofree gchar *text = dicenet_json_minify (tags, &error);
     if (text) {
       g_string_append_printf (head, ",\"tags\":%s", text);

@@ -5,14 +5,14 @@
  * @title: dicenetmask
  * @see_also: dicenetsegment, dicenetjson
  *
- * Turns the mask that dicenetsegment attached to a frame into video of its own: GRAY8 of the frame's size and rate,
- * each pixel the label_id of its class (nearest neighbour, because classes can't be averaged), with the frame's
- * timestamps. The frame itself is not looked at, so it may be in any format and memory.
+ * Converts the mask that dicenetsegment attached to a frame to video: GRAY8 of the frame's size and rate, where each
+ * pixel is the label_id of its class (nearest neighbour, because classes can't be averaged), with the frame's
+ * timestamps. The element does not read the frame's pixels: frames may have any format and be in any memory.
  *
- * Pixels that no mask reaches, in the borders of a letterboxed frame, are background, or 255 if the model has none. A
- * frame without a mask comes out black (0); the first one makes the element post a warning.
+ * Pixels outside of the mask, in the borders of a letterboxed frame, are the background class, or 255 if the model has
+ * none. The output for a frame without a mask is black (0); the element posts a warning for the first one.
  *
- * Label numbers are dark to the eye: #GstDicenetMask:scale-to-visible spreads them over 0 to 255.
+ * Pixels that hold label ids look almost black: #GstDicenetMask:scale-to-visible spreads the ids over 0 to 255.
  *
  * ## Example launch line
  * |[
@@ -42,8 +42,8 @@ enum {
 struct _GstDicenetMask {
   GstBaseTransform parent;
 
-  GstVideoInfo info;     /* of what goes out */
-  gboolean warned;       /* of frames without a mask */
+  GstVideoInfo info;     /* output format */
+  gboolean warned;       /* about frames without a mask */
   gint scale_to_visible; /* atomic */
 };
 
@@ -94,7 +94,7 @@ gst_dicenet_mask_start (GstBaseTransform *trans)
   return TRUE;
 }
 
-/* Size, shape of pixels and rate are the same on both sides; nothing else of the caps is. */
+/* Size, pixel aspect ratio and frame rate are the same on both sides; all other caps fields differ. */
 static GstCaps *
 gst_dicenet_mask_transform_caps (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps, GstCaps *filter)
 {
@@ -128,7 +128,7 @@ gst_dicenet_mask_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *ou
   return gst_video_info_from_caps (&GST_DICENET_MASK (trans)->info, outcaps);
 }
 
-/* What goes out depends on the caps only: a frame may have padding. */
+/* The output size follows from the caps only, because input frames may be padded. */
 static gboolean
 gst_dicenet_mask_transform_size (GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps, gsize size,
                                  GstCaps *othercaps, gsize *othersize)
@@ -141,7 +141,7 @@ gst_dicenet_mask_transform_size (GstBaseTransform *trans, GstPadDirection direct
   return TRUE;
 }
 
-/* The frame's memory is never looked at: any layout is welcome, and a crop by meta is applied to the mask. */
+/* Pixels are not read: any layout is accepted, and a crop by GstVideoCropMeta is applied to the mask. */
 static gboolean
 gst_dicenet_mask_propose_allocation (GstBaseTransform *trans, GstQuery *decide_query, GstQuery *query)
 {
@@ -150,7 +150,7 @@ gst_dicenet_mask_propose_allocation (GstBaseTransform *trans, GstQuery *decide_q
   return TRUE;
 }
 
-/* GStreamer's allocator ends the process where there is no memory: it is tried before. */
+/* GStreamer's allocator aborts the process when it runs out of memory, so try the allocation first. */
 static gboolean
 check_memory (GstDicenetMask *self)
 {
@@ -165,7 +165,7 @@ check_memory (GstDicenetMask *self)
   return ok;
 }
 
-/* Rows of a pool's buffers may be padded: GstVideoMeta, which a mapped frame follows, tells it. */
+/* Rows of a pool's buffers may be padded; GstVideoMeta gives their stride, which mapped frames respect. */
 static gboolean
 gst_dicenet_mask_decide_allocation (GstBaseTransform *trans, GstQuery *query)
 {
@@ -294,6 +294,6 @@ static void
 gst_dicenet_mask_init (GstDicenetMask *self)
 {
   gst_video_info_init (&self->info);
-  /* A late frame must not lose its mask unasked. */
+  /* QoS is off by default: no mask is dropped unless the user asks for it. */
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
 }

@@ -12,7 +12,7 @@
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
-  /* Metas that come from another process are looked up by their name. */
+  /* Metas from other processes are looked up by name, so they must be registered. */
   gst_dicenet_meta_get_info ();
   return GST_ELEMENT_REGISTER (dicenetclassify, plugin) && GST_ELEMENT_REGISTER (dicenetdetect, plugin) &&
          GST_ELEMENT_REGISTER (dicenetsegment, plugin) && GST_ELEMENT_REGISTER (dicenetoverlay, plugin) &&

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# At the end of `meson install`, which calls it (with Meson before 1.1, of `meson setup`): says what has to be done or set
-# so that what was installed is found. Where nothing has to be, it says nothing.
+# Called at the end of `meson install` (by `meson setup` with Meson before 1.1). Prints what to do so that installed
+# files are found; prints nothing if nothing has to be done.
 #
 #   post-install.sh PLUGINS SYSTEM-PLUGINS TYPELIBS SYSTEM-TYPELIBS LIBDIR BINDIR
 #
-# Folders are absolute or below MESON_INSTALL_PREFIX. SYSTEM-... are where GStreamer and introspection look anyhow;
-# TYPELIBS is empty in a build without introspection.
+# Folders are absolute or relative to MESON_INSTALL_PREFIX. SYSTEM-... are the default folders of GStreamer and
+# introspection; TYPELIBS is empty in a build without introspection.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
 
@@ -13,18 +13,18 @@ absolute() {
   case $1 in '' | /*) echo "$1" ;; *) echo "$MESON_INSTALL_PREFIX/$1" ;; esac
 }
 
-# Whether a list of folders, with colons between them, has this one.
+# Whether a colon-separated list contains a folder.
 has() {
   [[ ":$1:" == *":$2:"* || ":$1:" == *":$2/:"* ]]
 }
 
-# VARIABLE FOLDER LIST: a line for the shell, unless the folder is in the list or in the variable.
+# VARIABLE FOLDER LIST: prints a shell command, unless the list or the variable contains the folder.
 want() {
   # shellcheck disable=SC2016 # expanded by whoever copies the line
   [ -z "$2" ] || has "$3" "$2" || has "${!1:-}" "$2" || printf '  export %s=%q${%s:+:$%s}\n' "$1" "$2" "$1" "$1"
 }
 
-# The dynamic linker's list of libraries, and the folders it is made of. ldconfig is for root, on many systems.
+# The dynamic linker's cache and the folders that it was made from. On many systems, ldconfig is for root only.
 want_libraries() {
   local libraries=$1 PATH=$PATH:/usr/sbin:/sbin known folders
   known=$(ldconfig -p 2>/dev/null) || true

@@ -5,15 +5,15 @@
  * @title: dicenetclassify
  * @see_also: dicenetoverlay, dicenetjson
  *
- * Says what a frame shows: the most likely classes of a DiCENet classification model, attached to each frame as a
- * #GstDicenetMeta. Frames pass in their own format and size, their pixels untouched unless overlay is true.
+ * Classifies each frame with a DiCENet classification model and attaches the most likely classes as a #GstDicenetMeta.
+ * Frames pass through in their own format and size; their pixels are not modified unless overlay is true.
  *
- * The model is dicenet-classify, which comes with the plugin and knows the 20 classes of PASCAL VOC, or what the
- * property model says: a file, or the name of one in a folder of the environment variable DICENET_MODEL_PATH.
+ * The default model, dicenet-classify, is installed with the plugin and knows the 20 classes of PASCAL VOC. The model
+ * property selects another one: a file, or the name of a model in a folder of the environment variable
+ * DICENET_MODEL_PATH.
  *
- * Every frame gets a result: late frames are not skipped unless the property qos is set to true, which lets frames that
- * are late at the sink be dropped before the model runs. In a live pipeline the element tells its processing time in
- * the LATENCY query.
+ * Every frame gets a result. With qos=true, frames that are late at the sink are dropped before the model runs; by
+ * default they are not. In a live pipeline the element reports its processing time in the LATENCY query.
  *
  * ## Example launch line
  * |[
@@ -21,8 +21,8 @@
  * videoconvert ! autovideosink
  * ]|
  *
- * With post-messages=true each inference posts an element message `dicenet-classify`: pts, running-time, stream-time,
- * width, height, model, and `classes`, an array of structures with label, label-id and confidence.
+ * With post-messages=true each inference posts an element message `dicenet-classify` with the fields pts, running-time,
+ * stream-time, width, height, model, and `classes`, an array of structures with label, label-id and confidence.
  */
 
 #include "gstdicenetclassify.h"
@@ -42,7 +42,7 @@ enum {
 struct _GstDicenetClassify {
   GstDicenetInference parent;
 
-  /* Under the object lock. */
+  /* Protected by the object lock. */
   guint top_k;
   gfloat threshold;
 };
@@ -57,7 +57,7 @@ gst_dicenet_classify_ask (GstDicenetInference *inference, DicenetModel *model, D
 
   GST_OBJECT_LOCK (self);
   dicenet_request_set_top_k (request, self->top_k);
-  dicenet_request_set_threshold (request, self->threshold); /* below 0 here, too: the model's */
+  dicenet_request_set_threshold (request, self->threshold); /* negative: the model's default, as in the property */
   GST_OBJECT_UNLOCK (self);
 }
 

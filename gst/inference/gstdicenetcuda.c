@@ -14,8 +14,8 @@
 #include <gst/cuda/gstcudautils.h>
 #endif
 
-/* The library is opened when it is needed, and not linked to: the plugin has to load on machines that don't have it,
- * where no frame is in CUDA's memory. Whoever makes such frames has it. */
+/* The library is opened on demand instead of linked, because the plugin must also load on machines without it. There,
+ * no frame is in CUDA memory: an element that produces such frames depends on the library itself. */
 
 #define FILE_NAME "libgstcuda-1.0.so.0"
 
@@ -63,7 +63,7 @@ open_library (gpointer unused)
   return ok ? &cuda : NULL;
 }
 
-/* NULL where the library is missing. */
+/* NULL if the library is missing. */
 static const Cuda *
 get_cuda (void)
 {
@@ -118,7 +118,7 @@ gst_dicenet_cuda_leave (void)
   get_cuda ()->context_pop (NULL);
 }
 
-/* Without the library, which most frames have nothing to do with. */
+/* Does not need the library, since most frames are in system memory. */
 static gboolean
 is_cuda_memory (GstMemory *memory)
 {
@@ -138,7 +138,7 @@ gst_dicenet_cuda_buffer_context (GstBuffer *buffer, gint device_id)
   return device_id < 0 || (guint) device_id == id ? GST_OBJECT_CAST (context) : NULL;
 }
 
-/* Before 1.24, whoever fills a frame waits before it passes it on. */
+/* Before GStreamer 1.24, the element that fills a frame synchronises before pushing it. */
 static void
 wait_for_writers (GstBuffer *buffer)
 {
@@ -156,7 +156,7 @@ gst_dicenet_cuda_map (GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer 
 {
   if (!gst_video_frame_map (frame, info, buffer, (GstMapFlags) (GST_MAP_READ | GST_MAP_CUDA)))
     return FALSE;
-  /* Mapping may itself have begun to copy what was written in system memory. */
+  /* Mapping may have started an upload of data that was written in system memory. */
   wait_for_writers (buffer);
   return TRUE;
 }
@@ -164,7 +164,7 @@ gst_dicenet_cuda_map (GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer 
 GstBuffer *
 gst_dicenet_cuda_blank_frame (GstObject *context, const GstVideoInfo *info)
 {
-  get_cuda ()->memory_init_once (); /* pools need it before 1.24 */
+  get_cuda ()->memory_init_once (); /* before 1.24, pools require this */
   GstBufferPool *pool = get_cuda ()->buffer_pool_new ((GstCudaContext *) context);
   GstStructure *config = gst_buffer_pool_get_config (pool);
   GstCaps *caps = gst_video_info_to_caps (info);

@@ -5,17 +5,17 @@
  * @title: dicenetdetect
  * @see_also: dicenetoverlay, dicenetjson
  *
- * Finds objects in a frame: boxes with a class and a confidence from a DiCENet-SSD model, attached to each frame as a
+ * Detects objects in each frame with a DiCENet-SSD model: boxes with a class and a confidence, attached as a
  * #GstDicenetMeta and as #GstVideoRegionOfInterestMeta with a `detection` param (label, label_id, confidence). Frames
- * pass in their own format and size, their pixels untouched unless overlay is true. Boxes are in pixels of the frame
- * and end at its borders.
+ * pass through in their own format and size; their pixels are not modified unless overlay is true. Boxes are in pixels
+ * of the frame and clipped to it.
  *
- * The model is dicenet-detect, which comes with the plugin and knows the 20 classes of PASCAL VOC, or what the property
- * model says: a file, or the name of one in a folder of the environment variable DICENET_MODEL_PATH.
+ * The default model, dicenet-detect, is installed with the plugin and knows the 20 classes of PASCAL VOC. The model
+ * property selects another one: a file, or the name of a model in a folder of the environment variable
+ * DICENET_MODEL_PATH.
  *
- * Every frame gets a result: late frames are not skipped unless the property qos is set to true, which lets frames that
- * are late at the sink be dropped before the model runs. In a live pipeline the element tells its processing time in
- * the LATENCY query.
+ * Every frame gets a result. With qos=true, frames that are late at the sink are dropped before the model runs; by
+ * default they are not. In a live pipeline the element reports its processing time in the LATENCY query.
  *
  * ## Example launch line
  * |[
@@ -23,8 +23,9 @@
  * class-thresholds="person=0.6" overlay=true ! videoconvert ! autovideosink
  * ]|
  *
- * With post-messages=true each inference posts an element message `dicenet-detect`: pts, running-time, stream-time,
- * width, height, model, and `objects`, an array of structures with label, label-id, confidence, x, y, w and h.
+ * With post-messages=true each inference posts an element message `dicenet-detect` with the fields pts, running-time,
+ * stream-time, width, height, model, and `objects`, an array of structures with label, label-id, confidence, x, y, w
+ * and h.
  */
 
 #include "gstdicenetdetect.h"
@@ -46,19 +47,19 @@ enum {
 #define DEFAULT_IOU_THRESHOLD  0.45f
 #define DEFAULT_MAX_DETECTIONS 100
 
-/* As in the published evaluation. */
+/* Same as in the published evaluation. */
 #define MAX_PER_CLASS 200
 
 struct _GstDicenetDetect {
   GstDicenetInference parent;
 
-  /* Under the object lock. */
+  /* Protected by the object lock. */
   gfloat threshold;
   gfloat iou_threshold;
   guint max_detections;
   gchar *class_thresholds;
   gchar *object_class;
-  gfloat *own_thresholds; /* the two strings, read with the open model's labels; n_classes numbers or NULL */
+  gfloat *own_thresholds; /* both strings, parsed with the labels of the open model; one threshold per class, or NULL */
   guint n_classes;
 };
 
@@ -146,7 +147,8 @@ gst_dicenet_detect_labels_changed (GstDicenetInference *filter, const gchar *con
   return thresholds != NULL;
 }
 
-/* While a model is open, text that does not fit it is refused with a warning; else it is checked when one is opened. */
+/* While a model is open, a value that does not fit it is refused with a warning; otherwise it is checked when a model
+ * is opened. */
 static void
 set_class_text (GstDicenetDetect *self, gchar **field, const GValue *value)
 {

@@ -27,10 +27,10 @@ struct _GstDicenetEngine {
   SizeMode size_mode;
   guint fixed_width, fixed_height;
 
-  /* Of the thread that runs it. */
+  /* Used only by the thread that runs the engine. */
   DicenetSession *session;
-  GstObject *context;     /* that the session computes in; NULL: the processor, or the GPU's primary context */
-  gboolean keeps_context; /* another one's memory is not for it: its frames go through system memory */
+  GstObject *context;     /* of the session; NULL: CPU, or the GPU's primary context */
+  gboolean keeps_context; /* can't read memory of other contexts: their frames go through system memory */
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetEngine, gst_dicenet_engine, G_TYPE_OBJECT)
@@ -90,7 +90,8 @@ resource_code (DicenetError code)
   return GST_RESOURCE_ERROR_FAILED;
 }
 
-/* Passes an error of the core on in GStreamer's terms, with what only an element can add to it. Takes @core. */
+/* Converts an error of the core to GStreamer's domains and adds @remedy, advice that only the element can give. Takes
+ * @core. */
 static void
 propagate (GError **error, GError *core, const gchar *remedy)
 {
@@ -106,7 +107,7 @@ gst_dicenet_post_error (GstElement *element, GError *error)
     GError *core = g_steal_pointer (&error);
     propagate (&error, core, NULL);
   }
-  /* File names may be any bytes, and programs take messages for UTF-8: Python's bindings fail otherwise. */
+  /* File names may contain any bytes, but messages must be UTF-8: Python's bindings fail otherwise. */
   gst_element_message_full (element, GST_MESSAGE_ERROR, error->domain, error->code,
                             g_utf8_make_valid (error->message, -1), NULL, __FILE__, GST_FUNCTION, __LINE__);
   g_error_free (error);
@@ -251,7 +252,7 @@ open_labels (GstDicenetEngine *self, const gchar *path, GError **error)
   return self->labels != NULL;
 }
 
-/* A session's memory belongs to its context. */
+/* A session's memory belongs to its context, which must be current. */
 static void
 close_session (DicenetSession *session, GstObject *context)
 {
@@ -320,7 +321,7 @@ static void
 gst_dicenet_engine_class_init (GstDicenetEngineClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = gst_dicenet_engine_finalize;
-  init_log (); /* before anything of the library is called */
+  init_log (); /* before any call into the library */
 }
 
 static void
@@ -352,7 +353,7 @@ gst_dicenet_engine_get_device_id (const GstDicenetEngine *self)
   return self->device_id;
 }
 
-/* --- where frames lie --- */
+/* --- CUDA contexts --- */
 
 static gboolean
 enter (GstObject *context, GError **error)

@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-/** What to open, as the properties of the same names say. */
+/** What to open; the fields are the values of the properties of the same names. */
 typedef struct {
   gchar *model; /* NULL for the task's default */
   gchar *labels_file;
@@ -25,9 +25,9 @@ void gst_dicenet_settings_clear (GstDicenetSettings *self);
 /**
  * GstDicenetEngine:
  *
- * A model that is open and can run. Its session may compute in a CUDA context of the pipeline, and moves there: it is
- * only to be used between gst_dicenet_engine_enter() and gst_dicenet_engine_leave(), and like these by one thread at a
- * time. Model, labels and device never change; any thread that holds a reference may read them.
+ * An open model with a session. The session may compute in a CUDA context of the pipeline, and can move to another one:
+ * use it only between gst_dicenet_engine_enter() and gst_dicenet_engine_leave(), and from one thread at a time, as
+ * these functions. Model, labels and device never change; any thread that holds a reference may read them.
  */
 G_DECLARE_FINAL_TYPE (GstDicenetEngine, gst_dicenet_engine, GST, DICENET_ENGINE, GObject)
 
@@ -43,19 +43,19 @@ const GstDicenetTaskNames *gst_dicenet_task_get_names (GstDicenetTask task);
 /**
  * gst_dicenet_engine_new:
  * @settings: what to open
- * @task: what the model must do
- * @error: return location for a #GError of domain %GST_RESOURCE_ERROR that tells what to do about it
+ * @task: required task of the model
+ * @error: return location for a #GError of domain %GST_RESOURCE_ERROR, whose message says what to do
  *
  * Returns: (transfer full) (nullable): an engine, or %NULL with @error set
  */
 GstDicenetEngine *gst_dicenet_engine_new (const GstDicenetSettings *settings, GstDicenetTask task, GError **error);
 
 DicenetModel *gst_dicenet_engine_get_model (const GstDicenetEngine *self);
-/** The session as it is now: gst_dicenet_engine_use_context() may put another in its place. */
+/** The current session; gst_dicenet_engine_use_context() may replace it. */
 DicenetSession *gst_dicenet_engine_get_session (const GstDicenetEngine *self);
-/** Names of the classes, those of the file that the settings name or the model's own. */
+/** Class names: those of the labels file if the settings name one, otherwise the model's. */
 const gchar *const *gst_dicenet_engine_get_labels (const GstDicenetEngine *self);
-/** As the settings say. */
+/** Index of the GPU from the settings. */
 gint gst_dicenet_engine_get_device_id (const GstDicenetEngine *self);
 
 /**
@@ -66,7 +66,7 @@ gint gst_dicenet_engine_get_device_id (const GstDicenetEngine *self);
  * @height: (out): inference height
  * @error: return location for a #GError of domain %GST_STREAM_ERROR
  *
- * Returns: %FALSE with @error set if frames of this size can't be inferred at the size that the settings ask for
+ * Returns: %FALSE with @error set if frames of this size can't be inferred at the size in the settings
  */
 gboolean gst_dicenet_engine_choose_size (const GstDicenetEngine *self, const GstVideoInfo *info, guint *width,
                                          guint *height, GError **error);
@@ -74,13 +74,14 @@ gboolean gst_dicenet_engine_choose_size (const GstDicenetEngine *self, const Gst
 /**
  * gst_dicenet_engine_use_context:
  * @self: an engine, not entered
- * @context: (nullable): CUDA context of the frames to come; %NULL for frames in system memory
+ * @context: (nullable): CUDA context of the next frames; %NULL for frames in system memory
  * @error: return location for a #GError of domain %GST_RESOURCE_ERROR
  *
- * Lets a session on a GPU compute where frames lie: it is opened anew there, if it computes in another context. With
- * backend=auto frames that can't be read there for any reason go through system memory from then on.
+ * Moves a session on a GPU to the context of the frames, so that it can read them without a copy: if it computes in
+ * another context, it is opened again. With backend=auto, frames that can't be read there for any reason go through
+ * system memory from then on.
  *
- * Returns: whether it worked
+ * Returns: %FALSE with @error set if this failed
  */
 gboolean gst_dicenet_engine_use_context (GstDicenetEngine *self, GstObject *context, GError **error);
 
@@ -92,13 +93,14 @@ void gst_dicenet_engine_leave (const GstDicenetEngine *self);
  * @self: an engine, entered
  * @buffer: a frame
  * @info: its format
- * @request: what is asked for
+ * @request: the request
  * @error: return location for a #GError
  *
- * Reads a frame, where it lies if the session can read it there. It is not needed while the network runs on it.
+ * Submits a frame, without copying it to system memory if the session can read its memory. The frame is not needed
+ * after this function returns.
  *
- * Returns: (transfer full): what to wait for, between gst_dicenet_engine_enter() and gst_dicenet_engine_leave(), or
- * %NULL with @error set
+ * Returns: (transfer full): the submission, to be waited for between gst_dicenet_engine_enter() and
+ * gst_dicenet_engine_leave(), or %NULL with @error set
  */
 DicenetSubmission *gst_dicenet_engine_submit (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info,
                                               const DicenetRequest *request, GError **error);

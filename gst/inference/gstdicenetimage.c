@@ -67,7 +67,7 @@ color_range (const GstVideoInfo *info)
   case GST_VIDEO_COLOR_RANGE_16_235:
     return DICENET_COLOR_RANGE_LIMITED;
   default:
-    /* As GStreamer's own defaults have it. */
+    /* Same defaults as GStreamer's. */
     return GST_VIDEO_INFO_IS_GRAY (info) ? DICENET_COLOR_RANGE_FULL : DICENET_COLOR_RANGE_LIMITED;
   }
 }

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What the three inference elements have in common, and what was decided on purpose:
+ * Common base of the three inference elements. Design decisions:
  *
- * Inference size: by default the frame's own shape as it is displayed, with the short side that the model is meant for;
+ * Inference size: the default is the frame's display aspect ratio, with the short side that the model is meant for;
  * smaller frames are scaled up. No side is ever below 32 pixels: "native" scales smaller frames up to it.
  *
- * Interval: frames between two inferences carry the last result again, its age telling how many frames old it is: an
- * overlay does not flicker, and no frame silently lacks a result. New caps, a flush, a seek or a new segment start
- * afresh with an inference. GAP buffers have no picture: they pass without a result and are not counted.
+ * Interval: frames between two inferences carry the last result again, with its age in frames, so that an overlay does
+ * not flicker and every frame has a result. After new caps, a flush, a seek or a new segment, the first frame is
+ * inferred. GAP buffers have no picture: they pass without a result and are not counted.
  *
- * QoS is off unless asked for (the base class's property qos): late frames keep their results. With qos=true frames
- * that are late at the sink are dropped before they are inferred, and QoS messages tell how many.
+ * QoS is off by default (property qos of the base class): late frames keep their results. With qos=true, frames that
+ * are late at the sink are dropped before inference, and QoS messages report how many.
  *
- * Latency: the element adds a quarter more than a frame takes from in to out, as a moving average. In a live pipeline
- * it is measured on a blank frame when the caps are known; when frames get slower than was told, a LATENCY message asks
- * the application to distribute the latency again. It shrinks only with new caps: each change is heard and seen.
+ * Latency: the element reports 1.25 times the moving average of its processing time per frame. In a live pipeline it
+ * measures this on a blank frame when it gets caps; if frames take longer than reported, a LATENCY message asks the
+ * application to redistribute the latency. The reported latency shrinks only with new caps, because every change is
+ * visible and audible.
  *
- * GPU memory: a session on a GPU moves into the CUDA context of the frames that come, and reads them where they lie.
- * All else (a session on the processor, frames on another GPU) is what mapping for the processor does: a copy.
+ * GPU memory: a session on a GPU moves to the CUDA context of incoming frames and reads them without a copy. In all
+ * other cases (a session on the CPU, frames on another GPU) frames are mapped for the CPU, which copies them.
  */
 
 #include "gstdicenetinference.h"
@@ -48,40 +49,40 @@ enum {
 #define DEFAULT_INFERENCE_SIZE "auto"
 
 typedef struct {
-  /* Properties; under the object lock. */
+  /* Properties, protected by the object lock. */
   GstDicenetSettings settings;
   guint interval;
   gboolean post_messages;
 
-  /* From start to stop. Changes under the object lock; the streaming thread reads it without. */
-  GstDicenetEngine *engine; /* NULL: none is open */
+  /* Valid from start() to stop(). Changed under the object lock; the streaming thread reads without it. */
+  GstDicenetEngine *engine; /* NULL if none is open */
 
   GstDicenetOverlayHelper *overlay;
 
-  /* CUDA context of the elements around, as far as it was asked for; written by GStreamer's library for CUDA. */
+  /* CUDA context from neighbouring elements, if one was requested; set by GStreamer's CUDA library. */
   GstObject *cuda_context;
 
-  /* Of the streaming thread. */
-  guint width, height;      /* inference size for the present caps */
-  GstDicenetResult *result; /* last one, for the frames between two inferences */
+  /* Streaming thread only. */
+  guint width, height;      /* inference size for the current caps */
+  GstDicenetResult *result; /* the last result, for frames between two inferences */
   GArray *detections;
   guint age;                         /* frames since @result was made */
-  gboolean inferred;                 /* the frame at hand was */
-  gint64 reading_time, network_time; /* of the last inference, in microseconds, for the log */
+  gboolean inferred;                 /* whether the current frame was inferred */
+  gint64 reading_time, network_time; /* of the last inference, in microseconds, for logging */
   gboolean live;
-  GstClockTimeDiff least, before; /* least lateness of this window and of the last one */
-  GstClockTime window;            /* running time at which this one began, by the clock */
-  guint n_grown;                  /* windows in a row that were later than those before them */
+  GstClockTimeDiff least, before; /* minimum lateness in this window and in the previous one */
+  GstClockTime window;            /* start of this window, clock time as running time */
+  guint n_grown;                  /* number of consecutive windows with growing lateness */
   gboolean told_late;
 
-  /* Under the object lock. */
+  /* Protected by the object lock. */
   guint64 n_frames;
   guint64 n_inferred;
   GstClockTime total_time;
   GstClockTime last_time;
   GstClockTime mean_time; /* moving average */
-  GstClockTime latency;   /* what the LATENCY query is told */
-  GstClockTime allowed;   /* latency of the whole pipeline, as its LATENCY event says */
+  GstClockTime latency;   /* latency reported in the LATENCY query */
+  GstClockTime allowed;   /* latency of the whole pipeline, from its LATENCY event */
 } GstDicenetInferencePrivate;
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstDicenetInference, gst_dicenet_inference, GST_TYPE_DICENET_VIDEO)
@@ -157,7 +158,7 @@ log_engine (GstDicenetInference *self, GstDicenetEngine *engine, gint64 begin)
                    dicenet_session_get_n_threads (session), (gdouble) (g_get_monotonic_time () - begin) / 1000);
 }
 
-/* In milliseconds. On a GPU, what is done to a frame's pixels is a part of the network's time. */
+/* Times are in milliseconds. On a GPU, preprocessing counts as part of the network's time. */
 static void
 log_frame (GstDicenetInference *self, GstBuffer *buffer, guint age, gint64 drawing_time)
 {
@@ -266,8 +267,8 @@ gst_dicenet_inference_stop (GstBaseTransform *trans)
 
 /* --- one frame --- */
 
-/* Moves the session into the CUDA context of the frames to come, if they have one, and makes it current to this thread
- * until leave(). */
+/* Moves the session to the CUDA context of the next frames, if they have one, and makes it current on this thread until
+ * leave(). */
 static gboolean
 enter (GstDicenetInference *self, GstObject *context, GError **error)
 {
@@ -322,7 +323,7 @@ keep_result (GstDicenetInference *self, DicenetResult *found)
   priv->detections = klass->read (self, found, priv->result);
 }
 
-/* Runs the model on a frame; the results, if they are wanted, are left in @priv. */
+/* Runs the model on a frame. Stores the result in @priv unless it is only a warm-up. */
 static gboolean
 run (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, gboolean decode, GError **error)
 {
@@ -356,8 +357,8 @@ count_inference (GstDicenetInference *self, GstClockTime elapsed)
   GST_OBJECT_UNLOCK (self);
 }
 
-/* The average follows changes within some frames, and one slow frame does not raise it far: the latency of a pipeline
- * should not stay up because of a hiccup. */
+/* The average follows a change within some frames, but a single slow frame must not raise the latency of the pipeline
+ * for long. */
 static gboolean
 update_latency (GstDicenetInference *self, GstClockTime elapsed)
 {
@@ -443,7 +444,7 @@ post_result (GstDicenetInference *self, GstBuffer *buffer, const GstDicenetMeta 
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), message));
 }
 
-/* Only this element's result: one before it on the same frame may have drawn its own already. */
+/* Draws only this element's result: an inference element upstream may have drawn its own already. */
 static GstFlowReturn
 draw (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, const GstDicenetMeta *meta)
 {
@@ -480,8 +481,8 @@ gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
 
 /* --- lateness --- */
 
-/* A hiccup is caught up with, and start-up is over sooner; a source that waits for no one is not. Windows are of the
- * clock: a second of the stream may take a minute. */
+/* A short delay is caught up with, and start-up takes less time than this; if inference is slower than the source,
+ * lateness keeps growing. Windows are in clock time, because a second of the stream may take a minute. */
 #define LATE_WINDOW  (2 * GST_SECOND)
 #define LATE_WINDOWS 3
 #define LATE_ENOUGH  ((GstClockTimeDiff) GST_SECOND)
@@ -510,7 +511,7 @@ tell_late (GstDicenetInference *self, GstClockTime lateness)
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), what));
 }
 
-/* Told once, and again after it has been in time. */
+/* Warns once, and again only after frames were in time. */
 static void
 end_window (GstDicenetInference *self)
 {
@@ -597,8 +598,8 @@ is_live (GstDicenetInference *self)
   return live;
 }
 
-/* A live pipeline must know its latency before the first frame is shown, and its first frame must not be late: run once
- * on a blank frame. Elsewhere nobody waits, and that time would be lost. */
+/* A live pipeline needs the latency before it shows the first frame, and the first frame must not be late: run once on
+ * a blank frame. Other pipelines do not need this. */
 static gboolean
 warm_up (GstDicenetInference *self, GstObject *context, const GstVideoInfo *info, GError **error)
 {
@@ -623,7 +624,7 @@ warm_up (GstDicenetInference *self, GstObject *context, const GstVideoInfo *info
   return ok;
 }
 
-/* The context of frames that are not there yet, so that the first one need not wait for the session to move. */
+/* The context of frames that have not arrived yet, so that the session need not move when the first one does. */
 static GstObject *
 expected_context (GstDicenetInference *self, GstCaps *caps)
 {
@@ -664,8 +665,7 @@ gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const Gst
   return TRUE;
 }
 
-/* A result does not outlive the picture that it was made for: after a seek or a new segment the next frame is inferred.
- */
+/* A result is not reused after a seek or for a new segment: the next frame is inferred. */
 static gboolean
 gst_dicenet_inference_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
@@ -740,7 +740,8 @@ gst_dicenet_inference_prepare_output_buffer (GstBaseTransform *trans, GstBuffer 
 
 /* --- properties --- */
 
-/* What is read when the model is opened can't change under a running model; to say so beats to ignore it silently. */
+/* Settings that are read when the model is opened can't change while it is open: warn instead of ignoring them
+ * silently. */
 static gboolean
 refuse_while_open (GstDicenetInference *self, GParamSpec *pspec)
 {
@@ -758,7 +759,7 @@ refuse_while_open (GstDicenetInference *self, GParamSpec *pspec)
   return TRUE;
 }
 
-/* An empty text in a pipeline's description means what is unset. */
+/* An empty string in a pipeline description means unset. */
 static gchar *
 dup_unless_empty (const gchar *text)
 {
@@ -1011,7 +1012,7 @@ gst_dicenet_inference_class_add_templates (GstElementClass *klass)
                                                                        GST_DICENET_CUDA_FORMATS));
   GstCaps *caps = gst_static_caps_get (&system_caps);
 
-  /* A decoder on a GPU is to leave its frames there. */
+  /* Lets decoders on a GPU keep their frames there. */
   if (gst_dicenet_cuda_is_built ()) {
     GstCaps *all = gst_caps_make_writable (gst_static_caps_get (&cuda_caps));
     gst_caps_append (all, caps);

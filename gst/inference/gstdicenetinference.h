@@ -12,16 +12,16 @@ G_DECLARE_DERIVABLE_TYPE (GstDicenetInference, gst_dicenet_inference, GST, DICEN
 
 /**
  * GstDicenetInferenceClass:
- * @task: what the models of this element do
- * @labels_changed: (nullable): the labels are known now; checks the element's own properties against them. Called by
- *   start, before the first frame
- * @ask: (nullable): asks for what the element's properties say now
- * @read: puts what was found into the result, and returns the boxes in pixels of the frame, #GstDicenetDetection
+ * @task: task of the element's models
+ * @labels_changed: (nullable): called by start() when the labels are known, before the first frame; checks the
+ *   element's own properties against them
+ * @ask: (nullable): fills the request from the element's properties
+ * @read: fills the result from what the core returned. Returns the boxes, #GstDicenetDetection in pixels of the frame
  *   (detection), or %NULL
- * @describe: puts what was found into the message for the bus
- * @get_opacity: (nullable): how strongly a mask is drawn
+ * @describe: adds the result to the bus message
+ * @get_opacity: (nullable): opacity for drawing a mask
  *
- * An element that runs a model on frames: everything that classification, detection and segmentation have in common.
+ * Base class of the inference elements: everything that classification, detection and segmentation have in common.
  */
 struct _GstDicenetInferenceClass {
   GstDicenetVideoClass parent_class;
@@ -45,7 +45,8 @@ gchar **gst_dicenet_inference_dup_labels (GstDicenetInference *self);
 /** Appends @structure to @array, a GST_TYPE_ARRAY. Takes @structure. */
 void gst_dicenet_inference_append_structure (GValue *array, GstStructure *structure);
 
-/** Pad templates of all of them: the formats that the core reads, with and without the composition feature. */
+/** Adds the pad templates of all inference elements: the formats that the core reads, with and without the overlay
+ * composition feature. */
 void gst_dicenet_inference_class_add_templates (GstElementClass *klass);
 
 G_END_DECLS

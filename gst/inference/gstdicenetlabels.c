@@ -5,19 +5,19 @@
 #include <gst/gst.h>
 #include "gstdicenetlabels.h"
 
-/* Labels listed in an error: enough for the usual sets (VOC: 21), and still a readable message. */
+/* Maximum number of labels in an error message: enough for the usual sets (VOC has 21), and still readable. */
 #define MAX_LISTED 25
 
-/* As much of a name is compared to find the nearest. */
+/* Number of bytes that are compared to find the nearest name. */
 #define MAX_COMPARED 64
 
-/* A detector's class 0 stands for what is no object, and is never reported. */
+/* Class 0 of a detector is the background, which is never reported. */
 #define FIRST_OBJECT 1
 
 #define LEFT_OUT 2.0f
 #define NOT_SET  -1.0f
 
-/* Levenshtein's distance of the names' beginnings, upper and lower case being the same. */
+/* Levenshtein distance of the names' first bytes, ignoring case. */
 static guint
 edit_distance (const gchar *a, const gchar *b)
 {
@@ -66,11 +66,11 @@ set_unknown_label_error (GError **error, const gchar *const *labels, const gchar
   g_string_free (list, TRUE);
 }
 
-/* Both may have tens of thousands: labels, and the names that are looked for. A table of hashes would take as long with
- * labels that were made to collide. */
+/* There may be tens of thousands of labels and of names to look up, hence a binary search. A hash table would be as
+ * slow as a linear search if labels are crafted to collide. */
 typedef struct {
   const gchar *const *labels;
-  guint *sorted; /* objects' indices, by name; the first of equals first */
+  guint *sorted; /* indices of object classes, by name; equal names by index */
   guint n;
 } Index;
 
@@ -101,7 +101,7 @@ find_label (const Index *index, const gchar *name, GError **error)
 {
   guint low = 0, high = index->n;
 
-  while (low < high) { /* the first that is not before @name */
+  while (low < high) { /* finds the first label not before @name */
     const guint middle = low + (high - low) / 2;
     if (g_ascii_strcasecmp (index->labels[index->sorted[middle]], name) < 0)
       low = middle + 1;
@@ -141,7 +141,7 @@ parse_pair (const Index *index, gchar *pair, gfloat *thresholds, GError **error)
     g_prefix_error (error, "class-thresholds: ");
     return FALSE;
   }
-  /* A class that is left out stays so. */
+  /* A class that object-class excludes stays excluded. */
   if (thresholds[label] != LEFT_OUT)
     thresholds[label] = (gfloat) value;
   return TRUE;

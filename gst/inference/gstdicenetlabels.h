@@ -7,17 +7,17 @@ G_BEGIN_DECLS
 
 /**
  * gst_dicenet_labels_parse_thresholds:
- * @labels: (array zero-terminated=1): labels of a detector, which has at least one; the first is the background, which
- *   neither text may name
- * @class_thresholds: (nullable): "label=threshold" pairs, separated by commas: thresholds of single classes
- * @object_class: (nullable): labels, separated by commas: all other classes are left out. %NULL or "" for all
- * @error: return location for a #GError that names the nearest label if one is unknown
+ * @labels: (array zero-terminated=1): labels of a detector, at least one. The first is the background, which neither
+ *   string may name
+ * @class_thresholds: (nullable): thresholds of single classes: "label=threshold" pairs, separated by commas
+ * @object_class: (nullable): labels of the classes to report, separated by commas. %NULL or "" for all
+ * @error: return location for a #GError; for an unknown label, its message names the nearest one
  *
- * Upper and lower case are the same in labels. Blank entries are passed over, but @object_class must not be nothing
- * else.
+ * Labels are compared without regard to case. Blank entries are ignored, but @object_class must contain at least one
+ * label unless it is empty.
  *
- * Returns: (transfer full): one number per label: its threshold, 2 if the class is left out, -1 if it has no threshold
- * of its own. %NULL with @error set
+ * Returns: (transfer full): one threshold per label: 2 if the class is excluded, -1 if it has no threshold of its own.
+ * %NULL with @error set
  */
 gfloat *gst_dicenet_labels_parse_thresholds (const gchar *const *labels, const gchar *class_thresholds,
                                              const gchar *object_class, GError **error);

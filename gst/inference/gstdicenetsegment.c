@@ -5,16 +5,16 @@
  * @title: dicenetsegment
  * @see_also: dicenetmask, dicenetoverlay, dicenetjson
  *
- * Says what each pixel of a frame shows: a class per pixel from a DiCENet segmentation model, attached to each frame as
- * a #GstDicenetMeta. Frames pass in their own format and size, their pixels untouched unless overlay is true.
- * dicenetmask turns the result into a video of its own.
+ * Segments each frame with a DiCENet segmentation model: a mask with one class per pixel, attached as a
+ * #GstDicenetMeta. Frames pass through in their own format and size; their pixels are not modified unless overlay is
+ * true. dicenetmask converts the mask to video.
  *
- * The model is dicenet-segment, which comes with the plugin and knows the 20 classes of PASCAL VOC, or what the
- * property model says: a file, or the name of one in a folder of the environment variable DICENET_MODEL_PATH.
+ * The default model, dicenet-segment, is installed with the plugin and knows the 20 classes of PASCAL VOC. The model
+ * property selects another one: a file, or the name of a model in a folder of the environment variable
+ * DICENET_MODEL_PATH.
  *
- * Every frame gets a result: late frames are not skipped unless the property qos is set to true, which lets frames that
- * are late at the sink be dropped before the model runs. In a live pipeline the element tells its processing time in
- * the LATENCY query.
+ * Every frame gets a result. With qos=true, frames that are late at the sink are dropped before the model runs; by
+ * default they are not. In a live pipeline the element reports its processing time in the LATENCY query.
  *
  * ## Example launch line
  * |[
@@ -22,9 +22,9 @@
  * videoconvert ! autovideosink
  * ]|
  *
- * With post-messages=true each inference posts an element message `dicenet-segment`: pts, running-time, stream-time,
- * width, height, model, and `classes`, an array of structures with label, label-id and share: the part of the pixels,
- * from 0 to 1, of each class that is there at all.
+ * With post-messages=true each inference posts an element message `dicenet-segment` with the fields pts, running-time,
+ * stream-time, width, height, model, and `classes`, an array of structures with label, label-id and share (the share of
+ * the frame's pixels, 0 to 1), one for each class in the frame.
  */
 
 #include "gstdicenetsegment.h"
@@ -42,7 +42,7 @@ enum {
 struct _GstDicenetSegment {
   GstDicenetInference parent;
 
-  gdouble opacity; /* under the object lock */
+  gdouble opacity; /* protected by the object lock */
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetSegment, gst_dicenet_segment, GST_TYPE_DICENET_INFERENCE)

@@ -5,8 +5,7 @@
 
 G_BEGIN_DECLS
 
-/** Attaches detections that keep their ids, and make no regions of interest; otherwise gst_buffer_add_dicenet_meta().
- */
+/** gst_buffer_add_dicenet_meta() for detections that keep their ids and get no regions of interest. */
 GstDicenetMeta *gst_dicenet_meta_restore (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
                                           guint frame_height, const GstDicenetDetection *detections,
                                           guint n_detections);

@@ -8,7 +8,7 @@ GST_DEBUG_CATEGORY_STATIC (gst_dicenet_meta_debug);
 
 /* --- detections --- */
 
-/* Copies of a meta share one: it changes only while it has one owner. */
+/* Copies of a meta share a list; it is modified only while it has a single owner. */
 typedef struct {
   gatomicrefcount ref;
   guint n;
@@ -16,7 +16,7 @@ typedef struct {
 } DetectionList;
 
 typedef struct {
-  GstDicenetMeta pub; /* first, so that a pointer to it is a pointer to this */
+  GstDicenetMeta pub; /* first, so that pointers can be cast */
   DetectionList *detections;
 } MetaImpl;
 
@@ -144,17 +144,17 @@ gst_dicenet_detection_get_result (const GstDicenetDetection *self, guint index)
   return g_ptr_array_index ((GPtrArray *) self->_results, index);
 }
 
-/* --- where things go when a frame is cropped, scaled, flipped --- */
+/* --- coordinates of cropped, scaled and flipped frames --- */
 
 typedef struct {
   gdouble x0, y0, x1, y1;
 } Rect;
 
-/* Frame in -> frame out: (x, y) -> (xx x + xy y + x0, yx x + yy y + y0), one of each pair of factors being zero. */
+/* Maps input to output coordinates: (x, y) -> (xx x + xy y + x0, yx x + yy y + y0). One factor of each pair is zero. */
 typedef struct {
   gdouble xx, xy, x0;
   gdouble yx, yy, y0;
-  Rect content; /* the part of the frame out that shows the frame in; the rest is border */
+  Rect content; /* the part of the output frame that shows the input frame; the rest is border */
   guint width, height;
 } Mapping;
 
@@ -182,7 +182,7 @@ mapping_invert (const Mapping *m, gdouble x, gdouble y, gdouble *in_x, gdouble *
   *in_y = m->yy != 0 ? y / m->yy : x / m->xy;
 }
 
-/* The rectangle @in of the old frame fills the rectangle @out of the new one. */
+/* Maps the rectangle @in of the input frame to the rectangle @out of the output frame. */
 static void
 mapping_init (Mapping *m, Rect in, Rect out, guint width, guint height)
 {
@@ -195,7 +195,8 @@ mapping_init (Mapping *m, Rect in, Rect out, guint width, guint height)
 }
 
 #if GST_CHECK_VERSION(1, 28, 0)
-/* A flip's matrix maps the indices of pixels: edges, which we map, lie one further where the direction turns round. */
+/* The matrix of a flip maps pixel indices. Edges, which are mapped here, are one further if the direction is
+ * reversed. */
 static gdouble
 edge_offset (gdouble a, gdouble b)
 {
@@ -210,7 +211,7 @@ mapping_init_from_matrix (Mapping *m, const GstVideoMetaTransformMatrix *t)
   gboolean straight = a[0][1] == 0 && a[1][0] == 0, turned = a[0][0] == 0 && a[1][1] == 0;
   gdouble scale = a[2][2];
 
-  /* Boxes stay boxes through everything but shears and perspective. */
+  /* Boxes stay boxes unless the matrix has a shear or a perspective part. */
   if (a[2][0] != 0 || a[2][1] != 0 || scale == 0 || straight == turned)
     return FALSE;
   *m = (Mapping){ .width = GST_VIDEO_INFO_WIDTH (t->out_info), .height = GST_VIDEO_INFO_HEIGHT (t->out_info) };
@@ -227,8 +228,8 @@ mapping_init_from_matrix (Mapping *m, const GstVideoMetaTransformMatrix *t)
   return TRUE;
 }
 #else
-/* Borders that videoscale adds to keep the picture's shape, in all. It says nothing of them before GStreamer 1.28, but
- * it adds them by default, and then they follow from the sizes: this is its own calculation. */
+/* Total width and height of the borders that videoscale adds to preserve the display aspect ratio. Before GStreamer
+ * 1.28 it does not pass them on, but adds them by default, computed from the sizes as here. */
 static void
 guess_borders (const GstVideoInfo *in, const GstVideoInfo *out, guint *horizontal, guint *vertical)
 {
@@ -286,7 +287,7 @@ outside_label (const GstDicenetResult *result)
   return result->background >= 0 ? result->background : GST_DICENET_MASK_NONE;
 }
 
-/* Column (or row) of a mask of @n that shows at fraction @at; -1 if none does. */
+/* Column (or row), of @n in a mask, at position @at (0 to 1 within the mask); -1 outside of the mask. */
 static gint
 mask_index (gdouble at, guint n)
 {
@@ -295,7 +296,7 @@ mask_index (gdouble at, guint n)
   return i >= 0 && i < n ? (gint) i : -1;
 }
 
-/* Columns of a frame that are read together: where they lie in the mask is on the stack. */
+/* Number of columns of a frame that are read at once; their indices in the mask are on the stack. */
 #define CHUNK 1024
 
 static void
@@ -305,7 +306,7 @@ read_row (const guint8 *src, guint8 outside, const gint *columns, guint width, g
     dest[x] = columns[x] < 0 ? outside : src[columns[x]];
 }
 
-/* @n columns of the frame's @width, from @first. */
+/* Reads @n columns from @first, of the frame's @width. */
 static void
 read_columns (const GstDicenetMeta *self, guint8 *mask, guint first, guint n, guint width, guint height, gsize stride)
 {
@@ -357,14 +358,14 @@ gst_dicenet_meta_get_mask (const GstDicenetMeta *self, guint width, guint height
   return g_bytes_new_take (mask, (gsize) width * height);
 }
 
-/* Scaling again and again can make a view as large as it likes. */
+/* Repeated scaling can make a view arbitrarily large. */
 static gint
 to_int (gdouble value)
 {
   return (gint) CLAMP (value, -G_MAXINT / 4, G_MAXINT / 4);
 }
 
-/* Columns (or rows) whose centres the view shows, those outside of the mask among them; at least one. */
+/* Range of columns (or rows) with centres in the view, including those outside of the mask; at least one. */
 static void
 view_range (gdouble start, gdouble size, guint n, gint *from, gint *to)
 {
@@ -462,7 +463,7 @@ copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
 {
   GstDicenetMeta *copy = add_meta (dest, self->result, self->frame_width, self->frame_height);
 
-  /* Never changed once attached, so it can be shared as well. */
+  /* A list with several owners is never modified, so copies can share it. */
   DetectionList *detections = detections_of (self);
   ((MetaImpl *) copy)->detections = detections ? detection_list_ref (detections) : NULL;
   copy->view_x = self->view_x;
@@ -472,7 +473,7 @@ copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
   copy->age = self->age;
 }
 
-/* What of @n detections lies in @content after the mapping (%NULL: none to do). */
+/* Clips @n detections to @content, after the mapping if @m is not NULL. */
 static DetectionList *
 map_detections (const GstDicenetDetection *detections, guint n, const Mapping *m, Rect content)
 {
@@ -482,7 +483,7 @@ map_detections (const GstDicenetDetection *detections, guint n, const Mapping *m
     GstDicenetDetection d = detections[i];
     Rect r = { d.x, d.y, d.x + d.w, d.y + d.h };
     r = rect_intersect (m ? mapping_apply (m, r) : r, content);
-    /* Written so that a NaN is left out as well. */
+    /* This form of the condition also drops NaN. */
     if (!(r.x1 > r.x0 && r.y1 > r.y0))
       continue;
     d.x = r.x0;
@@ -494,8 +495,8 @@ map_detections (const GstDicenetDetection *detections, guint n, const Mapping *m
   return mapped;
 }
 
-/* Whether the whole frame in, wherever it falls into the frame out, is its content: then a larger or smaller view of
- * the same mask shows the frame out. A flip, or a crop that borders follow, needs a mask of its own. */
+/* Whether the content of the output frame is all of the input frame that falls into it. If so, another view of the same
+ * mask describes the output frame. A flip, or a crop followed by borders, requires a new mask. */
 static gboolean
 view_is_enough (const Mapping *m, const GstDicenetMeta *self)
 {
@@ -517,7 +518,7 @@ map_view (GstDicenetMeta *to, const GstDicenetMeta *from, const Mapping *m)
   to->view_h = m->height / m->yy * unit_y;
 }
 
-/* As many mask pixels as the frame out shows, so that nothing gets coarser. */
+/* Mask pixels for the output frame, at the resolution of the old mask, so that no detail is lost. */
 static guint
 mapped_size (guint frame_out, gdouble factor, gdouble mask_per_pixel)
 {
@@ -548,7 +549,8 @@ map_mask (const GstDicenetMeta *from, const Mapping *m, guint width, guint heigh
   return g_bytes_new_take (mask, (gsize) width * height);
 }
 
-/* Of a frame that reaches far beyond the mask, what is outside of it need not be fine. */
+/* Limits the size of the mask for a frame that extends far beyond the old mask: the area outside needs no
+ * resolution. */
 static void
 bound_mask (GstDicenetResult *result, const GstDicenetResult *old)
 {
@@ -581,7 +583,7 @@ map_result (const GstDicenetMeta *from, const Mapping *m)
   return result;
 }
 
-/* FALSE if there is no memory for a mask of its own. */
+/* Returns FALSE if there is not enough memory for a new mask. */
 static gboolean
 map_meta (GstBuffer *dest, const GstDicenetMeta *self, const Mapping *m)
 {
@@ -607,7 +609,7 @@ crop_quark (void)
   return g_quark_from_static_string ("gst-dicenet-crop");
 }
 
-/* The whole buffer is copied, or at least all of its memory. */
+/* Whether the whole buffer, or all of its memory, is copied. */
 static gboolean
 is_whole (const GstMetaTransformCopy *copy, GstBuffer *buffer)
 {
@@ -623,7 +625,7 @@ gst_dicenet_meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *buffer, G
   Mapping m;
 
   if (GST_META_TRANSFORM_IS_COPY (type)) {
-    /* A piece of the memory is no picture that the result is of. */
+    /* A part of the memory is not the picture that the result describes. */
     if (is_whole (data, buffer))
       copy_meta (dest, self);
     return TRUE;
@@ -685,7 +687,7 @@ next_region_id (GstBuffer *buffer)
   return id + 1;
 }
 
-/* For applications that read the standard meta. Whole pixels, at least one, within the frame. */
+/* For applications that read the standard meta: whole pixels, at least one, within the frame. */
 static void
 add_region (GstBuffer *buffer, const GstDicenetMeta *self, const GstDicenetDetection *d)
 {

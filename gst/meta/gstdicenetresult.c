@@ -2,7 +2,7 @@
 
 #include <gst/dicenet/gstdicenetmeta.h>
 
-/* Names of classes, shared by all results of a model: a thousand strings are not to be copied for every frame. */
+/* Class names, shared by all results of a model, to avoid copying up to thousands of strings per frame. */
 typedef struct {
   gatomicrefcount ref;
   gchar **names;
@@ -10,13 +10,13 @@ typedef struct {
 } LabelSet;
 
 typedef struct {
-  GstDicenetResult pub; /* first, so that a pointer to it is a pointer to this */
+  GstDicenetResult pub; /* first, so that pointers can be cast */
   gatomicrefcount ref;
   LabelSet *labels;
-  GArray *classes; /* GstDicenetClass; NULL: none */
+  GArray *classes; /* GstDicenetClass; NULL if there are none */
 } ResultImpl;
 
-/* The sets seen last are kept, so that one stays while no result uses it: between two frames, for instance. */
+/* The most recent sets are kept, so that they survive while no result uses them, for instance between two frames. */
 #define N_RECENT 8
 static LabelSet *recent[N_RECENT];
 static guint next_recent;
@@ -48,7 +48,7 @@ label_set_unref (LabelSet *self)
   g_free (self);
 }
 
-/* Readers may rely on UTF-8, whatever the file had in it. */
+/* Readers may rely on UTF-8, so invalid names are converted. */
 static LabelSet *
 label_set_new (const gchar *const *names)
 {
@@ -62,7 +62,7 @@ label_set_new (const gchar *const *names)
   return self;
 }
 
-/* A set with these names: the one that others use already if there is one. */
+/* Returns a set with these names: an existing one if there is one. */
 static LabelSet *
 label_set_get (const gchar *const *names)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The meta as bytes, for elements that hand buffers to another process (unixfdsink, say): a GVariant, little
- * endian, because GLib checks what it reads. Who reads may get it from a stranger: what is not a meta that this library
- * could have made gives none.
+ * Serialises the meta for elements that pass buffers to other processes, such as unixfdsink. The format is a
+ * little-endian GVariant, because GLib validates what it reads. The data may come from an untrusted process: anything
+ * that this library could not have written is rejected.
  */
 
 #include "gstdicenetmeta-private.h"
@@ -14,18 +14,18 @@
 
 #define VERSION 0
 
-/* The most that a model, a frame and its results have: readers need not be ready for more. */
+/* Limits of models, frames and results, so that readers need not handle more. */
 #define MAX_CLASSES     65535
 #define MAX_LABEL_BYTES 4096
 #define MAX_FRAME       32767
 #define MAX_DETECTIONS  16384
 #define MAX_VIEW        1e9
 
-/* Task, model, labels, background, classes, columns and rows of the mask, mask. */
+/* Task, model, labels, background, classes, mask width and height, mask. */
 #define RESULT "(isasia(ud)uuay)"
-/* Label, id, confidence, x, y, w, h, track id, own results. */
+/* Label, id, confidence, x, y, w, h, track id, second-stage results. */
 #define DETECTION "(uidddddta" RESULT ")"
-/* Frame, view, age, result, detections. */
+/* Frame size, view, age, result, detections. */
 #define META "(uuddddu" RESULT "a" DETECTION ")"
 
 static GVariant *
@@ -112,7 +112,7 @@ check_class (guint label_id, gdouble confidence)
   return label_id < MAX_CLASSES && isfinite (confidence);
 }
 
-/* Moves what @classes lists to @result; FALSE if one of them is none. */
+/* Copies @classes to @result; returns FALSE if one of them is invalid. */
 static gboolean
 read_classes (GstDicenetResult *result, GVariant *classes)
 {
@@ -189,7 +189,7 @@ read_own_results (GstDicenetDetection *d, GVariant *results)
   return TRUE;
 }
 
-/* NULL if one of them is none. What lies outside of the frame is left to gst_dicenet_meta_restore(). */
+/* Returns NULL if a detection is invalid. gst_dicenet_meta_restore() clips them to the frame. */
 static GArray *
 detections_from_variant (GVariant *variant)
 {
@@ -261,7 +261,7 @@ gst_dicenet_meta_deserialize (const GstMetaInfo *info, GstBuffer *buffer, const 
   }
   g_autoptr (GBytes) bytes = g_bytes_new (data, size);
   GVariant *variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (META), bytes, FALSE));
-  /* What is not in normal form reads as zeros here and there. */
+  /* A GVariant that is not in normal form would be read with some values replaced by zeros. */
   gboolean ok = g_variant_is_normal_form (variant);
   variant = swapped_if_big_endian (variant);
   GstDicenetMeta *self = ok ? meta_from_variant (buffer, variant) : NULL;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * GStreamer's blender stretches a picture to its place, converts it whole and blends it pixel by pixel, which takes 20
- * ms for a mask on 1080p. Here a row of the mask becomes a line: the bytes that it puts on a row of a plane, as many
- * and in the same order, with how much each of them hides. Lines are made run by run, since neighbours mostly belong to
- * the same class. A row of the frame lies between two lines, and mixing them in is the same few operations for all
- * bytes of all formats.
+ * GStreamer's blender scales the whole picture, converts it and blends it pixel by pixel, which takes 20 ms for a mask
+ * on 1080p. Here, each row of the mask is converted to a line: colours and alpha, byte by byte in the layout of a plane
+ * of the frame. Lines are built run by run, because neighbouring pixels mostly have the same class. A row of the frame
+ * lies between two lines; interpolating and blending them takes the same few operations on every byte, whatever the
+ * format.
  */
 
 #include "gstdicenetblend.h"
@@ -13,26 +13,26 @@
 #include <math.h>
 #include <string.h>
 
-/* Bytes that repeat along a row of a plane: a pixel, a pair of chroma samples, two pixels of 4:2:2 ... */
+/* Bytes in the repeating unit of a plane's row: a pixel, a pair of chroma samples, two pixels of 4:2:2 ... */
 #define MAX_GROUP 4
 
-/* What a class puts on a plane, colours multiplied with alpha. */
+/* Colour of a class in the layout of a plane, premultiplied. */
 typedef struct {
   guint8 alpha[MAX_GROUP], color[MAX_GROUP];
 } Paint;
 
 typedef struct {
   guint8 *alpha, *color;
-  gsize first, end; /* bytes between which something can be seen */
-  gint row;         /* of the mask; -1: none yet */
+  gsize first, end; /* range of bytes that are not fully transparent */
+  gint row;         /* row of the mask; -1: not set */
 } Line;
 
-/* A plane of the frame. Group i shows the mask between pixels low[i] and low[i] + 1 (or @low alone where @fraction is
- * 0), @fraction 256ths behind the former. */
+/* A plane of the frame. Group i lies between mask pixels low[i] and low[i] + 1, fraction[i] / 256 of the way (exactly
+ * on low[i] if that is 0). */
 typedef struct {
-  gint group, groups; /* bytes of a group, and how many */
+  gint group, groups; /* bytes per group, and number of groups */
   gint rows, row_span;
-  gint first, end;   /* groups that the mask reaches */
+  gint first, end;   /* range of groups within the mask */
   gint *low, *begin; /* begin[m]: the first group with low >= m */
   guint8 *fraction;
   Paint paint[256];
@@ -91,7 +91,7 @@ color_components (const GstVideoInfo *info, guint32 color, guint8 components[3])
   components[2] = to_byte (offset[2] + scale[2] * (r - luma) / (2 * (1 - kr)));
 }
 
-/* Alpha, the fourth component, is not painted on. */
+/* Alpha, the fourth component, is not changed. */
 static guint
 n_colors (const GstVideoFormatInfo *format)
 {
@@ -121,16 +121,16 @@ fill_paint (Plane *plane, const GstVideoInfo *info, guint index, const guint32 p
   }
 }
 
-/* --- places --- */
+/* --- positions --- */
 
-/* Where the middle of the frame's part @i of @n lies on an axis of the mask, in mask pixels. */
+/* Position of the centre of part @i of @n of the frame on an axis of the mask, in mask pixels. */
 static gdouble
 mask_position (gdouble i, gdouble n, gdouble view_start, gdouble view_size, gint size)
 {
   return ((i + 0.5) / n * view_size + view_start) * size - 0.5;
 }
 
-/* @at between two of @size pixels, without going beyond their middles. */
+/* Splits a position on an axis of @size pixels into a pixel and a fraction, clamped to the pixels' centres. */
 static gint
 split_position (gdouble at, gint size, guint *fraction)
 {
@@ -170,7 +170,7 @@ find_columns (Plane *plane, const GstDicenetLayer *layer, gdouble groups)
 
 /* --- lines --- */
 
-/* With a constant @group a copy is one instruction. */
+/* With a constant @group, each copy is a single instruction. */
 static inline void
 repeat (guint8 *restrict at, const guint8 *restrict pattern, gint group, gint n)
 {
@@ -191,7 +191,7 @@ fill (guint8 *at, const guint8 *pattern, gint group, gint n)
     repeat (at, pattern, 4, n);
 }
 
-/* Groups @from to @end - 1, which show one class only. */
+/* Groups @from to @end - 1, which have a single class. */
 static void
 put_run (const Plane *plane, Line *line, const Paint *paint, gint from, gint end)
 {
@@ -205,7 +205,7 @@ mix (guint8 a, guint8 b, guint fraction)
   return (a * (256 - fraction) + b * fraction) >> 8;
 }
 
-/* ... which show what lies between two. */
+/* Groups that lie between two classes. */
 static void
 put_edge (const Plane *plane, Line *line, const Paint *a, const Paint *b, gint from, gint end)
 {
@@ -251,7 +251,7 @@ make_line (const Plane *plane, Line *line, const GstDicenetLayer *layer, gint ro
   }
 }
 
-/* The line of a row of the mask: in one of two places, so that the one before it stays. */
+/* The line of a mask row. There are two slots, so that the previous line stays valid. */
 static const Line *
 get_line (Plane *plane, const GstDicenetLayer *layer, gint row)
 {
@@ -264,7 +264,7 @@ get_line (Plane *plane, const GstDicenetLayer *layer, gint row)
 
 /* --- rows --- */
 
-/* 16 bits hold all of it, so that a register holds many. */
+/* All values fit in 16 bits, so that a vector register holds many of them. */
 static void
 blend_bytes (guint8 *restrict dst, const Line *a, const Line *b, guint fraction, gsize first, gsize end)
 {
@@ -275,7 +275,7 @@ blend_bytes (guint8 *restrict dst, const Line *a, const Line *b, guint fraction,
   for (gsize i = first; i < end; i++) {
     const guint16 alpha = (guint16) (alpha0[i] * near + alpha1[i] * far) >> 8;
     const guint16 color = (guint16) (color0[i] * near + color1[i] * far) >> 8;
-    const guint16 rest = dst[i] * (guint16) (255 - alpha) + 128; /* divided by 255 below */
+    const guint16 rest = dst[i] * (guint16) (255 - alpha) + 128; /* divided by 255 in the next line */
     dst[i] = color + ((guint16) (rest + (rest >> 8)) >> 8);
   }
 }
@@ -329,7 +329,7 @@ plane_allocate (Plane *plane, const GstDicenetLayer *layer)
   return ok && plane->low && plane->fraction && plane->begin;
 }
 
-/* NULL if there is no memory for it. */
+/* Returns NULL if there is not enough memory. */
 static Plane *
 plane_new (const GstDicenetLayer *layer, const GstVideoInfo *info, guint index)
 {

@@ -7,16 +7,16 @@ G_BEGIN_DECLS
 
 /**
  * GstDicenetLayer:
- * @mask: a class per pixel, rows of @width without gap
- * @width: of the mask
- * @height: of the mask
- * @palette: colour of each class, 0xAARRGGBB; 0 for those that are not to be seen
- * @x: which part of the mask the frame shows, as a fraction of the mask's width: left edge
- * @y: top edge, of the height
- * @w: width, 1 for the whole
- * @h: height, 1 for the whole
+ * @mask: one class per pixel, rows of @width bytes without padding
+ * @width: width of the mask
+ * @height: height of the mask
+ * @palette: colour of each class, 0xAARRGGBB; 0 for classes that are not drawn
+ * @x: left edge of the part of the mask that the frame shows, as a fraction of the mask's width
+ * @y: top edge of that part, as a fraction of the mask's height
+ * @w: width of that part; 1 is the whole mask
+ * @h: height of that part; 1 is the whole mask
  *
- * A mask that is to be blended into a frame.
+ * A mask to be blended into a frame.
  */
 typedef struct {
   GBytes *mask;
@@ -29,9 +29,9 @@ void gst_dicenet_layer_free (GstDicenetLayer *self);
 
 /**
  * gst_dicenet_layer_can_blend:
- * @info: what frames are like
+ * @info: format of the frames
  *
- * Returns: whether gst_dicenet_layer_blend() knows the format: 8 bits per sample, not multiplied with alpha
+ * Returns: whether gst_dicenet_layer_blend() supports the format: 8 bits per sample, alpha not premultiplied
  */
 gboolean gst_dicenet_layer_can_blend (const GstVideoInfo *info);
 
@@ -40,11 +40,10 @@ gboolean gst_dicenet_layer_can_blend (const GstVideoInfo *info);
  * @self: a mask
  * @frame: a frame of a format that can be blended, mapped for reading and writing
  *
- * Stretches the mask over the frame, its colours interpolated, and blends it in the frame's own format, in one pass
- * over the part of the frame in which there is something to see. A frame's alpha stays as it is: a mask colours the
- * picture, and what of it is transparent stays so.
+ * Scales the mask to the frame, interpolates its colours, and blends it in the frame's own format, in one pass over the
+ * part of the frame with visible classes. The frame's alpha does not change.
  *
- * Returns: %FALSE if there is no memory for it, and some of the mask is missing
+ * Returns: %FALSE if there is not enough memory; the mask is then drawn in part or not at all
  */
 gboolean gst_dicenet_layer_blend (const GstDicenetLayer *self, GstVideoFrame *frame);
 

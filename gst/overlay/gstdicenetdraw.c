@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * What is drawn is cut into small rectangles: four thin edges per box, which are one pixel that the sink or the blender
- * stretches; a text box per text; and the mask at its own size, stretched likewise. A canvas of the frame's size would
- * have to be cleared, uploaded and blended whole for every frame.
+ * A composition consists of small rectangles: four thin edges per box, each a single pixel that the sink or the blender
+ * scales; one per text box; and the mask at its own size, to be scaled as well. A canvas of the frame's size would have
+ * to be cleared, uploaded and blended completely for every frame.
  */
 
 #include "gstdicenetdraw.h"
@@ -16,7 +16,7 @@ struct _GstDicenetRenderer {
   GstDicenetTextCache *texts;
   gboolean lacks_memory;
 
-  /* The last composition, what it shows, and the results that its description points to. */
+  /* The last composition, the key of its contents, and the results to which the key points. */
   GstVideoOverlayComposition *last;
   GByteArray *last_key;
   GPtrArray *last_results;
@@ -26,16 +26,16 @@ typedef struct {
   gint x, y, w, h;
 } Place;
 
-/* One frame being drawn. */
+/* State while a frame is drawn. */
 typedef struct {
   GstDicenetRenderer *renderer;
   GstDicenetStyle style;
   gint width, height;
   GstVideoOverlayComposition *composition;
-  GArray *taken; /* Place: where text boxes are */
+  GArray *taken; /* Place: positions of text boxes */
 } Canvas;
 
-/* Distance of text boxes from the frame's corners, and between stacked ones. */
+/* Distance of text boxes from the frame's corners and from each other. */
 #define MARGIN(canvas) ((canvas)->style.pad * 2)
 
 GstDicenetRenderer *
@@ -76,7 +76,7 @@ gst_dicenet_renderer_free (GstDicenetRenderer *self)
   g_free (self);
 }
 
-/* Without @pixels there is no memory for them: better less than nothing at all. */
+/* @pixels is NULL if there was not enough memory: leave out this rectangle and draw the others. */
 static void
 add_rectangle_with_flags (Canvas *canvas, GstBuffer *pixels, Place at, GstVideoOverlayFormatFlags flags)
 {
@@ -93,7 +93,7 @@ add_rectangle_with_flags (Canvas *canvas, GstBuffer *pixels, Place at, GstVideoO
   gst_video_overlay_rectangle_unref (rectangle);
 }
 
-/* For what cairo drew, and for what is opaque. */
+/* For pictures that cairo drew (premultiplied) or that are opaque. */
 static void
 add_rectangle (Canvas *canvas, GstBuffer *pixels, Place at)
 {
@@ -102,7 +102,7 @@ add_rectangle (Canvas *canvas, GstBuffer *pixels, Place at)
 
 /* --- masks --- */
 
-/* Colours of the labels, 0xAARRGGBB; 0 for what is not to be seen. */
+/* Colours of the labels, 0xAARRGGBB; 0 for labels that are not drawn. */
 static void
 fill_palette (guint32 palette[256], const GstDicenetResult *result, gdouble opacity)
 {
@@ -142,7 +142,7 @@ visible_part (const GstDicenetMeta *meta)
   return (Place){ x0, y0, MAX (x1 - x0, 0), MAX (y1 - y0, 0) };
 }
 
-/* The part of @part in which there is something to see, and a pixel around it for the colours to fade out in. */
+/* The part of @part with visible labels, and a border of one pixel in which the colours fade out. */
 static Place
 trim (const guint8 *mask, gint stride, const guint32 palette[256], Place part)
 {
@@ -171,8 +171,8 @@ trim (const guint8 *mask, gint stride, const guint32 palette[256], Place part)
   return (Place){ x0, y0, x1 - x0 + 1, y1 - y0 + 1 };
 }
 
-/* The colour of a visible neighbour, but invisible. Stretching mixes it with that neighbour, so that a mask fades out
- * in its own colour and not through black. */
+/* The colour of a visible neighbour with alpha 0. Scaling interpolates between both, so that the mask fades out in its
+ * own colour instead of black. */
 static guint32
 fringe_color (const guint8 *mask, gint stride, const guint32 palette[256], Place part, gint x, gint y)
 {
@@ -202,7 +202,7 @@ color_mask (const guint8 *mask, gint stride, const guint32 palette[256], Place p
   return pixels;
 }
 
-/* Where a part of the mask comes to lie in the frame. */
+/* Position of a part of the mask in the frame. */
 static Place
 mask_to_frame (const Canvas *canvas, const GstDicenetMeta *meta, Place part)
 {
@@ -214,7 +214,7 @@ mask_to_frame (const Canvas *canvas, const GstDicenetMeta *meta, Place part)
   return (Place){ x0, y0, MAX (x1 - x0, 1), MAX (y1 - y0, 1) };
 }
 
-/* Not premultiplied: GStreamer's blender forgets that it is when it scales (1.22 to 1.28), and darkens the colours. */
+/* Not premultiplied: GStreamer's blender ignores the flag when it scales (1.22 to 1.28), which darkens the colours. */
 static void
 add_mask (Canvas *canvas, GstBuffer *pixels, Place at)
 {
@@ -222,8 +222,8 @@ add_mask (Canvas *canvas, GstBuffer *pixels, Place at)
   gst_clear_buffer (&pixels);
 }
 
-/* Where a frame shows so little of the mask that whole mask pixels would reach far beyond it: those it shows, cut off
- * at its borders. */
+/* For a frame that shows less than one mask pixel, which would extend far beyond the frame: resamples the mask to the
+ * frame instead. */
 static void
 draw_enlarged_mask (Canvas *canvas, const GstDicenetMeta *meta, const guint32 palette[256])
 {
@@ -282,7 +282,7 @@ overlaps (Place a, Place b)
   return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 }
 
-/* In the right or left upper corner, below what is there already. */
+/* In the upper right or left corner, below other text boxes there. */
 static void
 place_in_corner (Canvas *canvas, const GstDicenetTextBox *text_box, gboolean right)
 {
@@ -299,7 +299,7 @@ place_in_corner (Canvas *canvas, const GstDicenetTextBox *text_box, gboolean rig
       at.y = other.y + other.h + margin / 2;
   }
   if (at.y + at.h > canvas->height && at.y > margin)
-    return; /* full: better nothing than a pile */
+    return; /* no space left: do not draw over other text */
   add_rectangle (canvas, text_box->pixels, at);
   g_array_append_val (canvas->taken, at);
 }
@@ -352,8 +352,8 @@ draw_classes (Canvas *canvas, const GstDicenetMeta *meta)
 
 /* --- boxes --- */
 
-/* Even numbers, where the frame has room for them: one chroma sample of 4:2:0 video covers 2 x 2 pixels, and a line
- * that covers half of it has washed-out colours. */
+/* Round to even coordinates if the frame is large enough: a chroma sample of 4:2:0 video covers 2 x 2 pixels, and a
+ * line that covers half of it has washed-out colours. */
 static gint
 snap (gdouble at, gint limit)
 {
@@ -388,7 +388,7 @@ draw_edges (Canvas *canvas, const GstDicenetDetection *d)
   add_rectangle (canvas, pixel, (Place){ box.x + box.w - t, box.y + t, t, box.h - 2 * t });
 }
 
-/* Area of the text boxes that one at @at would cover. */
+/* Area of existing text boxes that a text box at @at would cover. */
 static gint64
 covered (const Canvas *canvas, Place at)
 {
@@ -403,8 +403,8 @@ covered (const Canvas *canvas, Place at)
   return area;
 }
 
-/* Above the box, or inside it at the top where the frame ends there; else at its foot, or at the right side. The first
- * that covers no other text box, or covers the least. */
+/* Tries positions above the box, inside it at the top, below it, and inside it at the bottom, the upper ones also
+ * right-aligned. Takes the first that covers no other text box, or the one that covers the least. */
 static Place
 place_label (const Canvas *canvas, Place box, gint w, gint h)
 {
@@ -454,7 +454,7 @@ draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetectio
   g_free (percent);
 }
 
-/* --- all of it --- */
+/* --- composition --- */
 
 /* Results that are drawn together. */
 typedef struct {
@@ -468,8 +468,8 @@ add_number (GByteArray *key, gdouble number)
   g_byte_array_append (key, (const guint8 *) &number, sizeof number);
 }
 
-/* All that the picture depends on. Results are told apart by their address, which is theirs alone while they are held.
- */
+/* Builds a key of everything that determines the picture. The address of a result identifies it, because a reference is
+ * held. */
 static GByteArray *
 describe (const Results *results, const GstVideoInfo *info, gdouble opacity, gboolean with_masks)
 {
@@ -487,7 +487,7 @@ describe (const Results *results, const GstVideoInfo *info, gdouble opacity, gbo
       const gdouble numbers[] = { d->label_id, d->confidence, d->x, d->y, d->w, d->h };
       g_byte_array_append (key, (const guint8 *) numbers, sizeof numbers);
     }
-    add_number (key, NAN); /* ends the detections of one meta */
+    add_number (key, NAN); /* terminates the detections of a meta */
   }
   return key;
 }
@@ -509,15 +509,15 @@ remember (GstDicenetRenderer *self, const Results *results, GByteArray *key, Gst
   self->last = composition ? gst_video_overlay_composition_ref (composition) : NULL;
 }
 
-/* The strongest: more would hide the picture. Each label looks for a place among all others, and GStreamer copies all
- * rectangles for every fourth. */
+/* Limits detections to the most confident ones: more would hide the picture. The position of each label is compared
+ * with those of all others, and GStreamer copies all rectangles of a composition on every fourth one added. */
 static guint
 n_drawn (const GstDicenetMeta *meta)
 {
   return MIN (gst_dicenet_meta_get_n_detections (meta), 1000);
 }
 
-/* Masks lie lowest, then the boxes, the strongest above; texts are on top. */
+/* Drawing order: masks, then boxes with the most confident on top, then text. */
 static void
 draw_all (Canvas *canvas, const Results *results, gdouble opacity, gboolean with_masks)
 {

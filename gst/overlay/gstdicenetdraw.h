@@ -11,8 +11,8 @@ G_BEGIN_DECLS
 /**
  * GstDicenetRenderer:
  *
- * Turns results into pictures: boxes with labels, a text box with the top classes, a coloured mask with a
- * legend. It keeps what it rendered for the next frames. Not thread-safe: one renderer belongs to one streaming thread.
+ * Draws results: boxes with labels, a text box with the top classes, a coloured mask with a legend. Rendered pictures
+ * are cached for the next frames. Not thread-safe: a renderer belongs to one streaming thread.
  */
 typedef struct _GstDicenetRenderer GstDicenetRenderer;
 
@@ -27,7 +27,7 @@ GstDicenetRenderer *gst_dicenet_renderer_new (void);
  * gst_dicenet_renderer_free:
  * @self: (nullable): a renderer
  *
- * Compositions that were made earlier stay valid.
+ * Frees a renderer. Compositions that it returned stay valid.
  */
 void gst_dicenet_renderer_free (GstDicenetRenderer *self);
 
@@ -35,28 +35,28 @@ void gst_dicenet_renderer_free (GstDicenetRenderer *self);
  * gst_dicenet_renderer_get_problem:
  * @self: a renderer
  *
- * Returns: (nullable): why something could not be drawn as it should, in words for the user; static
+ * Returns: (nullable): why the last drawing is incomplete or wrong, as a message to the user; a static string
  */
 const gchar *gst_dicenet_renderer_get_problem (const GstDicenetRenderer *self);
 
-/** To be called where what was composed could not be blended for lack of memory: a problem like others. */
+/** Records that there was not enough memory to blend a composition; see gst_dicenet_renderer_get_problem(). */
 void gst_dicenet_renderer_lacks_memory (GstDicenetRenderer *self);
 
 /**
  * gst_dicenet_renderer_compose:
  * @self: a renderer
  * @metas: what to draw, in the coordinates of @info
- * @n_metas: how many
+ * @n_metas: number of @metas
  * @info: format and size of the frame
- * @opacity: 0 to 1: how much of the picture the colours of a mask hide. Boxes and text are not affected
- * @layers: (element-type GstDicenetLayer) (nullable): what masks are appended to, for the caller to blend before the
- * composition; %NULL: they are in the composition
+ * @opacity: opacity of masks, 0 to 1. Does not affect boxes and text
+ * @layers: (element-type GstDicenetLayer) (nullable): masks are appended to this array, for the caller to blend before
+ * the composition; if %NULL, they are part of the composition
  *
- * Rectangles are in the frame's coordinates, in %GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB. They may be
- * shared with earlier compositions, which lets a sink keep their textures: attach or blend the composition as it is,
- * and copy it with gst_video_overlay_composition_copy() before adding to it.
+ * Rectangles are in the frame's coordinates and %GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB. They may be shared with
+ * earlier compositions, so that a sink can reuse textures: attach or blend the composition unmodified, or copy it with
+ * gst_video_overlay_composition_copy() first.
  *
- * Returns: (transfer full) (nullable): what to attach or to blend; %NULL if there is nothing to draw
+ * Returns: (transfer full) (nullable): the composition; %NULL if there is nothing to draw
  */
 GstVideoOverlayComposition *gst_dicenet_renderer_compose (GstDicenetRenderer *self, const GstDicenetMeta *const *metas,
                                                           guint n_metas, const GstVideoInfo *info, gdouble opacity,

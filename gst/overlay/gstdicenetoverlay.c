@@ -5,10 +5,10 @@
  * @title: dicenetoverlay
  * @see_also: dicenetclassify, dicenetdetect, dicenetsegment
  *
- * Draws what dicenetclassify, dicenetdetect and dicenetsegment found, all that a frame carries at once: coloured masks
- * with a legend, boxes with labels, the most likely classes. Where downstream draws overlay compositions (most video
- * sinks do), pixels are not touched and the composition is attached; else it is blended into the frame. Frames without
- * results pass as they are.
+ * Draws all results that dicenetclassify, dicenetdetect and dicenetsegment attached to a frame: coloured masks with a
+ * legend, boxes with labels, the most likely classes. If downstream supports overlay compositions, as most video sinks
+ * do, the composition is attached to the frame, whose pixels are not modified; otherwise it is blended into the frame.
+ * Frames without results pass through unmodified.
  *
  * ## Example launch line
  * |[
@@ -34,7 +34,7 @@ struct _GstDicenetOverlay {
   GstDicenetVideo parent;
 
   GstDicenetOverlayHelper *helper;
-  gdouble opacity; /* under the object lock */
+  gdouble opacity; /* protected by the object lock */
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetOverlay, gst_dicenet_overlay, GST_TYPE_DICENET_VIDEO)
@@ -142,7 +142,7 @@ gst_dicenet_overlay_finalize (GObject *object)
 static void
 add_templates (GstElementClass *klass)
 {
-  /* Frames in any other memory can't be blended, but a composition can be attached to them. */
+  /* Frames in other memory can't be blended to, but a composition can be attached to them. */
   static GstStaticCaps static_caps = GST_STATIC_CAPS (
       GST_VIDEO_CAPS_MAKE (GST_VIDEO_OVERLAY_COMPOSITION_BLEND_FORMATS) ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES (
           "ANY", GST_VIDEO_FORMATS_ALL));

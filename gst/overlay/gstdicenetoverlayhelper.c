@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Whether downstream draws compositions by itself can only be asked after it has seen the caps (its answer to the
- * ALLOCATION query may depend on them). So caps with the composition feature are sent first where downstream accepts
- * them, and before the first frame the query decides: if the answer is no, plain caps follow and frames are blended.
- * GstBaseTransform sends no ALLOCATION query for elements that work in place, so it is sent here.
+ * Whether downstream draws compositions is known only after it received caps, because its answer to the ALLOCATION
+ * query may depend on them. Therefore caps with the composition feature are sent first if downstream accepts them, and
+ * the query is sent before the first frame. If downstream does not draw compositions, plain caps follow and frames are
+ * blended. GstBaseTransform sends no ALLOCATION query for in-place elements, so it is sent here.
  */
 
 #include "gstdicenetoverlayhelper.h"
@@ -26,12 +26,12 @@ struct _GstDicenetOverlayHelper {
   GstBaseTransform *element;
   gint active; /* atomic */
 
-  /* Of the streaming thread. */
+  /* Streaming thread only. */
   GstDicenetRenderer *renderer;
   DrawMode mode;
-  gboolean undecided; /* caps were negotiated, @mode is not known yet */
-  gboolean refused;   /* downstream took the caps, but does not draw compositions */
-  const gchar *told;  /* of the renderer's problems: each is told once */
+  gboolean undecided; /* caps were negotiated, but @mode is not known yet */
+  gboolean refused;   /* downstream accepted the caps, but does not draw compositions */
+  const gchar *told;  /* the last problem that was reported; each is reported once */
 };
 
 GstDicenetOverlayHelper *
@@ -88,7 +88,7 @@ has_feature (GstCaps *caps, guint i)
   return !gst_caps_features_is_any (features) && gst_caps_features_contains (features, FEATURE);
 }
 
-/* Pixels can be blended where they lie in plain memory: no "memory:" feature but the system's. */
+/* Blending requires mapped system memory: no other "memory:" feature. */
 static gboolean
 is_system_memory (GstCaps *caps)
 {
@@ -102,8 +102,8 @@ is_system_memory (GstCaps *caps)
   return TRUE;
 }
 
-/* Every structure of @caps as it is, and those without the feature (@add) or with it (!@add) once more the other way.
- */
+/* Returns all structures of @caps, plus copies of those without the feature that have it (@add), or of those with it
+ * that do not (!@add). */
 static GstCaps *
 with_feature_toggled (GstCaps *caps, gboolean add)
 {
@@ -206,7 +206,7 @@ decide_with_caps (GstDicenetOverlayHelper *self, GstCaps *incaps, GstCaps *outca
 
   if (has_feature (outcaps, 0) && !has_feature (incaps, 0) && is_system_memory (incaps)) {
     composes = downstream_composes (self, outcaps);
-    /* A query fails while flushing, which says nothing about downstream: ask again for the next frame. */
+    /* A query that failed because of flushing says nothing about downstream: send it again for the next frame. */
     if (!composes && GST_PAD_IS_FLUSHING (srcpad))
       return GST_FLOW_FLUSHING;
   } else {
@@ -222,7 +222,7 @@ decide_with_caps (GstDicenetOverlayHelper *self, GstCaps *incaps, GstCaps *outca
     if (ret != GST_FLOW_OK)
       return ret;
     GstCaps *now = gst_pad_get_current_caps (srcpad);
-    /* Still there: downstream takes nothing but caps with the feature. */
+    /* Still with the feature if downstream accepts no other caps. */
     self->mode = now && has_feature (now, 0) ? DRAW_ATTACH : DRAW_BLEND;
     gst_clear_caps (&now);
   } else {
@@ -271,8 +271,8 @@ add_rectangles (GstVideoOverlayComposition *to, GstVideoOverlayComposition *from
     gst_video_overlay_composition_add_rectangle (to, gst_video_overlay_composition_get_rectangle (from, i));
 }
 
-/* Many sinks look at the first composition of a buffer only, so there is one: what was there, and ours above it. The
- * rectangles themselves are shared, so that a sink recognises those that it has seen. */
+/* Many sinks only look at the first composition of a buffer, so append to an existing one. Rectangles are shared, not
+ * copied, so that a sink recognises those that it has cached. */
 static void
 attach (GstBuffer *buffer, GstVideoOverlayComposition *ours)
 {
@@ -290,7 +290,7 @@ attach (GstBuffer *buffer, GstVideoOverlayComposition *ours)
   meta->overlay = merged;
 }
 
-/* GStreamer's functions that blend write whole words of four bytes, as if each row began with one. */
+/* GStreamer's blending functions write 32-bit words and require rows to be aligned to them. */
 static gboolean
 rows_are_words (const GstVideoFrame *frame)
 {
@@ -301,7 +301,7 @@ rows_are_words (const GstVideoFrame *frame)
   return TRUE;
 }
 
-/* For the largest of the rectangles, which are stretched one by one. */
+/* Checks memory for the largest rectangle; they are scaled one at a time. */
 static gboolean
 can_stretch (GstVideoOverlayComposition *composition)
 {
@@ -317,7 +317,7 @@ can_stretch (GstVideoOverlayComposition *composition)
   return gst_dicenet_has_memory_for_picture (most);
 }
 
-/* A frame of the same kind, rows beginning with words; NULL if there is no memory for it. */
+/* Allocates a frame of the same format with aligned rows. Returns NULL if there is not enough memory. */
 static GstBuffer *
 buffer_like (const GstVideoFrame *frame, GstVideoInfo *info)
 {
@@ -342,7 +342,7 @@ blend_in_copy (GstVideoOverlayComposition *composition, GstVideoFrame *frame, Gs
   return ok;
 }
 
-/* Without memory for it, the frame goes on as it is. */
+/* If there is not enough memory, the frame passes through without the composition. */
 static gboolean
 blend_composition (GstDicenetOverlayHelper *self, GstVideoOverlayComposition *composition, GstVideoFrame *frame)
 {

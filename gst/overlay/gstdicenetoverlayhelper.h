@@ -10,40 +10,41 @@ G_BEGIN_DECLS
 /**
  * GstDicenetOverlayHelper:
  *
- * Draws results on the frames of an element that lets them pass: a #GstBaseTransform that works in place, of which the
- * helper is a part. Drawing is negotiated: where downstream takes a #GstVideoOverlayComposition, it is attached and no
- * pixel is touched; else it is blended.
+ * Draws results on the frames of a #GstBaseTransform that works in place and owns the helper. Drawing is negotiated: if
+ * downstream supports #GstVideoOverlayComposition, a composition is attached and no pixel is modified; otherwise it is
+ * blended.
  *
- * Its functions are for the streaming thread, but for those that say so.
+ * Functions must be called from the streaming thread unless documented otherwise.
  */
 typedef struct _GstDicenetOverlayHelper GstDicenetOverlayHelper;
 
 /**
  * gst_dicenet_overlay_helper_new:
- * @element: the element; it owns the helper, and no reference to it is taken
+ * @element: the element, which owns the helper; no reference is taken
  *
- * Returns: (transfer full): a helper that draws nothing until gst_dicenet_overlay_helper_set_active()
+ * Returns: (transfer full): a helper that is inactive until gst_dicenet_overlay_helper_set_active()
  */
 GstDicenetOverlayHelper *gst_dicenet_overlay_helper_new (GstBaseTransform *element);
 void gst_dicenet_overlay_helper_free (GstDicenetOverlayHelper *self);
 
-/** Whether to draw; negotiates anew where that changes. Thread-safe, not to be called under the element's lock. */
+/** Turns drawing on or off, and renegotiates if that changed. Thread-safe; do not call with the element's lock held. */
 void gst_dicenet_overlay_helper_set_active (GstDicenetOverlayHelper *self, gboolean active);
 /** Thread-safe. */
 gboolean gst_dicenet_overlay_helper_is_active (const GstDicenetOverlayHelper *self);
 
-/** To be called by start() and stop(): forgets what was negotiated and rendered. */
+/** Call this from start() and stop(): discards negotiated and cached state. */
 void gst_dicenet_overlay_helper_reset (GstDicenetOverlayHelper *self);
 
-/** For transform_caps(): what of @caps can be on the other side, with and without the composition feature. */
+/** For transform_caps(): the caps that are possible on the other pad, with and without the composition feature. */
 GstCaps *gst_dicenet_overlay_helper_transform_caps (GstDicenetOverlayHelper *self, GstPadDirection direction,
                                                     GstCaps *caps, GstCaps *filter);
-/** For fixate_caps(): of what downstream takes, the caps with the feature are tried first. Takes @othercaps. */
+/** For fixate_caps(): prefers caps with the composition feature if downstream accepts them. Takes @othercaps. */
 GstCaps *gst_dicenet_overlay_helper_fixate_caps (GstDicenetOverlayHelper *self, GstPadDirection direction,
                                                  GstCaps *caps, GstCaps *othercaps);
 /**
- * For prepare_output_buffer(), before the base class's: decides how to draw where caps are new. Renegotiation must be
- * over before there is an output buffer. An error was posted unless it returns %GST_FLOW_OK or flushing.
+ * For prepare_output_buffer(), before chaining up: decides how to draw if caps are new. Renegotiation must be complete
+ * before an output buffer is allocated. If it returns anything but %GST_FLOW_OK or %GST_FLOW_FLUSHING, an error was
+ * posted.
  */
 GstFlowReturn gst_dicenet_overlay_helper_negotiate (GstDicenetOverlayHelper *self);
 
@@ -51,14 +52,14 @@ GstFlowReturn gst_dicenet_overlay_helper_negotiate (GstDicenetOverlayHelper *sel
  * gst_dicenet_overlay_helper_draw:
  * @self: a helper
  * @buffer: a writable frame
- * @info: its format
+ * @info: format of the frame
  * @metas: what to draw, in the coordinates of @info
- * @n_metas: how many
- * @opacity: 0 to 1: how much of the picture a mask hides
+ * @n_metas: number of @metas
+ * @opacity: opacity of masks, 0 to 1
  *
- * Draws on a frame, if drawing is on.
+ * Draws on a frame, if the helper is active.
  *
- * Returns: %GST_FLOW_OK, or why the frame can't go on; an error was posted then
+ * Returns: %GST_FLOW_OK, or the reason why the frame can't be pushed; an error was posted in that case
  */
 GstFlowReturn gst_dicenet_overlay_helper_draw (GstDicenetOverlayHelper *self, GstBuffer *buffer,
                                                const GstVideoInfo *info, const GstDicenetMeta *const *metas,

@@ -10,15 +10,15 @@
 
 /* Several hundred labels at 1080p; a legend at 2160p takes 2 MiB. */
 #define MAX_CACHE_BYTES (16 * 1024 * 1024)
-/* Pictures without a text box after which it is let go. Percentages that were are hardly ever again: kept until there
- * is no room, they would fill it slowly, in each element, and look like a leak. */
+/* A text box is freed after this number of pictures without it. Percentages rarely repeat: if they were kept until the
+ * cache is full, memory would grow slowly in each element, which looks like a leak. */
 #define MAX_UNUSED 100
 
-/* Frames larger than this get no larger text boxes: one takes no more than 64 MiB. */
+/* Frames larger than this get no larger text boxes: a text box takes at most 64 MiB. */
 #define MAX_SIZE 4096
 
-/* Each as far as possible, in CIELAB, from those before it, among saturated colours of medium lightness: no two of the
- * first 21 are nearer than 34, of all 32 than 27 (2 is just noticeable). */
+/* Each colour is as far as possible, in CIELAB, from those before it, among saturated colours of medium lightness: the
+ * minimum distance is 34 among the first 21, and 27 among all 32 (2 is just noticeable). */
 static const guint32 colors[32] = {
   0xff3c3c, 0x00ff00, 0x1e4bff, 0x1ef0ff, 0xffd200, 0xffb4ff, 0x2d781e, 0xff00e1, 0x0069b4, 0x965a00, 0xb42d69,
   0x00f0a5, 0xd2e187, 0xa5e11e, 0xff9687, 0x963cb4, 0xff8700, 0xb400ff, 0x0078ff, 0x1ec33c, 0x878700, 0xf0b45a,
@@ -29,9 +29,9 @@ struct _GstDicenetTextCache {
   PangoContext *context; /* NULL until text is drawn */
   const gchar *problem;
   GHashTable *texts; /* key -> CachedTextBox */
-  GQueue recent;     /* of CachedTextBox, the last used first */
+  GQueue recent;     /* CachedTextBox, most recently used first */
   gsize bytes;
-  guint n_pictures; /* that were drawn */
+  guint n_pictures; /* number of pictures drawn so far */
   GstBuffer *pixels[G_N_ELEMENTS (colors)];
 };
 
@@ -39,7 +39,7 @@ typedef struct {
   GstDicenetTextBox text_box;
   gchar *key;
   GList link; /* in @recent */
-  guint used; /* in which picture, the last time */
+  guint used; /* the last picture that used it */
 } CachedTextBox;
 
 typedef struct {
@@ -74,7 +74,8 @@ gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels)
 {
   gsize n = (gsize) width * height;
 
-  /* One more: where GStreamer enlarges a picture of one column it reads, with a weight of 0, what lies beside it. */
+  /* One more pixel: when GStreamer enlarges a picture with one column, it reads the pixel beside it, with a weight of
+   * 0. */
   *pixels = g_try_new (guint32, n + 1);
   if (!*pixels)
     return NULL;
@@ -176,7 +177,7 @@ set_color (cairo_t *cr, guint32 rgb, gdouble alpha)
   cairo_set_source_rgba (cr, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0, (rgb & 255) / 255.0, alpha);
 }
 
-/* Black or white, whichever can be read on @rgb. */
+/* Black or white, whichever is readable on @rgb. */
 static guint32
 text_color (guint32 rgb)
 {
@@ -199,7 +200,7 @@ layout_new (GstDicenetTextCache *self, const GstDicenetStyle *style, const gchar
   return layout;
 }
 
-/* Pango starts one to read fontconfig's files, and one for each of the two ways of looking for a font. */
+/* Pango starts one thread to read fontconfig's files, and one for each of its two ways to look up a font. */
 #define FONT_THREADS 3
 
 static gpointer
@@ -210,7 +211,7 @@ wait_for (gpointer lock)
   return NULL;
 }
 
-/* Pango aborts where it can't start a thread: as many as it has at once are tried. */
+/* Pango aborts if it can't start a thread, so try to start as many as it runs at once. */
 static gboolean
 can_start_threads (void)
 {
@@ -229,8 +230,8 @@ can_start_threads (void)
   return n == FONT_THREADS;
 }
 
-/* Fontconfig crashes where it finds no memory: its threads' stacks and heaps, and what it reads, take less than this of
- * the address space. */
+/* Fontconfig crashes if it runs out of memory. This is an upper bound on the address space for its threads' stacks and
+ * heaps and for the files it reads. */
 #define FONT_MIB 128
 
 static void
@@ -245,7 +246,7 @@ check_fonts (GstDicenetTextCache *self)
   g_object_unref (layout);
 }
 
-/* Pango and fontconfig start here, with the first text: who draws none must not depend on them. */
+/* Pango and fontconfig are initialised with the first text, so that they are not needed unless text is drawn. */
 static gboolean
 ensure_context (GstDicenetTextCache *self)
 {
@@ -263,7 +264,7 @@ ensure_context (GstDicenetTextCache *self)
         "processes (ulimit -u, or the container's)";
     return FALSE;
   }
-  /* Not the default font map, which belongs to one thread: streaming threads come and go. */
+  /* The default font map belongs to one thread, but the streaming thread may change. */
   PangoFontMap *fonts = pango_cairo_font_map_new ();
   cairo_font_options_t *options = cairo_font_options_create ();
 
@@ -282,8 +283,8 @@ gst_dicenet_text_cache_get_problem (const GstDicenetTextCache *self)
   return self->problem;
 }
 
-/* Size of a line on the frame, with pixels that may not be square. Without a font, Pango's sizes are whatever was in
- * the memory: lines were a million pixels high. */
+/* Size of a line on the frame, whose pixels may not be square. Without a font, Pango's sizes are uninitialised memory
+ * (up to a million pixels), hence the limits. */
 static void
 layout_size (PangoLayout *layout, const GstDicenetStyle *style, gint *width, gint *height)
 {
@@ -311,7 +312,7 @@ show_layout (cairo_t *cr, PangoLayout *layout, const GstDicenetStyle *style, gin
   cairo_restore (cr);
 }
 
-/* NULL if there is no memory. */
+/* Returns NULL if there is not enough memory. */
 static cairo_t *
 text_box_begin (GstDicenetTextBox *text_box, guint32 color, gdouble alpha)
 {
@@ -365,7 +366,7 @@ render_label (GstDicenetTextCache *self, const GstDicenetStyle *style, const gch
 
   layout_size (layout, style, &w, &h);
   if (w > max_width - 2 * pad) {
-    /* In the middle, so that the confidence at the end stays. */
+    /* Ellipsize in the middle, to keep the confidence at the end. */
     layout_limit (layout, style, max_width - 2 * pad, PANGO_ELLIPSIZE_MIDDLE);
     layout_size (layout, style, &w, &h);
   }
@@ -385,7 +386,8 @@ const GstDicenetTextBox *
 gst_dicenet_text_cache_get_label (GstDicenetTextCache *self, const GstDicenetStyle *style, const gchar *text,
                                   guint label_id, gint max_width)
 {
-  /* Boxes have many widths: in steps, and without a limit where the text surely fits, most of them share a text box. */
+  /* Box widths vary: round them, and ignore them if the text certainly fits, so that most boxes share a cached picture.
+   */
   if (!ensure_context (self))
     return NULL;
   gint step = 4 * style->font;
@@ -402,7 +404,7 @@ gst_dicenet_text_cache_get_label (GstDicenetTextCache *self, const GstDicenetSty
 
 /* --- lists --- */
 
-/* A row without a patch of colour. */
+/* A row without a colour swatch. */
 #define NO_LABEL G_MAXUINT
 
 static void
@@ -435,7 +437,7 @@ typedef struct {
   gint value_width;
 } RowLayout;
 
-/* Columns of a list: patch of colour, name, value. */
+/* Columns of a list: colour swatch, name, value. */
 typedef struct {
   RowLayout *rows;
   guint n;
@@ -516,7 +518,7 @@ row_height (GstDicenetTextCache *self, const GstDicenetStyle *style)
   return MAX (h, 1);
 }
 
-/* The rows that @room has place for, the last of them telling how many more there are. The rows stay those of @rows. */
+/* Returns the first @room rows, the last of which says how many more there are. The rows are still owned by @rows. */
 static GPtrArray *
 rows_that_fit (GPtrArray *rows, guint room, Row *more)
 {

@@ -11,12 +11,12 @@ G_BEGIN_DECLS
  * @font: height of the font in pixels
  * @line: thickness of a box's edges in pixels, even
  * @pad: space around text in pixels
- * @stretch: what widths are multiplied by, so that text looks right where pixels are not square
- * @max_label: width that the label of a box may have even if the box is narrower
- * @max_width: widest text box in a corner
- * @max_height: highest text box in a corner
+ * @stretch: factor on widths that compensates for pixels that are not square
+ * @max_label: maximum width of a box's label if the box is narrower
+ * @max_width: maximum width of a text box in a corner
+ * @max_height: maximum height of a text box in a corner
  *
- * Sizes that suit a frame.
+ * Sizes for drawing, which depend on the frame's size.
  */
 typedef struct {
   gint font, line, pad;
@@ -24,14 +24,15 @@ typedef struct {
   gint max_label, max_width, max_height;
 } GstDicenetStyle;
 
-/** Sizes for a frame. Lists can be wider on a small one if not @two_lists lie side by side. */
+/** Sets the sizes for a frame. On small frames lists may be wider if @two_lists is not set, as they then do not share
+ * the width. */
 void gst_dicenet_style_init (GstDicenetStyle *self, const GstVideoInfo *info, gboolean two_lists);
 
 /**
  * gst_dicenet_class_color:
  * @label_id: index of a class
  *
- * Returns: its colour, 0xRRGGBB. The same for the same class at all times; they repeat after 32 classes
+ * Returns: the colour of the class, 0xRRGGBB. It never changes; colours repeat after 32 classes
  */
 guint32 gst_dicenet_class_color (guint label_id);
 
@@ -39,10 +40,10 @@ guint32 gst_dicenet_class_color (guint label_id);
  * gst_dicenet_pixels_new:
  * @width: width in pixels
  * @height: height in pixels
- * @pixels: (out): its memory, rows without padding; to be written before the buffer is shared
+ * @pixels: (out): the memory, rows without padding; write to it before the buffer is shared
  *
- * Returns: (transfer full) (nullable): a picture of %GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, which is cairo's ARGB32,
- * uninitialised; %NULL if there is no memory for it
+ * Returns: (transfer full) (nullable): an uninitialised picture in %GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, which is
+ * cairo's ARGB32; %NULL if there is not enough memory
  */
 GstBuffer *gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels);
 
@@ -52,7 +53,7 @@ GstBuffer *gst_dicenet_pixels_new (guint width, guint height, guint32 **pixels);
  * @width: width in pixels
  * @height: height in pixels
  *
- * A rendered piece of text on its background.
+ * Rendered text with its background.
  */
 typedef struct {
   GstBuffer *pixels;
@@ -62,36 +63,34 @@ typedef struct {
 /**
  * GstDicenetTextCache:
  *
- * Renders text boxes, and keeps those that were used last. Not thread-safe. Plates are valid until
- * gst_dicenet_text_cache_trim().
+ * Renders text boxes and caches them. Not thread-safe. Text boxes are valid until gst_dicenet_text_cache_trim().
  */
 typedef struct _GstDicenetTextCache GstDicenetTextCache;
 
 GstDicenetTextCache *gst_dicenet_text_cache_new (void);
 void gst_dicenet_text_cache_free (GstDicenetTextCache *self);
 
-/** A picture is drawn: lets go of the text boxes that were not used for long, and while all take more memory than is
- * worth keeping, of those that were not used for longest. */
+/** Call this after each picture. Frees text boxes that were not used for a long time and, while the cache is too large,
+ * those that were used least recently. */
 void gst_dicenet_text_cache_trim (GstDicenetTextCache *self);
 
-/** (nullable): why text looks wrong, or is left out, in words for the user. Static. */
+/** (nullable): why text looks wrong or is missing, as a message to the user. A static string. */
 const gchar *gst_dicenet_text_cache_get_problem (const GstDicenetTextCache *self);
 
-/** One opaque pixel in a class's colour. Owned by @self; %NULL if there is no memory, as for the following. */
+/** One opaque pixel in the colour of a class. Owned by @self. %NULL if there is not enough memory, as for the functions
+ * below. */
 GstBuffer *gst_dicenet_text_cache_get_pixel (GstDicenetTextCache *self, guint label_id);
 
-/** One line of text in its class's colour, shortened in the middle where it is wider than @max_width. */
+/** One line of text in the colour of a class, ellipsized in the middle if it is wider than @max_width. */
 const GstDicenetTextBox *gst_dicenet_text_cache_get_label (GstDicenetTextCache *self, const GstDicenetStyle *style,
                                                            const gchar *text, guint label_id, gint max_width);
 
-/** Rows of a list: a class, its name and a value. */
+/** Rows of a list: class, name and value. */
 GPtrArray *gst_dicenet_rows_new (void);
-/** Appends a row; takes ownership of @value. */
+/** Appends a row. Takes @value. */
 void gst_dicenet_rows_add (GPtrArray *rows, guint label_id, const gchar *name, gchar *value);
 
-/** Rows on a dark text box, with a patch of the class's colour before each if @swatches. What is too many is counted
- * only.
- */
+/** Rows on a dark background, each with a colour swatch if @swatches. Rows that do not fit are only counted. */
 const GstDicenetTextBox *gst_dicenet_text_cache_get_list (GstDicenetTextCache *self, const GstDicenetStyle *style,
                                                           GPtrArray *rows, gboolean swatches);
 

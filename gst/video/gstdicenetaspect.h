@@ -5,11 +5,10 @@
 
 G_BEGIN_DECLS
 
-/* Anamorphic video stays below 2, half-size packing of two views at 2. A container can state anything up to 1 to 2^32.
- */
+/* Anamorphic video is below 2, two views packed at half size are at 2. Containers can state any ratio up to 2^32. */
 #define GST_DICENET_MAX_PIXEL_ASPECT 8.0
 
-/** Whether the pixels' shape that the caps tell can be that of a picture. */
+/** Whether the pixel aspect ratio of the caps is plausible. */
 static inline gboolean
 gst_dicenet_pixel_aspect_is_sane (const GstVideoInfo *info)
 {
@@ -18,7 +17,7 @@ gst_dicenet_pixel_aspect_is_sane (const GstVideoInfo *info)
   return n > 0 && d > 0 && n <= GST_DICENET_MAX_PIXEL_ASPECT * d && d <= GST_DICENET_MAX_PIXEL_ASPECT * n;
 }
 
-/** Width of a pixel divided by its height; 1 where the caps tell nothing, or what can't be. */
+/** Width of a pixel divided by its height; 1 if the caps have no plausible value. */
 static inline gdouble
 gst_dicenet_pixel_aspect (const GstVideoInfo *info)
 {

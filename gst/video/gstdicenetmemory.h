@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/** Whether there are so many bytes now. What libraries allocate in an element's name, and end the process without, is
- * tried by this before. */
+/** Whether @n bytes can be allocated now. Used before calling libraries that abort the process when they run out of
+ * memory. */
 static inline gboolean
 gst_dicenet_has_memory (gsize n)
 {
@@ -16,7 +16,7 @@ gst_dicenet_has_memory (gsize n)
   return block != NULL;
 }
 
-/** The same for a picture of @n bytes that GStreamer allocates, and some more. */
+/** Likewise for a picture of @n bytes that GStreamer allocates, with some margin. */
 static inline gboolean
 gst_dicenet_has_memory_for_picture (gsize n)
 {

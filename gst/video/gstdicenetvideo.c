@@ -6,7 +6,7 @@
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_video_debug);
 #define GST_CAT_DEFAULT gst_dicenet_video_debug
 
-/* Sides in pixels: libdicenet's limit for pictures, and cairo's. */
+/* Maximum width and height in pixels: the limit of libdicenet and of cairo. */
 #define GST_DICENET_MAX_FRAME 32767
 
 typedef struct {
@@ -24,7 +24,7 @@ gst_dicenet_video_get_info (GstDicenetVideo *self)
   return &PRIV (self)->info;
 }
 
-/* What results are of and what is drawn on is one whole picture per buffer. */
+/* Results and drawing require one whole picture per buffer. */
 static gboolean
 check_frames (GstDicenetVideo *self, const GstVideoInfo *info)
 {
@@ -71,7 +71,7 @@ gst_dicenet_video_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *o
   }
   if (!check_frames (self, &info))
     return FALSE;
-  /* The same frames again, with or without the feature: what was learnt about them stays. */
+  /* The same frames with or without the overlay composition feature: keep the state. */
   if (priv->have_info && gst_video_info_is_equal (&info, &priv->info))
     return TRUE;
 
@@ -86,7 +86,7 @@ gst_dicenet_video_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *o
   return priv->have_info;
 }
 
-/* The base class leaves out frames that are too late, if property qos asks for it. */
+/* The base class drops frames that are too late, if the property qos is set. */
 static GstFlowReturn
 gst_dicenet_video_submit_input_buffer (GstBaseTransform *trans, gboolean is_discont, GstBuffer *buffer)
 {
@@ -104,7 +104,7 @@ gst_dicenet_video_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
   GstDicenetVideo *self = GST_DICENET_VIDEO (trans);
 
-  /* A gap has no picture to look at. */
+  /* A gap buffer has no picture. */
   if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP) || gst_buffer_n_memory (buffer) == 0) {
     GST_DEBUG_OBJECT (trans, "frame %" GST_TIME_FORMAT ": a gap, left as it is",
                       GST_TIME_ARGS (GST_BUFFER_PTS (buffer)));
@@ -113,8 +113,8 @@ gst_dicenet_video_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   return GST_DICENET_VIDEO_GET_CLASS (self)->process_frame (self, buffer);
 }
 
-/* Frames pass through, so downstream's pool is upstream's to use. Cropping by meta is taken out: boxes and drawings are
- * in the coordinates of the frame that the caps tell. */
+/* Frames pass through, so upstream may use downstream's pool. GstVideoCropMeta is removed: boxes and drawings are in
+ * the coordinates of the frame size in the caps. */
 static gboolean
 gst_dicenet_video_propose_allocation (GstBaseTransform *trans, GstQuery *decide_query, GstQuery *query)
 {
@@ -165,6 +165,6 @@ gst_dicenet_video_init (GstDicenetVideo *self)
 
   gst_base_transform_set_in_place (trans, TRUE);
   gst_base_transform_set_gap_aware (trans, TRUE);
-  /* Late frames must not lose their results unasked. */
+  /* QoS is off by default: no result is dropped unless the user asks for it. */
   gst_base_transform_set_qos_enabled (trans, FALSE);
 }

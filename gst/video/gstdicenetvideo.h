@@ -11,12 +11,12 @@ G_DECLARE_DERIVABLE_TYPE (GstDicenetVideo, gst_dicenet_video, GST, DICENET_VIDEO
 
 /**
  * GstDicenetVideoClass:
- * @set_info: (nullable): frames of this format and size come next, in the memory that the caps tell; posts an element
- * error and returns %FALSE if it can't work with them
- * @process_frame: looks at a frame; may add metas to it, and draw. The buffer is writable, its memory perhaps not. Gaps
- * are left out
+ * @set_info: (nullable): called before frames of a new format, size or memory, as in the caps; posts an element error
+ * and returns %FALSE if they are not supported
+ * @process_frame: processes a frame; may add metas and draw. The buffer is writable, but not necessarily its memory.
+ * Not called for gaps
  *
- * An element that lets frames pass in their own format and size.
+ * Base class of elements that pass frames through in their own format and size.
  */
 struct _GstDicenetVideoClass {
   GstBaseTransformClass parent_class;
@@ -25,7 +25,7 @@ struct _GstDicenetVideoClass {
   GstFlowReturn (*process_frame) (GstDicenetVideo *self, GstBuffer *buffer);
 };
 
-/** Format and size of the frames; for the streaming thread. */
+/** Format and size of the frames; streaming thread only. */
 const GstVideoInfo *gst_dicenet_video_get_info (GstDicenetVideo *self);
 
 G_END_DECLS

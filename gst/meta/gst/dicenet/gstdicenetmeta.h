@@ -13,16 +13,16 @@ G_BEGIN_DECLS
 /**
  * GST_DICENET_MASK_NONE:
  *
- * What stands in a mask where nothing is known and the model has no background class, in the black borders of a
- * letterboxed frame say. The value that data sets use for "ignore".
+ * Value of mask pixels without a class, for instance in the black borders of a letterboxed frame, if the model has no
+ * background class. Data sets use the same value for "ignore".
  */
 #define GST_DICENET_MASK_NONE 255
 
 /**
  * GstDicenetTask:
- * @GST_DICENET_TASK_CLASSIFY: classes of the whole frame
- * @GST_DICENET_TASK_DETECT: detections, a box each
- * @GST_DICENET_TASK_SEGMENT: mask, a class per pixel
+ * @GST_DICENET_TASK_CLASSIFY: classification: classes of the whole frame
+ * @GST_DICENET_TASK_DETECT: detection: one box per object
+ * @GST_DICENET_TASK_SEGMENT: segmentation: a mask with one class per pixel
  */
 typedef enum {
   GST_DICENET_TASK_CLASSIFY,
@@ -49,18 +49,18 @@ GST_DICENET_META_EXPORT GType gst_dicenet_class_get_type (void);
 /**
  * GstDicenetDetection:
  * @label_id: index of the class in the model
- * @id: tells the detections on one buffer apart, and is the id of the #GstVideoRegionOfInterestMeta made from it; set
- * when it is attached
+ * @id: unique among the detections of a buffer, and the id of the #GstVideoRegionOfInterestMeta made from it; set when
+ * the detection is attached
  * @confidence: 0 to 1
- * @x: left edge in pixels of the frame that the meta is on
+ * @x: left edge, in pixels of the frame that the meta is attached to
  * @y: top edge in pixels
  * @w: width in pixels
  * @h: height in pixels
- * @track_id: the same for the same object in all frames, as a tracker says; 0: none has
+ * @track_id: identifies the same object in all frames, set by a tracker; 0 if there is none
  *
- * A detected object, clipped to the frame. To be zero where nothing else is put into it, by an initialiser say. Its
- * size stays as it is: what comes later takes the place of reserved fields. One that was copied by assignment borrows
- * its results (gst_dicenet_detection_get_result()) from where it was copied.
+ * A detected object, clipped to the frame. Initialise the structure with zeros: unused fields must be zero. Its size
+ * will not change: new fields replace reserved ones. A copy made by assignment borrows its results
+ * (gst_dicenet_detection_get_result()) from the original.
  */
 typedef struct {
   guint label_id;
@@ -79,18 +79,18 @@ GST_DICENET_META_EXPORT GType gst_dicenet_detection_get_type (void);
 
 /**
  * GstDicenetResult:
- * @task: which of the three results this is
- * @model: name of the model that made it
- * @labels: (array zero-terminated=1): names of the classes, indexed by label_id
- * @n_labels: how many
- * @background: label_id of the class that stands for "nothing", or -1
- * @mask: segmentation: GRAY8, one label_id per byte, @mask_width x @mask_height, rows without padding; else %NULL
+ * @task: task of the model, which determines the kind of result
+ * @model: name of the model that produced the result
+ * @labels: (array zero-terminated=1): class names, indexed by label_id
+ * @n_labels: number of @labels
+ * @background: label_id of the background class, or -1
+ * @mask: segmentation: GRAY8, one label_id per byte, @mask_width x @mask_height, rows without padding; otherwise %NULL
  * @mask_width: columns of the mask (the inference width)
  * @mask_height: rows of the mask (the inference height)
  *
- * What one inference found, apart from what depends on the frame's size. Reference-counted and never changed once it is
- * attached, so that copies of a buffer share it. Only gst_dicenet_result_new() makes one: later versions may add fields
- * at its end.
+ * Result of one inference, except for what depends on the frame's size. Reference-counted, and immutable once attached,
+ * so that copies of a buffer share it. Create it with gst_dicenet_result_new() only: later versions may add fields at
+ * the end.
  */
 typedef struct {
   GstDicenetTask task;
@@ -108,14 +108,13 @@ GST_DICENET_META_EXPORT GType gst_dicenet_result_get_type (void);
 
 /**
  * gst_dicenet_result_new:
- * @task: which result
- * @model: (nullable): the model's name
- * @labels: (nullable) (array zero-terminated=1): names of the classes; results with the same names share one copy of
- * them
- * @background: label_id of the background, or -1
+ * @task: the task
+ * @model: (nullable): name of the model
+ * @labels: (nullable) (array zero-terminated=1): class names; results with the same names share one copy of them
+ * @background: label_id of the background class, or -1
  *
- * Makes a result to be filled and attached. See gst_dicenet_result_add_class() and
- * gst_dicenet_result_set_mask().
+ * Creates an empty result, to be filled with gst_dicenet_result_add_class() or gst_dicenet_result_set_mask() and then
+ * attached to a buffer.
  *
  * Returns: (transfer full): the result
  */
@@ -126,7 +125,7 @@ GST_DICENET_META_EXPORT GstDicenetResult *gst_dicenet_result_new (GstDicenetTask
  * gst_dicenet_result_ref:
  * @self: a result
  *
- * Thread-safe.
+ * Increases the reference count. Thread-safe.
  *
  * Returns: (transfer full): @self
  */
@@ -136,7 +135,7 @@ GST_DICENET_META_EXPORT GstDicenetResult *gst_dicenet_result_ref (GstDicenetResu
  * gst_dicenet_result_unref:
  * @self: (transfer full): a result
  *
- * Thread-safe.
+ * Decreases the reference count and frees the result when it reaches zero. Thread-safe.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_result_unref (GstDicenetResult *self);
 
@@ -146,7 +145,7 @@ GST_DICENET_META_EXPORT void gst_dicenet_result_unref (GstDicenetResult *self);
  * @label_id: index of a class
  * @confidence: 0 to 1
  *
- * Appends a class to a classification; the most confident one comes first.
+ * Appends a class to a classification. Append the most confident class first.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_result_add_class (GstDicenetResult *self, guint label_id, gdouble confidence);
 
@@ -167,7 +166,7 @@ GST_DICENET_META_EXPORT void gst_dicenet_result_set_mask (GstDicenetResult *self
  * @self: a result
  * @label_id: index of a class
  *
- * Returns: name of the class; "class N" where the model has no name for it. Valid as long as @self
+ * Returns: name of the class, or "class N" if the model has no name for it. Valid as long as @self
  */
 GST_DICENET_META_EXPORT const gchar *gst_dicenet_result_get_label (const GstDicenetResult *self, guint label_id);
 
@@ -175,7 +174,7 @@ GST_DICENET_META_EXPORT const gchar *gst_dicenet_result_get_label (const GstDice
  * gst_dicenet_result_get_n_classes:
  * @self: a result
  *
- * Returns: number of classes; 0 for what is no classification
+ * Returns: number of classes; 0 if @self is not a classification
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_result_get_n_classes (const GstDicenetResult *self);
 
@@ -184,29 +183,30 @@ GST_DICENET_META_EXPORT guint gst_dicenet_result_get_n_classes (const GstDicenet
  * @self: a result
  * @index: less than gst_dicenet_result_get_n_classes()
  *
- * Returns: (transfer none) (nullable): one of the classes, valid as long as @self
+ * Returns: (transfer none) (nullable): the class, valid as long as @self
  */
 GST_DICENET_META_EXPORT const GstDicenetClass *gst_dicenet_result_get_class (const GstDicenetResult *self, guint index);
 
 /**
  * GstDicenetMeta:
  * @meta: parent
- * @result: what was found
- * @frame_width: width of the frame that the coordinates are in
- * @frame_height: its height
- * @view_x: segmentation: which part of the mask the frame shows, as fractions of the mask's width and height: left edge
- * @view_y: top edge
- * @view_w: width, 1 for the whole. A frame with borders shows more than the mask: a left edge below 0 and a width above
- * 1
- * @view_h: height, 1 for the whole
- * @age: 0 if this very frame was inferred; else how many frames ago the result was made (inference-interval above 1)
+ * @result: the result
+ * @frame_width: width in pixels of the frame that coordinates refer to
+ * @frame_height: height in pixels of that frame
+ * @view_x: segmentation: left edge of the part of the mask that the frame shows, as a fraction of the mask's width
+ * @view_y: top edge of that part, as a fraction of the mask's height
+ * @view_w: width of that part; 1 is the whole mask. If the frame has borders around the mask, @view_x is below 0 and
+ * @view_w above 1
+ * @view_h: height of that part; 1 is the whole mask
+ * @age: 0 if the model ran on this frame; otherwise the number of frames since the result was computed
+ * (inference-interval above 1)
  *
- * The result of dicenetclassify, dicenetdetect or dicenetsegment on the buffer that carries it. A buffer can carry
- * several, one per element. The meta follows the buffer through copies, crops and scaling: boxes and the view of the
- * mask are transformed with it. docs/metadata.md tells through which elements.
+ * The result of dicenetclassify, dicenetdetect or dicenetsegment on a buffer. A buffer can carry several, one per
+ * element. Copying, cropping and scaling a buffer preserve the meta: boxes and the view of the mask are transformed
+ * accordingly. docs/metadata.md lists the elements that support this.
  *
- * A meta is owned by its buffer and is read-only for all but its maker. Any number of threads may read it. Only the
- * library makes one: later versions may add fields at its end.
+ * A meta is owned by its buffer. Only the element that attached it may modify it; any number of threads may read it.
+ * Only the library creates metas: later versions may add fields at the end.
  */
 typedef struct {
   GstMeta meta;
@@ -224,16 +224,16 @@ GST_DICENET_META_EXPORT const GstMetaInfo *gst_dicenet_meta_get_info (void);
 /**
  * gst_buffer_add_dicenet_meta:
  * @buffer: a writable buffer
- * @result: what was found; the meta takes a reference of its own
+ * @result: the result; the meta takes a reference of its own
  * @frame_width: width of the frame in pixels
  * @frame_height: height of the frame in pixels
- * @detections: (nullable) (transfer full) (element-type GstDicenetMeta.DicenetDetection): objects, for detection: they
- * are clipped to the frame, and what lies outside is left out
+ * @detections: (nullable) (transfer full) (element-type GstDicenetMeta.DicenetDetection): detected objects, for
+ * detection. They are clipped to the frame; those outside of it are dropped
  * @age: see #GstDicenetMeta
  *
- * Attaches a result. Detections also become #GstVideoRegionOfInterestMeta, one each, whose `detection` param has
- * `label` (string), `label_id` (int), `confidence` (double) and, as fractions of the frame, `x_min`, `x_max`, `y_min`,
- * `y_max` (double), so that applications that know nothing of this meta see them.
+ * Attaches a result to a buffer. Each detection is also attached as a #GstVideoRegionOfInterestMeta, for applications
+ * that do not know this meta. Its `detection` param has `label` (string), `label_id` (int), `confidence` (double) and,
+ * as fractions of the frame's size, `x_min`, `x_max`, `y_min`, `y_max` (double).
  *
  * Returns: (transfer none): the meta on @buffer
  */
@@ -244,14 +244,14 @@ GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_add_dicenet_meta (GstBuffer *
 /**
  * gst_buffer_add_dicenet_meta_from_array: (rename-to gst_buffer_add_dicenet_meta)
  * @buffer: a writable buffer
- * @result: what was found; the meta takes a reference of its own
+ * @result: the result; the meta takes a reference of its own
  * @frame_width: width of the frame in pixels
  * @frame_height: height of the frame in pixels
- * @detections: (nullable) (array length=n_detections): objects, for detection; copied
- * @n_detections: how many
+ * @detections: (nullable) (array length=n_detections): detected objects, for detection; copied
+ * @n_detections: number of @detections
  * @age: see #GstDicenetMeta
  *
- * gst_buffer_add_dicenet_meta() for languages without #GArray.
+ * Variant of gst_buffer_add_dicenet_meta() for language bindings, which do not support #GArray.
  *
  * Returns: (transfer none): the meta on @buffer
  */
@@ -264,10 +264,10 @@ GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_add_dicenet_meta_from_array (
 /**
  * gst_buffer_get_dicenet_meta:
  * @buffer: a buffer
- * @task: which result
+ * @task: the task
  *
- * Returns: (transfer none) (nullable): the first meta of this task, or %NULL. gst_buffer_get_dicenet_metas() and
- * gst_buffer_iterate_dicenet_meta() give all
+ * Returns: (transfer none) (nullable): the first meta of this task, or %NULL. To get all metas, use
+ * gst_buffer_get_dicenet_metas() or gst_buffer_iterate_dicenet_meta()
  */
 GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_get_dicenet_meta (GstBuffer *buffer, GstDicenetTask task);
 
@@ -275,19 +275,20 @@ GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_get_dicenet_meta (GstBuffer *
  * gst_buffer_get_dicenet_metas:
  * @buffer: a buffer
  *
- * Returns: (transfer container) (element-type GstDicenetMeta.DicenetMeta): all results on @buffer, in the order in
- * which they were attached; several may be of one task. They belong to @buffer
+ * Returns: (transfer container) (element-type GstDicenetMeta.DicenetMeta): all metas of @buffer, in the order in which
+ * they were attached. There can be several of one task. They are owned by @buffer
  */
 GST_DICENET_META_EXPORT GPtrArray *gst_buffer_get_dicenet_metas (GstBuffer *buffer);
 
 /**
  * gst_buffer_iterate_dicenet_meta: (skip)
  * @buffer: a buffer
- * @state: (inout): where it is; points to %NULL before the first call
+ * @state: (inout): state of the iteration; must point to %NULL before the first call
  *
- * gst_buffer_get_dicenet_metas() without an array. @buffer must not lose metas meanwhile.
+ * Iterates over the metas that gst_buffer_get_dicenet_metas() returns, without allocating an array. No meta may be
+ * removed from @buffer during the iteration.
  *
- * Returns: (transfer none) (nullable): the next result on @buffer, or %NULL after the last
+ * Returns: (transfer none) (nullable): the next meta of @buffer, or %NULL after the last one
  */
 GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_iterate_dicenet_meta (GstBuffer *buffer, gpointer *state);
 
@@ -295,11 +296,11 @@ GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_iterate_dicenet_meta (GstBuff
  * gst_buffer_apply_crop_to_dicenet_meta:
  * @buffer: a buffer
  *
- * An element that crops by #GstVideoCropMeta leaves the pixels and the results as they are, in the coordinates of the
- * whole frame. This gives the results as they are for the part that is shown.
+ * An element that crops with #GstVideoCropMeta changes neither pixels nor results: these stay in the coordinates of the
+ * whole frame. This function applies the crop to the results.
  *
- * Returns: (transfer full): @buffer itself if it has no #GstVideoCropMeta; else a buffer without memory that carries
- * the cropped results
+ * Returns: (transfer full): @buffer itself if it has no #GstVideoCropMeta; otherwise a buffer without memory that
+ * carries the cropped results
  */
 GST_DICENET_META_EXPORT GstBuffer *gst_buffer_apply_crop_to_dicenet_meta (GstBuffer *buffer);
 
@@ -307,7 +308,7 @@ GST_DICENET_META_EXPORT GstBuffer *gst_buffer_apply_crop_to_dicenet_meta (GstBuf
  * gst_dicenet_meta_get_n_detections:
  * @self: a meta
  *
- * Returns: number of detections; 0 for what is no detection
+ * Returns: number of detections; 0 if @self is not a detection
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_meta_get_n_detections (const GstDicenetMeta *self);
 
@@ -316,29 +317,31 @@ GST_DICENET_META_EXPORT guint gst_dicenet_meta_get_n_detections (const GstDicene
  * @self: a meta
  * @index: less than gst_dicenet_meta_get_n_detections()
  *
- * Returns: (transfer none) (nullable): one of the detections, most confident first, valid as long as the buffer
+ * Returns: (transfer none) (nullable): the detection, valid as long as the buffer. Detections are sorted by decreasing
+ * confidence
  */
 GST_DICENET_META_EXPORT const GstDicenetDetection *gst_dicenet_meta_get_detection (const GstDicenetMeta *self,
                                                                                    guint index);
 
 /**
  * gst_dicenet_meta_set_track_id:
- * @self: a meta on a buffer that is writable and that nobody else reads yet
+ * @self: a meta on a writable buffer, not in use by other threads
  * @index: less than gst_dicenet_meta_get_n_detections()
- * @track_id: the same for the same object in all frames; 0 for none
+ * @track_id: the same number for the same object in all frames; 0 for none
  *
- * Sets the track_id of a detection: for trackers. Copies of the buffer keep what they have. Detections that
- * gst_dicenet_meta_get_detection() returned before are no longer valid.
+ * Sets the track_id of a detection; meant for trackers. Copies of the buffer are not affected. Pointers that
+ * gst_dicenet_meta_get_detection() returned before become invalid.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_meta_set_track_id (GstDicenetMeta *self, guint index, guint64 track_id);
 
 /**
  * gst_dicenet_meta_add_detection_result:
- * @self: a meta on a buffer that is writable and that nobody else reads yet
+ * @self: a meta on a writable buffer, not in use by other threads
  * @index: less than gst_dicenet_meta_get_n_detections()
- * @result: what a second model says of this object, a classification say; a reference is taken
+ * @result: result of a second-stage model for this object, such as a classification; a reference is taken
  *
- * Adds to what gst_dicenet_detection_get_result() gives, as gst_dicenet_meta_set_track_id() does.
+ * Appends a result to those that gst_dicenet_detection_get_result() returns. The remarks on
+ * gst_dicenet_meta_set_track_id() apply.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_meta_add_detection_result (GstDicenetMeta *self, guint index,
                                                                     GstDicenetResult *result);
@@ -347,7 +350,7 @@ GST_DICENET_META_EXPORT void gst_dicenet_meta_add_detection_result (GstDicenetMe
  * gst_dicenet_detection_get_n_results:
  * @self: a detection
  *
- * Returns: how many models looked at this object by itself; 0 where there is no second stage
+ * Returns: number of second-stage results of this object; 0 if there is no second stage
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_detection_get_n_results (const GstDicenetDetection *self);
 
@@ -356,7 +359,7 @@ GST_DICENET_META_EXPORT guint gst_dicenet_detection_get_n_results (const GstDice
  * @self: a detection
  * @index: less than gst_dicenet_detection_get_n_results()
  *
- * Returns: (transfer none) (nullable): what one of them found, with labels of its own
+ * Returns: (transfer none) (nullable): the second-stage result, which has its own labels
  */
 GST_DICENET_META_EXPORT GstDicenetResult *gst_dicenet_detection_get_result (const GstDicenetDetection *self,
                                                                             guint index);
@@ -364,13 +367,14 @@ GST_DICENET_META_EXPORT GstDicenetResult *gst_dicenet_detection_get_result (cons
 /**
  * gst_dicenet_meta_read_mask: (skip)
  * @self: a segmentation meta
- * @mask: stride * height bytes; gets the label_id of each pixel
- * @width: columns wanted, the frame's width say
- * @height: rows wanted
- * @stride: bytes from one row of @mask to the next
+ * @mask: stride * height bytes, filled with the label_id of each pixel
+ * @width: width to read at, for instance the frame's
+ * @height: height to read at
+ * @stride: bytes per row of @mask
  *
- * Reads the part of the mask that the frame shows at any size (nearest neighbour: classes can't be averaged). Pixels
- * that the mask does not reach are background, or %GST_DICENET_MASK_NONE if the model has none.
+ * Reads the part of the mask that the frame shows, scaled to any size (nearest neighbour, because classes can't be
+ * averaged). Pixels outside of the mask are set to the background class, or to %GST_DICENET_MASK_NONE if the model has
+ * none.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_meta_read_mask (const GstDicenetMeta *self, guint8 *mask, guint width,
                                                          guint height, gsize stride);
@@ -378,10 +382,10 @@ GST_DICENET_META_EXPORT void gst_dicenet_meta_read_mask (const GstDicenetMeta *s
 /**
  * gst_dicenet_meta_get_mask:
  * @self: a segmentation meta
- * @width: columns wanted, 0 for the frame's width
- * @height: rows wanted, 0 for the frame's height
+ * @width: width to read at; 0 for the frame's
+ * @height: height to read at; 0 for the frame's
  *
- * gst_dicenet_meta_read_mask() for languages that prefer to be handed the memory.
+ * Variant of gst_dicenet_meta_read_mask() that allocates the memory, for language bindings.
  *
  * Returns: (transfer full) (nullable): width * height bytes, rows without padding; %NULL if there is no mask
  */
@@ -390,10 +394,10 @@ GST_DICENET_META_EXPORT GBytes *gst_dicenet_meta_get_mask (const GstDicenetMeta 
 /**
  * gst_dicenet_meta_get_shares: (skip)
  * @self: a segmentation meta
- * @shares: gets, per label_id, the share of the frame's pixels, 0 to 1
+ * @shares: filled with the share of the frame's pixels per label_id, 0 to 1
  *
- * How much of the frame each class covers. The shares add up to 1, or less if there are borders that the mask does not
- * reach.
+ * Computes the share of the frame that each class covers. The sum is 1, or less if the frame has borders outside of the
+ * mask.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_meta_get_shares (const GstDicenetMeta *self, gdouble shares[256]);
 
@@ -402,9 +406,9 @@ GST_DICENET_META_EXPORT void gst_dicenet_meta_get_shares (const GstDicenetMeta *
  * @self: a segmentation meta
  * @n_shares: (out): number of shares, 256
  *
- * gst_dicenet_meta_get_shares() for languages that prefer to be handed the memory.
+ * Variant of gst_dicenet_meta_get_shares() that allocates the memory, for language bindings.
  *
- * Returns: (transfer full) (array length=n_shares): per label_id, the share of the frame's pixels, 0 to 1
+ * Returns: (transfer full) (array length=n_shares): share of the frame's pixels per label_id, 0 to 1
  */
 GST_DICENET_META_EXPORT gdouble *gst_dicenet_meta_dup_shares (const GstDicenetMeta *self, guint *n_shares);
 
