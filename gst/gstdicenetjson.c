@@ -502,14 +502,14 @@ install_properties (GObjectClass *object_class)
 
   g_object_class_install_property (object_class, PROP_SOURCE,
                                    g_param_spec_string ("source", "Source",
-                                                        "Name of the source, written into each line as \"source\"",
-                                                        NULL, flags | GST_PARAM_MUTABLE_READY));
+                                                        "Name of the source, written to each line as \"source\"", NULL,
+                                                        flags | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (object_class, PROP_TAGS,
-                                   g_param_spec_string ("tags", "Tags", "JSON text, written into each line as \"tags\"",
+                                   g_param_spec_string ("tags", "Tags", "JSON text, written to each line as \"tags\"",
                                                         NULL, flags | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (object_class, PROP_ADD_EMPTY_RESULTS,
                                    g_param_spec_boolean ("add-empty-results", "Add empty results",
-                                                         "Write a line for a frame in which nothing was found as well",
+                                                         "Also write a line for frames without results",
                                                          DEFAULT_ADD_EMPTY_RESULTS, flags | GST_PARAM_MUTABLE_PLAYING));
 }
 
@@ -528,9 +528,10 @@ gst_dicenet_json_class_init (GstDicenetJsonClass *klass)
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
-  gst_element_class_set_static_metadata (element_class, "DiCENet results to JSON", "Converter/Analyzer/Video",
-                                         "Writes what DiCENet elements found as JSON, one line per frame",
-                                         "The dicenet developers");
+  gst_element_class_set_static_metadata (
+      element_class, "DiCENet results to JSON", "Converter/Analyzer/Video",
+      "Converts the results that DiCENet elements attached to frames to JSON, one line per frame",
+      "The dicenet developers");
   element_class->change_state = gst_dicenet_json_change_state;
 }
 

@@ -272,13 +272,13 @@ gst_dicenet_mask_class_init (GstDicenetMaskClass *klass)
       object_class, PROP_SCALE_TO_VISIBLE,
       g_param_spec_boolean (
           "scale-to-visible", "Scale to visible",
-          "Spread the labels' numbers over 0 to 255, for the eye; else each pixel is its label's number", FALSE,
+          "Spread the label ids over 0 to 255 to make them visible; otherwise each pixel is its label id", FALSE,
           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (element_class, "DiCENet mask to video", "Converter/Analyzer/Video",
-                                         "Turns segmentation masks on frames into GRAY8 video",
+                                         "Converts the segmentation masks attached to frames to GRAY8 video",
                                          "The dicenet developers");
 
   trans_class->start = gst_dicenet_mask_start;

@@ -141,19 +141,20 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
 
   object_class->set_property = gst_dicenet_classify_set_property;
   object_class->get_property = gst_dicenet_classify_get_property;
-  g_object_class_install_property (object_class, PROP_TOP_K,
-                                   g_param_spec_uint ("top-k", "Top k",
-                                                      "How many classes to report, most likely first; 0 for all", 0,
-                                                      G_MAXUINT, DEFAULT_TOP_K, flags));
+  g_object_class_install_property (
+      object_class, PROP_TOP_K,
+      g_param_spec_uint ("top-k", "Top k", "Maximum number of classes to report, most likely first; 0 for all", 0,
+                         G_MAXUINT, DEFAULT_TOP_K, flags));
   g_object_class_install_property (
       object_class, PROP_THRESHOLD,
       g_param_spec_float ("threshold", "Threshold",
-                          "Report only classes with at least this confidence; negative: what the model says, or "
-                          "0.5 if it is one of tags (multi-label), else 0",
+                          "Minimum confidence of reported classes; negative for the model's threshold, or if it has "
+                          "none, 0.5 for multi-label models and 0 for others",
                           -1, 1, DEFAULT_THRESHOLD, flags));
 
   gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "DiCENet image classifier", "Filter/Analyzer/Video",
-                                         "Says what each video frame shows, as metadata", "The dicenet developers");
+                                         "Classifies video frames and attaches the classes as metadata",
+                                         "The dicenet developers");
   gst_dicenet_inference_class_add_templates (GST_ELEMENT_CLASS (klass));
 
   inference_class->task = GST_DICENET_TASK_CLASSIFY;

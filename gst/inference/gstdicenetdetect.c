@@ -249,34 +249,31 @@ install_properties (GObjectClass *klass)
 
   g_object_class_install_property (klass, PROP_THRESHOLD,
                                    g_param_spec_float ("threshold", "Threshold",
-                                                       "Report only objects with at least this confidence; negative: "
-                                                       "what the model says, or 0.5",
+                                                       "Minimum confidence of reported objects; negative for the "
+                                                       "model's threshold, or 0.5 if it has none",
                                                        -1, 1, DEFAULT_THRESHOLD, flags));
   g_object_class_install_property (
       klass, PROP_CLASS_THRESHOLDS,
       g_param_spec_string ("class-thresholds", "Class thresholds",
-                           "Thresholds of single classes, in place of threshold: label=value, separated by commas, "
-                           "person=0.6,car=0.4 say",
+                           "Thresholds that override threshold for some classes, as comma-separated label=value pairs, "
+                           "for example person=0.6,car=0.4",
                            NULL, flags));
   g_object_class_install_property (
       klass, PROP_IOU_THRESHOLD,
       g_param_spec_float (
           "iou-threshold", "IoU threshold",
-          "Of two objects of one class that overlap by more than this (intersection over union), report "
-          "the more confident one only",
+          "If two objects of the same class overlap by more than this (intersection over union), only the "
+          "more confident one is reported",
           0, 1, DEFAULT_IOU_THRESHOLD, flags));
   g_object_class_install_property (
       klass, PROP_MAX_DETECTIONS,
       g_param_spec_uint ("max-detections", "Maximum detections",
-                         "How many objects to report per frame, most confident first; 0 for "
-                         "all, up to 16384",
+                         "Maximum number of objects to report per frame, most confident first; 0 for all, up to 16384",
                          0, G_MAXUINT, DEFAULT_MAX_DETECTIONS, flags));
   g_object_class_install_property (
       klass, PROP_OBJECT_CLASS,
       g_param_spec_string ("object-class", "Object class",
-                           "Report only these classes: labels, separated by commas; none for "
-                           "all",
-                           NULL, flags));
+                           "Comma-separated labels of the classes to report; empty for all", NULL, flags));
 }
 
 static void
@@ -293,7 +290,8 @@ gst_dicenet_detect_class_init (GstDicenetDetectClass *klass)
   install_properties (object_class);
 
   gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "DiCENet object detector", "Filter/Analyzer/Video",
-                                         "Finds objects in video frames, as metadata", "The dicenet developers");
+                                         "Detects objects in video frames and attaches them as metadata",
+                                         "The dicenet developers");
   gst_dicenet_inference_class_add_templates (GST_ELEMENT_CLASS (klass));
 
   inference_class->task = GST_DICENET_TASK_DETECT;

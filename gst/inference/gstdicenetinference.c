@@ -94,9 +94,9 @@ gst_dicenet_backend_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { DICENET_BACKEND_AUTO, "The fastest one that works on this machine", "auto" },
-    { DICENET_BACKEND_CPU, "The processor", "cpu" },
-    { DICENET_BACKEND_CUDA, "An NVIDIA GPU", "cuda" },
+    { DICENET_BACKEND_AUTO, "The fastest backend that works on this machine", "auto" },
+    { DICENET_BACKEND_CPU, "CPU", "cpu" },
+    { DICENET_BACKEND_CUDA, "NVIDIA GPU", "cuda" },
     { 0, NULL, NULL },
   };
 
@@ -110,11 +110,11 @@ gst_dicenet_precision_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { DICENET_PRECISION_AUTO, "The fastest one that this machine has", "auto" },
+    { DICENET_PRECISION_AUTO, "The fastest precision that this machine supports", "auto" },
     { DICENET_PRECISION_FLOAT32, "Single precision", "float32" },
-    { DICENET_PRECISION_BFLOAT16, "Products of bfloat16 numbers, sums in single precision", "bfloat16" },
-    { DICENET_PRECISION_FLOAT16, "The same of float16 numbers, on GPUs", "float16" },
-    { DICENET_PRECISION_TF32, "The same of TensorFloat-32 numbers, on GPUs", "tf32" },
+    { DICENET_PRECISION_BFLOAT16, "bfloat16 products, single-precision sums", "bfloat16" },
+    { DICENET_PRECISION_FLOAT16, "float16 products, single-precision sums (GPU only)", "float16" },
+    { DICENET_PRECISION_TF32, "TensorFloat-32 products, single-precision sums (GPU only)", "tf32" },
     { 0, NULL, NULL },
   };
 
@@ -900,42 +900,39 @@ install_properties (GObjectClass *klass)
   g_object_class_install_property (
       klass, PROP_MODEL,
       g_param_spec_string ("model", "Model",
-                           "Model to run: a file (.safetensors), or the name of one that is in a folder of the "
-                           "environment variable DICENET_MODEL_PATH or installed with the plugin. Unset: the "
-                           "element's own, which reading the property names",
+                           "Model file (.safetensors), or the name of a model in a folder of the environment variable "
+                           "DICENET_MODEL_PATH or installed with the plugin. If unset, the element's default model, "
+                           "whose name the property then returns",
                            NULL, ready));
   g_object_class_install_property (
       klass, PROP_LABELS_FILE,
       g_param_spec_string ("labels-file", "Labels file",
-                           "Text file with one label per class and line, in place of the labels in the model", NULL,
-                           ready));
+                           "Text file with one label per line, which replaces the labels in the model", NULL, ready));
   g_object_class_install_property (klass, PROP_BACKEND,
-                                   g_param_spec_enum ("backend", "Backend", "What to compute on",
+                                   g_param_spec_enum ("backend", "Backend", "Where to run the model",
                                                       gst_dicenet_backend_get_type (), DICENET_BACKEND_AUTO, ready));
   g_object_class_install_property (
       klass, PROP_DEVICE_ID,
-      g_param_spec_int ("device-id", "Device", "Which GPU, from 0; -1 for the default one", -1, G_MAXINT, -1, ready));
+      g_param_spec_int ("device-id", "Device", "Index of the GPU; -1 for the default GPU", -1, G_MAXINT, -1, ready));
   g_object_class_install_property (
       klass, PROP_PRECISION,
       g_param_spec_enum ("precision", "Precision",
-                         "What to compute with; where the machine lacks it, a warning tells so and float32 is taken",
+                         "Precision of the computation; if the machine does not support it, float32 with a warning",
                          gst_dicenet_precision_get_type (), DICENET_PRECISION_FLOAT32, ready));
-  g_object_class_install_property (klass, PROP_THREADS,
-                                   g_param_spec_uint ("threads", "Threads",
-                                                      "Threads to compute with on the CPU; 0 for one per processor", 0,
-                                                      1024, 0, ready));
+  g_object_class_install_property (
+      klass, PROP_THREADS,
+      g_param_spec_uint ("threads", "Threads", "Number of CPU threads; 0 for one per processor", 0, 1024, 0, ready));
   g_object_class_install_property (
       klass, PROP_INFERENCE_SIZE,
       g_param_spec_string (
           "inference-size", "Inference size",
-          "Size at which the network sees the frame: auto (the frame's shape, its short side as the model "
-          "is meant for), model (the model's own size), native (the frame's size), or WIDTHxHEIGHT; each "
-          "side from 32 to 4096",
+          "Size at which frames are inferred: auto (the frame's aspect ratio, with the short side of the "
+          "model's size), model (the model's size), native (the frame's size), or WIDTHxHEIGHT, each from 32 to 4096",
           DEFAULT_INFERENCE_SIZE, ready));
   g_object_class_install_property (
       klass, PROP_INFERENCE_INTERVAL,
       g_param_spec_uint ("inference-interval", "Inference interval",
-                         "Run the model on every Nth frame; those between carry the last result again, with its age", 1,
+                         "Run the model on every Nth frame; the other frames carry the last result and its age", 1,
                          G_MAXUINT, 1, playing));
   g_object_class_install_property (
       klass, PROP_OVERLAY,
@@ -948,8 +945,8 @@ install_properties (GObjectClass *klass)
       klass, PROP_STATS,
       g_param_spec_boxed (
           "stats", "Statistics",
-          "Since start: frames, inferred (both counts), mean-latency and last-latency of an inference in "
-          "nanoseconds",
+          "Statistics since start: frames and inferred (numbers of frames), mean-latency and last-latency of an "
+          "inference in nanoseconds",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 

@@ -128,12 +128,12 @@ gst_dicenet_segment_class_init (GstDicenetSegmentClass *klass)
   object_class->get_property = gst_dicenet_segment_get_property;
   g_object_class_install_property (
       object_class, PROP_OPACITY,
-      g_param_spec_double ("opacity", "Opacity", "How much of the picture the mask hides where overlay draws it", 0, 1,
-                           DEFAULT_OPACITY, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+      g_param_spec_double ("opacity", "Opacity", "Opacity of the mask that overlay=true draws", 0, 1, DEFAULT_OPACITY,
+                           G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
 
   gst_element_class_set_static_metadata (
       GST_ELEMENT_CLASS (klass), "DiCENet semantic segmenter", "Filter/Analyzer/Video",
-      "Says what each pixel of a video frame shows, as metadata", "The dicenet developers");
+      "Segments video frames and attaches a mask of classes as metadata", "The dicenet developers");
   gst_dicenet_inference_class_add_templates (GST_ELEMENT_CLASS (klass));
 
   inference_class->task = GST_DICENET_TASK_SEGMENT;

@@ -166,12 +166,12 @@ gst_dicenet_overlay_class_init (GstDicenetOverlayClass *klass)
   object_class->get_property = gst_dicenet_overlay_get_property;
   g_object_class_install_property (
       object_class, PROP_OPACITY,
-      g_param_spec_double ("opacity", "Opacity", "How much of the picture a mask hides", 0, 1, DEFAULT_OPACITY,
+      g_param_spec_double ("opacity", "Opacity", "Opacity of masks", 0, 1, DEFAULT_OPACITY,
                            G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
 
   gst_element_class_set_static_metadata (
       GST_ELEMENT_CLASS (klass), "DiCENet results overlay", "Analyzer/Visualization/Video",
-      "Draws classes, boxes and masks that DiCENet elements found", "The dicenet developers");
+      "Draws the classes, boxes and masks that DiCENet elements attached to frames", "The dicenet developers");
   add_templates (GST_ELEMENT_CLASS (klass));
 
   trans_class->start = gst_dicenet_overlay_start;
