@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reads a PyTorch state_dict from the files that torch.save() writes, without PyTorch.
+"""Reads a PyTorch state_dict from files that torch.save() wrote, without PyTorch.
 
-There are two containers: the legacy one (five pickles, then the storages one after another) and the zip archive that
-PyTorch writes since 1.6. Their pickles are interpreted by statepickle.py, which executes nothing.
+There are two containers: the legacy one (five pickles, followed by the storages) and the zip archive that PyTorch has
+written since 1.6. statepickle.py interprets the pickles, without executing anything.
 """
 
 import io
@@ -19,8 +19,8 @@ from statepickle import STORAGES, Machine, Tensor, shown, type_name
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 
-# Far above any DiCENet checkpoint (21 MB at scale 2.4, three times that with an optimizer's state): what is larger is
-# not one, and would only fill the memory before that is found out.
+# Far above any DiCENet checkpoint (21 MB at scale 2.4, three times that with optimizer state). Larger files are
+# rejected before they fill the memory.
 MAX_FILE_BYTES = 1 << 29
 
 
@@ -32,7 +32,8 @@ class Checkpoint:
         self._storage_bytes = storage_bytes
 
     def array(self, name):
-        """The floating-point tensor `name` as a contiguous float32 or float64 array (float16 is widened)."""
+        """Returns the floating-point tensor `name` as a contiguous float32 or float64 array (float16 is converted to
+        float32)."""
         tensor = self.tensors[name]
         storage = tensor.storage
         try:
@@ -51,7 +52,7 @@ class Checkpoint:
 
 
 def read(path):
-    """The checkpoint in the file `path`; ModelError, which names the file, where it is not one."""
+    """Reads the checkpoint in the file `path`. Raises ModelError, with the file's name, if it is not one."""
     try:
         return _read_bytes(_file_bytes(path))
     except OSError as error:
@@ -82,7 +83,7 @@ def _read_bytes(data):
 
 
 def _state_dict(root):
-    """Finds the state_dict in what the pickle gave, and takes off what wrappers such as DataParallel put in front."""
+    """Finds the state_dict in the unpickled object, and removes the prefixes that wrappers such as DataParallel add."""
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(root, dict) and isinstance(root.get(key), dict):
             root = root[key]
@@ -98,7 +99,7 @@ def _state_dict(root):
     tensors = {name: value for name, value in root.items() if not name.endswith("num_batches_tracked")}
     if not tensors:
         raise ModelError("the state_dict has no tensors; save model.state_dict() of the trained network")
-    start = 0  # names are cut once: a name may be nothing but prefixes, and long
+    start = 0  # slice each name only once: a malicious name may be long and consist of prefixes only
     while True:
         prefixes = ("module.", "model.", "_orig_mod.")
         prefix = next((p for p in prefixes if all(name.startswith(p, start) for name in tensors)), None)
@@ -156,7 +157,7 @@ def _check_legacy_magic(stream):
 
 
 def _legacy_places(data, position, keys, storages):
-    """Where each storage lies: a 64-bit count, then so many numbers, in the order of `keys`."""
+    """Positions of the storages: each is a 64-bit count followed by as many numbers, in the order of `keys`."""
     places = {}
     for key in keys:
         if key not in storages or key in places:
@@ -205,13 +206,13 @@ def _read_zip(data):
 
 
 class _Archive:
-    """PyTorch's zip archive: NAME/data.pkl, NAME/data/0, NAME/data/1, ... all stored as they are."""
+    """PyTorch's zip archive: NAME/data.pkl, NAME/data/0, NAME/data/1, ... all uncompressed."""
 
     def __init__(self, data):
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             self._entries = {entry.filename: entry for entry in self._zip.infolist()}
-        except Exception as error:  # zipfile raises whatever a damaged directory makes it stumble over
+        except Exception as error:  # a damaged directory can make zipfile raise any exception
             raise ModelError(f"is a damaged or truncated zip archive ({error}); download or save it again") from None
         pickles = [name for name in self._entries if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -242,7 +243,7 @@ class _Archive:
 
 
 def _check_bounds(tensor):
-    """Raises ModelError unless every element of the tensor lies in its storage."""
+    """Raises ModelError unless all elements of the tensor are within its storage."""
     count = 1
     last = tensor.offset
     if len(tensor.shape) != len(tensor.strides):

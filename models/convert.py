@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Turns a PyTorch checkpoint of a DiCENet network into a model file.
+"""Converts a PyTorch checkpoint of a DiCENet network to a model file.
 
-The checkpoint is a state_dict that torch.save() wrote. PyTorch is not needed, and nothing that the checkpoint asks for
-is executed. Task, scale, classes, the size of the DimConv kernels and the pyramid follow from its tensors. See
-docs/model-format.md for the file that is written.
+The checkpoint is a state_dict that torch.save() wrote. PyTorch is not needed, and no code in the checkpoint is
+executed. Task, scale, number of classes, size of the DimConv kernels and pyramid are derived from the tensors. See
+docs/model-format.md for the format of the model file.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from errors import ModelError
 from network import MAX_SIZE, MIN_SIZE
 from readfile import read_bytes
 
-# The library's own bounds.
+# The same limits as the library's.
 MAX_LABELS_BYTES = 4 << 20
 MAX_LABEL_BYTES = 4096
 
@@ -37,7 +37,8 @@ STD = (0.229, 0.224, 0.225)
 DEFAULT_SIZES = {"classify": (224, 224), "segment": (384, 384), "detect": (300, 300)}
 
 LABELS_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "labels")
-# (in the file's name, classes, labels file). PASCAL VOC's 21 are what the authors train on COCO for segmentation, too.
+# (pattern of the file's name, number of classes, labels file). The authors also train segmentation on COCO with PASCAL
+# VOC's 21 classes.
 KNOWN_LABELS = (
     ("pascal|voc", 21, "voc.txt"),
     ("city", 20, "cityscapes.txt"),
@@ -62,9 +63,9 @@ def convert(
 ):
     """Converts the checkpoint `source` to the model file `target`, and returns the file's metadata.
 
-    `labels` is the path of a labels file, `size` a (width, height), `background` the index of a class or -1: None finds
-    each out. `prior_sizes` are a detector's, where they are not SSD's. `extra` are further pieces of metadata. ModelError
-    where something does not fit; `target` is then left as it was.
+    `labels` is the path of a labels file, `size` a (width, height), `background` the index of a class or -1; each is
+    determined automatically if it is None. `prior_sizes` are those of a detector, if they differ from SSD's. `extra` is
+    additional metadata. Raises ModelError if something does not fit; `target` is then unchanged.
     """
     found = checkpoint.read(source)
     try:
@@ -84,7 +85,8 @@ def convert(
 
 
 def _stored(found, name, dtype):
-    """The tensor as it is stored. Vectors stay float32: they are few, and BatchNorm's variances outrange float16."""
+    """The tensor as stored. Vectors stay float32: they are small, and variances of BatchNorm exceed the range of
+    float16."""
     tensor = found.tensors[name]
     if not tensor.is_floating:
         raise ModelError(f"tensor {name}: expected floating-point numbers, found {tensor.storage.kind}")
@@ -105,7 +107,7 @@ def _stored(found, name, dtype):
 
 
 def _description(net, source, labels, size, multi_label, background):
-    """The metadata that tells what the network is."""
+    """The metadata that describes the network."""
     if multi_label and net.task != "classify":
         raise ModelError(
             f"{source}: only a classify network can be multi-label, and this is a {net.task} network; "
@@ -161,7 +163,7 @@ def _background(net, names, wanted):
 
 
 def _size_of_name(name):
-    """The size that a file's name states: ..._384x384.pth, ..._1024x512.pth, ssd300_..."""
+    """The size in a file's name: ..._384x384.pth, ..._1024x512.pth, ssd300_..."""
     sizes = re.findall(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)", name)
     ssd = re.match(r"ssd(\d{3,4})(?!\d)", name)
     if sizes:
@@ -174,7 +176,7 @@ def _size_of_name(name):
 
 
 def _known_labels(name, net):
-    """Labels of the data set that the file's name states, where the number of classes agrees; else None."""
+    """Labels of the data set in the file's name if the number of classes agrees, otherwise None."""
     for pattern, classes, file in KNOWN_LABELS:
         path = os.path.join(LABELS_FOLDER, file)
         if re.search(pattern, name, re.IGNORECASE) and net.classes == classes and os.path.exists(path):
@@ -189,7 +191,8 @@ def _read_labels(path, net):
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise ModelError(f"{path}: expected UTF-8 text, one label per line") from None
-    # As the library reads them: other characters that end lines are parts of labels.
+    # Split at "
+    # " only, as the library does: other line separators may be part of a label.
     names = [name.strip() for name in text.rstrip().split("\n")]
     if net.task == "detect" and len(names) == net.classes - 1:
         names.insert(0, "background")

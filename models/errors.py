@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The one exception that the scripts of this folder show to their user."""
+"""The exception that the scripts in this folder show to the user."""
 
 
 class ModelError(Exception):
-    """A file, a tensor or an option is not what it has to be; the message says what to do about it."""
+    """A file, a tensor or an option is invalid; the message says what to do about it."""

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Downloads checkpoints that DiCENet's authors published, and converts them to model files.
+"""Downloads the checkpoints that DiCENet's authors published, and converts them to model files.
 
-What is downloaded is checked against manifest.json before it is used. The paths of the model files are printed, one per
-line; a model that is there already is not downloaded again.
+Downloads are verified with manifest.json before use. Prints the paths of the model files, one per line. Models that
+already exist are not downloaded again.
 """
 
 import argparse
@@ -26,9 +26,10 @@ from readfile import read_bytes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHUNK_BYTES = 1 << 16
-# For files whose size the manifest does not know: three times the largest. A wrong address must not fill the disk.
+# Limit for files whose size is not in the manifest: three times the largest known one, so that a wrong address can't
+# fill the disk.
 MAX_BYTES = 1 << 26
-# Seconds between tries: doubled each time, up to the last.
+# Seconds between tries: doubled after each, up to the last value.
 FIRST_PAUSE, LAST_PAUSE = 0.25, 8
 
 
@@ -45,7 +46,7 @@ class Entry:
         self.size = row.get("size")
 
     def flaw(self, path):
-        """What is wrong with the content of `path`, or None where it is the published file."""
+        """Why the content of `path` is not the published file, or None if it is."""
         size = os.path.getsize(path)
         if self.size is not None and size != self.size:
             return f"expected {self.size} bytes, found {size}"
@@ -63,7 +64,7 @@ class Entry:
 
 
 class Manifest:
-    """The published files, and where they are."""
+    """The published files and their addresses."""
 
     def __init__(self, path):
         try:
@@ -77,7 +78,7 @@ class Manifest:
             raise ModelError(f"{path}: expected a manifest such as models/manifest.json ({error!r})") from None
 
     def find(self, name):
-        """The entry with this name, or with this file name with or without its ending."""
+        """The entry with this name, or with this file name, with or without its extension."""
         for entry in self.entries:
             if name in (entry.name, entry.stem, entry.file):
                 return entry
@@ -90,7 +91,7 @@ class Manifest:
 
 
 class Failure(ModelError):
-    """A download that went wrong; `again` where another try may help."""
+    """A failed download; `again` if another try may succeed."""
 
     def __init__(self, message, again=True):
         super().__init__(message)
@@ -98,12 +99,12 @@ class Failure(ModelError):
 
 
 class Download:
-    """Brings one file of the manifest from a web server into a folder. What a broken connection leaves stays there as
-    FILE.part, and the next try goes on from its end."""
+    """Downloads one file of the manifest to a folder. An interrupted download is kept as FILE.part and continued by the
+    next try."""
 
     def __init__(self, entry, base, folder, timeout, tries):
         self.entry = entry
-        # A mirror may have the repository's folders or just the files.
+        # A mirror may have the repository's folders or only the files.
         self.urls = [base.rstrip("/") + "/" + name for name in (entry.path, entry.file)]
         self.target = os.path.join(folder, entry.file)
         self.part = self.target + ".part"
@@ -111,7 +112,7 @@ class Download:
         self.tries = tries
 
     def run(self):
-        """Returns the path of the checked file."""
+        """Downloads and verifies the file; returns its path."""
         if os.path.exists(self.target) and self.entry.flaw(self.target) is None:
             return self.target
         for attempt in range(self.tries):
@@ -138,7 +139,7 @@ class Download:
             os.replace(self.part, self.target)
             return
         os.unlink(self.part)
-        # A part from an earlier run may have been of something else: that deserves one try from the start.
+        # The partial file may be of another version: try once from the start.
         raise Failure(f"{self.urls[0]}: {flaw}; use another mirror or none", again=have > 0)
 
     def _receive(self, have):
@@ -186,7 +187,7 @@ class Download:
         )
 
     def _continues(self, response, have):
-        """Whether the server sends the rest, rather than the whole from the start."""
+        """Whether the server sends the rest of the file instead of all of it."""
         start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
         if response.status == 206 and (not start or int(start[1]) != have):
             self._drop_part()
@@ -194,7 +195,7 @@ class Download:
         return response.status == 206
 
     def _store(self, response, have, total, limit):
-        """Appends what comes to the part, and returns its size then."""
+        """Appends the response to the partial file, and returns its size."""
         with open(self.part, "ab") as file, _progress(self.entry.file, total) as show:
             file.truncate(have)
             while True:
@@ -231,7 +232,7 @@ def _reason(error, timeout):
 
 @contextlib.contextmanager
 def _progress(name, total):
-    """A function that draws how far a download is, on a terminal; the line is wiped afterwards."""
+    """Returns a function that shows the progress on a terminal; the line is erased afterwards."""
     if not sys.stderr.isatty():
         yield lambda have: None
         return
@@ -261,7 +262,7 @@ def _bar(name, have, total, columns):
 
 
 def _checkpoint(entry, mirror, folder, timeout, tries):
-    """The path of the checked checkpoint, from a folder or a web server."""
+    """Returns the path of the verified checkpoint, from a folder or a web server."""
     if re.match(r"https?://", mirror):
         os.makedirs(folder, exist_ok=True)
         return Download(entry, mirror, folder, timeout, tries).run()
@@ -277,7 +278,7 @@ def _checkpoint(entry, mirror, folder, timeout, tries):
 
 
 def fetch(manifest, entry, arguments):
-    """Makes the model file of one entry, and returns its path."""
+    """Creates the model file of an entry, and returns its path."""
     target = os.path.join(arguments.output, entry.stem + ".safetensors")
     if os.path.exists(target) and not arguments.force:
         return target
@@ -300,7 +301,7 @@ def fetch(manifest, entry, arguments):
 
 
 def _converter():
-    # Asked for before anything is downloaded. --list works without numpy.
+    # Imported before anything is downloaded, to report missing packages. --list works without numpy.
     from convert import convert
 
     return convert
@@ -392,13 +393,14 @@ def main(argv=None):
 
 if __name__ == "__main__":
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+        if signal.getsignal(number) != signal.SIG_IGN:  # ignored, as with nohup
             signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same again to go on from here")
     except BrokenPipeError:
-        # Whoever read the list has seen enough; nor can Python's own flush at exit be written any more.
+        # The reader closed the pipe, for instance `head`. Redirect stdout so that Python's flush at exit does not fail
+        # as well.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -15,13 +15,14 @@ ALIGNMENT = 64
 DTYPES = {"float32": "F32", "float16": "F16"}
 NUMPY = {"F32": "<f4", "F16": "<f2"}
 
-# The library's own bounds.
+# The same limits as the library's.
 MAX_HEADER_BYTES = 4 << 20
 MAX_FILE_BYTES = 1 << 30
 
 
 def read(path):
-    """Tensors (name -> float32 or float16 array) and metadata (name -> text); ModelError where it is no model file."""
+    """Returns tensors (name -> float32 or float16 array) and metadata (name -> text). Raises ModelError if the file is
+    not a model file."""
     try:
         with open(path, "rb", opener=regular) as file:
             header, data = _read_parts(file)
@@ -38,7 +39,7 @@ def read(path):
 
 
 def _read_parts(file):
-    """The header, parsed, and the data behind it."""
+    """Returns the parsed header and the data after it."""
     size = os.fstat(file.fileno()).st_size
     if size > MAX_FILE_BYTES:
         raise ValueError(f"expected at most {MAX_FILE_BYTES} bytes, found {size}")
@@ -49,8 +50,8 @@ def _read_parts(file):
 
 
 def write(path, tensors, metadata):
-    """Writes `tensors` (name -> float32 or float16 array) and `metadata` (name -> text) to `path`, all or nothing."""
-    # Wider elements first, so that each tensor lies at a multiple of its own element's size.
+    """Writes `tensors` (name -> float32 or float16 array) and `metadata` (name -> text) to `path` atomically."""
+    # Wider elements first, so that each tensor is aligned to its element size.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].itemsize)
     header = {"__metadata__": metadata}
     end = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which tensors a DiCENet network has, and which network a set of tensors is."""
+"""The tensors of a DiCENet network, and detection of the network from its tensors."""
 
 from dataclasses import dataclass
 from math import gcd
@@ -19,7 +19,7 @@ SCALES = {
     "2.0": (24, 24, 244, 488, 976, 1024),
     "2.4": (24, 24, 278, 556, 1112, 1280),
 }
-# Channels of levels 1 to 5 of the DiCE unit in other networks, which are for classification (docs/networks.md).
+# Channels of levels 1 to 5 in other networks with DiCE units, for classification (docs/networks.md).
 MOBILENET_SCALES = {
     "0.3": (20, 40, 80, 160, 320),
     "1.75": (112, 224, 448, 896, 1792),
@@ -31,33 +31,35 @@ RESNET_SCALES = {
     "0.48": (24, 124, 248, 496, 992),
 }
 BACKBONES = {"dicenet": SCALES, "mobilenet": MOBILENET_SCALES, "resnet": RESNET_SCALES}
-# Blocks on the levels of DiCENet, after the one that halves the size; DiCE units on MobileNet's, bottlenecks on ResNet's.
+# Number of blocks per level after the one that halves the size, in DiCENet; number of DiCE units in MobileNet, of
+# bottlenecks in ResNet.
 DICENET_BLOCKS = {3: 3, 4: 7, 5: 3}
 MOBILENET_UNITS = {1: 1, 2: 2, 3: 2, 4: 6, 5: 2}
 RESNET_BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}
 CLASSIFIER_GROUPS = 4
 BOXES_PER_CELL = 6
-# Sizes that the branches of efficient pyramid pooling work at, over the input's, and the least of them in pixels.
+# Sizes of the branches of efficient pyramid pooling relative to the input, and the minimum in pixels.
 EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
 EPP_LEAST = 5
-# A segment network's mask has 8 bits per pixel; a detector and a mask need a class beside the background.
+# Range of the number of classes. A mask has 8 bits per pixel; detection and segmentation need at least one class
+# besides the background.
 CLASSES = {"classify": (1, 65535), "segment": (2, 256), "detect": (2, 65535)}
-# Width or height in pixels of an inference, and of the input that DimConv kernels were trained for.
+# Range of the width and height in pixels of the inference size, and of the input size of DimConv kernels.
 MIN_SIZE, MAX_SIZE = 32, 4096
 
-# The tensor that gives a task away, and where that task's network keeps its backbone.
+# The tensor that identifies a task, and the prefix of the backbone's tensors in its network.
 TASKS = {
     "classify": ("classifier.2.weight", ""),
     "segment": ("eff_pool_128x128.merge_layer.3.weight", "base_net."),
     "detect": ("cls_layers.0.weight", "base_net.basenet."),
 }
-# The first DiCE unit of a backbone and the level that it is on, which give the backbone away.
+# The first DiCE unit of a backbone and its level; they identify the backbone.
 FIRST_UNITS = {
     "dicenet": ("level3.0.right_layer.1", 3),
     "mobilenet": ("level1.1", 1),
     "resnet": ("level2.1.layer.1", 2),
 }
-# Tensors with as many numbers as two of its scale's channels, which give the scale away.
+# Tensors that identify the scale, as their sizes are numbers of channels, with the index of these channels.
 SCALE_TELLS = {
     "dicenet": (("level1.cbr.0.weight", 0), ("level4.0.left_layer.0.cbr.0.weight", 2)),
     "mobilenet": (("level1.1.proj_layer.cbr.0.weight", 0), ("level4.1.proj_layer.cbr.0.weight", 3)),
@@ -67,7 +69,7 @@ SCALE_TELLS = {
 
 @dataclass(frozen=True)
 class Network:
-    """What, together, fixes the name and the shape of every tensor."""
+    """Everything that determines the names and shapes of all tensors."""
 
     task: str
     scale: str
@@ -80,13 +82,13 @@ class Network:
 
 
 def are_prior_sizes(sizes):
-    """Whether a detector may have them: what a reader of model files checks (docs/model-format.md)."""
+    """Whether they are valid prior sizes of a detector, as readers of model files check (docs/model-format.md)."""
     growing = all(a < b for a, b in zip(sizes, sizes[1:]))
     return len(sizes) == 7 and sizes[0] >= 1 and sizes[6] <= 2 * MAX_SIZE and growing
 
 
 def detect_network(shapes):
-    """The Network that the tensors (`shapes`: name -> shape) are of; ModelError where they are of none."""
+    """Returns the Network of the tensors (`shapes`: name -> shape); ModelError if there is none."""
     task = next((task for task, (tell, _) in TASKS.items() if tell in shapes), None)
     if task is None:
         tells = ", ".join(f"{tell} ({task})" for task, (tell, _) in TASKS.items())
@@ -171,8 +173,8 @@ def _classes(count, task, tell):
 
 
 def _kernel_size(shapes, name, level):
-    """The input size that DimConv kernels were trained for: level 3 has one per row or column at 1/8, rounded up. A
-    multiple of 8 gives the same number there and further up as any size that it stands for; other levels likewise."""
+    """The input size of the DimConv kernels: level 3 has one kernel per row or column at 1/8, rounded up. Every size
+    that gives the same number of kernels is equivalent to its multiple of 8, also on the other levels."""
     shrink = 2**level
     size = shrink * _dimension(shapes, name, 0)
     if not MIN_SIZE <= size <= MAX_SIZE:
@@ -226,7 +228,7 @@ def _dice(name, cin, cout, width, height):
 
 
 def _kernels(network, level):
-    """How many width and height kernels the DiCE units of a level have."""
+    """Number of width and height kernels of the DiCE units of a level."""
     return -(-network.kernel_width // 2**level), -(-network.kernel_height // 2**level)
 
 
@@ -237,7 +239,7 @@ def _level(name, cin, cout, blocks, width, height):
     yield from _conv_norm_act(f"{name}.0.right_layer.2", cin, cin, 1)
     cin = 2 * cin
     for block in range(1, blocks + 1):
-        passed = round(cin / 2)  # ties to even, as the networks were trained
+        passed = round(cin / 2)  # rounds ties to even, as in the training of the networks
         yield from _conv_norm_act(f"{name}.{block}.layer_right.0", cin - passed, cout - passed, 1)
         yield from _dice(f"{name}.{block}.layer_right.1", cout - passed, cout - passed, width, height)
         cin = cout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Files that programs write: they appear when they are whole, and never in the place of what is still wanted."""
+"""Output files: they appear only when they are complete, and never overwrite a file unintentionally."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from errors import ModelError
 
 
 def check(path, inputs=(), force=False):
-    """ModelError where `path` is one of `inputs`, under any name, or without `force` anything else that is there."""
+    """Raises ModelError if `path` is one of `inputs`, under any name, or exists and `force` is not set."""
     if _is_device(path):
         return
     for source in inputs:
@@ -27,8 +27,8 @@ def check(path, inputs=(), force=False):
 
 @contextlib.contextmanager
 def open_whole(path, mode="wb", **options):
-    """A file for writing that appears under `path` only when it is whole; ModelError where it cannot be written. What
-    `path` links to is replaced, not the link; a pipe or a device is written to as it is."""
+    """Opens a file for writing that appears under `path` only when it is complete; ModelError if it can't be written.
+    If `path` is a link, its target is replaced; pipes and devices are written to directly."""
     temporary = None
     try:
         if _is_device(path) or _is_descriptor(path):
@@ -42,7 +42,7 @@ def open_whole(path, mode="wb", **options):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # What open() would have given; temporary files are private.
+        # Sets the permissions that open() would have set; temporary files are private.
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, place)
         temporary = None
@@ -57,7 +57,7 @@ def open_whole(path, mode="wb", **options):
 
 
 def _is_descriptor(path):
-    """Of what is open already: it gets more, as if it were used itself."""
+    """Whether it refers to an open file descriptor, which is written to directly."""
     return path.startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/"))
 
 
@@ -72,12 +72,13 @@ def _umask():
 
 
 def run(main):
-    """Ends the program with the status of main(). Signals end it as errors do: what it began to write is removed."""
+    """Ends the program with the status that main() returns. Signals end it like errors, so that partial files are
+    removed."""
 
     def stop(number, _frame):
         raise SystemExit(128 + number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+        if signal.getsignal(number) != signal.SIG_IGN:  # ignored, as with nohup
             signal.signal(number, stop)
     sys.exit(main())

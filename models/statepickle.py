@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Interprets the pickle of a PyTorch state_dict, without running anything that it asks for.
+"""Interprets the pickle of a PyTorch state_dict without executing any code in it.
 
-A pickle is a program for a stack machine that may import and call any function. So it is not given to Python's
-unpickler; `Machine` interprets the few instructions that a state_dict is made of. It imports nothing: the names that a
-state_dict refers to (GLOBALS) stand for plain data here, and any other name is refused.
+A pickle is a program for a stack machine that may import and call any function. Therefore Python's unpickler is not
+used: `Machine` interprets the few instructions that a state_dict consists of. It imports nothing: the names that a
+state_dict refers to (GLOBALS) are represented by plain data, and any other name is rejected.
 """
 
 import pickletools
@@ -51,7 +51,7 @@ class Global:
 
 @dataclass(frozen=True)
 class Storage:
-    """A run of numbers in the file that tensors are views of."""
+    """A block of numbers in the file, which tensors are views of."""
 
     kind: str
     key: str
@@ -60,7 +60,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor as the checkpoint states it; nothing of it has been checked against its storage yet."""
+    """A tensor as described in the checkpoint, not yet checked against its storage."""
 
     storage: Storage
     offset: int
@@ -73,8 +73,8 @@ class Tensor:
 
 
 class Machine:
-    """Interprets one pickle, made of a state_dict's instructions only. Values are None, bool, int, float, str, tuple,
-    list, dict, Global, Storage and Tensor."""
+    """Interprets one pickle; supports only the instructions of a state_dict. Values are None, bool, int, float, str,
+    tuple, list, dict, Global, Storage and Tensor."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -84,7 +84,7 @@ class Machine:
         self.storages = {}
 
     def run(self, what):
-        """The value of the pickle at the stream's position; afterwards the stream stands behind it."""
+        """Returns the value of the pickle at the stream's position, and moves the stream behind it."""
         try:
             for count, (opcode, argument, _) in enumerate(pickletools.genops(self._stream)):
                 if count >= MAX_INSTRUCTIONS:
@@ -97,7 +97,7 @@ class Machine:
                 self._step(opcode.name, argument)
         except (ModelError, MemoryError):
             raise
-        except Exception as error:  # a garbled pickle can trip any of the steps, or pickletools itself
+        except Exception as error:  # a malformed pickle can make any step raise, or pickletools itself
             raise ModelError(
                 f"is damaged or truncated: its {what} is no whole pickle ({_brief(error)}); download or save it again"
             ) from None
@@ -167,7 +167,7 @@ class Machine:
         self._stack.append(_CALLS[function.name](*arguments))
 
     def _build(self, _):
-        # A state_dict's attributes: its _metadata, versions of modules that mean nothing here.
+        # Attributes of a state_dict: _metadata, the versions of modules, which are not needed.
         self._stack.pop()
         _expect(self._stack[-1], dict)
 
@@ -283,7 +283,7 @@ def _refusal(name):
     )
 
 
-# Small checks that the steps share. Values are not printed: a hostile one can take forever to print.
+# Checks shared by the steps. Values are not printed: printing a malicious one can take forever.
 
 
 def _expect(value, kind):
@@ -305,7 +305,8 @@ def _sizes(values):
 
 
 def _key(value):
-    """Optimizers count their states; larger numbers can be chosen so that all have one hash."""
+    """Keys are strings or small integers, as in optimizers' states: larger integers can be crafted to have equal
+    hashes."""
     if not isinstance(value, (str, int)):
         raise ValueError(f"a {type_name(value)} as a key")
     if isinstance(value, int) and not 0 <= value < 2**31:
@@ -314,12 +315,12 @@ def _key(value):
 
 
 def type_name(value):
-    """How messages name the type of a value."""
+    """Type name of a value for messages."""
     return "NoneType" if value is None else type(value).__name__
 
 
 def shown(value):
-    """A name from the file as messages show it: short, and safe to print."""
+    """A name from the file for messages: shortened, and safe to print."""
     text = str(value) if isinstance(value, (str, int)) else type_name(value)
     text = text if len(text) <= 80 else text[:77] + "..."
     return text if text.isprintable() else ascii(text)

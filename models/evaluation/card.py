@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes the figures of a model's card: what it is, how it was trained, how good it is in a pipeline, what it costs.
+"""Writes the generated parts of a model's card: description, training settings, accuracy in a pipeline, cost.
 
     card.py MODEL LIST... [OPTION...]
     meson devenv -C build -w . models/evaluation/card.py MODEL LIST...    # the plugin and the program as they were built
 
-The card is MODEL with the ending .md. Data, licences and weaknesses in it are written by hand: this program replaces what is
-between the lines <!-- generated: ... --> and <!-- end --> only (docs/evaluation.md). Lists are those of evaluate.py.
+The card is MODEL with the extension .md. Data, licences and weaknesses are written by hand: this program only replaces
+the text between the lines <!-- generated: ... --> and <!-- end --> (docs/evaluation.md). Lists are those of
+evaluate.py.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-import evaluate  # says what is missing; lets the modules of models/ be found
+import evaluate  # reports missing packages; adds models/ to the module path
 import checkpoint
 import modelfile
 import numpy as np
@@ -31,12 +32,13 @@ TASKS = {
     "tags": "says which classes are in a picture, any number of them",
 }
 BACKBONES = {"dicenet": "DiCENet", "mobilenet": "MobileNet with DiCE units", "resnet": "ResNet with DiCE units"}
-# Settings that need no line in a card: they repeat what stands elsewhere in it, or say how files are read and written.
+# Settings that the card does not list, because they appear elsewhere in it or only concern how files are read and
+# written.
 LEFT_OUT = ("task", "scale", "backbone", "size", "classes", "labels", "license", "description", "evaluations", "dtype")
 FITS = {"squeeze": "squeezed", "centre": "their middle", "shape": "in their own shape, as the elements do by default"}
 
 
-# What it is, and how it was trained
+# Description and training
 
 
 def describe(model, arrays, metadata, options):
@@ -66,7 +68,7 @@ def describe(model, arrays, metadata, options):
 
 
 def costs(model, options):
-    """A row of what `dicenet bench` measures here for each number of threads."""
+    """A row of results of `dicenet bench` on this machine for each number of threads."""
     for count in options.bench_threads:
         found = dicenet("bench", model, f"--threads={count}", f"--seconds={options.bench_seconds}")
         size = f"{found['width']} x {found['height']}"
@@ -74,7 +76,7 @@ def costs(model, options):
 
 
 def dicenet(command, model, *arguments):
-    """What the program says, from its JSON."""
+    """Output of the program, parsed from JSON."""
     program = os.environ.get("DICENET") or shutil.which("dicenet")
     if not program:
         raise ModelError("dicenet: not found: install it, or run this with: meson devenv -C build")
@@ -85,7 +87,7 @@ def dicenet(command, model, *arguments):
 
 
 def processor():
-    """The name that the system has for it, and the widest vectors, for names of virtual machines say little."""
+    """The system's name of the processor, and its widest vectors, because the names of virtual machines say little."""
     found = {}
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -114,7 +116,7 @@ def training(metadata):
 
 
 def described(value):
-    """Of a path only what means something elsewhere."""
+    """Replaces a path by the part of it that is meaningful on other machines."""
     if isinstance(value, list):
         return ", ".join(map(described, value))
     if isinstance(value, dict):
@@ -124,7 +126,7 @@ def described(value):
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-# How good it is
+# Accuracy
 
 
 def evaluation(model, listed, options, fit=None):
@@ -135,7 +137,7 @@ def evaluation(model, listed, options, fit=None):
 
 
 def accuracy(reports, options):
-    """A table for each list: averages for each way to show a photo, then the classes."""
+    """A table per list: first averages for each way to fit a photo, then the classes."""
     parts = []
     for by_fit in reports:
         first = next(iter(by_fit.values()))
@@ -163,7 +165,7 @@ def averages(report, names, how):
 
 
 def means(classes, names, groups):
-    """A row for each group of classes of which the list has all."""
+    """A row for each group of classes that are all in the list."""
     for group in groups:
         if all(label in classes for label in group):
             values = [np.mean([classes[label][name] for label in group]) for name in names]
@@ -171,7 +173,7 @@ def means(classes, names, groups):
 
 
 def storage(model, weights, listed, before, options):
-    """What the model file's shorter numbers cost, beside the same model with all of `weights` in float32."""
+    """Accuracy of the model file compared with the same model with all of `weights` in float32."""
     arrays, metadata = modelfile.read(model)
     found = checkpoint.read(weights)
     missing = [name for name in arrays if name not in found.tensors]
@@ -189,7 +191,7 @@ def storage(model, weights, listed, before, options):
     )
 
 
-# The command
+# Command line
 
 
 def parse_threads(text):

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How good a model is: runs it on a list of photos in a GStreamer pipeline and compares what it says with the truth.
+"""Evaluates a model: runs it on a list of photos in a GStreamer pipeline and compares its results with the ground
+truth.
 
     evaluate.py MODEL LIST [OPTION...]
     meson devenv -C build -w . models/evaluation/evaluate.py MODEL LIST     # the plugin as it was built
 
-LIST is, for a model that detects or knows several labels, a .json in COCO's layout; for one that segments, a text file
-with a photo's id per line beside folders images (ID.jpg) and masks (ID.png); for one that classifies, a folder with a
-folder of photos for each class. docs/evaluation.md has the details and says what the figures mean.
+LIST is, for detection and multi-label classification, a .json in COCO's layout; for segmentation, a text file with one
+photo id per line, next to folders images (ID.jpg) and masks (ID.png); for classification, a folder with one folder of
+photos per class. docs/evaluation.md describes the lists and the metrics.
 """
 
 import argparse
@@ -31,14 +32,15 @@ from network import MAX_SIZE, MIN_SIZE  # noqa: E402
 from pictures import BLACK, FITS, middle, read_list, view  # noqa: E402
 from readfile import regular  # noqa: E402
 
-# For each kind of truth: what counts classes, what is measured, and whether an average over classes is what counts.
+# For each kind of ground truth: name of the count per class, metrics, and whether the main metric is a mean over
+# classes.
 COLUMNS = {
     "detect": ("objects", ("ap50", "ap")),
     "segment": ("photos", ("iou",)),
     "classify": ("photos", ("top1", "top5")),
     "multi-label": ("photos", ("precision", "recall", "f1")),
 }
-# The one number that says how good a model is, as summarise() calls it and as people do.
+# The main metric of each kind: its name in summarise(), and its usual name.
 MAIN = {
     "detect": ("ap50", "AP50"),
     "segment": ("iou", "mean IoU"),
@@ -48,14 +50,15 @@ MAIN = {
 NAMES = {"ap50": "AP50", "ap": "AP50:95", "iou": "IoU", "top1": "top-1", "top5": "top-5", "f1": "F1"}
 
 
-# Running
+# Inference
 
 
 def run(engine, pictures, options, n_classes):
-    """What `engine` finds on each picture, and the truth, in pixels of the photo or of its part with --shape."""
+    """Results of `engine` and ground truth for each picture, in pixels of the photo, or with --shape of the part of it.
+    """
     views = [view_of(picture, options) for picture in pictures]
     found, truths = [None] * len(pictures), [None] * len(pictures)
-    # Where photos differ in their inference size: the pipeline stops for each change of it.
+    # Sorted by inference size, because the pipeline stops for each change of it.
     for n, i in enumerate(sorted(range(len(pictures)), key=lambda i: views[i].size), 1):
         photo, truths[i] = pictures[i].load(n_classes, options.shape)
         found[i] = views[i].on_photo(engine.run(views[i].frame(photo), views[i].size), photo.size)
@@ -76,7 +79,7 @@ def view_of(picture, options):
     return view(size, options.size, options.fit, options.border)
 
 
-# Measuring
+# Metrics
 
 
 def kind_of(task, truth):
@@ -84,7 +87,7 @@ def kind_of(task, truth):
 
 
 def measure(kind, found, truths, n_classes):
-    """The figures of metrics.py for one kind of truth, an array with a number for each class under each name."""
+    """The metrics of one kind of ground truth, as arrays with one number per class, by name."""
     if kind == "detect":
         return metrics.detection(found, truths, n_classes)
     if kind == "segment":
@@ -95,14 +98,14 @@ def measure(kind, found, truths, n_classes):
     for i, truth in enumerate(truths):
         present[i, truth.labels] = True
         known[i, list(truth.known)] = True
-        # What is in a region to ignore may be anything, or anything of one class.
+        # A region to ignore may contain objects of any class, or of one class.
         known[i, slice(None) if metrics.ANY in truth.ignored_labels else truth.ignored_labels] = False
         known[i, truth.labels] = True
     return metrics.multi_label(np.array(found), present, known)
 
 
 def summarise(kind, figures, counted):
-    """Averages: over photos for top-1 and top-5, over all decisions for "overall ...", over classes else."""
+    """Averages: over photos for top-1 and top-5, over all decisions for "overall ...", otherwise over classes."""
     count, names = COLUMNS[kind]
     if kind == "classify":
         weights = np.where(counted, figures[count], 0)
@@ -113,7 +116,7 @@ def summarise(kind, figures, counted):
 
 
 def classes_that_count(kind, figures, labels, options):
-    """Which classes go into the averages: those asked for, of which there are enough."""
+    """The classes that are averaged: the requested ones, if they are frequent enough."""
     enough = options.min_photos if kind == "segment" else 1
     counted = figures[COLUMNS[kind][0]] >= enough
     if options.classes:
@@ -130,7 +133,7 @@ def classes_that_count(kind, figures, labels, options):
 
 
 def agreement(kind, found, others):
-    """How far the results of two engines on the same photos are the same, in words and numbers."""
+    """How far the results of two engines on the same photos agree, as a text and numbers."""
     if kind == "segment":
         shares = [float(np.mean(a == b)) for a, b in zip(found, others)]
         return {"equal pixels": float(np.mean(shares)), "equal pixels in the worst photo": min(shares)}
@@ -145,14 +148,15 @@ def agreement(kind, found, others):
 
 
 def nearest_confidences(found, others):
-    """For each detection the difference in confidence to the nearest of the same class in nearly the same place."""
+    """For each detection, the difference in confidence to the nearest one of the same class at nearly the same
+    position."""
     same = (metrics.overlaps(found.boxes, others.boxes) >= 0.9) & (found.labels[:, None] == others.labels[None])
     differences = np.where(same, np.abs(found.scores[:, None] - others.scores[None]), np.inf)
     nearest = np.min(differences, axis=1, initial=np.inf)
     return np.where(np.isinf(nearest), np.nan, nearest).tolist()
 
 
-# Reporting
+# Report
 
 
 def report_of(kind, labels, figures, counted):
@@ -194,7 +198,7 @@ def print_table(kind, report):
         print(f"{name}: {value:.3g}" if "difference" in name else f"{name}: {100 * value:.3f} %")
 
 
-# The command
+# Command line
 
 
 def parse_size(text):
@@ -281,7 +285,7 @@ def parse(argv):
 
 
 def begin(model, listed, limit=None, threads=0, properties=()):
-    """A pipeline with the model, the first photos of the list, and the kind of truth that they have."""
+    """Creates a pipeline with the model; also returns the first photos of the list and their kind of ground truth."""
     from plugin import Plugin
 
     plugin = Plugin(model, threads, properties)
@@ -293,10 +297,10 @@ def begin(model, listed, limit=None, threads=0, properties=()):
 
 
 def evaluate(options):
-    """Runs what the options say; the report, as it is written to --json."""
+    """Runs an evaluation with the given options; returns the report, as written to --json."""
     plugin, pictures, kind = begin(options.model, options.list, options.limit, options.threads, options.set)
     if options.json:
-        outfile.check(options.json, (plugin.path,), force=True)  # the model may have been a name
+        outfile.check(options.json, (plugin.path,), force=True)  # `model` may be a name
     options.size = options.size or plugin.size
     options.fit = options.fit or ("centre" if kind == "classify" else "squeeze")
     if options.fit == "centre" and kind != "classify":

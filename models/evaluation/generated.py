@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Documents in which people write the prose and programs the figures: each between two lines of its own,
+"""Documents that contain hand-written text and generated blocks. Each block is between two lines:
 
 <!-- generated: NAME -->
 ...
@@ -16,7 +16,7 @@ BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
 
 
 def fill(path, blocks):
-    """Puts the texts of `blocks` (name -> markdown) in their places; a document that is not there yet has these only."""
+    """Replaces the blocks in a document by `blocks` (name -> markdown). Creates the document if it does not exist."""
     text = "\n\n".join(_block(name, "") for name in blocks) + "\n"
     if os.path.exists(path):
         try:
@@ -41,6 +41,6 @@ def _block(name, content):
 
 
 def table(heads, rows, left=1):
-    """Markdown; the first `left` columns are texts, the others numbers."""
+    """A Markdown table; the first `left` columns are text, the others numbers."""
     rule = ["---" if i < left else "---:" for i in range(len(heads))]
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [heads, rule, *rows])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs a model on pictures in PyTorch, with nothing of the plugin: what its results are held against.
+"""Runs a model on pictures in PyTorch without the plugin, as a reference for its results.
 
-Scaling is Pillow's, the network, decoding and suppression those of models/training.
+Scaling is done by Pillow; the network, decoding and NMS are those of models/training.
 """
 
 import json
@@ -29,7 +29,7 @@ THRESHOLD, OVERLAP, MOST = 0.01, 0.45, 100  # as in plugin.py
 
 
 class PyTorch:
-    """Has plugin.Plugin's run() and close()."""
+    """Same interface as plugin.Plugin: run() and close()."""
 
     name = "PyTorch"
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The figures that say how good a network is, from its results and the truth. docs/evaluation.md defines them.
+"""Metrics of a network, computed from its results and the ground truth. docs/evaluation.md defines them.
 
-Needs numpy only. What was not annotated is never counted: every function takes what is known beside what is true.
+Needs numpy only. Classes that are not annotated in a photo never count: each function takes what is annotated in
+addition to the ground truth.
 """
 
 from collections import namedtuple
@@ -10,7 +11,7 @@ import numpy as np
 
 # Boxes (n x 4: x0, y0, x1, y1 in pixels of the photo), their classes, and confidences from 0 to 1.
 Found = namedtuple("Found", "boxes labels scores")
-# Objects; regions to ignore and the class that each hides (ANY for all of them); the classes annotated in the photo.
+# Objects; regions to ignore and the class that each may contain (ANY for all); the classes annotated in the photo.
 Objects = namedtuple("Objects", "boxes labels ignored ignored_labels known")
 ANY = -1
 
@@ -22,7 +23,7 @@ COCO_RECALLS = np.linspace(0, 1, 101)
 
 
 def overlaps(boxes, others, of_first=False):
-    """Intersection over union of each of `boxes` with each of `others`, or over the first one's own area."""
+    """Intersection over union of each of `boxes` with each of `others`, or over the area of the former (`of_first`)."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2)
@@ -32,11 +33,12 @@ def overlaps(boxes, others, of_first=False):
 
 
 def match(with_objects, with_ignored, threshold, second_choice):
-    """Which detections of one class in one photo, strongest first, are right (1), wrong (0), not to be counted (-1).
+    """Whether detections of one class in one photo, sorted by decreasing confidence, are right (1), wrong (0) or
+    ignored (-1).
 
-    `with_objects` is each one's overlap with each object, `with_ignored` the share of it in each region to ignore. An
-    object is found once. Where the object that a detection overlaps most was found already, VOC calls the detection
-    wrong, while COCO goes on to the best of the others (`second_choice`).
+    `with_objects` is the overlap of each detection with each object, `with_ignored` the share of it in each region to
+    ignore. An object can be matched once. If the object that a detection overlaps most is already matched, VOC counts
+    the detection as wrong, while COCO tries the best of the remaining ones (`second_choice`).
     """
     free = np.ones(with_objects.shape[1], bool)
     verdicts = np.zeros(len(with_objects), np.int64)
@@ -52,7 +54,7 @@ def match(with_objects, with_ignored, threshold, second_choice):
 
 
 def precision_recall(scores, verdicts, n_objects):
-    """Recall and precision after each detection that counts, strongest first; precision made to fall only."""
+    """Recall and precision after each detection that counts, by decreasing confidence; precision is made monotonic."""
     order = np.argsort(-scores, kind="stable")
     verdicts = verdicts[order][verdicts[order] >= 0]
     right = np.cumsum(verdicts == 1)
@@ -61,18 +63,18 @@ def precision_recall(scores, verdicts, n_objects):
 
 
 def area_under_curve(recall, precision):
-    """Average precision as VOC has computed it since 2010."""
+    """Average precision as computed by VOC since 2010."""
     return float(np.sum(np.diff(recall, prepend=0) * precision))
 
 
 def mean_at_recalls(recall, precision):
-    """Average precision as COCO computes it: the mean at 101 recalls."""
+    """Average precision as computed by COCO: the mean at 101 recalls."""
     at = np.searchsorted(recall, COCO_RECALLS, side="left")
     return float(np.mean(np.append(precision, 0.0)[at]))
 
 
 def class_verdicts(found, truths, label, settings):
-    """Scores of all detections of a class in the photos where it is annotated, a list of verdicts for each of
+    """Returns the scores of all detections of a class in photos where it is annotated, a list of verdicts for each of
     `settings` (threshold, second_choice), and the number of objects."""
     scores, verdicts, n_objects = [], [[] for _ in settings], 0
     for f, t in zip(found, truths):
@@ -93,9 +95,9 @@ def class_verdicts(found, truths, label, settings):
 
 
 def detection(found, truths, n_classes):
-    """Per class: `objects`, `ap50` (VOC's area under the curve) and `ap` (COCO's, mean over overlaps 0.5 to 0.95); NaN
-    where there are no objects. And of all classes' detections together `scores` and `verdicts`, at an overlap of a half, as
-    VOC has them. Lists of Found and Objects, photo by photo."""
+    """Per class: `objects`, `ap50` (VOC's area under the curve) and `ap` (COCO's, mean over IoU 0.5 to 0.95); NaN if
+    there are no objects. Also, for the detections of all classes together, `scores` and `verdicts` at IoU 0.5, as in
+    VOC. Takes lists of Found and Objects, one per photo."""
     settings = [(0.5, False)] + [(threshold, True) for threshold in COCO_THRESHOLDS]
     objects, ap50, ap = np.zeros(n_classes, np.int64), np.full(n_classes, np.nan), np.full(n_classes, np.nan)
     decisions = []
@@ -111,8 +113,8 @@ def detection(found, truths, n_classes):
 
 
 def detection_f1(figures, thresholds):
-    """F1 of all classes' detections together from each of `thresholds` of confidence on, from detection()'s `figures`; 0
-    where there are no objects."""
+    """F1 of the detections of all classes together at each confidence threshold in `thresholds`, from the `figures`
+    that detection() returns; 0 if there are no objects."""
     scores, verdicts = figures["scores"], figures["verdicts"]
     right = np.array([(verdicts[scores >= t] == 1).sum() for t in thresholds])
     counted = np.array([(verdicts[scores >= t] >= 0).sum() for t in thresholds])
@@ -125,8 +127,8 @@ IGNORE = 255
 
 
 def confusion(found, truth, n_classes):
-    """n_classes x (n_classes + 1) counts of pixels by what they are and what they were taken for; the last column is
-    for what is no class of the network. Pixels that are 255 in `truth` don't count."""
+    """Counts of pixels by true class and predicted class, n_classes x (n_classes + 1); the last column is for
+    predictions outside of the network's classes. Pixels that are 255 in `truth` are ignored."""
     known = truth != IGNORE
     taken = np.minimum(found[known], n_classes).astype(np.int64)
     pairs = truth[known].astype(np.int64) * (n_classes + 1) + taken
@@ -134,8 +136,8 @@ def confusion(found, truth, n_classes):
 
 
 def segmentation(found, truths, n_classes):
-    """Per class: `photos` that it occurs in, and `iou` over the pixels of all photos; NaN where it neither occurs nor
-    was found. "overall": the share of all `pixels` that are right. Masks of equal size, photo by photo."""
+    """Per class: `photos` that contain it, and `iou` over the pixels of all photos; NaN if it neither occurs nor was
+    predicted. "overall": the share of all `pixels` that are right. Takes masks of equal size, one pair per photo."""
     counts, photos = np.zeros((n_classes, n_classes + 1), np.int64), np.zeros(n_classes, np.int64)
     for mask, truth in zip(found, truths):
         in_photo = confusion(mask, truth, n_classes)
@@ -152,13 +154,14 @@ def segmentation(found, truths, n_classes):
 
 
 def top_k(scores, truth, k):
-    """Per photo, whether its class is among the k of highest score. photos x classes, and the index of each's class."""
+    """Whether the true class of each photo is among the k with the highest scores. Takes photos x classes, and the true
+    class indices."""
     own = scores[np.arange(len(truth)), truth]
     return np.sum(scores > own[:, None], axis=1) < k
 
 
 def single_label(scores, truth, n_classes):
-    """Per class: `photos`, and the shares `top1` and `top5` of them that are right; NaN where there are none."""
+    """Per class: `photos`, and the shares of them that are right, `top1` and `top5`; NaN if there are no photos."""
     photos = np.bincount(truth, minlength=n_classes)
     shares = [
         np.divide(
@@ -173,8 +176,8 @@ def single_label(scores, truth, n_classes):
 
 
 def multi_label(scores, present, known, threshold=0.5):
-    """Per class: `photos` that show it, `precision`, `recall` and `f1`; and "overall" the same three from the counts of
-    all classes together. photos x classes: scores, whether it is there, and whether that is annotated."""
+    """Per class: `photos` that show it, `precision`, `recall` and `f1`; and as "overall" the same three from the counts
+    of all classes together. Takes photos x classes: scores, presence, and whether presence is annotated."""
     found = (scores >= threshold) & known
     present = present & known
     right, said, there = (np.sum(x, axis=0) for x in (found & present, found, present))
@@ -185,7 +188,8 @@ def multi_label(scores, present, known, threshold=0.5):
 
 
 def _rates(right, said, there):
-    """A class that is nowhere has no rates (NaN); one that is there and never right has zeros."""
+    """A class that is neither present nor predicted has no rates (NaN); one that is present and never right has zeros.
+    """
     zeros = np.where(there > 0, 0.0, np.nan)
     recall = np.divide(right, there, out=zeros.copy(), where=there > 0)
     precision = np.divide(right, said, out=zeros.copy(), where=(said > 0) & (there > 0))

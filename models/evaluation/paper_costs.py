@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Multiply-adds of these networks beside those that the DiCENet paper (arXiv 1906.03516) states.
+"""Compares multiply-adds of these networks with those in the DiCENet paper (arXiv 1906.03516).
 
     paper_costs.py [--json]
     meson devenv -C build -w . models/evaluation/paper_costs.py
 
-For each row of the paper's Tables I, IV and VI and each point of its Figure 9 that is a network with DiCE units, it
-asks `dicenet info` what it costs. In millions, for one picture.
+For each row of the paper's Tables I, IV and VI and each point of its Figure 9 that is a network with DiCE units, asks
+`dicenet info` for the cost, in millions of multiply-adds per picture.
 """
 
 import argparse
@@ -26,12 +26,13 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import modelfile  # noqa: E402
 import network  # noqa: E402
 
-# `paper` in millions of multiply-adds; `what` as the paper has it; the rest is our network and the input's side.
+# `paper`: millions of multiply-adds; `what`: the paper's name of the row; the rest: our network and the input's side.
 Row = namedtuple("Row", "table what paper task scale classes side backbone note", defaults=("dicenet", ""))
 
 
 def table_i():
-    """ImageNet at 224 x 224: architectures whose separable convolutions were replaced. The widths are not in the paper."""
+    """ImageNet at 224 x 224: architectures whose separable convolutions were replaced. The paper does not state the
+    widths."""
     for backbone, name, points in (
         ("mobilenet", "MobileNet", (("0.3", 29), ("1.75", 167), ("2.8", 277))),
         ("resnet", "ResNet", (("0.16", 52), ("0.28", 122), ("0.48", 300))),
@@ -61,14 +62,15 @@ def table_iv():
 
 
 def table_vi():
-    """SSD at s = 2.4, without the pyramid; printed in billions with one digit."""
+    """SSD at s = 2.4, without the pyramid; the paper gives billions with one digit."""
     for side, voc, coco in ((512, 2000, 2600), (300, 700, 900)):
         for name, classes, paper in (("VOC", 21, voc), ("COCO", 81, coco)):
             yield Row("VI", f"SSD, {name}", paper, "detect", "2.4", classes, side)
 
 
 def figure_9():
-    """Segmentation of VOC's 21 classes. The figure's points have no numbers: these are the published checkpoints'."""
+    """Segmentation of VOC's 21 classes. The figure's points have no numbers: these are those of the published
+    checkpoints."""
     for scale, at_256, at_384 in (
         ("0.2", 60.98, 135.65),
         ("0.5", 82.33, 182.91),
@@ -88,7 +90,7 @@ ROWS = [*table_i(), *table_iv(), *table_vi(), *figure_9()]
 
 
 def network_of(row):
-    """The Network that stands for a row."""
+    """The Network for a row."""
     options = {"decoder_width": 16} if row.task == "segment" else {"backbone": row.backbone}
     return network.Network(row.task, row.scale, row.classes, kernel_width=224, kernel_height=224, **options)
 
@@ -109,7 +111,7 @@ def write_description(path, net, side):
 
 
 def multiply_adds(row):
-    """What `dicenet info` says, in millions."""
+    """The cost from `dicenet info`, in millions."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.safetensors")
         write_description(path, network_of(row), row.side)
@@ -125,7 +127,7 @@ def multiply_adds(row):
 
 def print_row(row, ours):
     where = f"{row.table:6}  {row.what:24}  {row.side:3} x {row.side:<3}  {row.classes:4}  {row.scale:>5}"
-    difference = round(100 * (ours / row.paper - 1), 1) + 0.0  # no -0.0
+    difference = round(100 * (ours / row.paper - 1), 1) + 0.0  # avoids -0.0
     print(f"{where}  {row.paper:7g}  {ours:8.2f}  {difference:+6.1f} %  {row.note}".rstrip())
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Lists of photos with what is known of each, and the ways to show a photo to a network.
+"""Lists of photos with ground truth, and the ways to fit a photo to a network's input.
 
-docs/evaluation.md describes the lists. What is wrong with one is a ModelError that says where.
+docs/evaluation.md describes the lists. An invalid list raises a ModelError that says where the error is.
 """
 
 import json
@@ -20,7 +20,7 @@ IGNORED_CATEGORY = 0
 MAX_LIST_BYTES = 1 << 30
 MAX_COORDINATE = 1e6  # pixels
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-# Where the photos and masks of a list of ids are, from the list's folder: as in a folder made by hand, and in VOC's.
+# Folders of photos and masks relative to a list of ids: those of a hand-made folder, and VOC's.
 MASK_FOLDERS = (
     ("images", "masks"),
     (os.path.join("voc", "images"), os.path.join("voc", "masks")),
@@ -30,7 +30,7 @@ MASK_FOLDERS = (
 
 @dataclass
 class Picture:
-    """A photo on disk, and the truth about it: `objects`, or the file of its mask, or its class."""
+    """A photo on disk and its ground truth: `objects`, the file of its mask, or its class."""
 
     path: str
     objects: Objects = None
@@ -38,8 +38,8 @@ class Picture:
     label: int = None
 
     def load(self, n_classes, shape=None):
-        """The photo, and the truth about it: Objects, a mask or a class. Of the middle of it in the given shape, the
-        width over the height, if there is one."""
+        """Loads the photo and its ground truth: Objects, a mask or a class. If `shape`, an aspect ratio (width /
+        height), is given, only the middle of the photo in this shape."""
         photo = _open(self.path).convert("RGB")
         edges = (0, 0, *photo.size) if shape is None else middle(photo.size, shape)
         if self.mask_path:
@@ -57,7 +57,7 @@ class Picture:
         return photo.crop(edges), truth
 
     def mask(self, n_classes):
-        """The class of each pixel, 255 where it is unknown."""
+        """The class of each pixel, 255 if it is unknown."""
         image = _open(self.mask_path)
         if image.mode not in ("P", "L"):
             raise ModelError(
@@ -78,7 +78,7 @@ def _open(path):
             image = Image.open(file)
             image.load()
         return image
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's own for files that are damaged
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises these for damaged files
         raise ModelError(f"{path}: cannot be read as a picture: {error}") from None
 
 
@@ -86,7 +86,7 @@ def _open(path):
 
 
 def read_list(path, task, labels):
-    """The pictures of a list, with classes as indices into `labels`, the model's."""
+    """Reads the pictures of a list; classes are indices into `labels`, the model's."""
     if os.path.isdir(path):
         pictures, expected = read_folders(path, labels), "classify"
     elif path.endswith(".json"):
@@ -108,8 +108,8 @@ def read_list(path, task, labels):
 
 
 def read_coco(path, labels):
-    """COCO's layout, with `labelled` in an image for the categories that are annotated in it (all, if it is left out),
-    and category 0 for regions in which nothing is known."""
+    """COCO's layout with two extensions: `labelled` of an image lists the categories annotated in it (all if absent),
+    and category 0 marks regions in which nothing is known."""
     try:
         content = json.loads(read_bytes(path, MAX_LIST_BYTES))
         names = {c["id"]: c["name"] for c in content["categories"] if c["id"] != IGNORED_CATEGORY}
@@ -142,7 +142,7 @@ def read_coco(path, labels):
 
 
 def _objects(annotations, labelled, ids):
-    """Categories that the model has no label for are left out."""
+    """Categories without a label in the model are skipped."""
     objects, ignored = [], []
     for annotation in annotations:
         box = _box(annotation["bbox"])
@@ -155,7 +155,7 @@ def _objects(annotations, labelled, ids):
 
 
 def _box(numbers):
-    """Corners. Boxes may reach beyond the photo."""
+    """Corners of a box, which may extend beyond the photo."""
     x, y, w, h = map(float, numbers)
     if not (w >= 0 and h >= 0 and all(abs(v) <= MAX_COORDINATE for v in (x, y, w, h))):
         raise ValueError(f"a bbox [x, y, width, height] of pixels, but found {numbers}")
@@ -168,7 +168,7 @@ def _columns(pairs):
 
 
 def read_ids(path):
-    """A photo's id per line; images/ID.jpg and masks/ID.png."""
+    """One photo id per line; images/ID.jpg and masks/ID.png."""
     try:
         ids = [line.split()[0] for line in read_bytes(path, MAX_LIST_BYTES).decode().split("\n") if line.strip()]
     except OSError as error:
@@ -190,7 +190,7 @@ def read_ids(path):
 
 
 def read_folders(path, labels):
-    """A folder of photos for each class, named by its label or by its number."""
+    """One folder of photos per class, named by its label or its number."""
     pictures = []
     for name in sorted(os.listdir(path)):
         folder = os.path.join(path, name)
@@ -210,14 +210,14 @@ def read_folders(path, labels):
     return pictures
 
 
-# Photos of another shape
+# Cropping to other shapes
 
-# Of an object that a cut leaves less of than this share, nobody can tell whether it should be found.
+# If a crop leaves less than this share of an object, it is undefined whether it should be found.
 VISIBLE = 0.25
 
 
 def middle(size, shape):
-    """Edges of the middle of a photo, as large as possible, with the given width over height."""
+    """Edges of the largest centred part of a photo with the given aspect ratio."""
     w, h = size
     part_w, part_h = max(min(w, round(h * shape)), 1), max(min(h, round(w / shape)), 1)
     left, top = (w - part_w) // 2, (h - part_h) // 2
@@ -244,17 +244,17 @@ def cut(objects, edges):
     )
 
 
-# Ways to show a photo to a network
+# Fitting a photo to a network
 
-CENTRE = 224 / 256  # of the short side: what classification is evaluated on
+CENTRE = 224 / 256  # of the short side: the usual crop for evaluating classification
 FITS = ("squeeze", "shape", "area", "letterbox", "centre", "native")
-BLACK = (0, 0, 0)  # as videoscale's borders are
+BLACK = (0, 0, 0)  # like the borders that videoscale adds
 
 
 @dataclass(frozen=True)
 class View:
-    """What of a photo the network sees, in whole pixels of it (reaching out of it where there are borders), and the size
-    that it sees that at: both as the pipeline has them, frame and inference size."""
+    """The part of a photo that the network sees, in whole pixels (beyond the photo if there are borders), and the
+    inference size. They correspond to the frame and the inference size of a pipeline."""
 
     left: int
     top: int
@@ -264,13 +264,13 @@ class View:
     border: tuple = BLACK
 
     def frame(self, photo):
-        """The picture for the pipeline, `border` where it is outside of the photo."""
+        """The picture for the pipeline, with `border` as the colour outside of the photo."""
         frame = Image.new("RGB", (self.right - self.left, self.bottom - self.top), self.border)
         frame.paste(photo, (-self.left, -self.top))
         return frame
 
     def on_photo(self, found, photo_size):
-        """What was found on the frame, in the pixels of the photo."""
+        """Converts results from pixels of the frame to pixels of the photo."""
         w, h = photo_size
         if isinstance(found, Found):
             shift = np.array((self.left, self.top) * 2)
@@ -283,9 +283,10 @@ class View:
 
 
 def view(photo_size, size, fit, border=BLACK):
-    """squeeze: all of the photo at `size`, whatever its shape. shape: all of it in its own shape, the short side that of
-    `size`. area: the same with as many pixels as `size`. letterbox: all of it in its own shape, with borders up to
-    `size`, in the colour `border`. centre: the centre of it in the shape of `size`. native: as it is."""
+    """squeeze: the whole photo at `size`, whatever its shape. shape: the whole photo in its own shape, with the short
+    side of `size`. area: likewise, with as many pixels as `size`. letterbox: the whole photo in its own shape, with
+    borders up to `size` in the colour `border`. centre: the centre of the photo in the shape of `size`. native:
+    unscaled."""
     w, h = photo_size
     aspect = size[0] / size[1]
     if fit == "letterbox":

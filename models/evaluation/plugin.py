@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs a model on pictures in a GStreamer pipeline, as an application would: appsrc ! dicenetdetect ! appsink."""
+"""Runs a model on pictures in a GStreamer pipeline, like an application: appsrc ! dicenetdetect ! appsink."""
 
 import json
 import os
@@ -24,19 +24,19 @@ from metrics import Found
 
 TASKS = {
     Dicenet.Task.CLASSIFY: ("classify", GstDicenetMeta.DicenetTask.CLASSIFY, "top-k=0 threshold=0"),
-    # As few as COCO counts, and as weak as find their way into a curve of precision.
+    # COCO counts at most this number; the threshold is low enough for the curve of precision.
     Dicenet.Task.DETECT: ("detect", GstDicenetMeta.DicenetTask.DETECT, "threshold=0.01 max-detections=100"),
     Dicenet.Task.SEGMENT: ("segment", GstDicenetMeta.DicenetTask.SEGMENT, ""),
 }
 PATIENCE = 300 * Gst.SECOND
 
-# Names are looked for beside these scripts, too, as `meson devenv` has it.
+# Names are also looked up in the folder of these scripts, as in `meson devenv`.
 _MODELS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 os.environ["DICENET_MODEL_PATH"] = os.pathsep.join(filter(None, (os.environ.get("DICENET_MODEL_PATH"), _MODELS)))
 
 
 def load(model):
-    """The model of a file or a name; ModelError where there is none."""
+    """Loads a model by file or name; ModelError if there is none."""
     try:
         return Dicenet.Model.load(model)
     except GLib.Error as error:
@@ -44,10 +44,12 @@ def load(model):
 
 
 class Plugin:
-    """The element for a model, a file or a name, in a pipeline that takes one picture at a time. To be closed.
+    """The element for a model (a file or a name) in a pipeline that takes one picture at a time. Call close() after
+    use.
 
-    `path` is the model's file; `task`, `labels`, `size` (width, height), `multi_label` are the model's; `properties` are
-    further ones of the element, as pairs of texts. ModelError where the model or a picture is refused.
+    `path` is the model's file; `task`, `labels`, `size` (width, height) and `multi_label` are the model's; `properties`
+    are additional properties of the element, as pairs of strings. Raises ModelError if the model or a picture is
+    rejected.
     """
 
     name = "plugin"
@@ -76,8 +78,8 @@ class Plugin:
         self.inference_size = None
 
     def run(self, picture, size):
-        """What the model says of a picture (PIL, RGB), inferred at `size`: confidences by class; Found, in pixels of
-        the picture; or a mask of the picture's size."""
+        """Result for a picture (PIL, RGB) inferred at `size`: confidences by class; Found, in pixels of the picture; or
+        a mask of the picture's size."""
         self._infer_at(size)
         caps = Gst.Caps.from_string(
             f"video/x-raw,format=RGBx,width={picture.width},height={picture.height},framerate=0/1"
@@ -88,7 +90,7 @@ class Plugin:
         sample = self.sink.try_pull_sample(PATIENCE)
         if sample is None:
             raise ModelError(self._reason())
-        buffer = sample.get_buffer()  # the meta lives as long as this does
+        buffer = sample.get_buffer()  # keep a reference: the meta is valid as long as the buffer
         meta = GstDicenetMeta.buffer_get_dicenet_meta(buffer, self.kind)
         return getattr(self, "_" + self.task)(meta)
 
@@ -96,7 +98,7 @@ class Plugin:
         self.pipeline.set_state(Gst.State.NULL)
 
     def _infer_at(self, size):
-        """The element takes another size when it is at rest only."""
+        """The inference size can only change in state READY."""
         if size != self.inference_size:
             self.pipeline.set_state(Gst.State.READY)
             self.network.props.inference_size = "{}x{}".format(*size)

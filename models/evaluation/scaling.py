@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What dynamic scaling is good for: models on frames of several shapes at several sizes, seen in their own shape,
-squeezed, and letterboxed.
+"""Measures the benefit of dynamic scaling: evaluates models on frames of several shapes and sizes, inferred in their
+own shape, squeezed, and letterboxed.
 
     scaling.py MODEL LIST [MODEL LIST...] [--output DIR]
     meson devenv -C build -w . models/evaluation/scaling.py MODEL LIST...    # the plugin as it was built
 
-The output folder gets scaling.csv and scaling.svg with all figures, and scaling.md with tables of those at the trained size.
-They replace earlier tables and leave the text around them. Lists, pipeline and figures are evaluate.py's; docs/scaling.md
-says what is compared.
+Writes scaling.csv and scaling.svg with all results to the output folder, and tables for the trained size to scaling.md,
+where they replace earlier tables and leave other text unchanged. Lists, pipeline and metrics are those of evaluate.py;
+docs/scaling.md describes the comparison.
 """
 
 import argparse
@@ -20,16 +20,16 @@ from html import escape
 from math import ceil, floor, log2
 from types import SimpleNamespace
 
-import evaluate  # says what is missing; lets the modules of models/ be found
+import evaluate  # reports missing packages; adds models/ to the module path
 import numpy as np
 import outfile
 from errors import ModelError
 from generated import fill, table
 
 SHAPES = ("photo", "16:9", "4:3", "9:16")
-FACTORS = (0.5, 1.0, 2.0)  # of the sides of the trained size
+FACTORS = (0.5, 1.0, 2.0)  # relative to the trained size
 FITS = {"area": "own shape", "squeeze": "squeezed", "letterbox": "letterboxed"}
-# The mean of ImageNet's pixels, zero to a network: our own were trained with it around photos.
+# The mean of ImageNet's pixels, which is zero after normalisation: our networks were trained with it around photos.
 GREY = "124,116,104"
 
 
@@ -37,7 +37,7 @@ GREY = "124,116,104"
 
 
 def measure_model(model, listed, options):
-    """Figures by (shape, factor, fit), from 0 to 1, and what they are of."""
+    """Metrics by (shape, factor, fit), from 0 to 1, and the name of the metric."""
     plugin, pictures, kind = evaluate.begin(model, listed, options.limit, options.threads)
     figures = {}
     with contextlib.closing(plugin):
@@ -68,7 +68,7 @@ def measure_model(model, listed, options):
 
 
 def common_classes(kind, figures, least):
-    """Those of which every shape shows enough, so that all averages are over the same ones."""
+    """The classes that are frequent enough in every shape, so that all averages are over the same classes."""
     count = evaluate.COLUMNS[kind][0]
     counted = np.all([f[count] >= least for f in figures.values()], axis=0)
     if not counted.any():
@@ -102,7 +102,7 @@ def tables(results):
 
 
 def rows(values):
-    """A row for each shape at the trained size, the best of it in bold."""
+    """A row for each shape at the trained size, the best value in bold."""
     for shape in SHAPES:
         cells = [f"{100 * values[shape, 1.0, fit]:.2f}" for fit in FITS]
         best = max(cells, key=float)
@@ -114,7 +114,7 @@ WIDTH, HEIGHT, LEFT, TOP, GAP = 150, 150, 56, 72, 72
 
 
 def plot(results):
-    """A panel for each model (downwards) and shape (across), with a curve over sizes for each way to see a frame."""
+    """A panel per model (vertical) and shape (horizontal), each with a curve over sizes for each way to fit a frame."""
     parts = []
     for i, colour in enumerate(COLOURS):
         x = LEFT + 130 * i
@@ -160,7 +160,7 @@ def panel(values, shape, left, top, span, scale):
     return "".join(parts)
 
 
-# The command
+# Command line
 
 
 def parse(argv):

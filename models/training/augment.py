@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Random views of photos, a whole batch at a time and on its device.
+"""Random views of photos, computed for a whole batch at once, on its device.
 
 Each photo is seen through a window: a rectangle that may be smaller than the photo (a crop), larger (objects become
-small, and the mean colour surrounds them) or of another shape (squeezed), drawn onto the network's input in one pass.
+smaller, surrounded by the mean colour) or of another shape (squeezed). It is resampled to the network's input in one
+pass.
 """
 
 from dataclasses import dataclass
@@ -15,13 +16,13 @@ import fused
 from data import IGNORE, NO_BOX, UNKNOWN, Batch
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SHARPEST = 1.25  # photo pixels per input pixel from which they are averaged, as Pillow does
-LEAST_VISIBLE = 0.35  # of an object; one of which less is seen is neither there nor absent
+SHARPEST = 1.25  # photo pixels per input pixel above which pixels are averaged, as Pillow does
+LEAST_VISIBLE = 0.35  # visible share of an object; below it, the object is ignored
 
 
 @dataclass
 class Views:
-    """A batch as the network sees it."""
+    """A batch as the network gets it."""
 
     x: torch.Tensor  # N x 3 x H x W, normalised
     inside: torch.Tensor  # bool, N x H x W: where the photo is
@@ -29,7 +30,7 @@ class Views:
 
 
 def normalise(pixels):
-    """0 to 255 -> what the network takes."""
+    """Converts pixels from 0 to 255 to the network's input."""
     mean = 255 * torch.tensor(MEAN, device=pixels.device).view(3, 1, 1)
     return (pixels - mean) / (255 * torch.tensor(STD, device=pixels.device).view(3, 1, 1))
 
@@ -43,8 +44,8 @@ def log_uniform(low, high, *shape, device="cpu"):
 
 
 def draw_size(width, height, sides, aspects, multiple=32):
-    """Width and height of a batch, a quarter of the time those given: `sides` is the range of what scales both,
-    `aspects` that of width to height beside it."""
+    """Random width and height of a batch; a quarter of the time the given ones. `sides` is the range of the factor on
+    both, `aspects` the range of an additional factor on width / height."""
     fixed = sides[0] == sides[1] and aspects[0] == aspects[1]
     if fixed or torch.rand(1).item() < 0.25:
         return width, height
@@ -58,7 +59,7 @@ def draw_windows(batch, width, height, recipe):
     n, device = len(batch.sizes), batch.sizes.device
     size = batch.sizes
     area = size.prod(1) * log_uniform(*recipe.zoom, n, device=device) ** 2
-    # From the photo's own shape, which the input squeezes, to the input's, which cuts or leaves margins.
+    # From the photo's own shape, squeezed to the input, to the input's shape, which crops or adds margins.
     towards = uniform(0, 1, n, device=device)
     shape = (1 - towards) * (size[:, 0] / size[:, 1]).log() + towards * log(width / height)
     aspect = shape.exp() * log_uniform(1 / recipe.stretch, recipe.stretch, n, device=device)
@@ -70,7 +71,7 @@ def draw_windows(batch, width, height, recipe):
 
 
 def towards_object(batch, corner, window, chance):
-    """With this chance, a random object's middle is in the window."""
+    """With this chance, moves the window so that the centre of a random object is in it."""
     real = (batch.classes >= 0).float()
     chosen = torch.multinomial(real + 1e-6, 1)[:, 0]
     rows = torch.arange(len(chosen), device=chosen.device)
@@ -82,7 +83,7 @@ def towards_object(batch, corner, window, chance):
 
 
 def grid_of(windows, flip, width, height):
-    """Where in its photo, in pixels, each of height x width points lies: N x height x width, x and then y."""
+    """Positions in the photo, in pixels, of height x width points: N x height x width, x then y."""
     device = windows.device
     u = (torch.arange(width, device=device) + 0.5) / width
     v = (torch.arange(height, device=device) + 0.5) / height
@@ -93,7 +94,7 @@ def grid_of(windows, flip, width, height):
 
 
 def sample(planes, sizes, x, y, mode):
-    """Values of N x C x S x S at pixels x, y of each photo; beyond its edge, those at the edge."""
+    """Values of N x C x S x S at pixels x, y of each photo; clamped to the photo's edge."""
     side = planes.shape[-1]
     limit = sizes[:, :, None, None]
     x = torch.minimum(x.clamp(min=0.5), limit[:, 0] - 0.5)
@@ -113,7 +114,7 @@ def pixels_of(batch, windows, flip, shrink, width, height):
 
 
 def draw_colours(n, strength, device):
-    """Factors from 1 - strength to 1 + strength of brightness, contrast and saturation: n x 3, or None."""
+    """Random factors from 1 - strength to 1 + strength for brightness, contrast and saturation: n x 3, or None."""
     if not strength:
         return None
     return torch.stack([uniform(1 - strength, 1 + strength, n, device=device) for _ in range(3)], 1)
@@ -131,7 +132,7 @@ def recolour(pixels, factors):
 
 
 def seen_pixels(batch, windows, flip, colours, width, height):
-    """What the network sees, normalised, and where the photo is."""
+    """The network's input, normalised, and where the photo is."""
     shrink = torch.maximum(windows[:, 2] / width, windows[:, 3] / height) > SHARPEST
     if windows.device.type == "cpu" and fused.library:
         scaled = ([255 * n for n in numbers] for numbers in (MEAN, STD))
@@ -144,7 +145,7 @@ def seen_pixels(batch, windows, flip, colours, width, height):
 
 
 def seen_boxes(batch, windows, flip):
-    """Boxes as fractions of the window, cut at its edge, and classes: of what is hardly seen, IGNORE."""
+    """Boxes as fractions of the window, clipped to it, and classes: IGNORE for objects that are hardly visible."""
     photo = batch.sizes.repeat(1, 2)[:, None]
     corner, window = windows[:, :2].repeat(1, 2)[:, None], windows[:, 2:].repeat(1, 2)[:, None]
     boxes = (batch.boxes * photo - corner) / window
@@ -160,7 +161,7 @@ def seen_boxes(batch, windows, flip):
 
 
 def views(batch, width, height, recipe):
-    """A random view of each photo. `recipe` has zoom, stretch, focus, flip and colour as in config.py."""
+    """A random view of each photo. `recipe` has zoom, stretch, focus, flip and colour, as in config.py."""
     windows = draw_windows(batch, width, height, recipe)
     flip = torch.rand(len(windows), device=windows.device) < (0.5 if recipe.flip else 0)
     colours = draw_colours(len(windows), recipe.colour, windows.device)

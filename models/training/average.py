@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Makes one model of several runs of train.py: the mean of their weights.
+"""Averages the weights of several runs of train.py into one model.
 
     average.py RUN RUN... --output DIR
 
-Runs that began with the same weights often end in the same valley, and its middle generalises better than any place on
-its slope ("model soups", Wortsman et al., 2022). Runs that began with random weights do not: judge what comes out with
-train.py --evaluate. RUN is an output folder of train.py; DIR gets model.safetensors and weights.pth. What the model is
-called, its size and so on are the last run's.
+Runs from the same initial weights often end in the same basin of the loss, and their mean generalises better than each
+of them ("model soups", Wortsman et al., 2022). This does not hold for runs from random weights: check the result with
+train.py --evaluate. RUN is an output folder of train.py; model.safetensors and weights.pth are written to DIR. Name,
+size and so on of the model are those of the last run.
 """
 
 import argparse
@@ -20,7 +20,7 @@ try:
 except ImportError:
     sys.exit("error: PyTorch is missing: apt install python3-torch, or pip install torch")
 
-import dicenet  # noqa: F401  lets the modules of models/ be found
+import dicenet  # noqa: F401  adds models/ to the module path
 import checkpoint
 import modelfile
 import numpy as np
@@ -53,7 +53,7 @@ def average(folders, output):
     }
     stored = {name: weights[name].astype(array.dtype) for name, array in arrays.items()}
     described = dict(metadata)
-    described.pop("metrics", None)  # those of one run
+    described.pop("metrics", None)  # they belong to a single run
     training = json.loads(metadata.get("training", "{}"))
     described["training"] = json.dumps({**training, "averaged": len(runs)})
     os.makedirs(output, exist_ok=True)

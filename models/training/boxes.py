@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What SSD's priors are to find in a photo, and what they found. Boxes are x0, y0, x1, y1 as fractions."""
+"""Matching of SSD's priors with objects, and decoding of detections. Boxes are x0, y0, x1, y1 as fractions."""
 
 import functools
 
@@ -9,10 +9,10 @@ import fused
 import ssd
 from data import IGNORE
 
-EXCLUDED = -1  # a prior that is no example of anything
-NEAR = 0.4  # overlap from which a prior stands for an object
-CANDIDATES = 200  # of a class that are looked at where there is no compiler
-COVERED = 0.5  # of a prior by a region to ignore: it is excluded then
+EXCLUDED = -1  # a prior that is excluded from the loss
+NEAR = 0.4  # minimum overlap of a prior with its object
+CANDIDATES = 200  # maximum number per class if there is no C compiler
+COVERED = 0.5  # minimum overlap with a region to ignore that excludes a prior
 
 
 @functools.lru_cache(maxsize=64)
@@ -35,7 +35,7 @@ def areas(boxes):
 
 
 def overlaps(a, b):
-    """Intersections of ... x A x 4 with ... x B x 4: ... x A x B."""
+    """Areas of intersection of ... x A x 4 with ... x B x 4: ... x A x B."""
     a, b = a[..., :, None, :], b[..., None, :, :]
     x = (torch.minimum(a[..., 2], b[..., 2]) - torch.maximum(a[..., 0], b[..., 0])).clamp(min=0)
     y = (torch.minimum(a[..., 3], b[..., 3]) - torch.maximum(a[..., 1], b[..., 1])).clamp(min=0)
@@ -51,8 +51,8 @@ def iou(a, b):
 
 
 def aligned_ious(a, b):
-    """Of pairs of boxes, K x 4: IoU, and generalised IoU, which is less by the share of their hull that neither covers
-    (Rezatofighi et al., 2019)."""
+    """IoU and generalised IoU of pairs of boxes, K x 4. The latter is lower by the share of the enclosing box that
+    neither covers (Rezatofighi et al., 2019)."""
     common = overlaps(a[:, None], b[:, None])[:, 0, 0]
     union = (areas(a) + areas(b) - common).clamp(min=1e-12)
     hull = areas(torch.cat((torch.minimum(a, b)[:, :2], torch.maximum(a, b)[:, 2:]), 1)).clamp(min=1e-12)
@@ -61,18 +61,18 @@ def aligned_ious(a, b):
 
 
 def match(priors, boxes, classes):
-    """What each prior is to find: class + 1 (0: background, or EXCLUDED), and which of its photo's boxes; both N x P.
+    """Target of each prior: class + 1 (0: background, or EXCLUDED), and the index of its box in the photo; both N x P.
 
-    `boxes` N x M x 4, `classes` N x M from 0, less than 0 for what is no object, IGNORE (-1) for regions to ignore.
+    `boxes` N x M x 4, `classes` N x M from 0; negative if there is no object, IGNORE (-1) for regions to ignore.
     """
     spans = corners(priors)
-    # One photo at a time: most have few boxes, and one in a batch has many.
+    # Loops over photos: most have few boxes, but one photo of a batch may have many.
     found = [match_photo(spans, *photo) for photo in zip(boxes, classes)]
     return tuple(torch.stack(parts) for parts in zip(*found))
 
 
 def match_photo(spans, boxes, classes):
-    """match() of one photo. Where a prior has nothing to find, its box is any."""
+    """match() for one photo. For priors without an object, the box index is arbitrary."""
     there = (classes >= IGNORE).nonzero()[:, 0]
     if not len(there):
         return classes.new_zeros(len(spans)), classes.new_zeros(len(spans))
@@ -80,7 +80,7 @@ def match_photo(spans, boxes, classes):
     common = overlaps(spans, boxes)  # P x M
     found = over_union(common, spans, boxes)
     found = torch.where(classes >= 0, found, torch.full_like(found, -1))
-    # Every object has its best prior, whatever the overlap.
+    # The best prior of each object is matched whatever the overlap.
     best = torch.zeros_like(found).scatter_(0, found.argmax(0, keepdim=True), 2.0)
     overlap, which = (found + best * (classes >= 0)).max(1)
     target = torch.where(overlap >= NEAR, classes[which] + 1, torch.zeros_like(which))
@@ -91,7 +91,7 @@ def match_photo(spans, boxes, classes):
 
 
 def nms(boxes, scores, threshold):
-    """Which of K boxes greedy suppression leaves, the strongest first: their numbers."""
+    """Indices of the boxes that greedy NMS keeps, by decreasing score."""
     order = scores.sort(descending=True, stable=True).indices
     if fused.load():
         return order[fused.suppress(boxes[order], threshold)]
@@ -106,13 +106,13 @@ def nms(boxes, scores, threshold):
 
 
 def detections(confidences, locations, priors, threshold=0.01, iou_threshold=0.45, most=100):
-    """Boxes, classes (from 0) and scores of each photo, as arrays: the strongest ones, as models/evaluation has them."""
+    """Boxes, classes (from 0) and scores per photo, as arrays: the most confident ones, as in models/evaluation."""
     photos = zip(decode(locations.float(), priors).cpu(), confidences.float().softmax(-1)[..., 1:].cpu())
     return [strongest(*photo, threshold, iou_threshold, most) for photo in photos]
 
 
 def strongest(boxes, scores, threshold, iou_threshold, most):
-    """What P boxes with scores of all classes, P x classes, have found: detections() of a photo."""
+    """detections() of one photo, from P boxes and their scores for all classes, P x classes."""
     found = []
     for c, of_class in enumerate(scores.t()):
         at = (of_class >= threshold).nonzero()[:, 0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a run is: a TOML file with any of these settings, and the command line's over it."""
+"""Settings of a run: a TOML file with any of them, which command-line options override."""
 
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -23,63 +23,63 @@ class Config:
     task: str = ""  # classify, segment or detect
     scale: str = "1.0"
     backbone: str = "dicenet"  # or, for classify, mobilenet or resnet with the DiCE unit
-    size: list = None  # width and height that the model is meant for; 224, 384 or 300 squared by task
-    kernel_size: int = 224  # of DimConv's kernels; published encoders have 224
-    classes: list = None  # names, or a file of models/labels; as the data has them where it tells
-    labels: list = None  # what the model file calls them, where that differs
-    multi_label: bool = False  # classify: several classes at once
+    size: list = None  # width and height that the model is meant for; default 224, 384 or 300 squared, by task
+    kernel_size: int = 224  # input size of DimConv kernels; published encoders have 224
+    classes: list = None  # names, or a file of models/labels; default: from the data
+    labels: list = None  # names in the model file, if they differ
+    multi_label: bool = False  # classify: several classes per photo
     pyramid: bool = False  # detect
-    prior_sizes: list = None  # detect: seven sides in pixels (docs/model-format.md); SSD's for `size`
+    prior_sizes: list = None  # detect: seven sides in pixels (docs/model-format.md); default: SSD's for `size`
     decoder_width: int = 16  # segment
-    least_classes: int = 0  # segment: so many, with unused ones; 21 fits the published networks as a whole
-    dropout: float = 0.0  # classify, before the last layer
+    least_classes: int = 0  # segment: minimum number, filled up with unused ones; 21 fits the published networks
+    dropout: float = 0.0  # classify: before the last layer
 
     # The data: sources below --data (see sources.py)
     train: list = field(default_factory=list)
-    soft: str = ""  # detect: a file of soft labels below --data, for classes that are not labelled (sources.py)
-    soft_range: list = field(default_factory=lambda: [0.15, 0.35])  # scores: absent, to ignore, an object
-    validate: list = field(default_factory=list)  # without one, a tenth of what there is to train on
-    photo_side: int = 512  # larger photos are shrunk when they are loaded
+    soft: str = ""  # detect: file of soft labels below --data, for classes that are not labelled (sources.py)
+    soft_range: list = field(default_factory=lambda: [0.15, 0.35])  # minimum scores to ignore, of an object
+    validate: list = field(default_factory=list)  # default: a tenth of the training data
+    photo_side: int = 512  # larger photos are scaled down when they are loaded
     balance: float = 0.0  # classes in less than this share of photos are seen more often
-    often: dict = field(default_factory=dict)  # photos whose path has this text are seen so many times as often
+    often: dict = field(default_factory=dict)  # photos whose path contains the key are seen this many times as often
 
-    # How photos are seen
-    zoom: list = field(default_factory=lambda: [0.6, 1.2])  # side of the window over the photo's
+    # Augmentation
+    zoom: list = field(default_factory=lambda: [0.6, 1.2])  # side of the window relative to the photo's
     stretch: float = 1.2
-    focus: float = 0.5  # how often the window is moved so that an object is in it
+    focus: float = 0.5  # probability that the window is moved to contain an object
     flip: bool = True
     colour: float = 0.3
-    sides: list = field(default_factory=lambda: [1.0, 1.0])  # sizes of batches over `size`, drawn anew for each
-    aspects: list = field(default_factory=lambda: [1.0, 1.0])  # and their width to height over that of `size`
+    sides: list = field(default_factory=lambda: [1.0, 1.0])  # sizes of batches relative to `size`, random for each
+    aspects: list = field(default_factory=lambda: [1.0, 1.0])  # their aspect ratio relative to that of `size`
 
     # Optimisation
     epochs: int = 100
     batch: int = 64
-    accumulate: int = 1  # a batch is computed in so many parts
-    processes: int = 1  # that compute parts of each batch at the same time, on a processor
+    accumulate: int = 1  # number of parts in which a batch is computed
+    processes: int = 1  # that compute parts of each batch in parallel, on a CPU
     optimizer: str = "sgd"  # or adamw
     lr: float = 0.05
-    final_lr: float = 0.01  # over lr, at the end of the cosine
-    init_lr: float = 1.0  # over lr, of tensors that --init gave
-    warmup: float = 0.03  # share of the run
+    final_lr: float = 0.01  # relative to lr, at the end of the cosine
+    init_lr: float = 1.0  # relative to lr, for tensors from --init
+    warmup: float = 0.03  # fraction of the run
     momentum: float = 0.9
     weight_decay: float = 4e-5
-    clip: float = 0.0  # of the gradient's norm; 0: none
+    clip: float = 0.0  # maximum norm of the gradient; 0: off
     label_smoothing: float = 0.0
-    ema: float = 0.0  # decay per step of the average of weights that is evaluated and exported; 0: none
-    frozen_levels: int = 0  # of the backbone, which stay as --init made them: a third of the time
-    frozen_norm: bool = False  # BatchNorm keeps its statistics: for small batches of what --init learnt from many
-    init: str = ""  # model or checkpoint whose tensors to begin with
-    teacher: str = ""  # segment: model to imitate
-    distill: float = 1.0  # weight of that beside the masks
-    precision: str = "auto"  # f32, bf16; auto: bf16 where the device has it; on a processor, products alone
+    ema: float = 0.0  # decay per step of the average of the weights, which is evaluated and exported; 0: off
+    frozen_levels: int = 0  # of the backbone, which stay as in --init; saves a third of the time
+    frozen_norm: bool = False  # BatchNorm keeps the statistics of --init: for batches that are too small
+    init: str = ""  # model or checkpoint for the initial tensors
+    teacher: str = ""  # segment: model for distillation
+    distill: float = 1.0  # weight of the distillation loss
+    precision: str = "auto"  # f32, bf16; auto: bf16 if the device supports it; on a CPU for products only
     channels_last: bool = False
-    fused: str = "auto"  # kernels of fused.c, where they can be: on a processor; or off
+    fused: str = "auto"  # kernels of fused.c, used on a CPU if possible; or off
     seed: int = 1
 
-    # What is written
-    evaluations: int = 10  # over the run
-    min_images: int = 1  # segment: classes in fewer photos don't count in the mean
+    # Output
+    evaluations: int = 10  # number during the run
+    min_images: int = 1  # segment: classes in fewer photos are not in the mean
     dtype: str = "f16"  # of the model file's convolutions
     license: str = ""
     description: str = ""
@@ -89,7 +89,8 @@ class Config:
 
 
 def read(path, changes, **given):
-    """The config in the file `path`, or of that name in configs/; `changes` ("key = value") and what is `given` win."""
+    """Reads the config from the file `path`, or the one of that name in configs/; `changes` ("key = value") and `given`
+    override it."""
     place = path if os.path.exists(path) else os.path.join(FOLDER, path + ".toml")
     if not os.path.exists(place):
         known = ", ".join(sorted(name[:-5] for name in os.listdir(FOLDER) if name.endswith(".toml")))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Records as tensors: photos and masks as bytes on the device, boxes as fractions of their photo.
 
-Decoding JPEGs is what starves a fast GPU, so photos are decoded once, where they fit into memory; otherwise threads
-decode each batch ahead of time.
+Decoding JPEGs is too slow to keep a GPU busy, so photos are decoded once if they fit in memory; otherwise threads
+decode the next batch in advance.
 """
 
 import io
@@ -18,31 +18,31 @@ import sources
 from errors import ModelError
 
 UNKNOWN = 255  # in a mask
-IGNORE, NO_BOX = -1, -2  # in the place of a box's class: a region to ignore, and nothing at all
-MEMORY_SHARE = 0.5  # of what is free, for photos
+IGNORE, NO_BOX = -1, -2  # as a class: a region to ignore, and no box
+MEMORY_SHARE = 0.5  # of free memory, for photos
 
 
 @dataclass
 class Batch:
-    """What is there depends on the records; N photos, M boxes at most."""
+    """Optional fields depend on the records; N photos, at most M boxes."""
 
-    canvas: torch.Tensor  # uint8, N x 3 x S x S, the photos in their upper left corners
+    canvas: torch.Tensor  # uint8, N x 3 x S x S, photos in the upper left corner
     sizes: torch.Tensor  # N x 2, widths and heights of the photos
     masks: torch.Tensor = None  # uint8, N x S x S
     boxes: torch.Tensor = None  # N x M x 4: x0, y0, x1, y1 as fractions of the photo
     classes: torch.Tensor = None  # N x M, from 0, or IGNORE, or NO_BOX
-    labelled: torch.Tensor = None  # bool, N x classes: all objects of this class are known
-    labels: torch.Tensor = None  # N, from 0; -1 where there is none
-    scores: torch.Tensor = None  # N x M, of the boxes: 1 where it is sure that they are there
+    labelled: torch.Tensor = None  # bool, N x classes: all objects of the class are annotated
+    labels: torch.Tensor = None  # N, from 0; -1: none
+    scores: torch.Tensor = None  # N x M, of the boxes: 1 if they are certain
 
 
 def decode(record, names, side, masks):
-    """Photo (H x W x 3), its size in the file, and, where `masks` are wanted, its mask (H x W), shrunk to `side`."""
+    """Returns the photo (H x W x 3), its size in the file and, if `masks`, its mask (H x W), scaled down to `side`."""
     try:
         photo = Image.open(io.BytesIO(sources.read_bytes(record.photo)))
         size = photo.size
         shrunk = tuple(max(1, round(n * min(1, side / max(size)))) for n in size)
-        photo.draft("RGB", shrunk)  # JPEG's own, fast, to no less than that
+        photo.draft("RGB", shrunk)  # fast scaling in the JPEG decoder, to no less than this
         photo = photo.convert("RGB").resize(shrunk, Image.BILINEAR)
         mask = np.asarray(mask_of(record, names, size).resize(shrunk, Image.NEAREST)) if masks else None
     except (OSError, ValueError, SyntaxError, KeyError) as error:
@@ -78,7 +78,7 @@ def free_memory(device):
 
 
 class Photos:
-    """The photos of `records` and what is known of them; `names` are the classes, without a detector's background."""
+    """The photos of `records` with their annotations; `names` are the classes, without a detector's background."""
 
     def __init__(self, records, names, side, device, masks=False, streamed=None):
         self.records, self.names, self.side, self.device, self.with_masks = records, names, side, device, masks
@@ -96,12 +96,12 @@ class Photos:
         return len(self.records)
 
     def start_threads(self):
-        """Anew in a forked process, which has none."""
+        """Also called in a forked process, where threads do not exist."""
         self.pool = ThreadPoolExecutor(os.cpu_count())
         self.ahead = ThreadPoolExecutor(1)
 
     def load(self, indices, tight=False):
-        """Decodes photos. `tight` makes the canvas no larger than the largest of them."""
+        """Decodes photos. With `tight`, the canvas has the size of the largest of them."""
         chosen = [self.records[i] for i in indices]
         decoded = list(self.pool.map(lambda r: decode(r, self.names, self.side, self.with_masks), chosen))
         side = max(max(photo.shape) for photo, _, _ in decoded) if tight else self.side
@@ -118,7 +118,7 @@ class Photos:
         return Batch(**{k: torch.from_numpy(a).to(self.device) for k, a in arrays.items() if a is not None})
 
     def boxes(self, indices, sizes):
-        """Boxes as fractions, padded to the same number, their classes and scores."""
+        """Boxes as fractions, padded to the same number, with their classes and scores."""
         index = {name: i for i, name in enumerate(self.names)}
         found = []
         for i, (w, h) in zip(indices, sizes):
@@ -144,7 +144,8 @@ class Photos:
         return batch
 
     def batches(self, order):
-        """A batch for each tensor of indices in `order`; where photos are decoded, the next one meanwhile."""
+        """A batch for each tensor of indices in `order`; if photos are decoded on demand, the next batch is decoded
+        meanwhile."""
         if self.memory is not None:
             yield from map(self.batch, order)
             return
@@ -158,7 +159,7 @@ class Photos:
 
 
 def squeezed(photo, width, height, crop):
-    """A photo at the network's size: the whole of it, or (`crop`) the middle, 224/256 of its short side."""
+    """Resizes a photo to the network's size: all of it, or (`crop`) the centre, 224/256 of its short side."""
     if not crop:
         return photo.resize((width, height), Image.BILINEAR)
     scale = max(width, height) * 256 / 224 / min(photo.size)
@@ -168,7 +169,7 @@ def squeezed(photo, width, height, crop):
 
 
 class Validation:
-    """Photos at the network's size, by Pillow as in front of the network in use, and what is known of them."""
+    """Photos at the network's size, resized by Pillow to match the preprocessing in use, with their annotations."""
 
     def __init__(self, records, names, width, height, device, masks=False, crop=False):
         self.records, self.names, self.device = records, names, device
@@ -188,7 +189,7 @@ class Validation:
         self.pixels = torch.from_numpy(np.stack([photo for photo, _, _ in loaded])).to(device)
         self.masks = torch.from_numpy(np.stack([mask for _, _, mask in loaded])).to(device) if masks else None
         index = {name: i for i, name in enumerate(names)}
-        self.boxes = []  # of each photo: boxes as fractions, and classes
+        self.boxes = []  # per photo: boxes as fractions, and classes
         for record, (_, (w, h), _) in zip(records, loaded):
             known = [b for b in record.boxes or () if b[0] is None or b[0] in index]
             self.boxes.append(

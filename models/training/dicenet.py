@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The DiCENet networks in PyTorch: one definition for classification, detection and segmentation; and the DiCE unit in
-MobileNet and ResNet, for classification (docs/networks.md).
+"""The DiCENet networks in PyTorch for classification, detection and segmentation; also the DiCE unit in MobileNet and
+ResNet, for classification (docs/networks.md).
 
-Modules are named so that their tensors have the names of the published checkpoints, which load as they are. Networks
-take N x 3 x H x W, normalised, of any size from 32 x 32: every DiCE unit scales its input to the size that its kernels
-were trained for.
+Modules are named so that tensors have the names of the published checkpoints, which can be loaded directly. Networks
+take N x 3 x H x W, normalised, of any size from 32 x 32: every DiCE unit scales its input to the size of its kernels.
 
     net = dicenet.load("model.safetensors")      # or a checkpoint.pth
     net = dicenet.build(Network("classify", "1.0", classes=20, kernel_width=224, kernel_height=224))
@@ -40,7 +39,7 @@ from network import (  # noqa: E402
 
 
 def size_of(x):
-    """Height and width, as numbers even while a run is recorded for ONNX."""
+    """Height and width, as numbers even while the network is traced for ONNX."""
     return int(x.shape[2]), int(x.shape[3])
 
 
@@ -55,7 +54,7 @@ def down(x, h, w):
     height, width = size_of(x)
     if height % h == 0 and width % w == 0:
         return F.avg_pool2d(x, (height // h, width // w))
-    # ONNX has pooling with equal cells only; a matrix for each axis says the same.
+    # ONNX only has pooling with equal cells; multiply by a matrix for each axis instead.
     if height != h:
         x = torch.matmul(pooling_matrix(height, h), x)
     if width != w:
@@ -64,16 +63,16 @@ def down(x, h, w):
 
 
 def pooling_matrix(n, cells):
-    """cells x n: what adaptive average pooling takes of each of n points."""
+    """cells x n: weights of adaptive average pooling from n points."""
     matrix = torch.zeros(cells, n)
     for i in range(cells):
         first, end = i * n // cells, -(-(i + 1) * n // cells)
         matrix[i, first:end] = 1.0 / (end - first)
-    return torch.tensor(matrix.tolist())  # a constant to the exporter, which follows what tensors come from
+    return torch.tensor(matrix.tolist())  # makes it a constant for the exporter, which traces the origin of tensors
 
 
 def resize(x, h, w):
-    """Dynamic scaling: what is too small goes up, what is too large goes down, what fits stays."""
+    """Dynamic scaling: enlarges inputs that are too small, and shrinks those that are too large."""
     height, width = size_of(x)
     if height < h or width < w:
         return up(x, h, w)
@@ -121,7 +120,7 @@ class BR(nn.Module):
 
 
 class DICE(nn.Module):
-    """`rows` and `columns` are the size of the layer's input in training: there is a kernel for each."""
+    """`rows` and `columns` are the size of the layer's input in training: one kernel for each."""
 
     def __init__(self, cin, cout, rows, columns):
         super().__init__()
@@ -166,7 +165,7 @@ class StridedDICE(nn.Module):
 class ShuffleDICEBlock(nn.Module):
     def __init__(self, cin, cout, rows, columns):
         super().__init__()
-        self.passed = round(cin / 2)  # ties to even, as the published networks were trained
+        self.passed = round(cin / 2)  # rounds ties to even, like the published networks
         c = cout - self.passed
         self.layer_right = nn.Sequential(CBR(cin - self.passed, c, 1), DICE(c, c, rows, columns))
         self.shuffle = Shuffle(2)
@@ -176,7 +175,7 @@ class ShuffleDICEBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """ResNet's block, its 3 x 3 and last pointwise convolution one DiCE unit."""
+    """ResNet's block with its 3 x 3 and last pointwise convolution replaced by a DiCE unit."""
 
     def __init__(self, cin, cout, rows, columns):
         super().__init__()
@@ -203,7 +202,7 @@ def dicenet_levels(description):
         yield nn.Sequential(*blocks)
 
 
-# The DiCE unit has no stride: in the other two networks a level begins with pooling.
+# The DiCE unit has no stride: in the other two networks, a level begins with pooling.
 
 
 def mobilenet_levels(description):
@@ -234,12 +233,12 @@ def kernels_at(description, level):
 
 
 class Backbone(nn.Module):
-    """Levels 1 to `levels`; level k halves the picture for the k-th time."""
+    """Levels 1 to `levels`; each halves the size of the picture."""
 
     def __init__(self, description, levels):
         super().__init__()
         self.levels = levels
-        self.frozen_levels = 0  # that training leaves alone
+        self.frozen_levels = 0  # not changed by training
         backbones = {"dicenet": dicenet_levels, "mobilenet": mobilenet_levels, "resnet": resnet_levels}
         for level, module in zip(range(1, levels + 1), backbones[description.backbone](description)):
             setattr(self, f"level{level}", module)
@@ -258,7 +257,7 @@ class Backbone(nn.Module):
 
 
 class EPP(nn.Module):
-    """Efficient pyramid pooling; the last one of a decoder has a bias in the place of BatchNorm and PReLU."""
+    """Efficient pyramid pooling; the last one of a decoder has a bias instead of BatchNorm and PReLU."""
 
     def __init__(self, cin, c, cout, last=False):
         super().__init__()
@@ -306,7 +305,7 @@ class Classify(Backbone):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(
             conv(c, features, 1, groups=CLASSIFIER_GROUPS) if description.backbone == "dicenet" else nn.Identity(),
-            nn.Dropout(0.0),  # training sets its rate
+            nn.Dropout(0.0),  # training sets the rate
             conv(features, description.classes, 1, bias=True),
         )
 
@@ -346,7 +345,7 @@ class Segment(nn.Module):
 
 
 class Layers(nn.Module):
-    """Modules one after another."""
+    """Modules in sequence."""
 
     def __init__(self, *layers):
         super().__init__()
@@ -357,7 +356,7 @@ class Layers(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """The six maps that boxes are predicted from."""
+    """The six feature maps from which boxes are predicted."""
 
     NAMES = ("19x19_38x38", "10x10_19x19", "5x5_10x10", "3x3_5x5")
 
@@ -384,7 +383,8 @@ class Pyramid(nn.Module):
 
 
 class Detect(nn.Module):
-    """Confidences, N x priors x classes, and locations, N x priors x 4: raw, map by map, row, column, box."""
+    """Confidences, N x priors x classes, and locations, N x priors x 4: not decoded, in the order map, row, column,
+    box."""
 
     def __init__(self, description):
         super().__init__()
@@ -409,12 +409,12 @@ class Detect(nn.Module):
 
 
 def build(description):
-    """The network that a `Network` of models/network.py describes, with PyTorch's random weights, in training mode."""
+    """Creates the network of a `Network` of models/network.py, with PyTorch's random weights, in training mode."""
     return {"classify": Classify, "segment": Segment, "detect": Detect}[description.task](description)
 
 
 def load(path):
-    """The network in a model file or a checkpoint (models/convert.py says which), in evaluation mode; ModelError."""
+    """Loads the network of a model file or a checkpoint (see models/convert.py), in evaluation mode; ModelError."""
     if path.endswith(".safetensors"):
         arrays = modelfile.read(path)[0]
     else:
@@ -425,5 +425,5 @@ def load(path):
     check_tensors(description, shapes)
     net = build(description)
     state = {name: torch.from_numpy(array.astype("float32")) for name, array in arrays.items()}
-    net.load_state_dict(state, strict=False)  # only counters of batches are missing: check_tensors() saw to it
+    net.load_state_dict(state, strict=False)  # only batch counters are missing, as check_tensors() ensures
     return net.eval()

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes a network as ONNX, for one size, BatchNorm folded into convolutions.
+"""Exports a network to ONNX for one input size, with BatchNorm folded into convolutions.
 
     export_onnx.py MODEL OUT.onnx [--size WxH]
 
-MODEL is a model file or a checkpoint. The input is named `input`, 1 x 3 x H x W, normalised; the outputs `logits`, or
-`confidences` and `locations`. Needs PyTorch, 1.13 or newer.
+MODEL is a model file or a checkpoint. The input is `input`, 1 x 3 x H x W, normalised; the outputs are `logits`, or
+`confidences` and `locations`. Requires PyTorch 1.13 or newer.
 """
 
 import argparse
@@ -27,12 +27,13 @@ OPSET = 13
 
 
 def export(net, path, width, height):
-    """Writes any network of pictures that PyTorch has to `path`, which appears when it is whole; ModelError."""
+    """Exports a PyTorch network with a picture as its input to `path`, which appears when it is complete; ModelError.
+    """
     outputs = ["confidences", "locations"] if isinstance(net, dicenet.Detect) else ["logits"]
-    # The exporter that follows a run of the network, everywhere: the newer one needs packages beside PyTorch.
+    # Use the tracing exporter with all versions: the newer one needs additional packages.
     tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     with warnings.catch_warnings(), torch.no_grad(), outfile.open_whole(path) as file:
-        # That sizes become constants, which is what is wanted, and that this exporter will be superseded.
+        # Hide warnings that sizes become constants, which is intended, and that this exporter is deprecated.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net.eval(),

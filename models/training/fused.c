@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What fused.py computes in training on a processor, forward and backward:
- * float32, contiguous NCHW.
+/* Forward and backward functions of fused.py for training on a CPU: float32, contiguous NCHW.
  *
- * All of a plane's steps run while it is in the nearest cache. Sums have the
- * same order whatever the number of threads: a photo or a channel belongs to
- * one thread, and gradients of weights come for each photo and are added up by
- * the caller.
- */
+ * All steps on a plane run while it is in the L1 cache. Sums have the same order whatever the number of threads: a
+ * photo or a channel belongs to one thread, and weight gradients are returned per photo and summed by the caller. */
 
 #include <math.h>
 #include <stdint.h>
@@ -30,8 +26,8 @@ put (float *p, Vector v)
   *(Vector *) p = v;
 }
 
-/* Planes with zeros around them, which stand in for a convolution's padding:
- * rows are a multiple of LANES apart and have at least one zero after them. */
+/* A plane surrounded by zeros, which serve as a convolution's padding: the distance of rows is a multiple of LANES,
+ * with at least one zero after each row. */
 
 typedef struct {
   int h, w, stride;
@@ -61,7 +57,7 @@ plane_clear (Plane p)
   memset (p.at, 0, (size_t) p.h * p.stride * sizeof (float));
 }
 
-/* Rows are short: calls of memcpy() would take longer than what they do. */
+/* Rows are short: calling memcpy() would take longer than the copy. */
 static inline void
 copy_row (float *to, const float *from, int w)
 {
@@ -72,7 +68,7 @@ copy_row (float *to, const float *from, int w)
     to[j] = from[j];
 }
 
-/* The `h` x `w` values at `x` become every `step`-th of rows and columns. */
+/* Writes the `h` x `w` values at `x` to every `step`-th row and column. */
 static void
 load (Plane p, const float *x, int h, int w, int step)
 {
@@ -86,7 +82,7 @@ load (Plane p, const float *x, int h, int w, int step)
   }
 }
 
-/* The reverse; `add` to what is there. */
+/* The reverse; with `add`, accumulates. */
 static void
 store (Plane p, float *x, int h, int w, int step, int add)
 {
@@ -100,7 +96,7 @@ store (Plane p, float *x, int h, int w, int step, int add)
   }
 }
 
-/* Rows of LANES become columns: halves change places, quarters, and so on. */
+/* Transposes a block of LANES rows: swaps halves, then quarters, and so on. */
 static inline void
 turn_block (Vector v[LANES])
 {
@@ -121,7 +117,7 @@ turn_block (Vector v[LANES])
   }
 }
 
-/* Rows become columns. */
+/* Transposes a plane. */
 static void
 turn (Plane in, Plane out)
 {
@@ -139,8 +135,8 @@ turn (Plane in, Plane out)
     }
 }
 
-/* 3 x 3 convolutions with padding. Sources are three pointers: to the rows
- * above, at and below in a plane, or to the planes before, at and after. */
+/* 3 x 3 convolutions with padding. Sources are three pointers: to the previous, current and next row of a plane, or to
+ * the previous, current and next plane. */
 
 static inline void
 around (Plane p, const float *sources[3])
@@ -149,8 +145,7 @@ around (Plane p, const float *sources[3])
     sources[a] = p.at + (a - 1) * p.stride;
 }
 
-/* Kernels follow one another `next` floats apart by row: 9, or 0 for the same
- * one in all rows. */
+/* `next` is the distance in floats of the kernels of successive rows: 9, or 0 if all rows share one. */
 static void
 convolve (const float *const sources[3], const float *kernel, int next, Plane out, int add)
 {
@@ -165,8 +160,7 @@ convolve (const float *const sources[3], const float *kernel, int next, Plane ou
     }
 }
 
-/* Adds the kernels' gradients to `sums`, 9 x LANES for each; `d` is the
- * outputs'. */
+/* Adds the gradients of the kernels to `sums`, 9 x LANES for each; `d` is the gradient of the output. */
 static void
 correlate (const float *const sources[3], Plane d, int next, float *sums)
 {
@@ -196,18 +190,18 @@ add_lanes (const float *sums, int count, float *out)
   }
 }
 
-/* Resizing along one axis as a matrix of few weights in each row, which its
- * transpose, the way back, has, too. */
+/* Resizing along one axis as a sparse matrix: each row has few weights, also in the transpose, for the backward
+ * pass. */
 
 enum { UP, DOWN };
 
 typedef struct {
   int in, out;
-  int *first, *end; /* where a row's weights are */
+  int *first, *end; /* range of a row's weights */
   float *weights;
 } Map;
 
-/* Bilinear, first on first and last on last; or adaptive average pooling. */
+/* Bilinear with aligned corners, or adaptive average pooling. */
 static Map
 map_new (int in, int out, int how, int transposed)
 {
@@ -252,7 +246,7 @@ resize_rows (Map m, Plane in, Plane out)
     }
 }
 
-/* Both axes: rows, and then columns as rows of what is transposed. */
+/* Both axes: rows, then columns as the rows of the transposed plane. */
 
 typedef struct {
   Map rows, columns;
@@ -288,9 +282,8 @@ resize (Resizer *r, Plane in, Plane out)
   turn (r->wide, out);
 }
 
-/* A stage of efficient pyramid pooling: to `high` x `wide`, depthwise
- * convolution, and back. Channel c's plane is number c * `stages` + `stage` of
- * a photo. */
+/* A branch of efficient pyramid pooling: resizing to `high` x `wide`, depthwise convolution, and resizing back. The
+ * plane of channel c is number c * `stages` + `stage` of a photo. */
 
 void
 stage_forward (int n, int c, int h, int w, int high, int wide, int how, const float *x, const float *kernel, int stages,
@@ -320,8 +313,7 @@ stage_forward (int n, int c, int h, int w, int high, int wide, int how, const fl
   }
 }
 
-/* `flipped` is the kernel back to front; adds to `dx`; `dkernel` is n x c x 9.
- */
+/* `flipped` is the flipped kernel; adds to `dx`; `dkernel` is n x c x 9. */
 void
 stage_backward (int n, int c, int h, int w, int high, int wide, int how, const float *x, const float *flipped,
                 int stages, int stage, const float *dy, float *dx, float *dkernel, int threads)
@@ -359,8 +351,7 @@ stage_backward (int n, int c, int h, int w, int high, int wide, int how, const f
   }
 }
 
-/* A plane's values by way of `flat`, or, unless rows and columns change places,
- * without it. */
+/* Loads a plane, transposed by way of `flat` if `transposed`. */
 
 static void
 load_turned (Plane p, Plane flat, const float *x, int transposed)
@@ -378,10 +369,9 @@ store_turned (Plane p, Plane flat, float *x, int transposed, int add)
   store (transposed ? flat : p, x, flat.h, flat.w, 1, add);
 }
 
-/* DimConv's branch along an axis: planes of `h` rows, or of `w` columns that
- * are taken for rows, are resized to `kernels` rows; row r of channels c - 1, c
- * and c + 1 with kernel r makes row r of channel c; and back. Planes of a
- * photo's channels are `pitch` planes apart in `y`. */
+/* DimConv's branch along an axis. Planes of `h` rows (or of `w` columns, treated as rows) are resized to `kernels`
+ * rows; row r of channels c - 1, c and c + 1 is convolved with kernel r to row r of channel c; the result is resized
+ * back. Planes of a photo's channels are `pitch` planes apart in `y`. */
 
 void
 axis_forward (int n, int c, int h, int w, int kernels, int transposed, const float *x, const float *kernel, int pitch,
@@ -396,7 +386,7 @@ axis_forward (int n, int c, int h, int w, int kernels, int transposed, const flo
     Plane flat = plane_new (h, w);
     for (int k = 0; k < 3; k++)
       ring[k] = plane_new (kernels, wide);
-    for (int k = 0; k <= c; k++) { /* channel k arrives, channel k - 1 is made */
+    for (int k = 0; k <= c; k++) { /* loads channel k, computes channel k - 1 */
       if (k < c) {
         load_turned (in, flat, x + ((size_t) i * c + k) * h * w, transposed);
         resize_rows (there, in, ring[k % 3]);
@@ -476,9 +466,8 @@ axis_backward (int n, int c, int h, int w, int kernels, int transposed, const fl
   map_free (back);
 }
 
-/* Grouped 3 x 3 convolutions with few inputs and outputs to a group. What a
- * stride skips is computed as well, which costs less than picking elements. The
- * channels of `y` are `pitch` planes apart. */
+/* Grouped 3 x 3 convolutions with few inputs and outputs per group. With a stride, skipped outputs are computed as
+ * well, which costs less than gathering elements. The channels of `y` are `pitch` planes apart. */
 
 void
 planes_forward (int n, int groups, int inputs, int outputs, int h, int w, int step, const float *x, const float *kernel,
@@ -546,25 +535,23 @@ planes_backward (int n, int groups, int inputs, int outputs, int h, int w, int s
   }
 }
 
-/* BatchNorm and PReLU. Parameters of `groups` x c / groups channels are for
- * planes in shuffled order; `fold` planes, each times its `mix`, are added to
- * one, which is multiplied by its photo's `scale`. */
+/* BatchNorm and PReLU. Planes are in shuffled order if parameters are in `groups` of c / groups channels. `fold` planes
+ * are multiplied by their `mix` and summed, and the sum is multiplied by its photo's `scale`. */
 
 typedef struct {
   int n, c, size, groups, fold, training;
   const float *weight, *bias, *slope, *mix, *scale; /* the last two may be NULL */
-  float *mean, *inverse;                            /* of the planes' channels; 1 / deviation */
+  float *mean, *inverse;                            /* of the planes' channels; 1 / standard deviation */
 } Norm;
 
-/* Where channel k's parameters are. */
+/* Index of the parameters of channel k. */
 static int
 place (const Norm *m, int k)
 {
   return k % m->groups * (m->c / m->groups) + k / m->groups;
 }
 
-/* Mean and variance, plane by plane with its own mean: no difference of large
- * numbers. */
+/* Mean and variance, from each plane's deviations from its own mean, to avoid differences of large numbers. */
 static void
 statistics (const float *x, const Norm *m, double *mean, double *variance)
 {
@@ -584,8 +571,7 @@ statistics (const float *x, const Norm *m, double *mean, double *variance)
   *variance = squares / ((double) m->n * m->size);
 }
 
-/* Updates the running statistics in training, and uses them otherwise. `means`,
- * of each plane of `y`, may be NULL. */
+/* In training, updates the running statistics; otherwise uses them. `means`, of each plane of `y`, may be NULL. */
 void
 norm_forward (const Norm *m, const float *x, float *running_mean, float *running_variance, float momentum,
               float epsilon, float *y, float *means, int threads)
@@ -621,8 +607,8 @@ norm_forward (const Norm *m, const float *x, float *running_mean, float *running
     }
 }
 
-/* `dmeans` (NULL), `dmix` and `dscale` (NULL without mix and scale) as in
- * forward; the others as the parameters. */
+/* `dmeans` (or NULL), `dmix` and `dscale` (NULL without mix and scale) as in forward; the others like the
+ * parameters. */
 void
 norm_backward (const Norm *m, const float *x, const float *dy, const float *dmeans, float *dx, float *dweight,
                float *dbias, float *dslope, float *dmix, float *dscale, int threads)
@@ -676,8 +662,7 @@ norm_backward (const Norm *m, const float *x, const float *dy, const float *dmea
     }
 }
 
-/* Maximum of 3 x 3 with stride 2 and padding; `where` is the first of the nine
- * that has it. */
+/* Maximum of 3 x 3 with stride 2 and padding; `where` is the index of the first maximum among the nine. */
 
 void
 pool_forward (int count, int h, int w, const float *x, float *y, uint8_t *where, int threads)
@@ -695,7 +680,7 @@ pool_forward (int count, int h, int w, const float *x, float *y, uint8_t *where,
         continue;
       const float *from = x + ((size_t) (r / out_h) * h + row) * w + left;
       for (int j = first; j < out_w - (left == 1 && w % 2 == 1); j++) {
-        int better = !(from[2 * j] <= best[j]); /* not a number wins, too */
+        int better = !(from[2 * j] <= best[j]); /* also true for NaN */
         best[j] = better ? from[2 * j] : best[j];
         at[j] = better ? k : at[j];
       }
@@ -719,14 +704,12 @@ pool_backward (int count, int h, int w, const float *dy, const uint8_t *where, f
   }
 }
 
-/* Views of photos: windows of uint8 planes, resampled, recoloured and
- * normalised, as augment.py has them. */
+/* Views of photos: windows of uint8 planes, resampled, colour-jittered and normalised, as in augment.py. */
 
 enum { TAPS = 4 };
 
-/* Where along an axis of a photo of `size` pixels, seen from `start` on for
- * `length`, the values of `count` outputs come from: bilinear between two
- * pixels, or (`fine`) the mean of two such points. */
+/* For `count` outputs along an axis of a photo of `size` pixels, the source positions in a window from `start` of
+ * `length` pixels: bilinear between two pixels, or (`fine`) the mean of two such points. */
 typedef struct {
   int count, taps, low, high; /* pixels from low to high - 1 are used */
   int *at;                    /* taps x count */
@@ -765,7 +748,7 @@ axis_free (Axis a)
   free (a.weights);
 }
 
-/* A plane's view; `row` has room for a row of the photo's. */
+/* The view of a plane; `row` is a buffer for a row of the photo. */
 static void
 resample (const uint8_t *photo, int side, Axis down, Axis across, float *row, float *y)
 {
@@ -796,7 +779,7 @@ limited (float value)
   return value < 0 ? 0 : value > 255 ? 255 : value;
 }
 
-/* Of three planes: brightness, contrast, saturation. */
+/* Changes brightness, contrast and saturation of three planes. */
 static void
 recolour (float *y, size_t size, const float *factors)
 {
@@ -815,7 +798,7 @@ recolour (float *y, size_t size, const float *factors)
   }
 }
 
-/* Normalised, and 0 beyond the photo; `inside` says what is not. */
+/* Normalises; sets pixels outside of the photo to 0 and the others in `inside`. */
 static void
 finish (float *y, int height, int width, const float *window, const float *size, int flip, const float *mean,
         const float *deviation, uint8_t *inside)
@@ -833,8 +816,8 @@ finish (float *y, int height, int width, const float *window, const float *size,
       y[j] = inside[j] ? (y[j] - mean[c]) / deviation[c] : 0;
 }
 
-/* `canvas` is n x 3 x side x side; `windows` n x 4: x, y, width, height;
- * `factors` n x 3, or NULL; `fine` and `flip` are a byte for each photo. */
+/* `canvas` is n x 3 x side x side; `windows` n x 4: x, y, width, height; `factors` n x 3, or NULL; `fine` and `flip`
+ * are one byte per photo. */
 void
 views (int n, int side, int height, int width, const uint8_t *canvas, const float *sizes, const float *windows,
        const uint8_t *flip, const uint8_t *fine, const float *factors, const float *mean, const float *deviation,
@@ -864,9 +847,8 @@ views (int n, int side, int height, int width, const uint8_t *canvas, const floa
   }
 }
 
-/* Greedy suppression: of `count` boxes, the strongest first (`boxes` has all
- * left edges, then the upper, right and lower ones), those are `gone` that
- * overlap with a stronger one that is not by more than `threshold`. */
+/* Greedy NMS of `count` boxes, by decreasing score (`boxes` has all left edges, then the top, right and bottom ones):
+ * sets `gone` for each box whose overlap with an earlier box that is kept exceeds `threshold`. */
 void
 suppress (int count, const float *boxes, float threshold, int32_t *gone, int threads)
 {
@@ -888,14 +870,14 @@ suppress (int count, const float *boxes, float threshold, int32_t *gone, int thr
   }
 }
 
-/* 1 x 1 convolutions as products of matrices whose factors are rounded to bf16,
- * where the processor has them: twice as fast as those of float32. */
+/* 1 x 1 convolutions as matrix products with factors rounded to bf16, if the CPU supports it: twice as fast as
+ * float32. */
 
 #ifdef __AVX512BF16__
 
 #include <immintrin.h>
 
-enum { TILE = 8, BLOCK = 3 * LANES, SIDE = 4 }; /* rows and columns in registers; both, of gradients */
+enum { TILE = 8, BLOCK = 3 * LANES, SIDE = 4 }; /* rows and columns in registers; both, for gradients */
 
 typedef union {
   __m512bh factors;
@@ -924,7 +906,7 @@ get_some (const float *p, int count)
   return count >= LANES ? _mm512_loadu_ps (p) : _mm512_maskz_loadu_ps (count > 0 ? (1u << count) - 1 : 0, p);
 }
 
-/* Column by column, the values of two rows. */
+/* Interleaves the values of two rows. */
 static inline __m512i
 interleaved (__m512 first, __m512 second)
 {
@@ -934,8 +916,8 @@ interleaved (__m512 first, __m512 second)
   return _mm512_permutexvar_epi16 (_mm512_loadu_si512 (order), both.bits);
 }
 
-/* The kernel (outputs x inputs, or the reverse when `transposed`) in tiles of
- * TILE outputs: pair of inputs by pair of inputs, zeros where there are none. */
+/* Packs the kernel (outputs x inputs, or inputs x outputs when `transposed`) in tiles of TILE outputs, by pairs of
+ * inputs, padded with zeros. */
 static uint32_t *
 pack_kernel (const float *kernel, int inputs, int outputs, int transposed)
 {
@@ -956,7 +938,7 @@ pack_kernel (const float *kernel, int inputs, int outputs, int transposed)
   return packed;
 }
 
-/* BLOCK columns of all inputs, `count` of which are there. */
+/* Packs BLOCK columns of all inputs, of which `count` exist. */
 static void
 pack_columns (const float *x, int inputs, size_t size, int count, uint32_t *packed)
 {
@@ -969,7 +951,7 @@ pack_columns (const float *x, int inputs, size_t size, int count, uint32_t *pack
     }
 }
 
-/* `rows` rows of the tile's, and `count` columns, are wanted. */
+/* Computes `rows` rows of the tile and `count` columns. */
 static void
 multiply_tile (const uint32_t *kernel, const uint32_t *columns, int pairs, float *y, size_t size, int rows, int count)
 {
@@ -996,8 +978,8 @@ multiply_tile (const uint32_t *kernel, const uint32_t *columns, int pairs, float
     }
 }
 
-/* Of n photos, `inputs` planes of `size` values become `outputs` ones; the
- * kernel is outputs x inputs, or the reverse when `transposed`. */
+/* Maps `inputs` planes of `size` values to `outputs` planes, for n photos; the kernel is outputs x inputs, or inputs x
+ * outputs when `transposed`. */
 void
 points_product (int n, int inputs, int outputs, int size, int transposed, const float *x, const float *kernel, float *y,
                 int threads)
@@ -1020,8 +1002,7 @@ points_product (int n, int inputs, int outputs, int size, int transposed, const 
   free (weights);
 }
 
-/* Rows of `size` values as bf16, with zeros up to `stride`, and to a multiple of
- * SIDE rows. */
+/* Packs rows of `size` values as bf16, padded with zeros to `stride` and to a multiple of SIDE rows. */
 static void
 pack_rows (const float *x, int rows, size_t size, size_t stride, uint16_t *packed)
 {

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Faster training on a processor: dicenet.py's modules with the kernels of fused.c, forward and backward.
+"""Faster training on a CPU: dicenet.py's modules with the kernels of fused.c, forward and backward.
 
     fused.attach(net)       # False where there is no C compiler; the network is then as it was
 
-The modules keep their names, tensors and results, and are themselves in all but training with float32 on a processor:
-in evaluation, under autocast, on GPUs and in export. The first use compiles fused.c, which also makes views of photos.
+Modules keep their names, tensors and results, and use PyTorch for everything but training with float32 on a CPU: in
+evaluation, under autocast, on GPUs and for export. The first use compiles fused.c, which also computes views of photos.
 """
 
 import ctypes
@@ -23,19 +23,19 @@ from torch.autograd.function import once_differentiable
 import dicenet
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fused.c")
-# -ffast-math but for what changes other code in the process, or hides values that are not numbers.
+# -ffast-math, except for options that affect other code in the process or break the handling of NaN and infinity.
 FLAGS = "-O3 -march=native -fopenmp -shared -fPIC -fassociative-math -freciprocal-math -fno-signed-zeros".split()
 FLAGS += "-fno-trapping-math -fno-math-errno".split()
 UP, DOWN = 0, 1
-LARGE = 64  # points, from which matrix products are faster than convolutions
-FEW = 8  # inputs times outputs of a group, up to which planes are convolved one by one
+LARGE = 64  # minimum number of points for which matrix products are faster than convolutions
+FEW = 8  # maximum of inputs times outputs per group for which planes are convolved separately
 
 
 # The library
 
 
 def compiled():
-    """The path of fused.c as a library for this processor, in the user's cache; OSError, CalledProcessError."""
+    """Path of fused.c compiled for this CPU, in the user's cache; OSError, CalledProcessError."""
     compiler = os.environ.get("CC", "cc").split()
     target = subprocess.run([*compiler, *FLAGS, "-Q", "--help=target"], capture_output=True).stdout
     with open(SOURCE, "rb") as file:
@@ -53,11 +53,11 @@ def compiled():
 
 
 library = None
-missing = False  # it can't be made
+missing = False  # it can't be compiled
 
 
 def call(name, *arguments):
-    """The library's function, on tensors (None: NULL), whole numbers and numbers."""
+    """Calls a function of the library with tensors (None: NULL), integers and floats."""
     kinds = {int: ctypes.c_int, bool: ctypes.c_int, float: ctypes.c_float}
     given = []
     for value in arguments:
@@ -70,7 +70,7 @@ def call(name, *arguments):
 
 
 class Norm(ctypes.Structure):
-    """fused.c's."""
+    """As in fused.c."""
 
     _fields_ = [(name, ctypes.c_int) for name in ("n", "c", "size", "groups", "fold", "training")]
     _fields_ += [(name, ctypes.c_void_p) for name in ("weight", "bias", "slope", "mix", "scale", "mean", "inverse")]
@@ -80,13 +80,13 @@ class Norm(ctypes.Structure):
 
 
 def flip(kernel):
-    """Back to front, for the way back."""
+    """Flips the kernel for the backward pass."""
     return kernel.reshape(-1, 9).flip(1)
 
 
 class Normalise(Function):
-    """BatchNorm and PReLU. `mix`: of each `fold` planes, the sum with these weights; `scale`: photos x channels.
-    Also returns the planes' means where they are wanted."""
+    """BatchNorm and PReLU. `mix`: weights for the sum of each `fold` planes; `scale`: photos x channels. Also returns
+    the means of the planes on request."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, slope, mix, scale, bn, groups, fold, with_means):
@@ -119,7 +119,7 @@ class Normalise(Function):
 
 
 class Branches(Function):
-    """DimConv: the three branches of each channel, one after the other."""
+    """DimConv: the three branches of each channel in sequence."""
 
     @staticmethod
     def forward(ctx, x, depth, height, width):
@@ -148,12 +148,12 @@ class Branches(Function):
 
 
 def at(tensor, offset):
-    """Where an element of it is."""
+    """Address of an element."""
     return ctypes.c_void_p(tensor.data_ptr() + offset * tensor.element_size())
 
 
 class Planes(Function):
-    """Grouped 3 x 3 convolution with padding; few inputs and outputs to a group."""
+    """Grouped 3 x 3 convolution with padding; few inputs and outputs per group."""
 
     @staticmethod
     def forward(ctx, x, kernel, groups, stride):
@@ -175,7 +175,7 @@ class Planes(Function):
 
 
 class Points(Function):
-    """1 x 1 convolution as products of matrices."""
+    """1 x 1 convolution as a matrix product."""
 
     @staticmethod
     def forward(ctx, x, kernel):
@@ -196,7 +196,7 @@ class Points(Function):
 
 
 class RoundedPoints(Function):
-    """The same, of what is rounded to bf16; sums are float32."""
+    """Likewise, with factors rounded to bf16 and float32 sums."""
 
     @staticmethod
     def forward(ctx, x, kernel):
@@ -219,7 +219,8 @@ class RoundedPoints(Function):
 
 
 class Stages(Function):
-    """Efficient pyramid pooling: stages, each (height, width, how) with its kernel; a channel's one after another."""
+    """Efficient pyramid pooling: stages (height, width, how), each with its kernel; the stages of a channel are
+    adjacent."""
 
     @staticmethod
     def forward(ctx, x, sizes, *kernels):
@@ -271,7 +272,7 @@ class Pool(Function):
 def autocast():
     try:
         return torch.is_autocast_enabled("cpu")
-    except TypeError:  # before 2.4
+    except TypeError:  # PyTorch before 2.4
         return torch.is_autocast_cpu_enabled()
 
 
@@ -285,14 +286,14 @@ def normalise(x, bn, prelu, mix=None, scale=None, groups=1, fold=1, means=False)
 
 
 def shuffled(left, right):
-    """Shuffle(2) of both together."""
+    """Shuffle(2) of the concatenation."""
     if left.shape[1] == right.shape[1]:
         return torch.stack((left, right), 2).flatten(1, 2)
     return dicenet.Shuffle(2)(torch.cat((left, right), 1))
 
 
 class Conv2d(nn.Conv2d):
-    """Any of dicenet.conv()."""
+    """Replaces any convolution of dicenet.conv()."""
 
     rounded = False
 
@@ -375,7 +376,7 @@ KINDS = {kind.__base__: kind for kind in (CBR, BR, DICE, StridedDICE, ShuffleDIC
 
 
 def load():
-    """Whether the library is there; where it can't be, a line says why."""
+    """Whether the library is available; prints a line if it is not."""
     global library, missing
     try:
         if not missing:
@@ -387,13 +388,13 @@ def load():
 
 
 def has_bf16():
-    """Whether the library multiplies bf16."""
+    """Whether the library supports bf16."""
     return library.has_bf16(1) == 1
 
 
 def attach(net, bf16=False):
-    """Lets the network's modules compute with fused.c, their matrix products in bf16 on request. False where that
-    can't be."""
+    """Makes the network's modules use fused.c, with matrix products in bf16 on request. Returns False if that is
+    impossible."""
     if not load():
         return False
     for module in net.modules():
@@ -407,7 +408,7 @@ def attach(net, bf16=False):
 
 
 def views(batch, windows, flip, fine, factors, width, height, mean, deviation):
-    """augment.py's pixels, and where the photo is; for 8-bit photos on a processor."""
+    """augment.py's pixels and where the photo is, for 8-bit photos on a CPU."""
     n, side = len(windows), batch.canvas.shape[-1]
     x, inside = torch.empty(n, 3, height, width), torch.empty(n, height, width, dtype=torch.bool)
     given = batch.canvas, batch.sizes, windows, flip, fine, factors
@@ -421,7 +422,7 @@ def views(batch, windows, flip, fine, factors, width, height, mean, deviation):
 
 
 def suppress(boxes, threshold):
-    """Which of K boxes, the strongest first, greedy suppression leaves: bool, K."""
+    """Boxes that greedy NMS keeps, of K boxes sorted by decreasing score: bool, K."""
     gone = torch.empty(len(boxes), dtype=torch.int32)
     call("suppress", len(boxes), boxes.float().t().contiguous(), float(threshold), gone)
     return gone == 0

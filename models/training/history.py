@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a run tells: a line that shows how far it is, a CSV with a row for each epoch, and a plot of it."""
+"""Output of a run: a progress line, a CSV with a row per epoch, and a plot of it."""
 
 import csv
 import sys
@@ -13,7 +13,7 @@ COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b")
 
 
 class Progress:
-    """One line that is written over on a terminal; elsewhere a line now and then."""
+    """A single line that is overwritten on a terminal; otherwise an occasional line."""
 
     BAR = 24
 
@@ -42,7 +42,7 @@ def write_csv(path, rows):
 
 
 def write_plot(path, rows, metrics):
-    """Losses above, `metrics` below, over epochs, as SVG."""
+    """Writes an SVG with losses (top) and `metrics` (bottom) over epochs."""
     losses = [key for key in dict.fromkeys(k for row in rows for k in row) if key.startswith("loss")]
     panels = [panel(rows, losses, 0, None), panel(rows, metrics, HEIGHT, 1.0)]
     with outfile.open_whole(path, "w", encoding="utf-8") as file:
@@ -53,7 +53,7 @@ def write_plot(path, rows, metrics):
 
 
 def panel(rows, keys, top, most):
-    """Curves of `keys` below `top`, from 0 to `most`, or to the largest value."""
+    """Curves of `keys` below `top`, from 0 to `most` or the largest value."""
     points = {key: [(row["epoch"], row[key]) for row in rows if key in row] for key in keys}
     values = [y for curve in points.values() for _, y in curve if y == y]
     most = most or max(values, default=1.0) or 1.0

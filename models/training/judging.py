@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How good a network's answers are while it is trained: the figures of models/evaluation, in short."""
+"""Evaluation during training: the main metrics of models/evaluation."""
 
 import os
 import sys
@@ -11,17 +11,17 @@ from data import IGNORE
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "evaluation"))
 import metrics  # noqa: E402
 
-THRESHOLDS = np.arange(2, 19) / 20  # that are tried: 0.1, 0.15, ... 0.9
+THRESHOLDS = np.arange(2, 19) / 20  # candidates: 0.1, 0.15, ... 0.9
 
 
 def top_k(scores, labels, k):
-    """Share of photos whose label is among the k highest of its scores (N x classes)."""
+    """Share of photos whose label is among the k highest scores (N x classes)."""
     return float(metrics.top_k(scores, labels, k).mean())
 
 
 def multi_label(scores, present, known, names):
-    """Overall F1 (all decisions alike) and the mean of the classes' F1, of N x classes: probabilities, what is there,
-    and of what that is known."""
+    """Overall F1 (over all decisions) and the mean F1 of the classes, from N x classes: probabilities, presence, and
+    whether presence is annotated."""
     found = metrics.multi_label(scores, present, known)
     overall = [number(metrics.multi_label(scores, present, known, t)["overall"]["f1"]) for t in THRESHOLDS]
     return {
@@ -33,8 +33,8 @@ def multi_label(scores, present, known, names):
 
 
 def segmentation(masks, truths, names, min_images):
-    """Mean intersection over union, and the share of pixels that are right, of masks (H x W) photo by photo; a class
-    counts that is in at least `min_images` photos. What is no class in a truth is unknown."""
+    """Mean intersection over union, and the share of right pixels, of masks (H x W), one per photo. Classes in fewer
+    than `min_images` photos do not count. Values in a ground truth that are no class are unknown."""
     truths = [np.where(truth < len(names), truth, metrics.IGNORE) for truth in truths]
     found = metrics.segmentation(masks, truths, len(names))
     counted = found["photos"] >= max(1, min_images)
@@ -46,7 +46,7 @@ def segmentation(masks, truths, names, min_images):
 
 
 def average_precision(photos, names):
-    """mAP at 0.5 and from 0.5 to 0.95. Each of `photos` is (found boxes, classes, scores, true boxes, classes,
+    """mAP at IoU 0.5 and from 0.5 to 0.95. `photos` are tuples (found boxes, classes, scores, true boxes, classes,
     labelled): a class counts in photos where it is labelled."""
     found = [metrics.Found(*photo[:3]) for photo in photos]
     figures = metrics.detection(found, [objects(*photo[3:]) for photo in photos], len(names))
@@ -67,7 +67,7 @@ def objects(boxes, classes, labelled):
 
 
 def best(f1):
-    """The highest F1 of those at THRESHOLDS, and where it is: what is worth reporting (docs/training.md)."""
+    """The highest F1 over THRESHOLDS, and its threshold, the model's default (docs/training.md)."""
     at = int(np.argmax(f1))
     return {"best_f1": float(f1[at]), "best_threshold": float(THRESHOLDS[at])}
 
@@ -77,7 +77,7 @@ def mean(values, counted):
 
 
 def number(value):
-    """0 where there was nothing to be measured."""
+    """0 if there was nothing to measure."""
     return float(np.nan_to_num(value))
 
 

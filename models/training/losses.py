@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What training makes small."""
+"""Loss functions."""
 
 import torch
 import torch.nn.functional as F
@@ -7,25 +7,25 @@ import torch.nn.functional as F
 from boxes import aligned_ious, decode, match
 from data import UNKNOWN
 
-BOX_WEIGHT = 4  # of the loss of boxes beside that of classes, which makes them about as large
-LEAST_WORTH = 0.1  # of a box that fits badly, when boxes learn
-NEGATIVES = 3  # for each prior that stands for an object
-LEAST_NEGATIVES = 8  # in a photo, also where nothing is
+BOX_WEIGHT = 4  # weight of the box loss relative to the class loss, which makes them about equal
+LEAST_WORTH = 0.1  # minimum weight of a box in the box loss
+NEGATIVES = 3  # per positive prior
+LEAST_NEGATIVES = 8  # minimum per photo, also without objects
 
 
 def ssd(confidences, locations, priors, boxes, classes, labelled, scores=None):
-    """SSD's loss of classes and that of boxes, but what a prior is to learn depends on how well it finds its object now.
+    """SSD's class loss and box loss, with targets that depend on how well the priors' current boxes fit.
 
-    All priors near an object find a box, and suppression keeps that with the highest score. So a score learns how well
-    its box fits, and a box that fits well is worth most to the loss of boxes (as in TOOD, Feng et al., 2021, by IoU
-    alone). Boxes learn by generalised IoU, where SSD has the smooth L1 distance of offsets.
+    All priors near an object predict a box, and NMS keeps the one with the highest score. Therefore the target of a
+    score is how well its box fits, and boxes that fit well have the largest weight in the box loss (as in TOOD, Feng et
+    al., 2021, but by IoU alone). The box loss is generalised IoU instead of SSD's smooth L1 distance of offsets.
 
-    The background's negatives are the hardest ones of each photo. Where a class is not labelled in a photo, its objects
-    are there without a box: a prior without an object may then take it for background or for any such class, and only
-    what is known to be absent counts as wrong.
+    Negatives are the hardest priors without an object of each photo. If a class is not labelled in a photo, there may
+    be objects without a box: a prior without an object may then predict background or any such class, and only the
+    probability of labelled classes counts as wrong.
 
-    An object of which a teacher is sure by less than 1 (`scores`, N x M) is learnt by as much: so far its priors shall
-    be sure themselves, and so much its boxes count.
+    `scores` (N x M) are the confidences of a teacher in the objects; an object with a confidence below 1 has its score
+    targets and its weight in the box loss multiplied by it.
     """
     target, which = match(priors, boxes, classes)
     positive = target > 0
@@ -50,8 +50,8 @@ def ssd(confidences, locations, priors, boxes, classes, labelled, scores=None):
 
 @torch.no_grad()
 def fits(quality, groups):
-    """What the scores of priors shall be that find boxes of this IoU: `groups` has a number for each object. The best
-    one's of an object is its IoU, and the others' fall off with the square of theirs."""
+    """Score targets of positive priors from the IoU of their boxes; `groups` is the index of each one's object. The
+    target is the IoU for the best prior of an object, and falls off with the square of the IoU for the others."""
     count = int(groups.max()) + 1 if len(groups) else 0
     best = quality.new_zeros(count).scatter_reduce(0, groups, quality, "amax")[groups]
     return quality.square() / best.clamp(min=1e-6)
@@ -64,7 +64,7 @@ def nothing_there(log_p, possible):
 
 @torch.no_grad()
 def hard_negatives(confidences, possible, target):
-    """Of each photo's priors without an object, those that are the furthest from saying so: bool, N x P."""
+    """The hardest negatives of each photo, the priors with the highest loss as background: bool, N x P."""
     negative = target == 0
     wanted = (NEGATIVES * (target > 0).sum(1, keepdim=True)).clamp(LEAST_NEGATIVES, target.shape[1])
     hardness = nothing_there(confidences.float().log_softmax(-1), possible[:, None])
@@ -74,25 +74,25 @@ def hard_negatives(confidences, possible, target):
 
 
 def present_classes(classes, count):
-    """Which of `count` classes are seen: bool, N x count."""
+    """Which of `count` classes occur: bool, N x count."""
     seen = torch.zeros(len(classes), count + 1, dtype=torch.bool, device=classes.device)
     return seen.scatter_(1, torch.where(classes >= 0, classes, torch.full_like(classes, count)), True)[:, :count]
 
 
 def multi_label(logits, target, known):
-    """Binary cross-entropy over the classes that are `known` to be there or not."""
+    """Binary cross-entropy over the classes whose presence is `known`."""
     loss = F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none")
     return (loss * known).sum() / known.sum().clamp(min=1)
 
 
 def segmentation(logits, masks):
-    """Cross-entropy over pixels whose class is known; 0 where there are none."""
+    """Cross-entropy over pixels whose class is known; 0 if there are none."""
     known = (masks != UNKNOWN).sum().clamp(min=1)
     return F.cross_entropy(logits.float(), masks, ignore_index=UNKNOWN, reduction="sum") / known
 
 
 def distillation(logits, teacher, where):
-    """How far the network's classes are from a teacher's (Kullback-Leibler), over pixels `where`, bool N x H x W."""
+    """Kullback-Leibler divergence of the network's classes from a teacher's, over pixels `where`, bool N x H x W."""
     p, q = teacher.float().log_softmax(1), logits.float().log_softmax(1)
     return ((p.exp() * (p - q)).sum(1) * where).sum() / where.sum().clamp(min=1)
 

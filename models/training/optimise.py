@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Steps of the optimizer: which weights decay, how fast they move, and their average."""
+"""Optimizer steps: weight decay, learning rate and averaging of weights."""
 
 import copy
 from math import cos, pi
@@ -8,7 +8,8 @@ import torch
 
 
 def rate(fraction, warmup, final):
-    """Learning rate over the highest one when this `fraction` of a run is done: a ramp, then half a cosine."""
+    """Learning rate relative to the maximum when this `fraction` of a run is done: linear warm-up, then half a cosine.
+    """
     if fraction < warmup:
         return fraction / warmup + 1e-3
     done = (fraction - warmup) / (1 - warmup)
@@ -16,7 +17,7 @@ def rate(fraction, warmup, final):
 
 
 def make_optimizer(config, net, given):
-    """Vectors (BatchNorm, PReLU, biases) don't decay; tensors that were `given` move at init_lr."""
+    """Vectors (BatchNorm, PReLU, biases) have no weight decay; tensors that were `given` use init_lr."""
     groups = {}
     for name, weight in net.named_parameters():
         key = (weight.ndim > 1, name in given)
@@ -37,7 +38,7 @@ def make_optimizer(config, net, given):
 
 
 class Average:
-    """A network whose weights and statistics follow another's: exponential moving average."""
+    """Exponential moving average of another network's weights and statistics."""
 
     def __init__(self, net, decay):
         self.decay, self.net = decay, copy.deepcopy(net).eval().requires_grad_(False)
@@ -46,7 +47,7 @@ class Average:
         self.mine, self.theirs = zip(*pairs)
 
     def update(self, step):
-        """Early on it follows faster, so that it forgets the random weights."""
+        """The decay is lower in early steps, to forget the random weights."""
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_mul_(self.mine, decay)

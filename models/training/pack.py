@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Packs photos and what is known of them into a few files, to train on a machine that gets data in pieces.
+"""Packs photos and their annotations into a few files, for training on a machine to which data is transferred in
+pieces.
 
     pack.py --data DIR --output SHARDS detect_train.json detect_val.json voc@segment_train.txt
     train.py detect --data SHARDS
 
-A photo that several sources have is packed once. Each shard is a .zip that stands for itself: train with those at hand.
-Needs Pillow where --quality is used.
+A photo that several sources have is packed once. Each shard is an independent .zip: train with those that are
+available. Requires Pillow for --quality.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from errors import ModelError  # noqa: E402
 
 
 def compress(content, quality):
-    """A photo as WebP; as it was where that is no smaller."""
+    """Recompresses a photo as WebP, unless that is no smaller."""
     try:
         from PIL import Image
     except ImportError:
@@ -36,7 +37,7 @@ def compress(content, quality):
 
 
 class Shard:
-    """A .zip that is being written, and the lists of its photos."""
+    """A .zip that is being written, and the annotations of its photos."""
 
     def __init__(self, path, names):
         self.file, self.names, self.size = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED), names, 0
@@ -44,7 +45,7 @@ class Shard:
 
     def add(self, name, content):
         self.file.writestr(name, content)
-        self.size += len(content) + 200  # the entry's header and its place in the directory
+        self.size += len(content) + 200  # the entry's headers in the file and in the directory
 
     def close(self):
         lists = {source: {"names": self.names[source], "records": found} for source, found in self.lists.items()}
@@ -53,7 +54,7 @@ class Shard:
 
 
 def check(root, output, force):
-    """The shards that are in the output folder; ModelError where they are read, or without `force`."""
+    """Shards in the output folder; ModelError if they are an input, or without `force`."""
     shards = glob.glob(os.path.join(glob.escape(output), sources.SHARDS))
     if shards and os.path.exists(root) and os.path.samefile(root, output):
         raise ModelError(f"{output}: its shards are read, and cannot be written to: name another output folder")
@@ -63,8 +64,8 @@ def check(root, output, force):
 
 
 def pack(root, names, output, limit, quality, force=False):
-    """Writes shards of at most about `limit` bytes, all of them or none, and returns how many. With `force` they replace
-    all that are there."""
+    """Writes shards of about `limit` bytes at most, all or none, and returns their number. With `force` they replace
+    all existing ones."""
     old = check(root, output, force)
     os.makedirs(output, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix=".dicenet-") as folder:
@@ -77,7 +78,7 @@ def pack(root, names, output, limit, quality, force=False):
 
 
 def write_shards(root, names, output, limit, quality):
-    known, wanted = {}, {}  # names of classes of each source; photo -> its record in each source
+    known, wanted = {}, {}  # class names of each source; photo -> its record in each source
     for source in names:
         records, known[source] = sources.read([source], root)
         for record in records:
@@ -88,7 +89,7 @@ def write_shards(root, names, output, limit, quality):
         content = compress(content, quality) if quality else content
         mask = next((r.mask for r in wanted[photo].values() if r.mask), None)
         mask_content = sources.read_bytes(mask) if mask else b""
-        described = sum(len(json.dumps(sources.as_dict(r))) for r in wanted[photo].values()) // 4  # deflated
+        described = sum(len(json.dumps(sources.as_dict(r))) for r in wanted[photo].values()) // 4  # size when compressed
         if shard is None or shard.size + len(content) + len(mask_content) + described > limit:
             if shard:
                 shard.close()

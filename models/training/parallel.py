@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A run in several processes of one machine: each computes its part of every batch with the same weights, and all add up
-their gradients, in the same order, in memory that they share.
+"""Data-parallel training in several processes on one machine: each computes its part of every batch with the same
+weights, and gradients are summed in shared memory, in the same order by all.
 
     team = parallel.Team(net, count)    # returns in every process; team.rank is 0 in the first
 
-The processes are forked, so what has been loaded is there once. The first one leads: it says when all have computed a
-step. A process that is gone shows at the other end of its socket, and the run ends.
+The processes are forked, so that loaded data exists once. The first one coordinates: it signals when all have computed
+a step. If a process dies, its socket is closed, and the run ends.
 """
 
 import mmap
@@ -24,14 +24,14 @@ FRACTION = struct.Struct("d")
 
 class Team:
     def __init__(self, net, count):
-        """Before the first backward pass: what PyTorch starts for it does not survive a fork."""
+        """Call before the first backward pass: the threads that PyTorch starts for it do not survive a fork."""
         self.count, self.rank, self.step, self.others = count, 0, 0, []
         self.weights = [w for w in net.parameters() if w.requires_grad]
         total = sum(w.numel() for w in self.weights)
-        # By turns: who is ahead writes what nobody reads.
+        # Two buffers in turn: a process that is ahead writes to the one that the others do not read.
         self.gradients = torch.frombuffer(mmap.mmap(-1, 2 * count * total * 4), dtype=torch.float32)
         self.gradients = self.gradients.view(2, count, total)
-        torch.set_num_threads(1)  # OpenMP's do not survive it, either
+        torch.set_num_threads(1)  # OpenMP's threads do not survive a fork either
         for rank in range(1, count):
             mine, theirs = socket.socketpair()
             process = os.fork()
@@ -42,12 +42,13 @@ class Team:
             for _, other in [*self.others, (0, mine)]:
                 other.close()
             self.rank, self.others = rank, [(0, theirs)]
-            for sign in (signal.SIGINT, signal.SIGTERM):  # the first process is told, and tells
+            for sign in (signal.SIGINT, signal.SIGTERM):  # the first process handles them and ends the others
                 signal.signal(sign, signal.SIG_IGN)
             break
 
     def add_up(self, fraction):
-        """Makes the gradients of all processes' parts everyone's; the first one's `fraction`, of the run that is done."""
+        """Averages the gradients of all processes' parts. Returns `fraction`, the part of the run that is done, of the
+        first process."""
         rows = self.gradients[self.step % 2]
         used = [w for w in self.weights if w.grad is not None]
         sizes = [w.numel() for w in used]
@@ -59,7 +60,7 @@ class Team:
         return fraction
 
     def meet(self, fraction):
-        """Where all wait for one another; the others end here when the first one is gone."""
+        """Barrier for all processes; the others exit here if the first one is gone."""
         if self.rank:
             _, first = self.others[0]
             try:
@@ -78,7 +79,7 @@ class Team:
         return fraction
 
     def end(self):
-        """Ends the other processes, each when its step is computed."""
+        """Ends the other processes, after their current step."""
         for _, other in self.others:
             other.close()
         for process, _ in self.others:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Photos with what is known of them, from COCO files, VOC folders, folders of folders, and packed shards.
+"""Photos with annotations from COCO files, VOC folders, folders with a folder per class, and packed shards.
 
-A source is a path below the data's root, with `@LIST` where a list of names chooses among a folder's photos:
+A source is a path below the data's root, with `@LIST` for a list of names that selects photos of a folder:
 
     train.json                     COCO: boxes, and polygons as masks
     VOC2012@train                  VOC: Annotations/*.xml, SegmentationClass/*.png, ImageSets/Main/train.txt
     voc@segment_train.txt          the same with images/ and masks/, and a list anywhere below the root
     flowers                        one folder of photos for each class
 
-In a root that pack.py wrote, the same texts name what was packed under them.
+If pack.py wrote the root, the same texts name the sources that were packed.
 """
 
 import functools
@@ -26,25 +26,25 @@ from errors import ModelError
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 SHARDS = "shard-*.zip"
-INSIDE = "::"  # between a shard and what is in it
+INSIDE = "::"  # between a shard and the name of an entry
 
 
 @dataclass
 class Record:
-    """One photo. Names of classes stand for classes, boxes are x0, y0, x1, y1 in its pixels."""
+    """A photo. Classes are given by name, boxes as x0, y0, x1, y1 in pixels."""
 
     photo: str
-    boxes: list = None  # of (name, x0, y0, x1, y1) and, where it is not sure, its score from 0 to 1; None as a name
+    boxes: list = None  # of (name, x0, y0, x1, y1) and, if it is uncertain, a score from 0 to 1; None as a name
     # marks a region to ignore
-    labelled: list = None  # names of the classes whose boxes are all there; None: all classes
+    labelled: list = None  # names of the classes that are annotated completely; None: all classes
     label: str = None
-    mask: str = None  # a picture with a class in each pixel, 255 where it is unknown
+    mask: str = None  # a picture with the class of each pixel, 255 if it is unknown
     polygons: list = field(default=None)  # of (name, [x, y, x, y, ...]); None as a name: unknown
-    soft: list = None  # what a teacher says: (name, x0, y0, x1, y1, score) in fractions of the photo
+    soft: list = None  # from a teacher: (name, x0, y0, x1, y1, score) in fractions of the photo
 
 
 def read_bytes(ref):
-    """The content of a file, or of one in a shard."""
+    """Reads a file, or an entry of a shard."""
     shard, inside, name = ref.partition(INSIDE)
     if not inside:
         with open(ref, "rb") as file:
@@ -59,7 +59,7 @@ def _shard(path):
 
 
 def read(sources, root):
-    """Records of all `sources`, each photo once, and the names of their classes; ModelError."""
+    """Records of all `sources`, each photo once, and the class names; ModelError."""
     merged, names = {}, []
     for source in sources:
         records, found = read_one(source, root)
@@ -72,7 +72,7 @@ def read(sources, root):
 
 
 def merge(a, b):
-    """Of what two sources know of a photo, the first's where both know it."""
+    """Merges the annotations of a photo from two sources; the first one has priority."""
     return Record(*(x if x is not None else y for x, y in zip(vars(a).values(), vars(b).values())))
 
 
@@ -97,7 +97,7 @@ def read_one(source, root):
 
 def coco(path):
     """Category 0 and crowds are regions to ignore; `labelled` of an image lists the categories annotated in it, `score`
-    of an annotation says how sure it is."""
+    of an annotation is its confidence."""
     with open(path, encoding="utf-8") as file:
         content = json.load(file)
     categories = {c["id"]: c["name"] for c in sorted(content["categories"], key=lambda c: c["id"]) if c["id"] != 0}
@@ -130,11 +130,11 @@ def score_of(value):
 
 
 def add_soft(records, path, root, names, limits):
-    """Gives `records` the soft labels of the classes that are not labelled in them: from the second of `limits` on a
-    score makes an object, from the first on a region to ignore. All classes are known then. ModelError.
+    """Adds soft labels to `records` for classes that are not labelled in them: a score from limits[1] on makes an
+    object, one from limits[0] on a region to ignore. All classes are labelled then. ModelError.
 
-    The file is JSON, or .gz of it: {"images": {photo below `root`: [[category, score, x0, y0, x1, y1], ...]}}, where
-    category k is the k-th of `names`, from 1 on, and boxes are fractions of the photo.
+    The file is JSON, possibly compressed (.gz): {"images": {photo below `root`: [[category, score, x0, y0, x1, y1],
+    ...]}}, where category k is the k-th of `names`, from 1, and boxes are fractions of the photo.
     """
     path = os.path.join(root, path)
     try:
@@ -151,7 +151,7 @@ def add_soft(records, path, root, names, limits):
 
 
 def soften(record, found, names, limits):
-    """True where there was a class to fill in."""
+    """Returns whether there was a class to add."""
     if record.boxes is not None and record.labelled is None:
         return False
     known = set(record.labelled or ()) if record.boxes is not None else set()
@@ -210,7 +210,7 @@ def voc_boxes(path):
         box = found.find("bndbox")
         x0, y0, x1, y1 = (float(box.find(side).text) for side in ("xmin", "ymin", "xmax", "ymax"))
         name = None if found.findtext("difficult", "0").strip() == "1" else found.find("name").text.strip()
-        boxes.append((name, x0 - 1, y0 - 1, x1, y1))  # VOC counts pixels from 1, and the last one belongs to the box
+        boxes.append((name, x0 - 1, y0 - 1, x1, y1))  # VOC counts pixels from 1, and the last one is inside the box
     return boxes
 
 

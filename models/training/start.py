@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where a network comes from, and where it goes: tensors of other models, and the model file."""
+"""Initial weights from other models, and output of the model file."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-import dicenet  # noqa: F401  lets the modules of models/ be found
+import dicenet  # noqa: F401  adds models/ to the module path
 import checkpoint
 import convert
 import modelfile
@@ -24,7 +24,8 @@ def read_tensors(path):
 
 
 def initialise_from(net, task, path):
-    """Copies what fits of another model, a backbone to a backbone whatever the tasks; the names of what was copied."""
+    """Copies the tensors of another model that fit; the backbone fits whatever the tasks. Returns the names of the
+    copied ones."""
     arrays = read_tensors(path)
     their_task = detect_network({name: a.shape for name, a in arrays.items()}).task
     mine, theirs, copied = TASKS[task][1], TASKS[their_task][1], set()
@@ -49,16 +50,16 @@ def labels_of(path):
 
 
 def write_model(run, folder, metrics, photos):
-    """Writes weights.pth and labels.txt, and from them model.safetensors, whose path it returns."""
+    """Writes weights.pth and labels.txt, and converts them to model.safetensors, whose path it returns."""
     config, task = run.config, run.task
     weights, labels = os.path.join(folder, "weights.pth"), os.path.join(folder, "labels.txt")
     model = os.path.join(folder, "model.safetensors")
     settings = config.as_dict()
-    for key in ("init", "teacher"):  # whose folders say nothing elsewhere
+    for key in ("init", "teacher"):  # their folders mean nothing on other machines
         settings[key] = os.path.basename(settings[key])
-    settings["epochs"] = round(run.step / run.epoch_steps, 1)  # --minutes had the last word
-    judged = next(iter(metrics.values()))  # on the list that counts, the first
-    threshold = str(judged["best_threshold"]) if judged.get("best_f1") else ""  # nothing where nothing was found
+    settings["epochs"] = round(run.step / run.epoch_steps, 1)  # --minutes takes precedence
+    judged = next(iter(metrics.values()))  # of the first validation list, the main one
+    threshold = str(judged["best_threshold"]) if judged.get("best_f1") else ""  # omitted if nothing was found
     with outfile.open_whole(weights) as file:
         torch.save({name: x.cpu().contiguous() for name, x in run.evaluated.state_dict().items()}, file)
     with outfile.open_whole(labels, "w", encoding="utf-8") as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Classification, detection and segmentation: what each learns from a batch, and how it is judged."""
+"""Classification, detection and segmentation: loss of a batch, and evaluation."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ EVALUATION_BATCH = 32
 
 
 class Task:
-    """`names` are the classes as the network has them; `data_names` those that photos have."""
+    """`names` are the network's classes; `data_names` those of the photos."""
 
     background = None
     masks = False
@@ -45,13 +45,13 @@ class Task:
         return net
 
     def check(self, records):
-        """Raises ModelError unless there is something to learn from `records`."""
+        """Raises ModelError if the task can't be learnt from `records`."""
 
     def views(self, batch, size):
         return views(batch, *size, self.config)
 
     def chunks(self, net, validation):
-        """The network's outputs for all photos, some at a time."""
+        """The network's outputs for all photos, in chunks."""
         net.eval()
         with torch.no_grad():
             for pixels in validation.pixels.split(EVALUATION_BATCH):
@@ -59,7 +59,7 @@ class Task:
 
 
 def initialise(net):
-    """He's weights, by what each output is made from; the heads' small."""
+    """He's initialisation by fan-out; small weights for the heads."""
     for name, module in net.named_modules():
         if isinstance(module, torch.nn.Conv2d):
             fan = module.out_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
@@ -155,7 +155,7 @@ class Segment(Task):
     def __init__(self, config, names):
         super().__init__(config, names)
         self.background = names.index("background") if "background" in names else -1
-        # The decoder is half as wide as there are classes: with few of them, unused ones give it room.
+        # The decoder's width is half the number of classes: unused classes widen it.
         self.names = names + [f"unused {k}" for k in range(len(names), config.least_classes)]
 
     def check(self, records):
@@ -181,7 +181,8 @@ class Segment(Task):
 
 
 def make(config, names):
-    """The task of `config`; `names` as the data has them, the background added where a network needs it."""
+    """Creates the task of `config`; `names` are those of the data, to which background is added if the network needs
+    it."""
     if config.task == "detect" or (config.task == "segment" and config.classes is None):
         names = ["background"] + [name for name in names if name != "background"]
     if len(names) < (1 if config.task == "classify" else 2):

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Trains a DiCENet and writes it as a model that the plugin runs.
+"""Trains a DiCENet and writes a model file for the plugin.
 
     train.py CONFIG --data DIR [--train SOURCE...] [--validate SOURCE...] [--output DIR]
     train.py CONFIG --data DIR --output DIR --resume
     train.py CONFIG --data DIR --evaluate MODEL
 
 CONFIG is a TOML file, or the name of one in configs/; any setting can be changed with --set 'key = value'. A SOURCE is
-a COCO file, a VOC folder or a folder with a folder of photos for each class (docs/training.md). The output folder gets
-model.safetensors, metrics.json, history.csv, history.svg, and checkpoint.pt, from which --resume goes on.
+a COCO file, a VOC folder or a folder with one folder of photos per class (docs/training.md). The output folder gets
+model.safetensors, metrics.json, history.csv, history.svg, and checkpoint.pt, from which --resume continues.
 """
 
 import argparse
@@ -46,12 +46,12 @@ from optimise import Average, make_optimizer, rate  # noqa: E402
 from start import initialise_from, labels_of, write_model  # noqa: E402
 
 CHECKPOINT_MINUTES = 3
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of malloc.h
-FINITE_CHECK = 20  # steps between looks at the loss, each of which waits for the device
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # from malloc.h
+FINITE_CHECK = 20  # steps between checks of the loss, which synchronise with the device
 
 
 def split(records):
-    """A tenth of the photos, chosen by their names, to validate with; the same ones every time."""
+    """Selects a tenth of the photos by name for validation, always the same ones."""
     chosen = [zlib.crc32(os.path.basename(r.photo).encode()) % 10 == 0 for r in records]
     if len(set(chosen)) == 1:
         chosen = [i == 0 for i in range(len(records))]
@@ -59,7 +59,7 @@ def split(records):
 
 
 def read_data(config, root):
-    """Records to train on, records of each validation list by its name, and the names of the classes."""
+    """Training records, validation records by name of the list, and class names."""
     train, names = sources.read(config.train, root)
     if config.validate:
         validate = {source: sources.read([source], root)[0] for source in config.validate}
@@ -77,8 +77,8 @@ def read_data(config, root):
 
 
 def repeats(photos, balance, often):
-    """How often each photo is seen in an epoch: more than once where it has a class that less than `balance` have, and
-    times what `often` has for texts in its path."""
+    """How often each photo is used in an epoch: more than once if it has a class that less than `balance` of the photos
+    have, multiplied by the values in `often` for texts in its path."""
     records = photos.records
     times = torch.tensor([prod(n for text, n in often.items() if text in r.photo) for r in records], dtype=torch.float)
     if not balance:
@@ -105,7 +105,7 @@ def backbone_of(net):
 
 
 def freeze_norm(net, config):
-    """Where they are told to, BatchNorm layers go on normalising with the statistics that they have."""
+    """Makes BatchNorm layers use their current statistics, if so configured."""
     levels = [getattr(backbone_of(net), f"level{k + 1}") for k in range(config.frozen_levels)]
     for part in [net] if config.frozen_norm else levels:
         for module in part.modules():
@@ -114,7 +114,7 @@ def freeze_norm(net, config):
 
 
 class Run:
-    """A network in training. All that is drawn at random in a step follows from the seed and the step's number."""
+    """A network in training. All random values in a step follow from the seed and the step's number."""
 
     def __init__(self, config, task, device, photos=None):
         self.config, self.task, self.device, self.photos = config, task, device, photos
@@ -134,8 +134,8 @@ class Run:
         self.average = Average(self.net, config.ema) if config.ema else None
         self.teacher = load_teacher(config.teacher, task, device) if config.teacher else None
         self.step, self.seconds, self.rows = 0, 0.0, []
-        self.losses = []  # of the epoch's steps up to now
-        self.team = None  # the processes that share the run
+        self.losses = []  # of the current epoch so far
+        self.team = None  # the processes of the run
         if photos:
             self.repeats = repeats(photos, config.balance, config.often)
             self.batch = min(config.batch, len(photos))
@@ -146,7 +146,7 @@ class Run:
 
     @property
     def evaluated(self):
-        """The network that is judged and exported."""
+        """The network that is evaluated and exported."""
         return self.average.net if self.average else self.net
 
     def order(self, epoch):
@@ -159,7 +159,7 @@ class Run:
         return torch.cat(drawn)[:needed].view(self.epoch_steps, self.batch)
 
     def parts(self):
-        """The parts of all batches from the present step on."""
+        """The parts of all batches from the current step."""
         step = self.step
         while True:
             epoch, at = divmod(step, self.epoch_steps)
@@ -169,7 +169,7 @@ class Run:
                 step += 1
 
     def share(self):
-        """Goes on in several processes; returns in the first one, the only one with an average."""
+        """Continues in several processes; returns in the first one, which alone has an average."""
         if self.config.processes == 1:
             return
         self.team = parallel.Team(self.net, self.config.processes)
@@ -187,7 +187,7 @@ class Run:
             os._exit(1)
 
     def train_step(self, batches, fraction):
-        """One step of the optimizer; its losses, on the device."""
+        """One step of the optimizer; returns losses, on the device."""
         config = self.config
         torch.manual_seed(config.seed * 1_000_003 + self.step)
         size = draw_size(*config.size, config.sides, config.aspects)
@@ -217,7 +217,8 @@ class Run:
         return sums
 
     def state(self):
-        """All of the run but its photos. What is no tensor is JSON: then it loads without executing anything."""
+        """The complete state of the run except its photos. Everything but tensors is JSON, so that loading executes
+        nothing."""
         described = {
             "config": {**self.config.as_dict(), "names": self.task.names},
             "progress": {
@@ -238,7 +239,7 @@ class Run:
         described = json.loads(state["described"])
         saved = described["config"]
         for key, value in {**self.config.as_dict(), "names": self.task.names}.items():
-            if saved.get(key, value) != value:  # a setting that is newer than the checkpoint says nothing
+            if saved.get(key, value) != value:  # settings that the checkpoint does not have are newer than it
                 raise ModelError(f"the checkpoint was made with {key} = {saved.get(key)!r}, and now it is {value!r}")
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]})
@@ -248,17 +249,17 @@ class Run:
 
 
 class Session:
-    """This call's part of a run: when it ends, and what it writes."""
+    """The part of a run in this call: when it ends, and what it writes."""
 
     def __init__(self, run, validations, arguments):
         self.run, self.validations, self.arguments = run, validations, arguments
         self.output, self.progress = arguments.output, history.Progress()
         self.started = self.saved = time.monotonic()
         self.before, self.stopped = run.seconds, False
-        self.found = None  # metrics of the network as it is now
+        self.found = None  # metrics of the current network
 
     def fraction(self):
-        """How much of the run is done: of its epochs, or of its minutes."""
+        """Fraction of the run that is done, by epochs or by minutes."""
         self.run.seconds = self.before + time.monotonic() - self.started
         if self.arguments.minutes:
             return min(1.0, self.run.seconds / (60 * self.arguments.minutes))
@@ -269,7 +270,7 @@ class Session:
         return self.stopped or (limit and time.monotonic() - self.started > 60 * limit)
 
     def train(self):
-        """True when the run is complete; False where this call was told to stop earlier."""
+        """Returns True when the run is complete, False if this call was stopped earlier."""
         for sign in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sign, lambda *_: setattr(self, "stopped", True))
         run = self.run
@@ -323,7 +324,7 @@ class Session:
         row.update(numbers(self.found or {}, run.task.shown))
         run.rows.append(row)
         self.progress.line("  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "done"))
-        first = len(run.rows) == 1  # what is written belongs to a checkpoint: check_output() asks for it
+        first = len(run.rows) == 1  # the output belongs to a checkpoint, which check_output() requires
         if evaluate or first or time.monotonic() - self.saved > 60 * CHECKPOINT_MINUTES:
             self.save()
         self.write_history()
@@ -348,7 +349,7 @@ def judge(task, net, validations):
 
 
 def numbers(found, shown):
-    """A row's metrics: the first list's as they are, the others' with their list's name."""
+    """Metrics for a row: those of the first list under their own names, the others with the name of their list."""
     row = {}
     for i, (name, values) in enumerate(found.items()):
         stem = os.path.splitext(os.path.basename(name))[0]
@@ -368,7 +369,7 @@ OUTPUTS = ("history.csv", "history.svg", "labels.txt", "metrics.json", "model.on
 
 
 def check_output(config, arguments, checkpoint):
-    """ModelError where the run would overwrite what is no part of it, or a model that it begins with."""
+    """Raises ModelError if the run would overwrite files that are not its own, or its initial model."""
     if os.path.exists(checkpoint) and not arguments.resume:
         raise ModelError(f"{checkpoint} exists: --resume goes on from it, --output takes another folder")
     for name in OUTPUTS:
@@ -416,7 +417,7 @@ def finish(run, session, photos):
 
 
 def time_steps(run, count):
-    """Prints what a step takes, after as many to warm up."""
+    """Prints the time of a step, after as many steps of warm-up."""
     run.share()
     batches = run.photos.batches(run.parts())
 
@@ -424,7 +425,7 @@ def time_steps(run, count):
         start = time.monotonic()
         for _ in range(count):
             found = run.train_step(batches, 0.5)
-        float(found["loss"])  # waits for the device
+        float(found["loss"])  # synchronises with the device
         return time.monotonic() - start
 
     steps()
@@ -469,11 +470,11 @@ def parse(argv):
 
 
 def keep_memory():
-    """What a step frees stays with the process for the next one: to have the system clear it anew each time costs a
-    tenth of a step on a processor."""
+    """Keeps freed memory in the process for the next step: getting it from the system again costs a tenth of a step on
+    a CPU."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # not the GNU library
+    except (OSError, AttributeError):  # not glibc
         return
     for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 64 << 20)):
         mallopt(parameter, value)
@@ -485,11 +486,11 @@ def main(argv=None):
     arguments.output = arguments.output or os.path.join("output", name)
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     keep_memory()
-    torch.set_flush_denormal(True)  # published networks have dead channels, whose tiny numbers slow a processor down
+    torch.set_flush_denormal(True)  # published networks have dead channels, whose denormals slow down a CPU
     keys = ("train", "validate", "classes", "init", "teacher", "epochs")
     try:
         config = configs.read(arguments.config, arguments.set, **{key: getattr(arguments, key) for key in keys})
-        # Searching the fastest convolutions takes seconds for each new size.
+        # Searching for the fastest convolutions takes seconds for each new size.
         torch.backends.cudnn.benchmark = config.sides[0] == config.sides[1] and config.aspects[0] == config.aspects[1]
         (evaluate if arguments.evaluate else train)(config, arguments, device)
     except (ModelError, OSError) as error:
