@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # Builds the library, the program and their tests for 64-bit ARM and runs them in an emulator: the NEON kernels against
-# the reference, and, where reference outputs are there, a published network.
+# the reference, and, if reference outputs are available, a published network.
 #
 #   arm64.sh [MESON-OPTION...]
 #
-# DICENET_BUILD names the build folder, build-arm64 by default. The libraries for ARM are unpacked there; nothing is
-# installed on this machine.
-# Needs: Debian's gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user (pipelines/packages.sh ci), and a mirror that
-# has arm64. Skipped (77) without.
+# DICENET_BUILD is the build folder, by default build-arm64. The libraries for ARM are unpacked there; nothing is
+# installed on this machine. Requires Debian's gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user
+# (pipelines/packages.sh ci), and a mirror that has arm64; skipped (77) without.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
 
@@ -22,7 +21,7 @@ case ${1:-} in
   --help | -h) sed -n '2,/^[^#]/{/^# SPDX/d;/^#/s/^# \{0,1\}//p}' "$0" && exit 0 ;;
 esac
 
-# With lists of its own: the machine's architectures stay as they are.
+# Uses separate package lists: the machine's architectures do not change.
 fetch() {
   local apt=$build/apt
   mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/packages"
@@ -36,7 +35,7 @@ unpack() {
   for package in "$build/apt/packages"/*.deb; do
     dpkg-deb --extract "$package" "$sysroot.new"
   done
-  # Debian's /lib is a link to /usr/lib; packages of the time have files in both.
+  # Debian's /lib is a link to /usr/lib; some packages still have files in both.
   if [ -d "$sysroot.new/lib" ]; then
     cp -a "$sysroot.new/lib/." "$sysroot.new/usr/lib/" && rm -r "$sysroot.new/lib"
   fi
@@ -87,13 +86,13 @@ meson setup "$build/build" "$root" "${reconfigure[@]}" --cross-file "$build/cros
   -Dintrospection=disabled "$@"
 meson compile -C "$build/build"
 
-# Scripts that run the program themselves need one that this machine can start.
+# Scripts that run the program need one that this machine can start.
 program=$build/dicenet
 printf '#!/bin/sh\nexec qemu-aarch64 -L %q %q "$@"\n' "$sysroot" "$build/build/dicenet-core/tools/dicenet" >"$program"
 chmod +x "$program"
 
 status=0
-# An emulator takes its time: half the usual rounds.
+# The emulator is slow: half the usual rounds.
 qemu-aarch64 -L "$sysroot" "$build/build/tests/kernels/test-kernels" 0 50 || status=1
 for test in threads session preprocess; do
   meson test -C "$build/build" --no-rebuild --print-errorlogs --timeout-multiplier 10 "$test" || status=1

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# All that needs an NVIDIA GPU: tests of the CUDA backend, compute-sanitizer on them, golden outputs, and the tables of
-# docs/cuda.md. One line for each step, and all of them again at the end.
+# Everything that requires an NVIDIA GPU: tests of the CUDA backend, compute-sanitizer on them, golden outputs, and the
+# tables of docs/cuda.md. Prints one line per step, and a summary at the end.
 #
 #   gpu.sh [STEP...] [--build DIR] [--output DIR]
 #   gpu.sh --pack DIR [--build DIR]
 #
-# STEPs: tests, sanitizer, golden, units, bench, pytorch; without any, all of them in this order. --build names a build
-# with -Dcuda=enabled and its tests (build), --output a folder for what each step prints (output/gpu).
+# STEPs: tests, sanitizer, golden, units, bench, pytorch; default: all, in this order. --build is a build with
+# -Dcuda=enabled and its tests (default: build), --output a folder for the output of each step (output/gpu).
 #
 # --pack copies what of a build the steps need into a folder, with the libraries that it needs and golden outputs: on a
 # machine with a GPU but without GLib or Meson, a checkout and --build with that folder are enough.
@@ -44,7 +44,7 @@ pack_build() {
     mkdir -p "$pack/$(dirname "${name#"$build"/}")"
     cp -L "$name" "$pack/${name#"$build"/}"
   done
-  # The C library is the other machine's own.
+  # The C library must be the other machine's own.
   mkdir -p "$pack/lib"
   ldd "${programs[@]}" | awk '$2 == "=>" && $3 ~ /^\// && $1 !~ /^lib(c|m|dl|rt|pthread|dicenet)\.so/ { print $3 }' | sort -u |
     xargs cp -L -t "$pack/lib"
@@ -74,7 +74,7 @@ export DICENET_TEST_MODELS=$build/tests/core DICENET_TEST_BACKEND=cuda PYTHONDON
 mkdir -p "$output"
 lines=() failed=0
 
-# Runs a command with a time limit; its last line, or how it failed, goes into the list.
+# Runs a command with a time limit; adds its last line, or how it failed, to the summary.
 check() {
   local name=$1 limit=$2 status=0 begin=$SECONDS last
   shift 2
@@ -94,7 +94,7 @@ tell() {
   echo "${lines[-1]}"
 }
 
-# A Python in which these statements succeed.
+# Finds a Python in which these statements succeed.
 python_with() {
   local candidate
   for candidate in python3 /usr/bin/python3; do
@@ -107,7 +107,7 @@ golden() {
   check "golden-${1//\//-}${2:+-$2}" 60 "$python" "$root/tests/golden/golden.py" "$dicenet" "$root" "$1.safetensors" ${2:+"$2"}
 }
 
-# NAME and random_model.py's options: times on the device and with the copies there and back.
+# NAME and options for random_model.py: times on the device, and including copies.
 bench() {
   local model=$output/$1.safetensors precision batch
   [ -e "$model" ] || "$python" "$root/tests/reference/random_model.py" "$model" "${@:2}" >/dev/null

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the documents point to is there: links, headings, and the files that they and the sources name.
+"""Checks that links in the documents lead to existing targets, and headings and files that documents and sources name
+exist.
 
 links.py PROJECT_ROOT
 """
@@ -12,7 +13,7 @@ import sys
 CODE = re.compile(r"^```.*?^```$|^(?:    [^\n]*\n)+", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.M)
-# A file of this project in backticks, from the root, from dicenet-core or from the document's folder.
+# A file of this project in backticks, relative to the root, dicenet-core or the document's folder.
 NAMED = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:c|cu|h|json|md|py|sh|toml))`")
 DOCUMENT = re.compile(r"\bdocs/[\w-]+\.md\b")
 SOURCES = (".c", ".cu", ".cuh", ".h", ".build", ".py", ".sh", ".toml")
@@ -31,7 +32,7 @@ def read(root, path):
 
 
 def anchors(text):
-    """The headings' names in addresses, as GitHub makes them."""
+    """Anchors of the headings, as GitHub generates them."""
     found = set()
     for heading in HEADING.findall(CODE.sub("", text)):
         heading = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
@@ -40,9 +41,9 @@ def anchors(text):
 
 
 def check_link(root, document, link):
-    """What is wrong with it, or None."""
+    """Returns the error, or None."""
     if re.match(r"[a-z]+:", link):
-        return None  # elsewhere
+        return None  # external
     path, _, anchor = link.partition("#")
     path = os.path.normpath(os.path.join(os.path.dirname(document), path)) if path else document
     if not os.path.exists(os.path.join(root, path)):
@@ -65,7 +66,7 @@ def main(root):
         if path.endswith(".md"):
             text = read(root, path)
             results = [check_link(root, path, link) for link in LINK.findall(CODE.sub("", text))]
-            if path != "CHANGELOG.md":  # which names what was there once
+            if path != "CHANGELOG.md":  # it may name files that no longer exist
                 results += [check_name(root, path, name) for name in NAMED.findall(text)]
         elif path.endswith(SOURCES):
             results = [check_name(root, path, name) for name in DOCUMENT.findall(read(root, path))]

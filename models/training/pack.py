@@ -89,7 +89,7 @@ def write_shards(root, names, output, limit, quality):
         content = compress(content, quality) if quality else content
         mask = next((r.mask for r in wanted[photo].values() if r.mask), None)
         mask_content = sources.read_bytes(mask) if mask else b""
-        described = sum(len(json.dumps(sources.as_dict(r))) for r in wanted[photo].values()) // 4  # size when compressed
+        described = sum(len(json.dumps(sources.as_dict(r))) for r in wanted[photo].values()) // 4  # compressed
         if shard is None or shard.size + len(content) + len(mask_content) + described > limit:
             if shard:
                 shard.close()

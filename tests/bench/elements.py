@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How much time an element takes for a frame, beside what `dicenet bench` says for its network at the same size.
+"""Measures the time that an element takes per frame, compared with `dicenet bench` for its network at the same size.
 
     elements.py MODEL CLIP [--build DIR] [--threads 1,2] [--frames N] [--rounds N] [--set PROPERTY=VALUE]...
     elements.py models/dicenet_s_1.75_pascal_384x384.safetensors clip.mp4
 
-The clip is decoded before, so that nothing else wants the processors. An element's time is from a frame's arrival at its
-sink pad to its departure at the source pad: converting, scaling, the network, reading the results, attaching them. Both
-are measured alternately in short rounds; shown are the medians over rounds, and of each round's ratio.
+The clip is decoded first, so that nothing else uses the CPU. An element's time is from the arrival of a frame at its
+sink pad to its departure at the source pad: conversion, scaling, network, reading and attaching the results. Both are
+measured alternately in short rounds; the output is the median over rounds of each time and of their ratio.
 
-Needs python3-gi, gir1.2-gstreamer-1.0, gir1.2-gst-plugins-base-1.0, GStreamer's base, good and libav plugins, and the plugin
-in --build, build by default.
+Requires python3-gi, gir1.2-gstreamer-1.0, gir1.2-gst-plugins-base-1.0, GStreamer's base, good and libav plugins, and
+the plugin in --build, by default build.
 """
 
 import argparse
@@ -85,7 +85,7 @@ class Stopwatch:
 
 
 def run_element(element, properties, caps, frames):
-    """Median milliseconds per frame; the first three warm up. Also the size that the network ran at."""
+    """Median milliseconds per frame, after three frames of warm-up, and the inference size."""
     words = " ".join(f"{name}={value}" for name, value in properties.items())
     pipeline = Gst.parse_launch(f"appsrc name=source format=time ! {element} name=net {words} ! fakesink name=end sync=false")
     source, network = pipeline.get_by_name("source"), pipeline.get_by_name("net")
@@ -115,7 +115,8 @@ def run_bench(program, model, size, threads, seconds):
 
 
 def inference_size(caps, info):
-    """What inference-size=auto takes: the frame's shape with the model's short side (docs of the element)."""
+    """The size for inference-size=auto: the frame's aspect ratio with the model's short side (see the element's
+    documentation)."""
     frame = caps.get_structure(0)
     width, height = frame.get_value("width"), frame.get_value("height")
     short = min(info["trained_size"].values())

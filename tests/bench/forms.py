@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Forms of the same ONNX graph, among which ONNX Runtime's fastest is looked for.
+"""Variants of an ONNX graph, to find the one that is fastest in ONNX Runtime.
 
-Its kernel for PReLU is slow, and stands between convolutions that would otherwise hand each other their blocked layout.
-So all forms but the first write PReLU in element-wise operators that keep it. (Two convolutions in place of one, with
-relu and sum fused into them, were 14 to 27 % slower; less optimisation of the graph, up to 12 %.)
+Its kernel for PReLU is slow and breaks the blocked layout between convolutions. Therefore all variants but the first
+replace PReLU by element-wise operators, which keep the layout. (Two convolutions instead of one, with relu and sum
+fused into them, were 14 to 27 % slower; less graph optimisation, up to 12 %.)
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 
 def rewrite(model, write):
-    """`model` (an onnx.ModelProto) with every PRelu written by `write`, one of the functions below."""
+    """`model` (an onnx.ModelProto) with each PRelu replaced by `write`, one of the functions below."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
@@ -58,7 +58,7 @@ def constant(name, value):
 
 
 def forms(model):
-    """The graph as it is and, where it has PReLU, rewritten: by name."""
+    """The variants by name: the original graph and, if it has PReLU, the rewritten ones."""
     found = {"as exported": model}
     if any(node.op_type == "PRelu" for node in model.graph.node):
         found.update({"PReLU by clip": rewrite(model, clip), "PReLU by relu": rewrite(model, relu)})

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Times networks on a GPU: ours, and PyTorch's best mode of the same ones and of torchvision's (the paper's Table V).
+"""Measures networks on a GPU: ours, the same ones in PyTorch's fastest mode, and torchvision's (the paper's Table V).
 
     gpu.py [--build DIR] [--batches 1,32,64] [--networks TEXT,...] [--seconds S] [--rounds N] [--modes eager,graph,compile]
 
-Times are of the device alone, without copies to and from it, medians in milliseconds; ours and PyTorch's are measured
-alternately. PyTorch runs as it is, as a CUDA graph, and compiled (max-autotune), in single and in half precision; the
-fastest counts. Needs PyTorch with CUDA, torchvision for its networks, and `dicenet` built with -Dcuda=enabled.
+Times are for the device only, without copies to and from it, as medians in milliseconds; ours and PyTorch's are
+measured alternately. PyTorch runs in eager mode, as a CUDA graph, and compiled (max-autotune), in single and half
+precision; the fastest counts. Requires PyTorch with CUDA, torchvision for its networks, and `dicenet` built with
+-Dcuda=enabled.
 """
 
 import argparse
@@ -67,7 +68,7 @@ MODES = {"eager": lambda net, x: lambda: net(x), "graph": graphed, "compile": co
 
 
 class PyTorch:
-    """A network in all modes that it runs in."""
+    """A network in all modes that can run it."""
 
     def __init__(self, net, size, batch, precision, modes):
         dtype = PRECISIONS[precision]
@@ -81,11 +82,11 @@ class PyTorch:
                     call()
                 torch.cuda.synchronize()
                 self.calls[mode] = call
-            except Exception as error:  # a mode that cannot run this network is left out, and said
+            except Exception as error:  # report and skip modes that can't run this network
                 print(f"  PyTorch, {mode}: {str(error).splitlines()[0]}", file=sys.stderr)
 
     def measure(self, seconds):
-        """The fastest mode's milliseconds, and which it was."""
+        """Milliseconds of the fastest mode, and its name."""
         return min((of_device(call, seconds), mode) for mode, call in self.calls.items())
 
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Times the networks of docs/performance.md: ours, and ONNX Runtime's best form of the same ones where it is installed.
+"""Measures the networks of docs/performance.md: ours, and the fastest variant in ONNX Runtime if it is installed.
 
     networks.py [--build DIR] [--threads 1,2] [--networks TEXT,...] [--seconds S] [--rounds N] [--own | --pytorch] ...
 
-Both are measured alternately in short rounds, because the speed of machines moves; shown are medians over rounds, of
-times and of each round's ratio. Models are random, made when they are missing, and so are ONNX files.
+Both are measured alternately in short rounds, because the speed of machines varies; the output is the median over
+rounds of each time and of their ratio. Models and ONNX files are created if they are missing; models are random.
 
-Needs numpy; to compare, onnx, onnxruntime, PyTorch and torchvision, say in a virtual environment:
+Requires numpy; for comparisons also onnx, onnxruntime, PyTorch and torchvision, for example in a virtual environment:
 
     apt install python3-torch python3-torchvision
     /usr/bin/python3 -m venv --system-site-packages venv && venv/bin/pip install onnx onnxruntime 'numpy<2'
@@ -46,7 +46,7 @@ NETWORKS = {
 }
 OTHERS = {"MobileNetV2 1.0 @224": "mobilenet_v2", "ShuffleNetV2 2.0x @224": "shufflenet_v2_x2_0"}
 OURS, THEIRS = "classify 2.4 @224", "MobileNetV2 1.0 @224"
-# Random networks amplify rounding errors; another network would differ by as much as its outputs are large.
+# Random networks amplify rounding errors; the outputs of a different network would differ by about their maximum.
 SAME = 1e-2
 
 
@@ -108,7 +108,7 @@ class Row:
 
 
 def typical(times, least):
-    """The median, or the least: what other programs add to processor time, by taking the caches, is never negative."""
+    """The median, or the minimum: the CPU time that other programs add by using the caches is never negative."""
     return (min if least else statistics.median)(times) if times else None
 
 
@@ -119,7 +119,7 @@ def ratio(over, under, least):
 
 
 def prepare(options, program, rival):
-    """The rows, with their models made and the fastest forms found."""
+    """The rows, with their models created and the fastest variants found."""
     os.makedirs(options.models, exist_ok=True)
     names = [*NETWORKS, *(OTHERS if rival else ())]
     names = [name for name in names if any(part.lower() in name.lower() for part in options.networks.split(","))]
@@ -167,7 +167,7 @@ def make_rival(rival, options, name, model, threads):
 
 
 def time_pytorch(row, seconds):
-    """Once, not in rounds: it takes seconds to start."""
+    """Once, not in rounds, because it takes seconds to start."""
     width, height = NETWORKS[row.name]["size"] if row.model else (224, 224)
     script = os.path.join(TESTS, "bench", "pytorch.py")
     arguments = (row.model or OTHERS[row.name], width, height, row.threads, seconds)
@@ -195,7 +195,7 @@ def print_times(results, rival):
 
 
 def print_mobile(rows, least):
-    """Ours beside another network of the same cost in ONNX Runtime."""
+    """Compares ours with another network of the same cost in ONNX Runtime."""
     found = {(row.name, row.threads): row for row in rows}
     for (name, threads), row in found.items():
         theirs = found.get((THEIRS, threads))
@@ -205,7 +205,8 @@ def print_mobile(rows, least):
 
 
 def read_roof(build):
-    """Peak (GFLOP/s) of the widest instructions, and copying speeds (GB/s) by bytes; None without the program."""
+    """Peak (GFLOP/s) of the widest instructions, and copy bandwidth (GB/s) by number of bytes; None without the
+    program."""
     path = os.path.join(build, "tests", "kernels", "test-kernels")
     if not os.path.exists(path):
         return None
@@ -215,14 +216,15 @@ def read_roof(build):
 
 
 def floor(name, peak, copies):
-    """Milliseconds on one thread: all multiply-adds at the peak, all bytes, and the sum over passes of the longer."""
+    """Lower bounds in milliseconds for one thread: all multiply-adds at the peak, all bytes, and the sum over passes of
+    the larger one."""
     options = dict(NETWORKS[name])
     width, height = options.pop("size")
     convs = costs.count(random_model.network_of(**options), width, height)
     arithmetic = memory = longer = 0.0
     parts = list(costs.passes(convs))
     if name.startswith("segment"):
-        parts.append((0, 4 * options["classes"] * width * height))  # what is enlarged at the end
+        parts.append((0, 4 * options["classes"] * width * height))  # upscaling of the logits
     for macs, moved in parts:
         speed = next((s for size, s in sorted(copies.items()) if size >= moved), copies[max(copies)])
         times = 2e-6 * macs / peak, 1e-6 * moved / speed
@@ -248,7 +250,7 @@ def number(value):
 
 
 def print_table(head, rows):
-    """Markdown that is also readable as it is."""
+    """Markdown with aligned columns."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, ["-" * width for width in widths], *rows):
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")

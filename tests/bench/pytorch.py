@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Prints the median milliseconds that PyTorch takes for a network: run as it is, or traced, whichever is faster.
+"""Prints the median milliseconds that PyTorch takes for a network, in eager mode or traced, whichever is faster.
 
     pytorch.py NETWORK WIDTH HEIGHT THREADS SECONDS
 
@@ -19,7 +19,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 
 
 def load(network):
-    """The network `network` names (see above), in evaluation mode."""
+    """Loads the network in evaluation mode."""
     if network.endswith(".safetensors"):
         import dicenet
 
@@ -30,7 +30,7 @@ def load(network):
 
 
 def median_ms(net, x, seconds):
-    for _ in range(3):  # tracing optimises in the first runs
+    for _ in range(3):  # tracing optimises during the first runs
         net(x)
     times, begin = [], time.perf_counter()
     while len(times) < 3 or time.perf_counter() - begin < seconds:
@@ -43,7 +43,7 @@ def median_ms(net, x, seconds):
 def main(network, width, height, threads, seconds):
     torch.set_num_threads(int(threads))
     torch.set_flush_denormal(True)
-    warnings.simplefilter("ignore")  # that sizes become constants
+    warnings.simplefilter("ignore")  # warnings that sizes become constants
     net, x = load(network), torch.empty(1, 3, int(height), int(width)).uniform_(-2, 2)
     with torch.no_grad():
         traced = torch.jit.freeze(torch.jit.trace(net, x))

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""ONNX Runtime in its best form: networks exported from PyTorch, the fastest of several graphs, denormals flushed.
+"""ONNX Runtime for comparison: networks exported from PyTorch, the fastest of several graphs, denormals flushed.
 
-Importing this needs onnx and onnxruntime. PyTorch is needed, and torchvision for its networks, where no ONNX file is
-there yet."""
+Importing this requires onnx and onnxruntime. Exporting requires PyTorch, and torchvision for its networks."""
 
 import os
 import subprocess
@@ -21,13 +20,13 @@ TORCHVISION = """
 import sys, torchvision, export_onnx
 export_onnx.export(getattr(torchvision.models, sys.argv[1])(), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
 """
-# Forms of a graph do the same sums in another order.
+# The variants of a graph compute the same sums in another order.
 TOLERANCE = 1e-4
 
 
 def export(path, width, height, source):
-    """Writes `path` unless it is there; `source` is a model file, or the name of one of torchvision's networks. In a
-    process of its own: its modules have names that are taken here. RuntimeError where that fails."""
+    """Exports to `path` unless it exists; `source` is a model file, or the name of one of torchvision's networks. Runs
+    in a separate process, because module names would collide. Raises RuntimeError on failure."""
     if os.path.exists(path):
         return
     if source.endswith(".safetensors"):
@@ -41,7 +40,7 @@ def export(path, width, height, source):
 
 
 class Rival:
-    """One network, ready to run with a number of threads, in the form that was fastest here."""
+    """A network with a number of threads, in its fastest variant."""
 
     def __init__(self, path, threads, clock):
         self.clock = clock
@@ -59,7 +58,7 @@ class Rival:
         self.session = sessions[self.form]
 
     def check(self, sessions):
-        """The first output, which all forms must agree on."""
+        """Checks the first output, which must be equal for all variants."""
         outputs = {name: s.run(None, {"input": self.input})[0] for name, s in sessions.items()}
         expected = outputs["as exported"]
         for name, found in outputs.items():
@@ -92,7 +91,8 @@ def session(graph, threads):
 
 
 def multiply_adds(model, inputs):
-    """Of convolutions and dense layers. Their sizes are those of a run: not all follow from the graph."""
+    """Multiply-adds of convolutions and dense layers. Sizes are taken from a run, since the graph does not state all of
+    them."""
     weights = {constant.name: constant.dims for constant in model.graph.initializer}
     layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
     watched = onnx.ModelProto()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The benchmark of the networks runs, and says what it should; how fast they are is not tested.
+"""The benchmark of the networks runs and produces the expected output; speed is not tested.
 
 test_networks.py BUILD
 """
@@ -34,7 +34,7 @@ class Networks(unittest.TestCase):
             self.assertEqual(round(row["multiply_adds"] / 1e6, 2), 14.90)
             self.assertIsNone(row["ratio"])
         table = [line for line in done.stdout.splitlines() if line.startswith("| classify 0.2 @224")]
-        self.assertEqual(len(table), 3, done.stdout)  # two of times, one of floors
+        self.assertEqual(len(table), 3, done.stdout)  # two with times, one with lower bounds
 
     def test_mistakes(self):
         for arguments, message in (

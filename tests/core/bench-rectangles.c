@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What it saves to keep the tables of parts of a frame: 1,000 runs that go through four parts and inference sizes, of a
- * frame in NV12, 1920 x 1080. Each run is made by a session, which keeps them; beside it the input alone is made with
- * tables that are kept, and with new ones, and a size is planned that is not kept. They take turns, and medians count.
+/* Measures how much time is saved by caching the tables for parts of a frame: 1,000 runs on four parts and inference
+ * sizes of an NV12 frame of 1920 x 1080. Compares complete runs of a session, which caches them; preprocessing with
+ * cached tables and with new ones; and planning for a size that is not cached. Variants take turns; results are
+ * medians.
  *
- *     bench-rectangles MODEL [RUNS]
- */
+ *     bench-rectangles MODEL [RUNS] */
 
 #include <dicenet/dicenet.h>
 #include <stdlib.h>
@@ -77,7 +77,7 @@ with_new (const Bench *b, guint k)
   return since (begin);
 }
 
-/* Of more sizes than are kept, one after the other. */
+/* Cycles through more sizes than are cached. */
 static gdouble
 new_plan (const Bench *b, guint k)
 {
@@ -163,7 +163,7 @@ main (int argc, char **argv)
   for (guint i = 0; i < runs; i++) {
     const guint k = i % G_N_ELEMENTS (parts), turn = i / G_N_ELEMENTS (parts) % 2;
     for (guint f = 0; f < G_N_ELEMENTS (functions); f++) {
-      const guint at = f == 1 || f == 2 ? 1 + (f + turn) % 2 : f; /* whoever is second finds the frame in the cache */
+      const guint at = f == 1 || f == 2 ? 1 + (f + turn) % 2 : f; /* the second one finds the frame in the CPU cache */
       const gdouble time = functions[at](&b, k);
       g_array_append_val (times[at], time);
     }

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What threads give: one session with 1 thread, 2, and so on, and several sessions that are busy at the same time
- * against the same frames one after the other. Variants take turns, and the fastest frame of each counts: other work on
- * the machine then meets all of them alike.
+/* Measures the speed-up by threads: one session with 1 thread, 2, and so on, and several concurrent sessions compared
+ * with the same frames in sequence. Variants take turns, and the fastest frame of each counts, so that other load
+ * affects all alike.
  *
- *     bench-threads MODEL [ROUNDS]
- */
+ *     bench-threads MODEL [ROUNDS] */
 
 #include <dicenet/dicenet.h>
 #include <stdlib.h>
 
-#define FRAMES 6 /* in one turn */
+#define FRAMES 6 /* per turn */
 
 typedef struct {
   DicenetSession *session;
@@ -42,7 +41,7 @@ since (gint64 begin)
   return (gdouble) (g_get_monotonic_time () - begin) / 1e3;
 }
 
-/* Of one frame among FRAMES, ms. */
+/* Fastest frame of FRAMES, in ms. */
 static gdouble
 fastest_frame (const Busy *b)
 {
@@ -56,7 +55,7 @@ fastest_frame (const Busy *b)
   return best;
 }
 
-/* All sessions at the same time: ms per frame of all. */
+/* All sessions concurrently: ms per frame of all sessions. */
 static gdouble
 together (Busy *busy, guint n)
 {

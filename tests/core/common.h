@@ -7,7 +7,7 @@
 /* Path of one of the small random models that the build makes: "classify", "detect", "pyramid" or "segment". */
 char *test_model_path (const char *name);
 
-/* Loads it; fails the test if that does not work. */
+/* Loads it; fails the test on error. */
 DicenetModel *test_model_load (const char *name);
 
 /* A folder for one test's files; remove it with test_folder_remove(). */
@@ -20,17 +20,17 @@ gfloat *test_noise (gsize n, guint32 seed);
 /* The options of a session; free with dicenet_options_free(). */
 DicenetOptions *test_options (DicenetBackend backend, DicenetPrecision precision, guint n_threads);
 
-/* Opens it; fails the test if that does not work. */
+/* Opens it; fails the test on error. */
 DicenetSession *test_open (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision, guint n_threads);
 
-/* For all there is, at this size. */
+/* A request for all outputs at this size. */
 DicenetRequest *test_request (guint width, guint height);
 
-/* Runs tensors, or noise; fails the test if that does not work. */
+/* Runs tensors, or noise if there are none; fails the test on error. */
 DicenetResult *test_run_tensor (DicenetSession *session, const gfloat *tensor, guint batch, guint width, guint height);
 DicenetResult *test_run_noise (DicenetSession *session, guint batch, guint width, guint height, guint32 seed);
 
-/* Runs one suite's cases; the exit status. */
+/* Runs the tests of a suite; returns the exit status. */
 int test_run (const char *name, const TTest *const *tests, guint n);
 
 #define TEST_MAIN(name, ...)                                                                                           \
@@ -40,7 +40,7 @@ int test_run (const char *name, const TTest *const *tests, guint n);
     return test_run (name, tests, G_N_ELEMENTS (tests));                                                               \
   }
 
-/* The error is of this code and says all of these words; clears it. */
+/* Checks that the error has this code and that its message contains all of these words; clears it. */
 #define assert_error(error, expected_code, ...)                                                                        \
   G_STMT_START                                                                                                         \
   {                                                                                                                    \

@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 
-/* Once a size has run, running it again allocates its result and what keeps the request, nothing for the network: this
- * program's own malloc counts. */
+/* After the first run at a size, further runs allocate only the result and what holds the request, nothing for the
+ * network. This program replaces malloc() to count. */
 
-/* Submission, request, result, its list, and what is in that. */
+/* Submission, request, result, its list, and its contents. */
 #define MOST 12
 
 static gint counting, count;
@@ -79,7 +79,7 @@ START_TEST (runs_allocate_results)
     ck_assert_msg (g_atomic_int_get (&count) <= MOST, "%s: %d allocations", models[m / 2], g_atomic_int_get (&count));
   }
 
-  /* That the counter counts. */
+  /* Check that the counter works. */
   g_atomic_int_set (&counting, 1);
   g_free (g_malloc (100));
   g_atomic_int_set (&counting, 0);

@@ -5,7 +5,7 @@
 #include "api/model-private.h"
 #include "backend/backend.h"
 
-/* What all backends share, on one that computes nothing. */
+/* Code that all backends share, with a backend that computes nothing. */
 
 typedef struct {
   DicenetExecutor parent;
@@ -115,7 +115,7 @@ START_TEST (the_processor_computes_everything)
 }
 END_TEST
 
-/* Bound once for each size; of many sizes those used last are kept. */
+/* Buffers are bound once per size; the most recently used sizes are kept. */
 START_TEST (sizes_are_kept)
 {
   const DicenetBackendOps ops = fake_ops (supports_all);
@@ -130,7 +130,7 @@ START_TEST (sizes_are_kept)
   ck_assert_uint_eq (fake.n_bound, 8);
   ck_assert_uint_eq (fake.n_unbound, 0);
   ck_assert_uint_gt (fake.n_priors, 0);
-  ck_assert (dicenet_executor_prepare (&fake.parent, 64, 64, 2, NULL)); /* in the place of 64 x 64, the oldest */
+  ck_assert (dicenet_executor_prepare (&fake.parent, 64, 64, 2, NULL)); /* replaces 64 x 64, the oldest */
   ck_assert_uint_eq (fake.n_bound, 9);
   ck_assert_uint_eq (fake.n_unbound, 1);
   ck_assert (dicenet_executor_prepare (&fake.parent, 72, 64, 1, NULL));
@@ -145,7 +145,7 @@ START_TEST (sizes_are_kept)
 }
 END_TEST
 
-/* A size that a job runs at lasts as long as the job, kept or not. */
+/* A size stays bound during a job that uses it, even if it is evicted. */
 START_TEST (jobs_hold_their_size)
 {
   const DicenetBackendOps ops = fake_ops (supports_all);

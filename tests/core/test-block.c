@@ -8,7 +8,7 @@
 
 static const gsize sizes[] = { 0, 1, 100, 131071, 131072, 400000, 2097151, 2097152, 2097153, 5000000 };
 
-/* All of a block can be written, whatever lies before and behind it. */
+/* All bytes of a block are writable, and blocks do not overlap. */
 START_TEST (can_be_written)
 {
   guint8 *held[G_N_ELEMENTS (sizes)];
@@ -49,8 +49,8 @@ resident_bytes (void)
   return resident * (gsize) sysconf (_SC_PAGESIZE);
 }
 
-/* What was large is the system's again, though something small was allocated behind each: pipelines come and go in
- * processes that stay. The C library gives back the first time only. */
+/* Large blocks are returned to the system even if a small block is allocated behind each, because long-running
+ * processes create many pipelines. The C library only returns the first ones. */
 START_TEST (given_back)
 {
   enum { N = 32, BYTES = 1 << 20 };

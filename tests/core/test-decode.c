@@ -7,7 +7,7 @@
 
 START_TEST (softmax_and_top_k)
 {
-  const gfloat logits[] = { 0, logf (2), logf (5), -INFINITY, logf (2) }; /* 1 : 2 : 5 : 0 : 2 */
+  const gfloat logits[] = { 0, logf (2), logf (5), -INFINITY, logf (2) }; /* ratios 1 : 2 : 5 : 0 : 2 */
   g_autoptr (GArray) all = dicenet_decode_classes (logits, 5, FALSE, 0, 0.05f);
   g_autoptr (GArray) top = dicenet_decode_classes (logits, 5, FALSE, 2, 0);
   g_autoptr (GArray) multi = dicenet_decode_classes (logits, 5, TRUE, 0, 0.6f);
@@ -15,7 +15,8 @@ START_TEST (softmax_and_top_k)
   ck_assert_uint_eq (all->len, 4);
   ck_assert_uint_eq (g_array_index (all, DicenetClass, 0).label_id, 2);
   ck_assert_float_eq_tol (g_array_index (all, DicenetClass, 0).confidence, 0.5f, 1e-6f);
-  ck_assert_uint_eq (g_array_index (all, DicenetClass, 1).label_id, 1); /* of equals, the lower index first */
+  ck_assert_uint_eq (g_array_index (all, DicenetClass, 1).label_id,
+                     1); /* for equal confidences, the lower index first */
   ck_assert_uint_eq (g_array_index (all, DicenetClass, 2).label_id, 4);
   ck_assert_uint_eq (top->len, 2);
   ck_assert_uint_eq (multi->len, 3);
@@ -23,7 +24,7 @@ START_TEST (softmax_and_top_k)
 }
 END_TEST
 
-/* Hand-computed from the statement of the detector: at 300 pixels, sides of 30 and 77. */
+/* Computed by hand from the definition of the detector: at 300 pixels, sides of 30 and 77. */
 START_TEST (priors_of_the_first_cell)
 {
   const DicenetShape maps[] = { { 0, 38, 67 }, { 0, 19, 34 }, { 0, 10, 17 }, { 0, 5, 9 }, { 0, 3, 5 }, { 0, 1, 1 } };
@@ -41,13 +42,13 @@ START_TEST (priors_of_the_first_cell)
   ck_assert_float_eq_tol (p[6], sqrtf (30 * 77) / 533, 1e-6f);
   ck_assert_float_eq_tol (p[10], (gfloat) wide / 533, 1e-6f);
   ck_assert_float_eq_tol (p[11], (gfloat) (30 / sqrt (2) / 300), 1e-6f);
-  ck_assert_float_eq_tol (p[4 * (n - 6)], 0.5f, 1e-6f); /* the last map's one cell is the middle */
+  ck_assert_float_eq_tol (p[4 * (n - 6)], 0.5f, 1e-6f); /* the single cell of the last map is centred */
   for (guint i = 0; i < 4 * n; i++)
     ck_assert (p[i] >= 0 && p[i] <= 1);
 }
 END_TEST
 
-/* Priors in a row; confidences make prior i a class with some strength. */
+/* Priors in a row; prior i has a class with some confidence. */
 typedef struct {
   gfloat confidences[4 * 3], locations[4 * 4], priors[4 * 4];
 } Scene;
@@ -77,7 +78,8 @@ START_TEST (suppression_is_per_class)
   const Scene s = make_scene ();
   g_autoptr (GArray) boxes = decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f });
 
-  ck_assert_uint_eq (boxes->len, 3); /* the second of class 1 goes, class 2 in the same place stays */
+  ck_assert_uint_eq (boxes->len,
+                     3); /* the second one of class 1 is suppressed, the one of class 2 at the same position is not */
   ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 0).label_id, 1);
   ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 1).label_id, 2);
   ck_assert_float_eq_tol (g_array_index (boxes, DicenetBox, 0).x0, 0.2f, 1e-6f);
@@ -92,7 +94,7 @@ END_TEST
 START_TEST (limits_and_thresholds)
 {
   const Scene s = make_scene ();
-  const gfloat thresholds[] = { 0, 2, 0.3f }; /* background, never, 0.3 */
+  const gfloat thresholds[] = { 0, 2, 0.3f }; /* background, class left out, 0.3 */
 
   g_autoptr (GArray) one =
       decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f, .max_detections = 1 });
@@ -107,7 +109,7 @@ START_TEST (limits_and_thresholds)
   ck_assert_uint_eq (g_array_index (allowed, DicenetBox, 0).label_id, 2);
   g_autoptr (GArray) none = decode (&s, &(DicenetDetectParams){ .threshold = 0.99f, .iou_threshold = 0.45f });
   ck_assert_uint_eq (none->len, 0);
-  /* The shortcut over priors that can't reach the threshold loses none that does. */
+  /* The shortcut that skips priors below the threshold must not lose any above it. */
   g_autoptr (GArray) exact =
       decode (&s, &(DicenetDetectParams){ .threshold = expf (1) / (expf (1) + 2) - 1e-6f, .iou_threshold = 1 });
   ck_assert_uint_eq (exact->len, 4);
@@ -117,14 +119,14 @@ END_TEST
 START_TEST (locations_move_boxes)
 {
   Scene s = make_scene ();
-  s.locations[8] = 2;             /* centre x by 0.1 * 2 * 0.2 */
+  s.locations[8] = 2;             /* moves centre x by 0.1 * 2 * 0.2 */
   s.locations[10] = 5 * logf (2); /* twice as wide */
   g_autoptr (GArray) boxes = decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f });
   const DicenetBox *moved = &g_array_index (boxes, DicenetBox, 2);
   ck_assert_float_eq_tol (moved->x0, 0.54f, 1e-5f);
   ck_assert_float_eq_tol (moved->x1, 0.94f, 1e-5f);
 
-  s.locations[10] = 1e6f; /* a width that is no number any more is no detection */
+  s.locations[10] = 1e6f; /* a box whose width overflows is dropped */
   g_autoptr (GArray) finite = decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f });
   ck_assert_uint_eq (finite->len, 2);
 }

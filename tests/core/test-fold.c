@@ -7,9 +7,9 @@
 #include "api/model-private.h"
 #include "file/safetensors.h"
 
-/* Weights as backends get them, and again when another backend wants them later. */
+/* Folded weights as backends get them, also if another backend requests them later. */
 
-/* All arrays of all nodes, one after the other. */
+/* All arrays of all nodes, concatenated. */
 static gpointer
 collect (DicenetWeights *weights, gpointer data, GError **error)
 {
@@ -110,7 +110,7 @@ assert_same (const GArray *a, const GArray *b)
   ck_assert_mem_eq (a->data, b->data, a->len * sizeof (gfloat));
 }
 
-/* The second time they are read from the file that was loaded, whatever has its name by then. */
+/* Later requests read from the file that was loaded, even if it was renamed or replaced. */
 START_TEST (wanted_again_they_are_the_same)
 {
   static const char *const models[] = { "classify", "detect", "mobilenet", "pyramid", "resnet", "segment" };
@@ -139,7 +139,7 @@ START_TEST (wanted_again_they_are_the_same)
 }
 END_TEST
 
-/* Then they are gone: what was packed before works on, more is an error. */
+/* After the file is rewritten in place, existing packed weights still work, but further requests fail. */
 START_TEST (rewritten_in_place_they_are_gone)
 {
   char *folder = test_folder_new ();
@@ -149,7 +149,7 @@ START_TEST (rewritten_in_place_they_are_gone)
   copy ("segment", path);
   g_autoptr (DicenetModel) model = dicenet_model_load (path, &error);
   assert_no_error (error);
-  copy ("classify", path); /* before the first session: they are still there */
+  copy ("classify", path); /* before the first session, when nothing is lost yet */
   g_autoptr (DicenetSession) session = test_open (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32, 1);
   ck_assert_ptr_null (fold_all (model, &error));
   assert_error (error, DICENET_ERROR_OPEN, "model.safetensors", "was rewritten since it was loaded", "load it anew");

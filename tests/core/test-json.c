@@ -4,7 +4,7 @@
 #include <string.h>
 #include "file/json.h"
 
-/* JSON from strangers: RFC 8259 and nothing else. */
+/* The JSON parser with untrusted input: RFC 8259 and nothing else. */
 
 START_TEST (refuses_what_is_not_json)
 {

@@ -6,12 +6,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Several threads load models, one of them from a disk that is slow: this program's own read() holds whoever reads that
- * file until the test lets go. */
+/* Several threads load models, one of them from a slow disk: this program's read() blocks for that file until the test
+ * releases it. */
 
 static GMutex lock;
 static GCond changed;
-static ino_t slow; /* the file's; 0: none is */
+static ino_t slow; /* inode of the file; 0 for none */
 static guint n_began, n_held;
 
 static gboolean
@@ -66,7 +66,7 @@ load (gpointer path)
   GError *error = NULL;
   DicenetModel *model = dicenet_model_load (path, &error);
 
-  /* The model, or the error. */
+  /* Returns the model or the error. */
   return model ? (gpointer) model : error;
 }
 
@@ -77,7 +77,7 @@ START_TEST (waits_for_no_other)
   hold (path);
   GThread *thread = g_thread_new ("slow", load, path);
   wait_until_held ();
-  g_autoptr (DicenetModel) other = test_model_load ("classify"); /* would wait for ever */
+  g_autoptr (DicenetModel) other = test_model_load ("classify"); /* would block forever */
   ck_assert_ptr_nonnull (other);
   ck_assert_uint_eq (n_held, 1);
   hold (NULL);
@@ -96,7 +96,7 @@ START_TEST (shares_what_is_being_loaded)
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("load", load, path);
   wait_until_held ();
-  g_usleep (G_USEC_PER_SEC / 5); /* in which the others would begin to read as well */
+  g_usleep (G_USEC_PER_SEC / 5); /* time for the others to start reading as well */
   ck_assert_uint_eq (n_began, 1);
   hold (NULL);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++) {
@@ -108,7 +108,7 @@ START_TEST (shares_what_is_being_loaded)
 }
 END_TEST
 
-/* The next one tries for itself: what was wrong may be over. */
+/* The next caller tries again, because the error may have been temporary. */
 START_TEST (shares_no_failure)
 {
   char *folder = test_folder_new ();

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Messages of the library go to the application's function, or else to GLib's log, and never to both. */
+/* Messages of the library go either to the application's function or to GLib's log, never to both. */
 
 static GString *taken, *logged;
 
@@ -19,7 +19,7 @@ take_from_glib (const char *domain, GLogLevelFlags level, const char *message, g
   g_string_append_printf (logged, "%d %s: %s\n", level, domain, message);
 }
 
-/* What is said of a session. */
+/* Messages about a session. */
 static void
 open_session (void)
 {

@@ -10,8 +10,8 @@
 #include "../refusing.h"
 #include "file/safetensors.h"
 
-/* Where there is no memory for what a file or a caller asks for, an error says so and nothing else happens. This
- * program's own malloc refuses large blocks, from the n-th on, for each n there is. */
+/* If there is not enough memory for a file or a request, an error says so and nothing else happens. This program's
+ * malloc() refuses large blocks from the n-th on, for each possible n. */
 
 #define LARGE ((size_t) 1 << 20)
 
@@ -26,7 +26,7 @@ is_refused (size_t n)
   return TRUE;
 }
 
-/* What block.c takes large blocks by. */
+/* block.c allocates large blocks with mmap(). */
 void *
 mmap (void *at, size_t n, int protection, int flags, int fd, off_t offset)
 {
@@ -35,10 +35,10 @@ mmap (void *at, size_t n, int protection, int flags, int fd, off_t offset)
   return (void *) syscall (SYS_mmap, at, n, protection, flags, fd, offset);
 }
 
-/* TRUE, or FALSE with @error set. */
+/* Returns TRUE, or FALSE with @error set. */
 typedef gboolean (*Work) (gpointer data, GError **error);
 
-/* Does @work with less and less memory refused, until it needs no more; fails the test where an error is not about
+/* Repeats @work, with one more allocation allowed each time, until it succeeds; fails the test if an error is not about
  * memory. */
 static void
 starve (Work work, gpointer data, guint least)
@@ -90,7 +90,7 @@ START_TEST (large_models)
 {
   g_autofree char *many = test_model_path ("many");
   char *folder = test_folder_new ();
-  /* A header, a text in it, and nothing that belongs to the model. */
+  /* A header, a text in it, and a tensor that does not belong to the model. */
   g_autofree char *notes = g_strnfill (3 << 20, 'n'), *noted = copy_with (folder, "classify", "notes", notes);
 
   starve (load, many, 5);
@@ -157,7 +157,7 @@ START_TEST (largest_size)
 }
 END_TEST
 
-/* What failed leaves a session that works as soon as there is memory. */
+/* After a failure, a session works again as soon as there is memory. */
 START_TEST (sessions_recover)
 {
   static const struct {
@@ -226,7 +226,7 @@ START_TEST (large_labels)
 }
 END_TEST
 
-/* The system's own way of saying no: an address space that is full. */
+/* Allocation failures by the system, with an address space that is full. */
 START_TEST (address_space)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");

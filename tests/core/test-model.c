@@ -10,13 +10,13 @@
 #include "api/model-private.h"
 #include "file/safetensors.h"
 
-/* A copy of a model with one thing changed; NULL fields change nothing. */
+/* A modified copy of a model; NULL fields change nothing. */
 typedef struct {
   const char *key, *value; /* metadata; value NULL removes the key */
-  const char *drop;        /* names of tensors */
+  const char *drop;        /* names of tensors to drop */
   const char *rename, *new_name;
-  const char *reshape; /* to one dimension */
-  const char *poison;  /* its first element becomes poison_with */
+  const char *reshape; /* name of a tensor to reshape to one dimension */
+  const char *poison;  /* name of a tensor whose first element becomes poison_with */
   float poison_with;
 } Change;
 
@@ -54,7 +54,7 @@ load_changed (const char *folder, const char *model, const Change *change, GErro
   return dicenet_model_load (to, error);
 }
 
-/* Of the key each of the values, of which the last is NULL, makes the detector one that is refused with these words. */
+/* Each of the values (NULL-terminated) for the key makes the detector invalid; the error contains these words. */
 static void
 assert_values_refused (const char *folder, const char *key, const char *const *values, const char *says)
 {
@@ -86,7 +86,7 @@ START_TEST (describes_itself)
   ck_assert (width == 48 && height == 85);
   dicenet_model_fit_size (model, 4, &width, &height);
   ck_assert (width == 192 && height == 48);
-  dicenet_model_fit_size (model, 8, &width, &height); /* as many pixels, still the picture's shape */
+  dicenet_model_fit_size (model, 8, &width, &height); /* about as many pixels, with the picture's aspect ratio */
   ck_assert (width == 272 && height == 34);
   dicenet_model_fit_size (model, 1 / 8.0, &width, &height);
   ck_assert (width == 34 && height == 272);
@@ -146,7 +146,7 @@ START_TEST (refuses_bad_metadata)
 }
 END_TEST
 
-/* Where a file does not name them they are SSD's: at 64 pixels, 7 + 61 k / 6 and truncated. */
+/* Without prior sizes in the file, SSD's are used: at 64 pixels, 7 + 61 k / 6, truncated. */
 START_TEST (has_prior_sizes)
 {
   static const struct {
@@ -180,7 +180,7 @@ START_TEST (has_prior_sizes)
 }
 END_TEST
 
-/* What is no confidence is refused; where a file says nothing, it follows from the task. */
+/* Invalid confidences are rejected; without one in the file, the default depends on the task. */
 START_TEST (has_a_threshold)
 {
   static const struct {
@@ -229,7 +229,7 @@ START_TEST (refuses_bad_tensors)
     ck_assert_msg (load_changed (folder, "segment", &cases[i].change, &error) == NULL, "case %u", i);
     assert_error (error, DICENET_ERROR_INVALID_MODEL, cases[i].says[0], cases[i].says[1], "changed.safetensors");
   }
-  /* A detector with a pyramid that its description does not mention. */
+  /* A detector with a pyramid that its metadata does not mention. */
   ck_assert (load_changed (folder, "pyramid", &(Change){ .key = "pyramid", .value = "false" }, &error) == NULL);
   assert_error (error, DICENET_ERROR_INVALID_MODEL, "base_net.bu_", "belongs to no layer");
   test_folder_remove (folder);
@@ -248,12 +248,12 @@ START_TEST (is_loaded_once)
   g_autoptr (DicenetModel) again = dicenet_model_load (path, &error);
   ck_assert_ptr_eq (first, again);
 
-  /* The file was replaced: what is loaded now is the new one, and the old one lives on. */
+  /* The file was replaced: the new one is loaded, and the old model is still valid. */
   g_autoptr (DicenetModel) other = load_changed (folder, "segment", &labels, &error);
   assert_no_error (error);
   ck_assert_ptr_ne (other, first);
 
-  /* Nobody holds it: the cache does not either. */
+  /* The cache does not hold references to models that are not in use. */
   gpointer gone = first;
   g_object_add_weak_pointer (G_OBJECT (first), &gone);
   g_clear_object (&again);
@@ -270,7 +270,7 @@ set_time (const char *path)
   ck_assert_int_eq (utimensat (AT_FDCWD, path, times, 0), 0);
 }
 
-/* In place, with as many bytes, and the time that the file had: a copy that keeps times may do so. */
+/* Rewrites in place, keeping size and modification time, as a copy that preserves times may do. */
 static void
 patch (const char *path, const char *from, const char *to)
 {
@@ -278,7 +278,7 @@ patch (const char *path, const char *from, const char *to)
   gsize n;
 
   ck_assert (g_file_get_contents (path, &text, &n, NULL));
-  char *at = g_strstr_len (text + 8, (gssize) n - 8, from); /* behind the length of the header */
+  char *at = g_strstr_len (text + 8, (gssize) n - 8, from); /* after the length of the header */
   ck_assert_ptr_nonnull (at);
   memcpy (at, to, strlen (to));
   const int fd = g_open (path, O_WRONLY, 0);
@@ -340,7 +340,7 @@ load_labels (DicenetModel *model, const char *folder, const char *text, gsize n,
 START_TEST (reads_labels)
 {
   char *folder = test_folder_new ();
-  g_autoptr (DicenetModel) model = test_model_load ("detect"); /* 5 classes with the background */
+  g_autoptr (DicenetModel) model = test_model_load ("detect"); /* 5 classes including the background */
   g_autoptr (GError) error = NULL;
 
   g_auto (GStrv) all = load_labels (model, folder, "none\r\na\r\nb\nc\nd\n\n", 16, &error);
@@ -425,7 +425,7 @@ START_TEST (is_found_by_name)
 }
 END_TEST
 
-/* Wherever the bytes of a path, or of an environment variable, come to stand. */
+/* The message must be valid and printable text, whatever bytes a path or an environment variable contains. */
 static void
 assert_readable (GError **error, const char *part)
 {

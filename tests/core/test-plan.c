@@ -5,7 +5,7 @@
 #include "graph/plan.h"
 #include "api/model-private.h"
 
-/* Who wrote a float of the arena last. */
+/* Records the last writer of each float of the arena. */
 static void
 mark (guint *owner, const DicenetTensorRef *view, guint node)
 {
@@ -14,7 +14,7 @@ mark (guint *owner, const DicenetTensorRef *view, guint node)
       owner[view->planes[c] + i] = node;
 }
 
-/* Every float of @view was last written by a node that @node's view is made of: remembered when it was written. */
+/* Checks that every float of @view was last written by a node that @node's view consists of, as recorded. */
 static void
 assert_intact (const guint *owner, const DicenetTensorRef *view, const guint *expected)
 {
@@ -25,7 +25,7 @@ assert_intact (const guint *owner, const DicenetTensorRef *view, const guint *ex
   ck_assert_uint_eq (wrong, 0);
 }
 
-/* Which node a view's channels come from, found again from the graph's definition. */
+/* The node from which a channel of a view comes, derived from the graph's definition. */
 static guint
 source_of (const DicenetGraph *g, guint i, guint c)
 {
@@ -61,8 +61,8 @@ scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpoin
   return node->op == DICENET_OP_DICE ? 3 * (gsize) input.h * input.w : 0;
 }
 
-/* Plays a plan: no step finds its inputs overwritten, by outputs or by scratch, and at the end the outputs are there.
- */
+/* Simulates a plan: no step finds its inputs overwritten by outputs or scratch memory, and the outputs are intact at
+ * the end. */
 static void
 play (const DicenetGraph *g, guint width, guint height)
 {
@@ -104,7 +104,7 @@ START_TEST (memory_is_never_shared_too_early)
 }
 END_TEST
 
-/* A backbone level needs little more than its input and output at a time: memory must be used again. */
+/* A level of the backbone needs little more memory than its input and output: memory must be reused. */
 START_TEST (memory_is_used_again)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");

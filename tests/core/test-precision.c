@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What `precision` does to a session. Where the processor has no bfloat16, the tests that need it hold float32 to the
- * same; test-kernels and the golden files say whether it was there. */
+/* Effect of `precision` on a session. On a processor without bfloat16, the tests that need it run in float32 instead;
+ * test-kernels and the golden files report whether it is available. */
 
 #include "common.h"
 
@@ -22,7 +22,7 @@ output_name (DicenetModel *model)
   return dicenet_model_get_task (model) == DICENET_TASK_DETECT ? "confidences" : "logits";
 }
 
-/* Of one picture of noise. */
+/* Outputs for a picture of noise. */
 static GArray *
 run (DicenetSession *session, guint width, guint height)
 {
@@ -35,7 +35,7 @@ run (DicenetSession *session, guint width, guint height)
   return out;
 }
 
-/* Largest difference as a share of the largest value. */
+/* Largest difference relative to the largest value. */
 static gfloat
 difference (const GArray *a, const GArray *b)
 {
@@ -66,7 +66,7 @@ START_TEST (auto_takes_what_there_is)
 }
 END_TEST
 
-/* Rounding to 8 bits shows in the results, and stays small there. */
+/* Rounding to 8 bits changes the results, but only slightly. */
 START_TEST (bfloat16_is_near_float32)
 {
   for (guint m = 0; m < G_N_ELEMENTS (models); m++) {
@@ -111,7 +111,7 @@ open_and_run (gpointer data)
   return run (session, 64, 48);
 }
 
-/* The first to come makes the weights, once. */
+/* The first session creates the weights, once. */
 START_TEST (sessions_open_in_parallel)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");
@@ -129,7 +129,7 @@ START_TEST (sessions_open_in_parallel)
 }
 END_TEST
 
-/* What a processor without the instructions does. */
+/* On a processor without the instructions. */
 START_TEST (a_lack_is_told_and_computes_in_float32)
 {
   for (guint m = 0; m < G_N_ELEMENTS (models); m++) {

@@ -3,11 +3,11 @@
 
 #include "base/threads.h"
 
-/* The share of processors that control groups allow, from files as the kernel has them, below a folder. */
+/* Processor limits of control groups, read from files in the kernel's format below a folder. */
 
 static char *root;
 
-/* Writes ROOT/@path, and the folders above it. */
+/* Writes ROOT/@path, and creates parent folders. */
 static void
 put (const char *path, const char *text)
 {
@@ -52,15 +52,15 @@ end (void)
 START_TEST (version_2)
 {
   begin ("0::/user.slice/job\n", MOUNT_2);
-  expect (G_MAXUINT); /* the controller is off */
+  expect (G_MAXUINT); /* controller disabled */
   put ("sys/fs/cgroup/user.slice/job/cpu.max", "max 100000\n");
   expect (G_MAXUINT);
   put ("sys/fs/cgroup/user.slice/job/cpu.max", "250000 100000\n");
   expect (3); /* rounded up */
   put ("sys/fs/cgroup/user.slice/cpu.max", "200000 100000\n");
-  expect (2); /* the group above allows less */
+  expect (2); /* the parent group has a lower limit */
   put ("sys/fs/cgroup/other/cpu.max", "100000 100000\n");
-  expect (2); /* not this process's */
+  expect (2); /* not the group of this process */
   put ("sys/fs/cgroup/user.slice/job/cpu.max", "1000 100000\n");
   expect (1);
   end ();
@@ -84,13 +84,14 @@ START_TEST (version_1)
 }
 END_TEST
 
-/* Version 2 without controllers beside version 1, and the other way round. */
+/* Version 2 without controllers next to version 1, and vice versa. */
 START_TEST (hybrid)
 {
   begin ("4:cpu:/job\n0::/unit\n", "33 31 0:30 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
                                    "34 31 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
                                    "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
-  quota_1 ("sys/fs/cgroup/cpuset/job", "100000\n", "100000\n"); /* no such files there, but if there were */
+  quota_1 ("sys/fs/cgroup/cpuset/job", "100000\n",
+           "100000\n"); /* files that do not exist in practice, and must not be read */
   expect (G_MAXUINT);
   quota_1 ("sys/fs/cgroup/cpu/job", "300000\n", "100000\n");
   expect (3);
@@ -100,8 +101,7 @@ START_TEST (hybrid)
 }
 END_TEST
 
-/* In a namespace of its own the group is the root; without one, the part of the hierarchy that is mounted begins at it.
- */
+/* In its own namespace, a group is the root; without a namespace, the mounted part of the hierarchy starts at it. */
 START_TEST (container)
 {
   begin ("0::/\n", MOUNT_2);
@@ -116,7 +116,7 @@ START_TEST (container)
   put ("proc/self/cgroup", "4:cpu,cpuacct:/docker/0123/part\n");
   quota_1 ("sys/fs/cgroup/cpu,cpuacct/part", "100000\n", "100000\n");
   expect (1);
-  put ("proc/self/cgroup", "4:cpu,cpuacct:/docker/01234\n"); /* another one, whose name begins like that */
+  put ("proc/self/cgroup", "4:cpu,cpuacct:/docker/01234\n"); /* a different group with the same prefix */
   expect (G_MAXUINT);
   end ();
 }
@@ -179,7 +179,7 @@ START_TEST (none)
 }
 END_TEST
 
-/* Many mounts are read; more than anybody has are not read to their end. */
+/* Many mounts are read, but there is an upper limit. */
 START_TEST (many_mounts)
 {
   g_autoptr (GString) mounts = g_string_new (NULL);

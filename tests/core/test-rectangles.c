@@ -4,7 +4,8 @@
 #include <string.h>
 #include "../preprocess/pictures.h"
 
-/* Parts of pictures: the same, to the last bit, as copies of the parts. DICENET_TEST_BACKEND names the backend. */
+/* Results for parts of pictures are bit-exact with those for copies of the parts. DICENET_TEST_BACKEND selects the
+ * backend. */
 
 #define WIDTH  90
 #define HEIGHT 71
@@ -70,7 +71,7 @@ START_TEST (equal_copies)
 
   for (guint f = 0; f < G_N_ELEMENTS (all_formats); f++) {
     for (RowOrder order = ROWS_TIGHT; order <= ROWS_BACKWARD; order++) {
-      if (is_slow && (order != f % 3 || (f > 0 && f < 10))) /* all kinds of chroma, and one RGB */
+      if (is_slow && (order != f % 3 || (f > 0 && f < 10))) /* all chroma formats, and one RGB format */
         continue;
       g_autoptr (Picture) picture = picture_new (all_formats[f], WIDTH, HEIGHT, order, random);
       picture->image.matrix = order == ROWS_PADDED ? DICENET_COLOR_MATRIX_BT709 : DICENET_COLOR_MATRIX_BT601;
@@ -89,7 +90,7 @@ START_TEST (equal_copies)
 }
 END_TEST
 
-/* Boxes are fractions of the part, and masks have its pixels only. */
+/* Boxes are fractions of the part, and masks cover the part only. */
 START_TEST (results_are_relative)
 {
   static const char *const tasks[] = { "detect", "segment" };
@@ -149,13 +150,13 @@ START_TEST (outside_is_refused)
 }
 END_TEST
 
-/* More sizes, of parts and of inferences, than tables are kept for, come and go. */
+/* Uses more sizes of parts and inferences than tables are cached. */
 START_TEST (sizes_come_and_go)
 {
   g_autoptr (DicenetSession) session = open_session ("classify", 1);
   g_autoptr (GRand) random = g_rand_new_with_seed (1);
   g_autoptr (Picture) picture = picture_new (DICENET_PIXEL_FORMAT_NV12, WIDTH, HEIGHT, ROWS_TIGHT, random);
-  DicenetResult *first[18]; /* kept are 16 */
+  DicenetResult *first[18]; /* 16 are cached */
 
   for (guint round = 0; round < 2; round++) {
     for (guint i = 0; i < G_N_ELEMENTS (first); i++) {

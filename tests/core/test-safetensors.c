@@ -9,14 +9,14 @@
 #include <unistd.h>
 #include "file/safetensors.h"
 
-/* Files from strangers: whatever the bytes, a tensor that is handed out lies inside the file. */
+/* Untrusted files: whatever the bytes, each tensor is within the file. */
 
-/* A file of this header and data, in a folder of its own. */
+/* Opens a file with this header and data in a folder of its own. */
 static DicenetSafetensors *
 open_bytes (const char *folder, const void *bytes, gsize n, GError **error)
 {
   g_autofree char *path = g_build_filename (folder, "file.safetensors", NULL);
-  /* In place: for each of a few thousand new or emptied files, the disk would be waited for. */
+  /* In place, because creating or truncating thousands of files is slow. */
   const int fd = g_open (path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   ck_assert_int_ge (fd, 0);
   ck_assert_int_eq (write (fd, bytes, n), (gssize) n);
@@ -89,7 +89,7 @@ START_TEST (refuses_what_is_no_file)
   g_autoptr (GError) error = NULL;
 
   ck_assert_int_eq (mkfifo (fifo, 0600), 0);
-  ck_assert (dicenet_safetensors_open (fifo, &error) == NULL); /* must not wait for a writer */
+  ck_assert (dicenet_safetensors_open (fifo, &error) == NULL); /* must not block waiting for a writer */
   assert_error (error, DICENET_ERROR_OPEN, "fifo", "expected a file");
   ck_assert (dicenet_safetensors_open (folder, &error) == NULL);
   assert_error (error, DICENET_ERROR_OPEN, "a folder");
@@ -103,7 +103,7 @@ START_TEST (refuses_what_is_no_file)
 }
 END_TEST
 
-/* The two characters Ab and BA have the same sum in g_str_hash(), so every name of such pairs does. */
+/* "Ab" and "BA" have the same value in g_str_hash(), and so have all names made of them. */
 static void
 append_colliding (GString *json, guint n)
 {
@@ -160,7 +160,7 @@ START_TEST (refuses_what_is_huge)
 }
 END_TEST
 
-/* Two tensors and metadata, written by our own writer. */
+/* Two tensors and metadata, written by our writer. */
 static void
 write_example (const char *path)
 {
@@ -200,7 +200,7 @@ START_TEST (reads_what_it_wrote)
 }
 END_TEST
 
-/* Reads every byte that the file's tensors claim: what lies outside, the sanitizer or the page fault finds. */
+/* Reads all bytes of the file's tensors: a sanitizer or a page fault detects accesses outside of the file. */
 static guint
 touch_all (const DicenetSafetensors *file)
 {
@@ -228,7 +228,7 @@ rewrite (gpointer data)
   return NULL;
 }
 
-/* As `cp new model` does: the file shrinks to nothing under its reader. */
+/* As with `cp new model`: the file is truncated while in use. */
 START_TEST (survives_rewriting_in_place)
 {
   char *folder = test_folder_new ();
@@ -277,7 +277,7 @@ START_TEST (survives_truncation_and_noise)
       accepted++;
     }
   }
-  ck_assert_uint_gt (accepted, 0); /* changes in the data or in a name are no errors */
+  ck_assert_uint_gt (accepted, 0); /* changes in the data or in a name are valid */
   ck_assert_uint_lt (accepted, 3000);
   test_folder_remove (folder);
 }

@@ -12,7 +12,7 @@ open_session (DicenetModel *model, guint threads)
   return test_open (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32, threads);
 }
 
-/* All outputs of one picture, one after the other. */
+/* All outputs of a picture, concatenated. */
 static GArray *
 outputs (DicenetResult *result, guint picture)
 {
@@ -124,7 +124,7 @@ START_TEST (threads_make_the_same_mask)
   g_autoptr (DicenetSession) one = open_session (model, 1);
   g_autoptr (DicenetResult) expected = test_run_noise (one, 1, 75, 61, 3);
 
-  for (guint threads = 2; threads <= 70; threads += 17) { /* of the last, more than rows */
+  for (guint threads = 2; threads <= 70; threads += 17) { /* up to more threads than rows */
     g_autoptr (DicenetSession) session = open_session (model, threads);
     g_autoptr (DicenetResult) found = test_run_noise (session, 1, 75, 61, 3);
     ck_assert (g_bytes_equal (dicenet_result_get_mask (expected, 0), dicenet_result_get_mask (found, 0)));
@@ -132,14 +132,14 @@ START_TEST (threads_make_the_same_mask)
 }
 END_TEST
 
-/* Another size in between, and back: plans and memory that were used before give the same again. */
+/* Another size in between: reused plans and memory must give the same results. */
 START_TEST (sizes_alternate)
 {
   g_autoptr (DicenetModel) model = test_model_load ("pyramid");
   g_autoptr (DicenetSession) session = open_session (model, 2);
   g_autoptr (GArray) expected = outputs_of_noise (session, 1, 64, 64, 9);
 
-  for (guint i = 0; i < 20; i++) /* more sizes than plans are kept */
+  for (guint i = 0; i < 20; i++) /* more sizes than plans are cached */
     dicenet_result_unref (test_run_noise (session, 1 + i % 2, 64 + i, 80 - i, i));
   g_autoptr (GArray) found = outputs_of_noise (session, 1, 64, 64, 9);
   assert_same (expected, found);
@@ -237,7 +237,7 @@ START_TEST (mask_is_the_largest_logit)
 }
 END_TEST
 
-/* Denormals are flushed while a network runs, in its threads only. */
+/* Denormals are flushed while a network runs, and only in its threads. */
 START_TEST (floating_point_state_is_left_alone)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");

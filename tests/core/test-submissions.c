@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Runs that are submitted and waited for, and results. */
+/* Asynchronous runs, and results. */
 
 #define N 6
 
@@ -21,7 +21,7 @@ open_session (const char *name, gboolean worker)
   return session;
 }
 
-/* The i-th of some pictures of different sizes at different inference sizes; gone as soon as it is submitted. */
+/* The i-th of some pictures with different sizes and inference sizes; freed after submission. */
 static DicenetSubmission *
 submit (DicenetSession *session, guint i, GError **error)
 {
@@ -61,7 +61,7 @@ assert_same (DicenetResult *a, DicenetResult *b)
   ck_assert_mem_eq (x, y, n * sizeof (gfloat));
 }
 
-/* What each of N gives alone, from a session that is gone. */
+/* Expected results of N separate runs, from a session that is then freed. */
 static void
 run_alone (const char *name, DicenetResult *expected[N])
 {
@@ -113,7 +113,8 @@ START_TEST (told_once)
 }
 END_TEST
 
-/* Submissions keep their session; those that nobody waits for leave nothing behind, which the sanitizer sees. */
+/* Submissions hold a reference to their session; those that are never waited for do not leak (checked by the
+ * sanitizer). */
 START_TEST (dropped)
 {
   for (guint worker = 0; worker < 2; worker++) {
@@ -153,7 +154,7 @@ END_TEST
 
 /* --- threads --- */
 
-/* Of the system's locks: ThreadSanitizer does not know GLib's. */
+/* With pthread locks, because ThreadSanitizer does not know GLib's. */
 typedef struct {
   DicenetSession *session;
   GQueue queue; /* DicenetSubmission */
@@ -190,7 +191,7 @@ submit_all (gpointer data)
 
   for (guint i = 0; i < FRAMES;) {
     DicenetSubmission *submission = submit (line->session, i, NULL);
-    if (submission == NULL) { /* all are in flight */
+    if (submission == NULL) { /* all have been submitted */
       g_usleep (100);
       continue;
     }
@@ -250,7 +251,7 @@ START_TEST (threads_share_a_session)
 }
 END_TEST
 
-/* --- what is asked for --- */
+/* --- requests --- */
 
 START_TEST (requests)
 {
@@ -268,7 +269,7 @@ START_TEST (requests)
     ck_assert (n == 1 || classes[0].confidence >= classes[1].confidence);
     ck_assert_ptr_null (dicenet_result_get_output (result, "logits", 0, NULL));
     dicenet_result_get_size (result, &width, &height);
-    ck_assert (width == 64 && height == 64); /* the model's */
+    ck_assert (width == 64 && height == 64); /* the model's default */
   }
   dicenet_request_set_threshold (request, 2);
   g_autoptr (DicenetResult) none = dicenet_session_run_tensor (session, input, 3 * 64 * 64, 1, request, NULL);

@@ -8,8 +8,8 @@
 #include <string.h>
 #include "base/threads.h"
 
-/* Workers in common: every chunk once, nobody in another's thread index, no more threads than processors, nobody waits
- * for another caller's work, and asleep when there is none. */
+/* Shared workers: each chunk runs once, thread indices are unique, there are no more threads than processors, no caller
+ * waits for the work of another, and idle workers sleep. */
 
 #define MAX_SEATS 8
 
@@ -26,7 +26,7 @@ open_threads (guint n)
 
 typedef void (*HelperFunc) (const char *task, gpointer data);
 
-/* Calls @func for each worker, which are known by their name. FALSE where the system does not say. */
+/* Calls @func for each worker, found by thread name. Returns FALSE if the system does not support this. */
 static gboolean
 for_each_worker (HelperFunc func, gpointer data)
 {
@@ -52,7 +52,7 @@ count_worker (const char *task, gpointer data)
   g_autofree char *path = g_build_filename ("/proc/self/task", task, "stat", NULL), *text = NULL;
 
   if (!g_file_get_contents (path, &text, NULL, NULL))
-    return; /* it ended meanwhile */
+    return; /* it has ended meanwhile */
   const char *state = strrchr (text, ')');
   workers->running += state && state[2] == 'R';
   workers->all++;
@@ -65,13 +65,13 @@ can_count_workers (void)
   return for_each_worker (count_worker, &workers);
 }
 
-/* That there are @n workers, all of them asleep; ended threads may take a moment to disappear. */
+/* Checks that there are @n workers and that all are asleep; ended threads may take a moment to disappear. */
 static void
 assert_workers (guint n)
 {
   Helpers workers = { 0 };
 
-  for (guint i = 0; can_count_workers () && i < 20000; i++) { /* until the test's time is over */
+  for (guint i = 0; can_count_workers () && i < 20000; i++) { /* until the test times out */
     workers = (Helpers){ 0 };
     for_each_worker (count_worker, &workers);
     if (workers.all == n && workers.running == 0)
@@ -90,8 +90,8 @@ move_worker (const char *task, gpointer processors)
 }
 #endif
 
-/* A worker does not help on the processor of its caller: this thread gets one, all workers another. FALSE where there
- * are no two. */
+/* A worker does not run on the processor of its caller: binds this thread to one processor, all workers to another.
+ * Returns FALSE if there is only one. */
 static gboolean
 keep_workers_apart (void)
 {
@@ -206,7 +206,7 @@ START_TEST (workers_in_common)
     four[i] = open_threads (2);
   assert_workers (CLAMP (processors - 1, 1, 4));
 
-  /* Whoever asks for more than there are processors gets it, but nothing comes on top. */
+  /* A caller that requests more threads than processors gets them, but no further ones are started. */
   DicenetThreads *many = open_threads (processors + 3);
   assert_workers (processors + 2);
   DicenetThreads *as_many = open_threads (processors + 3);
@@ -225,9 +225,9 @@ START_TEST (workers_in_common)
 }
 END_TEST
 
-/* --- who waits for whom --- */
+/* --- waiting --- */
 
-/* Two chunks that wait for each other: one of them is a worker's. */
+/* Two chunks that wait for each other: a worker must run one of them. */
 typedef struct {
   _Atomic guint arrived;
   _Atomic gboolean release;
@@ -246,7 +246,7 @@ meet (gpointer job, guint i, guint thread_index)
     g_thread_yield ();
 }
 
-/* Does not return before it is released, unless workers can't be kept apart. */
+/* Returns only after its release, unless workers can't be kept apart. */
 static gpointer
 run_meeting (gpointer data)
 {
@@ -284,7 +284,7 @@ START_TEST (nobody_waits_for_another_caller)
   while (atomic_load (&m.arrived) < 2)
     g_usleep (100);
   DicenetThreads *mine = open_threads (2);
-  count->n_threads = 2; /* while the other caller and its worker are held */
+  count->n_threads = 2; /* while the other caller and its worker are blocked */
   for (guint i = 0; i < 1000; i++)
     run_counted (mine, count, 1 + i % 9);
   atomic_store (&m.release, TRUE);
@@ -300,7 +300,7 @@ note_worker (gpointer job, guint i, guint thread_index)
     atomic_fetch_add ((_Atomic guint *) job, 1);
 }
 
-/* As many callers in a frame as processors: each computes alone. */
+/* With as many callers as processors, each computes alone. */
 START_TEST (workers_rest_while_callers_are_busy)
 {
   const guint n = MAX (dicenet_processors (), 2);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The library from Python: what introspection offers works, and a photo's mask is the one that Pillow's scaling gives.
+"""The library in Python: the introspected functions work, and the mask of a photo is the same as after scaling with
+Pillow.
 
-    test_bindings.py MODELS_FOLDER PROJECT_ROOT VERSION
+test_bindings.py MODELS_FOLDER PROJECT_ROOT VERSION
 """
 
 import gc
@@ -13,7 +14,8 @@ import sys
 import tempfile
 
 SKIPPED = 77
-# The promise for masks of photos beside those made after Pillow's resize. Scaling is bit-exact, so none should differ.
+# The allowed difference between masks of photos and those after scaling with Pillow. Scaling is bit-exact, so there
+# should be none.
 MASK_PIXELS_THAT_MAY_DIFFER = 0.01
 
 try:
@@ -85,7 +87,7 @@ def check_detect(folder):
     request.set_outputs(True)
     pixels = GLib.Bytes(noise(64 * 64 * 4))
     submissions = [session.submit_bytes(pixels, Dicenet.PixelFormat.BGRX, 64, 64, request) for _ in range(3)]
-    del session  # submissions keep it
+    del session  # submissions hold a reference
     result = submissions[1].wait()
     check_error(Dicenet.Error.ARGUMENT, "told already", submissions[1].wait)
     assert result.get_model().get_task() == Dicenet.Task.DETECT and result.get_size() == (64, 64)
@@ -117,7 +119,7 @@ def mask_of(session, image, width, height):
 
 
 def check_photos(root):
-    """False if there are none."""
+    """Returns False if there are no photos."""
     shared = os.environ.get("DICENET_SHARED") or os.path.join(root, "..", "shared")
     photos = sorted(glob.glob(os.path.join(shared, "images", "*.jpg")))
     if not photos or Image is None:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One version number, the project's in meson.build: of the program, the pkg-config files and the plugin.
+"""The program, the pkg-config files and the plugin have the project's version in meson.build.
 
-    test_version.py VERSION PROGRAM BUILD_FOLDER [PLUGIN_FOLDER]
+test_version.py VERSION PROGRAM BUILD_FOLDER [PLUGIN_FOLDER]
 """
 
 import os

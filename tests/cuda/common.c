@@ -14,7 +14,7 @@ cudaStream_t stream;
 static GRand *rand_;
 static guint failures, checks;
 static GPtrArray *uploaded; /* freed at the end */
-/* This one; one processor; a T4's 40, an RTX 4090's 128 and an H200's 132; more than any. */
+/* This device; a single processor; 40 as in a T4, 128 as in an RTX 4090, 132 as in an H200; more than any device. */
 static DicenetCudaDevice devices[] = { { 0 }, { 1, 1024 }, { 40, 1024 }, { 128, 1536 }, { 132, 2048 }, { 4096, 4096 } };
 
 void

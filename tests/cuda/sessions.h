@@ -3,6 +3,6 @@
 
 #include <dicenet/dicenet.h>
 
-/* The largest difference of any output of two results, over the largest number of it; of one picture of each. Fails the
- * test where they have no output, or one of another size, or where @a's is not finite. */
+/* Largest difference of any output of two results, relative to its largest value, for one picture of each. Fails the
+ * test if they have no output, sizes differ, or an output of @a is not finite. */
 gfloat difference (DicenetResult *a, DicenetResult *b, guint picture_a, guint picture_b);

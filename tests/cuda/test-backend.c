@@ -6,8 +6,8 @@
 #include "prepost/decode.h"
 #include "sessions.h"
 
-/* Sessions on the CUDA backend, which the environment makes the emulator's: what they compute, and what they say where
- * the GPU is not as it should be (DICENET_EMULATED_GPU). */
+/* Sessions on the CUDA backend, in the emulator: their results, and their errors if the GPU is not usable
+ * (DICENET_EMULATED_GPU). */
 
 static const char *const models[] = { "classify", "detect", "pyramid", "segment", "mobilenet", "resnet" };
 
@@ -35,7 +35,7 @@ run_noise (DicenetSession *session, guint batch, guint width, guint height)
   return test_run_noise (session, batch, width, height, width * height);
 }
 
-/* Of noise. */
+/* With noise as the input. */
 static gfloat
 difference_of (DicenetSession *a, DicenetSession *b, guint batch, guint width, guint height)
 {
@@ -53,7 +53,7 @@ START_TEST (equals_the_processor)
     g_autoptr (DicenetSession) cpu = open_session (model, DICENET_BACKEND_CPU, DICENET_PRECISION_FLOAT32);
     ck_assert_int_eq (dicenet_session_get_backend (gpu), DICENET_BACKEND_CUDA);
     ck_assert_str_eq (dicenet_session_get_device (gpu), "Emulated GPU (GPU 0, compute capability 9.0)");
-    /* The last two models have no operation of their own. */
+    /* The last two models have no additional operations. */
     for (guint i = 0; i < (m < 4 ? G_N_ELEMENTS (sizes) : 1); i++) {
       const gfloat found = difference_of (gpu, cpu, 1, sizes[i][0], sizes[i][1]);
       ck_assert_msg (found < 1e-4f, "%s at %u x %u: %g", models[m], sizes[i][0], sizes[i][1], (gdouble) found);
@@ -99,7 +99,7 @@ START_TEST (batches_equal_single_pictures)
 }
 END_TEST
 
-/* Sizes come and go, smaller and larger ones; no result of another size is left over. */
+/* Sizes change, to smaller and larger ones; no data of another size remains. */
 START_TEST (sizes_alternate)
 {
   static const guint sizes[] = { 64, 32, 160, 64, 33, 160, 48, 80, 96, 112, 128, 144, 64 };
@@ -146,7 +146,7 @@ START_TEST (a_processor_cannot_read_the_device_s_memory)
 }
 END_TEST
 
-/* Masks are made on the device; the largest of the logits, scaled up here, are the same but for rounding. */
+/* Masks are computed on the device; they equal the argmax of the logits, scaled here, up to rounding. */
 START_TEST (masks_are_the_largest_logits)
 {
   g_autoptr (DicenetModel) model = test_model_load ("segment");
@@ -170,8 +170,8 @@ START_TEST (masks_are_the_largest_logits)
 }
 END_TEST
 
-/* Boxes, too, from the same raw outputs as the CPU's; thresholds may change from call to call, and where no limit is
- * set there can be more than the device has room for. */
+/* Boxes equal the CPU's for the same raw outputs; thresholds may change between calls, and without a limit there can be
+ * more than fit in the device's buffer. */
 START_TEST (boxes_are_the_processor_s)
 {
   g_autoptr (DicenetModel) model = test_model_load ("detect");
@@ -221,7 +221,7 @@ run_many (gpointer model)
 
   for (guint i = 0; i < 4; i++)
     if (!(difference_of (session, cpu, 1, 64, 32 + 16 * i) < 1e-4f))
-      return GINT_TO_POINTER (1); /* NULL: all are equal */
+      return GINT_TO_POINTER (1); /* NULL if all are equal */
   return NULL;
 }
 
@@ -237,7 +237,7 @@ START_TEST (sessions_share_the_device)
 }
 END_TEST
 
-/* --- what goes wrong --- */
+/* --- errors --- */
 
 static void
 be (const char *gpu)
@@ -287,7 +287,7 @@ START_TEST (errors_say_what_to_do)
 }
 END_TEST
 
-/* A size that is too large is refused; those that fit still run. */
+/* A size that is too large is rejected; sizes that fit still work. */
 START_TEST (memory_may_run_out)
 {
   g_autoptr (DicenetModel) model = test_model_load ("classify");
@@ -329,7 +329,7 @@ START_TEST (a_lost_device_is_an_error)
 }
 END_TEST
 
-/* Nothing was found, or the device failed: never one for the other, whatever the task. */
+/* For each task, a lost device is an error, and never the same as no detections. */
 START_TEST (a_device_lost_meanwhile_is_an_error_of_each)
 {
   static const char *const tasks[] = { "classify", "detect", "segment" };
@@ -351,12 +351,12 @@ START_TEST (a_device_lost_meanwhile_is_an_error_of_each)
     assert_error (error, DICENET_ERROR_ARGUMENT, "told already");
     ck_assert_ptr_null (dicenet_submission_wait (second, &error));
     assert_error (error, DICENET_ERROR_DEVICE, "the GPU failed");
-    ck_assert (difference (earlier, earlier, 0, 0) == 0); /* what was there stays */
+    ck_assert (difference (earlier, earlier, 0, 0) == 0); /* existing results stay valid */
   }
 }
 END_TEST
 
-/* Each has memory of its own, whatever the order they are asked for in, and their sizes. */
+/* Concurrent submissions have separate memory, whatever their order and sizes. */
 START_TEST (several_are_in_flight)
 {
   static const char *const tasks[] = { "classify", "detect", "segment" };
@@ -408,7 +408,7 @@ START_TEST (what_the_gpu_lacks_is_computed_in_float32)
 }
 END_TEST
 
-/* Kernels cut their work for the device that there is, and compute the same on each. */
+/* Kernels split their work according to the device, and compute the same on each. */
 START_TEST (every_device_computes_the_same)
 {
   static const char *const devices[] = { "processors=1 sm=75", "processors=16 sm=86", "processors=132 sm=90" };
@@ -442,7 +442,7 @@ START_TEST (another_version_s_module_is_refused)
 }
 END_TEST
 
-/* Each test is a process of its own: the environment's settings end with it. */
+/* Each test runs in a separate process, so that changes of the environment end with it. */
 TEST_MAIN ("cuda-backend", equals_the_processor, precisions_are_near_float32, batches_equal_single_pictures,
            sizes_alternate, pictures_equal_the_processor_s, a_processor_cannot_read_the_device_s_memory,
            masks_are_the_largest_logits, boxes_are_the_processor_s, sessions_share_the_device,

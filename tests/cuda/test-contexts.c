@@ -5,8 +5,8 @@
 #include <string.h>
 #include "sessions.h"
 
-/* Sessions in CUDA contexts that somebody else made with the driver, as GStreamer's decoders do, and pictures in their
- * memory. On a GPU, or on the emulated driver and GPU; skipped where there is neither. */
+/* Sessions in CUDA contexts that others created with the driver, as GStreamer's decoders do, and pictures in their
+ * memory. Runs on a GPU, or on the emulated driver and GPU; skipped without either. */
 
 typedef struct CUctx_st *CUcontext;
 typedef guint64 CUdeviceptr;
@@ -123,7 +123,7 @@ START_TEST (pictures_are_read_where_they_lie)
                   256 + 64 * (i % 2));
     dicenet_request_set_rectangle (request, 3 * (i % 2), 5 * (i % 2), i % 2 ? 41 : 0, i % 2 ? 33 : 0);
     g_autoptr (DicenetResult) expected = dicenet_session_run_image (cpu, &picture.image, request, &error);
-    /* As soon as it is submitted, the picture may go. */
+    /* The picture may be freed after submission. */
     g_autoptr (DicenetSubmission) submission =
         dicenet_session_submit_image (gpu, i == 6 ? &picture.image : &picture.on_device, request, &error);
     assert_no_error (error);
@@ -138,7 +138,7 @@ START_TEST (pictures_are_read_where_they_lie)
 }
 END_TEST
 
-/* Sessions in two contexts and in the primary one, of one model, in one thread: each has what it needs in its own. */
+/* Sessions of one model in two contexts and the primary one, in one thread: each has its own resources. */
 START_TEST (contexts_do_not_mix)
 {
   g_autoptr (DicenetModel) model = test_model_load ("detect");
@@ -163,7 +163,7 @@ START_TEST (contexts_do_not_mix)
       ck_assert (difference (found, expected, 0, 0) < 1e-4f);
       cu.get_current (&now);
       if (i > 0) {
-        ck_assert_ptr_eq (now, contexts[i]); /* a session leaves the thread in it */
+        ck_assert_ptr_eq (now, contexts[i]); /* a session restores the current context */
         cu.pop (NULL);
       }
     }

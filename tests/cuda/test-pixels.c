@@ -4,8 +4,7 @@
  * shapes, ties, extremes, several pictures at a time, guards around outputs, launched directly and from a captured
  * graph:
  *
- *     test-cuda-pixels [SEED]
- */
+ *     test-cuda-pixels [SEED] */
 
 #include <math.h>
 #include <stdio.h>
@@ -42,7 +41,7 @@ random_float (gfloat low, gfloat high)
   return (gfloat) g_rand_double_range (rand_, (gdouble) low, (gdouble) high);
 }
 
-/* Sum of uniform numbers: near enough to normal. */
+/* A sum of uniform numbers approximates a normal distribution. */
 static gfloat
 random_normal (void)
 {
@@ -74,7 +73,7 @@ device_copy (gconstpointer from, gsize size)
 {
   gpointer memory = device_new (size);
   must (cudaMemcpyAsync (memory, from, size, cudaMemcpyHostToDevice, stream));
-  must (cudaStreamSynchronize (stream)); /* the caller may let go of it */
+  must (cudaStreamSynchronize (stream)); /* the caller may free it */
   return memory;
 }
 
@@ -84,7 +83,7 @@ device_free (gconstpointer memory)
   must (cudaFreeAsync ((gpointer) memory, stream));
 }
 
-/* What an output should become and, on the device, what it is; both begin as the same noise. */
+/* Expected and actual output; both are initialised with the same noise. */
 typedef struct {
   gpointer expected, device;
   gsize size;
@@ -137,7 +136,7 @@ check_output (const Output *o, const char *what)
   check (at == o->size, text);
 }
 
-/* Tensors with something between their planes. */
+/* Tensors with gaps between their planes. */
 typedef struct {
   guint planes[256];
   gsize stride;
@@ -163,7 +162,7 @@ arena_tensor (const Arena *arena, gpointer base, guint c, guint h, guint w, guin
   return (DicenetCudaTensor){ base, device_copy (arena->planes, c * sizeof (guint)), c, h, w, n, arena->stride };
 }
 
-/* Runs something directly, or captured and launched twice: nothing may be left over from the first time. */
+/* Runs something directly, or captures and launches it twice, to detect state left over from the first time. */
 typedef cudaError_t (*Enqueue) (gconstpointer data);
 
 static void
@@ -205,7 +204,7 @@ enqueue_preprocess (gconstpointer data)
   return dicenet_cuda_preprocess (&r->preprocess, r->pictures, &r->y, r->scratch, stream);
 }
 
-/* @picture's planes on the device; the copies are to be freed. */
+/* Copies @picture's planes to the device; the copies are to be freed. */
 static DicenetCudaPicture
 upload_picture (const Picture *picture, gpointer copies[3])
 {
@@ -334,7 +333,7 @@ axis_free (const DicenetCudaAxis *axis)
   device_free (axis->weight);
 }
 
-/* Noise; few different numbers, so that many are equal; or noise with numbers that are none. */
+/* Noise; few distinct values, for many ties; or noise with NaN and infinities. */
 static void
 fill_logits (gfloat *x, gsize n)
 {
@@ -428,9 +427,9 @@ enqueue_detect (gconstpointer data)
 
 typedef struct {
   guint n_priors, n_classes, n, capacity;
-  gfloat background;    /* how far its logits are above the others, on average */
-  guint ties, nonsense; /* one in so many logits is a whole number; one in so many numbers is none; 0: none */
-  gfloat size;          /* of boxes: many overlap where it is large */
+  gfloat background;    /* average distance of its logits above the others */
+  guint ties, nonsense; /* one in this number of logits is an integer, or not a number; 0: none */
+  gfloat size;          /* size of boxes: many overlap if it is large */
   DicenetDetectParams params;
 } Scene;
 
@@ -467,15 +466,15 @@ make_priors (const Scene *s)
   return priors;
 }
 
-/* The exponentials of a GPU are not quite those of the C library: numbers differ in their last bits, and so, where two
- * are nearly the same, may their order and what is suppressed. The emulator's are the C library's. */
+/* A GPU's exponentials differ from the C library's in the last bits, and so may the order of nearly equal values and
+ * which boxes are suppressed. The emulator uses the C library's. */
 #ifdef DICENET_CUDA_EMULATED
 #define NEAR            0.0f
 #define REACH           0
 #define MOST_WRONG(all) 0
 #else
 #define NEAR            4e-6f
-#define REACH           8 /* places that a box may be away from its own */
+#define REACH           8 /* maximum distance of a box from its expected position */
 #define MOST_WRONG(all) (1 + (all) / 50)
 #endif
 
@@ -596,7 +595,7 @@ test_detect (const Scene *s)
   output_free (&out);
 }
 
-/* Everything is a candidate for everything, more of them than shared memory has room for. */
+/* Every prior is a candidate for every class, more than fit in shared memory. */
 static void
 test_all_candidates (void)
 {

@@ -2,8 +2,7 @@
 
 /* CUDA's pooling, scaling and EPP unit against the C reference, on random shapes and batches.
  *
- *     test-planes [SEED [ROUNDS]]     a seed of 0 is a random one
- */
+ *     test-planes [SEED [ROUNDS]]     a seed of 0 is a random one */
 
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +12,7 @@
 #include "../../dicenet-core/graph/graph.h"
 #include "common.h"
 
-/* Sums of some ten products in another order, relative to their terms, which are below 1. */
+/* Sums of about ten products in another order, relative to their terms, which are below 1. */
 #define TOLERANCE 5e-6f
 
 static const DicenetKernels *ref = &dicenet_kernels_ref;
@@ -185,7 +184,7 @@ fill_branch (DicenetEpp *p, DicenetCudaEpp *device, guint k, GHashTable *axes)
   }
 }
 
-/* Scratch that the pictures leave one after another, each with the rest of its stride unchanged. */
+/* Pictures leave scratch memory in sequence, each with the rest of its stride unchanged. */
 static void
 check_scratch (const float *before, const DicenetCudaEpp *p, const char *what)
 {
@@ -211,7 +210,7 @@ test_epp (guint n, guint c, guint h, guint w, const DicenetCudaDevice *limits)
   g_autoptr (GHashTable) axes = dicenet_axis_cache_new ();
   g_autofree char *what = g_strdup_printf ("EPP unit of %u x %u x %u x %u", n, c, h, w);
 
-  if (x.device.stride < scratch_floats) { /* it would not fit between pictures so small */
+  if (x.device.stride < scratch_floats) { /* does not fit between such small pictures */
     tensor_free (&x);
     x = tensor_new (n, c + (guint) (scratch_floats / (h * w)), h, w, TRUE);
     x.device.c = c;
@@ -246,9 +245,8 @@ test_epp (guint n, guint c, guint h, guint w, const DicenetCudaDevice *limits)
   tensor_free (&y);
 }
 
-/* What random shapes are too seldom or too small for: one row or column, means by many warps, and strips of a pyramid
- * pool as long as those of a device that is busy: the smallest
- * one soon is. */
+/* Cases that random shapes rarely or never contain: a single row or column, means over many warps, and strips of a
+ * pyramid pool as long as on a busy device, which the smallest device soon is. */
 static void
 test_extremes (void)
 {

@@ -116,8 +116,8 @@ test_conv (guint kernel, gboolean is_vector)
   tensor_free (&gate);
 }
 
-/* Tensor cores' numbers: against the same products of what they round to would be to repeat their rounding, so against
- * what their precision allows. */
+/* Tensor cores: comparing with products of rounded values would require repeating their rounding, so compare within
+ * their precision. */
 static void
 test_tensor (void)
 {
@@ -149,7 +149,7 @@ typedef struct {
   float *scale, *bias, *slope, *fuse, *fuse_bias, *fuse_slope;
 } Unit;
 
-/* d[c,h,w] of docs and paper, with scaling as PyTorch does it: scaled planes, the branch, scaled back. */
+/* d[c,h,w] of docs and paper, with scaling as in PyTorch: scale planes, apply the branch, scale back. */
 static float *
 scaled (const float *x, guint c, const DicenetAxis *rows, const DicenetAxis *columns)
 {
@@ -248,7 +248,7 @@ upload_branch (const float *kernels, guint n_kernels, guint n, GHashTable *axes)
   return out;
 }
 
-/* The gate that follows, from the sums that the unit left, against one from the pixels. */
+/* The gate from the sums that the unit computed, against one from the pixels. */
 static void
 test_gate (const Tensor *x, const float *sums)
 {
@@ -295,7 +295,7 @@ fill_axis (guint n, guint n_kernels, GHashTable *axes, DicenetCudaAxis *there, D
   *back = upload_axis (dicenet_axis_get (axes, n_kernels, n, n < n_kernels ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP));
 }
 
-/* One unit with random weights, for the kernel that does all and for those that do it one by one. */
+/* A unit with random weights, for the fused kernel and for the separate ones. */
 typedef struct {
   Unit host;
   DicenetCudaDice fused;
@@ -378,7 +378,7 @@ test_dice (void)
 
 #define LAUNCHES 200
 
-/* Microseconds of one of many. */
+/* Microseconds per launch, of many. */
 static double
 time_dice (const Both *b, gboolean is_fused)
 {
@@ -418,7 +418,7 @@ bench (guint n, guint c, guint side, guint kernels)
   tensor_free (&y);
 }
 
-/* The units of classify 2.4 at 224 x 224, and of its level 3 at other sizes. */
+/* The units of classify 2.4 at 224 x 224, and those of its level 3 at other sizes. */
 static void
 bench_all (void)
 {

@@ -3,22 +3,22 @@
 #include "../../cuda/launch.cuh"
 #include "unfused.h"
 
-/* DimConv in one kernel per branch. Each is a thread per number that it writes, and has one loop over its nine taps. */
+/* DimConv with one kernel per branch. Each thread computes one output, in a loop over nine taps. */
 
 #define THREADS 256u
 
-/* A tensor between kernels: [n][c][h][w]. */
+/* An intermediate tensor: [n][c][h][w]. */
 struct Dense {
   float *at;
   unsigned n, c, h, w;
 };
 
-/* What a thread writes. */
+/* The output of a thread. */
 struct Place {
   bool is_there;
   unsigned picture;
   int c, i, j;
-  size_t at; /* of a dense tensor */
+  size_t at; /* index in a dense tensor */
 };
 
 static __device__ __forceinline__ Place
@@ -35,7 +35,7 @@ grid_of (unsigned n, unsigned c, unsigned h, unsigned w)
   return dim3 (divide_up (c * h * w, THREADS), 1, n);
 }
 
-/* What kernels read: the input, whose planes lie anywhere, or one of the tensors between. */
+/* Inputs of kernels: the input tensor, whose planes may be anywhere, or an intermediate tensor. */
 static __device__ __forceinline__ float
 tap (const DicenetCudaTensor &x, unsigned picture, int c, int i, int j)
 {
@@ -65,7 +65,7 @@ depth_kernel (DicenetCudaTensor x, Dense y, const float *weight)
   y.at[p.at] = sum;
 }
 
-/* A kernel per row, over channels and columns. */
+/* One kernel per row, over channels and columns. */
 template <typename Input>
 static __global__ void
 height_kernel (Input x, Dense y, const float *weight)
@@ -80,7 +80,7 @@ height_kernel (Input x, Dense y, const float *weight)
   y.at[p.at] = sum;
 }
 
-/* A kernel per column, over channels and rows. */
+/* One kernel per column, over channels and rows. */
 template <typename Input>
 static __global__ void
 width_kernel (Input x, Dense y, const float *weight)
@@ -128,7 +128,7 @@ scale_columns_kernel (Input x, Dense y, DicenetCudaAxis columns)
 
 /* --- BatchNorm, PReLU and local fusion --- */
 
-/* @branches: depth, height and width, one after another. */
+/* @branches: depth, height and width, concatenated. */
 static __global__ void
 fuse_kernel (DicenetCudaUnfused u, Dense branches)
 {
@@ -194,7 +194,7 @@ width_branch (const DicenetCudaUnfused *u, const Dense &y, float *scratch, cudaS
 size_t
 dicenet_cuda_unfused_scratch (unsigned n, unsigned c, unsigned h, unsigned w, unsigned rows, unsigned columns)
 {
-  const size_t tall = (size_t) rows * w, wide = (size_t) h * columns; /* one after another in the same place */
+  const size_t tall = (size_t) rows * w, wide = (size_t) h * columns; /* used in turn */
   return (size_t) n * c * (3 * (size_t) h * w + 2 * (tall > wide ? tall : wide));
 }
 

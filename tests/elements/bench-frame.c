@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a 1080p frame costs beside the network, one thread, the fastest of some runs: picture to tensor, logits to mask,
- * mask and legend drawn in the frame, a detector's outputs to boxes. DICENET_CPU_MASK chooses the kernels.
+/* Measures the cost of a 1080p frame without the network, on one thread, as the fastest of several runs: picture to
+ * tensor, logits to mask, drawing of mask and legend, a detector's outputs to boxes. DICENET_CPU_MASK selects the
+ * kernels.
  *
- *     bench-frame [RUNS]
- */
+ *     bench-frame [RUNS] */
 
 #include "backend/axis.h"
 #include "compose.h"
@@ -25,7 +25,7 @@ static guint n_runs = 30;
 
 typedef void (*Work) (gpointer data);
 
-/* Milliseconds of this thread: others use the machine too. */
+/* CPU time of this thread in ms, because of other load on the machine. */
 static double
 milliseconds (void)
 {
@@ -108,7 +108,7 @@ to_mask (gpointer data)
   dicenet_decode_mask (&t->scale, t->logits, 0, t->scale.rows->out, t->mask, t->scale.columns->out, t->scratch);
 }
 
-/* Logits that make objects: round hills, one per class. */
+/* Logits with objects: round hills, one per class. */
 static void
 fill_logits (gfloat *logits, guint h, guint w)
 {
@@ -155,7 +155,7 @@ to_frame (gpointer data)
   g_autoptr (GPtrArray) layers = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_layer_free);
   GstVideoFrame frame;
 
-  t->opacity += 1e-6; /* another picture each time */
+  t->opacity += 1e-6; /* a different picture each time */
   GstVideoOverlayComposition *composition = compose_all (t->renderer, t->buffer, &t->info, t->opacity, layers);
   gst_video_frame_map (&frame, &t->info, t->buffer, GST_MAP_READWRITE);
   for (guint i = 0; i < layers->len; i++)
@@ -208,8 +208,8 @@ to_boxes (gpointer data)
   g_array_unref (boxes);
 }
 
-/* Trained detectors are sure of background nearly everywhere, unsure around objects: logits a few units wide, the
- * background far above them but for @found of the priors. */
+/* As from a trained detector, which is certain of background nearly everywhere, and uncertain around objects: logits a
+ * few units wide, with the background far above them except for @found of the priors. */
 static void
 fill_detections (ToBoxes *t, guint found)
 {

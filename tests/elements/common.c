@@ -48,7 +48,7 @@ set_caps (GstHarness *h, const gchar *format, gint width, gint height)
   g_free (caps);
 }
 
-/* A single element is the harness's element itself, so that its properties can be set; several are put into a bin. */
+/* A single element is the harness's element itself, so that its properties can be set; several are put in a bin. */
 GstHarness *
 harness_for (const gchar *line)
 {
@@ -89,7 +89,7 @@ bus_of (GstHarness *h)
   return GST_ELEMENT_BUS (h->element);
 }
 
-/* Edges at many scales, so that shifting, swapping or cutting the picture changes what a network makes of it. */
+/* Edges at many scales, so that shifting, swapping or cutting the picture changes the network's result. */
 static guint8
 sample (guint seed, guint component, gint x, gint y)
 {

@@ -6,7 +6,7 @@
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
 
-/* What main() of each test does. */
+/* Common main() of the tests. */
 int run_tests (int argc, char **argv, const gchar *name, TCase *tests);
 
 /** Path of the small random model for a task: "classify", "detect" or "segment". */
@@ -15,9 +15,9 @@ gchar *model_path (const gchar *task);
 /** "dicenetsegment model=... threads=1 EXTRA": an element with the model of its task, for gst_parse_launch(). */
 gchar *launch_line (const gchar *element, const gchar *extra);
 
-/** An element, or several, in a harness with a bus. It waits for caps. */
+/** An element or several in a harness with a bus, without caps. */
 GstHarness *harness_for (const gchar *line);
-/** The element with its model in a harness, with a bus, and with video caps of this format and size. */
+/** The element with its model in a harness with a bus, with video caps of this format and size. */
 GstHarness *harness_new (const gchar *element, const gchar *extra, const gchar *format, gint width, gint height);
 void harness_free (GstHarness *h);
 /** "video/x-raw,format=...,width=...": 30 frames per second. */
@@ -25,15 +25,15 @@ gchar *video_caps (const gchar *format, gint width, gint height);
 void set_caps (GstHarness *h, const gchar *format, gint width, gint height);
 GstBus *bus_of (GstHarness *h);
 
-/** How the memory of a test frame differs from what its caps alone say. */
+/** How the memory layout of a test frame differs from what its caps imply. */
 typedef enum {
   LAYOUT_TIGHT,  /* GstVideoInfo's own strides, no meta */
-  LAYOUT_PADDED, /* longer rows, and planes that start later: only a GstVideoMeta tells */
+  LAYOUT_PADDED, /* padded rows, and planes with gaps: described by GstVideoMeta only */
 } Layout;
 
 /**
- * A frame with a picture that depends on @seed, and with other bytes wherever no pixel is: a reader that goes astray
- * gets another result. Frame number @index gives the timestamps.
+ * A frame with a picture that depends on @seed, and different bytes outside of the pixels, so that a wrong read changes
+ * the result. Timestamps follow from the frame number @index.
  */
 GstBuffer *frame_new (const gchar *format, gint width, gint height, Layout layout, guint seed, guint index);
 GstBuffer *frame_like (GstHarness *h, guint index);
@@ -41,14 +41,14 @@ GstBuffer *frame_like (GstHarness *h, guint index);
 /** All bytes of a buffer. */
 GBytes *bytes_of (GstBuffer *buffer);
 
-/** The only result of a kind that must be on the buffer. */
+/** The only result of this task on the buffer; fails the test if there is not exactly one. */
 GstDicenetMeta *result_of (GstBuffer *buffer, GstDicenetTask task);
 guint count_metas (GstBuffer *buffer, GType api);
 
 /** Number of different labels in a mask. */
 guint count_labels (GBytes *mask);
 
-/** Fails unless the bus has an error (or a warning) of this code whose text has both parts in it. */
+/** Fails unless the bus has an error (or a warning) with this code whose text contains both parts. */
 void expect_message (GstBus *bus, GstMessageType type, GQuark domain, gint code, const gchar *part, const gchar *part2);
-/** Next message of a type, NULL if there is none. */
+/** The next message of a type, or NULL. */
 GstMessage *next_message (GstBus *bus, GstMessageType type);

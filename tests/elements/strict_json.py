@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Judges JSON lines with a parser that is not ours.
+"""Checks JSON lines with a different parser.
 
-Of standard input, every first line must be JSON as RFC 8259 has it, no key twice, no NaN, and every second one is the
-text in hexadecimal UTF-8 that "source" and "tags" must hold. Exits with 1 and the fault otherwise.
+Standard input has pairs of lines: the first must be valid JSON by RFC 8259, without duplicate keys or NaN; the second
+is the expected value of "source" and "tags", as hexadecimal UTF-8. Exits with status 1 and an error message otherwise.
 """
 
 import json
@@ -26,7 +26,7 @@ def main():
         sys.exit(f"expected pairs of lines, found {len(lines)} lines")
     for line, wanted in zip(lines[::2], lines[1::2]):
         try:
-            # Other readers of lines end them at more than line feeds.
+            # Other readers also split lines at characters other than line feeds.
             text = line.decode("utf-8")
             assert len(text.splitlines()) == 1, "the line has line ends"
             found = json.loads(text, parse_constant=refuse, object_pairs_hook=unique)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Frames in memory:CUDAMemory: GStreamer's own library for CUDA and the CUDA backend, on an emulated driver and an
- * emulated GPU (tests/cuda/emulator). */
+/* Frames in memory:CUDAMemory: GStreamer's CUDA library and the CUDA backend, on an emulated driver and an emulated GPU
+ * (tests/cuda/emulator). */
 
 #include "common.h"
 
@@ -18,7 +18,7 @@ int emulated_copies (void);
 
 #define CUDA_CAPS "video/x-raw(memory:CUDAMemory),format=%s,width=%d,height=%d,framerate=30/1"
 #define WIDTH     99
-#define HEIGHT    66 /* of I420 with an odd height, GStreamer 1.22 copies no V to the GPU */
+#define HEIGHT    66 /* for I420 with an odd height, GStreamer 1.22 does not copy V to the GPU */
 
 static void
 be (const gchar *gpu)
@@ -61,8 +61,7 @@ cuda_harness_new (const gchar *element, const gchar *extra, GstCudaContext *cont
   return h;
 }
 
-/* Copies @from into memory of the GPU, and leaves it as a decoder does: whoever wants it in system memory has to copy
- * it. */
+/* Copies @from to GPU memory, in the state in which a decoder leaves it: access from system memory requires a copy. */
 static GstBuffer *
 on_gpu (GstCudaContext *context, GstBuffer *from, const gchar *format, gint width, gint height)
 {
@@ -106,7 +105,7 @@ frame_on_gpu (GstCudaContext *context, const gchar *format, guint seed)
   return buffer;
 }
 
-/* The mask that dicenetsegment makes on the processor of the same picture. */
+/* The mask that dicenetsegment computes on the CPU for the same picture. */
 static GBytes *
 expected_mask (const gchar *format, guint seed)
 {
@@ -120,7 +119,7 @@ expected_mask (const gchar *format, guint seed)
   return mask;
 }
 
-/* Sums in another order may turn a pixel or two between two classes. */
+/* Sums in a different order may change the class of one or two pixels. */
 static void
 expect_mask (GstBuffer *out, const gchar *format, guint seed)
 {
@@ -137,7 +136,7 @@ expect_mask (GstBuffer *out, const gchar *format, guint seed)
   g_bytes_unref (found);
 }
 
-/* Pushes a frame; tells how many copies there were meanwhile. The frame that comes out is the one that went in. */
+/* Pushes a frame; returns the number of copies. Checks that the output buffer is the input buffer. */
 static guint
 push_and_check (GstHarness *h, GstCudaContext *context, const gchar *format, guint seed)
 {
@@ -170,7 +169,7 @@ GST_START_TEST (test_read_where_they_lie)
 }
 GST_END_TEST;
 
-/* Frames come with a context that nobody has told, and with another one later; and between them in system memory. */
+/* Frames have a context that was not announced, and later another one; some frames are in system memory. */
 GST_START_TEST (test_contexts_come_with_frames)
 {
   GstCudaContext *one = context_new (), *other = context_new ();
@@ -190,7 +189,7 @@ GST_START_TEST (test_contexts_come_with_frames)
 }
 GST_END_TEST;
 
-/* The same caps without a GPU to compute on: frames are copied to be read. */
+/* Same caps, without a GPU for inference: frames are copied. */
 GST_START_TEST (test_processor)
 {
   GstCudaContext *context = context_new ();
@@ -203,7 +202,7 @@ GST_START_TEST (test_processor)
 }
 GST_END_TEST;
 
-/* All three tasks; boxes are found on the GPU after the network has run. */
+/* All three tasks; boxes are selected on the GPU after the network. */
 GST_START_TEST (test_all_tasks)
 {
   static const struct {
@@ -233,7 +232,7 @@ GST_START_TEST (test_all_tasks)
 }
 GST_END_TEST;
 
-/* Other elements are told which context this one uses. */
+/* The element answers context queries of other elements. */
 GST_START_TEST (test_context_query)
 {
   GstCudaContext *context = context_new ();
@@ -242,7 +241,7 @@ GST_START_TEST (test_context_query)
   GstCudaContext *told = NULL;
   GstContext *answer;
 
-  /* The caps are looked at when the first frame comes. */
+  /* Caps are processed with the first frame. */
   gst_buffer_unref (gst_harness_push_and_pull (h, frame_on_gpu (context, "NV12", 0)));
   fail_unless (gst_pad_peer_query (h->srcpad, query));
   gst_query_parse_context (query, &answer);
@@ -300,7 +299,7 @@ GST_START_TEST (test_auto_copies_where_a_context_cannot_be_used)
 
   set_caps (h, "NV12", WIDTH, HEIGHT);
   gst_buffer_unref (
-      gst_harness_push_and_pull (h, frame_new ("NV12", WIDTH, HEIGHT, LAYOUT_TIGHT, 0, 0))); /* all is allocated */
+      gst_harness_push_and_pull (h, frame_new ("NV12", WIDTH, HEIGHT, LAYOUT_TIGHT, 0, 0))); /* all allocated */
   be ("memory=1000");
   set_cuda_caps (h, "NV12", WIDTH, HEIGHT);
   GstBuffer *in = frame_on_gpu (context, "NV12", 1);
@@ -315,7 +314,7 @@ GST_START_TEST (test_auto_copies_where_a_context_cannot_be_used)
 }
 GST_END_TEST;
 
-/* Nothing can be drawn on these frames; a composition can be attached where somebody draws it. */
+/* These frames can't be drawn on; a composition can be attached if downstream draws it. */
 GST_START_TEST (test_overlay)
 {
   GstCudaContext *context = context_new ();
@@ -350,7 +349,7 @@ count_frame (GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
   frames_in_gpu_memory += gst_is_cuda_memory (gst_buffer_peek_memory (buffer, 0));
 }
 
-/* A pipeline as people write it, with GStreamer's elements for CUDA. Frames are copied to the GPU, and not again. */
+/* A realistic pipeline with GStreamer's elements for CUDA. Frames are copied to the GPU only once. */
 GST_START_TEST (test_pipeline)
 {
   gchar *detect = launch_line ("dicenetdetect", "backend=cuda threshold=0.1"),
@@ -383,7 +382,7 @@ GST_START_TEST (test_pipeline)
 }
 GST_END_TEST;
 
-/* "pipeline": the test that needs GStreamer's elements; skipped where its nvcodec plugin offers none. */
+/* With the argument "pipeline": the test that requires GStreamer's elements; skipped if its nvcodec plugin has none. */
 int
 main (int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The renderer: what it draws where, and that it draws it well from the smallest frame to the largest. */
+/* The renderer: what it draws and where, for frames from the smallest to the largest. */
 
 #include "compose.h"
 #include "overlay/gstdicenettext.h"
@@ -13,7 +13,7 @@
 static const gchar *const labels[] = { "background",     "person", "car", "a class with quite a long name",
                                        "bad \xff UTF-8", NULL };
 
-/* The blender takes the fourth byte of BGRx for alpha. */
+/* The blender uses the fourth byte of BGRx as alpha. */
 static void
 make_opaque (GstBuffer *buffer)
 {
@@ -45,7 +45,7 @@ add_boxes (GstBuffer *buffer, const GstVideoInfo *info, const GstDicenetDetectio
   gst_dicenet_result_unref (result);
 }
 
-/* Class 1 in the middle, a quarter of the area. */
+/* Class 1 in the centre, a quarter of the area. */
 static void
 add_mask (GstBuffer *buffer, const GstVideoInfo *info, gint background)
 {
@@ -157,7 +157,7 @@ GST_START_TEST (test_box)
   expect_color (buffer, &info, 439, 250, color);
   expect_color (buffer, &info, 440, 250, 0x606060);
   expect_color (buffer, &info, 320, 250, 0x606060);
-  /* The label stands on the box. */
+  /* The label is above the box. */
   expect_color (buffer, &info, 201, 159, color);
   gst_video_overlay_composition_unref (composition);
   gst_buffer_unref (buffer);
@@ -172,7 +172,7 @@ GST_START_TEST (test_mask)
 
   add_mask (buffer, &info, 0);
   GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
-  /* The mask, at its own size and without what is background only, and the legend. */
+  /* The mask at its own size, cropped to classes that are not background, and the legend. */
   fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 2);
   GstVideoOverlayRectangle *mask = gst_video_overlay_composition_get_rectangle (composition, 0);
   GstBuffer *pixels = gst_video_overlay_rectangle_get_pixels_unscaled_raw (mask, GST_VIDEO_OVERLAY_FORMAT_FLAG_NONE);
@@ -182,7 +182,7 @@ GST_START_TEST (test_mask)
   blend (composition, buffer, &info);
   expect_color (buffer, &info, 320, 240, half_of (gst_dicenet_class_color (1), 0x606060));
   expect_color (buffer, &info, 170, 130, half_of (gst_dicenet_class_color (1), 0x606060));
-  /* At the edge it fades out in its own colour: green falls to 0x60 and never below. */
+  /* At the edge it fades out in its own colour: green falls to 0x60 and not below. */
   for (guint x = 140; x < 180; x++)
     fail_unless ((pixel_at (buffer, &info, x, 240) >> 8 & 255) >= 0x5e);
   expect_color (buffer, &info, 320, 105, 0x606060);
@@ -191,7 +191,7 @@ GST_START_TEST (test_mask)
   gst_video_overlay_composition_unref (composition);
   gst_buffer_unref (buffer);
 
-  /* Without a background every class has a colour. */
+  /* Without a background, all classes are coloured. */
   buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
   add_mask (buffer, &info, -1);
   composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
@@ -203,7 +203,7 @@ GST_START_TEST (test_mask)
 }
 GST_END_TEST;
 
-/* --- masks blended without GStreamer --- */
+/* --- masks blended by our own code --- */
 
 static const GstVideoFormat layer_formats[] = {
   GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_NV21,  GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YV12, GST_VIDEO_FORMAT_YUY2,
@@ -213,7 +213,7 @@ static const GstVideoFormat layer_formats[] = {
   GST_VIDEO_FORMAT_ARGB, GST_VIDEO_FORMAT_ABGR,  GST_VIDEO_FORMAT_AYUV, GST_VIDEO_FORMAT_A420,
 };
 
-/* Class 1 in the middle of the mask. */
+/* Class 1 in the centre of the mask. */
 static GstDicenetLayer *
 layer_new (guint32 color)
 {
@@ -230,7 +230,7 @@ layer_new (guint32 color)
   return layer;
 }
 
-/* Each component of 0xff00ff00, green, half of it on 0x60. */
+/* Expected component for 0xff00ff00, green, at half opacity on 0x60. */
 static guint8
 half_green (const GstVideoInfo *info, guint component)
 {
@@ -241,7 +241,7 @@ half_green (const GstVideoInfo *info, guint component)
     gdouble kr, kb;
     gint offset[4], scale[4];
     if (!gst_video_color_matrix_get_Kr_Kb (info->colorimetry.matrix, &kr, &kb))
-      kr = 0.299, kb = 0.114; /* GRAY8 says nothing of it */
+      kr = 0.299, kb = 0.114; /* GRAY8 has no matrix */
     gst_video_color_range_offsets (info->colorimetry.range, info->finfo, offset, scale);
     const gdouble kg = 1 - kr - kb, factor[] = { kg, -kg / (2 - 2 * kb), -kg / (2 - 2 * kr) };
     value = offset[component] + scale[component] * factor[component];
@@ -249,21 +249,21 @@ half_green (const GstVideoInfo *info, guint component)
   return (value + 0x60) / 2;
 }
 
-/* 1: surely within the class, 0: surely not, -1: near its edge. */
+/* 1: certainly inside the class, 0: certainly outside, -1: near its edge. */
 static gint
 covered_by (gdouble position, gdouble from, gdouble to)
 {
   return position > from + 1.5 && position < to - 1.5 ? 1 : position < from - 1.5 || position > to + 1.5 ? 0 : -1;
 }
 
-/* @scale and @shift: what of the mask the frame shows. */
+/* @scale and @shift: the part of the mask that the frame shows. */
 static void
 check_layer (GstVideoFrame *frame, gdouble shift, gdouble scale)
 {
   const GstVideoFormatInfo *format = frame->info.finfo;
 
   for (guint c = 0; c < format->n_components; c++) {
-    const gboolean is_alpha = c == GST_VIDEO_COMP_A; /* stays */
+    const gboolean is_alpha = c == GST_VIDEO_COMP_A; /* unchanged */
     const guint8 expected = is_alpha ? 0x60 : half_green (&frame->info, c);
     for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (frame, c); y++) {
       const guint8 *row = (guint8 *) GST_VIDEO_FRAME_COMP_DATA (frame, c) + y * GST_VIDEO_FRAME_COMP_STRIDE (frame, c);
@@ -297,7 +297,7 @@ check_every_fourth (GstBuffer *buffer, gsize first)
   gst_buffer_unmap (buffer, &map);
 }
 
-/* In every format, whatever part of the mask the frame shows; what lies between rows and pixels is left alone. */
+/* In every format and for any part of the mask; padding between rows and pixels is unchanged. */
 GST_START_TEST (test_layers)
 {
   static const gdouble views[][2] = { { 0, 1 }, { 0.3, 0.6 }, { -0.5, 2 } };
@@ -319,7 +319,7 @@ GST_START_TEST (test_layers)
     fail_unless (gst_dicenet_layer_blend (layer, &frame));
     check_layer (&frame, view[0], view[1]);
     gst_video_frame_unmap (&frame);
-    if (GST_VIDEO_INFO_COMP_PSTRIDE (&info, 0) == 4) /* the byte that is no colour */
+    if (GST_VIDEO_INFO_COMP_PSTRIDE (&info, 0) == 4) /* the unused byte */
       check_every_fourth (buffer, 6 - info.finfo->poffset[0] - info.finfo->poffset[1] - info.finfo->poffset[2]);
     gst_buffer_unref (buffer);
     gst_dicenet_layer_free (layer);
@@ -327,7 +327,7 @@ GST_START_TEST (test_layers)
 }
 GST_END_TEST;
 
-/* Formats of more bits, and colours that are multiplied with alpha, are left to GStreamer's blender. */
+/* Formats with more bits and with premultiplied alpha are blended by GStreamer. */
 GST_START_TEST (test_layers_unknown)
 {
   static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_IYU1,      GST_VIDEO_FORMAT_RGB16,
@@ -346,7 +346,7 @@ GST_START_TEST (test_layers_unknown)
 }
 GST_END_TEST;
 
-/* What is appended as a layer is not in the composition as well. */
+/* A mask that is appended as a layer is not in the composition. */
 GST_START_TEST (test_layers_apart)
 {
   GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
@@ -355,7 +355,7 @@ GST_START_TEST (test_layers_apart)
   GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 640, 480);
 
   add_mask (buffer, &info, 0);
-  for (guint i = 0; i < 2; i++) { /* the second time from memory */
+  for (guint i = 0; i < 2; i++) { /* the second time from the cache */
     GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, layers);
     fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 1);
     fail_unless_equals_int (layers->len, i + 1);
@@ -370,7 +370,7 @@ GST_START_TEST (test_layers_apart)
 }
 GST_END_TEST;
 
-/* Text, and nothing but the text, is lighter than the dark text box. */
+/* Only the text is lighter than the dark text box. */
 GST_START_TEST (test_classes)
 {
   GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
@@ -397,7 +397,7 @@ GST_START_TEST (test_classes)
 }
 GST_END_TEST;
 
-/* While nothing changes, the same composition comes again: a sink keeps its textures. */
+/* As long as nothing changes, the same composition is returned, so that a sink can keep its textures. */
 GST_START_TEST (test_steady)
 {
   GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
@@ -425,7 +425,7 @@ GST_START_TEST (test_steady)
 }
 GST_END_TEST;
 
-/* Where the rectangle of this number lies. */
+/* Position of a rectangle. */
 static GstVideoRectangle
 place_of (GstVideoOverlayComposition *composition, guint index)
 {
@@ -437,7 +437,7 @@ place_of (GstVideoOverlayComposition *composition, guint index)
   return at;
 }
 
-/* Edges are four rectangles per box, and the labels come last. */
+/* Each box has four rectangles for its edges; labels follow. */
 static GstVideoRectangle
 label_of (GstVideoOverlayComposition *composition, guint n_boxes, guint index)
 {
@@ -452,7 +452,7 @@ GST_START_TEST (test_label_places)
   const GstDicenetDetection boxes[] = {
     DETECTION (1, 0.9, 100, 100, 200, 200), DETECTION (2, 0.8, 104, 102, 200, 200),
     DETECTION (1, 0.7, 98, 98, 208, 208),   DETECTION (1, 0.6, 400, 0, 100, 200), /* touches the top */
-    DETECTION (3, 0.5, 600, 300, 40, 100),                                        /* narrow, at the right side */
+    DETECTION (3, 0.5, 600, 300, 40, 100),                                        /* narrow, at the right edge */
   };
   const guint n = G_N_ELEMENTS (boxes);
 
@@ -485,7 +485,7 @@ static const struct {
 static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_BGRx,
                                           GST_VIDEO_FORMAT_RGB };
 
-/* Everything at once, boxes that reach every border among them; sanitizers watch the blending. */
+/* Everything at once, with boxes at every border; sanitizers check the blending. */
 GST_START_TEST (test_sizes)
 {
   GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
@@ -516,7 +516,7 @@ GST_START_TEST (test_sizes)
 }
 GST_END_TEST;
 
-/* What a container may state of pixels: no picture grows with it, and none is larger than is worth its memory. */
+/* Extreme pixel aspect ratios: pictures do not grow with them, and are bounded in size. */
 GST_START_TEST (test_extremes)
 {
   static const gint pars[][2] = { { 1, 1000000 }, { 1, G_MAXINT }, { G_MAXINT, 1 }, { 1000000, 1 },
@@ -549,7 +549,7 @@ GST_START_TEST (test_extremes)
 }
 GST_END_TEST;
 
-/* A frame that shows a small part of one pixel of the mask, enlarged: what is drawn ends at its borders. */
+/* A frame that shows a small part of one mask pixel: drawing is clipped to the frame. */
 GST_START_TEST (test_enlarged_mask)
 {
   GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
@@ -592,7 +592,7 @@ GST_START_TEST (test_many_labels)
 }
 GST_END_TEST;
 
-/* As many boxes as a frame can have: the strongest are drawn. */
+/* The maximum number of boxes: the most confident ones are drawn. */
 GST_START_TEST (test_crowd)
 {
   const guint n = 16384;
@@ -619,7 +619,7 @@ forget_text_box (gpointer forgotten, GstMiniObject *pixels)
   *(gboolean *) forgotten = TRUE;
 }
 
-/* What is drawn again and again stays, what is not goes, though there is room for it. */
+/* Text boxes in use stay cached; unused ones are freed even if there is room. */
 GST_START_TEST (test_texts_unused)
 {
   GstDicenetTextCache *texts = gst_dicenet_text_cache_new ();

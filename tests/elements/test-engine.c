@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The engine: what it opens lives as long as somebody holds it, and what can't be opened leaves nothing behind. */
+/* The engine: lives as long as references to it, and a failure to open leaves nothing behind. */
 
 #include <gst/check/gstcheck.h>
 #include <unistd.h>
@@ -45,7 +45,7 @@ run_once (GstDicenetEngine *engine)
   gst_dicenet_engine_leave (engine);
 }
 
-/* An owner may close it while somebody else still runs it. */
+/* The owner may close it while another thread runs it. */
 GST_START_TEST (test_reference)
 {
   GstDicenetEngine *engine = engine_open ("detect", GST_DICENET_TASK_DETECT, "auto", NULL);
@@ -82,7 +82,7 @@ GST_START_TEST (test_errors)
 }
 GST_END_TEST;
 
-/* A default model may be of the wrong kind, too: it has a name in the error. */
+/* A default model can have the wrong task, too: the error contains its name. */
 GST_START_TEST (test_wrong_default)
 {
   g_autofree gchar *folder = g_dir_make_tmp ("dicenet-XXXXXX", NULL);

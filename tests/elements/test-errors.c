@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Models and settings that can't work: an error of the right kind whose text tells what to do, and a second chance. */
+/* Invalid models and settings: the right error with a message that says what to do, after which the element can be
+ * used. */
 
 #include <glib/gstdio.h>
 #include <unistd.h>
@@ -53,7 +54,7 @@ set_model (GstElement *element, const gchar *task)
   g_free (path);
 }
 
-/* Writes a file that is removed by the caller. */
+/* Writes a file, which the caller removes. */
 static gchar *
 temporary_file (const gchar *contents, gsize size)
 {
@@ -76,7 +77,7 @@ expect_bad_model (const gchar *contents, gsize size, GstResourceError code)
   expect_start_error (element, code, path, NULL);
   g_remove (path);
   g_free (path);
-  /* The element is as good as new. */
+  /* The element works again. */
   set_model (element, "segment");
   expect_start (element);
   element_free (element);
@@ -99,7 +100,7 @@ GST_START_TEST (test_missing_model)
 }
 GST_END_TEST;
 
-/* Programs take what an error says for UTF-8. */
+/* Error messages must be UTF-8. */
 GST_START_TEST (test_name_that_is_no_text)
 {
   GstElement *element = element_new ("dicenetclassify");
@@ -110,7 +111,7 @@ GST_START_TEST (test_name_that_is_no_text)
 }
 GST_END_TEST;
 
-/* A folder with the small models under the names that the elements look for. */
+/* A folder with the small models under the names of the default models. */
 static gchar *
 default_models_new (void)
 {
@@ -148,7 +149,7 @@ expect_model (GstElement *element, const gchar *name)
   g_free (model);
 }
 
-/* Each element has a model of its own, which reading the property names, and takes others by name. */
+/* Each element has a default model, whose name the property returns, and finds other models by name. */
 GST_START_TEST (test_default_model)
 {
   gchar *folder = default_models_new ();
@@ -180,7 +181,7 @@ GST_START_TEST (test_default_model)
 }
 GST_END_TEST;
 
-/* Nobody has set a name, and the error has one. */
+/* The error names the default model even if the property was never set. */
 GST_START_TEST (test_default_model_of_another_task)
 {
   gchar *folder = g_dir_make_tmp ("dicenet-test-XXXXXX", NULL);
@@ -208,7 +209,7 @@ GST_START_TEST (test_missing_default_model)
     gchar *file = g_strdup_printf ("dicenet-%s.safetensors", TASKS[t]);
     gchar *installed = g_build_filename (g_getenv ("DICENET_TEST_INSTALLED"), file, NULL);
     GstElement *element = element_new (name);
-    if (!g_file_test (installed, G_FILE_TEST_EXISTS)) /* else it is none that is missing */
+    if (!g_file_test (installed, G_FILE_TEST_EXISTS)) /* otherwise the default model is not missing */
       expect_start_error (element, GST_RESOURCE_ERROR_NOT_FOUND, file, g_getenv ("DICENET_TEST_INSTALLED"));
     set_model (element, TASKS[t]);
     expect_start (element);
@@ -336,7 +337,7 @@ GST_START_TEST (test_class_settings)
 }
 GST_END_TEST;
 
-/* Whatever comes, a message is short enough to read, and soon there. */
+/* Messages are short and fast, however long the text is. */
 GST_START_TEST (test_long_texts)
 {
   static const gchar *const properties[] = { "class-thresholds", "object-class", "inference-size", "model",
@@ -367,7 +368,7 @@ GST_START_TEST (test_long_texts)
 }
 GST_END_TEST;
 
-/* What a running model depends on can't change under it: refused with a warning, and the value stays. */
+/* Settings of a running model can't change: they are refused with a warning, and the value stays. */
 GST_START_TEST (test_ready_properties)
 {
   GstElement *element = element_new ("dicenetdetect");
@@ -397,7 +398,7 @@ GST_START_TEST (test_ready_properties)
 }
 GST_END_TEST;
 
-/* Asking for what the machine lacks is no error: it runs, in single precision, and a warning says why. */
+/* An unsupported precision is no error: inference uses single precision, with a warning. */
 GST_START_TEST (test_precision_that_is_not_there)
 {
   GstElement *element = element_new ("dicenetdetect");
@@ -424,7 +425,7 @@ main (int argc, char **argv)
 {
   TCase *tests = tcase_create ("errors");
 
-  g_unsetenv ("DICENET_MODEL_PATH"); /* that of `meson devenv` */
+  g_unsetenv ("DICENET_MODEL_PATH"); /* set by `meson devenv` */
   tcase_add_test (tests, test_missing_model);
   tcase_add_test (tests, test_name_that_is_no_text);
   tcase_add_test (tests, test_default_model);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Every format, odd sizes and padded rows: the result depends on the picture alone, and no pixel is touched. */
+/* All formats, odd sizes and padded rows: the result depends on the picture only, and pixels are not modified. */
 
 #include "common.h"
 
@@ -8,7 +8,7 @@ static const gchar *const FORMATS[] = { "RGB",  "BGR",   "RGBx", "BGRx", "xRGB",
                                         "ABGR", "GRAY8", "NV12", "NV21", "I420", "YV12", "YUY2", "UYVY" };
 static const gint SIZES[][2] = { { 64, 48 }, { 61, 47 }, { 33, 35 }, { 7, 5 } };
 
-/* Pushes a frame, checks that it comes back as it was, and returns its mask. */
+/* Pushes a frame, checks that it is unmodified, and returns its mask. */
 static GBytes *
 mask_of (GstHarness *h, GstBuffer *frame)
 {
@@ -53,7 +53,7 @@ GST_START_TEST (test_strides)
 }
 GST_END_TEST;
 
-/* Formats that hold the same numbers in another order. */
+/* Formats that hold the same values in a different order. */
 static const gchar *const FAMILIES[][11] = {
   { "RGB", "BGR", "RGBx", "BGRx", "xRGB", "xBGR", "RGBA", "BGRA", "ARGB", "ABGR", NULL },
   { "I420", "YV12", "NV12", "NV21", NULL },
@@ -93,7 +93,7 @@ mask_with_colorimetry (const gchar *colorimetry)
   return mask;
 }
 
-/* Matrix and range of the caps are used: the same bytes mean other colours. */
+/* Matrix and range in the caps are used: the same bytes represent different colours. */
 GST_START_TEST (test_colorimetry)
 {
   GBytes *bt601 = mask_with_colorimetry ("bt601");
@@ -133,7 +133,7 @@ GST_START_TEST (test_inference_size)
 {
   expect_mask_size ("auto", "video/x-raw,format=GRAY8,width=200,height=100,framerate=30/1", 128, 64);
   expect_mask_size ("auto", "video/x-raw,format=GRAY8,width=100,height=200,framerate=30/1", 64, 128);
-  /* Pixels twice as wide as high: the picture is four times as wide as high. */
+  /* Pixels twice as wide as high: the picture's aspect ratio is 4. */
   expect_mask_size ("auto", "video/x-raw,format=GRAY8,width=200,height=100,pixel-aspect-ratio=2/1,framerate=30/1", 256,
                     64);
   expect_mask_size ("model", "video/x-raw,format=GRAY8,width=200,height=100,framerate=30/1", 64, 64);
@@ -143,7 +143,7 @@ GST_START_TEST (test_inference_size)
 }
 GST_END_TEST;
 
-/* As frame_new(), but rows begin at any byte. */
+/* Like frame_new(), but rows are not aligned. */
 static GstBuffer *
 odd_frame_new (const GstVideoInfo *info, GstBuffer *tight)
 {
@@ -168,7 +168,7 @@ odd_frame_new (const GstVideoInfo *info, GstBuffer *tight)
   return odd;
 }
 
-/* The pixels alone, row by row. */
+/* The pixels without padding, row by row. */
 static GBytes *
 pixels_of (const GstVideoInfo *info, GstBuffer *buffer)
 {
@@ -191,7 +191,7 @@ pixels_of (const GstVideoInfo *info, GstBuffer *buffer)
   return g_byte_array_free_to_bytes (pixels);
 }
 
-/* GStreamer's own functions that blend crash on such rows. */
+/* GStreamer's blending functions crash on such rows. */
 GST_START_TEST (test_drawing_on_odd_rows)
 {
   const gchar *format = FORMATS[__i__];

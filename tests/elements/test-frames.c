@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Frames that no camera makes, but that a stream can have: shapes, rates, views, fields, rows and alpha of all kinds.
- */
+/* Unusual frames that streams may have: aspect ratios, frame rates, views, fields, strides and alpha of all kinds. */
 
 #include "common.h"
 
 #include <math.h>
 
-/* All elements, one after the other, up to what draws. */
+/* All elements in sequence, including those that draw. */
 static GstHarness *
 chain_new (const gchar *rest, const gchar *caps)
 {
@@ -24,7 +23,7 @@ chain_new (const gchar *rest, const gchar *caps)
   return h;
 }
 
-/* The three results on what comes out, all numbers finite, at an inference size that is bounded. */
+/* Checks the three results: all numbers are finite, and the inference size is bounded. */
 static void
 check_results (GstBuffer *out, const gchar *what)
 {
@@ -44,7 +43,7 @@ check_results (GstBuffer *out, const gchar *what)
                mask->result->mask_width, mask->result->mask_height);
 }
 
-/* A frame as it is, and one with a crop that all readers of results apply. */
+/* A frame, and one with a crop that all readers of results must apply. */
 static void
 run_all (const gchar *caps)
 {
@@ -87,7 +86,7 @@ static const gchar *const ELEMENTS[] = { "dicenetclassify", "dicenetdetect", "di
 
 #define CAPS(more) "video/x-raw,format=I420,width=64,height=48," more
 
-/* A rate is nothing that results depend on. */
+/* Results do not depend on the frame rate. */
 GST_START_TEST (test_rates)
 {
   run_all (CAPS ("framerate=0/1,max-framerate=2147483647/1"));
@@ -96,7 +95,7 @@ GST_START_TEST (test_rates)
 }
 GST_END_TEST;
 
-/* What a container may state: the picture is then taken to be what it is without, cropped or not. */
+/* Implausible aspect ratios in the caps are ignored, with and without cropping. */
 GST_START_TEST (test_aspects)
 {
   static const gchar *const ratios[] = { "1/1000000", "20000000/1",           "0/1", "2147483647/1", "1/2147483647",
@@ -128,7 +127,7 @@ GST_START_TEST (test_dimensions)
 }
 GST_END_TEST;
 
-/* Views that lie in one picture are one picture; views apart are refused. */
+/* Several views in one picture are treated as one picture; separate views are refused. */
 GST_START_TEST (test_views)
 {
   run_all (CAPS ("framerate=30/1,multiview-mode=side-by-side,multiview-flags=half-aspect"));
@@ -139,7 +138,7 @@ GST_START_TEST (test_views)
 }
 GST_END_TEST;
 
-/* What comes out of a frame with all of it drawn. */
+/* Output for a frame with everything drawn. */
 static GBytes *
 drawn_with (const gchar *caps)
 {
@@ -157,7 +156,8 @@ drawn_with (const gchar *caps)
   return after;
 }
 
-/* Fields that are woven are one frame, whatever the caps and the frame's flags say; fields apart are refused. */
+/* Interleaved fields are treated as one frame, whatever the caps and the frame's flags are; separate fields are
+ * refused. */
 GST_START_TEST (test_fields)
 {
   GBytes *plain = drawn_with (CAPS ("framerate=30/1")),
@@ -168,7 +168,7 @@ GST_START_TEST (test_fields)
   g_bytes_unref (plain);
   g_bytes_unref (woven);
   g_bytes_unref (mixed);
-  /* These look at results only. */
+  /* These read results only. */
   for (guint i = 0; i < 2; i++) {
     GstHarness *h = harness_for (i ? "dicenetmask" : "dicenetjson");
     gst_harness_set_src_caps_str (h, "video/x-raw(format:Interlaced),format=I420,width=64,height=48,framerate=30/1,"
@@ -178,14 +178,14 @@ GST_START_TEST (test_fields)
   }
   for (guint i = 0; i < G_N_ELEMENTS (ELEMENTS); i++)
     refuse (ELEMENTS[i], CAPS ("framerate=30/1,interlace-mode=fields"), "interlace-mode=fields", "insert deinterlace");
-  /* One field per buffer has caps of its own, which the networks do not take at all. */
+  /* One field per buffer has different caps, which the inference elements do not accept. */
   refuse ("dicenetoverlay",
           "video/x-raw(format:Interlaced),format=I420,width=64,height=48,framerate=30/1,interlace-mode=alternate",
           "interlace-mode=alternate", "insert deinterlace");
 }
 GST_END_TEST;
 
-/* The same picture with its last row first in memory, and what is between rows besides. */
+/* The same picture with negative strides, and gaps between rows. */
 static GstBuffer *
 upside_down (const GstVideoInfo *info, GstBuffer *plain)
 {
@@ -248,7 +248,7 @@ GST_END_TEST;
 #define SIDE 200
 #define GRAY 0x70
 
-/* Of the frame: what the mask covers is its left half, the box lies in the right one. */
+/* The mask covers the left half of the frame, the box is in the right half. */
 static void
 add_results (GstBuffer *buffer)
 {
@@ -283,7 +283,7 @@ is_lower (gint y)
   return y >= SIDE / 2;
 }
 
-/* All colours are GRAY; opaque above, transparent below. */
+/* All colours are GRAY; opaque at the top, transparent at the bottom. */
 static GstBuffer *
 half_transparent (const GstVideoInfo *info)
 {
@@ -317,7 +317,7 @@ expect_pixel (GstVideoFrame *frame, gint x, gint y, gboolean changed, guint8 alp
                frame->info.finfo->name, x, y, has_changed (frame, x, y) ? "drawn on" : "as it was", found);
 }
 
-/* A mask colours the picture: what of it is transparent stays so. Boxes and text are opaque wherever they are. */
+/* A mask colours the picture and leaves transparent parts transparent. Boxes and text are opaque. */
 GST_START_TEST (test_alpha)
 {
   static const GstVideoFormat formats[] = { GST_VIDEO_FORMAT_RGBA, GST_VIDEO_FORMAT_BGRA, GST_VIDEO_FORMAT_ARGB,
@@ -337,13 +337,13 @@ GST_START_TEST (test_alpha)
   fail_unless (buffer != NULL);
   fail_unless (gst_video_frame_map (&frame, &info, buffer, GST_MAP_READ));
   expect_pixel (&frame, 50, 50, TRUE, 255);   /* mask */
-  expect_pixel (&frame, 50, 150, TRUE, 0);    /* what can't be seen may be coloured */
+  expect_pixel (&frame, 50, 150, TRUE, 0);    /* invisible pixels may be coloured */
   expect_pixel (&frame, 150, 90, FALSE, 255); /* neither */
   expect_pixel (&frame, 150, 150, FALSE, 0);
   expect_pixel (&frame, 120, 90, TRUE, 255); /* the box's left edge */
   expect_pixel (&frame, 120, 140, TRUE, 255);
-  expect_pixel (&frame, 150, 159, TRUE, 255); /* its foot */
-  if (keep) {                                 /* for the eye */
+  expect_pixel (&frame, 150, 159, TRUE, 255); /* its bottom edge */
+  if (keep) {                                 /* to be looked at */
     gchar *path = g_strdup_printf ("%s/%s.raw", keep, format);
     GBytes *bytes = bytes_of (buffer);
     g_file_set_contents (path, g_bytes_get_data (bytes, NULL), (gssize) g_bytes_get_size (bytes), NULL);
@@ -357,7 +357,7 @@ GST_START_TEST (test_alpha)
 }
 GST_END_TEST;
 
-/* What is transparent has colours as well, which is what a network sees: alpha changes no result. */
+/* Transparent pixels have colours, which the network sees: alpha does not change results. */
 GST_START_TEST (test_alpha_is_not_seen)
 {
   GstHarness *h = harness_new ("dicenetclassify", "top-k=0 threshold=0", "RGBA", 64, 64);

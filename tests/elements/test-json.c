@@ -73,7 +73,7 @@ harness_new (const gchar *launch)
   return h;
 }
 
-/* The one line in a buffer; no line may have another within it. */
+/* The line in a buffer, which must not contain another line end. */
 static gchar *
 text_of (GstBuffer *buffer)
 {
@@ -110,7 +110,7 @@ push (GstHarness *h, GstBuffer *frame)
   return node;
 }
 
-/* What is at a path: the only match. */
+/* The only match of a path. */
 static JsonNode *
 get (JsonNode *root, const gchar *path)
 {
@@ -188,7 +188,7 @@ GST_START_TEST (test_detections)
   expect_string (line, "$.objects[0].detection.label", "person");
   expect_string (line, "$.objects[0].detection.model.name", "det");
   expect_number (line, "$.objects[0].detection.age", 3);
-  /* Pixels are rounded edge by edge: 100.4 to 120.2 is 100 to 120. */
+  /* Edges are rounded separately: 100.4 to 120.2 is 100 to 120. */
   expect_number (line, "$.objects[1].x", 100);
   expect_number (line, "$.objects[1].w", 20);
   expect_number (line, "$.objects[1].h", 13);
@@ -210,7 +210,7 @@ add_second_stage (GstDicenetMeta *meta, guint index, const gchar *model, guint l
   gst_dicenet_result_unref (result);
 }
 
-/* What a tracker and other models say of an object, and nothing where they said nothing. */
+/* Results of a tracker and of second-stage models, and no members without them. */
 GST_START_TEST (test_second_stage)
 {
   GstHarness *h = harness_new ("dicenetjson");
@@ -341,7 +341,7 @@ GST_START_TEST (test_bad_tags)
     g_error_free (error);
     gst_message_unref (message);
 
-    /* It can be set right. */
+    /* The property can be corrected. */
     g_object_set (element, "tags", "[1]", NULL);
     fail_unless (gst_element_set_state (element, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE);
     gst_element_set_state (element, GST_STATE_NULL);
@@ -352,7 +352,7 @@ GST_START_TEST (test_bad_tags)
 }
 GST_END_TEST;
 
-/* Stream time is the position in the clip, whatever the timestamps are. */
+/* Stream time is the position in the clip, independent of timestamps. */
 GST_START_TEST (test_times)
 {
   GstHarness *h = harness_new ("dicenetjson");
@@ -427,7 +427,7 @@ GST_START_TEST (test_crop)
 }
 GST_END_TEST;
 
-/* Where a comma is the decimal point, JSON still has a dot. */
+/* In a locale with a decimal comma, JSON still has decimal points. */
 GST_START_TEST (test_decimal_point)
 {
   GstHarness *h = harness_new ("dicenetjson");
@@ -440,7 +440,7 @@ GST_START_TEST (test_decimal_point)
 }
 GST_END_TEST;
 
-/* Numbers stay as they were written, and what is not JSON is refused with its place. */
+/* Numbers stay as written, and invalid JSON is refused with the position of the error. */
 GST_START_TEST (test_strict_tags)
 {
   const gchar *const bad[][2] = {
@@ -478,7 +478,7 @@ GST_START_TEST (test_strict_tags)
 }
 GST_END_TEST;
 
-/* Any characters, most of them those that break lines and quotes. */
+/* Random characters, most of them such as break lines and quotes. */
 static gchar *
 random_text (GRand *rand)
 {
@@ -494,7 +494,7 @@ random_text (GRand *rand)
   return g_string_free (text, FALSE);
 }
 
-/* As a JSON string, all of it in escapes: none of our own functions has a say in it. */
+/* As a JSON string with every character escaped, without our own functions. */
 static gchar *
 escape_all (const gchar *text)
 {
@@ -507,7 +507,7 @@ escape_all (const gchar *text)
   return g_string_free (g_string_append_c (out, '"'), FALSE);
 }
 
-/* Only what JSON wants escaped. */
+/* Escapes only what JSON requires. */
 static gchar *
 escape_least (const gchar *text)
 {
@@ -522,7 +522,7 @@ escape_least (const gchar *text)
   return g_string_free (g_string_append_c (out, '"'), FALSE);
 }
 
-/* The line of a frame with these labels, and of an element with this source, which is in the tags as well. */
+/* The line of a frame with these labels, for an element with this source, which is in the tags as well. */
 static gchar *
 line_with (const gchar *const *names, const gchar *model, const gchar *source, guint i)
 {
@@ -551,7 +551,7 @@ line_with (const gchar *const *names, const gchar *model, const gchar *source, g
   return text;
 }
 
-/* Judged by Python's parser. */
+/* Checked by Python's parser. */
 GST_START_TEST (test_any_text)
 {
   const gchar *const judge[] = { g_getenv ("DICENET_TEST_PYTHON"), g_getenv ("DICENET_TEST_JUDGE"), NULL };
@@ -609,7 +609,7 @@ json_suite (void)
   return suite;
 }
 
-/* All of it in the locale of the environment; with "comma", in one whose decimal point is a comma. */
+/* In the environment's locale; with "comma", in one with a decimal comma. */
 int
 main (int argc, char **argv)
 {

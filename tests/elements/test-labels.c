@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* class-thresholds and object-class, read with a model's labels. */
+/* class-thresholds and object-class, parsed with a model's labels. */
 
 #include <gst/check/gstcheck.h>
 #include <time.h>
@@ -19,7 +19,7 @@ expect (const gchar *const *labels, const gchar *class_thresholds, const gchar *
   g_free (found);
 }
 
-/* Upper and lower case are the same, of equal labels the first is meant, and what is not said is -1; 2 leaves out. */
+/* Labels are compared without case; of equal labels the first one counts; -1 if not set, 2 if excluded. */
 GST_START_TEST (test_names)
 {
   static const gchar *const labels[] = { "none", "b", "A", "a", "C", "b2", "", NULL };
@@ -39,7 +39,7 @@ GST_START_TEST (test_names)
 }
 GST_END_TEST;
 
-/* Names come from a file: they are shown without what a terminal would obey. */
+/* Names come from a file: control characters for terminals are removed from messages. */
 GST_START_TEST (test_names_in_errors)
 {
   static const gchar *const labels[] = { "b\n\x1b[2J", "car\x1b[1m", NULL };
@@ -55,7 +55,7 @@ GST_START_TEST (test_names_in_errors)
 }
 GST_END_TEST;
 
-/* As many classes as a model can have, each of them set twice: no product of the two. */
+/* The maximum number of classes, each set twice: the time is not the product of both numbers. */
 GST_START_TEST (test_many)
 {
 #ifdef DICENET_SANITIZED
@@ -73,7 +73,7 @@ GST_START_TEST (test_many)
     g_string_append_printf (thresholds, "%s=0.25,%s=0.5,", labels[i], labels[i]);
     g_string_append_printf (allowed, "%s,", labels[n - i]);
   }
-  const clock_t start = clock (); /* of this process: others may be busy */
+  const clock_t start = clock (); /* CPU time of this process, as others may be busy */
   gfloat *found =
       gst_dicenet_labels_parse_thresholds ((const gchar *const *) labels, thresholds->str, allowed->str, &error);
   const glong took = (clock () - start) * 1000 / CLOCKS_PER_SEC;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What GStreamer's log tells: the model and what it runs on, where the time of frames goes, and libdicenet's messages.
- */
+/* GStreamer's log: model and device, processing times of frames, and messages of libdicenet. */
 
 #include <string.h>
 #include "common.h"
@@ -44,7 +43,7 @@ end_log (void)
   g_string_free (lines, TRUE);
 }
 
-/* How many lines the pattern, a regular expression, is in. */
+/* Number of lines that match a regular expression. */
 static guint
 count (const gchar *pattern)
 {
@@ -90,7 +89,7 @@ GST_START_TEST (test_info)
   push (h, 3);
   expect (1, model);
   expect (1, "^dicenetinference INFO *frames of 64x128, inference at 64x128, .*NV12");
-  /* Nothing comes with each frame. */
+  /* No message per frame. */
   expect (0, "DEBUG|LOG|: frame|WARN|ERROR");
   expect (3, "^dicenetinference");
   harness_free (h);
@@ -144,7 +143,7 @@ GST_START_TEST (test_dropped)
 }
 GST_END_TEST;
 
-/* libdicenet's messages come to GStreamer's log, once, and no longer to GLib's. */
+/* libdicenet's messages go to GStreamer's log, once, and no longer to GLib's. */
 GST_START_TEST (test_library)
 {
   const GLogFunc before = g_log_set_default_handler (count_line, NULL);
@@ -159,7 +158,7 @@ GST_START_TEST (test_library)
 }
 GST_END_TEST;
 
-/* The other elements, each in its own category. */
+/* The other elements have their own categories. */
 GST_START_TEST (test_other_elements)
 {
   start_log (GST_LEVEL_DEBUG);

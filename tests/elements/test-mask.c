@@ -53,7 +53,7 @@ frame_new (GstHarness *h)
   return buffer;
 }
 
-/* A value for each pixel of what came out. */
+/* Maps the output for reading. */
 static void
 map_output (GstHarness *h, GstBuffer *out, GstVideoFrame *frame)
 {
@@ -136,7 +136,7 @@ count_warnings (GstBus *bus)
   return n;
 }
 
-/* Black, and one warning, however many frames. A gap has nothing to warn of. */
+/* The output is black, with a single warning for any number of frames. A gap causes no warning. */
 GST_START_TEST (test_no_mask)
 {
   GstHarness *h = gst_harness_new ("dicenetmask");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Large frames where there is little memory: an error or a warning says so, and nothing else happens. This program's
- * own malloc refuses what is larger than a limit; in the last tests the system does. */
+/* Large frames with little memory: an error or a warning says so, and nothing else happens. This program's malloc()
+ * refuses blocks above a limit; in the last tests the system does. */
 
 #include "../refusing.h"
 #include "common.h"
@@ -27,7 +27,7 @@ is_refused (size_t n)
   return TRUE;
 }
 
-/* An error or a warning about memory is on the bus. */
+/* Whether the bus has an error or a warning about memory. */
 static gboolean
 was_told (GstBus *bus)
 {
@@ -58,7 +58,7 @@ static const struct {
   { "dicenetmask", NULL, "I420" },
   { "dicenetjson", NULL, "I420" },
   { "dicenetoverlay", NULL, "NV12" },
-  { "dicenetoverlay", NULL, "I420_10LE" }, /* GStreamer's blender stretches the mask */
+  { "dicenetoverlay", NULL, "I420_10LE" }, /* GStreamer's blender scales the mask */
 };
 
 static gboolean
@@ -103,7 +103,7 @@ job_init (Job *job, guint i, gint side)
   g_free (line);
 }
 
-/* Whether the frame came out; if not, or not as it should, the bus says why. */
+/* Returns whether the frame came out; if not, or not completely, the bus has a message. */
 static gboolean
 job_run (Job *job)
 {
@@ -147,7 +147,7 @@ GST_START_TEST (test_large_blocks)
 }
 GST_END_TEST;
 
-/* The process's address space is full but for a little. */
+/* The process's address space is nearly full. */
 GST_START_TEST (test_address_space)
 {
   Job job;
@@ -167,7 +167,7 @@ GST_END_TEST;
 
 static gint no_threads;
 
-/* In place of the C library's. */
+/* Replaces the C library's. */
 int
 pthread_create (pthread_t *thread, const pthread_attr_t *attributes, void *(*func) (void *), void *data)
 {
@@ -177,7 +177,7 @@ pthread_create (pthread_t *thread, const pthread_attr_t *attributes, void *(*fun
   return g_atomic_int_get (&no_threads) ? EAGAIN : real (thread, attributes, func, data);
 }
 
-/* As under ulimit -u 1: more threads than the caller's are an error, and text is left out. */
+/* As with ulimit -u 1: requesting several threads is an error, and text is left out. */
 GST_START_TEST (test_no_threads)
 {
   static const gchar *const elements[] = { "dicenetclassify", "dicenetdetect", "dicenetsegment" };
@@ -200,7 +200,7 @@ GST_START_TEST (test_no_threads)
 
     GstHarness *h = harness_new (elements[i], "overlay=true", "I420", 64, 64);
     gst_buffer_unref (gst_harness_push_and_pull (h, frame_like (h, 0)));
-    if (i != 1) /* which finds nothing here */
+    if (i != 1) /* has no detections here */
       expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED,
                       "labels are left out", "ulimit -u");
     harness_free (h);

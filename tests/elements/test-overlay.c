@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Drawing: attached where downstream draws compositions, blended where not, an error where neither is possible. */
+/* Drawing: attached if downstream draws compositions, otherwise blended, an error if neither is possible. */
 
 #include "common.h"
 
@@ -31,7 +31,7 @@ output_has_feature (GstHarness *h)
   return has;
 }
 
-/* Pushes a frame whose memory somebody else holds too; tells whether the pixels that came out were changed. */
+/* Pushes a frame whose memory has another reference; returns whether the pixels of the output were modified. */
 static GstBuffer *
 push_shared (GstHarness *h, guint index, gboolean *drawn)
 {
@@ -75,7 +75,7 @@ GST_START_TEST (test_blend)
 }
 GST_END_TEST;
 
-/* All formats can be attached to as well, and no pixel is touched then. */
+/* Compositions can be attached to all formats, and pixels are not modified. */
 GST_START_TEST (test_attach)
 {
   GstHarness *h = harness_new ("dicenetsegment", "overlay=true", FORMATS[__i__], 99, 65);
@@ -87,7 +87,7 @@ GST_START_TEST (test_attach)
 }
 GST_END_TEST;
 
-/* Caps without the feature are all that is taken, whatever the ALLOCATION query answers. */
+/* Downstream accepts only caps without the feature, whatever it answers to the ALLOCATION query. */
 GST_START_TEST (test_plain_caps_only)
 {
   GstHarness *h = harness_new ("dicenetsegment", "overlay=true", "RGB", 64, 48);
@@ -99,7 +99,7 @@ GST_START_TEST (test_plain_caps_only)
 }
 GST_END_TEST;
 
-/* Only caps with the feature are taken: attached even without the query's word, for it is the only way. */
+/* Downstream accepts only caps with the feature: attach even if the ALLOCATION query fails. */
 GST_START_TEST (test_feature_caps_only)
 {
   GstHarness *h = harness_new ("dicenetsegment", "overlay=true", "RGB", 64, 48);
@@ -125,7 +125,7 @@ GST_START_TEST (test_switch_while_playing)
 }
 GST_END_TEST;
 
-/* Downstream is exchanged in mid-stream for one that does not draw compositions. */
+/* During the stream, downstream is replaced by an element that does not draw compositions. */
 GST_START_TEST (test_reconfigure)
 {
   GstHarness *h = harness_new ("dicenetdetect", "threshold=0 overlay=true", "RGB", 64, 48);
@@ -155,7 +155,7 @@ foreign_composition (void)
   return composition;
 }
 
-/* What an element before has attached stays, below ours. */
+/* A composition that an element upstream attached stays, below ours. */
 GST_START_TEST (test_upsample_add)
 {
   GstHarness *h = harness_new ("dicenetsegment", "overlay=true", "RGB", 64, 48);
@@ -233,7 +233,7 @@ GST_START_TEST (test_overlay_opacity)
 }
 GST_END_TEST;
 
-/* Frames without results pass as they are, and are not even copied. */
+/* Frames without results pass unmodified, without a copy. */
 GST_START_TEST (test_overlay_without_results)
 {
   GstHarness *h = overlay_harness_new (NULL);
@@ -248,7 +248,7 @@ GST_START_TEST (test_overlay_without_results)
 }
 GST_END_TEST;
 
-/* Memory that can't be blended into: attached where that is possible, else an error that tells the way out. */
+/* Memory that can't be blended to: attach if possible, otherwise an error that says what to do. */
 GST_START_TEST (test_overlay_foreign_memory)
 {
   const gchar *caps = "video/x-raw(memory:Elsewhere),format=RGB,width=64,height=48,framerate=30/1";
@@ -286,7 +286,7 @@ count_rectangles (const gchar *line)
   return n;
 }
 
-/* Two elements that draw, one after the other: each draws its own, and nothing is drawn twice. */
+/* Two elements that draw, in sequence: each draws its own results, and nothing is drawn twice. */
 GST_START_TEST (test_two_in_a_row)
 {
   gchar *segment = launch_line ("dicenetsegment", "overlay=true");
@@ -300,7 +300,7 @@ GST_START_TEST (test_two_in_a_row)
 }
 GST_END_TEST;
 
-/* Cropped by meta, a frame keeps all of its results: they are drawn where they are in the part that is shown. */
+/* A frame cropped by GstVideoCropMeta keeps all results: they are drawn at their positions in the visible part. */
 GST_START_TEST (test_overlay_of_crop)
 {
   GstHarness *h = harness_for ("dicenetoverlay");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the three elements report: metas, regions of interest and messages, and the properties that choose among it. */
+/* Results of the three elements: metas, regions of interest and messages, and the properties that select results. */
 
 #include "common.h"
 
@@ -92,7 +92,7 @@ GST_START_TEST (test_thresholds_while_playing)
 }
 GST_END_TEST;
 
-/* The model says from which confidence on there is something, unless the application does; 0.5 if it says nothing. */
+/* The default threshold is the model's, or 0.5 if it has none. */
 GST_START_TEST (test_threshold_of_the_model)
 {
   const struct {
@@ -125,7 +125,7 @@ GST_START_TEST (test_threshold_of_the_model)
 }
 GST_END_TEST;
 
-/* How many objects there are of each class of the model: background, person, car, dog, cat. */
+/* Number of objects per class of the model: background, person, car, dog, cat. */
 static void
 count_per_class (GstHarness *h, guint counts[5])
 {
@@ -152,7 +152,7 @@ GST_START_TEST (test_classes_while_playing)
   count_per_class (h, some);
   fail_unless (some[1] == 0 && some[2] == all[2] && some[3] == all[3] && some[4] == 0);
 
-  /* A threshold does not bring back a class that is left out. */
+  /* A threshold does not enable a class that is excluded. */
   g_object_set (h->element, "class-thresholds", "person=0,car=1", NULL);
   count_per_class (h, some);
   fail_unless (some[1] == 0 && some[2] == 0 && some[3] == all[3] && some[4] == 0);
@@ -161,7 +161,7 @@ GST_START_TEST (test_classes_while_playing)
   count_per_class (h, some);
   fail_unless (some[1] >= all[1] && some[2] == 0 && some[3] == all[3] && some[4] == all[4]);
 
-  /* A mistake is refused, and all stays as it was. */
+  /* An invalid value is refused and changes nothing. */
   g_object_set (h->element, "class-thresholds", "elephant=0.5", NULL);
   expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                   "no class 'elephant'", "person");
@@ -174,14 +174,14 @@ GST_START_TEST (test_classes_while_playing)
 }
 GST_END_TEST;
 
-/* Boxes are in pixels of the frame: twice the frame, twice the box. */
+/* Boxes are in pixels of the frame: doubling the frame doubles the box. */
 GST_START_TEST (test_box_scale)
 {
   GstHarness *h = harness_new ("dicenetdetect", "threshold=0.2 inference-size=64x64", "GRAY8", 100, 80);
   GstBuffer *small = gst_buffer_new_allocate (NULL, 100 * 80, NULL);
   GstBuffer *large = gst_buffer_new_allocate (NULL, 200 * 160, NULL);
 
-  /* One grey, so that the picture is the same at both sizes; 100 and 200 need no padding in GRAY8. */
+  /* A uniform grey, so that the picture is the same at both sizes; 100 and 200 need no padding in GRAY8. */
   gst_buffer_memset (small, 0, 90, 100 * 80);
   gst_buffer_memset (large, 0, 90, 200 * 160);
   GstBuffer *out = gst_harness_push_and_pull (h, small);
@@ -238,7 +238,7 @@ GST_START_TEST (test_top_k)
 }
 GST_END_TEST;
 
-/* A ranking has a first one always; a tag is there or not, unless told otherwise. */
+/* Single-label models always report a class; multi-label models report those above the threshold, unless it is set. */
 GST_START_TEST (test_tags)
 {
   gchar *path = model_path ("tags");
@@ -336,7 +336,7 @@ GST_START_TEST (test_messages)
 }
 GST_END_TEST;
 
-/* --- one property after another, from another thread --- */
+/* --- properties set by another thread --- */
 
 static gpointer
 change_properties (gpointer data)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What happens to a stream: buffers pass as they are, and caps changes, flushes, seeks, EOS and state changes are
- * survived. */
+/* Stream handling: buffers pass unmodified through caps changes, flushes, seeks, EOS and state changes. */
 
 #include "common.h"
 
@@ -65,7 +64,7 @@ expect_frame_size (GstHarness *h, GstDicenetTask task, const gchar *format, guin
   gchar *text = video_caps (format, (gint) width, (gint) height);
   GstCaps *caps = gst_caps_from_string (text);
 
-  /* New caps alone, not a new segment as well. */
+  /* New caps without a new segment. */
   fail_unless (gst_harness_push_event (h, gst_event_new_caps (caps)));
   gst_caps_unref (caps);
   g_free (text);
@@ -129,7 +128,7 @@ GST_START_TEST (test_interval)
   fail_unless_equals_uint64 (inferred, 2);
   gst_structure_free (stats);
 
-  /* It can change while playing. */
+  /* The property can change while playing. */
   g_object_set (h->element, "inference-interval", 1, NULL);
   fail_unless_equals_int (push_for_age (h, 5, NULL), 0);
   fail_unless_equals_int (push_for_age (h, 6, NULL), 0);
@@ -137,7 +136,7 @@ GST_START_TEST (test_interval)
 }
 GST_END_TEST;
 
-/* After a flush, the first frame is looked at: the last result belongs to another place of the stream. */
+/* After a flush, the first frame is inferred, because the last result belongs to another position. */
 GST_START_TEST (test_flush)
 {
   GstHarness *h = harness_new ("dicenetdetect", "inference-interval=10", "I420", 64, 48);
@@ -152,7 +151,7 @@ GST_START_TEST (test_flush)
   fail_unless (gst_harness_push_event (h, gst_event_new_segment (&segment)));
   fail_unless_equals_int (push_for_age (h, 3, NULL), 0);
   fail_unless_equals_int (push_for_age (h, 4, NULL), 1);
-  /* Another file after this one, without a flush. */
+  /* Another segment, as of the next file, without a flush. */
   fail_unless (gst_harness_push_event (h, gst_event_new_segment (&segment)));
   fail_unless_equals_int (push_for_age (h, 5, NULL), 0);
   fail_unless (gst_harness_push_event (h, gst_event_new_eos ()));
@@ -161,7 +160,7 @@ GST_START_TEST (test_flush)
 }
 GST_END_TEST;
 
-/* A gap is no picture: it passes, and no result is invented for it. */
+/* A gap has no picture: it passes without a result. */
 GST_START_TEST (test_gap)
 {
   GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
@@ -176,7 +175,7 @@ GST_START_TEST (test_gap)
 }
 GST_END_TEST;
 
-/* A buffer that is smaller than its caps say is an error with words, not a read beyond its end. */
+/* A buffer that is smaller than its caps imply is an error, not a read beyond its end. */
 GST_START_TEST (test_short_buffer)
 {
   GstHarness *h = harness_new ("dicenetsegment", NULL, "I420", 64, 48);
@@ -210,7 +209,7 @@ GST_START_TEST (test_latency)
 
   gst_harness_set_upstream_latency (h, 10 * GST_MSECOND);
   set_caps (h, "I420", 64, 48);
-  /* A live pipeline is told before the first frame, and once more when it changes. */
+  /* A live pipeline gets a LATENCY message before the first frame, and another one when the latency changes. */
   GstMessage *message = next_message (bus_of (h), GST_MESSAGE_LATENCY);
   fail_unless (message != NULL);
   gst_message_unref (message);
@@ -226,7 +225,7 @@ GST_START_TEST (test_latency)
 }
 GST_END_TEST;
 
-/* A second of frames that leave @late after they were due. */
+/* One second of frames that leave @late after they were due. */
 static void
 push_late (GstHarness *h, guint second, GstClockTime late)
 {
@@ -241,7 +240,7 @@ push_late (GstHarness *h, guint second, GstClockTime late)
   gst_object_unref (clock);
 }
 
-/* How many there are, each behind a warning for those who watch. */
+/* Counts messages about lateness, each preceded by a warning. */
 static guint
 late_messages (GstHarness *h)
 {
@@ -257,7 +256,7 @@ late_messages (GstHarness *h)
   return n;
 }
 
-/* Lateness that grows for seconds is told once; that of a hiccup, and one that stays, is not. */
+/* Lateness that grows for seconds is reported once; a short delay and constant lateness are not. */
 GST_START_TEST (test_lateness)
 {
   GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
@@ -273,7 +272,7 @@ GST_START_TEST (test_lateness)
 }
 GST_END_TEST;
 
-/* Where a frame takes seconds, the stream hardly gets on: users wait no longer to be told. */
+/* If a frame takes seconds, the stream advances slowly: the report does not take longer. */
 GST_START_TEST (test_lateness_of_slow_frames)
 {
   GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
@@ -295,7 +294,7 @@ GST_START_TEST (test_lateness_of_slow_frames)
 }
 GST_END_TEST;
 
-/* In time again, it can be told anew; a flush, and another segment, begin anew as well. */
+/* After frames were in time, lateness is reported again; a flush or a new segment also resets it. */
 GST_START_TEST (test_lateness_again)
 {
   GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
@@ -306,13 +305,13 @@ GST_START_TEST (test_lateness_again)
   for (; s < 20; s++)
     push_late (h, s, s * GST_SECOND);
   fail_unless_equals_int (late_messages (h), 1);
-  /* Stays late: that has been told. */
+  /* Stays late, which was reported already. */
   for (guint late = s; s < 30; s++)
     push_late (h, s, late * GST_SECOND);
   for (; s < 60; s++)
     push_late (h, s, s * GST_SECOND);
   fail_unless_equals_int (late_messages (h), 0);
-  /* The clock does not go back: frames of a time that is not over yet. */
+  /* The clock does not go back: use timestamps in the future. */
   for (s = 130; s < 140; s++)
     push_late (h, s, 0);
   for (; s < 160; s++)
@@ -322,7 +321,7 @@ GST_START_TEST (test_lateness_again)
   for (s = 200; s < 210; s++)
     push_late (h, s, 0);
   gst_segment_init (&segment, GST_FORMAT_TIME);
-  for (guint i = 0; i < 5; i++) { /* growing, but never for long enough */
+  for (guint i = 0; i < 5; i++) { /* growing, but too short */
     gst_harness_push_event (h, gst_event_new_flush_start ());
     gst_harness_push_event (h, gst_event_new_flush_stop (FALSE));
     gst_harness_push_event (h, gst_event_new_segment (&segment));
@@ -334,7 +333,7 @@ GST_START_TEST (test_lateness_again)
 }
 GST_END_TEST;
 
-/* While it is paused, time goes on for nobody. */
+/* In PAUSED, lateness does not grow. */
 GST_START_TEST (test_lateness_paused)
 {
   GstHarness *h = harness_new ("dicenetdetect", NULL, "I420", 64, 48);
@@ -355,7 +354,7 @@ GST_START_TEST (test_lateness_paused)
 }
 GST_END_TEST;
 
-/* Without a live source nobody waits: each frame is late, and none too late. */
+/* Without a live source, frames are always late, but never too late. */
 GST_START_TEST (test_lateness_of_files)
 {
   gchar *line = launch_line ("dicenetdetect", NULL);
@@ -375,7 +374,7 @@ GST_END_TEST;
 static void
 send_late (GstHarness *h, GstClockTime now)
 {
-  /* "What was due at @now - 1 s came 1 s late": all before @now is too late as well. */
+  /* "The frame due at @now - 1 s was 1 s late": frames before @now are too late as well. */
   gst_harness_push_upstream_event (
       h, gst_event_new_qos (GST_QOS_TYPE_UNDERFLOW, 2.0, (GstClockTimeDiff) GST_SECOND / 2, now - GST_SECOND / 2));
 }
@@ -491,8 +490,8 @@ watched_clear (Watched *self)
   gst_object_unref (self->pipeline);
 }
 
-/* 20 frames a second from the source, of which 16 get through at most: the real thing, beside some that are as slow
- * but not late, for as long as it takes to be told. */
+/* 20 frames per second, of which at most 16 can be processed, compared with pipelines that are as slow but not late.
+ * Runs until lateness is reported. */
 GST_START_TEST (test_lateness_in_pipelines)
 {
   Watched late, file, in_time, dropping;
@@ -500,7 +499,8 @@ GST_START_TEST (test_lateness_in_pipelines)
   watched_init (&late, TRUE, 20, 60000, "");
   watched_init (&file, FALSE, 20, 60000, "");
   watched_init (&in_time, TRUE, 5, 0, "");
-  /* What is late at the sink is not inferred, nor waited for: no more frames get through, but those are in time. */
+  /* Frames that are late at the sink are dropped without inference: the throughput is the same, but the frames are in
+   * time. */
   watched_init (&dropping, TRUE, 20, 0, "qos=true");
   for (guint tenth = 0; tenth < 300 && late.n_late == 0; tenth++) {
     g_usleep (G_USEC_PER_SEC / 10);
@@ -554,7 +554,7 @@ GST_START_TEST (test_seek)
 }
 GST_END_TEST;
 
-/* Every second time only to READY and back; sometimes in the middle of a stream. */
+/* Every second time only to READY and back; sometimes in mid-stream. */
 GST_START_TEST (test_state_cycles)
 {
   GstElement *pipeline = pipeline_new (ELEMENTS[__i__], 3);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Text where nothing can be written: without fonts ("fonts"), and without threads ("threads") or too few of them
- * ("more-threads"), which pango needs. Each is a process of its own: pango and fontconfig look once. */
+/* Cases in which text can't be drawn: without fonts ("fonts"), and without threads ("threads") or with too few of them
+ * ("more-threads"), which Pango requires. Each is a separate process, because Pango and fontconfig check only once. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,12 +9,12 @@
 #include "compose.h"
 #include <gst/dicenet/gstdicenetmeta.h>
 
-static guint n_asked = 0, n_allowed = G_MAXUINT; /* threads */
+static guint n_asked = 0, n_allowed = G_MAXUINT; /* numbers of threads */
 
 #ifndef DICENET_SANITIZED
 #include <dlfcn.h>
 
-/* In place of the C library's. */
+/* Replaces the C library's. */
 int
 pthread_create (pthread_t *thread, const pthread_attr_t *attributes, void *(*func) (void *), void *data)
 {
@@ -38,7 +38,7 @@ frame_with_box (GstVideoInfo *info, const GstDicenetDetection *boxes, guint n)
   return buffer;
 }
 
-/* Without a font, Pango does not say how large text is. */
+/* Without a font, Pango's text sizes are undefined. */
 static void
 check_size (GstVideoOverlayRectangle *rectangle)
 {
@@ -50,7 +50,7 @@ check_size (GstVideoOverlayRectangle *rectangle)
   g_assert_cmpuint (height, <=, 480);
 }
 
-/* Returns how many rectangles were drawn. */
+/* Returns the number of rectangles drawn. */
 static guint
 draw (GstDicenetRenderer *renderer, guint n_boxes)
 {
@@ -76,13 +76,13 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
 #ifdef DICENET_SANITIZED
   if (!fonts)
-    return 77; /* the sanitizers' runtime has a pthread_create of its own */
+    return 77; /* the sanitizers' runtime replaces pthread_create() */
 #endif
   GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
   n_allowed = fonts ? G_MAXUINT : strcmp (argv[1], "threads") == 0 ? 0 : 2;
   n_asked = 0;
   g_assert_cmpuint (draw (renderer, 0), ==, 0);
-  g_assert_cmpuint (n_asked, ==, 0); /* nothing to draw: pango is not started */
+  g_assert_cmpuint (n_asked, ==, 0); /* no text, so Pango is not initialised */
   g_assert_null (gst_dicenet_renderer_get_problem (renderer));
   g_assert_cmpuint (draw (renderer, 1), ==, fonts ? 5 : 4); /* four edges and the label */
   g_assert_nonnull (strstr (gst_dicenet_renderer_get_problem (renderer), fonts ? "fonts-dejavu-core" : "ulimit -u"));

@@ -21,7 +21,7 @@ fuzz_fail (const char *condition, const char *file, int line, const char *format
   abort ();
 }
 
-/* GStreamer's own libraries refuse wrong frames by failed assertions of theirs; ours and GLib's tell of mistakes of
+/* GStreamer's libraries reject invalid frames with failed assertions; those of our code and of GLib are errors of
  * ours. */
 static void
 log_message (const char *domain, GLogLevelFlags level, const char *message, gpointer user_data)
@@ -39,7 +39,7 @@ fuzz_init (void)
   GstPlugin *plugin;
   GError *error = NULL;
 
-  g_setenv ("GST_REGISTRY_DISABLE", "yes", TRUE); /* looking at all plugins takes seconds */
+  g_setenv ("GST_REGISTRY_DISABLE", "yes", TRUE); /* scanning all plugins takes seconds */
   gst_init (NULL, NULL);
   gst_debug_set_default_threshold (GST_LEVEL_NONE);
   plugin = gst_plugin_load_file (FUZZ_PLUGIN, &error);
@@ -99,7 +99,7 @@ fuzz_harness_new (GstElement *element)
 
   gst_element_set_bus (element, bus);
   gst_object_unref (bus);
-  /* A harness takes it for granted that its element starts. */
+  /* GstHarness requires that its element starts. */
   if (gst_element_set_state (element, GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE) {
     FUZZ_CHECK (fuzz_drain_bus (bus), "did not start, without an error");
     gst_element_set_state (element, GST_STATE_NULL);

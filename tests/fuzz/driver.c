@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* In libFuzzer's place, for ordinary builds: runs a target once over each file named, and over those in folders named.
+/* Replaces libFuzzer in ordinary builds: runs a target once for each file, and for each file in the folders named.
  *
- *   fuzz-TARGET FILE-OR-FOLDER...
- */
+ *   fuzz-TARGET FILE-OR-FOLDER... */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include "fuzz.h"
 
-/* Alone, an input that reads one byte too many does so beyond an allocation of just its size. */
+/* In an allocation of its exact size, so that reads beyond the input are detected. */
 static void
 run_file (const char *path)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The elements in the hands of a stranger: caps, frames, metas, events, queries, properties and states in any order.
+/* The elements with arbitrary caps, frames, metas, events, queries, properties and states in any order.
  *
- * Input: the element, then steps, one byte of what to do and bytes for it. Frames are small, so that there are many
- * runs, but of any shape. */
+ * Input: the element, then steps, each a byte for the action and bytes for its arguments. Frames are small, so that
+ * there are many runs, but of any shape. */
 
 #include <dicenet/dicenet.h>
 #include <gst/check/gstharness.h>
@@ -35,7 +35,7 @@ static const char *const formats[] = { "RGB",   "BGR",  "RGBx", "BGRx", "xRGB", 
                                        "ARGB",  "ABGR", "NV12", "NV21", "I420",      "YV12",      "YUY2", "UYVY",
                                        "GRAY8", "Y42B", "Y444", "AYUV", "P010_10LE", "GRAY16_LE", "v210", "RGB16" };
 
-/* Sizes at which something changes, and numbers that products of overflow. */
+/* Sizes at which code paths change, and values whose products overflow. */
 static const gint sides[] = { 1, 2, 3, 7, 16, 31, 32, 33, 48, 64, 65, 100, 255, 256, 1000, 4096, 4097, 16384, 32767 };
 static const gint numbers[] = { 1, 2, 3, 4, 10, 11, 15, 59, 1001, 65535, 1 << 20, G_MAXINT };
 
@@ -67,7 +67,7 @@ choose_size (FuzzReader *in, gint *width, gint *height)
 
   *width = how & 1 ? PICK (in, sides) : 1 + fuzz_u8 (in);
   *height = how & 2 ? PICK (in, sides) : 1 + fuzz_u8 (in);
-  /* What is too large keeps its longer side. */
+  /* If the frame is too large, the longer side is kept. */
   if (*width > *height)
     *height = MIN (*height, MAX (1, MAX_PIXELS / *width));
   else
@@ -193,8 +193,8 @@ add_result (GstBuffer *frame, Run *run)
   gst_dicenet_result_unref (result);
 }
 
-/* Longer rows and planes in another order, all of them within the buffer: a meta that lies is a fault of the element
- * that wrote it, and GStreamer believes it. */
+/* Padded rows and reordered planes, all within the buffer: a wrong meta is an error of the element that wrote it, and
+ * GStreamer relies on it. */
 static GstBuffer *
 new_padded (Run *run)
 {
@@ -232,7 +232,7 @@ new_frame (Run *run)
   case 2: /* too long */
     frame = gst_buffer_new_allocate (NULL, size + fuzz_u8 (run->in), NULL);
     break;
-  case 3: /* in two pieces */
+  case 3: /* in two memories */
     frame = gst_buffer_new_allocate (NULL, size / 2, NULL);
     gst_buffer_append_memory (frame, gst_allocator_alloc (NULL, size - size / 2, NULL));
     break;
@@ -369,7 +369,7 @@ send_event (Run *run)
     gst_harness_push_upstream_event (h, gst_event_new_seek (1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET,
                                                             fuzz_u8 (run->in), GST_SEEK_TYPE_NONE, 0));
     break;
-  case 10: /* a flush as seeks make it */
+  case 10: /* a flush as in a seek */
     gst_harness_push_event (h, gst_event_new_flush_start ());
     gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
     gst_harness_push_event (h, choose_segment (run->in));
@@ -393,7 +393,7 @@ send_query (Run *run)
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (queries); i++) {
-    /* Serialized queries are from upstream. */
+    /* Serialized queries come from upstream. */
     gst_pad_query (sink, queries[i]);
     if (i != 2)
       gst_pad_query (src, queries[i]);
@@ -404,7 +404,7 @@ send_query (Run *run)
   gst_object_unref (src);
 }
 
-/* What comes after the element takes only this, or takes it and draws. */
+/* Downstream accepts only these caps, or accepts and draws compositions. */
 static void
 change_downstream (Run *run)
 {
@@ -417,7 +417,7 @@ change_downstream (Run *run)
 
 /* --- properties and states --- */
 
-/* The inferences of large sizes would take longer than the rest of a run. */
+/* Inferences at large sizes would take longer than the rest of the run. */
 static char *
 choose_text (FuzzReader *in, const char *property)
 {
@@ -443,7 +443,7 @@ choose_value (FuzzReader *in, const GParamSpec *spec, GValue *value)
 {
   if (G_IS_PARAM_SPEC_BOOLEAN (spec))
     g_value_set_boolean (value, fuzz_u8 (in) & 1);
-  else if (G_IS_PARAM_SPEC_UINT (spec)) /* of threads, more than a few only take time */
+  else if (G_IS_PARAM_SPEC_UINT (spec)) /* more than a few threads only take time */
     g_value_set_uint (value, g_str_equal (spec->name, "threads") ? 1 + fuzz_below (in, 2) : fuzz_u32 (in));
   else if (G_IS_PARAM_SPEC_INT (spec))
     g_value_set_int (value, (gint) fuzz_u32 (in));
@@ -497,7 +497,7 @@ set_state (Run *run)
   gst_element_set_state (run->h->element, PICK (run->in, states));
   if (fuzz_u8 (run->in) & 1)
     gst_element_set_state (run->h->element, GST_STATE_PLAYING);
-  run->have_info = FALSE; /* pads forget their caps */
+  run->have_info = FALSE; /* pads lose their caps */
 }
 
 static void
@@ -524,7 +524,7 @@ step (Run *run)
   fuzz_drain_bus (fuzz_bus (run->h));
 }
 
-/* The element by its own name with its own small model, not one that is installed. */
+/* The element with its own small model instead of an installed one. */
 static GstElement *
 new_element (guint choice)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* dicenetjson: whatever its properties and the results hold, each line is JSON.
+/* dicenetjson: whatever its properties and the results contain, each line is valid JSON.
  *
- * Input: "tags", "source" and labels as texts that NUL bytes end, with bytes for the results between; see below. */
+ * Input: "tags", "source" and labels as NUL-terminated texts, with bytes for the results in between; see below. */
 
 #include <gst/check/gstharness.h>
 #include <string.h>
@@ -81,7 +81,7 @@ add_crop (GstBuffer *frame, FuzzReader *reader)
   crop->height = fuzz_u32 (reader);
 }
 
-/* What a tracker and a second model say of the first object. */
+/* Results of a tracker and a second-stage model for the first object. */
 static void
 add_second_stage (GstBuffer *frame, FuzzReader *reader)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Labels files, alone and in an element that draws them and writes them as JSON.
+/* Labels files, alone and in an element that draws them and converts them to JSON.
  *
- * Input: one byte, 0 to 3 (bit 0: for a detector; bit 1: in an element too), then the file. */
+ * Input: one byte, 0 to 3 (bit 0: for a detector; bit 1: also in an element), then the file. */
 
 #include <dicenet/dicenet.h>
 #include <gst/check/gstharness.h>
@@ -23,7 +23,7 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
   return 0;
 }
 
-/* What the file may hold is drawn and written, whatever it is. */
+/* Labels are drawn and written, whatever the file contains. */
 static void
 run_element (gboolean detect, const char *labels)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Model files, and runs of those that load.
+/* Model files, and inference with those that load.
  *
- * Input: one byte. 'F': the rest is the file as it is. '0' to '6': the rest changes a small random model, which is too
- * large to be mutated as a whole: the text of "__metadata__" as a NUL byte ends it (none: as it is), then changes of
- * seven bytes each: the tensor (16 bits), what about it, a number (32 bits). */
+ * Input: one byte. 'F': the rest is the file. '0' to '6': the rest modifies a small random model, which is too large
+ * for mutation as a whole: a NUL-terminated text for "__metadata__" (empty: unchanged), then modifications of seven
+ * bytes each: tensor (16 bits), kind, a number (32 bits). */
 
 #include <dicenet/dicenet.h>
 #include <math.h>
@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
   char *metadata;
-  char *header; /* cut into the texts of @tensors */
+  char *header; /* split into the texts of @tensors */
   Tensor tensors[MAX_TENSORS];
   guint n;
   const guint8 *data;
@@ -34,7 +34,7 @@ static const char *const names[] = { "classify",     "tags",           "segment"
                                      "core-pyramid", "core-mobilenet", "core-resnet" };
 static Base bases[G_N_ELEMENTS (names)];
 
-/* --- the models to change: their headers are as random_model.py writes them --- */
+/* --- the models to modify, whose headers are in the format of random_model.py --- */
 
 static char *
 cut (char **at, const char *before, const char *after)
@@ -68,7 +68,7 @@ read_tensors (Base *base, char *at)
   }
 }
 
-/* Without the spaces, which no text in these headers has. */
+/* Removes spaces; texts in these headers have none. */
 static char *
 compact (const char *text, gsize n)
 {
@@ -111,7 +111,7 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
   return 0;
 }
 
-/* --- changing them --- */
+/* --- modifications --- */
 
 typedef struct {
   guint16 tensor;
@@ -148,7 +148,7 @@ put_tensor (GString *header, const Base *base, guint i, const Change *change)
     g_free (shape);
     shape = g_strdup_printf ("%s,%u", tensor->shape, change->number);
     break;
-  default: /* 6 changes the data, in put_data() */
+  default: /* 6 modifies the data, in put_data() */
     break;
   }
   g_string_append_printf (header,
@@ -157,7 +157,7 @@ put_tensor (GString *header, const Base *base, guint i, const Change *change)
                           tensor->name, type, shape, begin, end);
 }
 
-/* The number as bits of a float, all over the tensor or (7) at one place. */
+/* The number, as the bits of a float, in the whole tensor or (7) at one position. */
 static void
 put_data (guint8 *data, const Base *base, const Change *change)
 {
@@ -293,7 +293,7 @@ run (DicenetModel *model, guint width, guint height)
   if (!session)
     return;
   DicenetResult *result = run_session (session, width, height, &error);
-  g_object_unref (session); /* results outlive it */
+  g_object_unref (session); /* results outlive the session */
   fuzz_check_error (result != NULL, error);
   if (!result)
     return;
@@ -337,7 +337,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 }
 
 #ifdef FUZZ
-/* A file's first bytes tell how long its header is: after other changes they are often made to fit again. */
+/* A file starts with the length of its header: after other mutations it is often corrected. */
 size_t
 LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {

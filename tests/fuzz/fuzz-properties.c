@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Texts as properties of the elements: what is set before they start, and what is set while they run.
+/* Arbitrary text in properties of the elements, set before they start and while they run.
  *
- * Input: per step one byte that chooses element and property, then the text, ended by a NUL byte. */
+ * Input: per step one byte that selects element and property, then a NUL-terminated text. */
 
 #include <dicenet/dicenet.h>
 #include <gst/check/gstharness.h>
@@ -36,7 +36,7 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
   return 0;
 }
 
-/* An inference of this size would take longer than the rest of the run. */
+/* Inference at this size would take longer than the rest of the run. */
 static gboolean
 is_slow (const char *property, const char *text)
 {

@@ -9,13 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What libFuzzer, or driver.c in its place, calls. */
+/* The functions that libFuzzer, or driver.c, calls. */
 int LLVMFuzzerInitialize (int *argc, char ***argv);
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 size_t LLVMFuzzerMutate (uint8_t *data, size_t size, size_t max_size);
 
-/* Ends the program unless the condition holds, in every build. */
+/* Aborts unless the condition holds, in every build. */
 #define FUZZ_CHECK(condition, ...)                                                                                     \
   G_STMT_START                                                                                                         \
   {                                                                                                                    \
@@ -26,36 +26,35 @@ size_t LLVMFuzzerMutate (uint8_t *data, size_t size, size_t max_size);
 G_NORETURN void fuzz_fail (const char *condition, const char *file, int line, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
 
-/* Starts GStreamer with the plugin of this build and no other, and makes failed assertions of GLib end the program. */
+/* Initialises GStreamer with only this build's plugin, and makes failed assertions of GLib abort. */
 void fuzz_init (void);
 
 /* Path of a small random model: "classify", "detect", "eager", "segment" or "tags"; "core-pyramid" and others of the
  * core's tests. Free with g_free(). */
 char *fuzz_model_path (const char *name);
-/* Loads it and never lets it go, so that all who name it share it. */
+/* Loads it and keeps it, so that all users of the name share it. */
 gpointer fuzz_model_hold (const char *name);
 
-/* The element with a bus, in a harness and playing; NULL if it does not start. Takes the element. End it with
+/* The element in a harness with a bus, playing; NULL if it does not start. Takes the element. Free with
  * fuzz_harness_free(). */
 GstHarness *fuzz_harness_new (GstElement *element);
 GstBus *fuzz_bus (GstHarness *h);
 void fuzz_harness_free (GstHarness *h);
 
-/* Writes bytes to the one file in memory that each @slot (0 to 3) stands for. Returns its path, the same at each call.
- */
+/* Writes bytes to the memory file of @slot (0 to 3). Returns its path, which is the same at each call. */
 const char *fuzz_file (guint slot, const void *data, gsize size);
 
-/* An error is there if and only if the call failed, and it is text; frees it. */
+/* Checks that there is an error if and only if the call failed, and that it is valid text; frees it. */
 void fuzz_check_error (gboolean ok, GError *error);
-/* All messages on the bus; what errors and warnings say must be text. Returns whether there was an error. */
+/* Reads all messages on the bus; errors and warnings must be valid text. Returns whether there was an error. */
 gboolean fuzz_drain_bus (GstBus *bus);
 
-/* Whether a text is one JSON value by RFC 8259, and nothing else. Objects and arrays may be nested 500 deep. */
+/* Whether a text is exactly one JSON value by RFC 8259. Objects and arrays may be nested 500 deep. */
 gboolean fuzz_is_json (const char *text, gsize size);
-/* A buffer of dicenetjson is such a text and a line break at its end; takes it. */
+/* Checks that a buffer of dicenetjson is such a text with a line feed at its end; takes it. */
 void fuzz_check_line (GstBuffer *line);
 
-/* Numbers and texts from the bytes of an input; zeros when there are no more. */
+/* Reads numbers and texts from an input; zeros at the end. */
 typedef struct {
   const guint8 *at, *end;
 } FuzzReader;
@@ -65,7 +64,7 @@ guint16 fuzz_u16 (FuzzReader *reader);
 guint32 fuzz_u32 (FuzzReader *reader);
 guint64 fuzz_u64 (FuzzReader *reader);
 gboolean fuzz_is_empty (const FuzzReader *reader);
-/* 0 to n - 1. */
+/* From 0 to n - 1. */
 guint fuzz_below (FuzzReader *reader, guint n);
-/* What comes before the next NUL byte, or all. Free with g_free(). */
+/* The text up to the next NUL byte or the end. Free with g_free(). */
 char *fuzz_text (FuzzReader *reader);

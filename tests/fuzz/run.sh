@@ -41,11 +41,11 @@ fi
 export G_SLICE=always-malloc # memory from a pool of GLib's hides what is done to it after it was freed
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
-# Memory is bounded so that an input that makes much of it is found, time so that one that hangs is.
+# The memory limit finds inputs that use much memory, the timeout those that hang.
 limits=(-timeout=20 -rss_limit_mb=2000 -malloc_limit_mb=300 -max_len=4096)
 
-# Leaks are looked for in what was kept, afterwards: it takes whole stacks, without which what GLib keeps for ever cannot
-# be told from leaks, and with them every run would take many times as long.
+# Leaks are checked afterwards, on the corpus: the check requires full stacks to distinguish leaks from what GLib keeps,
+# and with them each run would take many times as long.
 fuzz() {
   local target=$1 at=$keep/$1 program=$build/tests/fuzz/fuzz-$1 inputs TIMEFORMAT='%U %S'
   inputs=("$at/corpus" "$folder/regressions/$target" "$build/tests/fuzz/seeds/$target")
@@ -72,7 +72,7 @@ report() {
 
 status=0 running=0
 declare -A target_of
-# Waits for the first that ends.
+# Waits for the first process that ends.
 reap() {
   local pid ok=0
   wait -n -p pid || ok=1 status=1

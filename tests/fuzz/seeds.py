@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes what the fuzz targets start from: small inputs that get far, one folder per target.
+"""Writes the seeds of the fuzz targets: small inputs that reach much code, one folder per target.
 
-    seeds.py FOLDER
+seeds.py FOLDER
 """
 
 import json
@@ -91,7 +91,7 @@ def properties():
 
 
 def caps(kind, width, height, more=0, fractions=b""):
-    """Bytes that fuzz-elements.c makes caps of; sizes are up to 256."""
+    """Bytes from which fuzz-elements.c makes caps; sizes are up to 256."""
     return bytes([more, 0, width - 1, height - 1, kind]) + fractions
 
 

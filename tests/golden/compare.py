@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Comparisons of results with the reference's. Each raises AssertionError, or prints what it found."""
+"""Comparisons of results with the reference's. Each raises AssertionError, or prints the difference."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ import tolerances
 
 
 def close(what, found, expected, tolerance):
-    """Largest difference at most `tolerance` of the largest expected value."""
+    """Checks that the largest difference is at most `tolerance` of the largest expected value."""
     assert found.shape == expected.shape, f"{what}: expected shape {expected.shape}, found {found.shape}"
     assert np.isfinite(found).all(), f"{what}: not all values are finite"
     largest = np.abs(expected).max()
@@ -18,7 +18,7 @@ def close(what, found, expected, tolerance):
 
 
 def same_classes(what, found, expected, least):
-    """Two maps of classes that agree on nearly all pixels."""
+    """Checks that two maps of classes agree on nearly all pixels."""
     assert found.shape == expected.shape, f"{what}: expected shape {expected.shape}, found {found.shape}"
     share = np.mean(found == expected)
     print(f"  {what} {found.shape}: {share:.4%} equal (at least {least:.2%})")
@@ -26,8 +26,8 @@ def same_classes(what, found, expected, least):
 
 
 def suppressed(what, found, raw, margin, threshold, iou_threshold=0.45, max_per_class=200):
-    """`found` (boxes, labels, scores) is what greedy per-class suppression makes of `raw` (confidences, locations,
-    priors), up to decisions that are within `margin` of going the other way; and the strongest comes first."""
+    """Checks that `found` (boxes, labels, scores) is the result of greedy per-class NMS of `raw` (confidences,
+    locations, priors), except for decisions within `margin` of the other outcome, and that scores decrease."""
     boxes, labels, scores = found
     confidences, locations, priors = raw
     all_boxes, all_scores = reference.decode(locations, priors), reference.softmax(confidences)
@@ -45,7 +45,7 @@ def suppressed(what, found, raw, margin, threshold, iou_threshold=0.45, max_per_
 
 
 def identify(what, boxes, scores, candidate_boxes, candidate_scores, margin):
-    """Which candidate each box is; no candidate twice."""
+    """The candidate of each box; no candidate is used twice."""
     free = np.ones(len(candidate_scores), bool)
     kept = []
     for box, score in zip(boxes, scores):
@@ -60,8 +60,8 @@ def identify(what, boxes, scores, candidate_boxes, candidate_scores, margin):
 
 
 def check_greedy(what, kept, boxes, scores, margin, threshold, iou_threshold, limit):
-    """What greedy suppression keeps is exactly a set in which no two overlap, and which has, for everything left out,
-    something at least as strong that overlaps with it, or is full."""
+    """The result of greedy NMS is a set in which no two boxes overlap, and for every box that is left out the set
+    contains one with at least its score that overlaps with it, or is full."""
     assert len(kept) <= limit, f"{what}: {len(kept)} boxes, at most {limit}"
     left_out = np.setdiff1d(np.flatnonzero(scores >= threshold + margin), kept)
     if not len(kept):
@@ -79,7 +79,7 @@ def check_greedy(what, kept, boxes, scores, margin, threshold, iou_threshold, li
 
 
 def found_again(what, found, expected, margin):
-    """Nearly all expected boxes were found, with the same label, edges and score."""
+    """Checks that nearly all expected boxes were found with the same label, edges and score."""
     boxes, labels, scores = found
     matched = 0
     for box, label, score in zip(*expected):

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Holds what `dicenet info` says of a network's size and cost against the published figures, and against a count of
-its own while the numpy reference runs.
+"""Compares sizes and costs from `dicenet info` with the published ones, and with a count while the numpy reference
+runs.
 
     cost.py DICENET
 
-DICENET is the program, or "numpy" to hold only that count against the published figures.
+DICENET is the program, or "numpy" to compare only that count with the published figures.
 """
 
 import os
@@ -19,8 +19,8 @@ import random_model
 import safetensors
 from network import tensors
 
-# Per scale: classification at 224 x 224 with 1000 classes, its parameters; segmentation with 21 classes at 256 x 256
-# and 384 x 384, its parameters. Millions, as published.
+# Per scale, in millions, as published: classification at 224 x 224 with 1000 classes, its parameters; segmentation with
+# 21 classes at 256 x 256 and 384 x 384, its parameters.
 PUBLISHED = {
     0.2: ("14.90", "1.131", "60.98", "135.65", "0.047"),
     0.5: ("24.71", "1.214", "82.33", "182.91", "0.076"),
@@ -33,7 +33,7 @@ PUBLISHED = {
     2.4: ("297.94", "5.114", "416.04", "922.16", "1.333"),
 }
 
-# Of scale 2.4 at 224 x 224.
+# For scale 2.4 at 224 x 224.
 PUBLISHED_KINDS = {
     "pointwise": "248",
     "dimconv_depth": "8.8",
@@ -46,8 +46,8 @@ PUBLISHED_KINDS = {
 }
 
 # Detection at scale 2.4, by (size, classes, pyramid). These were published for another extra8: 3x3 512 -> 512 with
-# stride 2 on four cells, then 2x2 512 -> 256 on one, in place of the 1x1 512 -> 256. Those without the pyramid leave
-# the biases out.
+# stride 2 on four cells, then 2x2 512 -> 256 on one, instead of the 1x1 512 -> 256. Those without the pyramid do not
+# count biases.
 PUBLISHED_DETECTORS = {
     (300, 21, False): "707",
     (300, 81, False): "975",
@@ -61,8 +61,8 @@ PUBLISHED_DETECTORS = {
 PUBLISHED_EXTRA8 = 4 * 9 * 512 * 512 + 4 * 512 * 256 - 512 * 256
 
 
-# Table I: multiply-adds in millions with the DiCE unit, at 224 x 224. The paper does not say how wide its networks
-# are; ours (docs/networks.md) come within a tenth.
+# Table I: multiply-adds in millions with the DiCE unit, at 224 x 224. The paper does not state the widths of its
+# networks; ours (docs/networks.md) are within a tenth.
 TABLE_I = {
     "mobilenet": {0.3: 29, 1.75: 167, 2.8: 277},
     "resnet": {0.16: 52, 0.28: 122, 0.48: 300},
@@ -71,7 +71,7 @@ TABLE_I_MARGIN = 0.1
 
 
 class Count:
-    """The count over a run of the reference, in the program's place."""
+    """The count over a run of the reference, with the interface of the program."""
 
     def info(self, options, width, height):
         network = random_model.network_of(**options)
@@ -83,7 +83,7 @@ class Count:
 
 
 class ProgramCount:
-    """`dicenet info` on models of zeros, for only shapes matter; held against that count each time."""
+    """`dicenet info` on models of zeros, as only shapes matter; compared with that count each time."""
 
     def __init__(self, path, folder):
         self.program, self.folder, self.models = Program(path), folder, {}
@@ -111,7 +111,7 @@ class ProgramCount:
         return info
 
     def check_layers(self, model, width, height, info, tensors, where):
-        """What the layers are adds up, and a file without weights says the same of the network."""
+        """The sum over the layers is the total, and a file without weights gives the same result."""
         found = self.program.info(model, width, height, "--layers")
         layers = found.pop("layers")
         assert found == info, f"{where}: --layers changes other values"
@@ -129,7 +129,7 @@ class ProgramCount:
 
 
 def agree(what, count, published):
-    """`count` in millions, rounded to the digits that were printed."""
+    """Checks `count`, in millions, rounded to the published digits."""
     digits = len(published.partition(".")[2])
     found = f"{count / 1e6:.{digits}f}"
     print(f"{what}: {count} = {found} M, published {published} M")
@@ -175,7 +175,7 @@ def check_other_backbones(counter):
 
 
 def check_odd_sizes(counter):
-    """Nothing is published for these: the program against the count only."""
+    """There are no published figures for these: compares the program with the count only."""
     for options in (
         dict(task="classify", scale=0.1, classes=3, kernel_size=(96, 64)),
         dict(task="classify", backbone="mobilenet", scale=0.3, classes=3, kernel_size=(96, 65)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What runs a model in these tests: the command-line program, or the numpy reference in its place."""
+"""Engines that run a model in these tests: the command-line program, or the numpy reference."""
 
 import json
 import os
@@ -23,7 +23,7 @@ import safetensors  # noqa: E402
 
 
 class Program:
-    """`dicenet run`, through files. DICENET_TEST_BACKEND names another backend than the processor."""
+    """`dicenet run`, through files. DICENET_TEST_BACKEND selects another backend than the CPU."""
 
     def __init__(self, path, precision="float32"):
         self.path = path
@@ -39,7 +39,8 @@ class Program:
         return done.stdout
 
     def run(self, model, inputs, suppression=None):
-        """Outputs by name; with `suppression` (arguments of reference.detections()) the first picture's boxes too."""
+        """Outputs by name; with `suppression` (arguments of reference.detections()) also the boxes of the first
+        picture."""
         with tempfile.TemporaryDirectory() as folder:
             source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
             safetensors.write(source, inputs)
@@ -53,7 +54,7 @@ class Program:
 
 
 class Reference:
-    """reference.py, which makes the same outputs."""
+    """reference.py, with the same outputs."""
 
     precision = "float64"
 
@@ -69,5 +70,5 @@ class Reference:
 
 
 def engine(path, precision="float32"):
-    """The program at `path`; "numpy" stands for the reference."""
+    """The program at `path`; the reference for "numpy"."""
     return Reference() if path == "numpy" else Program(path, precision)

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs one golden file: converts its checkpoint, runs the network on its inputs, compares the outputs.
+"""Tests one golden file: converts its checkpoint, runs the network on its inputs, compares the outputs.
 
     golden.py DICENET PROJECT_ROOT GOLDEN [PRECISION]
 
-DICENET is the program, or "numpy" for the reference, PRECISION what the program computes with. GOLDEN is a path below golden/ in the folder of test material:
-$DICENET_SHARED, else ../shared beside the project. Where that, or the precision, is absent, the test is skipped.
+DICENET is the program, or "numpy" for the reference; PRECISION that of the program. GOLDEN is a path below golden/ in
+the folder of test material: $DICENET_SHARED, else ../shared beside the project. The test is skipped if that, or the
+precision, is not available.
 """
 
 import glob

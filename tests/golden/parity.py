@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Holds the program against the numpy reference on random models of one kind.
+"""Compares the program with the numpy reference on random models of one kind.
 
     parity.py DICENET KIND [CASE]
 
 DICENET is the program, or "numpy" to try the test itself. KIND is a task, or a backbone other than DiCENet's. The cases
-are where sizes, channels and options go odd; a CASE by its number runs alone.
+are unusual sizes, channels and options; a CASE, by number, runs alone.
 """
 
 import os
@@ -23,12 +23,12 @@ import safetensors
 import tolerances
 from network import BACKBONES
 
-# Arguments of random_model.make(), with "runs": a list of inputs as (width, height[, batch]), where "pixels" in place
-# of the batch gives bytes, and "suppression": arguments of reference.detections(). Nothing is resized in the DiCE units
-# where the input is as large as "kernel_size", 224x224 unless given.
+# Arguments of random_model.make(), and "runs": a list of inputs as (width, height[, batch]), with "pixels" instead of
+# the batch for bytes, and "suppression": arguments of reference.detections(). DiCE units do not resize an input of
+# "kernel_size", by default 224x224.
 CASES = {
     "classify": [
-        # Smaller than the kernels, as large, larger; odd; batches.
+        # Smaller than, equal to and larger than the kernels; odd; batches.
         dict(
             scale=0.1,
             classes=10,
@@ -51,7 +51,7 @@ CASES = {
         dict(scale=2.0, classes=101, runs=[(36, 100)]),
         dict(scale=2.4, classes=1000, runs=[(64, 64), (99, 51, 2)]),
     ],
-    # The DiCE unit in other networks.
+    # DiCE units in other networks.
     "mobilenet": [
         dict(scale=0.3, classes=10, kernel_size=(96, 64), runs=[(96, 64), (64, 96, 2), (33, 47), (130, 70, "pixels")]),
         dict(scale=0.3, classes=1000, multi_label=True, dtype="f16", runs=[(224, 224), (32, 32), (256, 290)]),
@@ -60,7 +60,7 @@ CASES = {
     "resnet": [
         dict(scale=0.16, classes=10, kernel_size=(96, 64), runs=[(96, 64), (64, 96, 2), (33, 47), (130, 70, "pixels")]),
         dict(scale=0.16, classes=1000, multi_label=True, dtype="f16", runs=[(224, 224), (32, 32), (256, 290)]),
-        # A quarter of the channels is odd.
+        # A quarter of the channels is an odd number.
         dict(scale=0.48, classes=5, kernel_size=(65, 47), runs=[(65, 47), (99, 51)]),
     ],
     "segment": [
@@ -69,7 +69,8 @@ CASES = {
             classes=21,
             runs=[(32, 32), (33, 47, 2), (64, 64, 3), (95, 63), (224, 224), (272, 250), (80, 48, "pixels")],
         ),
-        # Level 1 is 70 x 140 here: 70 * 0.1 is 7, but 70 * 0.1f is above it when widened, and would round up to 8.
+        # Level 1 is 70 x 140 here: 70 * 0.1 is 7, but 70 * 0.1f, converted to double, is above it and would be rounded
+        # up to 8.
         dict(scale=0.1, classes=4, runs=[(140, 280), (280, 139)]),
         # One plane in the decoder's pyramids.
         dict(scale=0.1, classes=2, runs=[(49, 33)]),
@@ -96,7 +97,7 @@ CASES = {
             pyramid=True,
             runs=[(32, 32), (96, 96, 2), (33, 47, 3), (128, 70), (250, 290)],
         ),
-        # Priors are for the shorter side of the model's size.
+        # Priors follow from the shorter side of the model's size.
         dict(scale=0.2, classes=2, size=(300, 160), objects=200, runs=[(300, 160)]),
         dict(scale=0.5, classes=81, size=(128, 128), pyramid=True, dtype="f16", runs=[(113, 131)]),
         dict(

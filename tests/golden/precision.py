@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What bfloat16 changes in results: the same photos in float32 and in bfloat16.
+"""Effect of bfloat16 on results: the same photos in float32 and in bfloat16.
 
     precision.py PROJECT_ROOT [PHOTOS]
 
@@ -57,7 +57,7 @@ def main(root, limit=30):
 
 
 def known_masks(folder):
-    """Photos of PASCAL VOC's validation with their masks."""
+    """Photos of PASCAL VOC's validation set with their masks."""
     names = os.path.join(folder, "segment_val.txt")
     if not os.path.exists(names):
         return []
@@ -84,7 +84,7 @@ def request_of(size):
 
 
 def compare(model, photos):
-    """False where there is no bfloat16."""
+    """Returns False without bfloat16."""
     precisions = Dicenet.Precision.FLOAT32, Dicenet.Precision.BFLOAT16
     sessions = [session_of(model, precision) for precision in precisions]
     if sessions[1].get_warning():
@@ -105,7 +105,7 @@ class Masks:
     def __init__(self, model):
         self.shares = []
         self.n_classes = model.get_n_classes()
-        # Known pixels of each class: right, found, there; in either precision.
+        # Annotated pixels per class: right, predicted, present; for both precisions.
         self.right, self.found, self.there = np.zeros((3, 2, self.n_classes), np.int64)
 
     def add(self, single, half, size, known):

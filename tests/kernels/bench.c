@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The list of kernels.h makes that of timings: without a run_NAME() and at least a row in rows_NAME[], a kernel doesn't
- * build. */
+/* The list in kernels.h makes the list of timings: a kernel without run_NAME() and at least one row in rows_NAME[] does
+ * not compile. */
 
 #include <glib.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "common.h"
 #include "roof.h"
 
-/* What a kernel runs on; each has its use for some of it. */
+/* Operands of a kernel; each uses some of them. */
 typedef struct {
   double flops, bytes; /* per run */
   Tensor x, y, fine, gate;
@@ -25,17 +25,17 @@ typedef struct {
   float *out, *scratch;
 } Bench;
 
-/* One of a kernel's timings. */
+/* One timing of a kernel. */
 typedef struct {
   const char *label;
   void (*prepare) (Bench *b, const guint *size);
   guint size[7];
 } Row;
 
-static DicenetKernels bf16; /* where this processor has them */
+static DicenetKernels bf16; /* if the CPU supports them */
 static GHashTable *axes;
 
-/* --- what they run on; there are few, and they stay until the end --- */
+/* --- operands; there are few, and they are never freed --- */
 
 /* Channels in and out, height, width, kernel, stride, groups. */
 static void
@@ -117,7 +117,7 @@ prepare_rows (Bench *b, const guint *size)
   b->bytes = 4.0 * c * w * (in + out);
 }
 
-/* Channels and side. The multiply-adds are those of the definition, at each scale's size. */
+/* Channels and side. Multiply-adds are those of the definition, at each branch's size. */
 static void
 prepare_epp (Bench *b, const guint *size)
 {
@@ -137,7 +137,7 @@ prepare_epp (Bench *b, const guint *size)
   b->bytes = 8.0 * c * side * side;
 }
 
-/* Channels, and the coarse and the fine map's side. */
+/* Channels, and the sides of the coarse and the fine map. */
 static void
 prepare_upsample_add (Bench *b, const guint *size)
 {
@@ -171,7 +171,7 @@ prepare_planes (Bench *b, const guint *size)
   b->bytes = 4.0 * c * ((double) in * in + (double) out * out);
 }
 
-/* Channels and side, of what is only moved. */
+/* Channels and side; for kernels that only copy. */
 static void
 prepare_copy (Bench *b, const guint *size)
 {
@@ -184,7 +184,7 @@ prepare_copy (Bench *b, const guint *size)
   b->bytes = 8.0 * c * side * side;
 }
 
-/* --- every kernel: how it runs, and its rows --- */
+/* --- all kernels: how to run them, and their rows --- */
 
 static guint
 blocks_of (const Bench *b, const DicenetKernels *k)
@@ -461,8 +461,8 @@ bench_roof (void)
   measure_roof ();
 }
 
-/* The share of the roof is that of the least possible time, which is the longer of the multiply-adds' at the measured
- * peak and the bytes' at the speed at which as many are copied. */
+/* The share of the roof is relative to the minimum time: the larger of multiply-adds at the measured peak and bytes at
+ * the measured copy bandwidth for that size. */
 static void
 print_row (guint kernel, const Row *row, const Bench *b, const char *set, const DicenetKernels *k, double roof)
 {
@@ -487,7 +487,7 @@ bench_row (guint kernel, const Row *row, const Roof *roof)
     if (k != &dicenet_kernels_ref)
       print_row (kernel, row, b, name, k, roof->gflops[mask]);
   }
-  /* Its instruction does two multiply-adds where float's does one, where both are as often. */
+  /* The instruction does two multiply-adds instead of one, at the same throughput. */
   if (dicenet_bf16_is_there (DICENET_CPU_ALL) && g_strv_contains (bf16_names, kernels[kernel].name))
     print_row (kernel, row, b, "bf16", &bf16, 2 * roof->gflops[DICENET_CPU_AVX512]);
 }

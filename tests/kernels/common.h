@@ -14,36 +14,36 @@ extern GRand *random_;
 
 guint random_int (guint low, guint high);
 
-/* Sizes at which registers and panels end, as often as any other. */
+/* Random sizes, often at the ends of registers and panels. */
 guint random_size (guint most);
 
 float random_value (void);
 float *random_floats (gsize n);
 
-/* The same without numbers above 1, whose products would hide the errors of others. */
+/* Likewise, without values above 1, whose products would hide errors of others. */
 float *small_floats (gsize n);
 
 DicenetBf16 *random_bf16 (gsize n);
 
-/* A padded plane, zeros around random values. */
+/* A padded plane: random values surrounded by zeros. */
 float *random_padded (guint h, guint w);
 
-/* Planes in one piece of memory, in any order, with a band around each. */
+/* Planes in one block of memory, in any order, with guards around each. */
 typedef struct {
   DicenetPlanes planes;
   gsize *offsets;
   gsize n;
 } Tensor;
 
-/* @fill: with random values; else all is GUARD_VALUE. */
+/* @fill: with random values; otherwise with GUARD_VALUE. */
 Tensor tensor_new (guint c, guint h, guint w, gboolean fill);
 Tensor small_tensor (guint c, guint h, guint w);
 
-/* The same planes at the same places, unwritten. */
+/* The same layout of planes, not initialised. */
 Tensor tensor_like (const Tensor *t);
 void tensor_free (Tensor *t);
 
-/* How many weights a dense convolution has in blocks. */
+/* Number of weights of a dense convolution in blocks. */
 gsize blocked_floats (guint cin, guint cout, guint groups, guint kernel);
 
 /* The five branches of efficient pyramid pooling at h x w; @cache owns their tables. */

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# On an emulated older processor nothing runs that it does not have: every kernel that may be chosen there, and a whole
-# network, in whose log the choice stands. The emulator ends a program at an instruction that its processor lacks.
+# On an emulated older CPU, no unsupported instruction is executed: runs all kernels that can be selected there, and a
+# whole network, whose log names the selected set. The emulator aborts at an unsupported instruction.
 #
 #   old-processor.sh PROCESSOR EXPECTED-SET TEST-KERNELS DICENET MODEL
 #
-# Needs: qemu-x86_64, of Debian's qemu-user. Skipped (77) without.
+# Requires qemu-x86_64 from Debian's qemu-user; skipped (77) without.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
 

@@ -5,13 +5,13 @@
 #include <time.h>
 #include "kernels/kernels.h"
 
-/* Best of several short ones: another program may have the core for a while. */
+/* Best of several short trials, because other programs may use the core. */
 #define TRIALS 7
 #define TRIAL  0.007 /* seconds */
 
-/* A multiply-add takes 4 cycles (7 where it is a product and a sum) and two of each begin in a cycle: so many chains
- * keep both units busy, and fit in 16 registers with the two constants. The compiler contracts product and sum where
- * the instruction set has them in one. */
+/* A multiply-add has a latency of 4 cycles (7 as a product and a sum) and two can start per cycle: this number of
+ * chains keeps both units busy, and fits in 16 registers with the two constants. The compiler contracts product and sum
+ * if the instruction set has FMA. */
 #define CHAINS 14
 #define STEPS  4096
 
@@ -84,7 +84,7 @@ roof_copy (gsize bytes)
   g_autofree char *from = g_malloc0 (half), *to = g_malloc0 (half);
   double best = 0;
 
-  memset (from, 1, half); /* or all of its pages would be the same one */
+  memset (from, 1, half); /* otherwise all of its pages would map to the same one */
   memcpy (to, from, half);
   for (int trial = 0; trial < TRIALS; trial++) {
     const double begin = thread_seconds ();
@@ -94,8 +94,8 @@ roof_copy (gsize bytes)
       memcpy (to, from, half);
       __asm__ volatile("" ::"r"(to) : "memory");
       runs++;
-      seconds =
-          half > 65536 || runs % 16 == 0 ? thread_seconds () - begin : 0; /* asking takes as long as copying a little */
+      seconds = half > 65536 || runs % 16 == 0 ? thread_seconds () - begin
+                                               : 0; /* reading the clock takes as long as a small copy */
     } while (seconds < TRIAL);
     best = MAX (best, 2.0 * (double) half * runs / seconds / 1e9);
   }

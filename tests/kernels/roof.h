@@ -3,15 +3,15 @@
 
 #include <glib.h>
 
-/* What one core of this machine can do at most, by measurement: times of kernels are read against it. */
+/* Measures the limits of one core of this machine, to which times of kernels are compared. */
 
-/* Multiply-adds of registers that touch no memory, two operations each, in GFLOP/s: with the instructions of the set
- * @mask (DICENET_CPU_*), which this processor must have. Takes about 50 ms. */
+/* Peak of multiply-adds on registers, two operations each, in GFLOP/s, with the instruction set @mask (DICENET_CPU_*),
+ * which the CPU must support. Takes about 50 ms. */
 double roof_gflops (guint mask);
 
-/* Copying half of @bytes to the other half, in GB/s, both counted. Takes about 50 ms, and more where @bytes are many.
- */
+/* Bandwidth of copying one half of @bytes to the other, in GB/s, reads and writes counted. Takes about 50 ms, or more
+ * for large @bytes. */
 double roof_copy (gsize bytes);
 
-/* The time that this thread has had a processor for: what other programs take away does not count. */
+/* CPU time of this thread, which excludes time taken by other programs. */
 double thread_seconds (void);

@@ -20,14 +20,14 @@
 #include "common.h"
 
 #define ROUNDS 100
-/* A sum of n products in another order differs by rounding, which grows with the size of its terms: 1e-5 of them. */
+/* A sum of n products in a different order differs by rounding, in proportion to its terms: 1e-5 of them. */
 #define TOLERANCE 2e-5f
 
 static const DicenetKernels *ref = &dicenet_kernels_ref, *tested;
-static const char *isa, *kernel; /* what is tested now, for messages */
+static const char *isa, *kernel; /* currently tested, for messages */
 static guint failures, checks;
 
-/* All of the memory: where the reference wrote nothing, nothing may have been written. */
+/* Compares the whole memory: kernels must not write where the reference does not. */
 static void
 compare (const float *expected, const float *found, gsize n, float size, const char *shape)
 {
@@ -49,7 +49,7 @@ compare_tensors (const Tensor *a, const Tensor *b, float size, const char *shape
   compare (a->planes.base, b->planes.base, a->n, size, shape);
 }
 
-/* Scratch with a band at its end. */
+/* Scratch memory with a guard at its end. */
 static float *
 guarded_scratch (gsize n)
 {
@@ -72,7 +72,7 @@ check_guard (const float *scratch, gsize n, const char *shape)
   }
 }
 
-/* A convolution of random values: the reference's output in @y, the tested one's in @z. */
+/* A convolution with random values: the reference's output in @y, the tested kernel's in @z. */
 typedef struct {
   guint cin, cout, h, w, out_h, out_w;
   DicenetConv conv;
@@ -83,7 +83,7 @@ typedef struct {
   char *shape;
 } Case;
 
-/* @group_in, @group_out: channels of a group. */
+/* @group_in, @group_out: channels per group. */
 static Case *
 case_new (guint kernel_size, guint stride, guint groups, guint group_in, guint group_out, guint h, guint w)
 {
@@ -117,7 +117,7 @@ case_weights (Case *c, gsize n_weights, gsize n_scratch)
   return c;
 }
 
-/* @terms of a sum, each of products up to @largest. */
+/* @terms of a sum, each with products up to @largest. */
 static void
 case_end (Case *c, guint terms, float largest)
 {
@@ -136,7 +136,7 @@ case_end (Case *c, guint terms, float largest)
   g_free (c);
 }
 
-/* A part of 0 to @n - 1 that isn't empty. */
+/* A non-empty part of 0 to @n - 1. */
 static void
 random_range (guint n, guint *begin, guint *end)
 {
@@ -154,7 +154,7 @@ random_tile (guint blocks, gsize pixels)
   return tile;
 }
 
-/* Input channels of a group, of one often. */
+/* Input channels per group, often 1. */
 static guint
 random_inputs (void)
 {
@@ -190,7 +190,7 @@ test_conv_dense3x3 (void)
   case_end (c, 9 * group_in, 20);
 }
 
-/* Winograd's weights are 16 numbers for nine. */
+/* Winograd uses 16 weights for nine. */
 static void
 test_conv_winograd (void)
 {
@@ -385,11 +385,11 @@ test_transpose (void)
 
   ref->transpose (x, y, h, w);
   tested->transpose (x, z, h, w);
-  for (guint j = 0; j < w; j++) /* the last register's end may be zeros or left alone */
+  for (guint j = 0; j < w; j++) /* the rest of the last register may be zeros or unchanged */
     compare (y + j * turned, z + j * turned, (h + 3) / 4 * 4, 0, shape);
 }
 
-/* A kernel that makes planes of half or of one pixel. */
+/* Tests a kernel that makes planes of half the size, or of one pixel. */
 static void
 test_planes (void (*expected) (const DicenetPlanes *, const DicenetPlanes *, unsigned, unsigned),
              void (*found) (const DicenetPlanes *, const DicenetPlanes *, unsigned, unsigned), gboolean to_one,
@@ -518,7 +518,7 @@ test_epp (void)
   tensor_free (&z);
 }
 
-/* What the tables mean, by the definition: align_corners, and cells from floor to ceiling. */
+/* The tables by their definition: align_corners, and cells from floor to ceiling. */
 static void
 test_axis (void)
 {

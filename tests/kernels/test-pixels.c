@@ -26,7 +26,7 @@
 
 static GRand *rand_;
 static const DicenetPixelKernels *ref = &dicenet_pixel_kernels_ref, *tested;
-static const char *isa, *kernel; /* what is tested now, for messages */
+static const char *isa, *kernel; /* currently tested, for messages */
 static guint failures, checks;
 
 static guint
@@ -42,7 +42,7 @@ random_width (void)
   return random_int (0, 1) ? special[random_int (0, G_N_ELEMENTS (special) - 1)] : random_int (1, 700);
 }
 
-/* Noise, or noise of the two extremes. */
+/* Noise, or random values of both extremes. */
 static void
 fill_bytes (guint8 *bytes, gsize n)
 {
@@ -51,7 +51,7 @@ fill_bytes (guint8 *bytes, gsize n)
     bytes[i] = extremes ? (random_int (0, 1) ? 255 : 0) : (guint8) random_int (0, 255);
 }
 
-/* Bytes with memory that can't be touched behind them: a row of a picture, the last one. */
+/* Bytes followed by an inaccessible page, like the last row of a picture. */
 typedef struct {
   guint8 *memory, *bytes;
   gsize size;
@@ -77,7 +77,7 @@ row_free (Row *row)
   munmap (row->memory, row->size);
 }
 
-/* Rows of 16-bit samples with noise in their pads and around them. */
+/* Rows of 16-bit samples with noise in their padding and around them. */
 static guint16 *
 samples_new (gsize n, gboolean bytes)
 {
@@ -98,8 +98,8 @@ check (gboolean same, const char *shape)
     printf ("FAIL %s, %s: %s\n", kernel, isa, shape);
 }
 
-/* @n samples of each of @rows, @stride apart; beyond them @pad may be anything, and before and behind it nothing may
- * have changed. Both lie GUARD after their memory's beginning. */
+/* Compares @n samples of each of @rows, @stride apart; the next @pad samples may have any value, and those before and
+ * after must be unchanged. Both start GUARD samples into their memory. */
 static gboolean
 same_rows (const guint16 *a, const guint16 *b, gsize rows, gsize stride, gsize n)
 {
@@ -113,7 +113,7 @@ same_rows (const guint16 *a, const guint16 *b, gsize rows, gsize stride, gsize n
 }
 
 typedef struct {
-  guint16 *expected, *found; /* the same noise at first */
+  guint16 *expected, *found; /* initialised with the same noise */
   gsize n;
 } Output;
 
@@ -132,7 +132,7 @@ output_free (Output *o)
   g_free (o->found);
 }
 
-/* A row of @n pairs of chroma, and one more. */
+/* A row of @n pairs of chroma samples, plus one sample. */
 static void
 check_chroma (Output *out, gsize room, gsize n)
 {
@@ -281,7 +281,7 @@ test_resize_vertical_normalise (void)
   dicenet_filter_clear (&filter);
 }
 
-/* Where two classes are as good as equal, rounding decides. */
+/* If two classes are nearly equal, rounding decides. */
 static gboolean
 same_classes (const gfloat *a, const gfloat *b, gsize stride, const float weight[2], const guint8 *expected,
               const guint8 *found, guint width)
@@ -306,7 +306,7 @@ test_argmax (void)
   g_autofree char *shape = g_strdup_printf ("%u pixels, %u classes", width, classes);
 
   for (gsize i = 0; i < n; i++) {
-    a[i] = random_int (0, 9) ? (gfloat) g_rand_double_range (rand_, -9, 9) : 9; /* many equals: the first counts */
+    a[i] = random_int (0, 9) ? (gfloat) g_rand_double_range (rand_, -9, 9) : 9; /* many ties: the first one counts */
     b[i] = a[i] == 9 ? 9 : (gfloat) g_rand_double_range (rand_, -9, 9);
   }
   fill_bytes (expected, width + 2 * GUARD);
@@ -317,7 +317,7 @@ test_argmax (void)
              memcmp (expected, found, GUARD) == 0 &&
              memcmp (expected + GUARD + width, found + GUARD + width, GUARD) == 0,
          shape);
-  /* With weights that leave no rounding, the very same. */
+  /* With weights that need no rounding, the results are equal. */
   const float whole[2] = { 1, 0 };
   ref->argmax (a, b, stride, whole, classes, expected + GUARD, width);
   tested->argmax (a, b, stride, whole, classes, found + GUARD, width);
@@ -329,7 +329,7 @@ test_select_candidates (void)
 {
   const guint classes = random_int (2, 100), n = random_int (1, 40);
   const float least = random_int (0, 3) ? (float) g_rand_double_range (rand_, -3, 3) : -INFINITY;
-  Row memory = row_new ((gsize) n * classes * sizeof (float)); /* the last row's end is where memory ends */
+  Row memory = row_new ((gsize) n * classes * sizeof (float)); /* the last row ends at the end of its memory */
   float *x = (float *) memory.bytes;
   guint32 expected[40 + GUARD], found[40 + GUARD];
   guint n_expected, n_found;
@@ -340,7 +340,7 @@ test_select_candidates (void)
                               : (random_int (0, 1) ? NAN : -INFINITY);
   ref->select_candidates (x, classes, n, least, expected, &n_expected);
   tested->select_candidates (x, classes, n, least, found, &n_found);
-  /* Whether rows without a number count is nobody's concern: their softmax has none either. */
+  /* Rows with NaN may count or not: their softmax is NaN as well. */
   check (least == -INFINITY || (n_expected == n_found && memcmp (expected, found, n_found * sizeof (guint32)) == 0),
          shape);
   row_free (&memory);
@@ -394,7 +394,7 @@ test_iou_above (void)
   random_box (box, 1);
   for (gsize i = 0; i < stride; i++) {
     random_box (others + i, stride);
-    if (i >= n) /* what must not count */
+    if (i >= n) /* values that must not count */
       for (guint k = 0; k < 4; k++)
         others[k * stride + i] = box[k];
     others[4 * stride + i] = (others[2 * stride + i] - others[i]) * (others[3 * stride + i] - others[stride + i]);
@@ -564,7 +564,7 @@ static const struct {
 DICENET_PIXEL_KERNELS (K)
 #undef K
 
-/* Seconds per run: the fastest of some batches, because others use the machine too. */
+/* Seconds per run: the fastest of several batches, because of other load on the machine. */
 static double
 seconds_per_run (const DicenetPixelKernels *k, guint i, guint which, Data *d)
 {

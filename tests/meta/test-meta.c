@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The meta by itself, and through the elements that change the frame under it. */
+/* The meta alone, and with elements that transform the frame. */
 
 #include <gst/check/gstcheck.h>
 #include <gst/check/gstharness.h>
@@ -38,8 +38,8 @@ detections_new (void)
 {
   const GstDicenetDetection some[] = {
     { .label_id = 1, .confidence = 0.9, .x = 40, .y = 60, .w = 80, .h = 120 },
-    { .label_id = 2, .confidence = 0.8, .x = -20, .y = 200, .w = 60, .h = 100 },  /* reaches out */
-    { .label_id = 2, .confidence = 0.7, .x = W + 5, .y = 0, .w = 10, .h = 10 },   /* lies outside */
+    { .label_id = 2, .confidence = 0.8, .x = -20, .y = 200, .w = 60, .h = 100 },  /* extends beyond the frame */
+    { .label_id = 2, .confidence = 0.7, .x = W + 5, .y = 0, .w = 10, .h = 10 },   /* outside of the frame */
     { .label_id = 9, .confidence = 0.6, .x = W - 30, .y = 0, .w = 30, .h = 30.5 } /* has no name */
   };
   GArray *array = g_array_new (FALSE, FALSE, sizeof *some);
@@ -92,7 +92,7 @@ expect_detection (GstBuffer *buffer, guint index, gdouble x, gdouble y, gdouble 
   fail_unless_near (d->h, h, 1e-3);
 }
 
-/* Whether the mask at frame size has this class at this pixel. */
+/* Checks the class of a pixel in the mask at frame size. */
 static void
 expect_class (GstBuffer *buffer, guint x, guint y, guint label_id)
 {
@@ -136,7 +136,7 @@ GST_START_TEST (test_result)
 }
 GST_END_TEST;
 
-/* More sets of names than are kept: each result must still have its own. */
+/* More sets of labels than are cached: each result must still have its own. */
 GST_START_TEST (test_many_label_sets)
 {
   GstDicenetResult *results[40];
@@ -221,7 +221,7 @@ GST_START_TEST (test_mask)
 }
 GST_END_TEST;
 
-/* Programs that were built against one version read the metas of another: see docs/metadata.md. */
+/* The ABI: applications built with one version read the metas of another, see docs/metadata.md. */
 #if GLIB_SIZEOF_VOID_P == 8
 G_STATIC_ASSERT (sizeof (GstDicenetDetection) == 128);
 G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetDetection, confidence) == 8);
@@ -273,7 +273,8 @@ expect_second_stage (GstBuffer *buffer, guint64 track_id, guint n_results)
     fail_unless_equals_string (gst_dicenet_result_get_label (gst_dicenet_detection_get_result (d, i), 1), "blue");
 }
 
-/* What a tracker and a second model add stays with the object through copies and scaling; older copies lack it. */
+/* Additions of a tracker and of a second stage stay with the object through copies and scaling; older copies lack
+ * them. */
 GST_START_TEST (test_second_stage)
 {
   GstBuffer *buffer = frame_new (), *before = gst_buffer_copy (buffer);
@@ -303,7 +304,7 @@ GST_START_TEST (test_second_stage)
 }
 GST_END_TEST;
 
-/* Its own copy of the frame, whose tracks it sets while others do so with theirs. */
+/* Each thread sets track ids on its own copy of the frame, concurrently. */
 static gpointer
 track (gpointer shared)
 {
@@ -347,7 +348,7 @@ bytes_of_metas (GstBuffer *buffer)
   return bytes;
 }
 
-/* Reads as many metas as there are; what is read twice is the same. */
+/* Deserialises all metas; reading twice gives the same result. */
 static GstBuffer *
 metas_of_bytes (const guint8 *data, gsize size)
 {
@@ -361,7 +362,7 @@ metas_of_bytes (const guint8 *data, gsize size)
   return buffer;
 }
 
-/* To another process and back: all that there is, but for the regions of interest. */
+/* Serialisation and back preserve everything except regions of interest. */
 GST_START_TEST (test_serialisation)
 {
   GstBuffer *buffer = frame_new ();
@@ -417,7 +418,7 @@ survives (guint width, guint label_id, gint background, guint n_boxes, gsize lab
   return found;
 }
 
-/* Nothing that another process says makes us keep or draw without bounds. */
+/* Data from another process can't cause unbounded memory use or drawing. */
 GST_START_TEST (test_bounds)
 {
   fail_unless (survives (32767, 65534, 65534, 100, 4096));
@@ -430,7 +431,7 @@ GST_START_TEST (test_bounds)
 }
 GST_END_TEST;
 
-/* Bytes from a stranger: cut off anywhere, and changed anywhere. What is read can be looked at. */
+/* Untrusted bytes, truncated and modified anywhere. Metas that are accepted can be used. */
 GST_START_TEST (test_wild_bytes)
 {
   GstBuffer *buffer = frame_new ();
@@ -538,7 +539,7 @@ GST_START_TEST (test_scale)
   expect_class (out, 639, 479, 2);
   gst_buffer_unref (out);
 
-  /* The shape stays by pixels that are not square: no borders. */
+  /* Non-square pixels preserve the display aspect ratio: no borders. */
   out = through ("videoscale ! capsfilter caps=video/x-raw,width=640,height=240,pixel-aspect-ratio=1/2", FALSE);
   expect_detection (out, 0, 80, 60, 160, 120);
   expect_class (out, 320, 239, 2);
@@ -546,7 +547,7 @@ GST_START_TEST (test_scale)
 }
 GST_END_TEST;
 
-/* The borders of the mask are where the picture has its own: the frame is white, borders are black. */
+/* The borders of the mask match those of the picture: the frame is white, borders are black. */
 static void
 expect_mask_follows_picture (GstBuffer *buffer, guint width, guint height)
 {
@@ -564,7 +565,7 @@ expect_mask_follows_picture (GstBuffer *buffer, guint width, guint height)
   for (guint y = 0; y < height; y++) {
     for (guint x = 0; x < width; x++) {
       gboolean picture = map.data[y * stride + x] > 128;
-      /* The left half is all of class 1. On the right there is background in the picture, too. */
+      /* The left half has class 1 only. On the right, the picture contains background as well. */
       wrong += x < width / 2 ? picture != (labels_of[y * width + x] == 1) : !picture && labels_of[y * width + x] != 0;
     }
   }
@@ -591,7 +592,7 @@ GST_START_TEST (test_letterbox)
   expect_mask_follows_picture (out, 401, 101);
   gst_buffer_unref (out);
 
-  /* Scaled back, with borders around it: the middle quarter of the frame. */
+  /* Scaled back, with borders around it: the frame is in the middle quarter. */
   out = through ("videoscale ! capsfilter caps=video/x-raw,width=640,height=640,pixel-aspect-ratio=1/1 ! "
                  "videoscale ! capsfilter caps=video/x-raw,width=1280,height=640,pixel-aspect-ratio=1/1",
                  FALSE);
@@ -649,7 +650,7 @@ GST_START_TEST (test_elements_that_keep_the_frame)
 }
 GST_END_TEST;
 
-/* Downstream crops by meta: the frame and the results on it stay whole. */
+/* Downstream crops by GstVideoCropMeta: the frame and its results stay whole. */
 GST_START_TEST (test_crop_meta)
 {
   if (!have_element ("videocrop"))
@@ -678,7 +679,7 @@ GST_START_TEST (test_crop_meta)
 }
 GST_END_TEST;
 
-/* A crop is what some element wrote; a frame of it must not take a second. */
+/* GstVideoCropMeta may have any value; processing it must be fast. */
 GST_START_TEST (test_wild_crop)
 {
   GstBuffer *frame = frame_new ();
@@ -712,7 +713,7 @@ make_results (gpointer data)
   return NULL;
 }
 
-/* Pipelines with the same model, whose last results go while others make new ones. */
+/* Pipelines with the same model: results are freed while other threads create new ones. */
 GST_START_TEST (test_results_in_threads)
 {
   gchar name[] = "one of several threads";
@@ -725,8 +726,8 @@ GST_START_TEST (test_results_in_threads)
 }
 GST_END_TEST;
 
-/* Before 1.28 elements that crop or flip by copying say nothing about it, and the results must go rather than be wrong.
- */
+/* Before GStreamer 1.28, elements that crop or flip by copying do not pass on the transformation: results must be
+ * dropped instead of being wrong. */
 GST_START_TEST (test_crop_and_flip)
 {
   const gchar *const launches[] = { "videocrop left=60 top=100 right=20 bottom=60", "videoflip video-direction=horiz" };
@@ -755,10 +756,10 @@ GST_END_TEST;
 
 #if GST_CHECK_VERSION(1, 28, 0)
 typedef struct {
-  gint width, height; /* of what comes out */
+  gint width, height; /* of the output */
   GstVideoRectangle in, out;
   gfloat matrix[3][3];
-  gdouble box[4]; /* where the first detection comes to lie */
+  gdouble box[4]; /* expected position of the first detection */
   struct {
     guint x, y, label_id;
   } pixels[4];
@@ -781,7 +782,7 @@ static const MatrixCase matrix_cases[] = {
     { { 2, 0, 0 }, { 0, 2, 0 }, { 0, 0, 1 } },
     { 80, 200, 160, 240 },
     { { 0, 79, 0 }, { 0, 80, 1 }, { 639, 559, 2 }, { 639, 560, 0 } } },
-  /* Cut off at the left, a border at the right. */
+  /* Cropped at the left, with a border at the right. */
   { W,
     H,
     { 100, 0, 220, H },
@@ -789,7 +790,7 @@ static const MatrixCase matrix_cases[] = {
     { { 1, 0, 0 }, { 0, 1, 0 }, { 0, 0, 1 } },
     { 0, 60, 20, 120 },
     { { 59, 200, 1 }, { 60, 200, 2 }, { 219, 239, 2 }, { 221, 239, 0 } } },
-  /* Mirrored, as videoflip says it. */
+  /* Mirrored, with videoflip's matrix. */
   { W,
     H,
     { 0, 0, W, H },
@@ -797,7 +798,7 @@ static const MatrixCase matrix_cases[] = {
     { { -1, 0, W - 1 }, { 0, 1, 0 }, { 0, 0, 1 } },
     { W - 120, 60, 80, 120 },
     { { W - 1, 0, 1 }, { 0, 0, 0 }, { 0, H - 1, 2 }, { W / 2, 0, 1 } } },
-  /* A quarter turn to the right. */
+  /* Rotated clockwise by 90 degrees. */
   { H,
     W,
     { 0, 0, W, H },
@@ -847,7 +848,7 @@ GST_START_TEST (test_matrix)
     expect_class (mapped, c->pixels[i].x, c->pixels[i].y, c->pixels[i].label_id);
   gst_buffer_unref (mapped);
 
-  /* What does not keep boxes boxes is refused. */
+  /* Transformations that do not preserve boxes are rejected. */
   transform.matrix[0][1] += 0.5;
   transform.matrix[0][0] += 0.25;
   mapped = transform_by_matrix (buffer, &transform, &known);

@@ -70,7 +70,7 @@ def check_mask(buffer):
 
 
 def check_all(buffer):
-    """All results are reached, two of one task among them, and nothing reads as a number that is none."""
+    """All results are accessible, including two of one task, and no value is misread."""
     again = GstDicenetMeta.DicenetResult.new(TASK.DETECT, 'other', LABELS, 0)
     GstDicenetMeta.buffer_add_dicenet_meta(buffer, again, 320, 240, [detection(2, 0.25, 1, 2, 3, 4)], 0)
     metas = GstDicenetMeta.buffer_get_dicenet_metas(buffer)
@@ -80,7 +80,7 @@ def check_all(buffer):
 
 
 def check_fields():
-    """What Python sees as a field is a value, and no address."""
+    """Fields in Python are values, not addresses."""
     for name in 'DicenetMeta', 'DicenetResult', 'DicenetDetection', 'DicenetClass':
         fields = {field.get_name(): field.get_type() for field in getattr(GstDicenetMeta, name).__info__.get_fields()}
         assert len(fields) > 2, fields
@@ -89,7 +89,7 @@ def check_fields():
 
 
 def check_second_stage(buffer):
-    """A tracker's number and a second model's classes, which a copy made before lacks."""
+    """A tracker's id and the classes of a second stage; an earlier copy lacks them."""
     before = buffer.copy_deep()
     meta = GstDicenetMeta.buffer_get_dicenet_meta(buffer, TASK.DETECT)
     meta.set_track_id(1, 2**40)
@@ -108,7 +108,7 @@ def check_second_stage(buffer):
 def main():
     Gst.init(None)
     buffer = make_buffer()
-    # A copy, of which the original is gone: what Python holds must not depend on it.
+    # A copy, after the original was freed: objects in Python must not depend on it.
     copy = buffer.copy_deep()
     del buffer
     check_detections(copy)

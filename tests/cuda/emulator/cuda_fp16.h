@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* @x with so many bits of precision, none of them below @least (2 to its power), and no more than @most. */
+/* Rounds @x to @bits bits of precision, down to an exponent of @least, clamped to @most. */
 static inline float
 emulated_round (float x, int bits, int least, float most)
 {

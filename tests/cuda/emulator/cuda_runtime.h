@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a kernel sees of CUDA. The threads of a block are fibers of one thread of the processor, which run one after
- * another from barrier to barrier; blocks run one after another. */
+/* The part of CUDA that kernels use. The threads of a block are fibers of one CPU thread and run in turn from barrier
+ * to barrier; blocks run in sequence. */
 
 #include <math.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 #define __global__
 #define __device__
 #define __host__
-#define __shared__      static /* of a block: blocks and launches follow each other */
+#define __shared__      static /* per block: blocks and launches run in sequence */
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 
@@ -39,7 +39,7 @@ struct alignas (16) float4 {
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
-/* Threads of a block wait for each other; those of a warp do where they exchange values. */
+/* Barriers of a block; the threads of a warp synchronise when they exchange values. */
 void __syncthreads ();
 void __syncwarp (unsigned mask = 0xffffffffu);
 float emulated_shuffle (float value, unsigned lane);
@@ -84,7 +84,7 @@ __popc (unsigned bits)
   return __builtin_popcount (bits);
 }
 
-/* One thread runs at a time. */
+/* Only one thread runs at a time. */
 template <typename T>
 static inline T
 atomicAdd (T *at, T value)
@@ -101,7 +101,7 @@ __ldg (const T *at)
   return *at;
 }
 
-/* Rounded each, never contracted to a fused multiply-add. */
+/* Rounded separately, never contracted to a fused multiply-add. */
 static inline float
 __fadd_rn (float a, float b)
 {
@@ -158,7 +158,7 @@ max (T a, T b)
 
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
-  size_t dynamicSmemBytes; /* must be 0: kernels here have arrays of fixed sizes */
+  size_t dynamicSmemBytes; /* must be 0: kernels only use arrays of fixed size */
   cudaStream_t stream;
   void *attrs;
   unsigned numAttrs;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* CUDA's runtime on the processor, as far as the backend uses it: this folder stands in for the toolkit's include
- * folder, so that the same sources compile without nvcc and run without a GPU (README.md). Names, types and meaning are
- * those of NVIDIA's documentation of the CUDA runtime API. */
+/* CUDA's runtime on the CPU, as far as the backend uses it: this folder replaces the toolkit's include folder, so that
+ * the same sources compile without nvcc and run without a GPU (README.md). Names, types and semantics are those of
+ * NVIDIA's documentation of the CUDA runtime API. */
 
 #include <stddef.h>
 
@@ -38,7 +38,7 @@ enum cudaDeviceAttr {
   cudaDevAttrComputeCapabilityMajor = 75,
   cudaDevAttrComputeCapabilityMinor = 76,
 };
-/* Those members that the backend reads. */
+/* Only the members that the backend reads. */
 struct cudaDeviceProp {
   char name[256];
   int major, minor;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* NVIDIA's decoder (libnvcuvid.so.1), which can decode nothing: GStreamer's nvcodec plugin has no elements, cudaupload
- * and cudadownload neither, where this library is not there. */
+/* A stub of NVIDIA's decoder library (libnvcuvid.so.1) that supports no codec: without the library, GStreamer's nvcodec
+ * plugin has no elements, not even cudaupload and cudadownload. */
 
 #define NOT_SUPPORTED(name)                                                                                            \
   __attribute__ ((visibility ("default"))) int name (void)                                                             \

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* CUDA's driver (libcuda.so.1) on the processor, as far as GStreamer's library for CUDA needs it: contexts, memory,
- * copies and streams, so that frames in memory:CUDAMemory exist without a GPU. Functions that would draw or compute say
- * that they are not supported. Names and types are those of NVIDIA's documentation of the CUDA driver API, with the
- * names that the library looks up (..._v2). There is one device, and copies are done at once.
+/* CUDA's driver (libcuda.so.1) on the CPU, as far as GStreamer's CUDA library needs it: contexts, memory, copies and
+ * streams, so that frames in memory:CUDAMemory exist without a GPU. Functions for graphics or computation return that
+ * they are not supported. Names and types are those of NVIDIA's documentation of the CUDA driver API, with the names
+ * that the library looks up (..._v2). There is one device, and copies are synchronous.
  *
- * emulated_copies() counts copies, so that tests can tell whether there were any. */
+ * emulated_copies() counts copies, for tests. */
 
 #include "driver.h"
 
@@ -24,8 +24,8 @@ enum {
 
 typedef unsigned long long Address; /* CUdeviceptr */
 
-#define PITCH    512 /* of what cuMemAllocPitch() gives, and the alignment of textures */
-#define MOST     16  /* contexts that are current to a thread, one above the other */
+#define PITCH    512 /* pitch of cuMemAllocPitch(), and texture alignment */
+#define MOST     16  /* depth of a thread's context stack */
 #define EXPORTED __attribute__ ((visibility ("default")))
 
 struct CUctx_st {
@@ -42,7 +42,7 @@ emulated_copies (void)
   return __atomic_load_n (&copies, __ATOMIC_SEQ_CST);
 }
 
-/* DICENET_EMULATED_GPU=none: there is none. */
+/* With DICENET_EMULATED_GPU=none there is no device. */
 static int
 has_device (void)
 {
@@ -144,7 +144,7 @@ cuCtxGetCurrent (struct CUctx_st **context)
   return CUDA_SUCCESS;
 }
 
-/* In the place of the one that is current, if there is one. */
+/* Replaces the current context, if there is one. */
 EXPORTED int
 cuCtxSetCurrent (struct CUctx_st *context)
 {
@@ -307,7 +307,7 @@ cuStreamQuery (void *stream)
   return CUDA_SUCCESS;
 }
 
-/* --- what is not there --- */
+/* --- not supported --- */
 
 #define NOT_SUPPORTED(name)                                                                                            \
   EXPORTED int name (void)                                                                                             \

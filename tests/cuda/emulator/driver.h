@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the emulated runtime and the tests call of the emulated driver (driver.c). */
+/* Functions of the emulated driver (driver.c) for the emulated runtime and for tests. */
 
 #ifdef __cplusplus
 extern "C" {
@@ -12,7 +12,7 @@ typedef struct CUctx_st *CUcontext;
 int cuCtxGetCurrent (CUcontext *context);
 int cuCtxSetCurrent (CUcontext context);
 
-/* How many copies there were until now, of any thread. */
+/* Number of copies so far, by all threads. */
 int emulated_copies (void);
 
 #ifdef __cplusplus

@@ -25,10 +25,10 @@ constexpr unsigned WARP = 32, MOST_THREADS = 1024;
 
 enum State { RUNNABLE, AT_BLOCK, AT_WARP, DONE };
 
-/* Where to go on. The compiler's own jumps, since sanitizers look through the whole stack at the library's. */
+/* Where to resume. Uses the compiler's own jumps, since sanitizers scan the whole stack on the library's. */
 using Place = jmp_buf;
 
-/* Made once and used for every block. Contexts only enter it the first time: jumps take no system call. */
+/* Created once and reused for all blocks. Contexts are only for the first entry: jumps need no system call. */
 struct Fiber {
   ucontext_t context;
   Place place;
@@ -40,7 +40,7 @@ struct Fiber {
 std::mutex device; /* one launch at a time */
 Fiber fibers[MOST_THREADS];
 Place scheduler;
-Fiber *current; /* NULL: a thread runs without a fiber of its own */
+Fiber *current; /* NULL: a thread that runs without a fiber */
 const std::function<void ()> *kernel;
 float exchanged[MOST_THREADS];
 int predicates[MOST_THREADS];
@@ -54,7 +54,7 @@ fail (const char *what)
   abort ();
 }
 
-/* Apart from where the place was set, as the compiler wants it. */
+/* A separate function from the one that set the place, as the compiler requires. */
 [[noreturn, gnu::noinline]] void
 jump (jmp_buf place)
 {
@@ -116,7 +116,7 @@ linear (const uint3 &index)
   return (index.z * blockDim.y + index.y) * blockDim.x + index.x;
 }
 
-/* Releases those of [begin, end) that wait at @where if nobody in there is elsewhere. */
+/* Releases those of [begin, end) that wait at @where, if none of them is elsewhere. */
 bool
 release (unsigned begin, unsigned end, State where)
 {
@@ -133,7 +133,7 @@ release (unsigned begin, unsigned end, State where)
   return any;
 }
 
-/* Every second launch runs threads backwards: what only works in one order lacks a barrier. */
+/* Every second launch runs threads in reverse order: code that only works in one order lacks a barrier. */
 void
 run_until_done (unsigned n, bool backwards)
 {
@@ -240,14 +240,14 @@ struct CUgraphExec_st {
   std::vector<std::function<void ()>> work;
 };
 
-/* Work waits until somebody waits for it: what is used too soon, or changed too soon, shows. While captured, a stream
- * keeps it for the graph. */
+/* Work is deferred until it is waited for, to detect data that is used or changed too early. During capture, a stream
+ * adds work to the graph. */
 struct CUstream_st {
   CUgraph_st *captured;
-  CUcontext context; /* NULL: the primary one */
+  CUcontext context; /* NULL: the primary context */
   struct Work {
     std::function<void ()> run;
-    bool releases; /* memory, which also happens where the device is lost */
+    bool releases; /* frees memory, which also happens on a lost device */
   };
   std::deque<Work> pending = {};
   std::recursive_mutex guard = {};
@@ -291,7 +291,7 @@ give (cudaError_t error)
   return error;
 }
 
-/* A stream can be used in its own context only. */
+/* A stream can only be used in its own context. */
 cudaError_t
 check_context (cudaStream_t stream)
 {
@@ -318,7 +318,7 @@ enqueue (cudaStream_t stream, std::function<void ()> work)
   return cudaSuccess;
 }
 
-/* Does what is pending, until the event has happened if there is one; of a lost device, gives the memory back only. */
+/* Runs pending work, up to the event if there is one; on a lost device, only frees memory. */
 cudaError_t
 drain (cudaStream_t stream, cudaEvent_t until)
 {
@@ -334,25 +334,25 @@ drain (cudaStream_t stream, cudaEvent_t until)
   return is_lost ? give (cudaErrorIllegalAddress) : cudaSuccess;
 }
 
-/* The size stands before the memory. */
+/* The size is stored in front of the memory. */
 cudaError_t
 allocate (void **out, size_t size, size_t limit)
 {
   const std::lock_guard<std::mutex> guard (memory);
   void *memory_of_it = nullptr;
 
-  /* No byte more than was asked for: AddressSanitizer sees what is read behind it. */
+  /* Exactly the requested size: AddressSanitizer detects reads beyond it. */
   if ((limit && allocated + size > limit) || posix_memalign (&memory_of_it, 256, 256 + size) != 0)
     return give (cudaErrorMemoryAllocation);
   char *block = static_cast<char *> (memory_of_it);
-  memset (block + 256, 0xff, size); /* NaN: what is read before it is written shows */
+  memset (block + 256, 0xff, size); /* NaN, to detect reads of uninitialised memory */
   memcpy (block, &size, sizeof size);
   allocated += size;
   *out = block + 256;
   return cudaSuccess;
 }
 
-/* Returns what there is to free, or NULL. */
+/* Returns the block to free, or NULL. */
 void *
 account_for (void *at)
 {
@@ -454,7 +454,7 @@ cudaSetDevice (int device)
   return device == 0 ? cudaSuccess : give (cudaErrorInvalidDevice);
 }
 
-/* As NVIDIA's documents have it for each compute capability. */
+/* As documented by NVIDIA for each compute capability. */
 static int
 threads_per_processor (int capability)
 {
@@ -576,8 +576,8 @@ cudaError_t
 cudaFreeAsync (void *at, cudaStream_t stream)
 {
   if (check_context (stream) != cudaSuccess)
-    return cudaErrorInvalidResourceHandle; /* and the memory leaks, which a sanitizer sees */
-  void *block = account_for (at); /* for what is allocated in the stream's order from now on */
+    return cudaErrorInvalidResourceHandle; /* the memory leaks, which a sanitizer detects */
+  void *block = account_for (at); /* for later allocations in stream order */
   const std::lock_guard<std::recursive_mutex> guard (stream->guard);
   stream->pending.push_back ({ [=] { free (block); }, true });
   return cudaSuccess;
@@ -633,7 +633,7 @@ cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long lo
 cudaError_t
 cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t stream)
 {
-  const auto all = exec->work; /* it may be destroyed meanwhile */
+  const auto all = exec->work; /* the graph may be destroyed meanwhile */
   return enqueue (stream, [=] {
     for (const auto &work : all)
       work ();

@@ -4,7 +4,7 @@
 #include "cuda_bf16.h"
 #include "cuda_runtime.h"
 
-/* Tensor cores: the first thread of a warp holds its fragments and does all that the warp does together. */
+/* Tensor cores: the first thread of a warp holds the fragments and does the work of the whole warp. */
 
 namespace nvcuda::wmma
 {
