@@ -5,8 +5,8 @@
 #include <glib.h>
 #include <stdlib.h>
 
-/* Puts an allocator in front of the C library's that refuses what is_refused() says, which the one program that
- * includes this defines. Not for builds with sanitizers, which have allocators of their own. */
+/* Replaces the C library's allocator by one that fails if is_refused(), which the including program defines, returns
+ * TRUE. Include it once per program. Not for builds with sanitizers, which have their own allocators. */
 
 static gboolean is_refused (size_t n);
 

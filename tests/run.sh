@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds with warnings as errors and runs all tests, after installing what is missing for that.
+# Builds with warnings as errors and runs all tests, after installing missing packages.
 #
 #   run.sh [--sanitize] [MESON-OPTION...]
 #
-# --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer. Further words go to `meson setup`, say
-# -Dcuda=disabled. The last line counts the tests; the status is that of the tests.
-# Needs: Debian 12 or later, or a relative of it; root, or sudo, where packages are missing. DICENET_BUILD names the build
-# folder; it is build-test, or build-asan with --sanitize.
+# --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer. Other arguments are passed to `meson setup`,
+# for example -Dcuda=disabled. The last line counts the tests; the exit status is that of the tests. Requires Debian 12
+# or later, or a derivative; root, or sudo, if packages are missing. DICENET_BUILD is the build folder, by default
+# build-test, or build-asan with --sanitize.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
 
@@ -18,7 +18,7 @@ case ${1:-} in
   --sanitize)
     shift
     build=${DICENET_BUILD:-$root/build-asan}
-    # The scanner for introspection is a program without the sanitizers' runtime.
+    # The introspection scanner is a program without the sanitizers' runtime.
     options+=("-Db_sanitize=address,undefined" -Db_lundef=false --buildtype=debugoptimized -Dintrospection=disabled)
     ;;
 esac

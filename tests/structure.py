@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Layers include downwards only, elements see public headers only, a task is named where it has its place, and functions
-of classes are named after theirs.
+"""Checks that layers include lower layers only, elements include public headers only, tasks are named only where
+allowed, and functions of classes are named after them.
 
     structure.py PROJECT_ROOT
 """
@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-# What each folder may include from beside itself; the layers are those of docs/architecture.md.
+# What each folder may include in addition to itself; the layers are those of docs/architecture.md.
 PUBLIC = {"dicenet-core/dicenet"}
 BASE = PUBLIC | {"dicenet-core/base"}
 KERNELS = PUBLIC | {"dicenet-core/base", "dicenet-core/kernels"}
@@ -34,11 +34,11 @@ ALLOWED = {
     "cuda": BACKEND | PREPOST | {"cuda"},
     "gst": PUBLIC | {"gst", "gst/inference", "gst/overlay", "gst/video", "gst/meta"},
     "gst/inference": PUBLIC | {"gst/inference", "gst/overlay", "gst/video", "gst/meta"},
-    "gst/overlay": {"gst/overlay", "gst/video", "gst/meta"},  # draws what anybody found
+    "gst/overlay": {"gst/overlay", "gst/video", "gst/meta"},  # draws any results
     "gst/video": {"gst/video"},
     "gst/meta": {"gst/meta"},
 }
-# Who may name a single task, beside the task's own file.
+# Files that may name a single task, in addition to the task's own file.
 NAMES_TASKS = {
     "dicenet-core/dicenet/model.h": "the enumeration",
     "dicenet-core/api/model.c": "a value for calls on no model",
@@ -61,7 +61,7 @@ def folder_of(path):
 
 
 def target(root, source, kind, name):
-    """The folder that an include leads to, or None for what is not this project's."""
+    """The folder of an included file, or None if it is not in this project."""
     candidates = [os.path.join(os.path.dirname(source), name)] if kind == '"' else []
     candidates += [os.path.join("dicenet-core", name), os.path.join("gst", name), os.path.join("gst", "meta", name)]
     for candidate in map(os.path.normpath, candidates):
@@ -81,7 +81,7 @@ def sources(root):
 
 
 def check_includes(root, texts):
-    """What is wrong, and how many includes of ours there are."""
+    """Returns errors, and the number of includes of project files."""
     wrong, checked = [], 0
     for source, text in texts.items():
         folder = folder_of(os.path.dirname(source))
@@ -103,7 +103,8 @@ def check_tasks(texts):
 
 
 def check_methods(texts):
-    """What a backtrace would show without saying whose it is, and how many functions were looked at."""
+    """Functions whose names would not identify their class in a backtrace; also returns the number of functions
+    checked."""
     wrong, checked = [], 0
     for source, text in texts.items():
         if not source.startswith("gst/") or not source.endswith(".c"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the tests of the scripts in models/ share."""
+"""Common code of the tests of the scripts in models/."""
 
 import json
 import os
@@ -31,7 +31,7 @@ sys.path.remove(os.path.join(TESTS, "reference"))
 
 
 def run_script(name, *arguments, env=None, timeout=300):
-    """Runs models/NAME; the completed process, with text output."""
+    """Runs models/NAME; returns the completed process, with text output."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
     return subprocess.run(
         [sys.executable, os.path.join(MODELS, name), *map(str, arguments)],
@@ -43,14 +43,14 @@ def run_script(name, *arguments, env=None, timeout=300):
 
 
 def random_arrays(*description, seed=1):
-    """Random float32 weights for a network, which the arguments of network_of() describe."""
+    """Random float32 weights for the network of these arguments of network_of()."""
     random = np.random.default_rng(seed)
     shapes = network.tensors(network_of(*description))
     return {name: random.uniform(0.1, 1, shape).astype("<f4") for name, shape in shapes}
 
 
 def read_model(path):
-    """Arrays by name, metadata and the raw header's length of a safetensors file, with its layout checked."""
+    """Arrays by name, metadata and length of the raw header of a safetensors file, whose layout is checked."""
     with open(path, "rb") as file:
         content = file.read()
     (length,) = struct.unpack_from("<Q", content)
@@ -71,7 +71,7 @@ def read_model(path):
 
 
 class TestCase(unittest.TestCase):
-    """A test with a folder of its own."""
+    """A test with its own temporary folder."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="dicenet-test-")
@@ -87,14 +87,14 @@ class TestCase(unittest.TestCase):
         return self.path(name)
 
     def fifo(self, name):
-        """One that nobody writes to: who reads it waits, here until a signal ends the test."""
+        """A FIFO without a writer: reading it blocks, here until a signal ends the test."""
         os.mkfifo(self.path(name))
         signal.alarm(60)
         self.addCleanup(signal.alarm, 0)
         return self.path(name)
 
     def assert_failed(self, process, *parts):
-        """A script said what is wrong, in one line with all of `parts`, and failed."""
+        """Checks that a script failed with a single line that contains all of `parts`."""
         self.assertNotEqual(process.returncode, 0, process.stdout)
         self.assertNotIn("Traceback", process.stderr)
         last = process.stderr.strip().splitlines()[-1]

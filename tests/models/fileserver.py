@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A web server on the loopback interface that serves files well or badly, as told."""
+"""A web server on the loopback interface that serves files correctly or wrongly, as requested."""
 
 import http.server
 import re
@@ -8,7 +8,7 @@ import time
 
 
 class FileServer:
-    """Serves `files` (path -> content). Each request takes the next of `plan`, and the last for ever:
+    """Serves `files` (path -> content). Each request uses the next entry of `plan`, then the last one repeatedly:
 
     'ok'          the file, or its rest where Range asks for that
     'no-range'    the whole file, whatever was asked for

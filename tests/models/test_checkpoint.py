@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Checkpoints that are hostile, damaged or no checkpoints at all: each is refused, and nothing of it is executed."""
+"""Malicious, damaged and invalid checkpoints: each is rejected, and nothing in it is executed."""
 
 import os
 import pickle
@@ -23,12 +23,12 @@ from errors import ModelError
 
 
 def _long(value):
-    """LONG1. Multiples of 2**61 - 1 have one hash."""
+    """LONG1. Multiples of 2**61 - 1 have equal hashes."""
     return b"\x8a\x0a" + value.to_bytes(10, "little")
 
 
 class Evil:
-    """Pickles as a call."""
+    """Pickled as a function call."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -44,7 +44,8 @@ def stack_global(module, name):
 
 
 class Hostile(common.TestCase):
-    """A checkpoint that asks for more than a state_dict needs is refused by name, and nothing of it is executed."""
+    """A checkpoint that contains more than a state_dict is rejected with the name of the function, and executes
+    nothing."""
 
     def refused(self, program, pattern):
         target = self.path("out.safetensors")
@@ -59,13 +60,13 @@ class Hostile(common.TestCase):
         code = f'open({self.path("executed")!r}, "w")'
         payloads = (
             (Evil(os.system, touch), r"posix\.system"),
-            # builtins is __builtin__ in pickles of protocol 2.
+            # In protocol 2, builtins is __builtin__.
             (Evil(eval, code), r"_*builtins?_*\.eval"),
             (Evil(exec, code), r"_*builtins?_*\.exec"),
             (Evil(getattr, "text", "upper"), r"_*builtins?_*\.getattr"),
             (Evil(__import__, "os"), r"_*builtins?_*\.__import__"),
             (Evil(open, self.path("executed"), "w"), r"_*(builtins?|io)_*\.open"),
-            # Deep inside of what is admitted.
+            # Deep inside of allowed objects.
             (OrderedDict([("state_dict", OrderedDict([("a", [1, (2, Evil(os.system, touch))])]))]), r"posix\.system"),
             (Evil(OrderedDict, [("a", Evil(os.system, touch))]), r"posix\.system"),
             ({"a": Evil(os.system, touch)}, r"posix\.system"),
@@ -74,12 +75,12 @@ class Hostile(common.TestCase):
             for protocol in (2, 4):
                 with self.subTest(name, protocol=protocol):
                     self.refused(pickle.dumps(payload, protocol), f"asks for {name}, .*nothing was executed")
-        # The payloads would have worked: this one, unpickled by Python, does.
+        # Check that the payloads work: Python's unpickler executes this one.
         pickle.loads(pickle.dumps(payloads[0][0]))
         self.assertTrue(os.path.exists(self.path("executed")))
 
     def test_instructions(self):
-        """Names by other ways than GLOBAL, chains through modules that are admitted, and objects with methods."""
+        """Names by instructions other than GLOBAL, attribute chains from allowed modules, and objects with methods."""
         touch = f"touch {self.path('executed')}".encode()
         argument = b"X" + struct.pack("<I", len(touch)) + touch
         cases = (
@@ -121,7 +122,7 @@ class Hostile(common.TestCase):
         self.assertNotIn("antigravity", sys.modules)
 
     def test_bombs(self):
-        """Small pickles that would take all the memory or all the time."""
+        """Small pickles that would use all memory or run endlessly."""
         doubled = b"\x80\x02)" + b"".join(b"q\x00h\x00\x86" for _ in range(200))
         cases = (
             (b"\x80\x02}" + doubled[2:] + b"K\x01s.", "a tuple as a key"),
@@ -140,7 +141,7 @@ class Hostile(common.TestCase):
                 self.refused(program, pattern)
 
     def test_endless_prefix(self):
-        """A name of nothing but prefixes takes time in proportion to its length."""
+        """A name that consists of prefixes only takes linear time."""
         value = statepickle.Tensor(statepickle.Storage("FloatStorage", "0", 1), 0, (1,), (1,))
         start = time.process_time()
         tensors = checkpoint._state_dict({"module." * 200_000 + "a": value})
@@ -157,7 +158,7 @@ class Hostile(common.TestCase):
 
 
 class Damaged(common.TestCase):
-    """Truncated and garbled files: an error that names the file, whatever is wrong with it."""
+    """Truncated and corrupted files: an error that names the file."""
 
     SMALL = {
         "a.weight": np.arange(24, dtype="<f4").reshape(2, 3, 4),
@@ -178,7 +179,7 @@ class Damaged(common.TestCase):
                     self.read(content[:length])
 
     def test_garbled(self):
-        """A changed byte gives the tensors or an error, and nothing else."""
+        """A changed byte results in tensors or in a ModelError."""
         source = random.Random(5)
         for write in (torchfile.legacy, torchfile.zipped):
             content = write(torchfile.state_dict(self.SMALL))

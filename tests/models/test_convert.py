@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/convert.py on checkpoints that are made here, right ones and wrong ones."""
+"""models/convert.py on generated checkpoints, valid and invalid ones."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def small_classifier(classes=3, kernel_size=(224, 224)):
 
 
 class ModelFile(common.TestCase):
-    """models/modelfile.py reads no more than the library does."""
+    """models/modelfile.py has the same limits as the library."""
 
     def refused(self, length, header, message):
         path = self.file("model.safetensors", struct.pack("<Q", length) + header)
@@ -54,10 +54,10 @@ class ModelFile(common.TestCase):
 
 
 class Tensors(common.TestCase):
-    """models/network.py and the library, which both state a network's tensors, have the same."""
+    """models/network.py and the library define the same tensors for each network."""
 
     def info(self, net, size=(64, 64)):
-        """What the program says of a model file without weights."""
+        """Output of the program for a model file without weights."""
         of_task = {
             "classify": {"backbone": net.backbone},
             "segment": {"decoder_width": str(net.decoder_width)},
@@ -116,7 +116,7 @@ class Tensors(common.TestCase):
 
 
 class Convert(common.TestCase):
-    """Whole conversions."""
+    """Complete conversions."""
 
     def convert(self, content, name="model.pth", **options):
         source = self.file(name, content)
@@ -243,13 +243,13 @@ class Convert(common.TestCase):
         self.assertEqual(json.loads(metadata["labels"]), ["cat", "dog", "fox"])
 
     def test_other_line_ends(self):
-        """Characters that Python ends lines at are parts of labels, as in the library."""
+        """Only line feeds end labels, as in the library; Python's other line separators are part of them."""
         content = torchfile.zipped(torchfile.state_dict(small_classifier()))
         _, metadata = self.convert(content, labels=self.file("labels.txt", "a\u2028b\nc\x85d\ne\x1ef\n".encode()))
         self.assertEqual(json.loads(metadata["labels"]), ["a\u2028b", "c\x85d", "e\x1ef"])
 
     def test_what_is_no_file(self):
-        """Nobody waits for a FIFO's writer, and a file without end is not read."""
+        """A FIFO does not block, and an endless file is not read."""
         content = torchfile.zipped(torchfile.state_dict(small_classifier()))
         huge = self.path("huge")
         with open(huge, "wb") as file:
@@ -307,7 +307,7 @@ class Convert(common.TestCase):
 
 
 class WrongTensors(common.TestCase):
-    """State_dicts that are none of a DiCENet: the message names the tensor, what was expected and what was found."""
+    """State_dicts that are not those of a DiCENet: the message names the tensor, the expected and the actual shape."""
 
     def check(self, change, pattern):
         arrays = small_classifier()
@@ -393,7 +393,7 @@ class WrongTensors(common.TestCase):
             )
 
     def test_view_that_would_fill_the_memory(self):
-        # Shape and strides alone claim terabytes of classes; the file has three.
+        # Shape and strides describe terabytes of classes; the file has three values.
         huge = torchfile.Tensor(torchfile.Storage("s", np.ones(3, "<f4")), 0, (60000, 512, 1, 1), (0, 0, 0, 0))
         bias = torchfile.Tensor(torchfile.Storage("b", np.ones(3, "<f4")), 0, (60000,), (0,))
         self.check(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/evaluation/paper_costs.py: every row is there, is what is counted while the numpy reference runs, and comes near
-to the paper."""
+"""models/evaluation/paper_costs.py: all rows exist, equal the count while the numpy reference runs, and are close to
+the paper's."""
 
 import json
 import os
@@ -10,9 +10,9 @@ import unittest
 import common
 
 SCRIPT = os.path.join("evaluation", "paper_costs.py")
-# The paper rounds, to one digit in Table VI, and says little about the widths of Table I.
+# The paper rounds, to one digit in Table VI, and does not state the widths in Table I.
 MARGIN = 0.1
-# No width that the paper names comes to this row: s = 1.5 is nearest.
+# No width in the paper results in this row: s = 1.5 is nearest.
 FARTHER = {("I", "ShuffleNetv2, DiCE unit", 122): 0.12}
 ROWS = {"I": 9, "IV": 7, "VI": 4, "Fig. 9": 18}
 

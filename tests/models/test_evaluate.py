@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/evaluation/evaluate.py: what a random model says is taken for the truth, so that every figure is known.
+"""models/evaluation/evaluate.py: results of a random model serve as the ground truth, so that all metrics are known.
 
-Needs the plugin and its introspection data. A published checkpoint on photos of ../shared is the last test; where those
-are absent it says "skipped", after the rest has passed.
+Requires the plugin and its introspection data. The last test uses a published checkpoint on photos of ../shared;
+without them it prints "skipped", after the others have passed.
 """
 
 import json
@@ -37,7 +37,7 @@ from errors import ModelError  # noqa: E402
 SIZES = ((64, 48), (96, 80), (50, 70), (81, 33))
 DATA = os.path.join(common.SHARED, "data")
 CHECKPOINT = os.path.join(common.SHARED, "models", "edgenets", "dicenet_s_0.5_pascal_384x384.pth")
-# What the elements promise, in per cent of IoU beside the same network in PyTorch.
+# Tolerance of the elements, in percent of IoU, relative to the same network in PyTorch.
 IOU_MARGIN = 0.3
 
 
@@ -103,7 +103,7 @@ class Evaluate(TestCase):
         masks, labels = self.truth(model, photos)
         for i, (p, mask) in enumerate(zip(photos, masks)):
             os.makedirs(self.path("masks"), exist_ok=True)
-            p.save(self.path("images", f"{i}.jpg"), format="PNG")  # exact
+            p.save(self.path("images", f"{i}.jpg"), format="PNG")  # lossless
             Image.fromarray(mask).save(self.path("masks", f"{i}.png"))
         listed = self.file("list.txt", b"0\n1\n2\n3\n")
         against = ["--against-pytorch"] if TORCH else []
@@ -114,7 +114,7 @@ class Evaluate(TestCase):
             self.assertGreater(report["agreement"]["equal pixels"], 0.999)
         report, _ = self.evaluate(model, listed, "--min-photos", "1", "--set", "precision=bfloat16")
         self.assertGreater(report["overall"]["iou"], 0.5)
-        # Half of one mask is another class now, and a strip of it unknown.
+        # Half of one mask gets another class, and a strip of it becomes unknown.
         wrong = masks[1].copy()
         wrong[:, :48] = (wrong[:, :48] + 1) % 5
         wrong[:7] = 255
@@ -126,7 +126,7 @@ class Evaluate(TestCase):
         self.assertLess(report["overall"]["iou"], 1)
 
     def test_fits(self):
-        """Photos of different inference sizes keep their own truth."""
+        """Photos with different inference sizes keep their own ground truth."""
         model = self.model("segment", "--classes", "5")
         photos = self.photos("images")
         os.makedirs(self.path("masks"))
@@ -154,7 +154,7 @@ class Evaluate(TestCase):
         self.assertAlmostEqual(report["overall"]["ap"], 1)
         if TORCH:
             self.assertGreater(report["agreement"]["detections that the other has too"], 0.98)
-        # A class that is annotated nowhere is not measured, and one that the mean leaves out is not in it.
+        # A class that is annotated nowhere is not measured, and an excluded class is not in the mean.
         report, _ = self.evaluate(model, self.coco(photos, found, labels, labelled=[1]))
         self.assertEqual(list(report["classes"]), ["a"])
         listed = self.coco(photos, [f._replace(labels=np.minimum(f.labels, 2)) for f in found], labels)
@@ -168,7 +168,7 @@ class Evaluate(TestCase):
         for i, p in enumerate(photos):
             (scores,), _ = self.truth(model, [pictures.view(p.size, (64, 48), "centre").frame(p)])
             self.assertAlmostEqual(scores.sum(), 1, places=5)
-            # The first photo is said to show what is the least likely of seven classes.
+            # The label of the first photo is the least likely of seven classes.
             folder = self.path("photos", str(scores.argmax()) if i else f"class {scores.argmin()}")
             os.makedirs(folder, exist_ok=True)
             p.save(os.path.join(folder, f"{i}.png"))
@@ -180,7 +180,7 @@ class Evaluate(TestCase):
         photos = self.photos()
         found, labels = self.truth(model, photos)
         self.assertGreater(max(f[1:].max() for f in found), 0.5)
-        # Category 0 would be a region to ignore, so the first class is in no photo.
+        # Category 0 marks regions to ignore, so no photo has the first class.
         boxes = np.array([(0.0, 0, 9, 9)] * 6)
         listed = self.coco(photos, [metrics.Found(boxes, range(1, 7), f[1:]) for f in found], labels, threshold=0.5)
         against = ["--against-pytorch"] if TORCH else []
@@ -192,7 +192,7 @@ class Evaluate(TestCase):
             self.assertLess(report["agreement"]["largest difference in confidence"], 1e-3)
 
     def test_library(self):
-        """The element adds nothing to what the library says."""
+        """The element's results equal the library's."""
         model = self.model("segment", "--classes", "5")
         p = photo(3, (90, 60))
         (mask,), _ = self.truth(model, [p], (90, 60))
@@ -207,7 +207,7 @@ class Evaluate(TestCase):
 
 class Names(TestCase):
     def test_names(self):
-        """A model's name is looked for as everywhere: in DICENET_MODEL_PATH, and in models/ after it."""
+        """Models are found by name in DICENET_MODEL_PATH, then in models/."""
         self.photos("images")
         os.makedirs(self.path("masks"))
         for i, size in enumerate(SIZES):
@@ -308,7 +308,7 @@ class Errors(TestCase):
 
 
     def test_what_is_no_file(self):
-        """Nobody waits for a FIFO's writer, and a file without end is not read."""
+        """A FIFO does not block, and an endless file is not read."""
         fifo = self.fifo("fifo")
         detect = self.model("detect", "--classes", "3")
         os.symlink("/dev/zero", self.path("zero.json"))
@@ -343,7 +343,7 @@ class Views(unittest.TestCase):
             self.assertEqual((found.left, found.top, found.right, found.bottom, found.size), expected, fit)
 
     def test_letterbox(self):
-        """What was found on the frame is moved to the photo and cut at its edges."""
+        """Results on the frame are moved to the photo and clipped to it."""
         found = pictures.view((100, 40), (64, 64), "letterbox")
         frame = found.frame(photo(1, (100, 40)))
         self.assertEqual(frame.size, (100, 100))
@@ -359,7 +359,7 @@ class Views(unittest.TestCase):
         np.testing.assert_array_equal(found.on_photo(mask, (100, 40)), mask[30:70])
 
     def test_cut(self):
-        """The middle of a photo in another shape, and what is left of objects there."""
+        """The centre of a photo in another shape, and the visible part of its objects."""
         edges = pictures.middle((320, 200), 1.0)
         self.assertEqual(edges, (60, 0, 260, 200))
         boxes = np.array([(0.0, 0, 50, 50), (50, 0, 70, 50), (0, 0, 65, 50), (100, 10, 200, 100)])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/fetch.py against folders, and a loopback server that works, breaks off, lies, answers 404 and hangs."""
+"""models/fetch.py with folders, and with a loopback server that works, disconnects, sends wrong data, answers 404 or
+hangs."""
 
 import hashlib
 import json
@@ -41,7 +42,7 @@ def manifest(**changes):
 
 
 class FetchCase(common.TestCase):
-    """A tiny published model, and a folder that it is fetched to."""
+    """A small published model, and a target folder."""
 
     def setUp(self):
         super().setUp()
@@ -79,7 +80,7 @@ class FetchCase(common.TestCase):
         self.assertEqual((metadata["license"], metadata["size"]), ("MIT", "64x64"))
 
     def assert_nothing_left(self, part=False):
-        """No file under a final name; `part` says whether something to go on from was kept."""
+        """No complete file exists; `part`: whether a partial file does."""
         self.assertFalse(os.path.exists(self.target))
         self.assertFalse(os.path.exists(self.checkpoint))
         self.assertEqual(os.path.exists(self.part), part)
@@ -154,7 +155,7 @@ class Good(FetchCase):
 
 
 class Broken(FetchCase):
-    """Connections that break: the next try goes on where the last one ended."""
+    """Broken connections: the next try continues where the last one ended."""
 
     def test_breaks_off_and_resumes(self):
         server = self.serve("break", "ok")
@@ -244,7 +245,7 @@ class Broken(FetchCase):
 
 
 class Lies(FetchCase):
-    """Content that is not what the manifest states never gets a final name."""
+    """Content that does not match the manifest never gets a final name."""
 
     def check(self, *parts, plan):
         self.assert_failed(self.fetch(self.serve(plan).url), *parts)
@@ -312,7 +313,7 @@ class Folders(FetchCase):
         self.assert_failed(self.fetch(self.serve().url), "out: ", "--output")
 
     def test_no_space(self):
-        """A limit on the size of files stands for a full disk: the system's answer comes at the same place."""
+        """A file size limit simulates a full disk: the error occurs at the same place."""
 
         def limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -341,7 +342,7 @@ class CommandLine(FetchCase):
             self.assertEqual(line.split()[:2], [row["name"], os.path.basename(row["path"])])
 
     def test_manifest(self):
-        """Every entry is pinned; names, file names and ids are unique."""
+        """Every entry has a checksum; names, file names and ids are unique."""
         with open(os.path.join(common.MODELS, "manifest.json"), encoding="utf-8") as file:
             content = json.load(file)
         self.assertIn(content["commit"], content["url"])

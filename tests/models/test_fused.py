@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/training/fused.py against PyTorch's own operations: outputs, running statistics and gradients of every kind of
-network; products in bf16; views of photos; the same bits each time; and where it must stand back.
+"""models/training/fused.py against PyTorch's own operations: outputs, running statistics and gradients of all kinds of
+networks; products in bf16; views of photos; reproducibility; and cases in which it must not be used.
 
-Skipped where PyTorch or a C compiler is missing.
+Skipped without PyTorch or a C compiler.
 """
 
 import copy
@@ -37,10 +37,10 @@ NETWORKS = {
     "detect": {"task": "detect", "scale": "0.2", "pyramid": True},
     "plain": {"task": "detect", "scale": "0.1"},
 }
-# Kernels are for 96 x 64: height and width of what is seen are those, smaller, larger, neither.
+# Kernels are for 96 x 64: inputs have that size, are smaller, larger, or mixed.
 SIZES = ((96, 64), (64, 48), (129, 157), (47, 133))
 
-# Modules and their inputs' channels.
+# Modules and the number of their input channels.
 MODULES = {
     "depth": (lambda: dicenet.CBR(6, 6, 3, groups=6), 6),
     "stride": (lambda: dicenet.CBR(6, 6, 3, 2, groups=6), 6),
@@ -54,16 +54,16 @@ MODULES = {
 }
 MODULE_SIZES = ((9, 6), (2, 3), (17, 31), (16, 32), (33, 4))
 
-# Of a tensor's largest value, in single precision. PyTorch's own differ by as much.
+# Relative to a tensor's largest value, in single precision. PyTorch's own results differ by as much.
 TOLERANCE = 1e-3  # of single modules' gradients
 FORWARD = 1e-4
-# Where an input of PReLU or of a maximum rounds to the other side, all gradients before it differ a little, and those
-# of PyTorch in single precision from its own in double as much as these do. It happens in one network of ten, and
-# shows less in the median of all tensors.
+# If an input of PReLU or of a maximum rounds to the other side, all gradients before it differ slightly; PyTorch's in
+# single precision differ from those in double as much. This happens in one network of ten, and hardly affects the
+# median of all tensors.
 MEDIAN = 2e-3
 WORST = 0.1
 ROUNDED = 0.02  # bf16 has eight bits
-# Photos' sizes, and inputs, outputs and points of products: less and more than what fits in registers.
+# Sizes of photos, and inputs, outputs and points of products: less and more than fits in registers.
 POINTS = ((1, 1, 64), (5, 7, 65), (8, 8, 96), (17, 9, 111), (58, 33, 169), (33, 58, 400))
 VIEWS = ((64, 64), (96, 32), (33, 130))
 
@@ -94,7 +94,7 @@ def pictures(height, width, channels=3):
 
 
 def step(net, x):
-    """All that a step of a copy of the network makes, by name."""
+    """All results of a training step of a copy of the network, by name."""
     net, x = copy.deepcopy(net).to(x.dtype), x.clone().requires_grad_()
     outputs = net(x)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -125,7 +125,7 @@ class Fused(common.TestCase):
                     self.compare(net, pictures(height, width), WORST, MEDIAN)
 
     def test_modules(self):
-        """With weights and slopes of any kind; odd sizes."""
+        """With various weights and slopes, and odd sizes."""
         for name, (constructor, channels) in MODULES.items():
             torch.manual_seed(1)
             module = constructor()
@@ -143,7 +143,7 @@ class Fused(common.TestCase):
         self.compare(net, pictures(64, 96), WORST, MEDIAN)
 
     def test_bf16(self):
-        """Products of what is rounded to bf16 are those of the rounded numbers, but for the order of sums."""
+        """Products of values rounded to bf16 equal those of the rounded values, up to the order of sums."""
         if not fused.has_bf16():
             self.skipTest("the processor has no bf16")
         for inputs, outputs, points in POINTS:
@@ -159,7 +159,7 @@ class Fused(common.TestCase):
 
     @staticmethod
     def product(layer, x, weights, bf16):
-        """Output and gradients; without `bf16`, of what was rounded before (False) or as it is (None)."""
+        """Output and gradients; without `bf16`, of previously rounded values (False) or of unrounded ones (None)."""
         layer, x = copy.deepcopy(layer), x.clone()
         layer.rounded = bool(bf16)
         if bf16 is False:
@@ -170,7 +170,7 @@ class Fused(common.TestCase):
         return {"output": y.detach(), "input": x.grad, "kernel": layer.weight.grad}
 
     def test_bf16_network(self):
-        """A step in the same direction."""
+        """The step has the same direction."""
         if not fused.has_bf16():
             self.skipTest("the processor has no bf16")
         net, x = make(NETWORKS["detect"]), pictures(96, 64)
@@ -184,7 +184,7 @@ class Fused(common.TestCase):
         self.assertGreater(float(torch.cosine_similarity(*gradients, 0)), 0.95)
 
     def test_views(self):
-        """Of photos that fill the canvas and that don't, seen from near and from afar."""
+        """Photos that fill the canvas or not, enlarged and reduced."""
         random = torch.Generator().manual_seed(1)
         canvas = torch.randint(0, 256, (16, 3, 50, 50), dtype=torch.uint8, generator=random)
         batch = data.Batch(canvas, torch.randint(1, 51, (16, 2), generator=random).float())
@@ -197,7 +197,7 @@ class Fused(common.TestCase):
                     with mock.patch.object(fused, "library", library):
                         seen = augment.views(batch, width, height, types.SimpleNamespace(colour=colour, **recipe))
                         views.append(seen)
-                # Rounding moves a point by a little, and pixels next to each other here differ much.
+                # Rounding moves a point slightly, and neighbouring pixels of these photos differ much.
                 self.assertLess(float((found[0].x - truth[0].x).abs().max()), 2e-3)
                 self.assertLess(float((found[0].x - truth[0].x).abs().mean()), 1e-4)
                 self.assertEqual(int((found[0].inside != truth[0].inside).sum()), 0)
@@ -209,11 +209,11 @@ class Fused(common.TestCase):
             self.assertTrue(torch.equal(first[name], second[name]), name)
 
     def test_stands_back(self):
-        """In evaluation and in other precisions, the network is what it was."""
+        """In evaluation and in other precisions, the network uses PyTorch's operations."""
         plain, x = make(NETWORKS["segment"]), pictures(64, 96)
         net = attached(plain)
         self.assertEqual(list(net.state_dict()), list(plain.state_dict()))
-        with mock.patch.object(fused, "library", None):  # what used it would fail
+        with mock.patch.object(fused, "library", None):  # any use would fail
             self.assertTrue(torch.equal(net.eval()(x), plain.eval()(x)))
             step(net.train(), x.double())
             with torch.autocast("cpu", torch.bfloat16):
@@ -225,7 +225,7 @@ class Fused(common.TestCase):
         kinds = [type(module) for module in net.modules()]
         with mock.patch.dict(os.environ, environment), mock.patch.multiple(fused, library=None, missing=False):
             self.assertFalse(fused.attach(net))
-            self.assertTrue(fused.missing)  # and it is not looked for again
+            self.assertTrue(fused.missing)  # and the library is not searched for again
         self.assertEqual([type(module) for module in net.modules()], kinds)
 
 

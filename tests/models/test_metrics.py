@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/evaluation's figures: against cases worked out by hand, and against pycocotools where that is installed."""
+"""Metrics of models/evaluation: against cases computed by hand, and against pycocotools if it is installed."""
 
 import contextlib
 import io
@@ -61,16 +61,16 @@ class Detection(unittest.TestCase):
         np.testing.assert_allclose(table, [[0.5]])
 
     def test_area_under_curve(self):
-        # Right, wrong, right, of three objects: precision 1 up to recall 1/3, then 2/3 up to 2/3, then none.
+        # Right, wrong, right, of three objects: precision 1 up to recall 1/3, then 2/3 up to recall 2/3, then 0.
         results = [found((FIRST, A, 0.9), (FAR, A, 0.8), (SECOND, A, 0.7))]
         truths = [objects((FIRST, A), (SECOND, A), ((50, 50, 60, 60), A))]
         self.assertAlmostEqual(self.ap50(results, truths), 1 / 3 + 2 / 3 / 3)
-        # COCO takes 101 recalls: 0 to 0.33 are 34 of them, 0.34 to 0.66 are 33.
+        # COCO uses 101 recalls: 34 of them are from 0 to 0.33, 33 from 0.34 to 0.66.
         ap = metrics.detection(results, truths, 2)["ap"][A]
         self.assertAlmostEqual(ap, (34 * 1 + 33 * 2 / 3) / 101)
 
     def test_overlap_thresholds(self):
-        # Moved by 1 of 10: an overlap of 9 / 11 = 0.818 is enough for 0.5 to 0.8, seven of ten.
+        # Moved by 1 of 10: an overlap of 9 / 11 = 0.818 is sufficient for 0.5 to 0.8, seven of ten thresholds.
         figures = metrics.detection([found((shifted(FIRST, 1), A, 0.9))], [objects((FIRST, A))], 2)
         self.assertAlmostEqual(figures["ap50"][A], 1)
         self.assertAlmostEqual(figures["ap"][A], 0.7)
@@ -78,23 +78,25 @@ class Detection(unittest.TestCase):
         np.testing.assert_array_equal(figures["objects"], [1, 0])
 
     def test_found_twice(self):
-        # The second detection of one object is wrong, but it stands behind all recall.
+        # The second detection of an object is wrong, but comes after full recall.
         truths = [objects((FIRST, A))]
         self.assertAlmostEqual(self.ap50([found((FIRST, A, 0.9), (FIRST, A, 0.8))], truths), 1)
-        # Here it stands before the other object: precision 1 for half of the recall, 2/3 for the rest.
+        # Here it comes before the other object: precision 1 for half of the recall, 2/3 for the rest.
         truths = [objects((FIRST, A), (FAR, A))]
         results = [found((FIRST, A, 0.9), (FIRST, A, 0.8), (FAR, A, 0.7))]
         self.assertAlmostEqual(self.ap50(results, truths), 0.5 + 0.5 * 2 / 3)
 
     def test_second_choice(self):
-        # The second detection overlaps the object most that is taken; another would do. VOC: wrong. COCO: right.
+        # The object that the second detection overlaps most is already matched; another one is free. VOC: wrong. COCO:
+        # right.
         with_objects = np.array([[0.9, 0.6], [0.8, 0.7]])
         none = np.zeros((2, 0))
         np.testing.assert_array_equal(metrics.match(with_objects, none, 0.5, False), [1, 0])
         np.testing.assert_array_equal(metrics.match(with_objects, none, 0.5, True), [1, 1])
 
     def test_f1(self):
-        # Of three objects of two classes, from 0.8 on one is found, from 0.5 on a second, and something that is none.
+        # Of three objects of two classes, one is found from 0.8 on, a second one from 0.5 on, and one detection is
+        # wrong.
         results = [found((FIRST, A, 0.9), (FAR, B, 0.6)), found((SECOND, B, 0.7), (FAR, A, 0.5))]
         truths = [objects((FIRST, A), (SECOND, A)), objects((SECOND, B), ignored=[(FAR, A)])]
         f1 = metrics.detection_f1(metrics.detection(results, truths, 2), (0.95, 0.8, 0.65, 0.5))
@@ -103,7 +105,7 @@ class Detection(unittest.TestCase):
         np.testing.assert_array_equal(metrics.detection_f1(nothing, (0.1,)), [0])
 
     def test_unknown_classes(self):
-        """Where a class is not annotated, its detections count neither way."""
+        """Detections of a class that is not annotated do not count."""
         results = [found((FIRST, A, 0.9)), found((FAR, A, 0.95), (FAR, B, 0.95))]
         truths = [objects((FIRST, A)), objects(known=(B,))]
         self.assertAlmostEqual(self.ap50(results, truths), 1)
@@ -111,13 +113,13 @@ class Detection(unittest.TestCase):
         self.assertAlmostEqual(self.ap50(results, truths), 0.5)
 
     def test_ignored(self):
-        """A region to ignore absorbs any number of detections, those with at least half of them in it."""
+        """A region to ignore absorbs any number of detections that are at least half inside of it."""
         results = [found((FAR, A, 0.9), (FAR, A, 0.8), (FIRST, A, 0.7))]
         large = (95, 95, 200, 200)
         for hidden, expected in ((ANY, 1), (A, 1), (B, 1 / 3)):
             truths = [objects((FIRST, A), ignored=[(large, hidden)])]
             self.assertAlmostEqual(self.ap50(results, truths), expected)
-        # An object in it is still one to be found.
+        # An object inside of it still counts.
         truths = [objects((FAR, A), (FIRST, A), ignored=[(large, ANY)])]
         self.assertAlmostEqual(self.ap50(results, truths), 1)
 
@@ -138,7 +140,7 @@ class Detection(unittest.TestCase):
 
 
 def random_photo(random):
-    """Objects and crowds, and detections near them and elsewhere."""
+    """Objects and crowds, with detections near them and elsewhere."""
     n = random.integers(0, 8)
     corners = random.uniform(0, 80, (n, 2))
     truth = np.concatenate((corners, corners + random.uniform(10, 60, (n, 2))), axis=1)
@@ -152,7 +154,7 @@ def random_photo(random):
 
 
 def coco_ap(results, truths, n_classes):
-    """pycocotools' figures; its classes and ids begin at 1."""
+    """pycocotools' results; its class indices and ids start at 1."""
     annotations, detections = [], []
     for image, (f, t) in enumerate(zip(results, truths), 1):
         for group, classes, crowd in ((t.boxes, t.labels, 0), (t.ignored, t.ignored_labels, 1)):
@@ -183,20 +185,21 @@ class Segmentation(unittest.TestCase):
         truth = np.array([[0, 0, 1, 1], [0, 0, 1, 255]], np.uint8)
         mask = np.array([[0, 1, 1, 1], [0, 0, 2, 2]], np.uint8)
         figures = metrics.segmentation([mask], [truth], 4)
-        # Class 0: 3 of 4. Class 1: 2 found of 3, and 1 too many. Class 2: found but not there; its ignored pixel is free.
+        # Class 0: 3 of 4. Class 1: 2 of 3, and 1 false positive. Class 2: predicted but not present; its ignored pixel
+        # does not count.
         np.testing.assert_allclose(figures["iou"][:3], [3 / 4, 2 / 4, 0])
         self.assertTrue(np.isnan(figures["iou"][3]))
         np.testing.assert_array_equal(figures["photos"], [1, 1, 0, 0])
         self.assertAlmostEqual(figures["overall"]["pixels"], 5 / 7)
 
     def test_over_all_pixels(self):
-        """Pixels of all photos together, not a mean of photos."""
+        """The pixels of all photos together, not a mean over photos."""
         truths = [np.zeros((1, 10), np.uint8), np.zeros((1, 90), np.uint8)]
         masks = [np.ones((1, 10), np.uint8), np.zeros((1, 90), np.uint8)]
         self.assertAlmostEqual(metrics.segmentation(masks, truths, 2)["iou"][0], 0.9)
 
     def test_no_class(self):
-        """What a network without a background says of borders is wrong for every class."""
+        """Predictions of a network without background in borders are wrong for every class."""
         truth = np.zeros((1, 4), np.uint8)
         mask = np.array([[0, 0, 255, 255]], np.uint8)
         np.testing.assert_allclose(metrics.segmentation([mask], [truth], 1)["iou"], [0.5])
@@ -206,7 +209,7 @@ class Classification(unittest.TestCase):
     def test_top(self):
         scores = np.array([np.arange(7), np.arange(7), np.arange(7)[::-1]], float)
         figures = metrics.single_label(scores, labels(6, 2, 6), 7)
-        # The first is first, the second fifth, the third last.
+        # The right class has rank 1, rank 5, and the last rank.
         np.testing.assert_allclose(figures["top1"][[2, 6]], [0, 0.5])
         np.testing.assert_allclose(figures["top5"][[2, 6]], [1, 0.5])
         self.assertTrue(np.isnan(figures["top1"][0]))
@@ -216,12 +219,12 @@ class Classification(unittest.TestCase):
         scores = np.array([[0.9, 0.9, 0.1], [0.8, 0.2, 0.1], [0.3, 0.6, 0.9]])
         present = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 0]], bool)
         figures = metrics.multi_label(scores, present, np.ones_like(present))
-        # Class 0: 1 right of 2 said and 2 there. Class 1: 2 of 2 and 3. Class 2: said once, nowhere.
+        # Class 0: 1 right of 2 predicted and 2 present. Class 1: 2 of 2 and 3. Class 2: predicted once, not present.
         np.testing.assert_allclose(figures["f1"][:2], [0.5, 0.8])
         np.testing.assert_allclose(figures["precision"][:2], [0.5, 1])
         np.testing.assert_allclose(figures["recall"][:2], [0.5, 2 / 3])
         self.assertTrue(np.isnan(figures["f1"][2]))
-        # All together: 3 right of 5 said and 5 there.
+        # All together: 3 right of 5 predicted and 5 present.
         self.assertAlmostEqual(figures["overall"]["f1"], 0.6)
 
     def test_f1_of_what_is_known(self):

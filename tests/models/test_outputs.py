@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What programs write: never over what they read, over nothing else without --force, and nothing half done. The scripts of
-models/ that need no PyTorch, and `dicenet run`."""
+"""Output files: never overwrite inputs, overwrite other files only with --force, and are never incomplete. For the
+scripts of models/ that need no PyTorch, and `dicenet run`."""
 
 import os
 import resource
@@ -24,7 +24,7 @@ DICENET = os.environ["DICENET"]
 
 
 def limit():
-    """In a process that begins: its files hold few bytes, as on a full disk."""
+    """Called in the child process: limits the size of files, as on a full disk."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (60, 60))
 
@@ -39,7 +39,7 @@ class TestCase(common.TestCase):
             return file.read()
 
     def names_of(self, path, suffix):
-        """Other names of a file: a link, a hard link, another spelling."""
+        """Other names of a file: a symbolic link, a hard link, another spelling."""
         soft, hard = self.path("soft" + suffix), self.path("hard" + suffix)
         os.symlink(path, soft)
         os.link(path, hard)
@@ -144,7 +144,7 @@ class Convert(TestCase):
         self.assertEqual(modelfile.read(model)[1]["task"], "classify")
 
     def test_full_disk(self):
-        """A failed run leaves what was there."""
+        """A failed run does not change existing files."""
         model = self.file("model.safetensors", b"before")
         command = [sys.executable, "-B", os.path.join(common.MODELS, "convert.py"), self.source, model, "--force"]
         process = subprocess.run(command, text=True, capture_output=True, timeout=60, preexec_fn=limit)
@@ -153,7 +153,7 @@ class Convert(TestCase):
         self.assertEqual(sorted(os.listdir(self.folder)), ["in.pth", "model.safetensors"])
 
     def test_signals(self):
-        """Neither Ctrl-C nor an end by the system leaves anything."""
+        """Neither SIGINT nor SIGTERM leaves a file."""
         program = (
             "import sys, time; sys.path.insert(0, sys.argv[1]); import outfile\n"
             "def main():\n"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/convert.py and models/fetch.py on published checkpoints; skipped where ../shared is absent."""
+"""models/convert.py and models/fetch.py on published checkpoints; skipped without ../shared."""
 
 import glob
 import io
@@ -19,7 +19,7 @@ import numpy as np
 CHECKPOINTS = sorted(glob.glob(os.path.join(common.SHARED, "models", "*", "*.pth")))
 EDGENETS = os.path.join(common.SHARED, "models", "edgenets")
 
-# What each file is known to be: task, scale, classes, size, background, number of labels; pyramid or decoder width.
+# Known properties of each file: task, scale, classes, size, background, number of labels; pyramid or decoder width.
 EXPECTED = {
     "dicenet_s_0.2_pascal_256x256": ("segment", "0.2", "21", "256x256", "0", 21, "16"),
     "dicenet_s_0.5_pascal_384x384": ("segment", "0.5", "21", "384x384", "0", 21, "16"),
@@ -46,7 +46,7 @@ PARAMETERS = {
 
 
 class Unpickler(pickle.Unpickler):
-    """Python's own, for files that are trusted: another reader to compare with."""
+    """Python's unpickler, for trusted files, as another reader to compare with."""
 
     def find_class(self, module, name):
         return {"OrderedDict": OrderedDict, "_rebuild_tensor_v2": lambda *arguments: arguments[:4]}.get(name, name)
@@ -56,7 +56,7 @@ class Unpickler(pickle.Unpickler):
 
 
 def trusted_read(path):
-    """Arrays of a checkpoint by name. Every tensor of these files is contiguous on a storage of its own."""
+    """Arrays of a checkpoint by name. Every tensor of these files is contiguous and has its own storage."""
     kinds = {"FloatStorage": "<f4", "LongStorage": "<i8"}
     if zipfile.is_zipfile(path):
         archive = zipfile.ZipFile(path)

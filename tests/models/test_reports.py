@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/evaluation/scaling.py and card.py: their figures are evaluate.py's, and what people wrote stays as it was."""
+"""models/evaluation/scaling.py and card.py: their results are those of evaluate.py, and hand-written text is unchanged.
+"""
 
 import csv
 import json
@@ -11,7 +12,7 @@ import xml.etree.ElementTree
 
 import common
 import numpy as np
-import test_evaluate  # says "skipped" where the plugin or a package is missing
+import test_evaluate  # prints "skipped" if the plugin or a package is missing
 import torchfile
 from PIL import Image
 
@@ -39,7 +40,7 @@ class TestCase(test_evaluate.TestCase):
         return [photo(i, size) for i, size in enumerate(SIZES)]
 
     def tags(self):
-        """A tagger, and a list of photos that show what it says of them when they are squeezed."""
+        """A multi-label model, and a list of photos with its results on squeezed photos as labels."""
         model = self.model("classify", "--multi-label", "--classes", "7", "--labels", NAMES)
         photos = self.photos()
         found, labels = self.truth(model, photos)
@@ -48,12 +49,12 @@ class TestCase(test_evaluate.TestCase):
         return model, self.coco(photos, found, labels, threshold=0.5)
 
     def masks(self):
-        """A segmenter, and a list of photos with what it says of them in their own shape."""
+        """A segmentation model, and a list of photos with its results in their own shape as masks."""
         model = self.model("segment", "--classes", "5")
         os.makedirs(self.path("masks"))
         for i, p in enumerate(self.photos("images")):
             (mask,), _ = self.truth(model, [p], pictures.view(p.size, (64, 48), "area").size)
-            p.save(self.path("images", f"{i}.jpg"), format="PNG")  # exact
+            p.save(self.path("images", f"{i}.jpg"), format="PNG")  # lossless
             Image.fromarray(mask).save(self.path("masks", f"{i}.png"))
         return model, self.file("list.txt", b"0\n1\n2\n3\n")
 
@@ -79,7 +80,7 @@ class Scaling(TestCase):
         values = self.values(folder)
         self.assertEqual(len(values), 4 * 3 * 3)
         self.assertEqual([view for view, value in values.items() if value == 1], [("photo", "1", "own shape")])
-        # The same as the program for one way at a time says of the same classes.
+        # Equals the output of the program for each fit separately, with the same classes.
         classes = process.stdout.partition("Classes: ")[2].partition(".\n")[0].replace(", ", ",")
         for view, arguments in (
             (("photo", "1", "squeezed"), ()),
@@ -91,7 +92,7 @@ class Scaling(TestCase):
             self.assertAlmostEqual(report["overall"]["iou"], values[view], places=4)
 
     def test_written(self):
-        """A plot of all, tables of the trained size, and prose that a second run leaves alone."""
+        """A plot of all results, tables for the trained size, and text that a second run does not change."""
         model, listed = self.tags()
         folder = self.path("scaling")
         os.makedirs(folder)
@@ -156,14 +157,14 @@ class Card(TestCase):
             self.assertIn(part, text)
         self.assertNotIn("/somewhere", text)
         self.assertNotIn("pyramid", text)
-        self.assertNotIn("mean of class 0", text)  # it is nowhere
+        self.assertNotIn("mean of class 0", text)  # it does not occur
         report, _ = self.evaluate(model, listed)
         for label, figures in report["classes"].items():
             row = [figures["photos"], *(f"{100 * figures[name]:.2f}" for name in ("precision", "recall", "f1"))]
             self.assertIn(f"| {label} | " + " | ".join(map(str, row)) + " |", text)
 
     def test_float16(self):
-        """A model whose stored weights say something else than those that it was made of."""
+        """A model whose stored weights give different results from the original ones."""
         model, listed = self.tags()
         arrays = dict(modelfile.read(model)[0])
         name = next(name for name in arrays if name.startswith("classifier") and name.endswith(".weight"))
@@ -177,7 +178,7 @@ class Card(TestCase):
         self.assert_failed(process, "other.pth", "was made of", "has no")
 
     def test_of_this_project(self):
-        """The cards of the models that ship have a place for everything, and keep the rest."""
+        """The cards of the shipped models have all generated blocks, and other text is preserved."""
         for task in ("classify", "detect", "segment"):
             with open(os.path.join(common.MODELS, f"dicenet-{task}.md"), encoding="utf-8") as file:
                 before = file.read()
@@ -209,12 +210,12 @@ class Generated(common.TestCase):
             generated.fill(document, {"x": "text"})
 
     def test_no_text(self):
-        """A card's name that is a model's, say."""
+        """The card's name may be a model's, for instance."""
         with self.assertRaisesRegex(ModelError, "expected a text"):
             generated.fill(self.file("model", b"\xff\xfe"), {"x": "text"})
 
     def test_any_text(self):
-        """What is put in is no pattern."""
+        """Inserted text is not interpreted as a pattern."""
         path = self.path("new.md")
         generated.fill(path, {"x": "first", "y": "second"})
         generated.fill(path, {"x": r"a \1 \g<0> $", "y": "b"})

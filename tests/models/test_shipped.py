@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The models that ship: each does what its name says, has its labels inside and a card beside it, and is installed."""
+"""The shipped models: each has the task in its name, labels and a card, and is installed."""
 
 import glob
 import json

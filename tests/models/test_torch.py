@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/training's networks: against numpy and the program on random models of every kind, against the golden outputs,
+"""Networks of models/training: against numpy and the program on random models of all kinds, against the golden outputs,
 and as ONNX.
 
-Skipped where PyTorch is missing; the golden outputs also where ../shared is absent. DICENET in the environment is the
-program.
+Skipped without PyTorch; the golden outputs also without ../shared. DICENET in the environment is the program.
 """
 
 import glob
@@ -31,9 +30,9 @@ from errors import ModelError  # noqa: E402
 
 RANDOM_MODEL = os.path.join(common.TESTS, "reference", "random_model.py")
 
-# Double precision against double precision that was stored as single.
+# Double precision against double precision stored as single.
 TOLERANCE = 1e-6
-# The program computes in single precision.
+# The program uses single precision.
 PROGRAM_TOLERANCE = 1e-4
 GOLDEN = os.path.join(common.SHARED, "golden")
 
@@ -51,7 +50,7 @@ TASKS.update(mobilenet="classify", resnet="classify", pyramid="detect", plain="d
 
 
 def run_program(folder, model, x):
-    """The program's logits for an input of single precision."""
+    """The program's logits for a single-precision input."""
     source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
     safetensors.write(source, {"input": x})
     subprocess.run([os.environ["DICENET"], "run", model, source, target, "--force"], check=True)
@@ -91,7 +90,7 @@ class Torch(common.TestCase):
 
     @unittest.skipUnless("DICENET" in os.environ, "DICENET is not set: run the tests through meson")
     def test_program(self):
-        """The trained size, smaller, larger, neither."""
+        """The trained size, smaller, larger, mixed."""
         random = np.random.default_rng(2)
         for name in ("classify", "mobilenet", "resnet"):
             path = self.path(name + ".safetensors")
@@ -153,14 +152,14 @@ class Torch(common.TestCase):
         try:
             import onnxruntime
         except ImportError:
-            return  # that it could be exported is something
+            return  # export itself succeeded
         x = np.random.default_rng(1).normal(size=(1, 3, 230, 100)).astype(np.float32)
         session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
         found, expected = session.run(None, {"input": x})[0], run(dicenet.load(model), x)[0]
         self.assertLessEqual(np.abs(found - expected).max(), 1e-4 * np.abs(expected).max())
 
     def check_refused(self, model, target):
-        """What is there stays, and what is read even with --force."""
+        """Existing files are not overwritten, nor are inputs even with --force."""
         again = common.run_script(os.path.join("training", "export_onnx.py"), model, target)
         self.assert_failed(again, "already there", "--force")
         onto = common.run_script(os.path.join("training", "export_onnx.py"), model, model, "--force")

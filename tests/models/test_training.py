@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""models/training on photos of discs and squares that it makes: every layout, every task, resume, packing, export.
+"""models/training on generated photos of discs and squares: all layouts, all tasks, resuming, packing, export.
 
     test_training.py [DICENET]      DICENET: the program, to compare its outputs with PyTorch's
 
-Skipped where PyTorch or Pillow is missing.
+Skipped without PyTorch or Pillow.
 """
 
 import csv
@@ -57,7 +57,7 @@ OBJECT = (
     "<xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
 )
 
-# Small enough for a processor that does much else.
+# Small enough for a busy CPU.
 SMALL = ["scale = '0.1'", "size = [64, 64]", "kernel_size = 64", "batch = 8", "lr = 0.01", "weight_decay = 1e-3"]
 SMALL += ["zoom = [0.9, 1.1]", "stretch = 1.05", "aspects = [1.0, 1.0]", "sides = [1.0, 1.0]", "ema = 0.9"]
 SMALL += ["evaluations = 2"]
@@ -70,7 +70,7 @@ def write(path, text):
 
 
 def shapes(random, count, side=64):
-    """Names and boxes, in whole pixels, of objects that don't overlap: one in each half of the picture."""
+    """Names and boxes, in whole pixels, of objects that do not overlap: one in each half of the picture."""
     found = []
     for i in range(count):
         size = int(random.integers(20, 30))
@@ -81,7 +81,7 @@ def shapes(random, count, side=64):
 
 
 def draw(random, found, side=64):
-    """Photo and mask."""
+    """Returns photo and mask."""
     photo = Image.fromarray(random.integers(90, 140, (side, side, 3)).astype(np.uint8))
     mask = Image.new("P", (side, side))
     mask.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
@@ -93,7 +93,7 @@ def draw(random, found, side=64):
 
 
 def make_sets(root, count=32):
-    """The same photos as VOC, and by reference as COCO; and others as a folder for each class."""
+    """The same photos in VOC's layout and, by reference, in COCO's; other photos in a folder per class."""
     random = np.random.default_rng(1)
     ids, images, annotations = [], [], []
     for folder in ("JPEGImages", "SegmentationClass"):
@@ -155,7 +155,7 @@ class Training(common.TestCase):
             self.assertIn("polyline", file.read())
 
     def compare_with_program(self, output, tolerance=2e-3, prior_sizes=None):
-        """The exported model answers in the program as in PyTorch."""
+        """The program's outputs for the exported model equal PyTorch's."""
         if DICENET is None:
             return
         path = self.path(output, "model.safetensors")
@@ -176,7 +176,7 @@ class Training(common.TestCase):
             priors = boxes.priors(photo.height, photo.width, prior_sizes).numpy()
             np.testing.assert_allclose(found["priors"].reshape(-1, 4), priors, atol=1e-6)
 
-    # Every task, and with them every layout
+    # All tasks and layouts
 
     def test_classify_folders(self):
         self.train("classify", "out", "--train", "folder", "--epochs", 25, "--onnx", settings=["label_smoothing = 0"])
@@ -195,7 +195,7 @@ class Training(common.TestCase):
         self.assertEqual(modelfile.read(self.path("out", "model.safetensors"))[1]["multi_label"], "true")
 
     def test_detect_voc_and_judge(self):
-        # It learns a few photos by heart, which are then seen through another name of their folder.
+        # It memorises a few photos, which are then evaluated under another name of their folder.
         few = "\n".join(f"photo{i}" for i in range(8))
         write(self.path("few.txt"), few)
         os.symlink("voc", self.path("same"))
@@ -210,7 +210,7 @@ class Training(common.TestCase):
         _, metadata = modelfile.read(self.path("out", "model.safetensors"))
         self.assertEqual(float(metadata["threshold"]), self.metrics("out")["best_threshold"])
         self.assertGreater(self.metrics("out")["best_f1"], 0.6)
-        # The exported model's answers are as good, and its classes' names are its own.
+        # The exported model is as accurate, and has its own class names.
         judged = ("--evaluate", self.path("out", "model.safetensors"))
         process = self.train("detect", "other", *lists, *judged, settings=settings)
         self.assertAlmostEqual(json.loads(process.stdout)["same@few.txt"]["ap50"], found, delta=0.05)
@@ -221,7 +221,7 @@ class Training(common.TestCase):
         self.learned("teacher")
         self.assertGreater(self.metrics("teacher")["miou"], 0.45)
         self.compare_with_program("teacher")
-        # A pupil that sees no mask, whose batches have different sizes, and that begins with the teacher's encoder.
+        # Distillation without masks, with batches of different sizes, starting from the teacher's encoder.
         teacher = self.path("teacher", "model.safetensors")
         options = ("--teacher", teacher, "--init", teacher, "--epochs", "2", *names)
         lists = ("--train", "folder", "--validate", "voc@val")
@@ -241,7 +241,7 @@ class Training(common.TestCase):
         for name, array in began.items():
             is_frozen = name.startswith(("level1.", "level2.", "level3."))
             is_statistic = name.endswith((".running_mean", ".running_var"))
-            # The average of the same numbers is rounded.
+            # The average of equal numbers is rounded.
             self.assertEqual(np.allclose(array, levels[name], rtol=1e-5), is_frozen, name)
             self.assertEqual(np.allclose(array, norm[name], rtol=1e-5), is_statistic, name)
         self.check_average("levels", "norm")
@@ -268,7 +268,8 @@ class Training(common.TestCase):
             np.testing.assert_array_equal(array, each[0][name])
 
     def test_outputs_of_others_stay(self):
-        """A folder with files of the names that a run writes, which are of no run; and a model that a run begins with."""
+        """Files with the names of a run's outputs that do not belong to a run, and the initial model of a run, are not
+        overwritten."""
         options = ("--data", self.folder, "--train", "folder", "--epochs", "1", "--device", "cpu")
         for name in "model.safetensors", "history.csv":
             os.makedirs(self.path(name + ".d"))
@@ -300,7 +301,7 @@ class Training(common.TestCase):
             np.testing.assert_array_equal(array, parts[name], name)
 
     def test_processes(self):
-        """What each of two computes adds up to what one computes in two parts, and resuming is exact."""
+        """Two processes give the same result as one with two parts per batch, and resuming is exact."""
         plain = ["zoom = [1.0, 1.0]", "stretch = 1.0", "focus = 0.0", "flip = false", "colour = 0.0", "batch = 8"]
         options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "2")
         runs = {"one": ["accumulate = 2"], "two": ["processes = 2"], "parts": ["processes = 2"]}
@@ -311,11 +312,11 @@ class Training(common.TestCase):
         one, two, parts = (torch.load(self.path(run, "weights.pth"), weights_only=True) for run in runs)
         for name, weight in one.items():
             self.assertTrue(torch.equal(two[name], parts[name]), name)
-            if "running" not in name:  # statistics are those of the first process's part
+            if "running" not in name:  # statistics are from the first process's part
                 torch.testing.assert_close(two[name], weight, rtol=1e-2, atol=1e-3, msg=name)
 
     def test_process_is_lost(self):
-        """The others end, with an error, instead of waiting for ever, whichever it was."""
+        """If any process is lost, the others end with an error instead of waiting forever."""
         for lost in (1, 2):
             net = torch.nn.Linear(3, 1)
             team = parallel.Team(net, 3)
@@ -326,7 +327,7 @@ class Training(common.TestCase):
                 self.assertRaisesRegex(ModelError, "is gone", team.add_up, 0.5)
             finally:
                 if team.rank:
-                    os._exit(2)  # had it gone on
+                    os._exit(2)  # if it had continued
             team.end()
 
     def test_processes_want_a_processor(self):
@@ -334,7 +335,7 @@ class Training(common.TestCase):
         process = self.run_script("train.py", "detect", *places, "--device", "meta", "--set", "processes = 2")
         self.assert_failed(process, "processes = 2", "--device cpu")
 
-    # The parts
+    # Components
 
     def test_layouts_agree(self):
         voc, names = sources.read(["voc"], self.folder)
@@ -368,14 +369,14 @@ class Training(common.TestCase):
         self.check_packing_again(shards)
 
     def check_packing_again(self, shards):
-        """Shards that are there are replaced with --force only, all of them, and never while they are read."""
+        """Existing shards are replaced with --force only, all of them, and never if they are inputs."""
         places = ("--data", self.folder, "--output", self.path("packed"))
         self.assert_failed(self.run_script("pack.py", *places, "voc@train"), "--force")
         packed = ("--data", self.path("packed"), "--output", self.path("packed", "."), "--force")
         self.assert_failed(self.run_script("pack.py", *packed, "voc@train"), "are read")
         photo = self.path("voc", "JPEGImages", "photo1.jpg")
         os.rename(photo, photo + ".away")
-        os.makedirs(photo)  # which can't be read, after others could
+        os.makedirs(photo)  # unreadable, after others were packed
         self.assert_failed(self.run_script("pack.py", *places, "voc@train", "--force"), "photo1.jpg")
         self.assertEqual(sorted(glob.glob(self.path("packed", "*"))), sorted(shards))
         os.rmdir(photo)
@@ -384,7 +385,7 @@ class Training(common.TestCase):
         self.assertEqual(os.listdir(self.path("packed")), ["shard-000.zip"])
 
     def soft_set(self, labels, labelled=(2,), extra=()):
-        """A list of one photo with a square in it, and soft labels of it; the list's and the soft file's names."""
+        """A list with a photo of a square, and soft labels for it; returns the names of both files."""
         with open(os.path.join(self.folder, "boxes.json"), encoding="utf-8") as file:
             coco = json.load(file)
         image = {**coco["images"][0], "file_name": os.path.join(self.folder, coco["images"][0]["file_name"])}
@@ -398,7 +399,7 @@ class Training(common.TestCase):
 
     def test_soft_labels_fill_in_what_is_not_labelled(self):
         disc, weak, absent = [1, 0.6, 0.5, 0.5, 1, 1], [1, 0.2, 0, 0, 0.25, 0.25], [1, 0.1, 0, 0, 1, 1]
-        square = [2, 0.9, 0, 0, 0.5, 0.5]  # a human says where squares are
+        square = [2, 0.9, 0, 0, 0.5, 0.5]  # annotated square
         records = self.soft_set([disc, weak, absent, square])
         sources.add_soft(records, "soft.json.gz", self.path(), NAMES, (0.15, 0.35))
         batch = data.Photos(records, NAMES, 64, torch.device("cpu")).batch(torch.tensor([0]))
@@ -475,7 +476,7 @@ class Arithmetic(unittest.TestCase):
         unit = [0.0, 0.0, 1.0, 1.0]
         others = torch.tensor([unit, [0.5, 0, 1.5, 1], [0, 0, 0.5, 0.5], [2, 0, 3, 1]])
         _, found = boxes.aligned_ious(torch.tensor([unit]).expand(4, 4), others)
-        # Hull 1.5, of which all is covered; one inside the other; a gap as large as each.
+        # Hull 1.5, fully covered; one inside the other; a gap as large as each.
         np.testing.assert_allclose(found.numpy(), [1, 1 / 3, 0.25, -1 / 3], atol=1e-6)
 
     def test_boxes_are_learnt_by_near_priors(self):
@@ -498,7 +499,7 @@ class Arithmetic(unittest.TestCase):
     def test_scores_say_how_well_boxes_fit(self):
         priors = boxes.priors(64, 64, PRIOR_SIZES)
         objects = torch.tensor([[[0.1, 0.1, 0.5, 0.5], [0.55, 0.5, 0.95, 0.98]]])
-        locations = torch.zeros(1, len(priors), 4)  # so boxes are the priors
+        locations = torch.zeros(1, len(priors), 4)  # so that the boxes equal the priors
         confidences = torch.zeros(1, len(priors), 3, requires_grad=True)
         optimizer = torch.optim.Adam([confidences], 0.1)
         for _ in range(500):
@@ -538,7 +539,7 @@ class Arithmetic(unittest.TestCase):
         scores = np.sort(random.uniform(0.1, 1, 60))[::-1].copy()
         expected = np.sort(reference.nms(found, scores, 0.45, 10))
         found, scores = torch.from_numpy(found), torch.from_numpy(scores)
-        for load in (fused.load, lambda: False):  # in C, and by PyTorch
+        for load in (fused.load, lambda: False):  # with and without the C library
             with mock.patch.object(fused, "load", load):
                 kept = boxes.nms(found, scores, 0.45)
                 np.testing.assert_array_equal(np.sort(kept[:10]), expected)
@@ -571,7 +572,7 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(set(target.unique().tolist()), {boxes.EXCLUDED, 0, 3, 5})
         for label, box in ((5, 0), (3, 1)):
             self.assertTrue((which[target == label] == box).all())
-        # What is near an object, or in a region to ignore, is no background.
+        # Priors near an object or in a region to ignore are not background.
         overlap = boxes.iou(found[0, :2], boxes.corners(priors)).max(0).values
         self.assertTrue((target[0, overlap >= boxes.NEAR] > 0).all())
         excluded = boxes.corners(priors)[target[0] == boxes.EXCLUDED]
@@ -596,8 +597,8 @@ class Arithmetic(unittest.TestCase):
         _, slope = gradient([True, False, True])
         hard = slope[slope.abs().sum(1) > 0]
         self.assertEqual(len(hard), losses.LEAST_NEGATIVES)
-        self.assertTrue((hard[:, [1, 3]] > 0).all())  # known to be absent: pushed down
-        self.assertTrue((hard[:, 2] < 0).all())  # unknown: as good as the background
+        self.assertTrue((hard[:, [1, 3]] > 0).all())  # absent: probability decreases
+        self.assertTrue((hard[:, 2] < 0).all())  # unknown: equivalent to background
 
     def test_views_move_boxes_with_pixels(self):
         torch.manual_seed(2)
@@ -657,7 +658,7 @@ class Arithmetic(unittest.TestCase):
 
 
 def read_outputs(path):
-    """Float tensors of what the program wrote; others, which modelfile doesn't know, are left out."""
+    """Float tensors of the program's output; others, which modelfile does not support, are skipped."""
     with open(path, "rb") as file:
         content = file.read()
     end = 8 + int.from_bytes(content[:8], "little")

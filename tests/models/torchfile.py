@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes checkpoints as torch.save() does, without PyTorch: what convert.py is tested with.
+"""Writes checkpoints like torch.save(), without PyTorch, for tests of convert.py.
 
-Python's own pickler does the work; it is only told that the stand-ins below live in PyTorch's modules.
+Uses Python's pickler, with stand-ins that claim to be in PyTorch's modules.
 """
 
 import io
@@ -53,7 +53,7 @@ class Storage:
 
 
 class Tensor:
-    """A view of a storage; whatever it states is written, true or not."""
+    """A view of a storage; written as given, even if invalid."""
 
     def __init__(self, storage, offset, shape, strides, function="_rebuild_tensor_v2"):
         self.arguments = (storage, offset, tuple(shape), tuple(strides))
@@ -81,7 +81,7 @@ def tensor(key, array, **storage):
 
 
 def state_dict(arrays):
-    """What model.state_dict() is: tensors by name, in order, with PyTorch's attribute _metadata."""
+    """The value of model.state_dict(): tensors by name, in order, with PyTorch's attribute _metadata."""
     result = OrderedDict((name, tensor(str(key), array)) for key, (name, array) in enumerate(arrays.items()))
     result._metadata = OrderedDict([("", {"version": 1})])
     return result
@@ -119,7 +119,7 @@ def legacy(value, protocol=2, system=SYSTEM):
 
 
 def legacy_of(program, storages=None, system=SYSTEM):
-    """The same around a pickle that was made elsewhere."""
+    """Likewise, for an existing pickle."""
     storages = storages or {}
     parts = [pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, system)] + [program, pickle.dumps(list(storages), 2)]
     for storage in storages.values():
@@ -134,7 +134,7 @@ def zipped(value, protocol=2, compression=zipfile.ZIP_STORED, byteorder=b"little
 
 
 def zipped_of(program, storages=None, compression=zipfile.ZIP_STORED, byteorder=b"little"):
-    """The same around a pickle that was made elsewhere."""
+    """Likewise, for an existing pickle."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:
         archive.writestr("archive/data.pkl", program)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Compares the colours of the pre-processing with those of GStreamer's videoconvert.
+"""Compares the colours of the preprocessing with those of GStreamer's videoconvert.
 
 compare-gstreamer.py PREPROCESS-DUMP [PHOTO]
 
-A picture (PHOTO, or a pattern) becomes a frame of every Y'CbCr format and colorimetry; both turn it back into RGB of
-the same size. videoconvert rounds more coarsely and repeats chroma in I420 and YV12 instead of interpolating it, so
-they may differ a little; a wrong matrix, range or order of planes differs by more than is allowed here. Exit status: 0
-close, 1 not, 77 something is missing.
+Converts a picture (PHOTO, or a pattern) to a frame of each Y'CbCr format and colorimetry; then both convert it back to
+RGB of the same size. videoconvert rounds more coarsely, and repeats chroma in I420 and YV12 instead of interpolating
+it, so they may differ slightly; a wrong matrix, range or order of planes causes a larger difference than allowed here.
+Exit status: 0 close, 1 not, 77 something is missing.
 """
 import argparse
 import os
@@ -24,23 +24,23 @@ except ImportError as error:
     sys.exit(77)
 
 FORMATS = ["NV12", "NV21", "I420", "YV12", "YUY2", "UYVY", "GRAY8"]
-# range:matrix:transfer:primaries, as GStreamer numbers them
+# range:matrix:transfer:primaries, in GStreamer's numbers
 COLORIMETRY = {("bt601", "limited"): "2:4:0:0", ("bt601", "full"): "1:4:0:0",
                ("bt709", "limited"): "2:3:0:0", ("bt709", "full"): "1:3:0:0"}
-# videoconvert's 8-bit arithmetic rounds down at every step: limited white, 235, becomes 253 of 255, grey 2 too dark
-# in the mean. A frame read with a wrong matrix or range is at least 4 off.
+# videoconvert's 8-bit arithmetic rounds down at every step: limited white, 235, becomes 253 of 255, grey is too dark by
+# 2 on average. A wrong matrix or range causes a difference of at least 4.
 MEAN_TOLERANCE = 3.0
 
 
 def pattern(width, height):
-    """Waves of every colour; smooth, so that interpolated and repeated chroma do not differ much."""
+    """Waves of all colours; smooth, so that interpolated and repeated chroma differ little."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     waves = [127.5 + 120 * np.sin(x / (27 + 12 * c)) * np.cos(y / (39 - 9 * c) + c) for c in range(3)]
     return np.stack(waves, 2).round().astype(np.uint8)
 
 
 def convert(folder, frame, from_caps, to_caps):
-    """One frame through videoconvert."""
+    """Converts a frame with videoconvert."""
     source, sink = os.path.join(folder, "in.raw"), os.path.join(folder, "out.raw")
     with open(source, "wb") as file:
         file.write(frame)
@@ -57,7 +57,7 @@ def caps(fmt, rgb, colorimetry):
 
 
 def compare(program, folder, fmt, colour, rgb):
-    """Mean and largest difference."""
+    """Mean and maximum difference."""
     height, width, _ = rgb.shape
     rgb_caps, yuv_caps = caps("RGB", rgb, "1:1:0:0"), caps(fmt, rgb, COLORIMETRY[colour])
     frame = convert(folder, rgb.tobytes(), rgb_caps, yuv_caps)
@@ -82,7 +82,7 @@ def main():
         return 77
     if args.photo:
         rgb = np.asarray(Image.open(args.photo).convert("RGB"))
-        rgb = rgb[:rgb.shape[0] // 8 * 8, :rgb.shape[1] // 8 * 8]  # GStreamer then has no padding either
+        rgb = rgb[:rgb.shape[0] // 8 * 8, :rgb.shape[1] // 8 * 8]  # so that GStreamer's frames have no padding
     else:
         rgb = pattern(160, 96)
     worst = 0

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Compares the pre-processing's scaling with Pillow's BILINEAR, bit for bit.
+"""Compares the scaling of the preprocessing with Pillow's BILINEAR, bit for bit.
 
 compare-pillow.py PREPROCESS-DUMP [--photos DIR]
 
-Without --photos: gradients and noise. With it: the JPEG photos in DIR, or DICENET_SHARED/images where that is set.
+Without --photos: gradients and noise. With it: the JPEG photos in DIR, by default DICENET_SHARED/images if that is set.
 Exit status: 0 all equal, 1 something differs, 77 Pillow, numpy or the photos are missing.
 """
 import argparse
@@ -20,7 +20,7 @@ except ImportError as error:
     print(f"skipped: {error} (Debian: python3-pil python3-numpy)")
     sys.exit(77)
 
-# Where R, G and B lie in a pixel of each format, and the pixel's bytes.
+# Positions of R, G and B in a pixel of each format, and bytes per pixel.
 FORMATS = {
     "RGB": ((0, 1, 2), 3), "BGR": ((2, 1, 0), 3),
     "RGBx": ((0, 1, 2), 4), "BGRx": ((2, 1, 0), 4), "xRGB": ((1, 2, 3), 4), "xBGR": ((3, 2, 1), 4),
@@ -29,7 +29,7 @@ FORMATS = {
 
 
 def dump(program, fmt, rgb, size):
-    """The picture (height x width x 3, RGB) through the pre-processing at size (width, height)."""
+    """The picture (height x width x 3, RGB) after preprocessing at size (width, height)."""
     places, step = FORMATS[fmt]
     height, width, _ = rgb.shape
     frame = np.full((height, width, step), 77, np.uint8)
@@ -40,14 +40,15 @@ def dump(program, fmt, rgb, size):
 
 
 def resize(rgb, size):
-    """First across, then down, as Pillow did it when the networks were trained. From 13.0 on it goes down first where the
-    height shrinks much more than the width: rounding to 8 bits in between then changes some bytes by 1."""
+    """First horizontally, then vertically, as Pillow did when the networks were trained. Since 13.0, it scales
+    vertically first if the height shrinks much more than the width: rounding to 8 bits in between then changes some
+    bytes by 1."""
     across = Image.fromarray(rgb).resize((size[0], rgb.shape[0]), Image.BILINEAR)
     return np.asarray(across.resize(size, Image.BILINEAR))
 
 
 def compare(program, name, fmt, rgb, size):
-    """Whether both agree on every byte; says so."""
+    """Whether all bytes are equal; prints the result."""
     expected = resize(rgb, size)
     difference = np.abs(dump(program, fmt, rgb, size).astype(int) - expected)
     wrong = np.count_nonzero(difference)
@@ -57,7 +58,7 @@ def compare(program, name, fmt, rgb, size):
 
 
 def patterns():
-    """Names and pictures that need no file."""
+    """Names and generated pictures."""
     random = np.random.default_rng(1)
     yield "noise", random.integers(0, 256, (135, 241, 3), np.uint8)
     yield "extremes", random.integers(0, 2, (90, 160, 3), np.uint8) * 255
@@ -66,7 +67,7 @@ def patterns():
 
 
 def compare_patterns(program):
-    """All formats on one size, one format on many."""
+    """All formats at one size, one format at many."""
     sizes = [(683, 384), (224, 224), (33, 32), (32, 301), (641, 361), (640, 32), (32, 360)]
     results = []
     for name, rgb in patterns():
@@ -76,7 +77,7 @@ def compare_patterns(program):
 
 
 def compare_photos(program, files):
-    """Every photo at the sizes that networks run at, up-scaled too, and one of them as if from a large camera."""
+    """All photos at the networks' sizes, also upscaled, and one of them as from a large camera."""
     results = []
     for i, file in enumerate(files):
         photo = Image.open(file).convert("RGB")

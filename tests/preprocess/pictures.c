@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pictures.h"
 
-/* Where component c of a pixel lies: plane, first byte, bytes to the next. This is written from GStreamer's description
- * of the formats, not from the code that is tested. */
+/* Position of component c of a pixel: plane, first byte, bytes to the next. Written from GStreamer's description of the
+ * formats, independently of the tested code. */
 typedef struct {
   const char *name;
   guint n_planes;

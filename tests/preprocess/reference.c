@@ -89,7 +89,7 @@ reference_rgb (Picture *picture)
   return planes;
 }
 
-/* Weights of all @in inputs for output @i; those before @first and from @end on are 0. */
+/* Weights of all @in inputs for output @i; those outside of @first to @end - 1 are 0. */
 static void
 weigh (gint64 *fixed, guint in, guint out, guint i, guint *first, guint *end)
 {
@@ -111,7 +111,7 @@ weigh (gint64 *fixed, guint in, guint out, guint i, guint *first, guint *end)
     --*end;
 }
 
-/* One dimension of one plane: @n_lines lines, each of @in samples. */
+/* Scales one dimension of a plane: @n_lines lines of @in samples. */
 static guint8 *
 scale_lines (const guint8 *plane, guint in, guint out, guint n_lines, gboolean vertical)
 {

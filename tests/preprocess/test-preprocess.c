@@ -12,7 +12,7 @@
 #include "pictures.h"
 #include "reference.h"
 
-/* With these the tensor holds the bytes that were normalised. */
+/* With these, the tensor holds the bytes before normalisation. */
 static const gfloat no_mean[3] = { 0, 0, 0 };
 static const gfloat byte_std[3] = { 1 / 255.f, 1 / 255.f, 1 / 255.f };
 
@@ -31,7 +31,7 @@ run (const DicenetImage *image, guint width, guint height)
   g_autofree guint8 *memory = g_malloc (size + 2 * GUARD);
   gfloat *tensor = (gfloat *) (memory + GUARD);
   guint8 *bytes = g_malloc (n);
-  guint n_bands = 1 + (image->width + width + height) % 5; /* of which nothing may be seen */
+  guint n_bands = 1 + (image->width + width + height) % 5; /* results must not depend on it */
   DicenetPreprocess *preprocess =
       dicenet_preprocess_new (image, width, height, no_mean, byte_std, n_bands, dicenet_cpu_mask (), &error);
 
@@ -61,8 +61,8 @@ assert_close (const guint8 *got, const guint8 *expected, const Picture *picture,
                     got[i], expected[i], (int) (i / width / height), (int) (i / width % height), (int) (i % width));
 }
 
-/* Colours come rounded from a run without scaling, so that what is left to compare is exact. A picture that is too
- * large for that gets the reference's colours, which may be rounded the other way. */
+/* Colours are from a run without scaling, already rounded, so that the rest of the comparison is exact. If the picture
+ * is too large for that, they are the reference's, which may be rounded differently. */
 static void
 check_scaling (DicenetPixelFormat format, guint from_width, guint from_height, guint width, guint height,
                RowOrder order)
@@ -78,8 +78,8 @@ check_scaling (DicenetPixelFormat format, guint from_width, guint from_height, g
   assert_close (got, expected, picture, width, height, is_large && !is_rgb ? 1 : 0);
 }
 
-/* What Pillow 9.4 makes of small pictures with Image.resize (size, Image.BILINEAR); byte i of a picture is
- * (7 * i * i + 31 * i) >> 2. */
+/* Results of Pillow 9.4 for small pictures with Image.resize (size, Image.BILINEAR); byte i of a picture is (7 * i * i
+ * + 31 * i) >> 2. */
 START_TEST (test_pillow)
 {
   /* clang-format off */
@@ -155,7 +155,7 @@ START_TEST (test_extreme_sizes)
 }
 END_TEST
 
-/* Sums of rounded coefficients can exceed 1: white has to stay white nonetheless, and black black. */
+/* Sums of rounded coefficients can exceed 1: white must stay white, and black must stay black. */
 START_TEST (test_flat_pictures)
 {
   static const guint8 values[] = { 0, 1, 127, 128, 254, 255 };
@@ -191,9 +191,9 @@ START_TEST (test_same_size_is_a_copy)
 }
 END_TEST
 
-/* The formula in floating point, chroma interpolated in floating point too, against a run without scaling. Half of it
- * is the rounding of the result, the rest that of the fixed-point factors (0.5435 in all is the most that any Y, Cb and
- * Cr make). */
+/* The formula in floating point, with chroma also interpolated in floating point, against a run without scaling. Half
+ * of the tolerance is for the rounding of the result, the rest for that of the fixed-point factors (0.5435 in all is
+ * the maximum over all Y, Cb and Cr). */
 #define COLOUR_TOLERANCE 0.55
 
 static void
@@ -232,7 +232,7 @@ START_TEST (test_colours)
 }
 END_TEST
 
-/* Every luma with chroma from end to end: 4:2:2, whose even columns have chroma of their own. */
+/* All values of luma with the full range of chroma: 4:2:2, whose even columns have their own chroma. */
 START_TEST (test_all_colours)
 {
   const guint step = 15, n = 255 / step + 1;
@@ -250,7 +250,7 @@ START_TEST (test_all_colours)
 }
 END_TEST
 
-/* Neutral chroma has no colour, whatever the matrix, and GRAY8 is luma with neutral chroma. */
+/* Neutral chroma is grey, whatever the matrix, and GRAY8 is luma with neutral chroma. */
 START_TEST (test_gray)
 {
   g_autoptr (Picture) gray = picture_new (DICENET_PIXEL_FORMAT_GRAY8, 256, 1, ROWS_TIGHT, NULL);
@@ -276,8 +276,8 @@ START_TEST (test_gray)
 }
 END_TEST
 
-/* A smooth picture, as RGB and as the same in every other format, at the target's size: what chroma at half the
- * resolution and 8-bit samples lose. */
+/* A smooth picture in RGB and in every other format, at the target's size: the loss by chroma at half the resolution
+ * and by 8-bit samples. */
 #define FORMAT_TOLERANCE_MAX  4
 #define FORMAT_TOLERANCE_MEAN 0.8
 
@@ -344,7 +344,7 @@ START_TEST (test_normalisation)
 }
 END_TEST
 
-/* Rows that stay from one picture must not be taken for rows of the next. */
+/* Cached rows of a picture must not be used for the next one. */
 START_TEST (test_reuse)
 {
   g_autoptr (Picture) first = picture_new (DICENET_PIXEL_FORMAT_NV12, 75, 64, ROWS_TIGHT, rng);

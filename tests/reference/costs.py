@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a network costs at an input size, counted while the numpy reference runs it: the tests hold `dicenet info`
-against this, and tests/bench times against the least that a machine could take.
+"""Costs of a network at an input size, counted while the numpy reference runs: tests compare `dicenet info` with this,
+and tests/bench compares times with the minimum for a machine.
 
-What is counted, so that the published figures come out to the last digit:
+The rules, which reproduce the published figures to the last digit:
 
 - multiply-adds are those of the convolutions, at the size that each of them really works on: the height branch of a
   DiCE unit at H0 x W even where H differs, an EPP branch at its scaled size. Nothing else costs: no BatchNorm, PReLU,
@@ -20,8 +20,8 @@ import numpy as np
 import reference
 from network import tensors
 
-# The kinds that costs are given by. "local_fusion" is every grouped 1x1 convolution, "vectors" is what works on one
-# value per channel: the DiCE unit's channel weights, the EPW's, the last FC layer.
+# Kinds of layers in the output. "local_fusion" is any grouped 1x1 convolution, "vectors" are layers on one value per
+# channel: the DiCE unit's channel weights, the EPW's, the last FC layer.
 KINDS = (
     "first_conv",
     "pointwise",
@@ -47,17 +47,18 @@ BY_NAME = {
     "classifier.2": "vectors",
 }
 
-# `reads` and `writes` are floats of the maps before and after: DimConv and local fusion are one pass over memory.
+# `reads` and `writes` are numbers of floats in the maps before and after: DimConv and local fusion are a single pass
+# over memory.
 Conv = namedtuple("Conv", "name kind weights bias outputs cells reads writes")
 
 
 class Counter(reference.Blocks):
-    """Runs a network for the shapes alone, and notes its convolutions."""
+    """Runs a network for its shapes only, and records its convolutions."""
 
     def __init__(self, shapes):
         super().__init__({name: np.broadcast_to(0.0, shape) for name, shape in shapes})
         self.convs = []
-        self.pooled = None  # rows and columns of the input of the EPP that is running
+        self.pooled = None  # rows and columns of the current EPP's input
 
     def conv(self, name, x, stride=1):
         shape = self.weight(name).shape
@@ -92,7 +93,7 @@ class Counter(reference.Blocks):
 
 
 def count(network, width, height):
-    """The convolutions of a network (models/network.py) for an input of this size, in the order of computation."""
+    """The convolutions of a network (models/network.py) for an input of this size, in order of computation."""
     counter, x = Counter(tensors(network)), np.broadcast_to(0.0, (1, 3, height, width))
     if network.task == "classify":
         reference.classify(counter, x, network.backbone)
@@ -104,7 +105,7 @@ def count(network, width, height):
 
 
 def multiply_adds(convs):
-    """Multiply-adds by kind, the halves for biases as "bias", and the "total" of them all."""
+    """Multiply-adds by kind, those of biases (half each) as "bias", and the "total"."""
     counts = dict.fromkeys(KINDS, 0)
     for conv in convs:
         counts[conv.kind] += conv.weights * conv.cells
@@ -119,7 +120,7 @@ def parameters(network):
 
 
 def passes(convs):
-    """(multiply-adds, bytes) of every pass over memory: what a layer reads and writes and its weights, once each."""
+    """(multiply-adds, bytes) of every pass over memory: inputs, outputs and weights of a layer, once each."""
     macs = moved = 0
     for conv in convs:
         macs += conv.weights * conv.cells

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes a model file with random weights, small or large, for tests.
 
-The weights have the statistics of trained ones: activations keep their size through the network, PReLU slopes run from
--1 to 3, some channels are dead with variances in the denormal range. A detector's boxes can be many, few or none.
-The same arguments always give the same file.
+The weights have the statistics of trained ones: activations keep their magnitude through the network, PReLU slopes
+range from -1 to 3, some channels are dead with variances in the denormal range. A detector may find many, few or no
+boxes. The same arguments always give the same file.
 
     random_model.py tiny.safetensors --task segment --scale 0.1 --classes 21 --size 64x64
     random_model.py other.safetensors --task classify --backbone mobilenet --scale 0.3
@@ -24,8 +24,8 @@ import reference
 import safetensors
 from network import BACKBONES, Network, tensors  # of models/, as reference.py finds it
 
-# A network that was made for one size only would blow up on others: at borders, kernels see fewer of their weights, and
-# dynamic scaling smooths. The larger variance of these two sizes is taken.
+# A network calibrated for a single size would have growing activations at others: at borders, kernels use fewer of
+# their weights, and dynamic scaling smooths. The larger variance of these two sizes is used.
 CALIBRATION_SIZES = (64, 224)
 DEAD_CHANNELS = 0.05  # trained checkpoints have 3 to 14 %
 LOGIT_STD = 3.0
@@ -49,7 +49,7 @@ def make(
     fill="random",
     seed=1,
 ):
-    """Tensors and metadata of a model. Sizes are (width, height). `fill` "zeros" is for tests of nothing but shapes."""
+    """Tensors and metadata of a model. Sizes are (width, height). `fill` "zeros" is for tests that only need shapes."""
     network = network_of(task, scale, classes, backbone, kernel_size, pyramid, decoder_width)
     if task == "classify":
         own = {"multi_label": boolean(multi_label)}
@@ -73,14 +73,14 @@ def make(
 def network_of(
     task, scale, classes, backbone="dicenet", kernel_size=(224, 224), pyramid=False, decoder_width=16
 ):
-    """The network of models/network.py that these arguments of make() are of."""
+    """The network of models/network.py for these arguments of make()."""
     width, height = kernel_size
     own = {"decoder_width": decoder_width} if task == "segment" else {"pyramid": pyramid}
     return Network(task, str(scale), classes, width, height, backbone=backbone, **own)
 
 
 def describe(task, scale, classes, size, kernel_size, background, labels):
-    """The metadata that all tasks have."""
+    """The metadata common to all tasks."""
     metadata = {
         "format": "dicenet",
         "format_version": "1",
@@ -112,18 +112,18 @@ def boolean(value):
 
 
 def store(tensor, dtype):
-    """Half precision is for convolution weights only: variances span more than it can hold."""
+    """Half precision is for convolution weights only: the range of variances exceeds it."""
     return tensor.astype(np.float16 if dtype == "f16" and tensor.ndim > 1 else np.float32)
 
 
 def draw(random, name, shape):
-    """First values; calibrate() sets BatchNorm's, which are still missing here."""
+    """Initial values, without BatchNorm's, which calibrate() sets."""
     if len(shape) == 4:
         fan_in = np.prod(shape[1:])
         last = name.startswith(("classifier.2", "cls_layers", "eff_pool_128x128.merge_layer.3"))
         weight = random.normal(0.0, (LOGIT_STD if last else 1.0) / np.sqrt(fan_in), shape)
         if shape[2] == 3:
-            weight[:, :, 1, 1] *= 2.0  # for borders and insides of maps to be alike
+            weight[:, :, 1, 1] *= 2.0  # so that borders and interior of maps are similar
         return weight
     if name.endswith(".bias"):
         return random.normal(0.0, 0.3, shape)
@@ -132,7 +132,7 @@ def draw(random, name, shape):
 
 
 class Calibration(reference.Blocks):
-    """Computes the network and sets each BatchNorm on the way so that its output has about unit size."""
+    """Runs the network and sets each BatchNorm so that its output has unit variance approximately."""
 
     def __init__(self, random, tensors):
         super().__init__(tensors)
@@ -140,8 +140,8 @@ class Calibration(reference.Blocks):
         self.variances = {}
 
     def batch_norm(self, name, x):
-        # One variance for the layer, and not all of each channel's mean: channels that hardly vary over a picture must
-        # not be blown up, or the network would amplify rounding errors.
+        # One variance per layer, and a part of each channel's mean: amplifying channels that hardly vary over a picture
+        # would amplify rounding errors.
         mean = 0.7 * x.mean(axis=(0, 2, 3))
         var = np.mean((x - mean[:, None, None]) ** 2)
         self.variances[name] = max(var, self.variances.get(name, 0.0))
@@ -178,7 +178,7 @@ def picture(random, width, height):
 
 
 def set_background(tensors, confidences, objects):
-    """Biases for the background class such that about `objects` priors of a picture are no background."""
+    """Sets the biases of the background class so that about `objects` priors of a picture are not background."""
     margins = np.logaddexp.reduce(confidences[..., 1:], axis=-1) - confidences[..., 0]
     strongest = np.sort(margins, axis=None)[::-1]
     background = strongest[min(objects, len(strongest) - 1)] if objects else strongest[0] + 50.0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The DiCENet networks in plain numpy and double precision: the arithmetic that every other part is held against.
+"""The DiCENet networks in plain numpy and double precision: the reference for all implementations.
 
-Written to be read beside the paper: one function per building block, named as the paper and the checkpoints name
-them, and no optimisation that would need an explanation. All feature maps are N x C x H x W.
+Meant to be read beside the paper: one function per building block, named as in the paper and the checkpoints, without
+optimisations that would need an explanation. All feature maps are N x C x H x W.
 
     tensors, metadata = safetensors.read("model.safetensors")
     outputs = reference.run(tensors, metadata, input)
@@ -15,7 +15,7 @@ from math import ceil
 
 import numpy as np
 
-# Which tensors there are is stated once, there; what is computed from them is stated here.
+# The tensors of a network are defined there; the computation is defined here.
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "models"))
 import ssd  # noqa: E402
 from network import DICENET_BLOCKS, EPP_LEAST, EPP_SCALES, MOBILENET_UNITS, RESNET_BLOCKS  # noqa: E402
@@ -28,12 +28,12 @@ BATCH_NORM_EPS = 1e-5
 
 
 def pad(x, value=0.0):
-    """One more row and column of `value` on every side."""
+    """Adds a row and a column of `value` on every side."""
     return np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=value)
 
 
 def windows3x3(x, stride, value=0.0):
-    """What each of the nine places of a padded 3x3 window sees: N x C x ceil(H/stride) x ceil(W/stride) each."""
+    """Inputs of the nine taps of a padded 3x3 window: N x C x ceil(H/stride) x ceil(W/stride) each."""
     h, w = x.shape[2:]
     padded = pad(x, value)
     return [[padded[:, :, i : i + h : stride, j : j + w : stride] for j in range(3)] for i in range(3)]
@@ -45,18 +45,18 @@ def max_pool(x):
 
 
 def average_pool(x):
-    """3x3, stride 2, padding 1; the padding counts in the mean, so the divisor is always 9."""
+    """3x3, stride 2, padding 1; padding counts in the mean, so the divisor is always 9."""
     return sum(view for row in windows3x3(x, 2) for view in row) / 9.0
 
 
 def shuffle(x, groups):
-    """Channels as (groups, C/groups), transposed, flattened."""
+    """Reshapes channels to (groups, C/groups), transposes and flattens."""
     n, c, h, w = x.shape
     return x.reshape(n, groups, c // groups, h, w).swapaxes(1, 2).reshape(n, c, h, w)
 
 
 def up_axis(x, axis, size):
-    """Linear interpolation whose first and last points lie on the first and last input (align_corners)."""
+    """Linear interpolation with the first and last points at the first and last input (align_corners)."""
     last = x.shape[axis] - 1
     position = np.arange(size) * (last / (size - 1) if size > 1 else 0.0)
     lower = np.minimum(np.floor(position).astype(int), last)
@@ -100,7 +100,7 @@ def mean_hw(x):
 
 
 class Blocks:
-    """Building blocks that find their weights by the names that checkpoints give them."""
+    """Building blocks that look up their weights by their names in checkpoints."""
 
     def __init__(self, tensors):
         self.tensors = {name: np.asarray(value, np.float64) for name, value in tensors.items()}
@@ -112,7 +112,8 @@ class Blocks:
         return self.tensors[name + ".weight"]
 
     def conv(self, name, x, stride=1):
-        """1x1 or 3x3 convolution, padding 0 or 1, with a bias if there is one. The groups follow from the shapes."""
+        """1x1 or 3x3 convolution, padding 0 or 1, with a bias if there is one. The number of groups follows from the
+        shapes."""
         weight = self.weight(name)
         cout, cin_per_group, k, _ = weight.shape
         groups = x.shape[1] // cin_per_group
@@ -180,7 +181,7 @@ class Blocks:
         return shuffle(np.concatenate((left, right), axis=1), 2)
 
     def shuffle_dice_block(self, name, x):
-        passed = round(x.shape[1] / 2)  # ties to even, as Python rounds
+        passed = round(x.shape[1] / 2)  # rounds ties to even
         processed = self.dice(name + ".layer_right.1", self.cbr(name + ".layer_right.0", x[:, passed:]))
         return shuffle(np.concatenate((x[:, :passed], processed), axis=1), 2)
 
@@ -243,7 +244,7 @@ class Blocks:
 
 
 def resize(x, h, w):
-    """Dynamic scaling: what is too small goes up, what is too large goes down, what fits stays."""
+    """Dynamic scaling: enlarges inputs that are too small, and shrinks those that are too large."""
     if x.shape[2] < h or x.shape[3] < w:
         return up(x, h, w)
     if x.shape[2] > h or x.shape[3] > w:
@@ -326,7 +327,7 @@ def iou(box, boxes):
 
 
 def nms(boxes, scores, iou_threshold, limit):
-    """Indices of what is kept, strongest first: greedy suppression of what overlaps by more than the threshold."""
+    """Indices of the boxes that greedy NMS keeps, by decreasing score."""
     order = np.argsort(-scores, kind="stable")
     kept = []
     while len(order) and len(kept) < limit:
@@ -337,7 +338,7 @@ def nms(boxes, scores, iou_threshold, limit):
 
 
 def detections(confidences, locations, priors, threshold, iou_threshold=0.45, max_per_class=200):
-    """One picture's boxes, labels and scores after decoding and per-class NMS, strongest first."""
+    """Boxes, labels and scores of a picture after decoding and per-class NMS, by decreasing score."""
     boxes, scores = decode(locations, priors), softmax(confidences)
     found = [(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))]
     for label in range(1, scores.shape[1]):
@@ -356,20 +357,20 @@ def detections(confidences, locations, priors, threshold, iou_threshold=0.45, ma
 def normalise(pixels, metadata):
     """H x W x 3 RGB bytes to the 1 x 3 x H x W input.
 
-    The networks' input is single precision, made in this order with a rounding after each step. A pyramid detector may
-    amplify the last bit of it to 1e-5 of its largest output, so the steps matter.
+    The input is single precision, computed in this order with rounding after each step. A pyramid detector may amplify
+    its last bit to 1e-5 of its largest output, so the steps matter.
     """
     mean, std = (np.array(json.loads(metadata[key]), np.float32) for key in ("mean", "std"))
     return ((pixels.astype(np.float32) / np.float32(255) - mean) / std).transpose(2, 0, 1)[None]
 
 
 def run(tensors, metadata, x):
-    """A dict of the outputs that a model has, by the names that they have everywhere in the project."""
+    """A dict of the model's outputs, with the names used throughout the project."""
     return run_blocks(Blocks(tensors), metadata, x)
 
 
 def run_blocks(net, metadata, x):
-    """The same with building blocks that may do more than compute."""
+    """Likewise, with given building blocks, which may do more than compute."""
     x = np.asarray(x, np.float64)
     if metadata["task"] == "classify":
         return {"logits": classify(net, x, metadata.get("backbone", "dicenet"))}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reads and writes safetensors files: an 8-byte header length, a JSON header, the tensors' bytes."""
+"""Reads and writes safetensors files: an 8-byte header length, a JSON header, and tensor data."""
 
 import json
 import struct
@@ -26,7 +26,7 @@ def read(path):
 
 
 def write(path, tensors, metadata=None):
-    """Writes arrays without gaps, their data aligned for memory mapping."""
+    """Writes arrays without gaps, aligned for memory mapping."""
     header, blobs, offset = {}, [], 0
     if metadata:
         header["__metadata__"] = metadata

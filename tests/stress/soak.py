@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Does memory grow, or descriptors, or threads, where pipelines come and go for long and one runs all the time?
+"""Checks that memory, file descriptors and threads do not grow while pipelines are created and destroyed for a long
+time and one runs throughout.
 
     soak.py PROGRAM [--minutes N] [--every SECONDS] [--in-use KIB] [--resident KIB]
 
-PROGRAM is the build's tests/stress/stress. It runs twice at the same time, as it is and as a control, with identity in
-place of our elements: what grows there, too, is GStreamer's or the C library's. All but the pipeline that runs all the
-time are at rest whenever samples are taken, so that bytes in use are compared that mean the same.
+PROGRAM is tests/stress/stress of the build. It runs twice concurrently: normally, and as a control with identity
+instead of our elements; growth in the control is caused by GStreamer or the C library. While a sample is taken, all
+pipelines but the one that runs throughout are stopped, so that bytes in use are comparable.
 
-The first third of the samples is left out: caches fill. Over the rest a line is fitted; the status is 1 if the bytes in
-use grow by more than --in-use beyond the control's (default: 16 KiB per minute), resident memory by more than --resident
-(64, for the allocator's holes), or descriptors or threads by more than one in ten minutes, and more than what the samples
-scatter by; or if a program fails.
+The first third of the samples is ignored, as caches fill. A line is fitted to the rest; the exit status is 1 if the
+bytes in use grow by more than --in-use beyond the control's (default: 16 KiB per minute), resident memory by more than
+--resident (64, for fragmentation), or descriptors or threads by more than one in ten minutes, and by more than the
+scatter of the samples; or if a program fails.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import sys
 import threading
 import time
 
-# As stress.c prints them.
+# Printed by stress.c.
 SAMPLE = re.compile(r"in use (\d+) KiB, heap (\d+) KiB")
 COLUMNS = ("in use, KiB", "heap, KiB", "resident, KiB", "descriptors", "threads")
 MIN_SAMPLES = 9
@@ -38,11 +39,11 @@ def look_at(pid):
 
 
 class Run:
-    """The program, and its samples: (minutes, and what COLUMNS say)."""
+    """The program and its samples: (minutes, and COLUMNS)."""
 
     def __init__(self, command):
-        # GLib before 2.76 keeps what was freed in slices of its own, which the C library takes for used. In one heap the
-        # allocator's holes are as many as they get within minutes; in one for each of many threads they grow for long.
+        # GLib before 2.76 keeps freed slices, which the C library counts as used. With a single arena, fragmentation is
+        # complete within minutes; with an arena per thread it grows for a long time.
         environment = {**os.environ, "G_SLICE": "always-malloc", "MALLOC_ARENA_MAX": "1"}
         self.samples, self.last_line, self.start = [], "", time.monotonic()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -58,10 +59,10 @@ class Run:
                     minutes = (time.monotonic() - self.start) / 60
                     self.samples.append((minutes, *map(int, found.groups()), *look_at(self.process.pid)))
             except (FileNotFoundError, KeyError, ProcessLookupError):
-                break  # it has ended
+                break  # the program has ended
 
     def finish(self):
-        """The samples without the first third, column by column."""
+        """The samples without the first third, by column."""
         status = self.process.wait()
         self.reader.join()
         if status != 0:
@@ -72,7 +73,7 @@ class Run:
 
 
 def slope(times, values):
-    """Per minute, and its standard error."""
+    """Slope per minute, and its standard error."""
     n, mean_t, mean_v = len(times), statistics.fmean(times), statistics.fmean(values)
     spread = sum((t - mean_t) ** 2 for t in times)
     per_minute = sum((t - mean_t) * (v - mean_v) for t, v in zip(times, values)) / spread
@@ -81,7 +82,7 @@ def slope(times, values):
 
 
 def judge(ours, control, bounds):
-    """Prints the table; whether nothing grows by more than its bound, None for no bound, beyond the control."""
+    """Prints the table; returns whether no column grows beyond the control by more than its bound (None: no bound)."""
     fine = True
     print(f"{'':14} {'first':>8} {'median':>8} {'last':>8} {'per minute':>12} {'+-':>8} {'control':>10} {'+-':>8}")
     for i, (name, bound) in enumerate(zip(COLUMNS, bounds), 1):

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Many short pipelines in several threads, which share models and helpers: states, seeks, properties and errors at
- * random times. What it looks for are crashes, hangs and what sanitizers find.
+/* Runs many short pipelines in several threads, which share models and worker threads, with states, seeks, properties
+ * and errors at random times, to find crashes, hangs, and errors that sanitizers detect.
  *
  *   stress [--seconds N] [--threads N] [--seed N] [--long] [--control] [--sample N]
  *
- * --long: the first thread's pipeline runs for all of the time, and nothing is broken in it.
- * --control: the same with identity in place of our elements: what happens then is GStreamer's own.
- * --sample N: every N seconds the other threads end their pipelines and wait while memory is looked at: soak.py.
- * Prints how many pipelines, actions, errors and frames there were. A thread that makes no step for a minute ends the
- * program. */
+ * --long: the first thread's pipeline runs throughout, without errors.
+ * --control: with identity instead of our elements, to measure GStreamer itself.
+ * --sample N: every N seconds the other threads stop their pipelines and wait while memory is measured, for soak.py.
+ * Prints the numbers of pipelines, actions, errors and frames. The program aborts if a thread makes no progress for a
+ * minute. */
 
 #include <gst/gst.h>
 #include <gst/video/video.h>
@@ -24,7 +24,7 @@ static gboolean option_long, option_control;
 static gint64 end_time;
 static gint n_pipelines, n_actions, n_errors, n_frames;
 
-/* Between pipelines, while memory is looked at. */
+/* Between pipelines, while memory is measured. */
 static GMutex rest_lock;
 static GCond rest_over;
 static gboolean rest_wanted;
@@ -33,7 +33,7 @@ static gint n_resting;
 typedef struct {
   GRand *random;
   GstElement *pipeline;
-  char *model; /* a file of this pipeline's own, which may vanish; NULL if there is none */
+  char *model; /* this pipeline's own model file, which may be removed; or NULL */
   gboolean gentle;
   gboolean ended; /* there was an error, or the last frame */
   gint frames;    /* of this pipeline */
@@ -62,8 +62,8 @@ model_path (const char *name)
   return g_strdup_printf ("%s/%s.safetensors", g_getenv ("DICENET_TEST_MODELS"), name);
 }
 
-/* Of its own, so that it is not the one that others have open. Mapped, so that what the soak says of the heap is not
- * about this. */
+/* A separate file, so that it is not a model that others have open. Memory-mapped, so that it does not count in the
+ * heap. */
 static void
 copy_model (Worker *w, const char *name)
 {
@@ -126,7 +126,7 @@ choose_launch (Worker *w)
   return g_string_free (line, FALSE);
 }
 
-/* --- what goes wrong --- */
+/* --- errors --- */
 
 static GstPadProbeReturn
 count_frame (GstPad *pad, GstPadProbeInfo *info, gpointer worker)
@@ -188,7 +188,7 @@ break_something (Worker *w)
 
 /* --- actions --- */
 
-/* With a flush: others wait until frames flow again, which they need not. */
+/* Flushing seeks only: others block until frames flow again, which may not happen. */
 static void
 seek (Worker *w)
 {
@@ -269,7 +269,7 @@ act (Worker *w)
     PICK (w, actions) (w);
 }
 
-/* It must be one that an application can show, and come of what was broken. */
+/* The error must be valid text, and caused by what was broken. */
 static void
 check_error (Worker *w, GstMessage *message)
 {
@@ -299,7 +299,7 @@ read_bus (Worker *w)
   gst_object_unref (bus);
 }
 
-/* Under sanitizers and on busy machines all would be over before the first frame otherwise. */
+/* With sanitizers and on busy machines, the pipeline would otherwise end before the first frame. */
 static void
 wait_for_frame (Worker *w)
 {
@@ -312,7 +312,7 @@ wait_for_frame (Worker *w)
   }
 }
 
-/* A capsfilter that goes while it still waits for frames of its former caps leaks these. */
+/* A capsfilter leaks its former caps if it is freed while it waits for frames with them. */
 static void
 forget_former_caps (Worker *w)
 {
@@ -355,7 +355,7 @@ run_pipeline (Worker *w)
   g_atomic_int_inc (&n_pipelines);
 }
 
-/* --- memory at rest --- */
+/* --- memory samples --- */
 
 static void
 rest (Worker *w)
@@ -370,8 +370,7 @@ rest (Worker *w)
   g_mutex_unlock (&rest_lock);
 }
 
-/* Bytes that somebody holds, and those that the allocator has of the system for them; whatever runs for long goes on.
- */
+/* Bytes in use, and bytes that the allocator got from the system; the long pipeline keeps running. */
 static void
 print_sample (void)
 {
@@ -381,7 +380,7 @@ print_sample (void)
            (info.arena + info.hblkhd) / 1024, g_atomic_int_get (&n_pipelines));
 }
 
-/* Asks for a rest when it is time, and ends it when all that are to rest do so, or the end has come. */
+/* Requests a rest when it is due, and ends it when all threads rest or the test ends. */
 static void
 sample_memory (void)
 {
@@ -418,7 +417,7 @@ work (gpointer data)
   return NULL;
 }
 
-/* Until all are done. */
+/* Returns when all threads are done. */
 static void
 watch (Worker *workers)
 {

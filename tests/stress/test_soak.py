@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What soak.py calls growth."""
+"""Detection of growth in soak.py."""
 
 import random
 import unittest
@@ -11,7 +11,7 @@ BOUNDS = (16, None, 64, 0.1, 0.1)
 
 
 def samples(n=200, scatter=100.0, **growth):
-    """Columns as Run.finish() has them: twenty minutes, each quantity growing by so much per minute."""
+    """Columns as from Run.finish(): twenty minutes, each quantity growing by the given amount per minute."""
     rng = random.Random(1)
     times = [i / 10 for i in range(n)]
     names = ("in_use", "heap", "resident", "descriptors", "threads")

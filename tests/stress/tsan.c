@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What GLib's and GStreamer's locks and reference counts order, told to ThreadSanitizer: the libraries are not built
- * with it, so that it sees nothing of them and would call all that they protect a race. These stand before the
- * libraries' own, which they call. */
+/* Reports the synchronisation by GLib's and GStreamer's locks and reference counts to ThreadSanitizer: the libraries
+ * are not built with it, so it would report a race on everything that they protect. These functions interpose the
+ * libraries' own, and call them. */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* RTLD_NEXT */
@@ -45,11 +45,11 @@ void __tsan_release (void *address);
   {                                                                                                                    \
     NEXT (unref);                                                                                                      \
     __tsan_release (self);                                                                                             \
-    __tsan_acquire (self); /* for the last one, which frees */                                                         \
+    __tsan_acquire (self); /* for the last reference, which frees */                                                   \
     next (self);                                                                                                       \
   }
 
-/* Macros of GLib's headers in front of the functions. */
+/* Macros in GLib's headers that hide the functions. */
 #undef g_mutex_lock
 #undef g_mutex_unlock
 #undef g_mutex_trylock
