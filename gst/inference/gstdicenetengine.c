@@ -149,7 +149,7 @@ parse_size (GstDicenetEngine *self, const gchar *text, GError **error)
     g_autofree gchar *shown = dicenet_text_excerpt (text);
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                  "inference-size is '%s', but should be auto, model, native, or WIDTHxHEIGHT with both from %d to %d, "
-                 "384x256 say",
+                 "for example 384x256",
                  shown, DICENET_MIN_SIZE, DICENET_MAX_SIZE);
     return FALSE;
   }

@@ -502,7 +502,7 @@ static void
 tell_late (GstDicenetInference *self, GstClockTime lateness)
 {
   GST_ELEMENT_WARNING (self, RESOURCE, BUSY,
-                       ("Inference can't keep up with the source: frames leave %.1f s late, and later all the time. "
+                       ("Inference can't keep up with the source: frames leave %.1f s late, and the delay grows. "
                         "Raise inference-interval, lower inference-size, give '%s' more threads, or put "
                         "\"queue leaky=downstream max-size-buffers=1\" before it.",
                         (gdouble) lateness / GST_SECOND, GST_OBJECT_NAME (self)),

@@ -131,7 +131,7 @@ parse_pair (const Index *index, gchar *pair, gfloat *thresholds, GError **error)
     g_autofree gchar *shown = dicenet_text_excerpt (pair);
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                  "class-thresholds has '%s' where label=threshold is expected, with a threshold from 0 to 1: "
-                 "person=0.6,car=0.4 say",
+                 "for example person=0.6,car=0.4",
                  shown);
     return FALSE;
   }
@@ -166,9 +166,10 @@ parse_allowed (const Index *index, gchar **names, gfloat *thresholds, GError **e
     any = TRUE;
   }
   if (!any)
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-                 "object-class has commas and spaces only, and would leave out every class: expected labels, separated "
-                 "by commas, person,car say, or nothing at all for all classes");
+    g_set_error (
+        error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+        "object-class has commas and spaces only, which would exclude all classes: expected labels, separated by "
+        "commas, for example person,car, or an empty text for all classes");
   return any;
 }
 

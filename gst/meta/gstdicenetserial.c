@@ -256,7 +256,7 @@ gst_dicenet_meta_deserialize (const GstMetaInfo *info, GstBuffer *buffer, const 
                               guint8 version)
 {
   if (version != VERSION) {
-    GST_WARNING ("a result of version %u is left out: this library reads version %d", version, VERSION);
+    GST_WARNING ("a result of version %u is ignored: this library reads version %d", version, VERSION);
     return NULL;
   }
   g_autoptr (GBytes) bytes = g_bytes_new (data, size);
@@ -267,7 +267,7 @@ gst_dicenet_meta_deserialize (const GstMetaInfo *info, GstBuffer *buffer, const 
   GstDicenetMeta *self = ok ? meta_from_variant (buffer, variant) : NULL;
   g_variant_unref (variant);
   if (!self)
-    GST_WARNING ("%" G_GSIZE_FORMAT " bytes are no result of a network, and are left out", size);
+    GST_WARNING ("%" G_GSIZE_FORMAT " bytes are not a valid result, and are ignored", size);
   return (GstMeta *) self;
 }
 #endif

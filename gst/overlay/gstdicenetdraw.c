@@ -56,7 +56,7 @@ const gchar *
 gst_dicenet_renderer_get_problem (const GstDicenetRenderer *self)
 {
   if (self->lacks_memory)
-    return "No memory for all that was found: some of it is not drawn";
+    return "No memory for drawing all results: some are missing";
   return self->texts ? gst_dicenet_text_cache_get_problem (self->texts) : NULL;
 }
 

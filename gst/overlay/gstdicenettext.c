@@ -241,8 +241,8 @@ check_fonts (GstDicenetTextCache *self)
   PangoLayout *layout = layout_new (self, &style, "Ag 1%");
 
   if (pango_layout_get_unknown_glyphs_count (layout) > 0)
-    self->problem = "No font is installed: labels are drawn as empty boxes. Install one, Debian's package "
-                    "fonts-dejavu-core say";
+    self->problem = "No font is installed: labels are drawn as empty boxes. Install one, for example Debian's "
+                    "package fonts-dejavu-core";
   g_object_unref (layout);
 }
 

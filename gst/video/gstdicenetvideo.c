@@ -32,16 +32,17 @@ check_frames (GstDicenetVideo *self, const GstVideoInfo *info)
 
   if (info->interlace_mode == GST_VIDEO_INTERLACE_MODE_ALTERNATE ||
       info->interlace_mode == GST_VIDEO_INTERLACE_MODE_FIELDS) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-                       ("Fields come apart (interlace-mode=%s), and '%s' needs whole frames: insert deinterlace before "
-                        "it.",
-                        gst_video_interlace_mode_to_string (info->interlace_mode), name),
-                       (NULL));
+    GST_ELEMENT_ERROR (
+        self, STREAM, FORMAT,
+        ("The stream has separate fields (interlace-mode=%s), but '%s' needs whole frames: insert deinterlace before "
+         "it.",
+         gst_video_interlace_mode_to_string (info->interlace_mode), name),
+        (NULL));
     return FALSE;
   }
   if (GST_VIDEO_INFO_MULTIVIEW_MODE (info) == GST_VIDEO_MULTIVIEW_MODE_SEPARATED) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-                       ("Each buffer has %d separate views, and '%s' needs one picture: insert glviewconvert before "
+                       ("Each buffer has %d separate views, but '%s' needs one picture: insert glviewconvert before "
                         "it, with output-mode-override=mono or another mode of one picture.",
                         info->views, name),
                        (NULL));
@@ -76,11 +77,12 @@ gst_dicenet_video_set_caps (GstBaseTransform *trans, GstCaps *incaps, GstCaps *o
     return TRUE;
 
   if (info.par_n > 0 && info.par_d > 0 && !gst_dicenet_pixel_aspect_is_sane (&info))
-    GST_ELEMENT_WARNING (self, STREAM, FORMAT,
-                         ("The stream says that its pixels are %d:%d, which can't be: they are taken to be square. "
-                          "Insert a capssetter with the right pixel-aspect-ratio before '%s' if they are not.",
-                          info.par_n, info.par_d, GST_OBJECT_NAME (self)),
-                         (NULL));
+    GST_ELEMENT_WARNING (
+        self, STREAM, FORMAT,
+        ("The stream says that its pixels are %d:%d, which is implausible: they are treated as square. "
+         "Insert a capssetter with the right pixel-aspect-ratio before '%s' if they are not.",
+         info.par_n, info.par_d, GST_OBJECT_NAME (self)),
+        (NULL));
   priv->have_info = !klass->set_info || klass->set_info (self, incaps, &info);
   priv->info = info;
   return priv->have_info;
