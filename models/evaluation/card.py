@@ -3,7 +3,7 @@
 """Writes the generated parts of a model's card: description, training settings, accuracy in a pipeline, cost.
 
     card.py MODEL LIST... [OPTION...]
-    meson devenv -C build -w . models/evaluation/card.py MODEL LIST...    # the plugin and the program as they were built
+    meson devenv -C build -w . models/evaluation/card.py MODEL LIST...  # the plugin and the program in the build folder
 
 The card is MODEL with the extension .md. Data, licences and weaknesses are written by hand: this program only replaces
 the text between the lines <!-- generated: ... --> and <!-- end --> (docs/evaluation.md). Lists are those of

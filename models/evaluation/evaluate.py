@@ -4,7 +4,7 @@
 truth.
 
     evaluate.py MODEL LIST [OPTION...]
-    meson devenv -C build -w . models/evaluation/evaluate.py MODEL LIST     # the plugin as it was built
+    meson devenv -C build -w . models/evaluation/evaluate.py MODEL LIST     # the plugin in the build folder
 
 LIST is, for detection and multi-label classification, a .json in COCO's layout; for segmentation, a text file with one
 photo id per line, next to folders images (ID.jpg) and masks (ID.png); for classification, a folder with one folder of

@@ -4,7 +4,7 @@
 own shape, squeezed, and letterboxed.
 
     scaling.py MODEL LIST [MODEL LIST...] [--output DIR]
-    meson devenv -C build -w . models/evaluation/scaling.py MODEL LIST...    # the plugin as it was built
+    meson devenv -C build -w . models/evaluation/scaling.py MODEL LIST...    # the plugin in the build folder
 
 Writes scaling.csv and scaling.svg with all results to the output folder, and tables for the trained size to scaling.md,
 where they replace earlier tables and leave other text unchanged. Lists, pipeline and metrics are those of evaluate.py;

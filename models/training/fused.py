@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Faster training on a CPU: dicenet.py's modules with the kernels of fused.c, forward and backward.
 
-    fused.attach(net)       # False where there is no C compiler; the network is then as it was
+    fused.attach(net)       # returns False without a C compiler; the network is then unchanged
 
 Modules keep their names, tensors and results, and use PyTorch for everything but training with float32 on a CPU: in
 evaluation, under autocast, on GPUs and for export. The first use compiles fused.c, which also computes views of photos.
