@@ -15,8 +15,7 @@ START_TEST (softmax_and_top_k)
   ck_assert_uint_eq (all->len, 4);
   ck_assert_uint_eq (g_array_index (all, DicenetClass, 0).label_id, 2);
   ck_assert_float_eq_tol (g_array_index (all, DicenetClass, 0).confidence, 0.5f, 1e-6f);
-  ck_assert_uint_eq (g_array_index (all, DicenetClass, 1).label_id,
-                     1); /* for equal confidences, the lower index first */
+  ck_assert_uint_eq (g_array_index (all, DicenetClass, 1).label_id, 1); /* of equals, the lower index first */
   ck_assert_uint_eq (g_array_index (all, DicenetClass, 2).label_id, 4);
   ck_assert_uint_eq (top->len, 2);
   ck_assert_uint_eq (multi->len, 3);
@@ -78,8 +77,8 @@ START_TEST (suppression_is_per_class)
   const Scene s = make_scene ();
   g_autoptr (GArray) boxes = decode (&s, &(DicenetDetectParams){ .threshold = 0.3f, .iou_threshold = 0.45f });
 
-  ck_assert_uint_eq (boxes->len,
-                     3); /* the second one of class 1 is suppressed, the one of class 2 at the same position is not */
+  /* The second box of class 1 is suppressed, the one of class 2 at the same position is not. */
+  ck_assert_uint_eq (boxes->len, 3);
   ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 0).label_id, 1);
   ck_assert_uint_eq (g_array_index (boxes, DicenetBox, 1).label_id, 2);
   ck_assert_float_eq_tol (g_array_index (boxes, DicenetBox, 0).x0, 0.2f, 1e-6f);

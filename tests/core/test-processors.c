@@ -90,8 +90,7 @@ START_TEST (hybrid)
   begin ("4:cpu:/job\n0::/unit\n", "33 31 0:30 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
                                    "34 31 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
                                    "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
-  quota_1 ("sys/fs/cgroup/cpuset/job", "100000\n",
-           "100000\n"); /* files that do not exist in practice, and must not be read */
+  quota_1 ("sys/fs/cgroup/cpuset/job", "100000\n", "100000\n"); /* never exist in practice; must not be read */
   expect (G_MAXUINT);
   quota_1 ("sys/fs/cgroup/cpu/job", "300000\n", "100000\n");
   expect (3);

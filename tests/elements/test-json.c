@@ -478,7 +478,7 @@ GST_START_TEST (test_strict_tags)
 }
 GST_END_TEST;
 
-/* Random characters, most of them such as break lines and quotes. */
+/* Random characters, mostly ones that break lines and quotes. */
 static gchar *
 random_text (GRand *rand)
 {
