@@ -97,7 +97,8 @@ typedef enum {
  *   not synchronise
  *
  * A picture in the caller's memory, which must stay valid and unchanged during the call that it is passed to. Unused
- * fields must be zero: later versions may use them. Chroma planes of 4:2:0 and 4:2:2 formats have (width + 1) / 2 columns and, for 4:2:0, (height + 1) / 2 rows.
+ * fields must be zero: later versions may use them. Chroma planes of 4:2:0 and 4:2:2 formats have (width + 1) / 2 columns
+ * and, for 4:2:0, (height + 1) / 2 rows.
  */
 typedef struct {
   DicenetPixelFormat format;
