@@ -109,7 +109,7 @@ test_run (const char *name, const TTest *const *tests, guint n)
   TCase *tcase = tcase_create (name);
   for (guint i = 0; i < n; i++)
     tcase_add_test (tcase, tests[i]);
-  tcase_set_timeout (tcase, 60);
+  tcase_set_timeout (tcase, 300);
   suite_add_tcase (suite, tcase);
   SRunner *runner = srunner_create (suite);
   srunner_run_all (runner, CK_ENV);

@@ -8,7 +8,7 @@ run_tests (int argc, char **argv, const gchar *name, TCase *tests)
   gst_check_init (&argc, &argv);
   Suite *suite = suite_create (name);
   suite_add_tcase (suite, tests);
-  tcase_set_timeout (tests, 60);
+  tcase_set_timeout (tests, 180);
   return gst_check_run_suite (suite, name, __FILE__);
 }
 
