@@ -48,6 +48,7 @@ OTHERS = {"MobileNetV2 1.0 @224": "mobilenet_v2", "ShuffleNetV2 2.0x @224": "shu
 OURS, THEIRS = "classify 2.4 @224", "MobileNetV2 1.0 @224"
 # Random networks amplify rounding errors; the outputs of a different network would differ by about their maximum.
 SAME = 1e-2
+DEFAULT_MODELS = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dicenet-bench")
 
 
 class Program:
@@ -273,7 +274,6 @@ def parse_threads(text):
 
 
 def parse_arguments():
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n")[0],
         epilog=__doc__.split("\n\n", 3)[3],
@@ -290,7 +290,7 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=5, help="(5)")
     parser.add_argument(
         "--models",
-        default=os.path.join(cache, "dicenet-bench"),
+        default=DEFAULT_MODELS,
         metavar="DIR",
         help="for models (~/.cache/dicenet-bench)",
     )
