@@ -319,9 +319,9 @@ GST_START_TEST (test_class_settings)
     { "object-class", "car,zebra", "no class 'zebra'", "dog" },
     { "object-class", "backgroun", "no class 'backgroun'", "classes are: person, car" },
     { "object-class", "car,Background", "object-class: ", "'Background' is its background" },
-    { "object-class", ",", "object-class", "nothing at all" },
-    { "object-class", " , ,", "object-class", "nothing at all" },
-    { "object-class", " ", "object-class", "nothing at all" },
+    { "object-class", ",", "object-class", "an empty text for all" },
+    { "object-class", " , ,", "object-class", "an empty text for all" },
+    { "object-class", " ", "object-class", "an empty text for all" },
   };
   GstElement *element = element_new ("dicenetdetect");
 
