@@ -192,6 +192,12 @@ dicenet_model_load (const char *path, GError **error)
   return file ? load_file (file, error) : NULL;
 }
 
+gboolean
+dicenet_model_is_loaded (DicenetModel *self)
+{
+  return DICENET_IS_MODEL (self) && self->weights != NULL;
+}
+
 const DicenetNetwork *
 dicenet_model_get_program (DicenetModel *self)
 {
@@ -201,70 +207,70 @@ dicenet_model_get_program (DicenetModel *self)
 const char *
 dicenet_model_get_path (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), NULL);
   return self->path;
 }
 
 const char *
 dicenet_model_get_name (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), NULL);
   return self->name;
 }
 
 DicenetTask
 dicenet_model_get_task (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), DICENET_TASK_CLASSIFY);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), DICENET_TASK_CLASSIFY);
   return self->description.task;
 }
 
 gdouble
 dicenet_model_get_scale (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), 0);
   return self->description.widths.scale;
 }
 
 guint
 dicenet_model_get_n_classes (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), 0);
   return self->description.n_classes;
 }
 
 gboolean
 dicenet_model_get_multi_label (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), FALSE);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), FALSE);
   return self->description.multi_label;
 }
 
 gfloat
 dicenet_model_get_threshold (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), 0);
   return self->description.threshold;
 }
 
 gboolean
 dicenet_model_get_pyramid (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), FALSE);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), FALSE);
   return self->description.pyramid;
 }
 
 gint
 dicenet_model_get_background (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), -1);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), -1);
   return self->description.background;
 }
 
 void
 dicenet_model_get_size (DicenetModel *self, guint *width, guint *height)
 {
-  g_return_if_fail (DICENET_IS_MODEL (self));
+  g_return_if_fail (dicenet_model_is_loaded (self));
   if (width)
     *width = self->description.width;
   if (height)
@@ -274,28 +280,28 @@ dicenet_model_get_size (DicenetModel *self, guint *width, guint *height)
 guint64
 dicenet_model_get_n_parameters (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), 0);
   return dicenet_weights_get_n_parameters (self->weights);
 }
 
 gsize
 dicenet_model_get_weight_bytes (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), 0);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), 0);
   return dicenet_cpu_weight_bytes (self->graph, dicenet_cpu_precision (DICENET_PRECISION_FLOAT32));
 }
 
 const char *const *
 dicenet_model_get_labels (DicenetModel *self)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), NULL);
   return (const char *const *) self->description.labels;
 }
 
 char **
 dicenet_model_load_labels (DicenetModel *self, const char *path, GError **error)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (self), NULL);
+  g_return_val_if_fail (dicenet_model_is_loaded (self), NULL);
   g_return_val_if_fail (path != NULL, NULL);
 
   return dicenet_labels_read (path, &self->description, self->path, error);
@@ -307,7 +313,7 @@ dicenet_model_load_labels (DicenetModel *self, const char *path, GError **error)
 void
 dicenet_model_fit_size (DicenetModel *self, gdouble aspect, guint *width, guint *height)
 {
-  g_return_if_fail (DICENET_IS_MODEL (self));
+  g_return_if_fail (dicenet_model_is_loaded (self));
   g_return_if_fail (aspect > 0);
 
   const gdouble side = MIN (self->description.width, self->description.height);

@@ -195,10 +195,17 @@ start_worker (DicenetSession *self, const DicenetOptions *options, GError **erro
   return FALSE;
 }
 
+/* g_object_new(), which language bindings may call, makes a session that is not. */
+static gboolean
+is_open (DicenetSession *self)
+{
+  return DICENET_IS_SESSION (self) && self->executor != NULL;
+}
+
 DicenetSession *
 dicenet_session_new (DicenetModel *model, const DicenetOptions *options, GError **error)
 {
-  g_return_val_if_fail (DICENET_IS_MODEL (model), NULL);
+  g_return_val_if_fail (dicenet_model_is_loaded (model), NULL);
 
   if (!check_environment (error))
     return NULL;
@@ -221,49 +228,49 @@ dicenet_session_get_executor (DicenetSession *self)
 DicenetModel *
 dicenet_session_get_model (DicenetSession *self)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (is_open (self), NULL);
   return self->model;
 }
 
 DicenetBackend
 dicenet_session_get_backend (DicenetSession *self)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), DICENET_BACKEND_CPU);
+  g_return_val_if_fail (is_open (self), DICENET_BACKEND_CPU);
   return self->executor->ops->kind;
 }
 
 DicenetPrecision
 dicenet_session_get_precision (DicenetSession *self)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), DICENET_PRECISION_FLOAT32);
+  g_return_val_if_fail (is_open (self), DICENET_PRECISION_FLOAT32);
   return self->executor->precision;
 }
 
 const char *
 dicenet_session_get_warning (DicenetSession *self)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (is_open (self), NULL);
   return self->executor->warning;
 }
 
 guint
 dicenet_session_get_n_threads (DicenetSession *self)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), 0);
+  g_return_val_if_fail (is_open (self), 0);
   return self->executor->ops->n_threads (self->executor);
 }
 
 const char *
 dicenet_session_get_device (DicenetSession *self)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (is_open (self), NULL);
   return self->executor->device;
 }
 
 gsize
 dicenet_session_get_arena_bytes (DicenetSession *self)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), 0);
+  g_return_val_if_fail (is_open (self), 0);
   return self->executor->ops->arena_bytes (self->executor);
 }
 
@@ -292,7 +299,7 @@ check_batch (guint batch, GError **error)
 gboolean
 dicenet_session_prepare (DicenetSession *self, guint width, guint height, guint batch, GError **error)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), FALSE);
+  g_return_val_if_fail (is_open (self), FALSE);
 
   if (!dicenet_request_check_size (width, height, error) || !check_batch (batch, error))
     return FALSE;
@@ -382,7 +389,7 @@ DicenetSubmission *
 dicenet_session_submit_image (DicenetSession *self, const DicenetImage *image, const DicenetRequest *request,
                               GError **error)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (is_open (self), NULL);
   g_return_val_if_fail (image != NULL, NULL);
 
   DicenetImage part;
@@ -406,7 +413,7 @@ DicenetSubmission *
 dicenet_session_submit_bytes (DicenetSession *self, GBytes *pixels, DicenetPixelFormat format, guint width,
                               guint height, const DicenetRequest *request, GError **error)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (is_open (self), NULL);
   g_return_val_if_fail (pixels != NULL, NULL);
 
   const guint64 stride = (guint64) width * bytes_per_pixel (format), wanted = stride * height;
@@ -450,7 +457,7 @@ DicenetSubmission *
 dicenet_session_submit_tensor (DicenetSession *self, const gfloat *data, gsize n, guint batch,
                                const DicenetRequest *request, GError **error)
 {
-  g_return_val_if_fail (DICENET_IS_SESSION (self), NULL);
+  g_return_val_if_fail (is_open (self), NULL);
   g_return_val_if_fail (data != NULL, NULL);
 
   g_autoptr (DicenetRequest) complete = dicenet_request_resolve (request, self->program->description, error);

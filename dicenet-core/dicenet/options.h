@@ -58,7 +58,7 @@ DICENET_API GType dicenet_options_get_type (void);
 DICENET_API DicenetOptions *dicenet_options_new (void);
 
 /**
- * dicenet_options_copy:
+ * dicenet_options_copy: (skip)
  * @self: options
  *
  * Returns: (transfer full): a copy
@@ -66,8 +66,8 @@ DICENET_API DicenetOptions *dicenet_options_new (void);
 DICENET_API DicenetOptions *dicenet_options_copy (const DicenetOptions *self);
 
 /**
- * dicenet_options_free:
- * @self: options
+ * dicenet_options_free: (skip)
+ * @self: (transfer full): options
  */
 DICENET_API void dicenet_options_free (DicenetOptions *self);
 

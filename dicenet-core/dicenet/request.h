@@ -26,7 +26,7 @@ DICENET_API GType dicenet_request_get_type (void);
 DICENET_API DicenetRequest *dicenet_request_new (void);
 
 /**
- * dicenet_request_copy:
+ * dicenet_request_copy: (skip)
  * @self: a request
  *
  * Returns: (transfer full): a copy
@@ -34,8 +34,8 @@ DICENET_API DicenetRequest *dicenet_request_new (void);
 DICENET_API DicenetRequest *dicenet_request_copy (const DicenetRequest *self);
 
 /**
- * dicenet_request_free:
- * @self: a request
+ * dicenet_request_free: (skip)
+ * @self: (transfer full): a request
  */
 DICENET_API void dicenet_request_free (DicenetRequest *self);
 

@@ -58,7 +58,7 @@ typedef struct _DicenetResult DicenetResult;
 DICENET_API GType dicenet_result_get_type (void);
 
 /**
- * dicenet_result_ref:
+ * dicenet_result_ref: (skip)
  * @self: a result
  *
  * Returns: (transfer full): the result, with another reference
@@ -66,7 +66,7 @@ DICENET_API GType dicenet_result_get_type (void);
 DICENET_API DicenetResult *dicenet_result_ref (DicenetResult *self);
 
 /**
- * dicenet_result_unref:
+ * dicenet_result_unref: (skip)
  * @self: (transfer full): a result
  */
 DICENET_API void dicenet_result_unref (DicenetResult *self);

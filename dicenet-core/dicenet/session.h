@@ -123,7 +123,7 @@ typedef struct _DicenetSubmission DicenetSubmission;
 DICENET_API GType dicenet_submission_get_type (void);
 
 /**
- * dicenet_submission_ref:
+ * dicenet_submission_ref: (skip)
  * @self: a submission
  *
  * Returns: (transfer full): the submission, with another reference
@@ -131,7 +131,7 @@ DICENET_API GType dicenet_submission_get_type (void);
 DICENET_API DicenetSubmission *dicenet_submission_ref (DicenetSubmission *self);
 
 /**
- * dicenet_submission_unref:
+ * dicenet_submission_unref: (skip)
  * @self: (transfer full): a submission
  */
 DICENET_API void dicenet_submission_unref (DicenetSubmission *self);

@@ -120,7 +120,7 @@ void
 gst_dicenet_meta_add_detection_result (GstDicenetMeta *self, guint index, GstDicenetResult *result)
 {
   g_return_if_fail (index < gst_dicenet_meta_get_n_detections (self));
-  g_return_if_fail (result);
+  g_return_if_fail (result && result->model);
 
   GstDicenetDetection *d = writable_detection (self, index);
   if (!d->_results)
@@ -333,7 +333,7 @@ read_columns (const GstDicenetMeta *self, guint8 *mask, guint first, guint n, gu
 void
 gst_dicenet_meta_read_mask (const GstDicenetMeta *self, guint8 *mask, guint width, guint height, gsize stride)
 {
-  g_return_if_fail (self && self->result->mask);
+  g_return_if_fail (self && self->result && self->result->mask);
   g_return_if_fail (mask && stride >= width);
 
   for (guint first = 0; first < width; first += CHUNK)
@@ -343,7 +343,7 @@ gst_dicenet_meta_read_mask (const GstDicenetMeta *self, guint8 *mask, guint widt
 GBytes *
 gst_dicenet_meta_get_mask (const GstDicenetMeta *self, guint width, guint height)
 {
-  g_return_val_if_fail (self, NULL);
+  g_return_val_if_fail (self && self->result, NULL);
 
   if (!self->result->mask)
     return NULL;
@@ -383,7 +383,7 @@ gst_dicenet_meta_get_shares (const GstDicenetMeta *self, gdouble shares[256])
   guint64 counts[256] = { 0 };
   gint x0, x1, y0, y1;
 
-  g_return_if_fail (self && self->result->mask);
+  g_return_if_fail (self && self->result && self->result->mask);
 
   const GstDicenetResult *result = self->result;
   const guint8 *mask = g_bytes_get_data (result->mask, NULL);
@@ -725,7 +725,7 @@ gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *res
                                         guint age)
 {
   g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), NULL);
-  g_return_val_if_fail (result, NULL);
+  g_return_val_if_fail (result && result->model, NULL);
   g_return_val_if_fail (frame_width > 0 && frame_height > 0, NULL);
   g_return_val_if_fail (!result->mask ||
                             (result->mask_width > 0 && result->mask_height > 0 &&
@@ -808,7 +808,7 @@ gst_buffer_apply_crop_to_dicenet_meta (GstBuffer *buffer)
 guint
 gst_dicenet_meta_get_n_detections (const GstDicenetMeta *self)
 {
-  g_return_val_if_fail (self, 0);
+  g_return_val_if_fail (self && self->result, 0);
 
   return detections_of (self) ? detections_of (self)->n : 0;
 }

@@ -143,11 +143,21 @@ def check_photos(root):
     return True
 
 
+def check_bare():
+    """Objects that only Python made are refused, each with a critical warning; memory is not for Python to free."""
+    assert Dicenet.Session().get_device() is None
+    assert not Dicenet.Session().prepare(64, 64, 1)
+    assert Dicenet.Model().get_n_parameters() == 0
+    for kind in Dicenet.Options, Dicenet.Request, Dicenet.Result, Dicenet.Submission:
+        assert not {"free", "copy", "ref", "unref"} & set(vars(kind)), kind
+
+
 def main(folder, root, version):
     assert Dicenet.get_version() == version
     check_classify(folder)
     check_detect(folder)
     check_rectangle(folder)
+    check_bare()
     if not check_photos(root):
         print("SKIP: no photos (set DICENET_SHARED) or no Pillow; the rest passed")
         return SKIPPED

@@ -105,6 +105,16 @@ def check_second_stage(buffer):
     assert (old.track_id, old.get_n_results(), old.label_id) == (0, 0, 2)
 
 
+def check_bare():
+    """Structures that only Python made are refused, each with a critical warning."""
+    bare = GstDicenetMeta.DicenetResult()
+    bare.add_class(1, 0.5)
+    assert bare.get_n_classes() == 0 and bare.get_label(0) is None
+    assert GstDicenetMeta.buffer_add_dicenet_meta(Gst.Buffer.new(), bare, 8, 8, [], 0) is None
+    assert GstDicenetMeta.DicenetMeta().get_mask(0, 0) is None
+    assert not hasattr(GstDicenetMeta.DicenetResult, "unref")
+
+
 def main():
     Gst.init(None)
     buffer = make_buffer()
@@ -117,6 +127,7 @@ def main():
     check_second_stage(copy)
     check_all(copy)
     check_fields()
+    check_bare()
     assert GstDicenetMeta.buffer_get_dicenet_meta(Gst.Buffer.new(), TASK.DETECT) is None
 
 

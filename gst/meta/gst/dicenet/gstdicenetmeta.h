@@ -122,7 +122,7 @@ GST_DICENET_META_EXPORT GstDicenetResult *gst_dicenet_result_new (GstDicenetTask
                                                                   const gchar *const *labels, gint background);
 
 /**
- * gst_dicenet_result_ref:
+ * gst_dicenet_result_ref: (skip)
  * @self: a result
  *
  * Increases the reference count. Thread-safe.
@@ -132,7 +132,7 @@ GST_DICENET_META_EXPORT GstDicenetResult *gst_dicenet_result_new (GstDicenetTask
 GST_DICENET_META_EXPORT GstDicenetResult *gst_dicenet_result_ref (GstDicenetResult *self);
 
 /**
- * gst_dicenet_result_unref:
+ * gst_dicenet_result_unref: (skip)
  * @self: (transfer full): a result
  *
  * Decreases the reference count and frees the result when it reaches zero. Thread-safe.
