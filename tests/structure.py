@@ -93,6 +93,32 @@ def check_includes(root, texts):
     return wrong, checked
 
 
+def read_map(root):
+    """The table of folders in docs/architecture.md, the lowest layer first: folder -> row."""
+    with open(os.path.join(root, "docs", "architecture.md"), encoding="utf-8") as file:
+        table = file.read().split("| folder | |\n|---|---|\n")[1].split("\n\n")[0]
+    rows = {}
+    for number, line in enumerate(table.splitlines()):
+        for name in re.findall(r"`(\w+/)`", line.split("|")[1]):
+            rows[name.rstrip("/")] = number
+    return rows
+
+
+def check_map(root, texts):
+    """Includes that go from a row of the table to a later one, and folders that only one of both knows."""
+    rows = read_map(root)
+    folders = {part for folder in ALLOWED for part in [folder.removeprefix("dicenet-core/").split("/")[0]]} - {"dicenet"}
+    for name in sorted(folders ^ set(rows)):
+        yield f"{name}/: in {'tests/structure.py' if name in folders else 'docs/architecture.md'} only"
+    for source, text in texts.items():
+        for kind, included in INCLUDE.findall(text):
+            to = target(root, source, kind, included)
+            pair = [os.path.dirname(source), to or ""]
+            here, there = (rows.get(path.removeprefix("dicenet-core/").split("/")[0]) for path in pair)
+            if None not in (here, there) and there > here:
+                yield f"{source} includes {included}, which docs/architecture.md has above it"
+
+
 def check_tasks(texts):
     named = {source for source, text in texts.items() if TASK.search(text)}
     elsewhere = {source for source in named if folder_of(os.path.dirname(source)) != "dicenet-core/tasks"}
@@ -120,7 +146,7 @@ def main(root):
     texts = dict(sources(root))
     misplaced, n_includes = check_includes(root, texts)
     misnamed, n_methods = check_methods(texts)
-    wrong = [*misplaced, *misnamed, *check_tasks(texts)]
+    wrong = [*misplaced, *misnamed, *check_tasks(texts), *check_map(root, texts)]
     print("\n".join(wrong) or f"{n_includes} includes, all downwards; {n_methods} functions of classes, well named")
     assert n_includes > 100 and n_methods > 40, "the includes or the functions were not found"
     return 1 if wrong else 0

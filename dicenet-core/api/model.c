@@ -316,6 +316,7 @@ dicenet_model_fit_size (DicenetModel *self, gdouble aspect, guint *width, guint 
   g_return_if_fail (dicenet_model_is_loaded (self));
   g_return_if_fail (aspect > 0);
 
+  aspect = CLAMP (aspect, 1.0 / DICENET_MAX_SIZE, DICENET_MAX_SIZE);
   const gdouble side = MIN (self->description.width, self->description.height);
   const gdouble longer = MAX (aspect, 1 / aspect);
   /* Beyond MAX_ASPECT, the short side is reduced: the number of pixels is that at MAX_ASPECT. */

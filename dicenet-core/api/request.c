@@ -3,6 +3,7 @@
 
 #include <dicenet/error.h>
 #include <dicenet/image.h>
+#include <math.h>
 
 G_DEFINE_BOXED_TYPE (DicenetRequest, dicenet_request, dicenet_request_copy, dicenet_request_free)
 
@@ -130,6 +131,18 @@ dicenet_request_check_size (guint width, guint height, GError **error)
 }
 
 static gboolean
+check_numbers (const DicenetRequest *self, GError **error)
+{
+  gboolean are_numbers = !isnan (self->detect.threshold) && !isnan (self->detect.iou_threshold);
+
+  for (gsize i = 0; i < self->n_class_thresholds; i++)
+    are_numbers = are_numbers && !isnan (self->detect.class_thresholds[i]);
+  if (!are_numbers)
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "a threshold is NaN: expected numbers from 0 to 1");
+  return are_numbers;
+}
+
+static gboolean
 check_thresholds (const DicenetRequest *self, guint n_classes, GError **error)
 {
   if (self->n_class_thresholds == 0 || self->n_class_thresholds == n_classes)
@@ -151,7 +164,8 @@ dicenet_request_resolve (const DicenetRequest *self, const DicenetDescription *d
   }
   if (copy->detect.threshold < 0)
     copy->detect.threshold = d->threshold;
-  if (!dicenet_request_check_size (copy->width, copy->height, error) || !check_thresholds (copy, d->n_classes, error))
+  if (!dicenet_request_check_size (copy->width, copy->height, error) || !check_numbers (copy, error) ||
+      !check_thresholds (copy, d->n_classes, error))
     return NULL;
   return g_steal_pointer (&copy);
 }

@@ -417,11 +417,14 @@ dicenet_session_submit_bytes (DicenetSession *self, GBytes *pixels, DicenetPixel
   g_return_val_if_fail (pixels != NULL, NULL);
 
   const guint64 stride = (guint64) width * bytes_per_pixel (format), wanted = stride * height;
-  if (wanted == 0 || wanted > G_MAXINT || g_bytes_get_size (pixels) != wanted) {
+  if (bytes_per_pixel (format) == 0) {
     g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
-                 "expected the %" G_GUINT64_FORMAT
-                 " bytes of a %u x %u picture in a format of one plane (RGB family or "
-                 "GRAY8), found %" G_GSIZE_FORMAT,
+                 "expected a format of one plane (RGB family or GRAY8), found format %d", (int) format);
+    return NULL;
+  }
+  if (stride > G_MAXINT || g_bytes_get_size (pixels) != wanted) {
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                 "expected the %" G_GUINT64_FORMAT " bytes of a picture of %u x %u pixels, found %" G_GSIZE_FORMAT,
                  wanted, width, height, g_bytes_get_size (pixels));
     return NULL;
   }

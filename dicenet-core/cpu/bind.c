@@ -29,34 +29,34 @@ typedef enum {
 } ConvKind;
 
 static ConvKind
-conv_kind (const DicenetNode *node, DicenetShape input)
+conv_kind (const DicenetCpuPrecision *precision, const DicenetNode *node, DicenetShape input)
 {
   if (node->kernel == 1)
     return input.h * input.w == 1 ? GEMV : CONV_POINTWISE;
   if (!dicenet_conv_is_dense (node->channels, node->groups, node->kernel))
     return CONV_GROUPED;
-  return dicenet_conv_is_winograd (input.c, node->channels, node->groups, node->kernel, node->stride) ? CONV_WINOGRAD
-                                                                                                      : CONV_DENSE3X3;
+  return precision->has_winograd &&
+                 dicenet_conv_is_winograd (input.c, node->channels, node->groups, node->kernel, node->stride)
+             ? CONV_WINOGRAD
+             : CONV_DENSE3X3;
 }
 
 static gsize
-conv_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
+conv_scratch (const DicenetCpuPrecision *precision, const DicenetNode *node, DicenetShape input, DicenetShape output)
 {
-  const guint c = input.c, groups = node->groups, stride = node->stride;
+  const guint c = input.c, groups = node->groups;
 
-  switch (conv_kind (node, input)) {
+  switch (conv_kind (precision, node, input)) {
   case CONV_POINTWISE:
-    return MAX (dicenet_conv_pointwise_scratch (c, groups), dicenet_bf16_pointwise_scratch (c, groups));
+    return precision->pointwise_scratch (c, groups);
   case GEMV:
     return c;
   case CONV_GROUPED:
     return dicenet_conv_grouped_scratch (c, groups, input.h, input.w);
   case CONV_DENSE3X3:
-    return MAX (dicenet_conv_dense3x3_scratch (c, groups, output.w, stride),
-                dicenet_bf16_dense3x3_scratch (c, groups, output.w, stride));
-  default: /* or all kernels, if the precision does not use Winograd's transform */
-    return MAX (dicenet_conv_winograd_scratch (c, groups, output.w),
-                dicenet_bf16_dense3x3_scratch (c, groups, output.w, stride));
+    return precision->dense3x3_scratch (c, groups, output.w, node->stride);
+  default:
+    return dicenet_conv_winograd_scratch (c, groups, output.w);
   }
 }
 
@@ -109,11 +109,7 @@ bind_kernel (DicenetCpuStep *s, DicenetConvKernel kernel, gsize n)
 static void
 bind_conv_kind (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
-  ConvKind kind = conv_kind (b->node, (DicenetShape){ s->x[0].c, s->x[0].h, s->x[0].w });
-
-  if (kind == CONV_WINOGRAD && !b->cpu->precision->has_winograd)
-    kind = CONV_DENSE3X3;
-  switch (kind) {
+  switch (conv_kind (b->cpu->precision, b->node, (DicenetShape){ s->x[0].c, s->x[0].h, s->x[0].w })) {
   case CONV_POINTWISE:
     bind_pointwise (s, b);
     break;
@@ -315,11 +311,11 @@ epp_scratch (guint h, guint w)
 
 /* Scratch of one thread. */
 static gsize
-chunk_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output)
+chunk_scratch (const DicenetCpuPrecision *precision, const DicenetNode *node, DicenetShape input, DicenetShape output)
 {
   switch (node->op) {
   case DICENET_OP_CONV:
-    return dicenet_align_floats (conv_scratch (node, input, output));
+    return dicenet_align_floats (conv_scratch (precision, node, input, output));
   case DICENET_OP_DICE:
     return dicenet_cpu_dice_scratch (node, input.h, input.w);
   case DICENET_OP_UPSAMPLE:
@@ -336,7 +332,7 @@ gsize
 dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
 {
   const DicenetCpu *cpu = data;
-  return cpu->n_threads * chunk_scratch (node, input, output);
+  return cpu->n_threads * chunk_scratch (cpu->precision, node, input, output);
 }
 
 static DicenetPlanes
@@ -364,7 +360,7 @@ bind_step (DicenetCpuStep *s, const DicenetCpuBinding *b, const DicenetStep *ste
   }
   s->y = planes_of (step->output);
   s->scratch_at = step->scratch;
-  s->scratch_floats = chunk_scratch (b->node, shape_of (step->inputs[0]), shape_of (step->output));
+  s->scratch_floats = chunk_scratch (b->cpu->precision, b->node, shape_of (step->inputs[0]), shape_of (step->output));
   binders[b->node->op](s, b);
   if (s->chunk == 0)
     s->chunk = divide (s->n, b->cpu->n_threads);

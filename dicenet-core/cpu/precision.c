@@ -65,9 +65,9 @@ bf16_set (DicenetConv *conv, gconstpointer packed)
 /* bfloat16 has no Winograd kernels: its sums would be rounded to 8 bits, and direct products take no longer. */
 static const DicenetCpuPrecision precisions[] = {
   { DICENET_PRECISION_FLOAT32, "weights", always, take_nothing, TRUE, float32_floats, float32_pack, float32_set,
-    dicenet_conv_blocks },
+    dicenet_conv_blocks, dicenet_conv_pointwise_scratch, dicenet_conv_dense3x3_scratch },
   { DICENET_PRECISION_BFLOAT16, "bfloat16 weights", dicenet_bf16_is_there, dicenet_bf16_take, FALSE, bf16_floats,
-    bf16_pack, bf16_set, dicenet_bf16_blocks },
+    bf16_pack, bf16_set, dicenet_bf16_blocks, dicenet_bf16_pointwise_scratch, dicenet_bf16_dense3x3_scratch },
 };
 
 const DicenetCpuPrecision *
@@ -87,10 +87,4 @@ dicenet_cpu_dense (const DicenetGraph *graph, const DicenetNode *node, DicenetDe
   *out = (DicenetDense){ dicenet_node_channels (graph, node->inputs[0]), node->channels, node->groups, node->kernel,
                          node->stride };
   return TRUE;
-}
-
-gboolean
-dicenet_cpu_is_winograd (const DicenetCpuPrecision *precision, const DicenetDense *conv)
-{
-  return precision->has_winograd && is_transformed (conv);
 }

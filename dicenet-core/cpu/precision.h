@@ -20,6 +20,9 @@ typedef struct {
   void (*pack) (const DicenetDense *conv, const float *plain, gpointer to);
   void (*set) (DicenetConv *conv, gconstpointer packed); /* sets the kernels' weight pointer */
   unsigned (*blocks) (unsigned cout, unsigned groups);   /* per group */
+  /* Floats of scratch per thread. */
+  size_t (*pointwise_scratch) (unsigned cin, unsigned groups);
+  size_t (*dense3x3_scratch) (unsigned cin, unsigned groups, unsigned w, unsigned stride);
 } DicenetCpuPrecision;
 
 /* The table's row, whether or not this processor supports it; NULL for precisions that the CPU backend lacks. */
@@ -27,6 +30,5 @@ const DicenetCpuPrecision *dicenet_cpu_precision (DicenetPrecision precision);
 
 /* Parameters for packing a dense convolution; FALSE for all other nodes. */
 gboolean dicenet_cpu_dense (const DicenetGraph *graph, const DicenetNode *node, DicenetDense *out);
-gboolean dicenet_cpu_is_winograd (const DicenetCpuPrecision *precision, const DicenetDense *conv);
 
 G_END_DECLS

@@ -83,8 +83,8 @@ DICENET_API void dicenet_options_set_backend (DicenetOptions *self, DicenetBacke
 /**
  * dicenet_options_set_device:
  * @self: options
- * @device: index of one of the backend's devices, from 0; -1, the default, for its default device. The CPU backend has
- *   a single device
+ * @device: index of one of the backend's devices, from 0; -1, the default, for its default device. The CPU backend,
+ *   which has a single device, ignores it
  */
 DICENET_API void dicenet_options_set_device (DicenetOptions *self, gint device);
 

@@ -235,7 +235,7 @@ print_text (const Info *info)
            (double) weight_bytes (info, DICENET_PRECISION_FLOAT32) / 1e6);
   g_print ("               %10.2f MB for weights in bfloat16, which %s\n",
            (double) weight_bytes (info, DICENET_PRECISION_BFLOAT16) / 1e6,
-           dicenet_bf16_is_there (DICENET_CPU_ALL) ? "this CPU has" : "this CPU lacks");
+           dicenet_bf16_is_there (dicenet_cpu_mask ()) ? "this CPU has" : "this CPU lacks");
   g_print ("               %10.2f MB for activations, per session on this CPU (%u threads)\n",
            (double) info->arena_bytes / 1e6, dicenet_processors ());
 }
@@ -257,7 +257,8 @@ print_layers (const Info *info)
 static gboolean
 measure (Info *info, GError **error)
 {
-  DicenetCpu cpu = { .n_threads = dicenet_processors () };
+  DicenetCpu cpu = { .precision = dicenet_cpu_precision (DICENET_PRECISION_FLOAT32),
+                     .n_threads = dicenet_processors () };
   DicenetPlan *plan = dicenet_plan_new (info->graph, info->width, info->height, dicenet_cpu_scratch, &cpu, error);
 
   if (plan == NULL)

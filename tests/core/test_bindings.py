@@ -152,12 +152,36 @@ def check_bare():
         assert not {"free", "copy", "ref", "unref"} & set(vars(kind)), kind
 
 
+def check_refused(folder):
+    session = session_of(f"{folder}/core-detect.safetensors")
+    model = session.get_model()
+    for aspect in 1e-300, 1e300, float("inf"):
+        assert min(model.fit_size(aspect)) >= 32 and max(model.fit_size(aspect)) <= 4096
+    request = request_of(64, 64)
+    for setter in request.set_threshold, request.set_iou_threshold:
+        setter(float("nan"))
+        assert_refused(session, 12, Dicenet.PixelFormat.RGB, request, "NaN")
+        setter(0.5)
+    assert_refused(session, 12, Dicenet.PixelFormat.NV12, request, "format of one plane")
+    assert_refused(session, 11, Dicenet.PixelFormat.RGB, request, "expected the 12 bytes")
+
+
+def assert_refused(session, n, pixel_format, request, words):
+    try:
+        session.run_bytes(GLib.Bytes(bytes(n)), pixel_format, 2, 2, request)
+    except GLib.Error as error:
+        assert words in error.message, error.message
+    else:
+        raise AssertionError(f"not refused: {words}")
+
+
 def main(folder, root, version):
     assert Dicenet.get_version() == version
     check_classify(folder)
     check_detect(folder)
     check_rectangle(folder)
     check_bare()
+    check_refused(folder)
     if not check_photos(root):
         print("SKIP: no photos (set DICENET_SHARED) or no Pillow; the rest passed")
         return SKIPPED
