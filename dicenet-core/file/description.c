@@ -43,8 +43,9 @@ static const struct {
   [DICENET_BACKBONE_RESNET] = { resnet_widths, G_N_ELEMENTS (resnet_widths), "one of 0.16, 0.28, 0.48" },
 };
 
-const DicenetWidths *
-dicenet_widths_find (DicenetBackbone backbone, gdouble scale)
+/* NULL if the backbone's table has no row for @scale. */
+static const DicenetWidths *
+find_widths (DicenetBackbone backbone, gdouble scale)
 {
   const DicenetWidths *rows = widths_tables[backbone].rows;
 
@@ -192,8 +193,7 @@ read_scale (const DicenetMetadata *m, DicenetDescription *d)
 {
   const char *text = dicenet_metadata_get (m, "scale");
   gdouble scale;
-  const DicenetWidths *widths =
-      text && dicenet_parse_number (text, &scale) ? dicenet_widths_find (d->backbone, scale) : NULL;
+  const DicenetWidths *widths = text && dicenet_parse_number (text, &scale) ? find_widths (d->backbone, scale) : NULL;
 
   if (widths == NULL)
     return dicenet_metadata_refuse (m, "scale", widths_tables[d->backbone].scales, text);

@@ -24,9 +24,6 @@ typedef struct {
   guint c0, c1, c2, c3, c4, c5;
 } DicenetWidths;
 
-/* NULL if the backbone's table has no row for @scale. */
-const DicenetWidths *dicenet_widths_find (DicenetBackbone backbone, gdouble scale);
-
 /* Number of feature maps that SSD's default boxes are placed on. */
 #define DICENET_N_MAPS 6
 

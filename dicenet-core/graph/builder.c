@@ -47,8 +47,9 @@ dicenet_build_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint
   return last (g);
 }
 
-guint
-dicenet_build_gated_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups, guint gate)
+/* CBR with stride 1, multiplied by @gate, one factor per channel. */
+static guint
+build_gated_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups, guint gate)
 {
   const guint conv = dicenet_build_cbr (g, name, x, cout, kernel, 1, groups);
   add_input (g->nodes->pdata[conv], gate);
@@ -201,7 +202,7 @@ dicenet_build_dice (DicenetGraph *g, const char *name, guint x, guint cout, guin
   /* The gate is computed first, so that the convolution can apply it in its epilogue. */
   const guint u = build_dimconv (g, name, x, kernel_height, kernel_width);
   const guint s = build_channel_weights (g, name, u, cout);
-  return dicenet_build_gated_cbr (g, proj, u, cout, 3, groups, s);
+  return build_gated_cbr (g, proj, u, cout, 3, groups, s);
 }
 
 guint

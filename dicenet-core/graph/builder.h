@@ -11,9 +11,6 @@ guint dicenet_build_input (DicenetGraph *g);
 /* CBR(cin, cout, k, s, groups): convolution, BatchNorm, PReLU. @name has .cbr.0, .cbr.1 and .cbr.2. */
 guint dicenet_build_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint stride,
                          guint groups);
-/* The same with stride 1, multiplied by @gate, one factor per channel. */
-guint dicenet_build_gated_cbr (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups,
-                               guint gate);
 /* A convolution without BatchNorm and activation, stride 1: @name.weight, and @name.bias if @bias. */
 guint dicenet_build_conv (DicenetGraph *g, const char *name, guint x, guint cout, guint kernel, guint groups,
                           gboolean bias);
