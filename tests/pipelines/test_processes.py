@@ -15,7 +15,8 @@ DETECT = ["dicenetdetect", f"model={common.model('detect')}", "threshold=0.05", 
 
 
 def gst_version():
-    text = subprocess.run(["gst-launch-1.0", "--version"], capture_output=True, text=True, check=True).stdout
+    command = ["gst-launch-1.0", "--version"]
+    text = subprocess.run(command, env=common.environment(), capture_output=True, text=True, check=False).stdout
     return tuple(map(int, re.search(r"version (\d+)\.(\d+)", text).groups()))
 
 
