@@ -120,7 +120,7 @@ void
 gst_dicenet_meta_add_detection_result (GstDicenetMeta *self, guint index, GstDicenetResult *result)
 {
   g_return_if_fail (index < gst_dicenet_meta_get_n_detections (self));
-  g_return_if_fail (result && result->model);
+  g_return_if_fail (result && result->_self == result);
 
   GstDicenetDetection *d = writable_detection (self, index);
   if (!d->_results)
@@ -482,9 +482,10 @@ map_detections (const GstDicenetDetection *detections, guint n, const Mapping *m
   for (guint i = 0; i < n; i++) {
     GstDicenetDetection d = detections[i];
     Rect r = { d.x, d.y, d.x + d.w, d.y + d.h };
+    if (isnan (r.x0) || isnan (r.y0) || isnan (r.x1) || isnan (r.y1)) /* MIN and MAX would hide it */
+      continue;
     r = rect_intersect (m ? mapping_apply (m, r) : r, content);
-    /* This form of the condition also drops NaN. */
-    if (!(r.x1 > r.x0 && r.y1 > r.y0))
+    if (r.x1 <= r.x0 || r.y1 <= r.y0)
       continue;
     d.x = r.x0;
     d.y = r.y0;
@@ -725,7 +726,7 @@ gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *res
                                         guint age)
 {
   g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), NULL);
-  g_return_val_if_fail (result && result->model, NULL);
+  g_return_val_if_fail (result && result->_self == result, NULL);
   g_return_val_if_fail (frame_width > 0 && frame_height > 0, NULL);
   g_return_val_if_fail (!result->mask ||
                             (result->mask_width > 0 && result->mask_height > 0 &&

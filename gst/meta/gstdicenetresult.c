@@ -94,6 +94,7 @@ gst_dicenet_result_new (GstDicenetTask task, const gchar *model, const gchar *co
 
   g_atomic_ref_count_init (&impl->ref);
   impl->labels = label_set_get (labels);
+  impl->pub._self = impl;
   impl->pub.task = task;
   impl->pub.model = g_strdup (model ? model : "");
   impl->pub.labels = impl->labels->names;
@@ -106,7 +107,7 @@ gst_dicenet_result_new (GstDicenetTask task, const gchar *model, const gchar *co
 static gboolean
 is_complete (const GstDicenetResult *self)
 {
-  return self && self->model;
+  return self && self->_self == self;
 }
 
 GstDicenetResult *

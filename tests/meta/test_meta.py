@@ -108,9 +108,18 @@ def check_second_stage(buffer):
 def check_bare():
     """Structures that only Python made are refused, each with a critical warning."""
     bare = GstDicenetMeta.DicenetResult()
+    bare.model = "mine"
     bare.add_class(1, 0.5)
     assert bare.get_n_classes() == 0 and bare.get_label(0) is None
     assert GstDicenetMeta.buffer_add_dicenet_meta(Gst.Buffer.new(), bare, 8, 8, [], 0) is None
+    # Boxes that are none are left out.
+    result = GstDicenetMeta.DicenetResult.new(TASK.DETECT, "m", ["a", "b"], 0)
+    boxes = [GstDicenetMeta.DicenetDetection() for _ in range(3)]
+    for box, x in zip(boxes, [float("nan"), 1, -float("inf")]):
+        box.label_id, box.x, box.y, box.w, box.h = 1, x, 1, 4, 4
+    buffer = Gst.Buffer.new()
+    meta = GstDicenetMeta.buffer_add_dicenet_meta(buffer, result, 8, 8, boxes, 0)
+    assert [meta.get_detection(i).x for i in range(meta.get_n_detections())] == [1]
     assert GstDicenetMeta.DicenetMeta().get_mask(0, 0) is None
     assert not hasattr(GstDicenetMeta.DicenetResult, "unref")
 

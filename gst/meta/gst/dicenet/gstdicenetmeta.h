@@ -101,6 +101,9 @@ typedef struct {
   GBytes *mask;
   guint mask_width;
   guint mask_height;
+
+  /*< private >*/
+  gpointer _self; /* the result itself: tells a complete one from a copy of this structure */
 } GstDicenetResult;
 
 #define GST_TYPE_DICENET_RESULT (gst_dicenet_result_get_type ())
@@ -317,8 +320,8 @@ GST_DICENET_META_EXPORT guint gst_dicenet_meta_get_n_detections (const GstDicene
  * @self: a meta
  * @index: less than gst_dicenet_meta_get_n_detections()
  *
- * Returns: (transfer none) (nullable): the detection, valid as long as the buffer. Detections are sorted by decreasing
- * confidence
+ * Returns: (transfer none) (nullable): the detection, valid as long as the buffer. Detections are in the order in which
+ * they were added: the elements add them by decreasing confidence
  */
 GST_DICENET_META_EXPORT const GstDicenetDetection *gst_dicenet_meta_get_detection (const GstDicenetMeta *self,
                                                                                    guint index);
