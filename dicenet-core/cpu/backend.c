@@ -363,7 +363,11 @@ find_outputs (CpuExecutor *self, const DicenetSize *size, DicenetFound *found)
 
   for (guint k = 0; k < self->parent.program.graph->n_outputs; k++) {
     const DicenetTensorRef *view = output_view (self, size, k);
-    found->outputs[k] = size->batch > 1 ? kept : self->arena + view->planes[0];
+    if (size->batch == 1) {
+      found->outputs[k] = self->arena + view->planes[0];
+      continue;
+    }
+    found->outputs[k] = kept;
     kept += size->batch * dicenet_view_floats (view);
   }
 }
