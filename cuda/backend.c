@@ -18,10 +18,6 @@
  * device concurrently. Everything that belongs to a CUDA context (streams, graphs, weights) is created in the caller's
  * context, if there is one, because addresses of its pictures are invalid in others. */
 
-/* Maximum number of cached readers, by format, size and inference size. There may be many, as parts of a picture have
- * varying sizes. */
-#define MAX_READERS 16
-
 /* The size's @bound. */
 typedef struct {
   CudaPlan *plan;
@@ -197,13 +193,28 @@ cuda_unbind (DicenetExecutor *executor, gpointer bound)
   g_free (captured);
 }
 
-static void
-forget_readers (CudaExecutor *self)
+static gboolean
+reader_fits (gconstpointer reader, const DicenetRun *run)
 {
-  for (guint i = 0; i < self->readers->len; i++)
-    cuda_reader_free (self->readers->pdata[i], self->stream);
-  g_ptr_array_set_size (self->readers, 0);
+  return cuda_reader_fits (reader, run->image, run->request->width, run->request->height);
 }
+
+static gpointer
+make_reader (DicenetExecutor *executor, const DicenetRun *run, GError **error)
+{
+  const DicenetDescription *d = executor->program.description;
+
+  return cuda_reader_new (run->image, run->request->width, run->request->height, d->mean, d->std,
+                          ((CudaExecutor *) executor)->stream, error);
+}
+
+static void
+free_reader (DicenetExecutor *executor, gpointer reader)
+{
+  cuda_reader_free (reader, ((CudaExecutor *) executor)->stream);
+}
+
+static const DicenetReaderOps reader_ops = { reader_fits, make_reader, free_reader };
 
 static void
 job_free (CudaJob *job)
@@ -226,7 +237,7 @@ cuda_close (DicenetExecutor *executor)
 
   enter_context (self, NULL);
   if (self->stream) {
-    forget_readers (self);
+    dicenet_readers_clear (self->readers, &reader_ops, executor);
     cuda_weights_unref (self->weights, self->stream);
     cudaFreeAsync (self->arena, self->stream);
     cudaStreamSynchronize (self->stream);
@@ -391,48 +402,6 @@ enqueue_network (CudaExecutor *self, CudaJob *job, const DicenetSize *size, GErr
 
 /* --- its input --- */
 
-static CudaReader *
-find_reader (CudaExecutor *self, const DicenetRun *run)
-{
-  for (guint i = 0; i < self->readers->len; i++) {
-    CudaReader *reader = self->readers->pdata[i];
-    if (cuda_reader_fits (reader, run->image, run->request->width, run->request->height)) {
-      g_ptr_array_add (self->readers, g_ptr_array_steal_index (self->readers, i));
-      return reader;
-    }
-  }
-  return NULL;
-}
-
-static CudaReader *
-make_reader (CudaExecutor *self, const DicenetRun *run, GError **error)
-{
-  const DicenetDescription *d = self->parent.program.description;
-
-  return cuda_reader_new (run->image, run->request->width, run->request->height, d->mean, d->std, self->stream, error);
-}
-
-/* NULL with @error set. */
-static CudaReader *
-get_reader (CudaExecutor *self, const DicenetRun *run, GError **error)
-{
-  g_autoptr (GError) reason = NULL;
-  CudaReader *reader = find_reader (self, run);
-
-  if (reader != NULL)
-    return reader;
-  if (self->readers->len >= MAX_READERS)
-    cuda_reader_free (g_ptr_array_steal_index (self->readers, 0), self->stream);
-  reader = make_reader (self, run, &reason);
-  if (reader == NULL) { /* retry after freeing the others */
-    forget_readers (self);
-    reader = make_reader (self, run, error);
-  }
-  if (reader != NULL)
-    g_ptr_array_add (self->readers, reader);
-  return reader;
-}
-
 static gboolean
 copy (CudaExecutor *self, gpointer to, gconstpointer from, gsize bytes, enum cudaMemcpyKind kind, GError **error)
 {
@@ -466,7 +435,7 @@ enqueue_picture (CudaExecutor *self, CudaJob *job, const DicenetSize *size, cons
 {
   const Captured *captured = size->bound;
   const DicenetCudaTensor input = cuda_plan_get_input (captured->plan, self->arena);
-  const CudaReader *reader = get_reader (self, run, error);
+  const CudaReader *reader = dicenet_readers_get (self->readers, &reader_ops, &self->parent, run, error);
 
   if (reader == NULL || !grow (&job->input, cuda_reader_get_bytes (reader), error))
     return FALSE;

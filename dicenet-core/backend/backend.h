@@ -126,4 +126,17 @@ const DicenetSize *dicenet_executor_prepare (DicenetExecutor *self, guint width,
 DicenetJob *dicenet_executor_submit (DicenetExecutor *self, const DicenetRun *run, GError **error);
 void dicenet_executor_release (DicenetExecutor *self, DicenetJob *job);
 
+/* How a backend reads pictures of one kind: of one format, layout, size and inference size. */
+typedef struct {
+  gboolean (*fits) (gconstpointer reader, const DicenetRun *run);
+  gpointer (*make) (DicenetExecutor *self, const DicenetRun *run, GError **error); /* NULL with @error set */
+  void (*free) (DicenetExecutor *self, gpointer reader);
+} DicenetReaderOps;
+
+/* Returns the reader for @run's picture, from @readers (most recently used last) or new. If none can be made, the
+ * others are freed first. NULL with @error set. */
+gpointer dicenet_readers_get (GPtrArray *readers, const DicenetReaderOps *ops, DicenetExecutor *self,
+                              const DicenetRun *run, GError **error);
+void dicenet_readers_clear (GPtrArray *readers, const DicenetReaderOps *ops, DicenetExecutor *self);
+
 G_END_DECLS

@@ -6,6 +6,8 @@
 
 /* A stream has one size, or a few if it renegotiates. Each takes some hundred KiB. */
 #define MAX_SIZES 8
+/* Maximum number of readers: parts of a picture may have many sizes. */
+#define MAX_READERS 16
 
 void
 dicenet_executor_init (DicenetExecutor *self, const DicenetBackendOps *ops, const DicenetNetwork *program)
@@ -37,16 +39,21 @@ dicenet_executor_close (DicenetExecutor *self)
   self->ops->close (self);
 }
 
-/* Moves the size to the end, which is the most recently used one. */
+/* Moves an item to the end, where the most recently used one is. */
+static gpointer
+use (GPtrArray *items, guint i)
+{
+  g_ptr_array_add (items, g_ptr_array_steal_index (items, i));
+  return items->pdata[items->len - 1];
+}
+
 static DicenetSize *
 find_size (DicenetExecutor *self, guint width, guint height, guint batch)
 {
   for (guint i = 0; i < self->sizes->len; i++) {
-    DicenetSize *size = self->sizes->pdata[i];
-    if (size->width == width && size->height == height && size->batch == batch) {
-      g_ptr_array_add (self->sizes, g_ptr_array_steal_index (self->sizes, i));
-      return size;
-    }
+    const DicenetSize *size = self->sizes->pdata[i];
+    if (size->width == width && size->height == height && size->batch == batch)
+      return use (self->sizes, i);
   }
   return NULL;
 }
@@ -137,4 +144,35 @@ dicenet_executor_release (DicenetExecutor *self, DicenetJob *job)
 
   self->ops->release (self, job);
   unref_size (self, size);
+}
+
+/* --- pictures --- */
+
+void
+dicenet_readers_clear (GPtrArray *readers, const DicenetReaderOps *ops, DicenetExecutor *self)
+{
+  for (guint i = 0; i < readers->len; i++)
+    ops->free (self, readers->pdata[i]);
+  g_ptr_array_set_size (readers, 0);
+}
+
+gpointer
+dicenet_readers_get (GPtrArray *readers, const DicenetReaderOps *ops, DicenetExecutor *self, const DicenetRun *run,
+                     GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+
+  for (guint i = 0; i < readers->len; i++)
+    if (ops->fits (readers->pdata[i], run))
+      return use (readers, i);
+  if (readers->len >= MAX_READERS)
+    ops->free (self, g_ptr_array_steal_index (readers, 0));
+  gpointer reader = ops->make (self, run, &reason);
+  if (reader == NULL) { /* retry after freeing the others */
+    dicenet_readers_clear (readers, ops, self);
+    reader = ops->make (self, run, error);
+  }
+  if (reader != NULL)
+    g_ptr_array_add (readers, reader);
+  return reader;
 }

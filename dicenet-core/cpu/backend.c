@@ -15,9 +15,6 @@
  * waiting for it runs the network. One arena serves all sizes, because only one job runs at a time. A batch runs
  * picture by picture, so that a picture's activations stay in the caches. */
 
-/* Maximum number of cached preprocessing tables, by format, size and inference size. There may be many, as parts of a
- * picture have varying sizes. */
-#define MAX_KINDS 16
 /* Maximum number of input buffers kept for reuse. */
 #define MAX_SPARE 2
 
@@ -113,6 +110,30 @@ set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
   return self->cpu.weights != NULL;
 }
 
+static gboolean
+kind_fits (gconstpointer kind, const DicenetRun *run)
+{
+  return dicenet_preprocess_fits (kind, run->image, run->request->width, run->request->height);
+}
+
+static gpointer
+make_kind (DicenetExecutor *executor, const DicenetRun *run, GError **error)
+{
+  CpuExecutor *self = (CpuExecutor *) executor;
+  const DicenetDescription *d = executor->program.description;
+
+  return dicenet_preprocess_new (run->image, run->request->width, run->request->height, d->mean, d->std,
+                                 self->cpu.n_threads, self->cpu_mask, error);
+}
+
+static void
+free_kind (DicenetExecutor *executor, gpointer kind)
+{
+  dicenet_preprocess_free (kind);
+}
+
+static const DicenetReaderOps kind_ops = { kind_fits, make_kind, free_kind };
+
 static void
 job_free (gpointer data)
 {
@@ -146,7 +167,7 @@ cpu_open (const DicenetNetwork *program, const DicenetDeviceOptions *target, GEr
   self->cpu_mask = target->cpu_mask;
   self->kernels = *dicenet_kernels_get (self->cpu_mask, &self->parent.device);
   self->cpu.kernels = &self->kernels;
-  self->kinds = g_ptr_array_new_with_free_func ((GDestroyNotify) dicenet_preprocess_free);
+  self->kinds = g_ptr_array_new ();
   self->spare = g_ptr_array_new_with_free_func (job_free);
   pthread_mutex_init (&self->lock, NULL);
   dicenet_log (G_LOG_LEVEL_DEBUG, "kernels: %s", self->parent.device);
@@ -162,6 +183,7 @@ cpu_close (DicenetExecutor *executor)
 {
   CpuExecutor *self = (CpuExecutor *) executor;
 
+  dicenet_readers_clear (self->kinds, &kind_ops, executor);
   g_ptr_array_unref (self->kinds);
   g_ptr_array_unref (self->spare);
   dicenet_block_free (self->arena, self->arena_bytes);
@@ -188,49 +210,6 @@ grow (gfloat **block, gsize *have, gsize want, GError **error)
 
 /* --- submitting --- */
 
-static DicenetPreprocess *
-find_kind (CpuExecutor *self, const DicenetRun *run)
-{
-  for (guint i = 0; i < self->kinds->len; i++) {
-    DicenetPreprocess *kind = self->kinds->pdata[i];
-    if (dicenet_preprocess_fits (kind, run->image, run->request->width, run->request->height)) {
-      g_ptr_array_add (self->kinds, g_ptr_array_steal_index (self->kinds, i));
-      return kind;
-    }
-  }
-  return NULL;
-}
-
-static DicenetPreprocess *
-make_kind (CpuExecutor *self, const DicenetRun *run, GError **error)
-{
-  const DicenetDescription *d = self->parent.program.description;
-
-  return dicenet_preprocess_new (run->image, run->request->width, run->request->height, d->mean, d->std,
-                                 self->cpu.n_threads, self->cpu_mask, error);
-}
-
-/* NULL with @error set. */
-static DicenetPreprocess *
-get_kind (CpuExecutor *self, const DicenetRun *run, GError **error)
-{
-  g_autoptr (GError) reason = NULL;
-  DicenetPreprocess *kind = find_kind (self, run);
-
-  if (kind != NULL)
-    return kind;
-  if (self->kinds->len >= MAX_KINDS)
-    g_ptr_array_remove_index (self->kinds, 0);
-  kind = make_kind (self, run, &reason);
-  if (kind == NULL) { /* retry after freeing the others */
-    g_ptr_array_set_size (self->kinds, 0);
-    kind = make_kind (self, run, error);
-  }
-  if (kind != NULL)
-    g_ptr_array_add (self->kinds, kind);
-  return kind;
-}
-
 typedef struct {
   DicenetPreprocess *kind;
   const DicenetImage *image;
@@ -247,7 +226,7 @@ read_band (gpointer job, guint i, guint thread_index)
 static gboolean
 read_image (CpuExecutor *self, const DicenetRun *run, gfloat *input, GError **error)
 {
-  Picture picture = { get_kind (self, run, error), run->image, input };
+  Picture picture = { dicenet_readers_get (self->kinds, &kind_ops, &self->parent, run, error), run->image, input };
 
   if (picture.kind == NULL)
     return FALSE;
