@@ -120,7 +120,7 @@ void
 gst_dicenet_meta_add_detection_result (GstDicenetMeta *self, guint index, GstDicenetResult *result)
 {
   g_return_if_fail (index < gst_dicenet_meta_get_n_detections (self));
-  g_return_if_fail (result && result->_self == result);
+  g_return_if_fail (gst_dicenet_result_is_complete (result));
 
   GstDicenetDetection *d = writable_detection (self, index);
   if (!d->_results)
@@ -726,7 +726,7 @@ gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *res
                                         guint age)
 {
   g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), NULL);
-  g_return_val_if_fail (result && result->_self == result, NULL);
+  g_return_val_if_fail (gst_dicenet_result_is_complete (result), NULL);
   g_return_val_if_fail (frame_width > 0 && frame_height > 0, NULL);
   g_return_val_if_fail (!result->mask ||
                             (result->mask_width > 0 && result->mask_height > 0 &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <gst/dicenet/gstdicenetmeta.h>
+#include "gstdicenetmeta-private.h"
 
 /* Class names, shared by all results of a model, to avoid copying up to thousands of strings per frame. */
 typedef struct {
@@ -103,9 +103,8 @@ gst_dicenet_result_new (GstDicenetTask task, const gchar *model, const gchar *co
   return &impl->pub;
 }
 
-/* Language bindings can allocate the public structure alone, which is not a result. */
-static gboolean
-is_complete (const GstDicenetResult *self)
+gboolean
+gst_dicenet_result_is_complete (const GstDicenetResult *self)
 {
   return self && self->_self == self;
 }
@@ -113,7 +112,7 @@ is_complete (const GstDicenetResult *self)
 GstDicenetResult *
 gst_dicenet_result_ref (GstDicenetResult *self)
 {
-  g_return_val_if_fail (is_complete (self), NULL);
+  g_return_val_if_fail (gst_dicenet_result_is_complete (self), NULL);
 
   g_atomic_ref_count_inc (&((ResultImpl *) self)->ref);
   return self;
@@ -124,7 +123,7 @@ gst_dicenet_result_unref (GstDicenetResult *self)
 {
   ResultImpl *impl = (ResultImpl *) self;
 
-  g_return_if_fail (is_complete (self));
+  g_return_if_fail (gst_dicenet_result_is_complete (self));
 
   if (!g_atomic_ref_count_dec (&impl->ref))
     return;
@@ -140,7 +139,7 @@ gst_dicenet_result_add_class (GstDicenetResult *self, guint label_id, gdouble co
 {
   GstDicenetClass c = { .label_id = label_id, .confidence = confidence };
 
-  g_return_if_fail (is_complete (self));
+  g_return_if_fail (gst_dicenet_result_is_complete (self));
 
   ResultImpl *impl = (ResultImpl *) self;
   if (!impl->classes)
@@ -151,7 +150,7 @@ gst_dicenet_result_add_class (GstDicenetResult *self, guint label_id, gdouble co
 void
 gst_dicenet_result_set_mask (GstDicenetResult *self, GBytes *mask, guint width, guint height)
 {
-  g_return_if_fail (is_complete (self));
+  g_return_if_fail (gst_dicenet_result_is_complete (self));
   g_return_if_fail (mask && width > 0 && height > 0 && g_bytes_get_size (mask) >= (gsize) width * height);
 
   g_bytes_ref (mask);
@@ -164,7 +163,7 @@ gst_dicenet_result_set_mask (GstDicenetResult *self, GBytes *mask, guint width, 
 const gchar *
 gst_dicenet_result_get_label (const GstDicenetResult *self, guint label_id)
 {
-  g_return_val_if_fail (is_complete (self), NULL);
+  g_return_val_if_fail (gst_dicenet_result_is_complete (self), NULL);
 
   if (label_id < self->n_labels)
     return self->labels[label_id];
@@ -177,7 +176,7 @@ gst_dicenet_result_get_label (const GstDicenetResult *self, guint label_id)
 guint
 gst_dicenet_result_get_n_classes (const GstDicenetResult *self)
 {
-  g_return_val_if_fail (is_complete (self), 0);
+  g_return_val_if_fail (gst_dicenet_result_is_complete (self), 0);
 
   const ResultImpl *impl = (const ResultImpl *) self;
   return impl->classes ? impl->classes->len : 0;
