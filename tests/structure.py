@@ -80,17 +80,20 @@ def sources(root):
                         yield os.path.relpath(os.path.join(folder, name), root), file.read()
 
 
-def check_includes(root, texts):
-    """Returns errors, and the number of includes of project files."""
-    wrong, checked = [], 0
+def project_includes(root, texts):
+    """Source, what it includes, and the folder of that, of each include of a project file."""
     for source, text in texts.items():
-        folder = folder_of(os.path.dirname(source))
         for kind, included in INCLUDE.findall(text):
             to = target(root, source, kind, included)
-            checked += to is not None
-            if to is not None and to not in ALLOWED[folder]:
-                wrong.append(f"{source} includes {included}: {to} is not below {folder}")
-    return wrong, checked
+            if to is not None:
+                yield source, included, to
+
+
+def check_includes(includes):
+    for source, included, to in includes:
+        folder = folder_of(os.path.dirname(source))
+        if to not in ALLOWED[folder]:
+            yield f"{source} includes {included}: {to} is not below {folder}"
 
 
 def read_map(root):
@@ -104,19 +107,21 @@ def read_map(root):
     return rows
 
 
-def check_map(root, texts):
+def part_of(folder):
+    """What the map calls a folder."""
+    return folder.removeprefix("dicenet-core/").split("/")[0]
+
+
+def check_map(root, includes):
     """Includes that go from a row of the table to a later one, and folders that only one of both knows."""
     rows = read_map(root)
-    folders = {part for folder in ALLOWED for part in [folder.removeprefix("dicenet-core/").split("/")[0]]} - {"dicenet"}
+    folders = set(map(part_of, ALLOWED)) - {"dicenet"}
     for name in sorted(folders ^ set(rows)):
         yield f"{name}/: in {'tests/structure.py' if name in folders else 'docs/architecture.md'} only"
-    for source, text in texts.items():
-        for kind, included in INCLUDE.findall(text):
-            to = target(root, source, kind, included)
-            pair = [os.path.dirname(source), to or ""]
-            here, there = (rows.get(path.removeprefix("dicenet-core/").split("/")[0]) for path in pair)
-            if None not in (here, there) and there > here:
-                yield f"{source} includes {included}, which docs/architecture.md has above it"
+    for source, included, to in includes:
+        here, there = rows.get(part_of(os.path.dirname(source))), rows.get(part_of(to))
+        if None not in (here, there) and there > here:
+            yield f"{source} includes {included}, which docs/architecture.md has above it"
 
 
 def check_tasks(texts):
@@ -144,11 +149,11 @@ def check_methods(texts):
 
 def main(root):
     texts = dict(sources(root))
-    misplaced, n_includes = check_includes(root, texts)
+    includes = list(project_includes(root, texts))
     misnamed, n_methods = check_methods(texts)
-    wrong = [*misplaced, *misnamed, *check_tasks(texts), *check_map(root, texts)]
-    print("\n".join(wrong) or f"{n_includes} includes, all downwards; {n_methods} functions of classes, well named")
-    assert n_includes > 100 and n_methods > 40, "the includes or the functions were not found"
+    wrong = [*check_includes(includes), *misnamed, *check_tasks(texts), *check_map(root, includes)]
+    print("\n".join(wrong) or f"{len(includes)} includes, all downwards; {n_methods} functions of classes, well named")
+    assert len(includes) > 100 and n_methods > 40, "the includes or the functions were not found"
     return 1 if wrong else 0
 
 
