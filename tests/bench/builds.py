@@ -9,28 +9,17 @@ Needs numpy.
 """
 
 import argparse
-import json
 import os
 
 import networks
 
 
-class Build(networks.Program):
-    def __init__(self, folder, precision):
-        super().__init__(os.path.join(folder, "dicenet-core", "tools", "dicenet"), True)
-        self.precision = precision
-
-    def milliseconds(self, model, threads, seconds):
-        arguments = ("--threads", threads, "--seconds", seconds, "--precision", self.precision, "--json")
-        return json.loads(self.call("bench", model, *arguments))[self.figure]
-
-
-def measure(builds, model, rounds, seconds):
-    """The least of each build."""
-    times = [[] for _ in builds]
-    for i in range(rounds):
+def measure(programs, model, options):
+    """The minimum of each program."""
+    times = [[] for _ in programs]
+    for i in range(options.rounds):
         for k in (0, 1) if i % 2 else (1, 0):
-            times[k].append(builds[k].milliseconds(model, 1, seconds))
+            times[k].append(programs[k].milliseconds(model, 1, options.seconds, "--precision", options.precision))
     return [min(each) for each in times]
 
 
@@ -45,12 +34,12 @@ def main():
     options = parser.parse_args()
     if options.rounds < 1 or not 0 < options.seconds <= 60:
         parser.error("expected --rounds of at least 1, and --seconds up to 60")
-    builds = [Build(folder, options.precision) for folder in options.builds]
+    programs = [networks.program_of(folder, True) for folder in options.builds]
     os.makedirs(options.models, exist_ok=True)
     rows = []
     for name in networks.NETWORKS:
         if any(part.lower() in name.lower() for part in options.networks.split(",")):
-            before, after = measure(builds, networks.make_model(options.models, name), options.rounds, options.seconds)
+            before, after = measure(programs, networks.make_model(options.models, name), options)
             rows.append([name, f"{before:.2f}", f"{after:.2f}", f"{after / before:.3f}"])
     networks.print_table(["network", "before (ms)", "after (ms)", "ratio"], rows)
 

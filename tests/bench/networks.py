@@ -64,8 +64,8 @@ class Program:
             sys.exit(f"error: {self.path} {arguments[0]}: {done.stderr.strip()}")
         return done.stdout
 
-    def milliseconds(self, model, threads, seconds):
-        text = self.call("bench", model, "--threads", threads, "--seconds", seconds, "--json")
+    def milliseconds(self, model, threads, seconds, *more):
+        text = self.call("bench", model, "--threads", threads, "--seconds", seconds, *more, "--json")
         return json.loads(text)[self.figure]
 
     def multiply_adds(self, model):
@@ -78,6 +78,10 @@ class Program:
             self.call("run", model, source, target)
             found = safetensors.read(target)[0]
             return found["logits"] if "logits" in found else found["confidences"]
+
+
+def program_of(build, cpu_time):
+    return Program(os.path.join(build, "dicenet-core", "tools", "dicenet"), cpu_time)
 
 
 class Row:
@@ -310,7 +314,7 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    program = Program(os.path.join(options.build, "dicenet-core", "tools", "dicenet"), options.cpu_time)
+    program = program_of(options.build, options.cpu_time)
     rival = None if options.own else import_rival()
     rows = prepare(options, program, rival)
     for i in range(options.rounds):
