@@ -173,6 +173,16 @@ put_second_stage (GString *out, const GstDicenetDetection *d)
 }
 
 static void
+put_age (GString *out, const GstDicenetMeta *meta)
+{
+  g_string_append_printf (out, ",\"age\":%u", meta->age);
+  if (GST_CLOCK_TIME_IS_VALID (meta->age_time))
+    g_string_append_printf (out, ",\"age_time\":%" G_GUINT64_FORMAT, meta->age_time);
+  if (GST_CLOCK_TIME_IS_VALID (meta->source_pts))
+    g_string_append_printf (out, ",\"source_pts\":%" G_GUINT64_FORMAT, meta->source_pts);
+}
+
+static void
 put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetection *d)
 {
   glong x = lround (d->x), y = lround (d->y);
@@ -189,7 +199,8 @@ put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetecti
   put_class (out, meta->result, d->label_id, "confidence", d->confidence);
   g_string_append_c (out, ',');
   put_model (out, meta->result);
-  g_string_append_printf (out, ",\"age\":%u}", meta->age);
+  put_age (out, meta);
+  g_string_append_c (out, '}');
   put_second_stage (out, d);
   g_string_append_c (out, '}');
 }
@@ -204,7 +215,8 @@ put_classification (GString *out, const GstDicenetMeta *meta)
   g_string_append_printf (out, "{\"x\":0,\"y\":0,\"w\":%u,\"h\":%u,\"classification\":{", meta->frame_width,
                           meta->frame_height);
   put_classes (out, meta->result);
-  g_string_append_printf (out, ",\"age\":%u}}", meta->age);
+  put_age (out, meta);
+  g_string_append (out, "}}");
 }
 
 static void
@@ -227,7 +239,9 @@ put_segmentation (GString *out, const GstDicenetMeta *meta, guint index)
     put_class (out, meta->result, i, "share", shares[i]);
     g_string_append_c (out, '}');
   }
-  g_string_append_printf (out, "],\"age\":%u}", meta->age);
+  g_string_append_c (out, ']');
+  put_age (out, meta);
+  g_string_append_c (out, '}');
 }
 
 /* Appends "objects" and "segmentation". Returns whether there were any results. */

@@ -67,6 +67,7 @@ typedef struct {
   GstDicenetResult *result; /* the last result, for frames between two inferences */
   GArray *detections;
   guint age;                         /* frames since @result was made */
+  GstClockTime source_pts;           /* pts of the frame that @result is of */
   gboolean inferred;                 /* whether the current frame was inferred */
   gint64 reading_time, network_time; /* of the last inference, in microseconds, for logging */
   gboolean live;
@@ -401,6 +402,7 @@ infer (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
   }
   count_inference (self, time_since (start));
   priv->inferred = TRUE;
+  priv->source_pts = GST_BUFFER_PTS (buffer);
   return TRUE;
 }
 
@@ -414,14 +416,28 @@ gst_dicenet_inference_append_structure (GValue *array, GstStructure *structure)
   gst_value_array_append_and_take_value (array, &value);
 }
 
+/* Timestamps decrease in reverse playback. */
+static GstClockTime
+time_between (GstClockTime a, GstClockTime b)
+{
+  if (!GST_CLOCK_TIME_IS_VALID (a) || !GST_CLOCK_TIME_IS_VALID (b))
+    return GST_CLOCK_TIME_NONE;
+  return a > b ? a - b : b - a;
+}
+
 static GstDicenetMeta *
 add_result (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
 {
   GstDicenetInferencePrivate *priv = PRIV (self);
+  GstDicenetMeta *meta = gst_buffer_add_dicenet_meta (
+      buffer, priv->result, (guint) GST_VIDEO_INFO_WIDTH (info), (guint) GST_VIDEO_INFO_HEIGHT (info),
+      priv->detections ? g_array_copy (priv->detections) : NULL, priv->age);
 
-  return gst_buffer_add_dicenet_meta (buffer, priv->result, (guint) GST_VIDEO_INFO_WIDTH (info),
-                                      (guint) GST_VIDEO_INFO_HEIGHT (info),
-                                      priv->detections ? g_array_copy (priv->detections) : NULL, priv->age);
+  if (priv->age > 0) {
+    meta->age_time = time_between (GST_BUFFER_PTS (buffer), priv->source_pts);
+    meta->source_pts = priv->source_pts;
+  }
+  return meta;
 }
 
 static void

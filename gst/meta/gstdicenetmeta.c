@@ -435,6 +435,8 @@ gst_dicenet_meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
   self->view_x = self->view_y = 0;
   self->view_w = self->view_h = 1;
   self->age = 0;
+  self->age_time = 0;
+  self->source_pts = GST_CLOCK_TIME_NONE;
   return TRUE;
 }
 
@@ -459,6 +461,14 @@ add_meta (GstBuffer *buffer, GstDicenetResult *result, guint width, guint height
 }
 
 static void
+copy_age (GstDicenetMeta *to, const GstDicenetMeta *from)
+{
+  to->age = from->age;
+  to->age_time = from->age_time;
+  to->source_pts = from->source_pts;
+}
+
+static void
 copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
 {
   GstDicenetMeta *copy = add_meta (dest, self->result, self->frame_width, self->frame_height);
@@ -470,7 +480,7 @@ copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
   copy->view_y = self->view_y;
   copy->view_w = self->view_w;
   copy->view_h = self->view_h;
-  copy->age = self->age;
+  copy_age (copy, self);
 }
 
 /* Clips @n detections to @content, after the mapping if @m is not NULL. */
@@ -595,7 +605,7 @@ map_meta (GstBuffer *dest, const GstDicenetMeta *self, const Mapping *m)
     return FALSE;
   GstDicenetMeta *mapped = add_meta (dest, result, m->width, m->height);
   gst_dicenet_result_unref (result);
-  mapped->age = self->age;
+  copy_age (mapped, self);
   DetectionList *detections = detections_of (self);
   if (detections)
     ((MetaImpl *) mapped)->detections = map_detections (detections->items, detections->n, m, m->content);
@@ -735,6 +745,8 @@ gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *res
 
   GstDicenetMeta *self = add_meta (buffer, result, frame_width, frame_height);
   self->age = age;
+  self->age_time = age > 0 ? GST_CLOCK_TIME_NONE : 0;
+  self->source_pts = age > 0 ? GST_CLOCK_TIME_NONE : GST_BUFFER_PTS (buffer);
   if (result->task == GST_DICENET_TASK_DETECT) {
     DetectionList *list = map_detections (detections, n_detections, NULL, (Rect){ 0, 0, frame_width, frame_height });
     gint id = next_region_id (buffer);

@@ -12,7 +12,8 @@
 #include <math.h>
 #include <string.h>
 
-#define VERSION 0
+/* Version 0 had neither age in time nor source pts. */
+#define VERSION 1
 
 /* Limits of models, frames and results, so that readers need not handle more. */
 #define MAX_CLASSES     65535
@@ -25,8 +26,9 @@
 #define RESULT "(isasia(ud)uuay)"
 /* Label, id, confidence, x, y, w, h, track id, second-stage results. */
 #define DETECTION "(uidddddta" RESULT ")"
-/* Frame size, view, age, result, detections. */
-#define META "(uuddddu" RESULT "a" DETECTION ")"
+/* Frame size, view, age, age in time, source pts, result, detections. */
+#define META   "(uuddddutt" RESULT "a" DETECTION ")"
+#define META_0 "(uuddddu" RESULT "a" DETECTION ")"
 
 static GVariant *
 result_to_variant (const GstDicenetResult *result)
@@ -80,9 +82,10 @@ gst_dicenet_meta_serialize (const GstMeta *meta, GstByteArrayInterface *data, gu
   g_variant_builder_init (&detections, G_VARIANT_TYPE ("a" DETECTION));
   for (guint i = 0; i < gst_dicenet_meta_get_n_detections (self); i++)
     g_variant_builder_add_value (&detections, detection_to_variant (gst_dicenet_meta_get_detection (self, i)));
-  GVariant *variant = g_variant_ref_sink (g_variant_new (
-      "(uuddddu@" RESULT "a" DETECTION ")", self->frame_width, self->frame_height, self->view_x, self->view_y,
-      self->view_w, self->view_h, self->age, result_to_variant (self->result), &detections));
+  GVariant *variant = g_variant_ref_sink (g_variant_new ("(uuddddutt@" RESULT "a" DETECTION ")", self->frame_width,
+                                                         self->frame_height, self->view_x, self->view_y, self->view_w,
+                                                         self->view_h, self->age, self->age_time, self->source_pts,
+                                                         result_to_variant (self->result), &detections));
   variant = swapped_if_big_endian (variant);
   *version = VERSION;
   gboolean ok = gst_byte_array_interface_append_data (data, g_variant_get_data (variant), g_variant_get_size (variant));
@@ -221,14 +224,19 @@ check_view (gdouble start, gdouble size)
 }
 
 static GstDicenetMeta *
-meta_from_variant (GstBuffer *buffer, GVariant *variant)
+meta_from_variant (GstBuffer *buffer, GVariant *variant, guint8 version)
 {
   g_autoptr (GVariant) result_variant = NULL, detections_variant = NULL;
   gdouble x, y, w, h;
   guint width, height, age;
+  GstClockTime age_time = GST_CLOCK_TIME_NONE, source_pts = GST_CLOCK_TIME_NONE;
 
-  g_variant_get (variant, "(uuddddu@" RESULT "@a" DETECTION ")", &width, &height, &x, &y, &w, &h, &age, &result_variant,
-                 &detections_variant);
+  if (version == 0)
+    g_variant_get (variant, "(uuddddu@" RESULT "@a" DETECTION ")", &width, &height, &x, &y, &w, &h, &age,
+                   &result_variant, &detections_variant);
+  else
+    g_variant_get (variant, "(uuddddutt@" RESULT "@a" DETECTION ")", &width, &height, &x, &y, &w, &h, &age, &age_time,
+                   &source_pts, &result_variant, &detections_variant);
   if (width == 0 || height == 0 || width > MAX_FRAME || height > MAX_FRAME || !check_view (x, w) ||
       !check_view (y, h) || g_variant_n_children (detections_variant) > MAX_DETECTIONS)
     return NULL;
@@ -245,6 +253,8 @@ meta_from_variant (GstBuffer *buffer, GVariant *variant)
     self->view_w = w;
     self->view_h = h;
     self->age = age;
+    self->age_time = age > 0 ? age_time : 0;
+    self->source_pts = source_pts;
     g_array_unref (detections);
   }
   gst_dicenet_result_unref (result);
@@ -255,16 +265,17 @@ GstMeta *
 gst_dicenet_meta_deserialize (const GstMetaInfo *info, GstBuffer *buffer, const guint8 *data, gsize size,
                               guint8 version)
 {
-  if (version != VERSION) {
-    GST_WARNING ("a result of version %u is ignored: this library reads version %d", version, VERSION);
+  if (version > VERSION) {
+    GST_WARNING ("a result of version %u is ignored: this library reads versions up to %d", version, VERSION);
     return NULL;
   }
+  const GVariantType *type = version == 0 ? G_VARIANT_TYPE (META_0) : G_VARIANT_TYPE (META);
   g_autoptr (GBytes) bytes = g_bytes_new (data, size);
-  GVariant *variant = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (META), bytes, FALSE));
+  GVariant *variant = g_variant_ref_sink (g_variant_new_from_bytes (type, bytes, FALSE));
   /* A GVariant that is not in normal form would be read with some values replaced by zeros. */
   gboolean ok = g_variant_is_normal_form (variant);
   variant = swapped_if_big_endian (variant);
-  GstDicenetMeta *self = ok ? meta_from_variant (buffer, variant) : NULL;
+  GstDicenetMeta *self = ok ? meta_from_variant (buffer, variant, version) : NULL;
   g_variant_unref (variant);
   if (!self)
     GST_WARNING ("%" G_GSIZE_FORMAT " bytes are not a valid result, and are ignored", size);

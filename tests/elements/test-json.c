@@ -161,6 +161,9 @@ GST_START_TEST (test_detections)
   GstBuffer *frame = frame_new (5);
 
   add_detections (frame, 2, 3);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (frame, GST_DICENET_TASK_DETECT);
+  meta->age_time = GST_SECOND / 10;
+  meta->source_pts = GST_BUFFER_PTS (frame) - meta->age_time;
   GstBuffer *out = gst_harness_push_and_pull (h, frame);
   fail_unless_equals_uint64 (GST_BUFFER_PTS (out), 5 * GST_SECOND);
   fail_unless_equals_uint64 (GST_BUFFER_DURATION (out), GST_SECOND);
@@ -188,6 +191,8 @@ GST_START_TEST (test_detections)
   expect_string (line, "$.objects[0].detection.label", "person");
   expect_string (line, "$.objects[0].detection.model.name", "det");
   expect_number (line, "$.objects[0].detection.age", 3);
+  expect_number (line, "$.objects[0].detection.age_time", 1e8);
+  expect_number (line, "$.objects[0].detection.source_pts", 4.9e9);
   /* Edges are rounded separately: 100.4 to 120.2 is 100 to 120. */
   expect_number (line, "$.objects[1].x", 100);
   expect_number (line, "$.objects[1].w", 20);
@@ -258,6 +263,9 @@ GST_START_TEST (test_classes_and_mask)
   expect_number (line, "$.objects[0].classification.classes[1].confidence", 0.125);
   expect_string (line, "$.segmentation.model.name", "seg");
   expect_number (line, "$.segmentation.age", 7);
+  JsonNode *mask = get (line, "$.segmentation");
+  fail_unless (!has_member (mask, "age_time") && !has_member (mask, "source_pts"), "an unknown time");
+  json_node_unref (mask);
   expect_string (line, "$.segmentation.classes[0].label", "background");
   expect_number (line, "$.segmentation.classes[0].share", 0.625);
   expect_number (line, "$.segmentation.classes[1].share", 0.25);

@@ -103,6 +103,8 @@ push_for_age (GstHarness *h, guint index, GstDicenetResult **result)
   fail_unless (out != NULL);
   GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (out, GST_DICENET_TASK_DETECT);
   guint age = meta->age;
+  fail_unless_equals_uint64 (meta->age_time, GST_BUFFER_PTS (out) - meta->source_pts);
+  fail_unless_equals_uint64 (meta->source_pts, gst_util_uint64_scale (index - age, GST_SECOND, 30));
   if (result)
     *result = meta->result;
   gst_buffer_unref (out);

@@ -195,6 +195,36 @@ GST_START_TEST (test_attach)
 }
 GST_END_TEST;
 
+/* How old a result is stays known through copies, scaling and cropping. */
+GST_START_TEST (test_age)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  GstVideoInfo in, out;
+
+  GST_BUFFER_PTS (buffer) = 7;
+  add_mask (buffer, 0);
+  add_detections (buffer);
+  GstDicenetMeta *now = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_SEGMENT);
+  fail_unless (now->age == 0 && now->age_time == 0 && now->source_pts == 7);
+  GstDicenetMeta *old = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT);
+  fail_unless (old->age == 3 && old->age_time == GST_CLOCK_TIME_NONE && old->source_pts == GST_CLOCK_TIME_NONE);
+  old->age_time = 5;
+  old->source_pts = 2;
+  gst_video_info_set_format (&in, GST_VIDEO_FORMAT_GRAY8, W, H);
+  gst_video_info_set_format (&out, GST_VIDEO_FORMAT_GRAY8, 2 * W, 2 * H);
+  GstVideoMetaTransform scale = { .in_info = &in, .out_info = &out };
+  GstBuffer *copies[] = { gst_buffer_copy (buffer), gst_buffer_new () };
+  fail_unless (old->meta.info->transform_func (copies[1], &old->meta, buffer,
+                                               gst_video_meta_transform_scale_get_quark (), &scale));
+  for (guint i = 0; i < G_N_ELEMENTS (copies); i++) {
+    const GstDicenetMeta *copy = gst_buffer_get_dicenet_meta (copies[i], GST_DICENET_TASK_DETECT);
+    fail_unless (copy->age == 3 && copy->age_time == 5 && copy->source_pts == 2);
+    gst_buffer_unref (copies[i]);
+  }
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_mask)
 {
   GstBuffer *buffer = gst_buffer_new ();
@@ -228,6 +258,7 @@ G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetDetection, confidence) == 8);
 G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetDetection, track_id) == 48);
 G_STATIC_ASSERT (sizeof (GstDicenetClass) == 32);
 G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetMeta, age) == 64);
+G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetMeta, source_pts) == 80);
 G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetResult, mask_height) == 44);
 #endif
 
@@ -371,6 +402,8 @@ GST_START_TEST (test_serialisation)
 
   gst_dicenet_meta_set_track_id (meta, 1, 42);
   gst_dicenet_meta_add_detection_result (meta, 1, colour);
+  meta->age_time = 100;
+  meta->source_pts = 23;
   gst_buffer_add_dicenet_meta (buffer, colour, W, H, NULL, 5);
   gst_dicenet_result_unref (colour);
   GByteArray *bytes = bytes_of_metas (buffer);
@@ -381,7 +414,7 @@ GST_START_TEST (test_serialisation)
   const GstDicenetMeta *found = gst_buffer_get_dicenet_meta (read, GST_DICENET_TASK_DETECT);
   fail_unless_equals_int (gst_dicenet_meta_get_n_detections (found), 3);
   fail_unless_equals_int (gst_dicenet_meta_get_detection (found, 2)->id, gst_dicenet_meta_get_detection (meta, 2)->id);
-  fail_unless_equals_int (found->age, 3);
+  fail_unless (found->age == 3 && found->age_time == 100 && found->source_pts == 23);
   fail_unless_equals_string (found->result->model, "det");
   found = gst_buffer_get_dicenet_meta (read, GST_DICENET_TASK_CLASSIFY);
   fail_unless_equals_string (gst_dicenet_result_get_label (found->result, 0), "red");
@@ -392,6 +425,27 @@ GST_START_TEST (test_serialisation)
   g_byte_array_unref (bytes);
   g_byte_array_unref (again);
   gst_buffer_unref (read);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+/* Serialised by an earlier version, which had neither age in time nor source pts. */
+GST_START_TEST (test_old_serialisation)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  const GstMetaInfo *info = GST_DICENET_META_INFO;
+  GVariant *old = g_variant_ref_sink (
+      g_variant_new_parsed ("(uint32 64, uint32 48, 0.0, 0.0, 1.0, 1.0, uint32 3, "
+                            "(1, 'det', ['person'], -1, @a(ud) [], uint32 0, uint32 0, @ay []), "
+                            "[(uint32 0, 1, 0.5, 1.0, 2.0, 3.0, 4.0, uint64 0, @a(isasia(ud)uuay) [])])"));
+  GVariant *little = G_BYTE_ORDER == G_BIG_ENDIAN ? g_variant_byteswap (old) : g_variant_ref (old);
+  const GstDicenetMeta *meta = (const GstDicenetMeta *) info->deserialize_func (
+      info, buffer, g_variant_get_data (little), g_variant_get_size (little), 0);
+  fail_unless (meta && gst_dicenet_meta_get_n_detections (meta) == 1);
+  fail_unless (meta->age == 3 && meta->age_time == GST_CLOCK_TIME_NONE && meta->source_pts == GST_CLOCK_TIME_NONE);
+  fail_unless (!info->deserialize_func (info, buffer, g_variant_get_data (little), g_variant_get_size (little), 2));
+  g_variant_unref (little);
+  g_variant_unref (old);
   gst_buffer_unref (buffer);
 }
 GST_END_TEST;
@@ -870,12 +924,14 @@ meta_suite (void)
   tcase_add_test (tests, test_many_label_sets);
   tcase_add_test (tests, test_attach);
   tcase_add_test (tests, test_mask);
+  tcase_add_test (tests, test_age);
   tcase_add_test (tests, test_copies);
   tcase_add_test (tests, test_all_of_a_frame);
   tcase_add_test (tests, test_second_stage);
   tcase_add_test (tests, test_tracks_of_copies);
 #if GST_CHECK_VERSION(1, 24, 0)
   tcase_add_test (tests, test_serialisation);
+  tcase_add_test (tests, test_old_serialisation);
   tcase_add_test (tests, test_bounds);
   tcase_add_test (tests, test_wild_bytes);
 #endif

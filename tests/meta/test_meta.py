@@ -29,8 +29,10 @@ def detection(label_id, confidence, x, y, w, h):
 def make_buffer():
     buffer = Gst.Buffer.new()
     found = GstDicenetMeta.DicenetResult.new(TASK.DETECT, 'det', LABELS, 0)
-    GstDicenetMeta.buffer_add_dicenet_meta(
+    meta = GstDicenetMeta.buffer_add_dicenet_meta(
         buffer, found, 320, 240, [detection(1, 0.9, 10, 20, 30, 40), detection(2, 0.5, 100, 120, 50, 60)], 2)
+    assert (meta.age_time, meta.source_pts) == (Gst.CLOCK_TIME_NONE, Gst.CLOCK_TIME_NONE)
+    meta.age_time, meta.source_pts = 2**40, 0
     classes = GstDicenetMeta.DicenetResult.new(TASK.CLASSIFY, 'cls', LABELS, -1)
     classes.add_class(2, 0.75)
     classes.add_class(1, 0.25)
@@ -44,6 +46,7 @@ def make_buffer():
 def check_detections(buffer):
     meta = GstDicenetMeta.buffer_get_dicenet_meta(buffer, TASK.DETECT)
     assert (meta.frame_width, meta.frame_height, meta.age) == (320, 240, 2)
+    assert (meta.age_time, meta.source_pts) == (2**40, 0)
     boxes = [meta.get_detection(i) for i in range(meta.get_n_detections())]
     assert [(d.x, d.y, d.w, d.h) for d in boxes] == [(10, 20, 30, 40), (100, 120, 50, 60)]
     assert [meta.result.get_label(d.label_id) for d in boxes] == ['person', 'car']

@@ -202,11 +202,15 @@ GST_DICENET_META_EXPORT const GstDicenetClass *gst_dicenet_result_get_class (con
  * @view_w above 1
  * @view_h: height of that part; 1 is the whole mask
  * @age: 0 if the model ran on this frame; otherwise the number of frames since the result was computed
- * (inference-interval above 1)
+ * (inference-interval above 1, inference-mode=newest)
+ * @age_time: the same in nanoseconds, by timestamps; 0 if @age is 0, %GST_CLOCK_TIME_NONE if unknown
+ * @source_pts: pts of the frame that the model ran on, as it was at the element; %GST_CLOCK_TIME_NONE if unknown
  *
  * The result of dicenetclassify, dicenetdetect or dicenetsegment on a buffer. A buffer can carry several, one per
  * element. Copying, cropping and scaling a buffer preserve the meta: boxes and the view of the mask are transformed
  * accordingly. docs/metadata.md lists the elements that support this.
+ *
+ * Frames that share a result have the same @result: the model ran once for them.
  *
  * A meta is owned by its buffer. Only the element that attached it may modify it; any number of threads may read it.
  * Only the library creates metas: later versions may add fields at the end.
@@ -217,6 +221,8 @@ typedef struct {
   guint frame_width, frame_height;
   gdouble view_x, view_y, view_w, view_h;
   guint age;
+  GstClockTime age_time;
+  GstClockTime source_pts;
 } GstDicenetMeta;
 
 #define GST_DICENET_META_API_TYPE (gst_dicenet_meta_api_get_type ())
@@ -234,9 +240,10 @@ GST_DICENET_META_EXPORT const GstMetaInfo *gst_dicenet_meta_get_info (void);
  * detection. They are clipped to the frame; those outside of it are dropped
  * @age: see #GstDicenetMeta
  *
- * Attaches a result to a buffer. Each detection is also attached as a #GstVideoRegionOfInterestMeta, for applications
- * that do not know this meta. Its `detection` param has `label` (string), `label_id` (int), `confidence` (double) and,
- * as fractions of the frame's size, `x_min`, `x_max`, `y_min`, `y_max` (double).
+ * Attaches a result to a buffer. With an @age of 0, @source_pts of the meta is the buffer's pts; otherwise the caller
+ * sets it, and @age_time, if they are known. Each detection is also attached as a #GstVideoRegionOfInterestMeta, for
+ * applications that do not know this meta. Its `detection` param has `label` (string), `label_id` (int), `confidence`
+ * (double) and, as fractions of the frame's size, `x_min`, `x_max`, `y_min`, `y_max` (double).
  *
  * Returns: (transfer none): the meta on @buffer
  */
