@@ -26,9 +26,10 @@
 #include "gstdicenetcuda.h"
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
+#include "gstdicenetlateness.h"
 #include "overlay/gstdicenetoverlayhelper.h"
 
-GST_DEBUG_CATEGORY_STATIC (gst_dicenet_inference_debug);
+GST_DEBUG_CATEGORY (gst_dicenet_inference_debug);
 #define GST_CAT_DEFAULT gst_dicenet_inference_debug
 
 enum {
@@ -71,10 +72,7 @@ typedef struct {
   gboolean inferred;                 /* whether the current frame was inferred */
   gint64 reading_time, network_time; /* of the last inference, in microseconds, for logging */
   gboolean live;
-  GstClockTimeDiff least, before; /* minimum lateness in this window and in the previous one */
-  GstClockTime window;            /* start of this window, clock time as running time */
-  guint n_grown;                  /* number of consecutive windows with growing lateness */
-  gboolean told_late;
+  GstDicenetLateness lateness;
 
   /* Protected by the object lock. */
   guint64 n_frames;
@@ -497,80 +495,16 @@ gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
 
 /* --- lateness --- */
 
-/* A short delay is caught up with, and start-up takes less time than this; if inference is slower than the source,
- * lateness keeps growing. Windows are in clock time, because a second of the stream may take a minute. */
-#define LATE_WINDOW  (2 * GST_SECOND)
-#define LATE_WINDOWS 3
-#define LATE_ENOUGH  ((GstClockTimeDiff) GST_SECOND)
-
-static void
-forget_lateness (GstDicenetInference *self)
-{
-  GstDicenetInferencePrivate *priv = PRIV (self);
-
-  priv->least = priv->before = G_MAXINT64;
-  priv->window = GST_CLOCK_TIME_NONE;
-  priv->n_grown = 0;
-  priv->told_late = FALSE;
-}
-
-static void
-tell_late (GstDicenetInference *self, GstClockTime lateness)
-{
-  GST_ELEMENT_WARNING (self, RESOURCE, BUSY,
-                       ("Inference can't keep up with the source: frames leave %.1f s late, and the delay grows. "
-                        "Raise inference-interval, lower inference-size, give '%s' more threads, or put "
-                        "\"queue leaky=downstream max-size-buffers=1\" before it.",
-                        (gdouble) lateness / GST_SECOND, GST_OBJECT_NAME (self)),
-                       (NULL));
-  GstStructure *what = gst_structure_new ("dicenet-late", "lateness", G_TYPE_UINT64, lateness, NULL);
-  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), what));
-}
-
-/* Warns once, and again only after frames were in time. */
-static void
-end_window (GstDicenetInference *self)
-{
-  GstDicenetInferencePrivate *priv = PRIV (self);
-  const gboolean grown = priv->before != G_MAXINT64 && priv->least > priv->before;
-
-  GST_DEBUG_OBJECT (self, "frames left %.3f s after they were due, or later", (gdouble) priv->least / GST_SECOND);
-  priv->n_grown = grown ? priv->n_grown + 1 : 0;
-  if (priv->least <= 0)
-    priv->told_late = FALSE;
-  if (!priv->told_late && priv->n_grown >= LATE_WINDOWS && priv->least > LATE_ENOUGH) {
-    priv->told_late = TRUE;
-    tell_late (self, priv->least);
-  }
-  priv->before = priv->least;
-  priv->least = G_MAXINT64;
-}
-
 static void
 watch_lateness (GstDicenetInference *self, GstBuffer *buffer)
 {
   GstDicenetInferencePrivate *priv = PRIV (self);
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  GstClock *clock = priv->live && segment->format == GST_FORMAT_TIME && GST_STATE (self) == GST_STATE_PLAYING
-                        ? gst_element_get_clock (GST_ELEMENT (self))
-                        : NULL;
-  if (!clock)
-    return;
-  const GstClockTime base = gst_element_get_base_time (GST_ELEMENT (self)), now = gst_clock_get_time (clock) - base;
-  const GstClockTime due = gst_segment_to_running_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
-  gst_object_unref (clock);
-  if (!GST_CLOCK_TIME_IS_VALID (due) || !GST_CLOCK_TIME_IS_VALID (base))
-    return;
+
   GST_OBJECT_LOCK (self);
   const GstClockTime allowed = MAX (priv->allowed, priv->latency);
   GST_OBJECT_UNLOCK (self);
-  priv->least = MIN (priv->least, GST_CLOCK_DIFF (due + allowed, now));
-  if (!GST_CLOCK_TIME_IS_VALID (priv->window)) {
-    priv->window = now;
-  } else if (now >= priv->window + LATE_WINDOW) {
-    end_window (self);
-    priv->window = now;
-  }
+  gst_dicenet_lateness_watch (&priv->lateness, GST_ELEMENT (self), &GST_BASE_TRANSFORM (self)->segment,
+                              GST_BUFFER_PTS (buffer), allowed);
 }
 
 static gboolean
@@ -595,7 +529,7 @@ gst_dicenet_inference_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   GstFlowReturn ret = GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->transform_ip (trans, buffer);
   if (priv->inferred && update_latency (self, time_since (start)))
     post_latency (self);
-  if (ret == GST_FLOW_OK)
+  if (ret == GST_FLOW_OK && priv->live)
     watch_lateness (self, buffer);
   return ret;
 }
@@ -673,7 +607,7 @@ gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const Gst
   priv->live = is_live (self);
   GST_INFO_OBJECT (self, "frames of %dx%d, inference at %ux%u, %s: %" GST_PTR_FORMAT, GST_VIDEO_INFO_WIDTH (info),
                    GST_VIDEO_INFO_HEIGHT (info), priv->width, priv->height, priv->live ? "live" : "not live", caps);
-  forget_lateness (self);
+  gst_dicenet_lateness_reset (&priv->lateness);
   if (!prepare (self, context, &error) || (priv->live && !warm_up (self, context, info, &error))) {
     gst_dicenet_post_error (GST_ELEMENT (self), error);
     return FALSE;
@@ -687,7 +621,7 @@ gst_dicenet_inference_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
   if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP || GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT) {
     forget_result (GST_DICENET_INFERENCE (trans));
-    forget_lateness (GST_DICENET_INFERENCE (trans));
+    gst_dicenet_lateness_reset (&PRIV (GST_DICENET_INFERENCE (trans))->lateness);
   }
   return GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->sink_event (trans, event);
 }
