@@ -10,6 +10,18 @@ GstDicenetMeta *gst_dicenet_meta_restore (GstBuffer *buffer, GstDicenetResult *r
                                           guint frame_height, const GstDicenetDetection *detections,
                                           guint n_detections);
 
+/** A detection that a crop removed, though not necessarily other metas made from it. */
+typedef struct {
+  gint id;
+  guint label_id;
+} GstDicenetLost;
+
+/** GstDicenetLost; NULL if there are none. Valid as long as the meta. */
+const GArray *gst_dicenet_meta_get_lost (const GstDicenetMeta *self);
+
+/** The box must lie within the frame. See gst_dicenet_meta_set_track_id(). */
+void gst_dicenet_meta_move_detection (GstDicenetMeta *self, guint index, gdouble x, gdouble y, gdouble w, gdouble h);
+
 /** FALSE for a copy of the public structure alone, which language bindings can allocate. */
 gboolean gst_dicenet_result_is_complete (const GstDicenetResult *self);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "gstdicenetmeta-private.h"
+#include "gstdicenetregion.h"
 #include <math.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_meta_debug);
@@ -11,6 +12,7 @@ GST_DEBUG_CATEGORY_STATIC (gst_dicenet_meta_debug);
 /* Copies of a meta share a list; it is modified only while it has a single owner. */
 typedef struct {
   gatomicrefcount ref;
+  GArray *lost; /* GstDicenetLost, immutable; NULL if there are none */
   guint n;
   GstDicenetDetection items[];
 } DetectionList;
@@ -56,6 +58,7 @@ detection_list_alloc (guint n)
   DetectionList *self = g_malloc (sizeof *self + n * sizeof *self->items);
 
   g_atomic_ref_count_init (&self->ref);
+  self->lost = NULL;
   self->n = 0;
   return self;
 }
@@ -83,6 +86,7 @@ detection_list_unref (DetectionList *self)
     return;
   for (guint i = 0; i < self->n; i++)
     g_clear_pointer ((GPtrArray **) &self->items[i]._results, g_ptr_array_unref);
+  g_clear_pointer (&self->lost, g_array_unref);
   g_free (self);
 }
 
@@ -102,6 +106,7 @@ writable_detection (GstDicenetMeta *meta, guint index)
     DetectionList *own = detection_list_alloc (list->n);
     for (guint i = 0; i < list->n; i++)
       detection_list_append (own, &list->items[i]);
+    own->lost = list->lost ? g_array_ref (list->lost) : NULL;
     impl->detections = own;
     detection_list_unref (list);
   }
@@ -114,6 +119,17 @@ gst_dicenet_meta_set_track_id (GstDicenetMeta *self, guint index, guint64 track_
   g_return_if_fail (index < gst_dicenet_meta_get_n_detections (self));
 
   writable_detection (self, index)->track_id = track_id;
+}
+
+void
+gst_dicenet_meta_move_detection (GstDicenetMeta *self, guint index, gdouble x, gdouble y, gdouble w, gdouble h)
+{
+  GstDicenetDetection *d = writable_detection (self, index);
+
+  d->x = x;
+  d->y = y;
+  d->w = w;
+  d->h = h;
 }
 
 void
@@ -483,26 +499,55 @@ copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
   copy_age (copy, self);
 }
 
-/* Clips @n detections to @content, after the mapping if @m is not NULL. */
-static DetectionList *
-map_detections (const GstDicenetDetection *detections, guint n, const Mapping *m, Rect content)
+/* Returns FALSE if nothing of @d lies in @content, after the mapping if @m is not NULL. */
+static gboolean
+map_detection (GstDicenetDetection *d, const Mapping *m, Rect content)
 {
-  DetectionList *mapped = detection_list_alloc (n);
+  Rect r = { d->x, d->y, d->x + d->w, d->y + d->h };
+
+  if (isnan (r.x0) || isnan (r.y0) || isnan (r.x1) || isnan (r.y1)) /* MIN and MAX would hide it */
+    return FALSE;
+  r = rect_intersect (m ? mapping_apply (m, r) : r, content);
+  d->x = r.x0;
+  d->y = r.y0;
+  d->w = r.x1 - r.x0;
+  d->h = r.y1 - r.y0;
+  return r.x1 > r.x0 && r.y1 > r.y0;
+}
+
+static DetectionList *
+clip_detections (const GstDicenetDetection *detections, guint n, guint width, guint height)
+{
+  DetectionList *clipped = detection_list_alloc (n);
 
   for (guint i = 0; i < n; i++) {
     GstDicenetDetection d = detections[i];
-    Rect r = { d.x, d.y, d.x + d.w, d.y + d.h };
-    if (isnan (r.x0) || isnan (r.y0) || isnan (r.x1) || isnan (r.y1)) /* MIN and MAX would hide it */
-      continue;
-    r = rect_intersect (m ? mapping_apply (m, r) : r, content);
-    if (r.x1 <= r.x0 || r.y1 <= r.y0)
-      continue;
-    d.x = r.x0;
-    d.y = r.y0;
-    d.w = r.x1 - r.x0;
-    d.h = r.y1 - r.y0;
-    detection_list_append (mapped, &d);
+    if (map_detection (&d, NULL, (Rect){ 0, 0, width, height }))
+      detection_list_append (clipped, &d);
   }
+  return clipped;
+}
+
+static DetectionList *
+map_detections (const DetectionList *from, const Mapping *m)
+{
+  DetectionList *mapped = detection_list_alloc (from->n);
+  GArray *lost = g_array_new (FALSE, FALSE, sizeof (GstDicenetLost));
+
+  if (from->lost)
+    g_array_append_vals (lost, from->lost->data, from->lost->len);
+  for (guint i = 0; i < from->n; i++) {
+    GstDicenetDetection d = from->items[i];
+    const GstDicenetLost id = { d.id, d.label_id };
+    if (map_detection (&d, m, m->content))
+      detection_list_append (mapped, &d);
+    else
+      g_array_append_val (lost, id);
+  }
+  if (lost->len > 0)
+    mapped->lost = lost;
+  else
+    g_array_unref (lost);
   return mapped;
 }
 
@@ -608,7 +653,7 @@ map_meta (GstBuffer *dest, const GstDicenetMeta *self, const Mapping *m)
   copy_age (mapped, self);
   DetectionList *detections = detections_of (self);
   if (detections)
-    ((MetaImpl *) mapped)->detections = map_detections (detections->items, detections->n, m, m->content);
+    ((MetaImpl *) mapped)->detections = map_detections (detections, m);
   if (self->result->mask && keeps_mask)
     map_view (mapped, self, m);
   return TRUE;
@@ -686,36 +731,22 @@ gst_dicenet_meta_get_info (void)
   return info;
 }
 
+/* Of a detection, or of a region: the latter are not passed to other processes. */
 static gint
-next_region_id (GstBuffer *buffer)
+next_id (GstBuffer *buffer)
 {
+  const GstVideoRegionOfInterestMeta *region;
   gpointer state = NULL;
   gint id = 0;
 
-  for (GstMeta *meta;
-       (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));)
-    id = MAX (id, ((GstVideoRegionOfInterestMeta *) meta)->id);
-  return id + 1;
-}
-
-/* For applications that read the standard meta: whole pixels, at least one, within the frame. */
-static void
-add_region (GstBuffer *buffer, const GstDicenetMeta *self, const GstDicenetDetection *d)
-{
-  gdouble w = self->frame_width, h = self->frame_height;
-  guint x0 = MIN (lround (d->x), self->frame_width - 1), y0 = MIN (lround (d->y), self->frame_height - 1);
-  guint x1 = MAX (lround (d->x + d->w), x0 + 1), y1 = MAX (lround (d->y + d->h), y0 + 1);
-  const gchar *label = gst_dicenet_result_get_label (self->result, d->label_id);
-  GstVideoRegionOfInterestMeta *roi =
-      gst_buffer_add_video_region_of_interest_meta (buffer, label, x0, y0, x1 - x0, y1 - y0);
-
-  roi->id = d->id;
-  roi->parent_id = -1;
-  gst_video_region_of_interest_meta_add_param (
-      roi, gst_structure_new ("detection", "label", G_TYPE_STRING, label, "label_id", G_TYPE_INT, (gint) d->label_id,
-                              "confidence", G_TYPE_DOUBLE, d->confidence, "x_min", G_TYPE_DOUBLE, d->x / w, "x_max",
-                              G_TYPE_DOUBLE, (d->x + d->w) / w, "y_min", G_TYPE_DOUBLE, d->y / h, "y_max",
-                              G_TYPE_DOUBLE, (d->y + d->h) / h, NULL));
+  while ((region = gst_dicenet_region_iterate (buffer, &state)))
+    id = MAX (id, region->id);
+  state = NULL;
+  for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));) {
+    for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++)
+      id = MAX (id, detections_of (meta)->items[i].id);
+  }
+  return id < G_MAXINT ? id + 1 : 1;
 }
 
 GstDicenetMeta *
@@ -748,11 +779,11 @@ gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *res
   self->age_time = age > 0 ? GST_CLOCK_TIME_NONE : 0;
   self->source_pts = age > 0 ? GST_CLOCK_TIME_NONE : GST_BUFFER_PTS (buffer);
   if (result->task == GST_DICENET_TASK_DETECT) {
-    DetectionList *list = map_detections (detections, n_detections, NULL, (Rect){ 0, 0, frame_width, frame_height });
-    gint id = next_region_id (buffer);
+    DetectionList *list = clip_detections (detections, n_detections, frame_width, frame_height);
+    gint id = next_id (buffer);
     for (guint i = 0; i < list->n; i++) {
-      list->items[i].id = id++;
-      add_region (buffer, self, &list->items[i]);
+      list->items[i].id = id < G_MAXINT ? id++ : id;
+      gst_dicenet_region_add (buffer, self, &list->items[i]);
     }
     ((MetaImpl *) self)->detections = list;
   }
@@ -766,8 +797,7 @@ gst_dicenet_meta_restore (GstBuffer *buffer, GstDicenetResult *result, guint fra
   GstDicenetMeta *self = add_meta (buffer, result, frame_width, frame_height);
 
   if (result->task == GST_DICENET_TASK_DETECT)
-    ((MetaImpl *) self)->detections =
-        map_detections (detections, n_detections, NULL, (Rect){ 0, 0, frame_width, frame_height });
+    ((MetaImpl *) self)->detections = clip_detections (detections, n_detections, frame_width, frame_height);
   return self;
 }
 
@@ -832,4 +862,10 @@ gst_dicenet_meta_get_detection (const GstDicenetMeta *self, guint index)
   g_return_val_if_fail (index < gst_dicenet_meta_get_n_detections (self), NULL);
 
   return &detections_of (self)->items[index];
+}
+
+const GArray *
+gst_dicenet_meta_get_lost (const GstDicenetMeta *self)
+{
+  return detections_of (self) ? detections_of (self)->lost : NULL;
 }

@@ -84,7 +84,7 @@ def check_all(buffer):
 
 def check_fields():
     """Fields in Python are values, not addresses."""
-    for name in 'DicenetMeta', 'DicenetResult', 'DicenetDetection', 'DicenetClass':
+    for name in 'DicenetMeta', 'DicenetResult', 'DicenetDetection', 'DicenetClass', 'DicenetObject':
         fields = {field.get_name(): field.get_type() for field in getattr(GstDicenetMeta, name).__info__.get_fields()}
         assert len(fields) > 2, fields
         for field, kind in fields.items():
@@ -106,6 +106,27 @@ def check_second_stage(buffer):
     assert [own.model, own.get_label(own.get_class(0).label_id)] == ['colour', 'blue']
     old = GstDicenetMeta.buffer_get_dicenet_meta(before, TASK.DETECT).get_detection(1)
     assert (old.track_id, old.get_n_results(), old.label_id) == (0, 0, 2)
+
+
+def check_objects(buffer):
+    """Detections and another element's region: all can be read, tracked and moved."""
+    other = GstVideo.buffer_add_video_region_of_interest_meta(buffer, 'dog', 10, 20, 30, 40)
+    other.id = 77
+    objects = GstDicenetMeta.buffer_get_dicenet_objects(buffer)
+    assert [(o.label, o.region_id) for o in objects] == [('person', 1), ('car', 2), ('dog', 77)]
+    for i, o in enumerate(objects):
+        GstDicenetMeta.buffer_set_dicenet_track_id(buffer, o, 11 + i)
+        assert GstDicenetMeta.buffer_move_dicenet_object(buffer, o, 5 + i, 6, 7.5, 8)
+        assert not GstDicenetMeta.buffer_move_dicenet_object(buffer, o, -5, 6, 5, 8)
+    colour = GstDicenetMeta.DicenetResult.new(TASK.CLASSIFY, 'colour', ['red', 'blue'], -1)
+    colour.add_class(1, 0.5)
+    GstDicenetMeta.buffer_add_dicenet_object_result(buffer, objects[2], colour)
+    objects = GstDicenetMeta.buffer_get_dicenet_objects(buffer)
+    assert [(o.track_id, o.x, o.w) for o in objects] == [(11, 5, 7.5), (12, 6, 7.5), (13, 7, 8)], objects
+    assert other.get_param('classification').get_string('label') == 'blue'
+    assert other.get_param('object_id').get_int('id') == (True, 13)
+    assert objects[2].confidence == 1 and objects[0].age == 2
+    assert GstDicenetMeta.buffer_get_dicenet_objects(Gst.Buffer.new()) == []
 
 
 def check_bare():
@@ -137,6 +158,7 @@ def main():
     check_classes(copy)
     check_mask(copy)
     check_second_stage(copy)
+    check_objects(make_buffer())
     check_all(copy)
     check_fields()
     check_bare()

@@ -339,8 +339,9 @@ GST_DICENET_META_EXPORT const GstDicenetDetection *gst_dicenet_meta_get_detectio
  * @index: less than gst_dicenet_meta_get_n_detections()
  * @track_id: the same number for the same object in all frames; 0 for none
  *
- * Sets the track_id of a detection; meant for trackers. Copies of the buffer are not affected. Pointers that
- * gst_dicenet_meta_get_detection() returned before become invalid.
+ * Sets the track_id of a detection only: gst_buffer_set_dicenet_track_id() also sets those of other metas that describe
+ * the same object. Copies of the buffer are not affected. Pointers that gst_dicenet_meta_get_detection() returned
+ * before become invalid.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_meta_set_track_id (GstDicenetMeta *self, guint index, guint64 track_id);
 
@@ -351,7 +352,7 @@ GST_DICENET_META_EXPORT void gst_dicenet_meta_set_track_id (GstDicenetMeta *self
  * @result: result of a second-stage model for this object, such as a classification; a reference is taken
  *
  * Appends a result to those that gst_dicenet_detection_get_result() returns. The remarks on
- * gst_dicenet_meta_set_track_id() apply.
+ * gst_dicenet_meta_set_track_id() apply; see gst_buffer_add_dicenet_object_result().
  */
 GST_DICENET_META_EXPORT void gst_dicenet_meta_add_detection_result (GstDicenetMeta *self, guint index,
                                                                     GstDicenetResult *result);

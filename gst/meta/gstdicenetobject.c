@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The objects of a frame: one interface to all metas that describe objects. */
+
+#include <gst/dicenet/gstdicenetobject.h>
+#include <math.h>
+
+#include "gstdicenetmeta-private.h"
+#include "gstdicenetregion.h"
+
+static GstDicenetObject *
+object_copy (GstDicenetObject *self)
+{
+  return g_memdup2 (self, sizeof *self);
+}
+
+G_DEFINE_BOXED_TYPE (GstDicenetObject, gst_dicenet_object, object_copy, g_free)
+
+/* --- reading --- */
+
+/* What a region has from the detection that it was made from. */
+static gint64
+region_key (gint id, GQuark type)
+{
+  return (gint64) ((guint64) (guint32) id << 32 | type);
+}
+
+static void
+add_key (GHashTable *keys, const GstDicenetMeta *meta, gint id, guint label_id)
+{
+  GQuark type = g_quark_try_string (gst_dicenet_result_get_label (meta->result, label_id));
+  gint64 key = region_key (id, type);
+
+  if (type != 0)
+    g_hash_table_add (keys, g_memdup2 (&key, sizeof key));
+}
+
+/* Keys of the regions that describe our detections, or did before a crop removed these. */
+static GHashTable *
+keys_of_detections (GstBuffer *buffer)
+{
+  GHashTable *keys = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  gpointer state = NULL;
+
+  for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));) {
+    for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++) {
+      const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, i);
+      add_key (keys, meta, d->id, d->label_id);
+    }
+    const GArray *lost = gst_dicenet_meta_get_lost (meta);
+    for (guint i = 0; lost && i < lost->len; i++) {
+      const GstDicenetLost *d = &g_array_index (lost, GstDicenetLost, i);
+      add_key (keys, meta, d->id, d->label_id);
+    }
+  }
+  return keys;
+}
+
+static void
+append_detections (GArray *objects, GstDicenetMeta *meta)
+{
+  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++) {
+    const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, i);
+    GstDicenetObject object = {
+      .label = gst_dicenet_result_get_label (meta->result, d->label_id),
+      .confidence = d->confidence,
+      .x = d->x,
+      .y = d->y,
+      .w = d->w,
+      .h = d->h,
+      .track_id = d->track_id,
+      .region_id = d->id,
+      .age = meta->age,
+      .age_time = meta->age > 0 ? GST_CLOCK_TIME_NONE : 0,
+      ._meta = meta,
+      ._index = i,
+    };
+    g_array_append_val (objects, object);
+  }
+}
+
+static void
+append_regions (GArray *objects, GstBuffer *buffer)
+{
+  g_autoptr (GHashTable) ours = NULL;
+  GstVideoRegionOfInterestMeta *region;
+  gpointer state = NULL;
+
+  while ((region = gst_dicenet_region_iterate (buffer, &state))) {
+    if (!ours)
+      ours = keys_of_detections (buffer);
+    gint64 key = region_key (region->id, region->roi_type);
+    if (g_hash_table_contains (ours, &key) || region->w == 0 || region->h == 0)
+      continue;
+    GstDicenetObject object = gst_dicenet_region_read (region);
+    g_array_append_val (objects, object);
+  }
+}
+
+GArray *
+gst_buffer_get_dicenet_objects (GstBuffer *buffer)
+{
+  g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
+
+  GArray *objects = g_array_new (FALSE, FALSE, sizeof (GstDicenetObject));
+  gpointer state = NULL;
+  for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));)
+    append_detections (objects, meta);
+  append_regions (objects, buffer);
+  return objects;
+}
+
+GList *
+gst_buffer_dup_dicenet_objects (GstBuffer *buffer)
+{
+  g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
+
+  g_autoptr (GArray) objects = gst_buffer_get_dicenet_objects (buffer);
+  GList *copies = NULL;
+  for (guint i = objects->len; i > 0; i--)
+    copies = g_list_prepend (copies, object_copy (&g_array_index (objects, GstDicenetObject, i - 1)));
+  return copies;
+}
+
+/* --- changing --- */
+
+/* The metas that describe an object; NULL where there is none. */
+typedef struct {
+  GstDicenetMeta *meta;
+  GstVideoRegionOfInterestMeta *region;
+} Metas;
+
+static gboolean
+buffer_has_meta (GstBuffer *buffer, gconstpointer wanted)
+{
+  gpointer state = NULL;
+
+  for (GstMeta *meta; (meta = gst_buffer_iterate_meta (buffer, &state));) {
+    if (meta == wanted)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Returns FALSE if @object is not of @buffer, for instance of the buffer that @buffer is a copy of. */
+static gboolean
+find_metas (GstBuffer *buffer, const GstDicenetObject *object, Metas *metas)
+{
+  *metas = (Metas){ 0 };
+  if (!buffer_has_meta (buffer, object->_meta))
+    return FALSE;
+  if (((GstMeta *) object->_meta)->info->api == GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE) {
+    metas->region = object->_meta;
+    return TRUE;
+  }
+  metas->meta = object->_meta;
+  if (object->_index >= gst_dicenet_meta_get_n_detections (metas->meta))
+    return FALSE;
+  metas->region =
+      gst_dicenet_region_find (buffer, metas->meta, gst_dicenet_meta_get_detection (metas->meta, object->_index));
+  return TRUE;
+}
+
+void
+gst_buffer_set_dicenet_track_id (GstBuffer *buffer, const GstDicenetObject *object, guint64 track_id)
+{
+  Metas metas;
+
+  g_return_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer));
+  g_return_if_fail (object && find_metas (buffer, object, &metas));
+
+  if (metas.meta)
+    gst_dicenet_meta_set_track_id (metas.meta, object->_index, track_id);
+  if (metas.region)
+    gst_dicenet_region_set_track_id (metas.region, track_id);
+}
+
+/* Of the frame that the object is on; G_MAXINT if unknown. */
+static void
+get_frame_size (GstBuffer *buffer, const Metas *metas, guint *width, guint *height)
+{
+  const GstDicenetMeta *meta = metas->meta;
+  const GstVideoMeta *video = gst_buffer_get_video_meta (buffer);
+  gpointer state = NULL;
+
+  if (!meta)
+    meta = gst_buffer_iterate_dicenet_meta (buffer, &state);
+  *width = meta ? meta->frame_width : video ? video->width : G_MAXINT;
+  *height = meta ? meta->frame_height : video ? video->height : G_MAXINT;
+}
+
+gboolean
+gst_buffer_move_dicenet_object (GstBuffer *buffer, const GstDicenetObject *object, gdouble x, gdouble y, gdouble w,
+                                gdouble h)
+{
+  guint width, height;
+  Metas metas;
+
+  g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), FALSE);
+  g_return_val_if_fail (object && find_metas (buffer, object, &metas), FALSE);
+
+  get_frame_size (buffer, &metas, &width, &height);
+  if (isnan (x + w) || isnan (y + h)) /* MIN and MAX would hide it */
+    return FALSE;
+  gdouble x1 = MIN (x + w, width), y1 = MIN (y + h, height);
+  x = MAX (x, 0);
+  y = MAX (y, 0);
+  if (x1 <= x || y1 <= y)
+    return FALSE;
+  if (metas.meta)
+    gst_dicenet_meta_move_detection (metas.meta, object->_index, x, y, x1 - x, y1 - y);
+  if (metas.region)
+    gst_dicenet_region_move (metas.region, x, y, x1 - x, y1 - y, width, height);
+  return TRUE;
+}
+
+void
+gst_buffer_add_dicenet_object_result (GstBuffer *buffer, const GstDicenetObject *object, GstDicenetResult *result)
+{
+  Metas metas;
+
+  g_return_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer));
+  g_return_if_fail (gst_dicenet_result_is_complete (result));
+  g_return_if_fail (object && find_metas (buffer, object, &metas));
+
+  if (metas.meta)
+    gst_dicenet_meta_add_detection_result (metas.meta, object->_index, result);
+  if (metas.region)
+    gst_dicenet_region_add_result (metas.region, result);
+}
