@@ -71,7 +71,9 @@ append_detections (GArray *objects, GstDicenetMeta *meta)
       .track_id = d->track_id,
       .region_id = d->id,
       .age = meta->age,
-      .age_time = meta->age > 0 ? GST_CLOCK_TIME_NONE : 0,
+      .age_time = meta->age_time,
+      .source_pts = meta->source_pts,
+      .result = meta->result,
       ._meta = meta,
       ._index = i,
     };

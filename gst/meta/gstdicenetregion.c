@@ -75,6 +75,7 @@ gst_dicenet_region_read (const GstVideoRegionOfInterestMeta *region)
     .w = region->w,
     .h = region->h,
     .region_id = region->id,
+    .source_pts = GST_CLOCK_TIME_NONE,
     ._meta = self,
   };
   gdouble confidence;

@@ -117,12 +117,17 @@ GST_START_TEST (test_reading)
   fail_unless_equals_string (person.label, "person");
   fail_unless_equals_float (person.confidence, 0.9);
   fail_unless_equals_int (person.age, 3);
+  fail_unless_equals_uint64 (person.age_time, GST_CLOCK_TIME_NONE);
+  fail_unless (person.result == gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT)->result);
   fail_unless_equals_int (person.region_id, 1);
   expect_box (&car, 200, 100, 60.5, 100);
   fail_unless_equals_string (dog.label, "dog");
   fail_unless_equals_float (dog.confidence, 0.5);
   fail_unless_equals_int (dog.region_id, 7);
   fail_unless_equals_int (dog.age, 0);
+  fail_unless_equals_uint64 (dog.age_time, 0);
+  fail_unless_equals_uint64 (dog.source_pts, GST_CLOCK_TIME_NONE);
+  fail_unless (dog.result == NULL);
   fail_unless_equals_uint64 (dog.track_id, 0);
   expect_box (&dog, 10, 20, 30, 40);
   fail_unless_equals_int (none->len, 0);

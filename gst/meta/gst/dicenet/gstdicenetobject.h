@@ -16,7 +16,10 @@ G_BEGIN_DECLS
  * @track_id: identifies the same object in all frames, set by a tracker; 0 if there is none
  * @region_id: `id` of the #GstDicenetDetection or #GstVideoRegionOfInterestMeta
  * @age: #GstDicenetMeta.age; 0 for objects of other elements
- * @age_time: the same in nanoseconds; %GST_CLOCK_TIME_NONE if unknown
+ * @age_time: #GstDicenetMeta.age_time; 0 for objects of other elements
+ * @source_pts: #GstDicenetMeta.source_pts; %GST_CLOCK_TIME_NONE for objects of other elements
+ * @result: (nullable): #GstDicenetMeta.result, valid as long as the buffer: objects with the same result, on any
+ * frames, were found by one inference. %NULL for objects of other elements
  *
  * An object on a frame, whoever detected it: a detection of a #GstDicenetMeta, or a #GstVideoRegionOfInterestMeta of
  * another element. A copy of what the buffer says: to change the object, use the functions below. Only the library
@@ -30,6 +33,8 @@ typedef struct {
   gint region_id;
   guint age;
   GstClockTime age_time;
+  GstClockTime source_pts;
+  GstDicenetResult *result;
 
   /*< private >*/
   gpointer _meta; /* that describes the object */
