@@ -22,6 +22,8 @@
 
 #include "gstdicenetjson.h"
 
+#include "gstdicenetwallclock.h"
+
 #include <dicenet/text.h>
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
@@ -52,7 +54,8 @@ struct _GstDicenetJson {
   /* Streaming thread only. */
   GstVideoInfo info;
   GstSegment segment;
-  gchar *head; /* the "source" and "tags" members of each line */
+  gboolean asked, live; /* whether upstream said whether it is live, and what it said */
+  gchar *head;          /* the "source" and "tags" members of each line */
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetJson, gst_dicenet_json, GST_TYPE_ELEMENT)
@@ -270,6 +273,31 @@ put_results (GString *out, GstBuffer *buffer)
   return any || n_masks > 0;
 }
 
+static gboolean
+is_live (GstDicenetJson *self)
+{
+  if (!self->asked) {
+    GstQuery *query = gst_query_new_latency ();
+    self->live = FALSE;
+    self->asked = gst_pad_peer_query (self->sinkpad, query);
+    if (self->asked)
+      gst_query_parse_latency (query, &self->live, NULL, NULL);
+    gst_query_unref (query);
+  }
+  return self->live;
+}
+
+static void
+put_wall_clock (GstDicenetJson *self, GString *out, GstBuffer *buffer)
+{
+  const guint64 time = gst_dicenet_wall_clock_time (GST_ELEMENT (self), is_live (self), &self->segment, buffer);
+
+  if (time == 0)
+    return;
+  g_autofree gchar *text = gst_dicenet_wall_clock_format (time);
+  g_string_append_printf (out, ",\"system_timestamp\":\"%s\"", text);
+}
+
 static void
 put_times (GstDicenetJson *self, GString *out, GstBuffer *buffer)
 {
@@ -281,6 +309,7 @@ put_times (GstDicenetJson *self, GString *out, GstBuffer *buffer)
     g_string_append_printf (out, ",\"timestamp\":%" G_GUINT64_FORMAT, stream_time);
   if (GST_CLOCK_TIME_IS_VALID (pts))
     g_string_append_printf (out, ",\"pts\":%" G_GUINT64_FORMAT, pts);
+  put_wall_clock (self, out, buffer);
 }
 
 /* Writes the line of a frame. Returns whether the frame has results. */
@@ -369,6 +398,7 @@ gst_dicenet_json_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
   }
   case GST_EVENT_SEGMENT:
     gst_event_copy_segment (event, &self->segment);
+    self->asked = FALSE;
     break;
   case GST_EVENT_FLUSH_STOP:
     gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
@@ -514,10 +544,11 @@ install_properties (GObjectClass *object_class)
 {
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS;
 
-  g_object_class_install_property (object_class, PROP_SOURCE,
-                                   g_param_spec_string ("source", "Source",
-                                                        "Name of the source, written to each line as \"source\"", NULL,
-                                                        flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (
+      object_class, PROP_SOURCE,
+      g_param_spec_string ("source", "Source",
+                           "Name of the source, a camera's, say, written to each line as \"source\"", NULL,
+                           flags | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (object_class, PROP_TAGS,
                                    g_param_spec_string ("tags", "Tags", "JSON text, written to each line as \"tags\"",
                                                         NULL, flags | GST_PARAM_MUTABLE_READY));

@@ -384,6 +384,93 @@ GST_START_TEST (test_times)
 }
 GST_END_TEST;
 
+static void
+expect_wall_clock (GstHarness *h, GstBuffer *frame, const gchar *text)
+{
+  JsonNode *line = push (h, frame);
+
+  if (text)
+    expect_string (line, "$.system_timestamp", text);
+  else
+    fail_if (has_member (line, "system_timestamp"));
+  json_node_unref (line);
+}
+
+static GstBuffer *
+frame_with_reference (const gchar *reference, GstClockTime time)
+{
+  GstBuffer *frame = frame_new (0);
+  GstCaps *caps = gst_caps_from_string (reference);
+
+  gst_buffer_add_reference_timestamp_meta (frame, caps, time, GST_CLOCK_TIME_NONE);
+  gst_caps_unref (caps);
+  return frame;
+}
+
+/* What a meta says, if it is a time of day. */
+GST_START_TEST (test_reference_timestamps)
+{
+  const GstClockTime unix_time = 1777863721 * GST_SECOND + 123987654, to_ntp = 2208988800 * GST_SECOND;
+  GstHarness *h = harness_new ("dicenetjson");
+
+  /* A harness says it is live; without a clock in use, the pipeline's time is unknown. */
+  gst_element_set_clock (h->element, NULL);
+  expect_wall_clock (h, frame_with_reference ("timestamp/x-unix", unix_time), "2026-05-04T03:02:01.123Z");
+  expect_wall_clock (h, frame_with_reference ("timestamp/x-ntp", unix_time + to_ntp), "2026-05-04T03:02:01.123Z");
+  expect_wall_clock (h, frame_with_reference ("timestamp/x-ntp, host=(string)clock", unix_time + to_ntp),
+                     "2026-05-04T03:02:01.123Z");
+  expect_wall_clock (h, frame_with_reference ("timestamp/x-ntp", 5), NULL);
+  expect_wall_clock (h, frame_with_reference ("timestamp/x-unix", GST_CLOCK_TIME_NONE - 1), "2554-07-21T23:34:33.709Z");
+  expect_wall_clock (h, frame_with_reference ("timestamp/x-drone", unix_time), NULL);
+  expect_wall_clock (h, frame_with_reference ("ANY", unix_time), NULL);
+  expect_wall_clock (h, frame_new (0), NULL);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
+/* The time since 1970 that the only line of a pipeline has, in ms; -1 if it has none. */
+static gint64
+wall_clock_of (const gchar *source)
+{
+  g_autofree gchar *launch =
+      g_strdup_printf ("%s ! video/x-raw,format=I420,width=64,height=48,framerate=30/1 ! dicenetjson ! "
+                       "appsink name=out sync=false",
+                       source);
+  GstElement *pipeline = gst_parse_launch (launch, NULL), *out = gst_bin_get_by_name (GST_BIN (pipeline), "out");
+  GstSample *sample = NULL;
+  gint64 time = -1;
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_signal_emit_by_name (out, "pull-sample", &sample);
+  fail_unless (sample != NULL, "no line from %s", source);
+  JsonNode *line = parse (gst_sample_get_buffer (sample));
+  if (has_member (line, "system_timestamp")) {
+    JsonNode *text = get (line, "$.system_timestamp");
+    GDateTime *date = g_date_time_new_from_iso8601 (json_node_get_string (text), NULL);
+    time = g_date_time_to_unix (date) * 1000 + g_date_time_get_microsecond (date) / 1000;
+    g_date_time_unref (date);
+    json_node_unref (text);
+  }
+  json_node_unref (line);
+  gst_sample_unref (sample);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (out);
+  gst_object_unref (pipeline);
+  return time;
+}
+
+/* A live pipeline's clock is converted to the system's time; frames of a file have no time of day. */
+GST_START_TEST (test_wall_clock)
+{
+  const gint64 before = g_get_real_time () / 1000;
+  const gint64 time = wall_clock_of ("videotestsrc num-buffers=1 is-live=true"), after = g_get_real_time () / 1000;
+
+  fail_unless (time >= before - 50 && time <= after,
+               "%" G_GINT64_FORMAT " is not in %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, time, before, after);
+  fail_unless_equals_int64 (wall_clock_of ("videotestsrc num-buffers=1"), -1);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_size_change)
 {
   GstHarness *h = harness_new ("dicenetjson");
@@ -610,6 +697,8 @@ json_suite (void)
   tcase_add_test (tests, test_strict_tags);
   tcase_add_test (tests, test_any_text);
   tcase_add_test (tests, test_times);
+  tcase_add_test (tests, test_reference_timestamps);
+  tcase_add_test (tests, test_wall_clock);
   tcase_add_test (tests, test_size_change);
   tcase_add_test (tests, test_caps_without_framerate);
   tcase_add_test (tests, test_crop);
