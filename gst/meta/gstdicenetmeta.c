@@ -412,6 +412,9 @@ gst_dicenet_meta_get_shares (const GstDicenetMeta *self, gdouble shares[256])
     for (gint x = MAX (x0, 0); x < MIN (x1, w); x++)
       counts[mask[(gsize) y * w + x]]++;
   }
+  /* Of a region around an object, the part on the frame; there may be none after a crop. */
+  if (self->parent_id >= 0)
+    total = MAX ((gdouble) MAX (MIN (x1, w) - MAX (x0, 0), 0) * MAX (MIN (y1, h) - MAX (y0, 0), 0), 1);
   for (guint i = 0; i < 256; i++)
     shares[i] = counts[i] / total;
 }
@@ -453,6 +456,7 @@ gst_dicenet_meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
   self->age = 0;
   self->age_time = 0;
   self->source_pts = GST_CLOCK_TIME_NONE;
+  self->parent_id = -1;
   return TRUE;
 }
 
@@ -497,6 +501,7 @@ copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
   copy->view_w = self->view_w;
   copy->view_h = self->view_h;
   copy_age (copy, self);
+  copy->parent_id = self->parent_id;
 }
 
 /* Returns FALSE if nothing of @d lies in @content, after the mapping if @m is not NULL. */
@@ -651,6 +656,7 @@ map_meta (GstBuffer *dest, const GstDicenetMeta *self, const Mapping *m)
   GstDicenetMeta *mapped = add_meta (dest, result, m->width, m->height);
   gst_dicenet_result_unref (result);
   copy_age (mapped, self);
+  mapped->parent_id = self->parent_id;
   DetectionList *detections = detections_of (self);
   if (detections)
     ((MetaImpl *) mapped)->detections = map_detections (detections, m);
@@ -786,6 +792,38 @@ gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *res
       gst_dicenet_region_add (buffer, self, &list->items[i]);
     }
     ((MetaImpl *) self)->detections = list;
+  }
+  return self;
+}
+
+/* The view of a mask that covers a part of the frame. */
+static void
+show_region (GstDicenetMeta *self, const GstVideoRectangle *region)
+{
+  self->view_x = (gdouble) -region->x / region->w;
+  self->view_y = (gdouble) -region->y / region->h;
+  self->view_w = (gdouble) self->frame_width / region->w;
+  self->view_h = (gdouble) self->frame_height / region->h;
+}
+
+GstDicenetMeta *
+gst_buffer_add_dicenet_meta_in_region (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
+                                       guint frame_height, const GstVideoRectangle *region, gint parent_id,
+                                       GArray *detections, guint age)
+{
+  g_return_val_if_fail (region && region->w > 0 && region->h > 0 && parent_id >= 0, NULL);
+
+  GstDicenetMeta *self = gst_buffer_add_dicenet_meta (buffer, result, frame_width, frame_height, detections, age);
+  if (!self)
+    return NULL;
+  self->parent_id = parent_id;
+  if (result->mask)
+    show_region (self, region);
+  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (self); i++) {
+    GstVideoRegionOfInterestMeta *roi =
+        gst_buffer_get_video_region_of_interest_meta_id (buffer, gst_dicenet_meta_get_detection (self, i)->id);
+    if (roi)
+      roi->parent_id = parent_id;
   }
   return self;
 }

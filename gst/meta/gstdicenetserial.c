@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Version 0 had neither age in time nor source pts. */
+/* Version 0 had neither age in time, source pts nor parent. */
 #define VERSION 1
 
 /* Limits of models, frames and results, so that readers need not handle more. */
@@ -26,8 +26,8 @@
 #define RESULT "(isasia(ud)uuay)"
 /* Label, id, confidence, x, y, w, h, track id, second-stage results. */
 #define DETECTION "(uidddddta" RESULT ")"
-/* Frame size, view, age, age in time, source pts, result, detections. */
-#define META   "(uuddddutt" RESULT "a" DETECTION ")"
+/* Frame size, view, age, age in time, source pts, parent, result, detections. */
+#define META   "(uuddddutti" RESULT "a" DETECTION ")"
 #define META_0 "(uuddddu" RESULT "a" DETECTION ")"
 
 static GVariant *
@@ -82,10 +82,10 @@ gst_dicenet_meta_serialize (const GstMeta *meta, GstByteArrayInterface *data, gu
   g_variant_builder_init (&detections, G_VARIANT_TYPE ("a" DETECTION));
   for (guint i = 0; i < gst_dicenet_meta_get_n_detections (self); i++)
     g_variant_builder_add_value (&detections, detection_to_variant (gst_dicenet_meta_get_detection (self, i)));
-  GVariant *variant = g_variant_ref_sink (g_variant_new ("(uuddddutt@" RESULT "a" DETECTION ")", self->frame_width,
-                                                         self->frame_height, self->view_x, self->view_y, self->view_w,
-                                                         self->view_h, self->age, self->age_time, self->source_pts,
-                                                         result_to_variant (self->result), &detections));
+  GVariant *variant = g_variant_ref_sink (
+      g_variant_new ("(uuddddutti@" RESULT "a" DETECTION ")", self->frame_width, self->frame_height, self->view_x,
+                     self->view_y, self->view_w, self->view_h, self->age, self->age_time, self->source_pts,
+                     self->parent_id, result_to_variant (self->result), &detections));
   variant = swapped_if_big_endian (variant);
   *version = VERSION;
   gboolean ok = gst_byte_array_interface_append_data (data, g_variant_get_data (variant), g_variant_get_size (variant));
@@ -229,14 +229,15 @@ meta_from_variant (GstBuffer *buffer, GVariant *variant, guint8 version)
   g_autoptr (GVariant) result_variant = NULL, detections_variant = NULL;
   gdouble x, y, w, h;
   guint width, height, age;
+  gint parent_id = -1;
   GstClockTime age_time = GST_CLOCK_TIME_NONE, source_pts = GST_CLOCK_TIME_NONE;
 
   if (version == 0)
     g_variant_get (variant, "(uuddddu@" RESULT "@a" DETECTION ")", &width, &height, &x, &y, &w, &h, &age,
                    &result_variant, &detections_variant);
   else
-    g_variant_get (variant, "(uuddddutt@" RESULT "@a" DETECTION ")", &width, &height, &x, &y, &w, &h, &age, &age_time,
-                   &source_pts, &result_variant, &detections_variant);
+    g_variant_get (variant, "(uuddddutti@" RESULT "@a" DETECTION ")", &width, &height, &x, &y, &w, &h, &age, &age_time,
+                   &source_pts, &parent_id, &result_variant, &detections_variant);
   if (width == 0 || height == 0 || width > MAX_FRAME || height > MAX_FRAME || !check_view (x, w) ||
       !check_view (y, h) || g_variant_n_children (detections_variant) > MAX_DETECTIONS)
     return NULL;
@@ -255,6 +256,7 @@ meta_from_variant (GstBuffer *buffer, GVariant *variant, guint8 version)
     self->age = age;
     self->age_time = age > 0 ? age_time : 0;
     self->source_pts = source_pts;
+    self->parent_id = MAX (parent_id, -1);
     g_array_unref (detections);
   }
   gst_dicenet_result_unref (result);

@@ -367,6 +367,89 @@ GST_START_TEST (test_tracks_of_copies)
 }
 GST_END_TEST;
 
+/* Results of a part of the frame: a mask of 80 x 60 at (160, 120), boxes, and the object that they belong to. */
+static GstBuffer *
+frame_with_region (void)
+{
+  const GstVideoRectangle region = { 160, 120, 80, 60 };
+  GstBuffer *buffer = gst_buffer_new ();
+  GstDicenetResult *mask = mask_new (0), *boxes = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "det", labels, 0);
+
+  gst_buffer_add_dicenet_meta_in_region (buffer, mask, W, H, &region, 7, NULL, 0);
+  gst_buffer_add_dicenet_meta_in_region (buffer, boxes, W, H, &region, 8, detections_new (), 0);
+  gst_dicenet_result_unref (mask);
+  gst_dicenet_result_unref (boxes);
+  return buffer;
+}
+
+GST_START_TEST (test_region)
+{
+  GstBuffer *buffer = frame_with_region ();
+  GstBuffer *copy = gst_buffer_copy (buffer);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (copy, GST_DICENET_TASK_SEGMENT);
+  gdouble shares[256];
+
+  fail_unless_equals_int (meta->parent_id, 7);
+  expect_class (copy, 159, 150, 0);
+  expect_class (copy, 160, 150, 1);
+  expect_class (copy, 199, 120, 1);
+  expect_class (copy, 200, 150, 2);
+  expect_class (copy, 239, 179, 2);
+  expect_class (copy, 200, 149, 0);
+  expect_class (copy, 240, 179, 0);
+  expect_class (copy, 160, 119, 0);
+  gst_dicenet_meta_get_shares (meta, shares); /* of the region */
+  fail_unless (shares[0] == 0.25 && shares[1] == 0.5 && shares[2] == 0.25);
+
+  meta = gst_buffer_get_dicenet_meta (copy, GST_DICENET_TASK_DETECT);
+  fail_unless_equals_int (meta->parent_id, 8);
+  fail_unless_equals_int (gst_dicenet_meta_get_n_detections (meta), 3);
+  GstVideoRegionOfInterestMeta *roi = gst_buffer_get_video_region_of_interest_meta_id (copy, 1);
+  fail_unless (roi && roi->parent_id == 8);
+  gst_buffer_unref (copy);
+  gst_buffer_unref (buffer);
+
+  buffer = frame_new ();
+  gpointer state = NULL;
+  while ((meta = gst_buffer_iterate_dicenet_meta (buffer, &state)))
+    fail_unless_equals_int (meta->parent_id, -1);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+/* The mask follows its part of the frame. */
+GST_START_TEST (test_region_of_cropped_frame)
+{
+  GstBuffer *buffer = frame_with_region ();
+  GstVideoCropMeta *crop = gst_buffer_add_video_crop_meta (buffer);
+  gdouble shares[256];
+
+  crop->x = 200;
+  crop->y = 60;
+  crop->width = 100;
+  crop->height = 120;
+  GstBuffer *cropped = gst_buffer_apply_crop_to_dicenet_meta (buffer);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (cropped, GST_DICENET_TASK_SEGMENT);
+  fail_unless_equals_int (meta->parent_id, 7);
+  expect_class (cropped, 0, 90, 2);
+  expect_class (cropped, 39, 119, 2);
+  expect_class (cropped, 40, 119, 0);
+  expect_class (cropped, 0, 89, 0);
+  gst_dicenet_meta_get_shares (meta, shares); /* of what is left of the region */
+  fail_unless (shares[0] == 0.5 && shares[1] == 0 && shares[2] == 0.5);
+  gst_buffer_unref (cropped);
+
+  crop->x = 0; /* nothing is left */
+  crop->width = 160;
+  cropped = gst_buffer_apply_crop_to_dicenet_meta (buffer);
+  meta = gst_buffer_get_dicenet_meta (cropped, GST_DICENET_TASK_SEGMENT);
+  gst_dicenet_meta_get_shares (meta, shares);
+  fail_unless (shares[0] == 0 && shares[1] == 0 && shares[2] == 0);
+  gst_buffer_unref (cropped);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
 #if GST_CHECK_VERSION(1, 24, 0)
 static GByteArray *
 bytes_of_metas (GstBuffer *buffer)
@@ -404,6 +487,7 @@ GST_START_TEST (test_serialisation)
   gst_dicenet_meta_add_detection_result (meta, 1, colour);
   meta->age_time = 100;
   meta->source_pts = 23;
+  meta->parent_id = 9;
   gst_buffer_add_dicenet_meta (buffer, colour, W, H, NULL, 5);
   gst_dicenet_result_unref (colour);
   GByteArray *bytes = bytes_of_metas (buffer);
@@ -414,7 +498,7 @@ GST_START_TEST (test_serialisation)
   const GstDicenetMeta *found = gst_buffer_get_dicenet_meta (read, GST_DICENET_TASK_DETECT);
   fail_unless_equals_int (gst_dicenet_meta_get_n_detections (found), 3);
   fail_unless_equals_int (gst_dicenet_meta_get_detection (found, 2)->id, gst_dicenet_meta_get_detection (meta, 2)->id);
-  fail_unless (found->age == 3 && found->age_time == 100 && found->source_pts == 23);
+  fail_unless (found->age == 3 && found->age_time == 100 && found->source_pts == 23 && found->parent_id == 9);
   fail_unless_equals_string (found->result->model, "det");
   found = gst_buffer_get_dicenet_meta (read, GST_DICENET_TASK_CLASSIFY);
   fail_unless_equals_string (gst_dicenet_result_get_label (found->result, 0), "red");
@@ -429,7 +513,7 @@ GST_START_TEST (test_serialisation)
 }
 GST_END_TEST;
 
-/* Serialised by an earlier version, which had neither age in time nor source pts. */
+/* Serialised by an earlier version, which had neither age in time, source pts nor parent. */
 GST_START_TEST (test_old_serialisation)
 {
   GstBuffer *buffer = gst_buffer_new ();
@@ -442,7 +526,8 @@ GST_START_TEST (test_old_serialisation)
   const GstDicenetMeta *meta = (const GstDicenetMeta *) info->deserialize_func (
       info, buffer, g_variant_get_data (little), g_variant_get_size (little), 0);
   fail_unless (meta && gst_dicenet_meta_get_n_detections (meta) == 1);
-  fail_unless (meta->age == 3 && meta->age_time == GST_CLOCK_TIME_NONE && meta->source_pts == GST_CLOCK_TIME_NONE);
+  fail_unless (meta->age == 3 && meta->age_time == GST_CLOCK_TIME_NONE && meta->source_pts == GST_CLOCK_TIME_NONE &&
+               meta->parent_id == -1);
   fail_unless (!info->deserialize_func (info, buffer, g_variant_get_data (little), g_variant_get_size (little), 2));
   g_variant_unref (little);
   g_variant_unref (old);
@@ -929,6 +1014,8 @@ meta_suite (void)
   tcase_add_test (tests, test_all_of_a_frame);
   tcase_add_test (tests, test_second_stage);
   tcase_add_test (tests, test_tracks_of_copies);
+  tcase_add_test (tests, test_region);
+  tcase_add_test (tests, test_region_of_cropped_frame);
 #if GST_CHECK_VERSION(1, 24, 0)
   tcase_add_test (tests, test_serialisation);
   tcase_add_test (tests, test_old_serialisation);

@@ -205,6 +205,8 @@ GST_DICENET_META_EXPORT const GstDicenetClass *gst_dicenet_result_get_class (con
  * (inference-interval above 1, inference-mode=newest)
  * @age_time: the same in nanoseconds, by timestamps; 0 if @age is 0, %GST_CLOCK_TIME_NONE if unknown
  * @source_pts: pts of the frame that the model ran on, as it was at the element; %GST_CLOCK_TIME_NONE if unknown
+ * @parent_id: if the model looked at a part of the frame only, the region around an object (inference-region=objects):
+ * id of that object; otherwise -1
  *
  * The result of dicenetclassify, dicenetdetect or dicenetsegment on a buffer. A buffer can carry several, one per
  * element. Copying, cropping and scaling a buffer preserve the meta: boxes and the view of the mask are transformed
@@ -223,6 +225,7 @@ typedef struct {
   guint age;
   GstClockTime age_time;
   GstClockTime source_pts;
+  gint parent_id;
 } GstDicenetMeta;
 
 #define GST_DICENET_META_API_TYPE (gst_dicenet_meta_api_get_type ())
@@ -270,6 +273,29 @@ GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_add_dicenet_meta_from_array (
                                                                                 guint frame_width, guint frame_height,
                                                                                 const GstDicenetDetection *detections,
                                                                                 guint n_detections, guint age);
+
+/**
+ * gst_buffer_add_dicenet_meta_in_region: (skip)
+ * @buffer: a writable buffer
+ * @result: the result of a model that saw @region only; the meta takes a reference of its own
+ * @frame_width: width of the frame in pixels
+ * @frame_height: height of the frame in pixels
+ * @region: a part of the frame, of at least one pixel
+ * @parent_id: id of the object in @region, 0 or above
+ * @detections: (nullable) (transfer full) (element-type GstDicenetMeta.DicenetDetection): detected objects, for
+ * detection, in pixels of the frame
+ * @age: see #GstDicenetMeta
+ *
+ * Variant of gst_buffer_add_dicenet_meta() for a part of the frame: sets @parent_id of the meta and of the
+ * #GstVideoRegionOfInterestMeta of its detections. A mask covers @region; the frame around it has the background class,
+ * or none (see gst_dicenet_meta_read_mask()).
+ *
+ * Returns: (transfer none): the meta on @buffer
+ */
+GST_DICENET_META_EXPORT GstDicenetMeta *
+gst_buffer_add_dicenet_meta_in_region (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
+                                       guint frame_height, const GstVideoRectangle *region, gint parent_id,
+                                       GArray *detections, guint age);
 
 /**
  * gst_buffer_get_dicenet_meta:
@@ -408,7 +434,7 @@ GST_DICENET_META_EXPORT GBytes *gst_dicenet_meta_get_mask (const GstDicenetMeta 
  * @shares: filled with the share of the frame's pixels per label_id, 0 to 1
  *
  * Computes the share of the frame that each class covers. The sum is 1, or less if the frame has borders outside of the
- * mask.
+ * mask. With a @parent_id, shares are those of the region around the object.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_meta_get_shares (const GstDicenetMeta *self, gdouble shares[256]);
 
