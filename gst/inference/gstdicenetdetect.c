@@ -14,8 +14,9 @@
  * property selects another one: a file, or the name of a model in a folder of the environment variable
  * DICENET_MODEL_PATH.
  *
- * Every frame gets a result. With qos=true, frames that are late at the sink are dropped before the model runs; by
- * default they are not. In a live pipeline the element reports its processing time in the LATENCY query.
+ * Every frame gets a result, and waits for it; with inference-mode=newest it leaves at once, with the newest result
+ * that is there. With qos=true, frames that are late at the sink are dropped before the model runs; by default they are
+ * not. In a live pipeline the element reports the time that frames wait in the LATENCY query.
  *
  * ## Example launch line
  * |[

@@ -10,13 +10,20 @@
  * not flicker and every frame has a result. After new caps, a flush, a seek or a new segment, the first frame is
  * inferred. GAP buffers have no picture: they pass without a result and are not counted.
  *
+ * Mode: in "newest", the streaming thread only converts a frame into the network's input, if the network is free, and a
+ * worker runs the network. One frame is under way at a time, so memory is bounded, and the interval is the least
+ * distance between two. Frames take the newest result along, unless it is older than max-age. After a flush, a new
+ * segment or new caps, neither earlier results nor the one under way are used; new caps wait for the latter, whose
+ * memory they need. At EOS the last inference ends first, for its message; READY and NULL wait for it, too. The worker
+ * posts messages and errors when they occur; after an error, the next frame fails.
+ *
  * QoS is off by default (property qos of the base class): late frames keep their results. With qos=true, frames that
  * are late at the sink are dropped before inference, and QoS messages report how many.
  *
- * Latency: the element reports 1.25 times the moving average of its processing time per frame. In a live pipeline it
- * measures this on a blank frame when it gets caps; if frames take longer than reported, a LATENCY message asks the
- * application to redistribute the latency. The reported latency shrinks only with new caps, because every change is
- * visible and audible.
+ * Latency: the element reports 1.25 times the moving average of the time that an inferred frame waits. In a live
+ * pipeline it measures this on a blank frame when it gets caps; if frames take longer than reported, a LATENCY message
+ * asks the application to redistribute the latency. The reported latency shrinks only with new caps, because every
+ * change is visible and audible.
  *
  * GPU memory: a session on a GPU moves to the CUDA context of incoming frames and reads them without a copy. In all
  * other cases (a session on the CPU, frames on another GPU) frames are mapped for the CPU, which copies them.
@@ -27,6 +34,7 @@
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
 #include "gstdicenetlateness.h"
+#include "gstdicenetworker.h"
 #include "overlay/gstdicenetoverlayhelper.h"
 
 GST_DEBUG_CATEGORY (gst_dicenet_inference_debug);
@@ -41,7 +49,9 @@ enum {
   PROP_PRECISION,
   PROP_THREADS,
   PROP_INFERENCE_SIZE,
+  PROP_INFERENCE_MODE,
   PROP_INFERENCE_INTERVAL,
+  PROP_MAX_AGE,
   PROP_OVERLAY,
   PROP_POST_MESSAGES,
   PROP_STATS,
@@ -49,9 +59,37 @@ enum {
 
 #define DEFAULT_INFERENCE_SIZE "auto"
 
+typedef enum {
+  MODE_EVERY_FRAME,
+  MODE_NEWEST,
+} InferenceMode;
+
+/* The frame of an inference. */
+typedef struct {
+  guint64 index;
+  GstClockTime pts, running_time, stream_time;
+  guint width, height;
+} Frame;
+
+/* An inference that has begun. */
+typedef struct {
+  DicenetSubmission *submission;
+  Frame frame;
+  gint64 start, submitted; /* monotonic times */
+} Job;
+
+/* An inference that has ended. */
+typedef struct {
+  Frame frame;
+  GstDicenetResult *result; /* NULL if it failed */
+  GArray *detections;
+} Outcome;
+
 typedef struct {
   /* Properties, protected by the object lock. */
   GstDicenetSettings settings;
+  InferenceMode mode;
+  GstClockTime max_age; /* 0: any */
   guint interval;
   gboolean post_messages;
 
@@ -63,20 +101,26 @@ typedef struct {
   /* CUDA context from neighbouring elements, if one was requested; set by GStreamer's CUDA library. */
   GstObject *cuda_context;
 
+  /* inference-mode=newest, from start() to stop(): runs the network. It uses the engine while it is busy, and only
+   * reads it; the streaming thread then leaves the engine alone. */
+  GstDicenetWorker *worker;
+
   /* Streaming thread only. */
-  guint width, height;      /* inference size for the current caps */
-  GstDicenetResult *result; /* the last result, for frames between two inferences */
-  GArray *detections;
-  guint age;                         /* frames since @result was made */
-  GstClockTime source_pts;           /* pts of the frame that @result is of */
-  gboolean inferred;                 /* whether the current frame was inferred */
-  gint64 reading_time, network_time; /* of the last inference, in microseconds, for logging */
+  guint width, height; /* inference size for the current caps */
+  guint64 index;       /* of the current frame */
+  Outcome *newest;     /* the last inference, or NULL */
+  gboolean has_begun;  /* an inference since the last flush or new caps */
+  guint64 last_begun;  /* index of the last frame for which one began */
+  gboolean inferred;   /* whether an inference of the current frame has begun */
   gboolean live;
   GstDicenetLateness lateness;
 
   /* Protected by the object lock. */
   guint64 n_frames;
-  guint64 n_inferred;
+  guint64 n_begun;    /* inferences */
+  guint64 n_inferred; /* of these, those that have ended */
+  guint64 n_aged;     /* results of known age on frames */
+  GstClockTime total_age;
   GstClockTime total_time;
   GstClockTime last_time;
   GstClockTime mean_time; /* moving average */
@@ -101,6 +145,21 @@ gst_dicenet_backend_get_type (void)
 
   if (g_once_init_enter (&type))
     g_once_init_leave (&type, g_enum_register_static ("GstDicenetBackend", values));
+  return type;
+}
+
+static GType
+gst_dicenet_inference_mode_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { MODE_EVERY_FRAME, "A frame waits for its own result, or for its interval's", "every-frame" },
+    { MODE_NEWEST, "Frames never wait: each carries the newest result that is there", "newest" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstDicenetInferenceMode", values));
   return type;
 }
 
@@ -157,33 +216,27 @@ log_engine (GstDicenetInference *self, GstDicenetEngine *engine, gint64 begin)
                    dicenet_session_get_n_threads (session), (gdouble) (g_get_monotonic_time () - begin) / 1000);
 }
 
-/* Times are in milliseconds. On a GPU, preprocessing counts as part of the network's time. */
-static void
-log_frame (GstDicenetInference *self, GstBuffer *buffer, guint age, gint64 drawing_time)
-{
-  const GstDicenetInferencePrivate *priv = PRIV (self);
-
-  if (age > 0)
-    GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": not inferred (inference-interval), drawing %.2f ms",
-                      GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), (gdouble) drawing_time / 1000);
-  else
-    GST_DEBUG_OBJECT (self,
-                      "frame %" GST_TIME_FORMAT ": preprocessing %.2f ms, network and its result %.2f ms, "
-                      "drawing %.2f ms",
-                      GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), (gdouble) priv->reading_time / 1000,
-                      (gdouble) priv->network_time / 1000, (gdouble) drawing_time / 1000);
-}
-
 /* --- opening and closing --- */
+
+static void
+outcome_free (gpointer data)
+{
+  Outcome *self = data;
+
+  g_clear_pointer (&self->result, gst_dicenet_result_unref);
+  g_clear_pointer (&self->detections, g_array_unref);
+  g_free (self);
+}
 
 static void
 forget_result (GstDicenetInference *self)
 {
   GstDicenetInferencePrivate *priv = PRIV (self);
 
-  g_clear_pointer (&priv->result, gst_dicenet_result_unref);
-  g_clear_pointer (&priv->detections, g_array_unref);
-  priv->age = 0;
+  if (priv->worker)
+    gst_dicenet_worker_forget (priv->worker);
+  g_clear_pointer (&priv->newest, outcome_free);
+  priv->has_begun = FALSE;
 }
 
 /* Takes @engine. */
@@ -205,8 +258,8 @@ reset_statistics (GstDicenetInference *self)
   GstDicenetInferencePrivate *priv = PRIV (self);
 
   GST_OBJECT_LOCK (self);
-  priv->n_frames = priv->n_inferred = 0;
-  priv->total_time = priv->last_time = priv->mean_time = priv->latency = priv->allowed = 0;
+  priv->n_frames = priv->n_begun = priv->n_inferred = priv->n_aged = 0;
+  priv->total_age = priv->total_time = priv->last_time = priv->mean_time = priv->latency = priv->allowed = 0;
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -233,6 +286,21 @@ open_engine (GstDicenetInference *self, GError **error)
   return !klass->labels_changed || klass->labels_changed (self, gst_dicenet_engine_get_labels (engine), error);
 }
 
+static const GstDicenetWorkerFuncs worker_funcs;
+
+static gboolean
+start_worker (GstDicenetInference *self, GError **error)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+
+  GST_OBJECT_LOCK (self);
+  const InferenceMode mode = priv->mode;
+  GST_OBJECT_UNLOCK (self);
+  if (mode == MODE_NEWEST)
+    priv->worker = gst_dicenet_worker_new (&worker_funcs, self, error);
+  return mode == MODE_EVERY_FRAME || priv->worker;
+}
+
 static gboolean
 gst_dicenet_inference_start (GstBaseTransform *trans)
 {
@@ -244,7 +312,7 @@ gst_dicenet_inference_start (GstBaseTransform *trans)
   forget_result (self);
   gst_dicenet_overlay_helper_reset (PRIV (self)->overlay);
   reset_statistics (self);
-  if (!open_engine (self, &error)) {
+  if (!open_engine (self, &error) || !start_worker (self, &error)) {
     set_engine (self, NULL);
     gst_dicenet_post_error (GST_ELEMENT (self), error);
     return FALSE;
@@ -258,6 +326,7 @@ gst_dicenet_inference_stop (GstBaseTransform *trans)
   GstDicenetInference *self = GST_DICENET_INFERENCE (trans);
 
   forget_result (self);
+  g_clear_pointer (&PRIV (self)->worker, gst_dicenet_worker_free);
   gst_dicenet_overlay_helper_reset (PRIV (self)->overlay);
   set_engine (self, NULL);
   gst_clear_object (&PRIV (self)->cuda_context);
@@ -309,39 +378,67 @@ make_request (GstDicenetInference *self, gboolean decode)
   return request;
 }
 
-static void
-keep_result (GstDicenetInference *self, DicenetResult *found)
+static Outcome *
+outcome_new (GstDicenetInference *self, const Frame *frame, DicenetResult *found)
 {
   GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
   GstDicenetInferencePrivate *priv = PRIV (self);
-  DicenetModel *model = gst_dicenet_engine_get_model (priv->engine);
+  Outcome *outcome = g_new0 (Outcome, 1);
 
-  priv->result =
+  outcome->frame = *frame;
+  if (!found)
+    return outcome;
+  DicenetModel *model = gst_dicenet_engine_get_model (priv->engine);
+  outcome->result =
       gst_dicenet_result_new (klass->task, dicenet_model_get_name (model), gst_dicenet_engine_get_labels (priv->engine),
                               dicenet_model_get_background (model));
-  priv->detections = klass->read (self, found, priv->result);
+  outcome->detections = klass->read (self, found, outcome->result);
+  return outcome;
 }
 
-/* Runs the model on a frame. Stores the result in @priv unless it is only a warm-up. */
-static gboolean
-run (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, gboolean decode, GError **error)
+static DicenetSubmission *
+submit (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, gboolean decode, GError **error)
 {
   GstDicenetInferencePrivate *priv = PRIV (self);
   g_autoptr (DicenetRequest) request = make_request (self, decode);
 
   if (!enter (self, gst_dicenet_cuda_buffer_context (buffer, gst_dicenet_engine_get_device_id (priv->engine)), error))
-    return FALSE;
-  const gint64 begin = g_get_monotonic_time ();
+    return NULL;
   DicenetSubmission *submission = gst_dicenet_engine_submit (priv->engine, buffer, info, request, error);
-  const gint64 read = g_get_monotonic_time ();
-  g_autoptr (DicenetResult) found = submission ? dicenet_submission_wait (submission, error) : NULL;
-  g_clear_pointer (&submission, dicenet_submission_unref);
-  priv->reading_time = read - begin;
-  priv->network_time = g_get_monotonic_time () - read;
   leave (self);
-  if (found && decode)
-    keep_result (self, found);
-  return found != NULL;
+  return submission;
+}
+
+/* Takes @submission. On a processor, its network does not run any more. */
+static gboolean
+drop_submission (GstDicenetInference *self, DicenetSubmission *submission, GError **error)
+{
+  const gboolean is_entered = gst_dicenet_engine_enter (PRIV (self)->engine, error);
+
+  dicenet_submission_unref (submission);
+  if (is_entered)
+    leave (self);
+  return is_entered;
+}
+
+/* Takes @submission. */
+static DicenetResult *
+wait_for (GstDicenetInference *self, DicenetSubmission *submission, GError **error)
+{
+  if (!gst_dicenet_engine_enter (PRIV (self)->engine, error)) {
+    dicenet_submission_unref (submission);
+    return NULL;
+  }
+  DicenetResult *found = dicenet_submission_wait (submission, error);
+  dicenet_submission_unref (submission);
+  leave (self);
+  return found;
+}
+
+static GstClockTime
+time_since (gint64 start)
+{
+  return (GstClockTime) (g_get_monotonic_time () - start) * GST_USECOND;
 }
 
 static void
@@ -354,6 +451,65 @@ count_inference (GstDicenetInference *self, GstClockTime elapsed)
   priv->total_time += elapsed;
   priv->last_time = elapsed;
   GST_OBJECT_UNLOCK (self);
+}
+
+static Frame
+describe_frame (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+  const GstClockTime pts = GST_BUFFER_PTS (buffer);
+  const gboolean is_known = segment->format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID (pts);
+
+  return (Frame){
+    .index = PRIV (self)->index,
+    .pts = pts,
+    .running_time = is_known ? gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE,
+    .stream_time = is_known ? gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE,
+    .width = (guint) GST_VIDEO_INFO_WIDTH (info),
+    .height = (guint) GST_VIDEO_INFO_HEIGHT (info),
+  };
+}
+
+/* Converts the frame into the network's input, after which the frame itself is not needed. NULL after an error. */
+static Job *
+begin_inference (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  const gint64 start = g_get_monotonic_time ();
+  GError *error = NULL;
+  DicenetSubmission *submission = submit (self, buffer, info, TRUE, &error);
+
+  if (!submission) {
+    gst_dicenet_post_error (GST_ELEMENT (self), error);
+    return NULL;
+  }
+  GST_OBJECT_LOCK (self);
+  priv->n_begun++;
+  GST_OBJECT_UNLOCK (self);
+  priv->inferred = priv->has_begun = TRUE;
+  priv->last_begun = priv->index;
+  Job *job = g_new (Job, 1);
+  *job = (Job){ submission, describe_frame (self, buffer, info), start, g_get_monotonic_time () };
+  return job;
+}
+
+/* Runs the network. Times are in milliseconds; on a GPU, preprocessing counts as part of the network's time. */
+static gpointer
+finish_inference (gpointer data, gpointer user_data)
+{
+  GstDicenetInference *self = user_data;
+  g_autofree Job *job = data;
+  GError *error = NULL;
+  g_autoptr (DicenetResult) found = wait_for (self, job->submission, &error);
+
+  if (found)
+    count_inference (self, time_since (job->start));
+  else
+    gst_dicenet_post_error (GST_ELEMENT (self), error);
+  GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": preprocessing %.2f ms, network and its result %.2f ms",
+                    GST_TIME_ARGS (job->frame.pts), (gdouble) (job->submitted - job->start) / 1000,
+                    (gdouble) (g_get_monotonic_time () - job->submitted) / 1000);
+  return outcome_new (self, &job->frame, found);
 }
 
 /* The average follows a change within some frames, but a single slow frame must not raise the latency of the pipeline
@@ -374,34 +530,10 @@ update_latency (GstDicenetInference *self, GstClockTime elapsed)
   return grown;
 }
 
-static GstClockTime
-time_since (gint64 start)
-{
-  return (GstClockTime) (g_get_monotonic_time () - start) * GST_USECOND;
-}
-
 static void
 post_latency (GstDicenetInference *self)
 {
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
-}
-
-static gboolean
-infer (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
-{
-  GstDicenetInferencePrivate *priv = PRIV (self);
-  gint64 start = g_get_monotonic_time ();
-  GError *error = NULL;
-
-  forget_result (self);
-  if (!run (self, buffer, info, TRUE, &error)) {
-    gst_dicenet_post_error (GST_ELEMENT (self), error);
-    return FALSE;
-  }
-  count_inference (self, time_since (start));
-  priv->inferred = TRUE;
-  priv->source_pts = GST_BUFFER_PTS (buffer);
-  return TRUE;
 }
 
 void
@@ -414,6 +546,98 @@ gst_dicenet_inference_append_structure (GValue *array, GstStructure *structure)
   gst_value_array_append_and_take_value (array, &value);
 }
 
+static GstDicenetMeta *
+attach (GstBuffer *buffer, const Outcome *outcome)
+{
+  return gst_buffer_add_dicenet_meta (buffer, outcome->result, outcome->frame.width, outcome->frame.height,
+                                      outcome->detections ? g_array_copy (outcome->detections) : NULL, 0);
+}
+
+/* The message is made from metadata. The frame has left by now, if it has not waited: a buffer without memory stands in
+ * for it. */
+static void
+post_outcome (gpointer data, gpointer user_data)
+{
+  GstDicenetInference *self = user_data;
+  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
+  const Outcome *outcome = data;
+  const Frame *frame = &outcome->frame;
+
+  GST_OBJECT_LOCK (self);
+  const gboolean is_wanted = PRIV (self)->post_messages && outcome->result;
+  GST_OBJECT_UNLOCK (self);
+  if (!is_wanted)
+    return;
+  GstStructure *message = gst_structure_new (
+      gst_dicenet_task_get_names (klass->task)->name, "pts", G_TYPE_UINT64, frame->pts, "running-time", G_TYPE_UINT64,
+      frame->running_time, "stream-time", G_TYPE_UINT64, frame->stream_time, "width", G_TYPE_UINT, frame->width,
+      "height", G_TYPE_UINT, frame->height, "model", G_TYPE_STRING, outcome->result->model, NULL);
+  GstBuffer *buffer = gst_buffer_new ();
+  klass->describe (self, attach (buffer, outcome), message);
+  gst_buffer_unref (buffer);
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), message));
+}
+
+static const GstDicenetWorkerFuncs worker_funcs = { finish_inference, post_outcome, outcome_free };
+
+/* Takes @outcome; FALSE if the inference failed, of which the bus knows already. */
+static gboolean
+keep_outcome (GstDicenetInference *self, Outcome *outcome)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+
+  g_clear_pointer (&priv->newest, outcome_free);
+  if (outcome->result) {
+    priv->newest = outcome;
+    return TRUE;
+  }
+  outcome_free (outcome);
+  priv->has_begun = FALSE;
+  return FALSE;
+}
+
+static gboolean
+is_due (GstDicenetInference *self)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+
+  GST_OBJECT_LOCK (self);
+  const guint interval = priv->interval;
+  GST_OBJECT_UNLOCK (self);
+  return !priv->has_begun || priv->index - priv->last_begun >= interval;
+}
+
+/* inference-mode=every-frame */
+static gboolean
+infer_and_wait (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  if (!is_due (self))
+    return TRUE;
+  Job *job = begin_inference (self, buffer, info);
+  if (!job)
+    return FALSE;
+  Outcome *outcome = finish_inference (job, self);
+  post_outcome (outcome, self);
+  return keep_outcome (self, outcome);
+}
+
+/* inference-mode=newest: the worker infers this frame if it has nothing else to do. */
+static gboolean
+infer_meanwhile (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  Outcome *outcome = gst_dicenet_worker_take (priv->worker);
+
+  if (outcome && !keep_outcome (self, outcome))
+    return FALSE;
+  if (!is_due (self) || !gst_dicenet_worker_is_free (priv->worker))
+    return TRUE;
+  Job *job = begin_inference (self, buffer, info);
+  if (job)
+    gst_dicenet_worker_start (priv->worker, job);
+  return job != NULL;
+}
+
 /* Timestamps decrease in reverse playback. */
 static GstClockTime
 time_between (GstClockTime a, GstClockTime b)
@@ -423,39 +647,41 @@ time_between (GstClockTime a, GstClockTime b)
   return a > b ? a - b : b - a;
 }
 
-static GstDicenetMeta *
-add_result (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
+/* FALSE if the frame gets no result because it would be too old. */
+static gboolean
+count_result (GstDicenetInference *self, GstClockTime age)
 {
   GstDicenetInferencePrivate *priv = PRIV (self);
-  GstDicenetMeta *meta = gst_buffer_add_dicenet_meta (
-      buffer, priv->result, (guint) GST_VIDEO_INFO_WIDTH (info), (guint) GST_VIDEO_INFO_HEIGHT (info),
-      priv->detections ? g_array_copy (priv->detections) : NULL, priv->age);
+  const gboolean is_known = GST_CLOCK_TIME_IS_VALID (age);
 
-  if (priv->age > 0) {
-    meta->age_time = time_between (GST_BUFFER_PTS (buffer), priv->source_pts);
-    meta->source_pts = priv->source_pts;
+  GST_OBJECT_LOCK (self);
+  const gboolean is_wanted = priv->max_age == 0 || !is_known || age <= priv->max_age;
+  if (is_wanted && is_known) {
+    priv->n_aged++;
+    priv->total_age += age;
   }
-  return meta;
+  GST_OBJECT_UNLOCK (self);
+  return is_wanted;
 }
 
-static void
-post_result (GstDicenetInference *self, GstBuffer *buffer, const GstDicenetMeta *meta)
+/* NULL if there is no result, or only one that is too old. */
+static GstDicenetMeta *
+add_result (GstDicenetInference *self, GstBuffer *buffer)
 {
-  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  GstClockTime pts = GST_BUFFER_PTS (buffer);
-  GstClockTime running_time = GST_CLOCK_TIME_NONE, stream_time = GST_CLOCK_TIME_NONE;
+  const GstDicenetInferencePrivate *priv = PRIV (self);
+  const Outcome *newest = priv->newest;
 
-  if (segment->format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID (pts)) {
-    running_time = gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts);
-    stream_time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
-  }
-  GstStructure *message = gst_structure_new (
-      gst_dicenet_task_get_names (klass->task)->name, "pts", G_TYPE_UINT64, pts, "running-time", G_TYPE_UINT64,
-      running_time, "stream-time", G_TYPE_UINT64, stream_time, "width", G_TYPE_UINT, meta->frame_width, "height",
-      G_TYPE_UINT, meta->frame_height, "model", G_TYPE_STRING, meta->result->model, NULL);
-  klass->describe (self, meta, message);
-  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), message));
+  if (!newest)
+    return NULL;
+  const guint64 age = priv->index - newest->frame.index;
+  const GstClockTime age_time = age > 0 ? time_between (GST_BUFFER_PTS (buffer), newest->frame.pts) : 0;
+  if (!count_result (self, age_time))
+    return NULL;
+  GstDicenetMeta *meta = attach (buffer, newest);
+  meta->age = (guint) MIN (age, G_MAXUINT);
+  meta->age_time = age_time;
+  meta->source_pts = newest->frame.pts;
+  return meta;
 }
 
 /* Draws only this element's result: an inference element upstream may have drawn its own already. */
@@ -476,20 +702,22 @@ gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   const GstVideoInfo *info = gst_dicenet_video_get_info (video);
 
   GST_OBJECT_LOCK (self);
-  guint interval = priv->interval;
-  gboolean post_messages = priv->post_messages;
   priv->n_frames++;
   GST_OBJECT_UNLOCK (self);
-
-  if ((!priv->result || ++priv->age >= interval) && !infer (self, buffer, info))
+  priv->index++;
+  if (!(priv->worker ? infer_meanwhile : infer_and_wait) (self, buffer, info))
     return GST_FLOW_ERROR;
-  GstDicenetMeta *meta = add_result (self, buffer, info);
-  if (post_messages && meta->age == 0)
-    post_result (self, buffer, meta);
+  GstDicenetMeta *meta = add_result (self, buffer);
+  if (!meta) {
+    GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": no result yet, or one that is too old (max-age)",
+                      GST_TIME_ARGS (GST_BUFFER_PTS (buffer)));
+    return GST_FLOW_OK;
+  }
   const guint age = meta->age;
   const gint64 begin = g_get_monotonic_time ();
   GstFlowReturn ret = draw (self, buffer, info, meta);
-  log_frame (self, buffer, age, g_get_monotonic_time () - begin);
+  GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": result of age %u, drawing %.2f ms",
+                    GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), age, (gdouble) (g_get_monotonic_time () - begin) / 1000);
   return ret;
 }
 
@@ -504,7 +732,7 @@ watch_lateness (GstDicenetInference *self, GstBuffer *buffer)
   const GstClockTime allowed = MAX (priv->allowed, priv->latency);
   GST_OBJECT_UNLOCK (self);
   gst_dicenet_lateness_watch (&priv->lateness, GST_ELEMENT (self), &GST_BASE_TRANSFORM (self)->segment,
-                              GST_BUFFER_PTS (buffer), allowed);
+                              GST_BUFFER_PTS (buffer), allowed, !priv->worker);
 }
 
 static gboolean
@@ -548,6 +776,20 @@ is_live (GstDicenetInference *self)
   return live;
 }
 
+/* Does with a blank frame what frames wait for. */
+static gboolean
+run_blank (GstDicenetInference *self, GstBuffer *blank, const GstVideoInfo *info, GError **error)
+{
+  DicenetSubmission *submission = submit (self, blank, info, FALSE, error);
+
+  if (!submission)
+    return FALSE;
+  if (PRIV (self)->worker)
+    return drop_submission (self, submission, error);
+  g_autoptr (DicenetResult) found = wait_for (self, submission, error);
+  return found != NULL;
+}
+
 /* A live pipeline needs the latency before it shows the first frame, and the first frame must not be late: run once on
  * a blank frame. Other pipelines do not need this. */
 static gboolean
@@ -566,7 +808,7 @@ warm_up (GstDicenetInference *self, GstObject *context, const GstVideoInfo *info
     blank = gst_buffer_new_wrapped (black, GST_VIDEO_INFO_SIZE (info));
   }
   gint64 start = g_get_monotonic_time ();
-  gboolean ok = run (self, blank, info, FALSE, error);
+  gboolean ok = run_blank (self, blank, info, error);
   gst_buffer_unref (blank);
   if (ok && update_latency (self, time_since (start)))
     post_latency (self);
@@ -596,6 +838,8 @@ gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const Gst
   GError *error = NULL;
 
   forget_result (self);
+  if (priv->worker)
+    gst_dicenet_worker_wait (priv->worker);
   if (!gst_dicenet_engine_choose_size (priv->engine, info, &priv->width, &priv->height, &error)) {
     gst_dicenet_post_error (GST_ELEMENT (self), error);
     return FALSE;
@@ -623,6 +867,9 @@ gst_dicenet_inference_sink_event (GstBaseTransform *trans, GstEvent *event)
     forget_result (GST_DICENET_INFERENCE (trans));
     gst_dicenet_lateness_reset (&PRIV (GST_DICENET_INFERENCE (trans))->lateness);
   }
+  /* The last result has no frame to go with, but a message, which should come before EOS, as should an error. */
+  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS && PRIV (GST_DICENET_INFERENCE (trans))->worker)
+    gst_dicenet_worker_wait (PRIV (GST_DICENET_INFERENCE (trans))->worker);
   return GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->sink_event (trans, event);
 }
 
@@ -755,8 +1002,14 @@ gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *val
     priv->settings.inference_size =
         g_strdup (g_value_get_string (value) ? g_value_get_string (value) : DEFAULT_INFERENCE_SIZE);
     break;
+  case PROP_INFERENCE_MODE:
+    priv->mode = g_value_get_enum (value);
+    break;
   case PROP_INFERENCE_INTERVAL:
     priv->interval = g_value_get_uint (value);
+    break;
+  case PROP_MAX_AGE:
+    priv->max_age = g_value_get_uint64 (value);
     break;
   case PROP_POST_MESSAGES:
     priv->post_messages = g_value_get_boolean (value);
@@ -771,11 +1024,13 @@ gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *val
 static GstStructure *
 make_stats (const GstDicenetInferencePrivate *priv)
 {
-  GstClockTime mean = priv->n_inferred ? priv->total_time / priv->n_inferred : 0;
+  const GstClockTime mean = priv->n_inferred ? priv->total_time / priv->n_inferred : 0;
+  const GstClockTime mean_age = priv->n_aged ? priv->total_age / priv->n_aged : 0;
 
   return gst_structure_new ("dicenet-stats", "frames", G_TYPE_UINT64, priv->n_frames, "inferred", G_TYPE_UINT64,
-                            priv->n_inferred, "mean-latency", G_TYPE_UINT64, mean, "last-latency", G_TYPE_UINT64,
-                            priv->last_time, NULL);
+                            priv->n_inferred, "skipped", G_TYPE_UINT64, priv->n_frames - priv->n_begun, "mean-latency",
+                            G_TYPE_UINT64, mean, "last-latency", G_TYPE_UINT64, priv->last_time, "mean-age",
+                            G_TYPE_UINT64, mean_age, NULL);
 }
 
 static void
@@ -808,8 +1063,14 @@ gst_dicenet_inference_get_property (GObject *object, guint id, GValue *value, GP
   case PROP_INFERENCE_SIZE:
     g_value_set_string (value, priv->settings.inference_size);
     break;
+  case PROP_INFERENCE_MODE:
+    g_value_set_enum (value, priv->mode);
+    break;
   case PROP_INFERENCE_INTERVAL:
     g_value_set_uint (value, priv->interval);
+    break;
+  case PROP_MAX_AGE:
+    g_value_set_uint64 (value, priv->max_age);
     break;
   case PROP_OVERLAY:
     g_value_set_boolean (value, gst_dicenet_overlay_helper_is_active (priv->overlay));
@@ -880,10 +1141,22 @@ install_properties (GObjectClass *klass)
           "model's size), model (the model's size), native (the frame's size), or WIDTHxHEIGHT, each from 32 to 4096",
           DEFAULT_INFERENCE_SIZE, ready));
   g_object_class_install_property (
+      klass, PROP_INFERENCE_MODE,
+      g_param_spec_enum ("inference-mode", "Inference mode",
+                         "Whether a frame waits for the model, or carries the newest result, of a frame before it: the "
+                         "latter keeps live sources live, however slow the model is",
+                         gst_dicenet_inference_mode_get_type (), MODE_EVERY_FRAME, ready));
+  g_object_class_install_property (
       klass, PROP_INFERENCE_INTERVAL,
       g_param_spec_uint ("inference-interval", "Inference interval",
-                         "Run the model on every Nth frame; the other frames carry the last result and its age", 1,
-                         G_MAXUINT, 1, playing));
+                         "Run the model on every Nth frame, or less often with inference-mode=newest; the other frames "
+                         "carry the last result and its age",
+                         1, G_MAXUINT, 1, playing));
+  g_object_class_install_property (
+      klass, PROP_MAX_AGE,
+      g_param_spec_uint64 ("max-age", "Maximum age",
+                           "Age in nanoseconds, by timestamps, after which frames carry a result no longer; 0 for any",
+                           0, G_MAXUINT64, 0, playing));
   g_object_class_install_property (
       klass, PROP_OVERLAY,
       g_param_spec_boolean ("overlay", "Overlay", "Draw the results on the frames", FALSE, playing));
@@ -895,8 +1168,8 @@ install_properties (GObjectClass *klass)
       klass, PROP_STATS,
       g_param_spec_boxed (
           "stats", "Statistics",
-          "Statistics since start: frames and inferred (numbers of frames), mean-latency and last-latency of an "
-          "inference in nanoseconds",
+          "Statistics since start: frames, inferred and skipped (numbers of frames); mean-latency and last-latency of "
+          "an inference, and mean-age of the results on frames, in nanoseconds",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
@@ -931,6 +1204,7 @@ gst_dicenet_inference_class_init (GstDicenetInferenceClass *klass)
   gst_type_mark_as_plugin_api (GST_TYPE_DICENET_INFERENCE, 0);
   gst_type_mark_as_plugin_api (gst_dicenet_backend_get_type (), 0);
   gst_type_mark_as_plugin_api (gst_dicenet_precision_get_type (), 0);
+  gst_type_mark_as_plugin_api (gst_dicenet_inference_mode_get_type (), 0);
 }
 
 static void

@@ -18,20 +18,31 @@ gst_dicenet_lateness_reset (GstDicenetLateness *self)
 }
 
 static void
-tell (GstElement *element, GstClockTime lateness)
+tell (GstElement *element, GstClockTime lateness, gboolean waits)
 {
-  GST_ELEMENT_WARNING (element, RESOURCE, BUSY,
-                       ("Inference can't keep up with the source: frames leave %.1f s late, and the delay grows. "
-                        "Raise inference-interval, lower inference-size, give '%s' more threads, or put "
-                        "\"queue leaky=downstream max-size-buffers=1\" before it.",
-                        (gdouble) lateness / GST_SECOND, GST_OBJECT_NAME (element)),
-                       (NULL));
+  const gdouble seconds = (gdouble) lateness / GST_SECOND;
+  const gchar *name = GST_OBJECT_NAME (element);
+
+  if (waits)
+    GST_ELEMENT_WARNING (element, RESOURCE, BUSY,
+                         ("Inference can't keep up with the source: frames leave %.1f s late, and the delay grows. Set "
+                          "inference-mode=newest on '%s', so that frames don't wait for it; or raise "
+                          "inference-interval, lower inference-size, or give it more threads.",
+                          seconds, name),
+                         (NULL));
+  else
+    GST_ELEMENT_WARNING (element, RESOURCE, BUSY,
+                         ("The pipeline can't keep up with the source: frames leave '%s' %.1f s late, and the delay "
+                          "grows, though they don't wait for inference (inference-mode=newest). Lower their size or "
+                          "rate before it, or give it fewer threads.",
+                          name, seconds),
+                         (NULL));
   GstStructure *what = gst_structure_new ("dicenet-late", "lateness", G_TYPE_UINT64, lateness, NULL);
   gst_element_post_message (element, gst_message_new_element (GST_OBJECT (element), what));
 }
 
 static void
-end_window (GstDicenetLateness *self, GstElement *element)
+end_window (GstDicenetLateness *self, GstElement *element, gboolean waits)
 {
   const gboolean grown = self->before != G_MAXINT64 && self->least > self->before;
 
@@ -41,7 +52,7 @@ end_window (GstDicenetLateness *self, GstElement *element)
     self->told = FALSE;
   if (!self->told && self->n_grown >= N_WINDOWS && self->least > ENOUGH) {
     self->told = TRUE;
-    tell (element, self->least);
+    tell (element, self->least, waits);
   }
   self->before = self->least;
   self->least = G_MAXINT64;
@@ -49,7 +60,7 @@ end_window (GstDicenetLateness *self, GstElement *element)
 
 void
 gst_dicenet_lateness_watch (GstDicenetLateness *self, GstElement *element, const GstSegment *segment, GstClockTime pts,
-                            GstClockTime allowed)
+                            GstClockTime allowed, gboolean waits)
 {
   GstClock *clock = segment->format == GST_FORMAT_TIME && GST_STATE (element) == GST_STATE_PLAYING
                         ? gst_element_get_clock (element)
@@ -65,7 +76,7 @@ gst_dicenet_lateness_watch (GstDicenetLateness *self, GstElement *element, const
   if (!GST_CLOCK_TIME_IS_VALID (self->window)) {
     self->window = now;
   } else if (now >= self->window + WINDOW) {
-    end_window (self, element);
+    end_window (self, element, waits);
     self->window = now;
   }
 }

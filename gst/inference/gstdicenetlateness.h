@@ -24,11 +24,12 @@ void gst_dicenet_lateness_reset (GstDicenetLateness *self);
  * @segment: segment of the frame
  * @pts: its timestamp
  * @allowed: latency of the pipeline, after which the frame is late
+ * @waits: whether frames wait for inference
  *
  * Call it for each frame. While @element is in PLAYING, measures how late the frame is. If lateness grows for some
  * seconds, posts a warning and an element message `dicenet-late`: once, and again only after frames were in time.
  */
 void gst_dicenet_lateness_watch (GstDicenetLateness *self, GstElement *element, const GstSegment *segment,
-                                 GstClockTime pts, GstClockTime allowed);
+                                 GstClockTime pts, GstClockTime allowed, gboolean waits);
 
 G_END_DECLS

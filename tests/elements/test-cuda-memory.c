@@ -273,6 +273,62 @@ GST_START_TEST (test_lost_device)
 }
 GST_END_TEST;
 
+/* With inference-mode=newest, the frame has left by then: a later one fails, and the error comes once. */
+GST_START_TEST (test_lost_device_in_the_worker)
+{
+  static const gchar *const fates[] = { "lost", "dies" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (fates); i++) {
+    GstHarness *h =
+        harness_new ("dicenetdetect", "backend=cuda inference-size=64x64 inference-mode=newest", "NV12", WIDTH, HEIGHT);
+    GstFlowReturn ret = GST_FLOW_OK;
+    gst_buffer_unref (gst_harness_push_and_pull (h, frame_new ("NV12", WIDTH, HEIGHT, LAYOUT_TIGHT, 0, 0)));
+    be (fates[i]);
+    for (guint n = 1; n < 10000 && ret == GST_FLOW_OK; n++) {
+      g_usleep (2000);
+      ret = gst_harness_push (h, frame_new ("NV12", WIDTH, HEIGHT, LAYOUT_TIGHT, n, n));
+    }
+    fail_unless_equals_int (ret, GST_FLOW_ERROR);
+    expect_message (bus_of (h), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "the GPU failed",
+                    "backend=cpu");
+    fail_unless (next_message (bus_of (h), GST_MESSAGE_ERROR) == NULL);
+    harness_free (h);
+    be ("");
+  }
+}
+GST_END_TEST;
+
+/* Frames of two contexts, one after the other, while the worker is busy with those of the first: each is read where it
+ * is, and results are those of frames that wait. */
+GST_START_TEST (test_newest_in_contexts)
+{
+  GstCudaContext *contexts[] = { context_new (), context_new () };
+  GstHarness *h =
+      cuda_harness_new ("dicenetdetect", "backend=cuda inference-size=64x64 inference-mode=newest", contexts[0]);
+  GstHarness *waiting = cuda_harness_new ("dicenetdetect", "backend=cuda inference-size=64x64", contexts[0]);
+  guint n_results = 0;
+
+  for (guint i = 0; i < 2000 && n_results < 20; i++) {
+    GstBuffer *out = gst_harness_push_and_pull (h, frame_on_gpu (contexts[i / 5 % 2], "NV12", 7));
+    const GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (out, GST_DICENET_TASK_DETECT);
+    if (meta) {
+      GstBuffer *own = gst_harness_push_and_pull (waiting, frame_on_gpu (contexts[0], "NV12", 7));
+      fail_unless_equals_int (gst_dicenet_meta_get_n_detections (meta),
+                              gst_dicenet_meta_get_n_detections (result_of (own, GST_DICENET_TASK_DETECT)));
+      gst_buffer_unref (own);
+      n_results++;
+    }
+    gst_buffer_unref (out);
+    g_usleep (2000);
+  }
+  fail_unless_equals_int (n_results, 20);
+  harness_free (waiting);
+  harness_free (h);
+  gst_object_unref (contexts[0]);
+  gst_object_unref (contexts[1]);
+}
+GST_END_TEST;
+
 /* The GPU has memory for what was opened first, and none for a second copy of the weights in the frames' context. */
 GST_START_TEST (test_no_memory_in_the_context)
 {
@@ -401,6 +457,8 @@ main (int argc, char **argv)
     tcase_add_test (tests, test_context_query);
     tcase_add_test (tests, test_no_memory_in_the_context);
     tcase_add_test (tests, test_lost_device);
+    tcase_add_test (tests, test_lost_device_in_the_worker);
+    tcase_add_test (tests, test_newest_in_contexts);
     tcase_add_test (tests, test_auto_copies_where_a_context_cannot_be_used);
     tcase_add_test (tests, test_overlay);
   }

@@ -110,8 +110,10 @@ GST_START_TEST (test_frames)
     for (guint frame = 0; frame < 4; frame++)
       push (h, frame);
     expect (2, "^dicenetinference DEBUG *frame 0:00:00\\.(000|066)\\d*: preprocessing \\d+\\.\\d\\d ms, "
-               "network and its result \\d+\\.\\d\\d ms, drawing \\d+\\.\\d\\d ms$");
-    expect (2, "^dicenetinference DEBUG *frame 0:00:00\\.(033|100)\\d*: not inferred \\(inference-interval\\), "
+               "network and its result \\d+\\.\\d\\d ms$");
+    expect (2, "^dicenetinference DEBUG *frame 0:00:00\\.(000|066)\\d*: result of age 0, "
+               "drawing \\d+\\.\\d\\d ms$");
+    expect (2, "^dicenetinference DEBUG *frame 0:00:00\\.(033|100)\\d*: result of age 1, "
                "drawing \\d+\\.\\d\\d ms$");
     gchar *own = g_strdup_printf ("^%s DEBUG *(\\d+ classes$|\\d+ objects$|mask of 85x64$)", elements[i]);
     expect (2, own);
@@ -120,7 +122,7 @@ GST_START_TEST (test_frames)
     gst_harness_push (h, gap);
     gst_buffer_unref (gst_harness_pull (h));
     expect (1, "^dicenetvideo DEBUG *frame 0:00:00\\.133\\d*: a gap");
-    expect (4, "^dicenetinference DEBUG *frame ");
+    expect (6, "^dicenetinference DEBUG *frame ");
     harness_free (h);
     end_log ();
     g_free (own);

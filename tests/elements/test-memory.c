@@ -147,6 +147,30 @@ GST_START_TEST (test_large_blocks)
 }
 GST_END_TEST;
 
+/* inference-mode=newest: a mask for which there is no memory ends the stream with one error, after the frame that was
+ * inferred has left. */
+GST_START_TEST (test_worker)
+{
+  GstHarness *h = harness_new ("dicenetsegment", "inference-mode=newest inference-size=2048x2048", "I420", 64, 64);
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  n_refused = 0;
+  limit = 3 * MIB;
+  gst_buffer_unref (gst_harness_push_and_pull (h, frame_like (h, 0)));
+  for (guint i = 1; i < 10000 && ret == GST_FLOW_OK; i++) {
+    g_usleep (5000);
+    ret = gst_harness_push (h, frame_like (h, i));
+  }
+  limit = G_MAXSIZE;
+  fail_unless_equals_int (ret, GST_FLOW_ERROR);
+  fail_unless (g_atomic_int_get (&n_refused) > 0 && was_told (bus_of (h)));
+  fail_unless (!was_told (bus_of (h)), "told twice");
+  for (GstBuffer *out; (out = gst_harness_try_pull (h)); gst_buffer_unref (out))
+    fail_unless_equals_int (count_metas (out, GST_DICENET_META_API_TYPE), 0);
+  harness_free (h);
+}
+GST_END_TEST;
+
 /* The process's address space is nearly full. */
 GST_START_TEST (test_address_space)
 {
@@ -193,6 +217,12 @@ GST_START_TEST (test_no_threads)
     expect_message (bus, GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "only 1 of 4 threads",
                     "ulimit -u");
     gst_element_set_state (element, GST_STATE_NULL);
+    g_object_set (element, "threads", 1, NULL);
+    gst_util_set_object_arg (G_OBJECT (element), "inference-mode", "newest");
+    fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+    expect_message (bus, GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
+                    "inference-mode=newest", "ulimit -u");
+    gst_element_set_state (element, GST_STATE_NULL);
     gst_element_set_bus (element, NULL);
     gst_object_unref (bus);
     gst_object_unref (element);
@@ -214,6 +244,7 @@ main (int argc, char **argv)
   TCase *tests = tcase_create ("memory");
 
   tcase_add_loop_test (tests, test_large_blocks, 0, G_N_ELEMENTS (CASES));
+  tcase_add_test (tests, test_worker);
   tcase_add_test (tests, test_no_threads);
   tcase_add_loop_test (tests, test_address_space, 0, G_N_ELEMENTS (CASES));
   return run_tests (argc, argv, "memory", tests);
