@@ -113,25 +113,6 @@ gst_dicenet_post_error (GstElement *element, GError *error)
   g_error_free (error);
 }
 
-/* --- settings --- */
-
-void
-gst_dicenet_settings_copy (GstDicenetSettings *to, const GstDicenetSettings *from)
-{
-  *to = *from;
-  to->model = g_strdup (from->model);
-  to->labels_file = g_strdup (from->labels_file);
-  to->inference_size = g_strdup (from->inference_size);
-}
-
-void
-gst_dicenet_settings_clear (GstDicenetSettings *self)
-{
-  g_clear_pointer (&self->model, g_free);
-  g_clear_pointer (&self->labels_file, g_free);
-  g_clear_pointer (&self->inference_size, g_free);
-}
-
 /* --- inference size --- */
 
 static gboolean

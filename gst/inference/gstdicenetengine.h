@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <dicenet/dicenet.h>
-#include <gst/dicenet/gstdicenetmeta.h>
+#include "gstdicenetsettings.h"
 #include <gst/video/video.h>
 
 G_BEGIN_DECLS
-
-/** What to open; the fields are the values of the properties of the same names. */
-typedef struct {
-  gchar *model; /* NULL for the task's default */
-  gchar *labels_file;
-  DicenetBackend backend;
-  gint device_id;
-  DicenetPrecision precision;
-  guint threads;
-  gchar *inference_size;
-} GstDicenetSettings;
-
-void gst_dicenet_settings_copy (GstDicenetSettings *to, const GstDicenetSettings *from);
-void gst_dicenet_settings_clear (GstDicenetSettings *self);
 
 #define GST_TYPE_DICENET_ENGINE (gst_dicenet_engine_get_type ())
 /**

@@ -34,6 +34,7 @@
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
 #include "gstdicenetlateness.h"
+#include "gstdicenetsettings.h"
 #include "gstdicenetworker.h"
 #include "overlay/gstdicenetoverlayhelper.h"
 
@@ -41,23 +42,13 @@ GST_DEBUG_CATEGORY (gst_dicenet_inference_debug);
 #define GST_CAT_DEFAULT gst_dicenet_inference_debug
 
 enum {
-  PROP_0,
-  PROP_MODEL,
-  PROP_LABELS_FILE,
-  PROP_BACKEND,
-  PROP_DEVICE_ID,
-  PROP_PRECISION,
-  PROP_THREADS,
-  PROP_INFERENCE_SIZE,
-  PROP_INFERENCE_MODE,
+  PROP_INFERENCE_MODE = GST_DICENET_SETTINGS_END,
   PROP_INFERENCE_INTERVAL,
   PROP_MAX_AGE,
   PROP_OVERLAY,
   PROP_POST_MESSAGES,
   PROP_STATS,
 };
-
-#define DEFAULT_INFERENCE_SIZE "auto"
 
 typedef enum {
   MODE_EVERY_FRAME,
@@ -133,22 +124,6 @@ G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstDicenetInference, gst_dicenet_inference,
 #define PRIV(self) ((GstDicenetInferencePrivate *) gst_dicenet_inference_get_instance_private (self))
 
 static GType
-gst_dicenet_backend_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    { DICENET_BACKEND_AUTO, "The fastest backend that works on this machine", "auto" },
-    { DICENET_BACKEND_CPU, "CPU", "cpu" },
-    { DICENET_BACKEND_CUDA, "NVIDIA GPU", "cuda" },
-    { 0, NULL, NULL },
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstDicenetBackend", values));
-  return type;
-}
-
-static GType
 gst_dicenet_inference_mode_get_type (void)
 {
   static gsize type = 0;
@@ -160,24 +135,6 @@ gst_dicenet_inference_mode_get_type (void)
 
   if (g_once_init_enter (&type))
     g_once_init_leave (&type, g_enum_register_static ("GstDicenetInferenceMode", values));
-  return type;
-}
-
-static GType
-gst_dicenet_precision_get_type (void)
-{
-  static gsize type = 0;
-  static const GEnumValue values[] = {
-    { DICENET_PRECISION_AUTO, "The fastest precision that this machine supports", "auto" },
-    { DICENET_PRECISION_FLOAT32, "Single precision", "float32" },
-    { DICENET_PRECISION_BFLOAT16, "bfloat16 products, single-precision sums", "bfloat16" },
-    { DICENET_PRECISION_FLOAT16, "float16 products, single-precision sums (GPU only)", "float16" },
-    { DICENET_PRECISION_TF32, "TensorFloat-32 products, single-precision sums (GPU only)", "tf32" },
-    { 0, NULL, NULL },
-  };
-
-  if (g_once_init_enter (&type))
-    g_once_init_leave (&type, g_enum_register_static ("GstDicenetPrecision", values));
   return type;
 }
 
@@ -210,9 +167,9 @@ log_engine (GstDicenetInference *self, GstDicenetEngine *engine, gint64 begin)
 
   GST_INFO_OBJECT (self, "model %s, backend=%s (%s), precision=%s, threads=%u: opened in %.1f ms",
                    dicenet_model_get_path (gst_dicenet_engine_get_model (engine)),
-                   nick_of (gst_dicenet_backend_get_type (), dicenet_session_get_backend (session)),
+                   nick_of (GST_TYPE_DICENET_BACKEND, dicenet_session_get_backend (session)),
                    dicenet_session_get_device (session),
-                   nick_of (gst_dicenet_precision_get_type (), dicenet_session_get_precision (session)),
+                   nick_of (GST_TYPE_DICENET_PRECISION, dicenet_session_get_precision (session)),
                    dicenet_session_get_n_threads (session), (gdouble) (g_get_monotonic_time () - begin) / 1000);
 }
 
@@ -956,13 +913,6 @@ refuse_while_open (GstDicenetInference *self, GParamSpec *pspec)
   return TRUE;
 }
 
-/* An empty string in a pipeline description means unset. */
-static gchar *
-dup_unless_empty (const gchar *text)
-{
-  return text && *text ? g_strdup (text) : NULL;
-}
-
 static void
 gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
@@ -977,31 +927,6 @@ gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *val
   }
   GST_OBJECT_LOCK (self);
   switch (id) {
-  case PROP_MODEL:
-    g_free (priv->settings.model);
-    priv->settings.model = dup_unless_empty (g_value_get_string (value));
-    break;
-  case PROP_LABELS_FILE:
-    g_free (priv->settings.labels_file);
-    priv->settings.labels_file = g_value_dup_string (value);
-    break;
-  case PROP_BACKEND:
-    priv->settings.backend = g_value_get_enum (value);
-    break;
-  case PROP_DEVICE_ID:
-    priv->settings.device_id = g_value_get_int (value);
-    break;
-  case PROP_PRECISION:
-    priv->settings.precision = g_value_get_enum (value);
-    break;
-  case PROP_THREADS:
-    priv->settings.threads = g_value_get_uint (value);
-    break;
-  case PROP_INFERENCE_SIZE:
-    g_free (priv->settings.inference_size);
-    priv->settings.inference_size =
-        g_strdup (g_value_get_string (value) ? g_value_get_string (value) : DEFAULT_INFERENCE_SIZE);
-    break;
   case PROP_INFERENCE_MODE:
     priv->mode = g_value_get_enum (value);
     break;
@@ -1015,7 +940,8 @@ gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *val
     priv->post_messages = g_value_get_boolean (value);
     break;
   default:
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    if (!gst_dicenet_settings_set (&priv->settings, id, value))
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     break;
   }
   GST_OBJECT_UNLOCK (self);
@@ -1042,27 +968,6 @@ gst_dicenet_inference_get_property (GObject *object, guint id, GValue *value, GP
 
   GST_OBJECT_LOCK (self);
   switch (id) {
-  case PROP_MODEL:
-    g_value_set_string (value, priv->settings.model ? priv->settings.model : gst_dicenet_task_get_names (task)->name);
-    break;
-  case PROP_LABELS_FILE:
-    g_value_set_string (value, priv->settings.labels_file);
-    break;
-  case PROP_BACKEND:
-    g_value_set_enum (value, priv->settings.backend);
-    break;
-  case PROP_DEVICE_ID:
-    g_value_set_int (value, priv->settings.device_id);
-    break;
-  case PROP_PRECISION:
-    g_value_set_enum (value, priv->settings.precision);
-    break;
-  case PROP_THREADS:
-    g_value_set_uint (value, priv->settings.threads);
-    break;
-  case PROP_INFERENCE_SIZE:
-    g_value_set_string (value, priv->settings.inference_size);
-    break;
   case PROP_INFERENCE_MODE:
     g_value_set_enum (value, priv->mode);
     break;
@@ -1082,7 +987,8 @@ gst_dicenet_inference_get_property (GObject *object, guint id, GValue *value, GP
     g_value_take_boxed (value, make_stats (priv));
     break;
   default:
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    if (!gst_dicenet_settings_get (&priv->settings, task, id, value))
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     break;
   }
   GST_OBJECT_UNLOCK (self);
@@ -1109,42 +1015,10 @@ install_properties (GObjectClass *klass)
   const GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
 
   g_object_class_install_property (
-      klass, PROP_MODEL,
-      g_param_spec_string ("model", "Model",
-                           "Model file (.safetensors), or the name of a model in a folder of the environment variable "
-                           "DICENET_MODEL_PATH or installed with the plugin. If unset, the element's default model, "
-                           "whose name the property then returns",
-                           NULL, ready));
-  g_object_class_install_property (
-      klass, PROP_LABELS_FILE,
-      g_param_spec_string ("labels-file", "Labels file",
-                           "Text file with one label per line, which replaces the labels in the model", NULL, ready));
-  g_object_class_install_property (klass, PROP_BACKEND,
-                                   g_param_spec_enum ("backend", "Backend", "Where to run the model",
-                                                      gst_dicenet_backend_get_type (), DICENET_BACKEND_AUTO, ready));
-  g_object_class_install_property (
-      klass, PROP_DEVICE_ID,
-      g_param_spec_int ("device-id", "Device", "Index of the GPU; -1 for the default GPU", -1, G_MAXINT, -1, ready));
-  g_object_class_install_property (
-      klass, PROP_PRECISION,
-      g_param_spec_enum ("precision", "Precision",
-                         "Precision of the computation; if the machine does not support it, float32 with a warning",
-                         gst_dicenet_precision_get_type (), DICENET_PRECISION_FLOAT32, ready));
-  g_object_class_install_property (
-      klass, PROP_THREADS,
-      g_param_spec_uint ("threads", "Threads", "Number of CPU threads; 0 for one per processor", 0, 1024, 0, ready));
-  g_object_class_install_property (
-      klass, PROP_INFERENCE_SIZE,
-      g_param_spec_string (
-          "inference-size", "Inference size",
-          "Size at which frames are inferred: auto (the frame's aspect ratio, with the short side of the "
-          "model's size), model (the model's size), native (the frame's size), or WIDTHxHEIGHT, each from 32 to 4096",
-          DEFAULT_INFERENCE_SIZE, ready));
-  g_object_class_install_property (
       klass, PROP_INFERENCE_MODE,
       g_param_spec_enum ("inference-mode", "Inference mode",
-                         "Whether a frame waits for the model, or carries the newest result, of a frame before it: the "
-                         "latter keeps live sources live, however slow the model is",
+                         "Whether frames wait for the model: with newest they don't, so that live sources stay live, "
+                         "however slow it is",
                          gst_dicenet_inference_mode_get_type (), MODE_EVERY_FRAME, ready));
   g_object_class_install_property (
       klass, PROP_INFERENCE_INTERVAL,
@@ -1155,8 +1029,8 @@ install_properties (GObjectClass *klass)
   g_object_class_install_property (
       klass, PROP_MAX_AGE,
       g_param_spec_uint64 ("max-age", "Maximum age",
-                           "Age in nanoseconds, by timestamps, after which frames carry a result no longer; 0 for any",
-                           0, G_MAXUINT64, 0, playing));
+                           "Frames carry no result older than this, in nanoseconds by timestamps; 0 for no limit", 0,
+                           G_MAXUINT64, 0, playing));
   g_object_class_install_property (
       klass, PROP_OVERLAY,
       g_param_spec_boolean ("overlay", "Overlay", "Draw the results on the frames", FALSE, playing));
@@ -1186,6 +1060,7 @@ gst_dicenet_inference_class_init (GstDicenetInferenceClass *klass)
   object_class->set_property = gst_dicenet_inference_set_property;
   object_class->get_property = gst_dicenet_inference_get_property;
   object_class->finalize = gst_dicenet_inference_finalize;
+  gst_dicenet_settings_install (object_class);
   install_properties (object_class);
 
   GST_ELEMENT_CLASS (klass)->set_context = gst_dicenet_inference_set_context;
@@ -1202,8 +1077,8 @@ gst_dicenet_inference_class_init (GstDicenetInferenceClass *klass)
   video_class->process_frame = gst_dicenet_inference_process_frame;
 
   gst_type_mark_as_plugin_api (GST_TYPE_DICENET_INFERENCE, 0);
-  gst_type_mark_as_plugin_api (gst_dicenet_backend_get_type (), 0);
-  gst_type_mark_as_plugin_api (gst_dicenet_precision_get_type (), 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_DICENET_BACKEND, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_DICENET_PRECISION, 0);
   gst_type_mark_as_plugin_api (gst_dicenet_inference_mode_get_type (), 0);
 }
 
@@ -1212,11 +1087,9 @@ gst_dicenet_inference_init (GstDicenetInference *self)
 {
   GstDicenetInferencePrivate *priv = PRIV (self);
 
-  priv->settings.device_id = -1;
-  priv->settings.precision = DICENET_PRECISION_FLOAT32;
+  gst_dicenet_settings_init (&priv->settings);
   priv->interval = 1;
   priv->overlay = gst_dicenet_overlay_helper_new (GST_BASE_TRANSFORM (self));
-  priv->settings.inference_size = g_strdup (DEFAULT_INFERENCE_SIZE);
 }
 
 void
