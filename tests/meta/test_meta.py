@@ -82,10 +82,15 @@ def check_all(buffer):
     assert GstDicenetMeta.buffer_get_dicenet_metas(Gst.Buffer.new()) == []
 
 
+def type_of(field):
+    # PyGObject renamed it after 3.50 (Debian 13), when it moved to girepository-2.0.
+    return field.get_type_info() if hasattr(field, 'get_type_info') else field.get_type()
+
+
 def check_fields():
     """Fields in Python are values, not addresses."""
     for name in 'DicenetMeta', 'DicenetResult', 'DicenetDetection', 'DicenetClass', 'DicenetObject':
-        fields = {field.get_name(): field.get_type() for field in getattr(GstDicenetMeta, name).__info__.get_fields()}
+        fields = {field.get_name(): type_of(field) for field in getattr(GstDicenetMeta, name).__info__.get_fields()}
         assert len(fields) > 2, fields
         for field, kind in fields.items():
             assert field.startswith('_') or kind.get_tag_as_string() != 'void', f'{name}.{field} reads as an address'
