@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include "gstdicenetmapping.h"
 #include "gstdicenetmeta-private.h"
 #include "gstdicenetregion.h"
 #include <math.h>
@@ -158,141 +159,6 @@ gst_dicenet_detection_get_result (const GstDicenetDetection *self, guint index)
   g_return_val_if_fail (index < gst_dicenet_detection_get_n_results (self), NULL);
 
   return g_ptr_array_index ((GPtrArray *) self->_results, index);
-}
-
-/* --- coordinates of cropped, scaled and flipped frames --- */
-
-typedef struct {
-  gdouble x0, y0, x1, y1;
-} Rect;
-
-/* Maps input to output coordinates: (x, y) -> (xx x + xy y + x0, yx x + yy y + y0). One factor of each pair is zero. */
-typedef struct {
-  gdouble xx, xy, x0;
-  gdouble yx, yy, y0;
-  Rect content; /* the part of the output frame that shows the input frame; the rest is border */
-  guint width, height;
-} Mapping;
-
-static Rect
-rect_intersect (Rect a, Rect b)
-{
-  return (Rect){ MAX (a.x0, b.x0), MAX (a.y0, b.y0), MIN (a.x1, b.x1), MIN (a.y1, b.y1) };
-}
-
-static Rect
-mapping_apply (const Mapping *m, Rect r)
-{
-  gdouble ax = m->xx * r.x0 + m->xy * r.y0 + m->x0, bx = m->xx * r.x1 + m->xy * r.y1 + m->x0;
-  gdouble ay = m->yx * r.x0 + m->yy * r.y0 + m->y0, by = m->yx * r.x1 + m->yy * r.y1 + m->y0;
-
-  return (Rect){ MIN (ax, bx), MIN (ay, by), MAX (ax, bx), MAX (ay, by) };
-}
-
-static void
-mapping_invert (const Mapping *m, gdouble x, gdouble y, gdouble *in_x, gdouble *in_y)
-{
-  x -= m->x0;
-  y -= m->y0;
-  *in_x = m->xx != 0 ? x / m->xx : y / m->yx;
-  *in_y = m->yy != 0 ? y / m->yy : x / m->xy;
-}
-
-/* Maps the rectangle @in of the input frame to the rectangle @out of the output frame. */
-static void
-mapping_init (Mapping *m, Rect in, Rect out, guint width, guint height)
-{
-  *m = (Mapping){ .width = width, .height = height };
-  m->xx = (out.x1 - out.x0) / (in.x1 - in.x0);
-  m->yy = (out.y1 - out.y0) / (in.y1 - in.y0);
-  m->x0 = out.x0 - m->xx * in.x0;
-  m->y0 = out.y0 - m->yy * in.y0;
-  m->content = rect_intersect (out, (Rect){ 0, 0, width, height });
-}
-
-#if GST_CHECK_VERSION(1, 28, 0)
-/* The matrix of a flip maps pixel indices. Edges, which are mapped here, are one further if the direction is
- * reversed. */
-static gdouble
-edge_offset (gdouble a, gdouble b)
-{
-  return a < 0 || b < 0 ? 1 : 0;
-}
-
-static gboolean
-mapping_init_from_matrix (Mapping *m, const GstVideoMetaTransformMatrix *t)
-{
-  const gfloat (*a)[3] = t->matrix;
-  const GstVideoRectangle *in = &t->in_rectangle, *out = &t->out_rectangle;
-  gboolean straight = a[0][1] == 0 && a[1][0] == 0, turned = a[0][0] == 0 && a[1][1] == 0;
-  gdouble scale = a[2][2];
-
-  /* Boxes stay boxes unless the matrix has a shear or a perspective part. */
-  if (a[2][0] != 0 || a[2][1] != 0 || scale == 0 || straight == turned)
-    return FALSE;
-  *m = (Mapping){ .width = GST_VIDEO_INFO_WIDTH (t->out_info), .height = GST_VIDEO_INFO_HEIGHT (t->out_info) };
-  m->xx = a[0][0] / scale;
-  m->xy = a[0][1] / scale;
-  m->yx = a[1][0] / scale;
-  m->yy = a[1][1] / scale;
-  m->x0 = a[0][2] / scale - m->xx * in->x - m->xy * in->y + out->x + edge_offset (m->xx, m->xy);
-  m->y0 = a[1][2] / scale - m->yx * in->x - m->yy * in->y + out->y + edge_offset (m->yx, m->yy);
-  if (m->xx * m->yy - m->xy * m->yx == 0)
-    return FALSE;
-  m->content =
-      rect_intersect ((Rect){ out->x, out->y, out->x + out->w, out->y + out->h }, (Rect){ 0, 0, m->width, m->height });
-  return TRUE;
-}
-#else
-/* Total width and height of the borders that videoscale adds to preserve the display aspect ratio. Before GStreamer
- * 1.28 it does not pass them on, but adds them by default, computed from the sizes as here. */
-static void
-guess_borders (const GstVideoInfo *in, const GstVideoInfo *out, guint *horizontal, guint *vertical)
-{
-  gint in_n, in_d, out_n, out_d, n, d;
-
-  *horizontal = *vertical = 0;
-  if (in->par_n <= 0 || in->par_d <= 0 || out->par_n <= 0 || out->par_d <= 0)
-    return;
-  if (!gst_util_fraction_multiply (in->width, in->height, in->par_n, in->par_d, &in_n, &in_d) ||
-      !gst_util_fraction_multiply (out->width, out->height, out->par_n, out->par_d, &out_n, &out_d) ||
-      (in_n == out_n && in_d == out_d) || in_n <= 0 ||
-      !gst_util_fraction_multiply (in_n, in_d, out->par_d, out->par_n, &n, &d))
-    return;
-  gint height = gst_util_uint64_scale_int (out->width, d, n);
-  gint width = gst_util_uint64_scale_int (out->height, n, d);
-  if (height > 0 && height <= out->height)
-    *vertical = out->height - height;
-  else if (width > 0 && width <= out->width)
-    *horizontal = out->width - width;
-}
-#endif
-
-static gboolean
-mapping_init_from_scale (Mapping *m, const GstVideoMetaTransform *t)
-{
-  guint w = GST_VIDEO_INFO_WIDTH (t->out_info), h = GST_VIDEO_INFO_HEIGHT (t->out_info);
-  Rect in = { 0, 0, GST_VIDEO_INFO_WIDTH (t->in_info), GST_VIDEO_INFO_HEIGHT (t->in_info) };
-  guint horizontal = 0, vertical = 0;
-
-  if (in.x1 <= 0 || in.y1 <= 0 || w == 0 || h == 0)
-    return FALSE;
-#if !GST_CHECK_VERSION(1, 28, 0)
-  guess_borders (t->in_info, t->out_info, &horizontal, &vertical);
-#endif
-  guint left = horizontal / 2, top = vertical / 2;
-  mapping_init (m, in, (Rect){ left, top, left + w - horizontal, top + h - vertical }, w, h);
-  return TRUE;
-}
-
-static gboolean
-mapping_init_from_crop (Mapping *m, const GstVideoCropMeta *crop)
-{
-  if (crop->width == 0 || crop->height == 0)
-    return FALSE;
-  mapping_init (m, (Rect){ crop->x, crop->y, (gdouble) crop->x + crop->width, (gdouble) crop->y + crop->height },
-                (Rect){ 0, 0, crop->width, crop->height }, crop->width, crop->height);
-  return TRUE;
 }
 
 /* --- masks --- */
@@ -506,13 +372,13 @@ copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
 
 /* Returns FALSE if nothing of @d lies in @content, after the mapping if @m is not NULL. */
 static gboolean
-map_detection (GstDicenetDetection *d, const Mapping *m, Rect content)
+map_detection (GstDicenetDetection *d, const GstDicenetMapping *m, GstDicenetRect content)
 {
-  Rect r = { d->x, d->y, d->x + d->w, d->y + d->h };
+  GstDicenetRect r = { d->x, d->y, d->x + d->w, d->y + d->h };
 
   if (isnan (r.x0) || isnan (r.y0) || isnan (r.x1) || isnan (r.y1)) /* MIN and MAX would hide it */
     return FALSE;
-  r = rect_intersect (m ? mapping_apply (m, r) : r, content);
+  r = gst_dicenet_rect_intersect (m ? gst_dicenet_mapping_apply (m, r) : r, content);
   d->x = r.x0;
   d->y = r.y0;
   d->w = r.x1 - r.x0;
@@ -527,14 +393,14 @@ clip_detections (const GstDicenetDetection *detections, guint n, guint width, gu
 
   for (guint i = 0; i < n; i++) {
     GstDicenetDetection d = detections[i];
-    if (map_detection (&d, NULL, (Rect){ 0, 0, width, height }))
+    if (map_detection (&d, NULL, (GstDicenetRect){ 0, 0, width, height }))
       detection_list_append (clipped, &d);
   }
   return clipped;
 }
 
 static DetectionList *
-map_detections (const DetectionList *from, const Mapping *m)
+map_detections (const DetectionList *from, const GstDicenetMapping *m)
 {
   DetectionList *mapped = detection_list_alloc (from->n);
   GArray *lost = g_array_new (FALSE, FALSE, sizeof (GstDicenetLost));
@@ -559,17 +425,17 @@ map_detections (const DetectionList *from, const Mapping *m)
 /* Whether the content of the output frame is all of the input frame that falls into it. If so, another view of the same
  * mask describes the output frame. A flip, or a crop followed by borders, requires a new mask. */
 static gboolean
-view_is_enough (const Mapping *m, const GstDicenetMeta *self)
+view_is_enough (const GstDicenetMapping *m, const GstDicenetMeta *self)
 {
-  Rect all = mapping_apply (m, (Rect){ 0, 0, self->frame_width, self->frame_height });
+  GstDicenetRect all = gst_dicenet_mapping_apply (m, (GstDicenetRect){ 0, 0, self->frame_width, self->frame_height });
 
-  all = rect_intersect (all, (Rect){ 0, 0, m->width, m->height });
+  all = gst_dicenet_rect_intersect (all, (GstDicenetRect){ 0, 0, m->width, m->height });
   return m->xx > 0 && m->yy > 0 && fabs (all.x0 - m->content.x0) < 0.5 && fabs (all.y0 - m->content.y0) < 0.5 &&
          fabs (all.x1 - m->content.x1) < 0.5 && fabs (all.y1 - m->content.y1) < 0.5;
 }
 
 static void
-map_view (GstDicenetMeta *to, const GstDicenetMeta *from, const Mapping *m)
+map_view (GstDicenetMeta *to, const GstDicenetMeta *from, const GstDicenetMapping *m)
 {
   gdouble unit_x = from->view_w / from->frame_width, unit_y = from->view_h / from->frame_height;
 
@@ -587,7 +453,7 @@ mapped_size (guint frame_out, gdouble factor, gdouble mask_per_pixel)
 }
 
 static GBytes *
-map_mask (const GstDicenetMeta *from, const Mapping *m, guint width, guint height)
+map_mask (const GstDicenetMeta *from, const GstDicenetMapping *m, guint width, guint height)
 {
   const GstDicenetResult *result = from->result;
   const guint8 *src = g_bytes_get_data (result->mask, NULL);
@@ -600,7 +466,7 @@ map_mask (const GstDicenetMeta *from, const Mapping *m, guint width, guint heigh
     for (guint i = 0; i < width; i++) {
       gdouble x = (i + 0.5) / width * m->width, y = (j + 0.5) / height * m->height, in_x, in_y;
       gboolean shown = x >= m->content.x0 && x < m->content.x1 && y >= m->content.y0 && y < m->content.y1;
-      mapping_invert (m, x, y, &in_x, &in_y);
+      gst_dicenet_mapping_invert (m, x, y, &in_x, &in_y);
       gint column = mask_index (from->view_x + from->view_w * in_x / from->frame_width, result->mask_width);
       gint row = mask_index (from->view_y + from->view_h * in_y / from->frame_height, result->mask_height);
       mask[(gsize) j * width + i] =
@@ -626,7 +492,7 @@ bound_mask (GstDicenetResult *result, const GstDicenetResult *old)
 }
 
 static GstDicenetResult *
-map_result (const GstDicenetMeta *from, const Mapping *m)
+map_result (const GstDicenetMeta *from, const GstDicenetMapping *m)
 {
   const GstDicenetResult *old = from->result;
   GstDicenetResult *result =
@@ -646,7 +512,7 @@ map_result (const GstDicenetMeta *from, const Mapping *m)
 
 /* Returns FALSE if there is not enough memory for a new mask. */
 static gboolean
-map_meta (GstBuffer *dest, const GstDicenetMeta *self, const Mapping *m)
+map_meta (GstBuffer *dest, const GstDicenetMeta *self, const GstDicenetMapping *m)
 {
   const gboolean keeps_mask = !self->result->mask || view_is_enough (m, self);
   GstDicenetResult *result = keeps_mask ? gst_dicenet_result_ref (self->result) : map_result (self, m);
@@ -665,42 +531,19 @@ map_meta (GstBuffer *dest, const GstDicenetMeta *self, const Mapping *m)
   return TRUE;
 }
 
-static GQuark
-crop_quark (void)
-{
-  return g_quark_from_static_string ("gst-dicenet-crop");
-}
-
-/* Whether the whole buffer, or all of its memory, is copied. */
-static gboolean
-is_whole (const GstMetaTransformCopy *copy, GstBuffer *buffer)
-{
-  return !copy->region ||
-         (copy->offset == 0 && (copy->size == (gsize) -1 || copy->size == gst_buffer_get_size (buffer)));
-}
-
 static gboolean
 gst_dicenet_meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *buffer, GQuark type, gpointer data)
 {
   const GstDicenetMeta *self = (const GstDicenetMeta *) meta;
-  gboolean known = FALSE;
-  Mapping m;
+  GstDicenetMapping m;
 
   if (GST_META_TRANSFORM_IS_COPY (type)) {
     /* A part of the memory is not the picture that the result describes. */
-    if (is_whole (data, buffer))
+    if (gst_dicenet_copy_is_whole (data, buffer))
       copy_meta (dest, self);
     return TRUE;
   }
-  if (GST_VIDEO_META_TRANSFORM_IS_SCALE (type))
-    known = mapping_init_from_scale (&m, data);
-#if GST_CHECK_VERSION(1, 28, 0)
-  else if (GST_VIDEO_META_TRANSFORM_IS_MATRIX (type))
-    known = mapping_init_from_matrix (&m, data);
-#endif
-  else if (type == crop_quark ())
-    known = mapping_init_from_crop (&m, data);
-  if (known && map_meta (dest, self, &m))
+  if (gst_dicenet_mapping_init (&m, type, data) && map_meta (dest, self, &m))
     return TRUE;
   GST_DEBUG ("results of %s are dropped: they can't follow a picture through %s", self->result->model,
              g_quark_to_string (type));
@@ -882,7 +725,7 @@ gst_buffer_apply_crop_to_dicenet_meta (GstBuffer *buffer)
     return gst_buffer_ref (buffer);
   GstBuffer *cropped = gst_buffer_new ();
   for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));)
-    gst_dicenet_meta_transform (cropped, meta, buffer, crop_quark (), crop);
+    gst_dicenet_meta_transform (cropped, meta, buffer, gst_dicenet_crop_quark (), crop);
   return cropped;
 }
 
