@@ -8,8 +8,8 @@
 # --model is a model file, or the name of one in models/ (dicenet-segment); several run one after the other on each frame.
 # --set passes a property on to the elements that have it: --set threshold=0.6, say. It runs until Ctrl-C, or for --seconds.
 # Needs: a camera that Linux knows (v4l2), the plugin (built or installed), GStreamer's base and good plugins.
-# Shows: a live source; the leaky queue before the model lets it always take the newest frame, so that the picture stays
-# in step with the world where the model is slower than the camera.
+# Shows: a live source; with inference-mode=newest every frame leaves at once with the newest result, and says how old that
+# is, so that the picture stays in step with the world where the model is slower than the camera.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck source=pipelines/common.sh
 source "$(dirname "$(realpath -- "${BASH_SOURCE[0]}")")/common.sh"

@@ -135,16 +135,19 @@ check_value() {
 # interlaced ones made whole, one frame of each: networks know people who stand on their feet, without stripes. (auto-strict:
 # else deinterlace would leave those of more than 8 bits as they are.) Of the
 # properties that were set, each element gets those that it has.
-# The queues let the networks run beside each other, and beside what is before and behind them. Where the input $1 is live, the first one holds the newest frame, and no other more than one: what they held would be late.
+# The queues let the networks run beside each other, and beside what is before and behind them. Where the input $1 is live,
+# frames don't wait for a network; the first queue holds the newest frame, where conversion is too slow, and no other more
+# than one: what they held would be late.
 set_network() {
-  local i property between=(queue) first=(queue)
+  local i property between=(queue) first=(queue) mode=()
   if is_live "$1"; then
     between=(queue max-size-buffers=1 max-size-bytes=0 max-size-time=0)
     first=("${between[@]}" leaky=downstream)
+    mode=(inference-mode=newest)
   fi
   network=("${first[@]}" ! videoconvert ! deinterlace mode=auto-strict fields=top ! videoconvert ! videoflip video-direction=auto)
   for i in "${!models[@]}"; do
-    network+=(! "${elements[i]}" "model=$(quote "${models[i]}")")
+    network+=(! "${elements[i]}" "model=$(quote "${models[i]}")" "${mode[@]}")
     for property in "${properties[@]}"; do
       ! has_property "${elements[i]}" "$property" || network+=("$property")
     done

@@ -9,8 +9,8 @@
 # --model is a model file, or the name of one in models/ (dicenet-segment); several run one after the other on each frame.
 # --set passes a property on to the elements that have it: --set threshold=0.6, say. It runs until Ctrl-C, or for --seconds.
 # Needs: the plugin (built or installed), GStreamer's base, good, bad and libav plugins.
-# Shows: rtspsrc for video only, whatever else the camera sends; decoding goes on at the camera's pace, and the leaky queue
-# behind it hands the model the newest frame.
+# Shows: rtspsrc for video only, whatever else the camera sends; with inference-mode=newest every frame leaves at once with
+# the newest result, and says how old that is.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck source=pipelines/common.sh
 source "$(dirname "$(realpath -- "${BASH_SOURCE[0]}")")/common.sh"
