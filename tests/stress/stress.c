@@ -86,7 +86,7 @@ static void
 append_inference (Worker *w, GString *line, guint i)
 {
   static const char *const tasks[] = { "classify", "detect", "segment" };
-  static const char *const sizes[] = { "auto", "model", "native", "32x32", "64x48" };
+  static const char *const sizes[] = { "auto", "model", "native", "32x32", "64x48", "384x384" };
   const char *task = PICK (w, tasks);
   g_autofree char *shared = model_path (task);
 
@@ -97,9 +97,11 @@ append_inference (Worker *w, GString *line, guint i)
   if (!w->gentle && !w->model && chance (w, 6))
     copy_model (w, task);
   g_string_append_printf (
-      line, " ! dicenet%s name=e%u model=%s threads=%u inference-size=%s inference-interval=%u overlay=%s", task, i,
-      w->model && chance (w, 2) ? w->model : shared, 1 + below (w, 3), PICK (w, sizes), 1 + below (w, 4),
-      chance (w, 2) ? "true" : "false");
+      line,
+      " ! dicenet%s name=e%u model=%s threads=%u inference-size=%s inference-interval=%u overlay=%s "
+      "inference-mode=%s",
+      task, i, w->model && chance (w, 2) ? w->model : shared, 1 + below (w, 3), PICK (w, sizes), 1 + below (w, 4),
+      chance (w, 2) ? "true" : "false", chance (w, 2) ? "newest" : "every-frame");
   if (chance (w, 3))
     g_string_append (line, " ! queue max-size-buffers=3");
 }
@@ -213,7 +215,7 @@ set_property (Worker *w)
   GstElement *element = gst_bin_get_by_name (GST_BIN (w->pipeline), "e0");
   GstStructure *stats = NULL;
 
-  switch (below (w, 5)) {
+  switch (below (w, 6)) {
   case 0:
     g_object_set (element, "overlay", chance (w, 2), NULL);
     break;
@@ -227,6 +229,9 @@ set_property (Worker *w)
     if (g_object_class_find_property (G_OBJECT_GET_CLASS (element), "object-class"))
       g_object_set (element, "object-class", chance (w, 2) ? "person,dog" : "nobody", "class-thresholds", "cat=0.3",
                     NULL);
+    break;
+  case 4:
+    g_object_set (element, "max-age", (guint64) below (w, 3) * 20 * GST_MSECOND, NULL);
     break;
   default:
     g_object_get (element, "stats", &stats, NULL);
