@@ -274,6 +274,25 @@ GST_START_TEST (test_lateness)
 }
 GST_END_TEST;
 
+/* The warning says what helps, which depends on the mode. */
+GST_START_TEST (test_lateness_advice)
+{
+  static const gchar *const modes[] = { "every-frame", "newest" };
+  static const gchar *const advice[] = { "Set inference-mode=newest on 'e'", "though they don't wait for inference" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++) {
+    gchar *extra = g_strdup_printf ("name=e inference-mode=%s", modes[i]);
+    GstHarness *h = harness_new ("dicenetdetect", extra, "I420", 64, 48);
+    gst_harness_use_testclock (h);
+    for (guint s = 0; s < 40; s++)
+      push_late (h, s, s * GST_SECOND);
+    expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_BUSY, advice[i], NULL);
+    harness_free (h);
+    g_free (extra);
+  }
+}
+GST_END_TEST;
+
 /* If a frame takes seconds, the stream advances slowly: the report does not take longer. */
 GST_START_TEST (test_lateness_of_slow_frames)
 {
@@ -592,6 +611,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_too_large_for_native);
   tcase_add_test (tests, test_latency);
   tcase_add_test (tests, test_lateness);
+  tcase_add_test (tests, test_lateness_advice);
   tcase_add_test (tests, test_lateness_of_slow_frames);
   tcase_add_test (tests, test_lateness_again);
   tcase_add_test (tests, test_lateness_paused);

@@ -445,6 +445,8 @@ choose_value (FuzzReader *in, const GParamSpec *spec, GValue *value)
     g_value_set_boolean (value, fuzz_u8 (in) & 1);
   else if (G_IS_PARAM_SPEC_UINT (spec)) /* more than a few threads only take time */
     g_value_set_uint (value, g_str_equal (spec->name, "threads") ? 1 + fuzz_below (in, 2) : fuzz_u32 (in));
+  else if (G_IS_PARAM_SPEC_UINT64 (spec))
+    g_value_set_uint64 (value, fuzz_u32 (in));
   else if (G_IS_PARAM_SPEC_INT (spec))
     g_value_set_int (value, (gint) fuzz_u32 (in));
   else if (G_IS_PARAM_SPEC_FLOAT (spec))
