@@ -795,6 +795,7 @@ gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const Gst
   GError *error = NULL;
 
   forget_result (self);
+  /* The inference under way uses the session, and the size of its frame. */
   if (priv->worker)
     gst_dicenet_worker_wait (priv->worker);
   if (!gst_dicenet_engine_choose_size (priv->engine, info, &priv->width, &priv->height, &error)) {
