@@ -105,8 +105,9 @@ class TestCase(unittest.TestCase):
 
     def strange_clip(self, name="strange.mkv"):
         """Its pixels have a shape that can't be."""
+        # Not as H.264, of which avdec_h264 of GStreamer 1.26 loses most frames if their pixels are like this.
         launch("videotestsrc", "num-buffers=5", "!", "video/x-raw,width=96,height=64,framerate=10/1,pixel-aspect-ratio=1/100",
-               "!", "x264enc", "!", "h264parse", "!", "matroskamux", "!", "filesink", f"location={self.path(name)}")  # fmt: skip
+               "!", "vp8enc", "!", "matroskamux", "!", "filesink", f"location={self.path(name)}")  # fmt: skip
         return self.path(name)
 
     def frameless(self):
