@@ -47,6 +47,7 @@ NAMES_TASKS = {
     "gst/inference/gstdicenetdetect.c": "an element for each task",
     "gst/inference/gstdicenetsegment.c": "an element for each task",
     "gst/inference/gstdicenetengine.c": "what each is called",
+    "gst/meta/gstdicenetanalytics.c": "what others call a classification becomes a result",
     "gst/meta/gst/dicenet/gstdicenetmeta.h": "the enumeration",
     "gst/meta/gstdicenetmeta.c": "detections are GstVideoRegionOfInterestMeta, too",
     "gst/meta/gstdicenetserial.c": "checks what another process says",

@@ -47,6 +47,7 @@ enum {
   PROP_MAX_AGE,
   PROP_OVERLAY,
   PROP_POST_MESSAGES,
+  PROP_ANALYTICS,
   PROP_STATS,
 };
 
@@ -83,6 +84,7 @@ typedef struct {
   GstClockTime max_age; /* 0: any */
   guint interval;
   gboolean post_messages;
+  gboolean analytics;
 
   /* Valid from start() to stop(). Changed under the object lock; the streaming thread reads without it. */
   GstDicenetEngine *engine; /* NULL if none is open */
@@ -335,6 +337,15 @@ make_request (GstDicenetInference *self, gboolean decode)
   return request;
 }
 
+static gboolean
+wants_analytics (GstDicenetInference *self)
+{
+  GST_OBJECT_LOCK (self);
+  gboolean wants = PRIV (self)->analytics;
+  GST_OBJECT_UNLOCK (self);
+  return wants;
+}
+
 static Outcome *
 outcome_new (GstDicenetInference *self, const Frame *frame, DicenetResult *found)
 {
@@ -349,6 +360,7 @@ outcome_new (GstDicenetInference *self, const Frame *frame, DicenetResult *found
   outcome->result =
       gst_dicenet_result_new (klass->task, dicenet_model_get_name (model), gst_dicenet_engine_get_labels (priv->engine),
                               dicenet_model_get_background (model));
+  gst_dicenet_result_set_analytics (outcome->result, wants_analytics (self));
   outcome->detections = klass->read (self, found, outcome->result);
   return outcome;
 }
@@ -940,6 +952,9 @@ gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *val
   case PROP_POST_MESSAGES:
     priv->post_messages = g_value_get_boolean (value);
     break;
+  case PROP_ANALYTICS:
+    priv->analytics = g_value_get_boolean (value);
+    break;
   default:
     if (!gst_dicenet_settings_set (&priv->settings, id, value))
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -983,6 +998,9 @@ gst_dicenet_inference_get_property (GObject *object, guint id, GValue *value, GP
     break;
   case PROP_POST_MESSAGES:
     g_value_set_boolean (value, priv->post_messages);
+    break;
+  case PROP_ANALYTICS:
+    g_value_set_boolean (value, priv->analytics);
     break;
   case PROP_STATS:
     g_value_take_boxed (value, make_stats (priv));
@@ -1040,6 +1058,12 @@ install_properties (GObjectClass *klass)
       g_param_spec_boolean ("post-messages", "Post messages",
                             "Post the results of each inference as an element message on the bus", FALSE, playing));
   g_object_class_install_property (
+      klass, PROP_ANALYTICS,
+      g_param_spec_boolean ("analytics", "Analytics",
+                            "Attach results as GstAnalyticsRelationMeta, too, which GStreamer's own elements read; no "
+                            "effect if built for a GStreamer before 1.24",
+                            TRUE, playing));
+  g_object_class_install_property (
       klass, PROP_STATS,
       g_param_spec_boxed (
           "stats", "Statistics",
@@ -1090,6 +1114,7 @@ gst_dicenet_inference_init (GstDicenetInference *self)
 
   gst_dicenet_settings_init (&priv->settings);
   priv->interval = 1;
+  priv->analytics = TRUE;
   priv->overlay = gst_dicenet_overlay_helper_new (GST_BASE_TRANSFORM (self));
 }
 

@@ -14,7 +14,33 @@ GstDicenetMeta *gst_dicenet_meta_restore (GstBuffer *buffer, GstDicenetResult *r
 typedef struct {
   gint id;
   guint label_id;
+  gdouble confidence;
+  guint od;
 } GstDicenetLost;
+
+/** The id of a detection in the buffer's relation meta (GstAnalytics), or GST_DICENET_OD_NONE. */
+#define GST_DICENET_OD_NONE G_MAXUINT
+static inline guint
+gst_dicenet_detection_get_od (const GstDicenetDetection *self)
+{
+  return GPOINTER_TO_UINT (self->_od) - 1;
+}
+void gst_dicenet_meta_set_od (GstDicenetMeta *self, guint index, guint od);
+
+/** After those of the lost detections were removed. The meta must be new, and in no other thread's hands. */
+void gst_dicenet_meta_forget_lost_ods (GstDicenetMeta *self);
+
+/** (transfer none) (nullable): the mask in the buffer's relation meta that was made from this one. */
+GstBuffer *gst_dicenet_meta_get_analytics_mask (const GstDicenetMeta *self);
+void gst_dicenet_meta_set_analytics_mask (GstDicenetMeta *self, GstBuffer *mask);
+
+gboolean gst_dicenet_result_get_analytics (const GstDicenetResult *self);
+
+/** (transfer full) (nullable): the whole mask of the result for GstAnalytics, if it was made before. */
+GstBuffer *gst_dicenet_result_get_analytics_mask (GstDicenetResult *self);
+
+/** Keeps @mask (transfer full) unless another thread was faster. Returns (transfer full): the one that is kept. */
+GstBuffer *gst_dicenet_result_set_analytics_mask (GstDicenetResult *self, GstBuffer *mask);
 
 /** GstDicenetLost; NULL if there are none. Valid as long as the meta. */
 const GArray *gst_dicenet_meta_get_lost (const GstDicenetMeta *self);

@@ -2,6 +2,7 @@
 
 #include "gstdicenetmapping.h"
 #include "gstdicenetmeta-private.h"
+#include "gstdicenetanalytics.h"
 #include "gstdicenetregion.h"
 #include <math.h>
 
@@ -21,6 +22,7 @@ typedef struct {
 typedef struct {
   GstDicenetMeta pub; /* first, so that pointers can be cast */
   DetectionList *detections;
+  GstBuffer *analytics_mask; /* in the buffer's relation meta; NULL if there is none */
 } MetaImpl;
 
 static gpointer
@@ -317,6 +319,7 @@ gst_dicenet_meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
   self->result = NULL;
   self->frame_width = self->frame_height = 0;
   ((MetaImpl *) self)->detections = NULL;
+  ((MetaImpl *) self)->analytics_mask = NULL;
   self->view_x = self->view_y = 0;
   self->view_w = self->view_h = 1;
   self->age = 0;
@@ -333,6 +336,7 @@ gst_dicenet_meta_free (GstMeta *meta, GstBuffer *buffer)
 
   g_clear_pointer (&self->result, gst_dicenet_result_unref);
   g_clear_pointer (&((MetaImpl *) self)->detections, detection_list_unref);
+  gst_clear_buffer (&((MetaImpl *) self)->analytics_mask);
 }
 
 static GstDicenetMeta *
@@ -368,6 +372,7 @@ copy_meta (GstBuffer *dest, const GstDicenetMeta *self)
   copy->view_h = self->view_h;
   copy_age (copy, self);
   copy->parent_id = self->parent_id;
+  gst_dicenet_meta_set_analytics_mask (copy, gst_dicenet_meta_get_analytics_mask (self));
 }
 
 /* Returns FALSE if nothing of @d lies in @content, after the mapping if @m is not NULL. */
@@ -393,6 +398,7 @@ clip_detections (const GstDicenetDetection *detections, guint n, guint width, gu
 
   for (guint i = 0; i < n; i++) {
     GstDicenetDetection d = detections[i];
+    d._od = NULL; /* of another buffer */
     if (map_detection (&d, NULL, (GstDicenetRect){ 0, 0, width, height }))
       detection_list_append (clipped, &d);
   }
@@ -409,7 +415,7 @@ map_detections (const DetectionList *from, const GstDicenetMapping *m)
     g_array_append_vals (lost, from->lost->data, from->lost->len);
   for (guint i = 0; i < from->n; i++) {
     GstDicenetDetection d = from->items[i];
-    const GstDicenetLost id = { d.id, d.label_id };
+    const GstDicenetLost id = { d.id, d.label_id, d.confidence, gst_dicenet_detection_get_od (&d) };
     if (map_detection (&d, m, m->content))
       detection_list_append (mapped, &d);
     else
@@ -512,7 +518,7 @@ map_result (const GstDicenetMeta *from, const GstDicenetMapping *m)
 
 /* Returns FALSE if there is not enough memory for a new mask. */
 static gboolean
-map_meta (GstBuffer *dest, const GstDicenetMeta *self, const GstDicenetMapping *m)
+map_meta (GstBuffer *dest, const GstDicenetMeta *self, GstBuffer *buffer, const GstDicenetMapping *m)
 {
   const gboolean keeps_mask = !self->result->mask || view_is_enough (m, self);
   GstDicenetResult *result = keeps_mask ? gst_dicenet_result_ref (self->result) : map_result (self, m);
@@ -528,6 +534,8 @@ map_meta (GstBuffer *dest, const GstDicenetMeta *self, const GstDicenetMapping *
     ((MetaImpl *) mapped)->detections = map_detections (detections, m);
   if (self->result->mask && keeps_mask)
     map_view (mapped, self, m);
+  gst_dicenet_meta_set_analytics_mask (mapped, gst_dicenet_meta_get_analytics_mask (self));
+  gst_dicenet_analytics_follow (dest, mapped, buffer);
   return TRUE;
 }
 
@@ -543,7 +551,7 @@ gst_dicenet_meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *buffer, G
       copy_meta (dest, self);
     return TRUE;
   }
-  if (gst_dicenet_mapping_init (&m, type, data) && map_meta (dest, self, &m))
+  if (gst_dicenet_mapping_init (&m, type, data) && map_meta (dest, self, buffer, &m))
     return TRUE;
   GST_DEBUG ("results of %s are dropped: they can't follow a picture through %s", self->result->model,
              g_quark_to_string (type));
@@ -610,35 +618,6 @@ gst_buffer_add_dicenet_meta (GstBuffer *buffer, GstDicenetResult *result, guint 
   return self;
 }
 
-GstDicenetMeta *
-gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
-                                        guint frame_height, const GstDicenetDetection *detections, guint n_detections,
-                                        guint age)
-{
-  g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), NULL);
-  g_return_val_if_fail (gst_dicenet_result_is_complete (result), NULL);
-  g_return_val_if_fail (frame_width > 0 && frame_height > 0, NULL);
-  g_return_val_if_fail (!result->mask ||
-                            (result->mask_width > 0 && result->mask_height > 0 &&
-                             g_bytes_get_size (result->mask) >= (gsize) result->mask_width * result->mask_height),
-                        NULL);
-
-  GstDicenetMeta *self = add_meta (buffer, result, frame_width, frame_height);
-  self->age = age;
-  self->age_time = age > 0 ? GST_CLOCK_TIME_NONE : 0;
-  self->source_pts = age > 0 ? GST_CLOCK_TIME_NONE : GST_BUFFER_PTS (buffer);
-  if (result->task == GST_DICENET_TASK_DETECT) {
-    DetectionList *list = clip_detections (detections, n_detections, frame_width, frame_height);
-    gint id = next_id (buffer);
-    for (guint i = 0; i < list->n; i++) {
-      list->items[i].id = id < G_MAXINT ? id++ : id;
-      gst_dicenet_region_add (buffer, self, &list->items[i]);
-    }
-    ((MetaImpl *) self)->detections = list;
-  }
-  return self;
-}
-
 /* The view of a mask that covers a part of the frame. */
 static void
 show_region (GstDicenetMeta *self, const GstVideoRectangle *region)
@@ -649,6 +628,49 @@ show_region (GstDicenetMeta *self, const GstVideoRectangle *region)
   self->view_h = (gdouble) self->frame_height / region->h;
 }
 
+/* @region is NULL for the whole frame. */
+static GstDicenetMeta *
+attach (GstBuffer *buffer, GstDicenetResult *result, guint frame_width, guint frame_height,
+        const GstVideoRectangle *region, gint parent_id, const GstDicenetDetection *detections, guint n_detections,
+        guint age)
+{
+  g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), NULL);
+  g_return_val_if_fail (gst_dicenet_result_is_complete (result), NULL);
+  g_return_val_if_fail (frame_width > 0 && frame_height > 0, NULL);
+  g_return_val_if_fail (!result->mask ||
+                            (result->mask_width > 0 && result->mask_height > 0 &&
+                             g_bytes_get_size (result->mask) >= (gsize) result->mask_width * result->mask_height),
+                        NULL);
+
+  gst_dicenet_analytics_prepare (buffer, result);
+  GstDicenetMeta *self = add_meta (buffer, result, frame_width, frame_height);
+  self->age = age;
+  self->age_time = age > 0 ? GST_CLOCK_TIME_NONE : 0;
+  self->source_pts = age > 0 ? GST_CLOCK_TIME_NONE : GST_BUFFER_PTS (buffer);
+  self->parent_id = parent_id;
+  if (region && result->mask)
+    show_region (self, region);
+  if (result->task == GST_DICENET_TASK_DETECT) {
+    DetectionList *list = clip_detections (detections, n_detections, frame_width, frame_height);
+    gint id = next_id (buffer);
+    for (guint i = 0; i < list->n; i++) {
+      list->items[i].id = id < G_MAXINT ? id++ : id;
+      gst_dicenet_region_add (buffer, self, &list->items[i]);
+    }
+    ((MetaImpl *) self)->detections = list;
+  }
+  gst_dicenet_analytics_attach (buffer, self);
+  return self;
+}
+
+GstDicenetMeta *
+gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
+                                        guint frame_height, const GstDicenetDetection *detections, guint n_detections,
+                                        guint age)
+{
+  return attach (buffer, result, frame_width, frame_height, NULL, -1, detections, n_detections, age);
+}
+
 GstDicenetMeta *
 gst_buffer_add_dicenet_meta_in_region (GstBuffer *buffer, GstDicenetResult *result, guint frame_width,
                                        guint frame_height, const GstVideoRectangle *region, gint parent_id,
@@ -656,18 +678,10 @@ gst_buffer_add_dicenet_meta_in_region (GstBuffer *buffer, GstDicenetResult *resu
 {
   g_return_val_if_fail (region && region->w > 0 && region->h > 0 && parent_id >= 0, NULL);
 
-  GstDicenetMeta *self = gst_buffer_add_dicenet_meta (buffer, result, frame_width, frame_height, detections, age);
-  if (!self)
-    return NULL;
-  self->parent_id = parent_id;
-  if (result->mask)
-    show_region (self, region);
-  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (self); i++) {
-    GstVideoRegionOfInterestMeta *roi =
-        gst_buffer_get_video_region_of_interest_meta_id (buffer, gst_dicenet_meta_get_detection (self, i)->id);
-    if (roi)
-      roi->parent_id = parent_id;
-  }
+  GstDicenetMeta *self = attach (buffer, result, frame_width, frame_height, region, parent_id,
+                                 detections ? (const GstDicenetDetection *) detections->data : NULL,
+                                 detections ? detections->len : 0, age);
+  g_clear_pointer (&detections, g_array_unref);
   return self;
 }
 
@@ -749,4 +763,31 @@ const GArray *
 gst_dicenet_meta_get_lost (const GstDicenetMeta *self)
 {
   return detections_of (self) ? detections_of (self)->lost : NULL;
+}
+
+void
+gst_dicenet_meta_forget_lost_ods (GstDicenetMeta *self)
+{
+  GArray *lost = detections_of (self) ? detections_of (self)->lost : NULL;
+
+  for (guint i = 0; lost && i < lost->len; i++)
+    g_array_index (lost, GstDicenetLost, i).od = GST_DICENET_OD_NONE;
+}
+
+void
+gst_dicenet_meta_set_od (GstDicenetMeta *self, guint index, guint od)
+{
+  writable_detection (self, index)->_od = GUINT_TO_POINTER (od + 1);
+}
+
+GstBuffer *
+gst_dicenet_meta_get_analytics_mask (const GstDicenetMeta *self)
+{
+  return ((const MetaImpl *) self)->analytics_mask;
+}
+
+void
+gst_dicenet_meta_set_analytics_mask (GstDicenetMeta *self, GstBuffer *mask)
+{
+  gst_buffer_replace (&((MetaImpl *) self)->analytics_mask, mask);
 }

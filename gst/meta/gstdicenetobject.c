@@ -5,6 +5,7 @@
 #include <gst/dicenet/gstdicenetobject.h>
 #include <math.h>
 
+#include "gstdicenetanalytics.h"
 #include "gstdicenetmeta-private.h"
 #include "gstdicenetregion.h"
 
@@ -109,6 +110,7 @@ gst_buffer_get_dicenet_objects (GstBuffer *buffer)
   for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));)
     append_detections (objects, meta);
   append_regions (objects, buffer);
+  gst_dicenet_analytics_append_objects (objects, buffer);
   return objects;
 }
 
@@ -126,10 +128,11 @@ gst_buffer_dup_dicenet_objects (GstBuffer *buffer)
 
 /* --- changing --- */
 
-/* The metas that describe an object; NULL where there is none. */
+/* What describes an object; NULL where there is none. */
 typedef struct {
   GstDicenetMeta *meta;
   GstVideoRegionOfInterestMeta *region;
+  guint od; /* GST_DICENET_ANALYTICS_NONE where there is none */
 } Metas;
 
 static gboolean
@@ -148,11 +151,16 @@ buffer_has_meta (GstBuffer *buffer, gconstpointer wanted)
 static gboolean
 find_metas (GstBuffer *buffer, const GstDicenetObject *object, Metas *metas)
 {
-  *metas = (Metas){ 0 };
+  *metas = (Metas){ .od = GST_DICENET_ANALYTICS_NONE };
   if (!buffer_has_meta (buffer, object->_meta))
     return FALSE;
-  if (((GstMeta *) object->_meta)->info->api == GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE) {
+  GType api = ((GstMeta *) object->_meta)->info->api;
+  if (api == GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE) {
     metas->region = object->_meta;
+    return TRUE;
+  }
+  if (api != GST_DICENET_META_API_TYPE) {
+    metas->od = object->_index;
     return TRUE;
   }
   metas->meta = object->_meta;
@@ -160,6 +168,7 @@ find_metas (GstBuffer *buffer, const GstDicenetObject *object, Metas *metas)
     return FALSE;
   metas->region =
       gst_dicenet_region_find (buffer, metas->meta, gst_dicenet_meta_get_detection (metas->meta, object->_index));
+  metas->od = gst_dicenet_analytics_find (buffer, metas->meta, object->_index);
   return TRUE;
 }
 
@@ -175,6 +184,7 @@ gst_buffer_set_dicenet_track_id (GstBuffer *buffer, const GstDicenetObject *obje
     gst_dicenet_meta_set_track_id (metas.meta, object->_index, track_id);
   if (metas.region)
     gst_dicenet_region_set_track_id (metas.region, track_id);
+  gst_dicenet_analytics_set_track_id (buffer, metas.od, track_id);
 }
 
 /* Of the frame that the object is on; G_MAXINT if unknown. */
@@ -213,6 +223,7 @@ gst_buffer_move_dicenet_object (GstBuffer *buffer, const GstDicenetObject *objec
     gst_dicenet_meta_move_detection (metas.meta, object->_index, x, y, x1 - x, y1 - y);
   if (metas.region)
     gst_dicenet_region_move (metas.region, x, y, x1 - x, y1 - y, width, height);
+  gst_dicenet_analytics_move (buffer, metas.od, x, y, x1 - x, y1 - y);
   return TRUE;
 }
 
@@ -229,4 +240,5 @@ gst_buffer_add_dicenet_object_result (GstBuffer *buffer, const GstDicenetObject 
     gst_dicenet_meta_add_detection_result (metas.meta, object->_index, result);
   if (metas.region)
     gst_dicenet_region_add_result (metas.region, result);
+  gst_dicenet_analytics_add_result (buffer, metas.od, result);
 }

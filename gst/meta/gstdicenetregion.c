@@ -51,7 +51,7 @@ gst_dicenet_region_add (GstBuffer *buffer, const GstDicenetMeta *meta, const Gst
                                                (gint) d->label_id, "confidence", G_TYPE_DOUBLE, d->confidence, NULL);
 
   region->id = d->id;
-  region->parent_id = -1;
+  region->parent_id = meta->parent_id;
   set_box (region, d->x, d->y, d->w, d->h, meta->frame_width, meta->frame_height);
   set_fractions (detection, d->x, d->y, d->w, d->h, meta->frame_width, meta->frame_height);
   gst_video_region_of_interest_meta_add_param (region, detection);

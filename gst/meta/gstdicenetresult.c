@@ -14,6 +14,8 @@ typedef struct {
   gatomicrefcount ref;
   LabelSet *labels;
   GArray *classes; /* GstDicenetClass; NULL if there are none */
+  gboolean without_analytics;
+  GstBuffer *analytics_mask; /* atomic; NULL until needed */
 } ResultImpl;
 
 /* The most recent sets are kept, so that they survive while no result uses them, for instance between two frames. */
@@ -130,6 +132,7 @@ gst_dicenet_result_unref (GstDicenetResult *self)
   g_free (self->model);
   g_clear_pointer (&impl->classes, g_array_unref);
   g_clear_pointer (&self->mask, g_bytes_unref);
+  gst_clear_buffer (&impl->analytics_mask);
   label_set_unref (impl->labels);
   g_free (impl);
 }
@@ -160,6 +163,20 @@ gst_dicenet_result_set_mask (GstDicenetResult *self, GBytes *mask, guint width, 
   self->mask_height = height;
 }
 
+void
+gst_dicenet_result_set_analytics (GstDicenetResult *self, gboolean analytics)
+{
+  g_return_if_fail (gst_dicenet_result_is_complete (self));
+
+  ((ResultImpl *) self)->without_analytics = !analytics;
+}
+
+gboolean
+gst_dicenet_result_get_analytics (const GstDicenetResult *self)
+{
+  return !((const ResultImpl *) self)->without_analytics;
+}
+
 const gchar *
 gst_dicenet_result_get_label (const GstDicenetResult *self, guint label_id)
 {
@@ -188,4 +205,21 @@ gst_dicenet_result_get_class (const GstDicenetResult *self, guint index)
   g_return_val_if_fail (index < gst_dicenet_result_get_n_classes (self), NULL);
 
   return &g_array_index (((const ResultImpl *) self)->classes, GstDicenetClass, index);
+}
+
+GstBuffer *
+gst_dicenet_result_get_analytics_mask (GstDicenetResult *self)
+{
+  GstBuffer *mask = g_atomic_pointer_get (&((ResultImpl *) self)->analytics_mask);
+
+  return mask ? gst_buffer_ref (mask) : NULL;
+}
+
+GstBuffer *
+gst_dicenet_result_set_analytics_mask (GstDicenetResult *self, GstBuffer *mask)
+{
+  if (g_atomic_pointer_compare_and_exchange (&((ResultImpl *) self)->analytics_mask, NULL, mask))
+    return gst_buffer_ref (mask);
+  gst_buffer_unref (mask);
+  return gst_dicenet_result_get_analytics_mask (self);
 }

@@ -71,7 +71,8 @@ typedef struct {
 
   /*< private >*/
   gpointer _results;
-  gpointer _gst_reserved[8];
+  gpointer _od;
+  gpointer _gst_reserved[7];
 } GstDicenetDetection;
 
 #define GST_TYPE_DICENET_DETECTION (gst_dicenet_detection_get_type ())
@@ -165,6 +166,13 @@ GST_DICENET_META_EXPORT void gst_dicenet_result_set_mask (GstDicenetResult *self
                                                           guint height);
 
 /**
+ * gst_dicenet_result_set_analytics:
+ * @self: a result that is not attached yet
+ * @analytics: %FALSE to leave the result out of #GstAnalyticsRelationMeta; %TRUE by default
+ */
+GST_DICENET_META_EXPORT void gst_dicenet_result_set_analytics (GstDicenetResult *self, gboolean analytics);
+
+/**
  * gst_dicenet_result_get_label:
  * @self: a result
  * @label_id: index of a class
@@ -246,7 +254,9 @@ GST_DICENET_META_EXPORT const GstMetaInfo *gst_dicenet_meta_get_info (void);
  * Attaches a result to a buffer. With an @age of 0, @source_pts of the meta is the buffer's pts; otherwise the caller
  * sets it, and @age_time, if they are known. Each detection is also attached as a #GstVideoRegionOfInterestMeta, for
  * applications that do not know this meta. Its `detection` param has `label` (string), `label_id` (int), `confidence`
- * (double) and, as fractions of the frame's size, `x_min`, `x_max`, `y_min`, `y_max` (double).
+ * (double) and, as fractions of the frame's size, `x_min`, `x_max`, `y_min`, `y_max` (double). If the library was built
+ * for GStreamer 1.24 or later, the result is also added to the buffer's #GstAnalyticsRelationMeta, unless
+ * gst_dicenet_result_set_analytics() says otherwise.
  *
  * Returns: (transfer none): the meta on @buffer
  */

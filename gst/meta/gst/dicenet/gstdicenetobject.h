@@ -14,15 +14,15 @@ G_BEGIN_DECLS
  * @w: width in pixels
  * @h: height in pixels
  * @track_id: identifies the same object in all frames, set by a tracker; 0 if there is none
- * @region_id: `id` of the #GstDicenetDetection or #GstVideoRegionOfInterestMeta
+ * @region_id: `id` of the #GstDicenetDetection, #GstVideoRegionOfInterestMeta or #GstAnalyticsODMtd
  * @age: #GstDicenetMeta.age; 0 for objects of other elements
  * @age_time: #GstDicenetMeta.age_time; 0 for objects of other elements
  * @source_pts: #GstDicenetMeta.source_pts; %GST_CLOCK_TIME_NONE for objects of other elements
  * @result: (nullable): #GstDicenetMeta.result, valid as long as the buffer: objects with the same result, on any
  * frames, were found by one inference. %NULL for objects of other elements
  *
- * An object on a frame, whoever detected it: a detection of a #GstDicenetMeta, or a #GstVideoRegionOfInterestMeta of
- * another element. A copy of what the buffer says: to change the object, use the functions below. Only the library
+ * An object on a frame, whoever detected it: a detection of a #GstDicenetMeta, or a #GstVideoRegionOfInterestMeta or,
+ * from GStreamer 1.24 on, a #GstAnalyticsODMtd of another element. A copy of what the buffer says: to change the object, use the functions below. Only the library
  * creates objects.
  */
 typedef struct {
@@ -50,7 +50,7 @@ GST_DICENET_META_EXPORT GType gst_dicenet_object_get_type (void);
  * @buffer: a buffer
  *
  * Each object appears once, however many metas describe it: detections in the order of
- * gst_buffer_iterate_dicenet_meta(), then regions of interest of other elements.
+ * gst_buffer_iterate_dicenet_meta(), then regions of interest and #GstAnalyticsODMtd of other elements.
  *
  * The objects are valid until metas are added to or removed from @buffer by other functions than those for objects.
  *
@@ -76,8 +76,8 @@ GST_DICENET_META_EXPORT GList *gst_buffer_dup_dicenet_objects (GstBuffer *buffer
  * @track_id: the same number for the same object in all frames; 0 for none
  *
  * Sets the track_id wherever @buffer describes the object: in the detection, and in the region of interest, as DL
- * Streamer does, as the param `object_id` with the field `id` (int; omitted if the number is larger). Copies of the
- * buffer are not affected.
+ * Streamer does, as the param `object_id` with the field `id` (int; omitted if the number is larger), and as
+ * #GstAnalyticsTrackingMtd. Copies of the buffer are not affected.
  */
 GST_DICENET_META_EXPORT void gst_buffer_set_dicenet_track_id (GstBuffer *buffer, const GstDicenetObject *object,
                                                               guint64 track_id);
@@ -107,8 +107,8 @@ GST_DICENET_META_EXPORT gboolean gst_buffer_move_dicenet_object (GstBuffer *buff
  *
  * Adds the result wherever @buffer describes the object: to the detection (gst_dicenet_detection_get_result()), and, if
  * it is a classification, its first class to the region of interest, as DL Streamer does, as a param `classification`
- * with the fields `label`, `model_name` (string), `label_id` (int) and `confidence` (double). Copies of the buffer are
- * not affected.
+ * with the fields `label`, `model_name` (string), `label_id` (int) and `confidence` (double), and all of them as
+ * #GstAnalyticsClsMtd. Copies of the buffer are not affected.
  */
 GST_DICENET_META_EXPORT void gst_buffer_add_dicenet_object_result (GstBuffer *buffer, const GstDicenetObject *object,
                                                                    GstDicenetResult *result);
