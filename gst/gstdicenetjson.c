@@ -23,6 +23,7 @@
 #include "gstdicenetjson.h"
 
 #include "gstdicenetwallclock.h"
+#include "video/gstdicenetothers.h"
 
 #include <dicenet/text.h>
 #include <gst/dicenet/gstdicenetmeta.h>
@@ -116,16 +117,16 @@ put_comma (GString *out)
 /* --- results --- */
 
 static void
-put_bounding_box (GString *out, const GstDicenetMeta *meta, const GstDicenetDetection *d)
+put_bounding_box (GString *out, gdouble x, gdouble y, gdouble w, gdouble h, gdouble frame_width, gdouble frame_height)
 {
   const struct {
     const gchar *name;
     gdouble value;
   } edges[] = {
-    { "x_min", d->x / meta->frame_width },
-    { "y_min", d->y / meta->frame_height },
-    { "x_max", (d->x + d->w) / meta->frame_width },
-    { "y_max", (d->y + d->h) / meta->frame_height },
+    { "x_min", x / frame_width },
+    { "y_min", y / frame_height },
+    { "x_max", (x + w) / frame_width },
+    { "y_max", (y + h) / frame_height },
   };
 
   g_string_append (out, "\"bounding_box\":{");
@@ -185,20 +186,49 @@ put_age (GString *out, const GstDicenetMeta *meta)
     g_string_append_printf (out, ",\"source_pts\":%" G_GUINT64_FORMAT, meta->source_pts);
 }
 
+/* Begins an object: everything up to its class and confidence. */
 static void
-put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetection *d)
+put_object (GString *out, const GstDicenetObject *object, guint frame_width, guint frame_height)
 {
-  glong x = lround (d->x), y = lround (d->y);
+  glong x = lround (object->x), y = lround (object->y);
 
   put_comma (out);
   g_string_append_printf (out, "{\"x\":%ld,\"y\":%ld,\"w\":%ld,\"h\":%ld,\"region_id\":%d,\"roi_type\":", x, y,
-                          lround (d->x + d->w) - x, lround (d->y + d->h) - y, d->id);
-  put_string (out, gst_dicenet_result_get_label (meta->result, d->label_id));
-  if (d->track_id != 0)
-    g_string_append_printf (out, ",\"track_id\":%" G_GUINT64_FORMAT, d->track_id);
+                          lround (object->x + object->w) - x, lround (object->y + object->h) - y, object->region_id);
+  put_string (out, object->label);
+  if (object->track_id != 0)
+    g_string_append_printf (out, ",\"track_id\":%" G_GUINT64_FORMAT, object->track_id);
   g_string_append (out, ",\"detection\":{");
-  put_bounding_box (out, meta, d);
+  put_bounding_box (out, object->x, object->y, object->w, object->h, frame_width, frame_height);
   g_string_append_c (out, ',');
+}
+
+/* The number that any tracker gave a detection. */
+static guint64
+find_track (const GArray *objects, const GstDicenetMeta *meta, const GstDicenetDetection *d)
+{
+  for (guint i = 0; d->track_id == 0 && i < objects->len; i++) {
+    const GstDicenetObject *object = &g_array_index (objects, GstDicenetObject, i);
+    if (object->result == meta->result && object->region_id == d->id)
+      return object->track_id;
+  }
+  return d->track_id;
+}
+
+static void
+put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetection *d, const GArray *objects)
+{
+  const GstDicenetObject object = {
+    .label = gst_dicenet_result_get_label (meta->result, d->label_id),
+    .x = d->x,
+    .y = d->y,
+    .w = d->w,
+    .h = d->h,
+    .track_id = find_track (objects, meta, d),
+    .region_id = d->id,
+  };
+
+  put_object (out, &object, meta->frame_width, meta->frame_height);
   put_class (out, meta->result, d->label_id, "confidence", d->confidence);
   g_string_append_c (out, ',');
   put_model (out, meta->result);
@@ -206,6 +236,50 @@ put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetecti
   g_string_append_c (out, '}');
   put_second_stage (out, d);
   g_string_append_c (out, '}');
+}
+
+/* Classes of an object that another element detected. What it calls their ids is unknown. */
+static void
+put_others_classes (GString *out, GstBuffer *buffer, const GstDicenetObject *object)
+{
+  GList *results = gst_buffer_get_dicenet_object_results (buffer, object);
+  guint n_written = 0;
+
+  for (GList *l = results; l; l = l->next) {
+    const GstDicenetResult *result = l->data;
+    const GstDicenetClass *best = gst_dicenet_result_get_class (result, 0);
+    g_string_append (out, ",\"classification");
+    if (n_written++ > 0)
+      g_string_append_printf (out, "_%u", n_written);
+    g_string_append (out, "\":{\"label\":");
+    put_string (out, gst_dicenet_result_get_label (result, best->label_id));
+    g_string_append (out, ",\"confidence\":");
+    put_number (out, best->confidence);
+    if (*result->model) {
+      g_string_append_c (out, ',');
+      put_model (out, result);
+    }
+    g_string_append_c (out, '}');
+  }
+  g_list_free_full (results, (GDestroyNotify) gst_dicenet_result_unref);
+}
+
+static void
+put_others (GString *out, GstBuffer *buffer, const GArray *objects, const GstVideoInfo *info)
+{
+  g_autoptr (GArray) others = gst_dicenet_others_get (buffer, objects, info->width, info->height);
+
+  for (guint i = 0; i < others->len; i++) {
+    const GstDicenetObject *object = &g_array_index (others, GstDicenetObject, i);
+    put_object (out, object, info->width, info->height);
+    g_string_append (out, "\"label\":");
+    put_string (out, object->label);
+    g_string_append (out, ",\"confidence\":");
+    put_number (out, object->confidence);
+    g_string_append_c (out, '}');
+    put_others_classes (out, buffer, object);
+    g_string_append_c (out, '}');
+  }
 }
 
 /* Like gvametaconvert, represents a result for the whole frame as an object of the frame's size. */
@@ -247,10 +321,12 @@ put_segmentation (GString *out, const GstDicenetMeta *meta, guint index)
   g_string_append_c (out, '}');
 }
 
-/* Appends "objects" and "segmentation". Returns whether there were any results. */
+/* Appends "objects" and "segmentation" of @frame; @buffer has the results of what it shows. Returns whether there were
+ * any results. */
 static gboolean
-put_results (GString *out, GstBuffer *buffer)
+put_results (GString *out, GstBuffer *buffer, GstBuffer *frame, const GstVideoInfo *info)
 {
+  g_autoptr (GArray) objects = gst_buffer_get_dicenet_objects (frame);
   guint n_masks = 0;
   gpointer state = NULL;
   GstDicenetMeta *meta;
@@ -259,9 +335,10 @@ put_results (GString *out, GstBuffer *buffer)
   gsize empty = out->len;
   while ((meta = gst_buffer_iterate_dicenet_meta (buffer, &state))) {
     for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++)
-      put_detection (out, meta, gst_dicenet_meta_get_detection (meta, i));
+      put_detection (out, meta, gst_dicenet_meta_get_detection (meta, i), objects);
     put_classification (out, meta);
   }
+  put_others (out, frame, objects, info);
   gboolean any = out->len > empty;
   g_string_append_c (out, ']');
 
@@ -321,7 +398,7 @@ put_line (GstDicenetJson *self, GString *out, GstBuffer *buffer)
   g_string_append_printf (out, "{\"resolution\":{\"width\":%d,\"height\":%d}", self->info.width, self->info.height);
   put_times (self, out, buffer);
   g_string_append (out, self->head);
-  gboolean any = put_results (out, shown);
+  gboolean any = put_results (out, shown, buffer, &self->info);
   g_string_append (out, "}\n");
   gst_buffer_unref (shown);
   return any;

@@ -35,7 +35,7 @@ ALLOWED = {
     "gst": PUBLIC | {"gst", "gst/inference", "gst/overlay", "gst/video", "gst/meta"},
     "gst/inference": PUBLIC | {"gst/inference", "gst/overlay", "gst/video", "gst/meta"},
     "gst/overlay": {"gst/overlay", "gst/video", "gst/meta"},  # draws any results
-    "gst/video": {"gst/video"},
+    "gst/video": {"gst/video", "gst/meta"},
     "gst/meta": {"gst/meta"},
 }
 # Files that may name a single task, in addition to the task's own file.
@@ -47,8 +47,10 @@ NAMES_TASKS = {
     "gst/inference/gstdicenetdetect.c": "an element for each task",
     "gst/inference/gstdicenetsegment.c": "an element for each task",
     "gst/inference/gstdicenetengine.c": "what each is called",
+    "gst/overlay/gstdicenetoverlay.c": "objects of others are drawn like detections",
     "gst/meta/gstdicenetanalytics.c": "what others call a classification becomes a result",
     "gst/meta/gst/dicenet/gstdicenetmeta.h": "the enumeration",
+    "gst/meta/gstdicenetregion.c": "likewise",
     "gst/meta/gstdicenetmeta.c": "detections are GstVideoRegionOfInterestMeta, too",
     "gst/meta/gstdicenetserial.c": "checks what another process says",
 }

@@ -677,6 +677,17 @@ get_label (GstAnalyticsRelationMeta *graph, const Od *od)
   return type != 0 ? g_quark_to_string (type) : "";
 }
 
+/* Another element may have tracked our detection. */
+static void
+tell_track (GArray *objects, const Od *od, guint64 track_id)
+{
+  for (guint i = 0; track_id != 0 && i < objects->len; i++) {
+    GstDicenetObject *object = &g_array_index (objects, GstDicenetObject, i);
+    if (object->_meta == od->meta && (gint) object->_index == od->index && object->track_id == 0)
+      object->track_id = track_id;
+  }
+}
+
 void
 gst_dicenet_analytics_append_objects (GArray *objects, GstBuffer *buffer)
 {
@@ -685,6 +696,8 @@ gst_dicenet_analytics_append_objects (GArray *objects, GstBuffer *buffer)
 
   for (guint i = 0; i < ods->len; i++) {
     const Od *od = &g_array_index (ods, Od, i);
+    if (od->meta)
+      tell_track (objects, od, get_track (graph, od->id));
     if (od->meta || od->w <= 0 || od->h <= 0)
       continue;
     GstDicenetObject object = {
@@ -769,9 +782,13 @@ gst_dicenet_analytics_get_results (GstBuffer *buffer, guint place)
 
   if (!get_od (buffer, place, &graph, &od))
     return NULL;
+  const GQuark type = gst_analytics_od_mtd_get_obj_type (&od);
   while (gst_analytics_relation_meta_get_direct_related (
       graph, od.id, GST_ANALYTICS_REL_TYPE_RELATE_TO | GST_ANALYTICS_REL_TYPE_CONTAIN,
-      gst_analytics_cls_mtd_get_mtd_type (), &state, &classes))
-    results = g_list_prepend (results, result_from_classes (&classes));
+      gst_analytics_cls_mtd_get_mtd_type (), &state, &classes)) {
+    /* Some detectors say the object's class again. */
+    if (gst_analytics_cls_mtd_get_length (&classes) > 0 && gst_analytics_cls_mtd_get_quark (&classes, 0) != type)
+      results = g_list_prepend (results, result_from_classes (&classes));
+  }
   return g_list_reverse (results);
 }

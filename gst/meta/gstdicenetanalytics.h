@@ -23,7 +23,7 @@ void gst_dicenet_analytics_attach (GstBuffer *buffer, GstDicenetMeta *meta);
  * @before. */
 void gst_dicenet_analytics_follow (GstBuffer *buffer, GstDicenetMeta *meta, GstBuffer *before);
 
-/** Appends objects that are not ours. */
+/** Appends objects that are not ours, and tells ours in @objects which tracks others found for them. */
 void gst_dicenet_analytics_append_objects (GArray *objects, GstBuffer *buffer);
 
 /** The OD of a detection, or GST_DICENET_ANALYTICS_NONE. */

@@ -27,31 +27,33 @@ region_key (gint id, GQuark type)
 }
 
 static void
-add_key (GHashTable *keys, const GstDicenetMeta *meta, gint id, guint label_id)
+add_key (GHashTable *keys, const GstDicenetMeta *meta, gint id, guint label_id, GstDicenetObject *object)
 {
   GQuark type = g_quark_try_string (gst_dicenet_result_get_label (meta->result, label_id));
   gint64 key = region_key (id, type);
 
   if (type != 0)
-    g_hash_table_add (keys, g_memdup2 (&key, sizeof key));
+    g_hash_table_insert (keys, g_memdup2 (&key, sizeof key), object);
 }
 
-/* Keys of the regions that describe our detections, or did before a crop removed these. */
+/* Keys of the regions that describe our detections, with the object in @objects, or did before a crop removed these,
+ * with NULL. */
 static GHashTable *
-keys_of_detections (GstBuffer *buffer)
+keys_of_detections (GstBuffer *buffer, GArray *objects)
 {
   GHashTable *keys = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   gpointer state = NULL;
+  guint n = 0;
 
   for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));) {
     for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++) {
       const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, i);
-      add_key (keys, meta, d->id, d->label_id);
+      add_key (keys, meta, d->id, d->label_id, &g_array_index (objects, GstDicenetObject, n++));
     }
     const GArray *lost = gst_dicenet_meta_get_lost (meta);
     for (guint i = 0; lost && i < lost->len; i++) {
       const GstDicenetLost *d = &g_array_index (lost, GstDicenetLost, i);
-      add_key (keys, meta, d->id, d->label_id);
+      add_key (keys, meta, d->id, d->label_id, NULL);
     }
   }
   return keys;
@@ -82,21 +84,26 @@ append_detections (GArray *objects, GstDicenetMeta *meta)
   }
 }
 
+/* Appends the regions of others. Another element may have tracked our detection as a region. */
 static void
-append_regions (GArray *objects, GstBuffer *buffer)
+append_regions (GArray *objects, GArray *detections, GstBuffer *buffer)
 {
   g_autoptr (GHashTable) ours = NULL;
   GstVideoRegionOfInterestMeta *region;
-  gpointer state = NULL;
+  gpointer state = NULL, of_region;
 
   while ((region = gst_dicenet_region_iterate (buffer, &state))) {
     if (!ours)
-      ours = keys_of_detections (buffer);
+      ours = keys_of_detections (buffer, detections);
     gint64 key = region_key (region->id, region->roi_type);
-    if (g_hash_table_contains (ours, &key) || region->w == 0 || region->h == 0)
-      continue;
-    GstDicenetObject object = gst_dicenet_region_read (region);
-    g_array_append_val (objects, object);
+    GstDicenetObject object = gst_dicenet_region_read (region), *detection;
+    if (g_hash_table_lookup_extended (ours, &key, NULL, &of_region)) {
+      detection = of_region;
+      if (detection && detection->track_id == 0)
+        detection->track_id = object.track_id;
+    } else if (region->w > 0 && region->h > 0) {
+      g_array_append_val (objects, object);
+    }
   }
 }
 
@@ -106,10 +113,12 @@ gst_buffer_get_dicenet_objects (GstBuffer *buffer)
   g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
 
   GArray *objects = g_array_new (FALSE, FALSE, sizeof (GstDicenetObject));
+  g_autoptr (GArray) others = g_array_new (FALSE, FALSE, sizeof (GstDicenetObject));
   gpointer state = NULL;
   for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));)
     append_detections (objects, meta);
-  append_regions (objects, buffer);
+  append_regions (others, objects, buffer);
+  g_array_append_vals (objects, others->data, others->len);
   gst_dicenet_analytics_append_objects (objects, buffer);
   return objects;
 }
@@ -241,4 +250,23 @@ gst_buffer_add_dicenet_object_result (GstBuffer *buffer, const GstDicenetObject 
   if (metas.region)
     gst_dicenet_region_add_result (metas.region, result);
   gst_dicenet_analytics_add_result (buffer, metas.od, result);
+}
+
+GList *
+gst_buffer_get_dicenet_object_results (GstBuffer *buffer, const GstDicenetObject *object)
+{
+  GList *results = NULL;
+  Metas metas;
+
+  g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
+  g_return_val_if_fail (object && find_metas (buffer, object, &metas), NULL);
+
+  if (metas.meta) {
+    const GstDicenetDetection *d = gst_dicenet_meta_get_detection (metas.meta, object->_index);
+    for (guint i = gst_dicenet_detection_get_n_results (d); i > 0; i--)
+      results = g_list_prepend (results, gst_dicenet_result_ref (gst_dicenet_detection_get_result (d, i - 1)));
+    return results;
+  }
+  return metas.region ? gst_dicenet_region_get_results (metas.region)
+                      : gst_dicenet_analytics_get_results (buffer, metas.od);
 }

@@ -127,3 +127,30 @@ gst_dicenet_region_add_result (GstVideoRegionOfInterestMeta *region, const GstDi
                            "label_id", G_TYPE_INT, (gint) c->label_id, "confidence", G_TYPE_DOUBLE, c->confidence,
                            "model_name", G_TYPE_STRING, result->model, NULL));
 }
+
+static GstDicenetResult *
+result_from_param (const GstStructure *param)
+{
+  const gchar *names[] = { gst_structure_get_string (param, "label"), NULL };
+  GstDicenetResult *result =
+      gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, gst_structure_get_string (param, "model_name"), names, -1);
+  gdouble confidence = 1;
+
+  gst_structure_get_double (param, "confidence", &confidence);
+  gst_dicenet_result_add_class (result, 0, confidence);
+  return result;
+}
+
+GList *
+gst_dicenet_region_get_results (const GstVideoRegionOfInterestMeta *region)
+{
+  GList *results = NULL;
+
+  /* DL Streamer names the params after layers of the network. */
+  for (const GList *l = region->params; l; l = l->next) {
+    const GstStructure *param = l->data;
+    if (!gst_structure_has_name (param, "detection") && gst_structure_get_string (param, "label"))
+      results = g_list_prepend (results, result_from_param (param));
+  }
+  return g_list_reverse (results);
+}

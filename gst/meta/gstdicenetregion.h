@@ -26,4 +26,7 @@ void gst_dicenet_region_move (GstVideoRegionOfInterestMeta *region, gdouble x, g
 
 void gst_dicenet_region_add_result (GstVideoRegionOfInterestMeta *region, const GstDicenetResult *result);
 
+/** (transfer full) (element-type GstDicenetResult): classifications of the object. */
+GList *gst_dicenet_region_get_results (const GstVideoRegionOfInterestMeta *region);
+
 G_END_DECLS

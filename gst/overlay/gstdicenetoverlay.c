@@ -8,7 +8,8 @@
  * Draws all results that dicenetclassify, dicenetdetect and dicenetsegment attached to a frame: coloured masks with a
  * legend, boxes with labels, the most likely classes. If downstream supports overlay compositions, as most video sinks
  * do, the composition is attached to the frame, whose pixels are not modified; otherwise it is blended into the frame.
- * Frames without results pass through unmodified.
+ * Boxes that other elements attached as GstVideoRegionOfInterestMeta or, from GStreamer 1.24 on, as GstAnalyticsODMtd
+ * are drawn, too. Frames without results pass through unmodified.
  *
  * ## Example launch line
  * |[
@@ -19,6 +20,7 @@
 
 #include "gstdicenetoverlay.h"
 #include "gstdicenetoverlayhelper.h"
+#include "video/gstdicenetothers.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_overlay_debug);
 #define GST_CAT_DEFAULT gst_dicenet_overlay_debug
@@ -35,6 +37,10 @@ struct _GstDicenetOverlay {
 
   GstDicenetOverlayHelper *helper;
   gdouble opacity; /* protected by the object lock */
+
+  /* Class names of other elements' objects, in the order in which they were seen, so that each keeps its colour. */
+  GPtrArray *names;
+  GstDicenetResult *others; /* with these labels; NULL while there are none */
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetOverlay, gst_dicenet_overlay, GST_TYPE_DICENET_VIDEO)
@@ -49,13 +55,79 @@ get_opacity (GstDicenetOverlay *self)
   return opacity;
 }
 
+/* Beyond, it starts again. */
+#define MAX_NAMES 1000
+
+static void
+forget_names (GstDicenetOverlay *self)
+{
+  g_ptr_array_set_size (self->names, 0);
+  g_clear_pointer (&self->others, gst_dicenet_result_unref);
+}
+
+static guint
+id_of_name (GstDicenetOverlay *self, const gchar *name)
+{
+  guint id;
+
+  if (g_ptr_array_find_with_equal_func (self->names, name, g_str_equal, &id))
+    return id;
+  g_clear_pointer (&self->others, gst_dicenet_result_unref);
+  g_ptr_array_add (self->names, g_strdup (name));
+  return self->names->len - 1;
+}
+
+static void
+make_result (GstDicenetOverlay *self)
+{
+  if (self->others)
+    return;
+  g_ptr_array_add (self->names, NULL);
+  self->others = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, NULL, (const gchar *const *) self->names->pdata, -1);
+  gst_dicenet_result_set_analytics (self->others, FALSE);
+  g_ptr_array_set_size (self->names, self->names->len - 1);
+}
+
+/* Describes objects that other elements detected as a result of ours, on a buffer without memory. NULL if there are
+ * none. */
+static GstBuffer *
+describe_others (GstDicenetOverlay *self, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  g_autoptr (GArray) objects = gst_buffer_get_dicenet_objects (buffer);
+  g_autoptr (GArray) others = gst_dicenet_others_get (buffer, objects, info->width, info->height);
+
+  if (others->len == 0)
+    return NULL;
+  if (self->names->len > MAX_NAMES)
+    forget_names (self);
+  GArray *detections = g_array_new (FALSE, FALSE, sizeof (GstDicenetDetection));
+  for (guint i = 0; i < others->len; i++) {
+    const GstDicenetObject *object = &g_array_index (others, GstDicenetObject, i);
+    const GstDicenetDetection d = { .label_id = id_of_name (self, object->label),
+                                    .confidence = object->confidence,
+                                    .x = object->x,
+                                    .y = object->y,
+                                    .w = object->w,
+                                    .h = object->h,
+                                    .track_id = object->track_id };
+    g_array_append_val (detections, d);
+  }
+  make_result (self);
+  GstBuffer *described = gst_buffer_new ();
+  gst_buffer_add_dicenet_meta (described, self->others, (guint) info->width, (guint) info->height, detections, 0);
+  return described;
+}
+
 static GstFlowReturn
 gst_dicenet_overlay_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
 {
   GstDicenetOverlay *self = GST_DICENET_OVERLAY (video);
   GstBuffer *cropped = gst_buffer_get_video_crop_meta (buffer) ? gst_buffer_apply_crop_to_dicenet_meta (buffer) : NULL;
   GPtrArray *metas = gst_buffer_get_dicenet_metas (cropped ? cropped : buffer);
+  GstBuffer *others = describe_others (self, buffer, gst_dicenet_video_get_info (video));
   const gint64 begin = g_get_monotonic_time ();
+  if (others)
+    g_ptr_array_add (metas, gst_buffer_get_dicenet_meta (others, GST_DICENET_TASK_DETECT));
   GstFlowReturn ret =
       gst_dicenet_overlay_helper_draw (self->helper, buffer, gst_dicenet_video_get_info (video),
                                        (const GstDicenetMeta *const *) metas->pdata, metas->len, get_opacity (self));
@@ -65,6 +137,7 @@ gst_dicenet_overlay_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
                     (gdouble) (g_get_monotonic_time () - begin) / 1000);
   g_ptr_array_unref (metas);
   gst_clear_buffer (&cropped);
+  gst_clear_buffer (&others);
   return ret;
 }
 
@@ -79,6 +152,7 @@ static gboolean
 gst_dicenet_overlay_stop (GstBaseTransform *trans)
 {
   gst_dicenet_overlay_helper_reset (GST_DICENET_OVERLAY (trans)->helper);
+  forget_names (GST_DICENET_OVERLAY (trans));
   return GST_BASE_TRANSFORM_CLASS (gst_dicenet_overlay_parent_class)->stop (trans);
 }
 
@@ -135,7 +209,11 @@ gst_dicenet_overlay_get_property (GObject *object, guint id, GValue *value, GPar
 static void
 gst_dicenet_overlay_finalize (GObject *object)
 {
-  gst_dicenet_overlay_helper_free (GST_DICENET_OVERLAY (object)->helper);
+  GstDicenetOverlay *self = GST_DICENET_OVERLAY (object);
+
+  forget_names (self);
+  g_ptr_array_unref (self->names);
+  gst_dicenet_overlay_helper_free (self->helper);
   G_OBJECT_CLASS (gst_dicenet_overlay_parent_class)->finalize (object);
 }
 
@@ -171,7 +249,8 @@ gst_dicenet_overlay_class_init (GstDicenetOverlayClass *klass)
 
   gst_element_class_set_static_metadata (
       GST_ELEMENT_CLASS (klass), "DiCENet results overlay", "Analyzer/Visualization/Video",
-      "Draws the classes, boxes and masks that DiCENet elements attached to frames", "The dicenet developers");
+      "Draws the classes, boxes and masks that DiCENet elements attached to frames, and boxes of others",
+      "The dicenet developers");
   add_templates (GST_ELEMENT_CLASS (klass));
 
   trans_class->start = gst_dicenet_overlay_start;
@@ -186,6 +265,7 @@ static void
 gst_dicenet_overlay_init (GstDicenetOverlay *self)
 {
   self->opacity = DEFAULT_OPACITY;
+  self->names = g_ptr_array_new_with_free_func (g_free);
   self->helper = gst_dicenet_overlay_helper_new (GST_BASE_TRANSFORM (self));
   gst_dicenet_overlay_helper_set_active (self->helper, TRUE);
 }

@@ -244,6 +244,52 @@ GST_START_TEST (test_second_stage)
 }
 GST_END_TEST;
 
+static GstVideoRegionOfInterestMeta *
+add_region (GstBuffer *frame, const gchar *label, guint x, guint y, guint w, guint h)
+{
+  GstVideoRegionOfInterestMeta *region = gst_buffer_add_video_region_of_interest_meta (frame, label, x, y, w, h);
+
+  region->id = 50;
+  gst_video_region_of_interest_meta_add_param (region, gst_structure_new ("object_id", "id", G_TYPE_INT, 9, NULL));
+  return region;
+}
+
+/* Other elements' regions are objects, too; those that describe our detections are not written twice, but may say
+ * what another tracker calls them. */
+GST_START_TEST (test_others)
+{
+  GstHarness *h = harness_new ("dicenetjson");
+  GstBuffer *frame = frame_new (0);
+
+  add_detections (frame, 2, 0);
+  GstVideoRegionOfInterestMeta *ours = gst_buffer_get_video_region_of_interest_meta_id (frame, 2);
+  gst_video_region_of_interest_meta_add_param (ours, gst_structure_new ("object_id", "id", G_TYPE_INT, 8, NULL));
+  GstVideoRegionOfInterestMeta *dog = add_region (frame, "d\"og", W - 20, 10, 30, 40);
+  gst_video_region_of_interest_meta_add_param (
+      dog, gst_structure_new ("detection", "confidence", G_TYPE_DOUBLE, 0.5, "label_id", G_TYPE_INT, 3, NULL));
+  gst_video_region_of_interest_meta_add_param (dog, gst_structure_new ("layer.1", "label", G_TYPE_STRING, "brown",
+                                                                       "confidence", G_TYPE_DOUBLE, 0.25, "model_name",
+                                                                       G_TYPE_STRING, "fur", NULL));
+  add_region (frame, "outside", W, 0, 10, 10);
+  JsonNode *line = push (h, frame);
+  fail_unless_equals_int (n_objects (line), 3);
+  expect_number (line, "$.objects[1].track_id", 8);
+  expect_string (line, "$.objects[2].roi_type", "d\"og");
+  expect_number (line, "$.objects[2].x", W - 20);
+  expect_number (line, "$.objects[2].w", 20);
+  expect_number (line, "$.objects[2].region_id", 50);
+  expect_number (line, "$.objects[2].track_id", 9);
+  expect_number (line, "$.objects[2].detection.confidence", 0.5);
+  expect_number (line, "$.objects[2].detection.bounding_box.x_max", 1);
+  expect_number (line, "$.objects[2].detection.bounding_box.y_max", 50.0 / H);
+  expect_string (line, "$.objects[2].classification.label", "brown");
+  expect_number (line, "$.objects[2].classification.confidence", 0.25);
+  expect_string (line, "$.objects[2].classification.model.name", "fur");
+  json_node_unref (line);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_classes_and_mask)
 {
   GstHarness *h = harness_new ("dicenetjson");
@@ -509,10 +555,15 @@ GST_START_TEST (test_crop)
   GstHarness *h = harness_new ("videocrop left=32 top=64 ! dicenetjson");
   GstBuffer *frame = frame_new (0);
   add_detections (frame, 2, 0);
+  add_region (frame, "dog", 22, 84, 20, 10);
+  add_region (frame, "cropped", 0, 0, 20, 20);
   JsonNode *line = push (h, frame);
   expect_number (line, "$.resolution.width", W - 32);
   expect_number (line, "$.resolution.height", H - 64);
-  fail_unless_equals_int (n_objects (line), 1);
+  fail_unless_equals_int (n_objects (line), 2);
+  expect_number (line, "$.objects[1].x", 0);
+  expect_number (line, "$.objects[1].y", 20);
+  expect_number (line, "$.objects[1].w", 10);
   expect_number (line, "$.objects[0].x", 0);
   expect_number (line, "$.objects[0].y", 0);
   expect_number (line, "$.objects[0].h", 80);
@@ -690,6 +741,7 @@ json_suite (void)
   suite_add_tcase (suite, tests);
   tcase_add_test (tests, test_detections);
   tcase_add_test (tests, test_second_stage);
+  tcase_add_test (tests, test_others);
   tcase_add_test (tests, test_classes_and_mask);
   tcase_add_test (tests, test_empty_results);
   tcase_add_test (tests, test_source_and_tags);

@@ -333,6 +333,33 @@ GST_START_TEST (test_overlay_of_crop)
 }
 GST_END_TEST;
 
+/* Boxes of other elements are drawn, and ours once, although a region describes them, too. */
+GST_START_TEST (test_overlay_of_others)
+{
+  const guint of_a_box = 5; /* edges and label */
+  GstHarness *h = harness_for ("dicenetoverlay");
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "m", NULL, -1);
+  const GstDicenetDetection box = { .label_id = 1, .confidence = 0.9, .x = 200, .y = 160, .w = 100, .h = 60 };
+
+  set_caps (h, "BGRx", 640, 480);
+  downstream_composes (h);
+  for (guint n = 0; n < 4; n++) {
+    GstBuffer *in = gst_buffer_new_allocate (NULL, 640 * 480 * 4, NULL);
+    if (n > 0)
+      gst_buffer_add_dicenet_meta_from_array (in, result, 640, 480, &box, 1, 0);
+    for (guint i = 1; i < n; i++)
+      gst_buffer_add_video_region_of_interest_meta (in, i == 1 ? "dog" : "cat", 200 * i, 300, 100, 100);
+    gst_buffer_add_video_region_of_interest_meta (in, "outside", 640, 0, 10, 10);
+    GstBuffer *out = gst_harness_push_and_pull (h, in);
+    GstVideoOverlayComposition *composition = composition_of (out);
+    fail_unless_equals_int (composition ? gst_video_overlay_composition_n_rectangles (composition) : 0, n * of_a_box);
+    gst_buffer_unref (out);
+  }
+  gst_dicenet_result_unref (result);
+  harness_free (h);
+}
+GST_END_TEST;
+
 int
 main (int argc, char **argv)
 {
@@ -350,6 +377,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_overlay_without_results);
   tcase_add_test (tests, test_overlay_foreign_memory);
   tcase_add_test (tests, test_overlay_of_crop);
+  tcase_add_test (tests, test_overlay_of_others);
   tcase_add_test (tests, test_two_in_a_row);
   return run_tests (argc, argv, "overlay", tests);
 }

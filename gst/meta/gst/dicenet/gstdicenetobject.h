@@ -13,7 +13,8 @@ G_BEGIN_DECLS
  * @y: top edge in pixels
  * @w: width in pixels
  * @h: height in pixels
- * @track_id: identifies the same object in all frames, set by a tracker; 0 if there is none
+ * @track_id: identifies the same object in all frames, set by any tracker; 0 if there is none. Trackers of GStreamer
+ * count from 0: their 0 is 2147483647
  * @region_id: `id` of the #GstDicenetDetection, #GstVideoRegionOfInterestMeta or #GstAnalyticsODMtd
  * @age: #GstDicenetMeta.age; 0 for objects of other elements
  * @age_time: #GstDicenetMeta.age_time; 0 for objects of other elements
@@ -22,8 +23,8 @@ G_BEGIN_DECLS
  * frames, were found by one inference. %NULL for objects of other elements
  *
  * An object on a frame, whoever detected it: a detection of a #GstDicenetMeta, or a #GstVideoRegionOfInterestMeta or,
- * from GStreamer 1.24 on, a #GstAnalyticsODMtd of another element. A copy of what the buffer says: to change the object, use the functions below. Only the library
- * creates objects.
+ * from GStreamer 1.24 on, a #GstAnalyticsODMtd of another element. A copy of what the buffer says: to change the
+ * object, use the functions below. Only the library creates objects.
  */
 typedef struct {
   const gchar *label;
@@ -112,5 +113,18 @@ GST_DICENET_META_EXPORT gboolean gst_buffer_move_dicenet_object (GstBuffer *buff
  */
 GST_DICENET_META_EXPORT void gst_buffer_add_dicenet_object_result (GstBuffer *buffer, const GstDicenetObject *object,
                                                                    GstDicenetResult *result);
+
+/**
+ * gst_buffer_get_dicenet_object_results:
+ * @buffer: a buffer
+ * @object: one of gst_buffer_get_dicenet_objects()
+ *
+ * What second-stage models said about the object. Of objects of other elements, classifications only: these have the
+ * class names in use for labels, and often no model name.
+ *
+ * Returns: (transfer full) (element-type GstDicenetMeta.DicenetResult): the results
+ */
+GST_DICENET_META_EXPORT GList *gst_buffer_get_dicenet_object_results (GstBuffer *buffer,
+                                                                      const GstDicenetObject *object);
 
 G_END_DECLS

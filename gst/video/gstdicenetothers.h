@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gst/dicenet/gstdicenetobject.h>
+
+G_BEGIN_DECLS
+
+/** (transfer full) (element-type GstDicenetObject): those of the @objects of @buffer that other elements detected, on
+ *  the part of the frame that a GstVideoCropMeta shows, clipped to its size. */
+GArray *gst_dicenet_others_get (GstBuffer *buffer, const GArray *objects, gint width, gint height);
+
+G_END_DECLS
