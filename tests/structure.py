@@ -32,7 +32,8 @@ ALLOWED = {
     "dicenet-core/api": TASKS | {"dicenet-core/api", "dicenet-core/cpu"},
     "dicenet-core/tools": TASKS | {"dicenet-core/api", "dicenet-core/cpu", "dicenet-core/tools"},
     "cuda": BACKEND | PREPOST | {"cuda"},
-    "gst": PUBLIC | {"gst", "gst/inference", "gst/overlay", "gst/video", "gst/meta"},
+    "gst": PUBLIC | {"gst", "gst/counting", "gst/inference", "gst/overlay", "gst/video", "gst/meta"},
+    "gst/counting": PUBLIC | {"gst/counting", "gst/video", "gst/meta"},
     "gst/inference": PUBLIC | {"gst/inference", "gst/overlay", "gst/video", "gst/meta"},
     "gst/overlay": {"gst/overlay", "gst/video", "gst/meta"},  # draws any results
     "gst/video": {"gst/video", "gst/meta"},
