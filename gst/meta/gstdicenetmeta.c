@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <gst/dicenet/gstdicenetcountmeta.h>
 #include "gstdicenetmapping.h"
 #include "gstdicenetmeta-private.h"
 #include "gstdicenetanalytics.h"
@@ -740,6 +741,9 @@ gst_buffer_apply_crop_to_dicenet_meta (GstBuffer *buffer)
   GstBuffer *cropped = gst_buffer_new ();
   for (GstMeta *meta; (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_DICENET_META_API_TYPE));)
     gst_dicenet_meta_transform (cropped, meta, buffer, gst_dicenet_crop_quark (), crop);
+  state = NULL;
+  for (GstDicenetCountMeta *meta; (meta = gst_buffer_iterate_dicenet_count_meta (buffer, &state));)
+    meta->meta.info->transform_func (cropped, &meta->meta, buffer, gst_dicenet_crop_quark (), crop);
   return cropped;
 }
 
