@@ -3,7 +3,7 @@
 /**
  * SECTION:element-dicenetjson
  * @title: dicenetjson
- * @see_also: dicenetclassify, dicenetdetect, dicenetsegment
+ * @see_also: dicenetclassify, dicenetdetect, dicenetsegment, dicenetcount
  *
  * Converts the results that dicenetclassify, dicenetdetect and dicenetsegment attached to frames to JSON Lines: one
  * line of JSON per frame. The layout is that of DL Streamer's gvametaconvert, with some additional members, which
@@ -26,6 +26,7 @@
 #include "video/gstdicenetothers.h"
 
 #include <dicenet/text.h>
+#include <gst/dicenet/gstdicenetcountmeta.h>
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
 #include <math.h>
@@ -350,6 +351,129 @@ put_results (GString *out, GstBuffer *buffer, GstBuffer *frame, const GstVideoIn
   return any || n_masks > 0;
 }
 
+/* --- counts of lines and zones --- */
+
+static void
+put_tally (GString *out, const GstDicenetCountTally *tally, gboolean is_zone)
+{
+  if (!is_zone) {
+    g_string_append_printf (out, "\"forward\":%" G_GUINT64_FORMAT ",\"backward\":%" G_GUINT64_FORMAT, tally->forward,
+                            tally->backward);
+    return;
+  }
+  g_string_append_printf (
+      out, "\"entered\":%" G_GUINT64_FORMAT ",\"left\":%" G_GUINT64_FORMAT ",\"inside\":%" G_GUINT64_FORMAT,
+      tally->entered, tally->left, tally->inside);
+  if (GST_CLOCK_TIME_IS_VALID (tally->mean_dwell))
+    g_string_append_printf (out, ",\"mean_dwell\":%" G_GUINT64_FORMAT, tally->mean_dwell);
+}
+
+static void
+put_named (GString *out, const gchar *what, const gchar *name)
+{
+  g_string_append_printf (out, "\"%s\":", what);
+  put_string (out, name);
+  g_string_append_c (out, ',');
+}
+
+/* The objects that are in a zone now. */
+static void
+put_visits (GString *out, const GstDicenetCountMeta *meta, const gchar *zone)
+{
+  g_string_append (out, ",\"objects\":[");
+  for (guint i = 0; i < gst_dicenet_count_meta_get_n_visits (meta); i++) {
+    const GstDicenetCountVisit *visit = gst_dicenet_count_meta_get_visit (meta, i);
+    if (!g_str_equal (visit->zone, zone))
+      continue;
+    put_comma (out);
+    g_string_append_c (out, '{');
+    put_named (out, "label", visit->label);
+    g_string_append_printf (out, "\"track_id\":%" G_GUINT64_FORMAT ",\"dwell\":%" G_GUINT64_FORMAT "}", visit->track_id,
+                            visit->dwell);
+  }
+  g_string_append_c (out, ']');
+}
+
+static void
+put_shape (GString *out, const GstDicenetCountMeta *meta, const GstDicenetCountShape *shape)
+{
+  put_comma (out);
+  g_string_append_c (out, '{');
+  put_named (out, "name", shape->name);
+  put_tally (out, &shape->total, shape->is_zone);
+  g_string_append (out, ",\"classes\":[");
+  for (guint i = 0; i < shape->n_classes; i++) {
+    const GstDicenetCountTally *tally = gst_dicenet_count_shape_get_class (shape, i);
+    put_comma (out);
+    g_string_append_c (out, '{');
+    put_named (out, "label", tally->label);
+    put_tally (out, tally, shape->is_zone);
+    g_string_append_c (out, '}');
+  }
+  g_string_append_c (out, ']');
+  if (shape->is_zone)
+    put_visits (out, meta, shape->name);
+  g_string_append_c (out, '}');
+}
+
+static void
+put_shapes (GString *out, GstBuffer *buffer, gboolean zones)
+{
+  gpointer state = NULL;
+
+  g_string_append_printf (out, ",\"%s\":[", zones ? "zones" : "lines");
+  for (GstDicenetCountMeta *meta; (meta = gst_buffer_iterate_dicenet_count_meta (buffer, &state));) {
+    for (guint i = 0; i < gst_dicenet_count_meta_get_n_shapes (meta); i++) {
+      const GstDicenetCountShape *shape = gst_dicenet_count_meta_get_shape (meta, i);
+      if (!shape->is_zone == !zones)
+        put_shape (out, meta, shape);
+    }
+  }
+  g_string_append_c (out, ']');
+}
+
+static void
+put_event (GString *out, const GstDicenetCountEvent *event)
+{
+  static const gchar *const kinds[] = { "forward", "backward", "entered", "left" };
+  const gboolean is_zone = event->kind == GST_DICENET_COUNT_ENTERED || event->kind == GST_DICENET_COUNT_LEFT;
+
+  put_comma (out);
+  g_string_append_printf (out, "{\"event\":\"%s\",", kinds[event->kind]);
+  put_named (out, is_zone ? "zone" : "line", event->shape);
+  put_named (out, "label", event->label);
+  g_string_append_printf (out, "\"track_id\":%" G_GUINT64_FORMAT ",\"x\":", event->track_id);
+  put_number (out, event->x);
+  g_string_append (out, ",\"y\":");
+  put_number (out, event->y);
+  if (GST_CLOCK_TIME_IS_VALID (event->dwell))
+    g_string_append_printf (out, ",\"dwell\":%" G_GUINT64_FORMAT, event->dwell);
+  g_string_append_c (out, '}');
+}
+
+/* Appends "lines", "zones" and "events" of all dicenetcount elements. Returns whether there were events: counts alone,
+ * which every frame has, are nothing new. */
+static gboolean
+put_counts (GString *out, GstBuffer *buffer)
+{
+  gpointer state = NULL;
+
+  if (!gst_buffer_iterate_dicenet_count_meta (buffer, &state))
+    return FALSE;
+  put_shapes (out, buffer, FALSE);
+  put_shapes (out, buffer, TRUE);
+  g_string_append (out, ",\"events\":[");
+  const gsize empty = out->len;
+  state = NULL;
+  for (GstDicenetCountMeta *meta; (meta = gst_buffer_iterate_dicenet_count_meta (buffer, &state));) {
+    for (guint i = 0; i < gst_dicenet_count_meta_get_n_events (meta); i++)
+      put_event (out, gst_dicenet_count_meta_get_event (meta, i));
+  }
+  const gboolean any = out->len > empty;
+  g_string_append_c (out, ']');
+  return any;
+}
+
 static gboolean
 is_live (GstDicenetJson *self)
 {
@@ -399,6 +523,7 @@ put_line (GstDicenetJson *self, GString *out, GstBuffer *buffer)
   put_times (self, out, buffer);
   g_string_append (out, self->head);
   gboolean any = put_results (out, shown, buffer, &self->info);
+  any |= put_counts (out, shown);
   g_string_append (out, "}\n");
   gst_buffer_unref (shown);
   return any;

@@ -2,6 +2,7 @@
 
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/gst.h>
+#include "counting/gstdicenetcount.h"
 #include "gstdicenetjson.h"
 #include "gstdicenetmask.h"
 #include "inference/gstdicenetclassify.h"
@@ -16,7 +17,8 @@ plugin_init (GstPlugin *plugin)
   gst_dicenet_meta_get_info ();
   return GST_ELEMENT_REGISTER (dicenetclassify, plugin) && GST_ELEMENT_REGISTER (dicenetdetect, plugin) &&
          GST_ELEMENT_REGISTER (dicenetsegment, plugin) && GST_ELEMENT_REGISTER (dicenetoverlay, plugin) &&
-         GST_ELEMENT_REGISTER (dicenetjson, plugin) && GST_ELEMENT_REGISTER (dicenetmask, plugin);
+         GST_ELEMENT_REGISTER (dicenetjson, plugin) && GST_ELEMENT_REGISTER (dicenetmask, plugin) &&
+         GST_ELEMENT_REGISTER (dicenetcount, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, dicenet,

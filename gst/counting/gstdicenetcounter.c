@@ -533,13 +533,13 @@ gst_dicenet_counter_forget (GstDicenetCounter *self, GArray *events)
 }
 
 void
-gst_dicenet_counter_get_visits (const GstDicenetCounter *self, GArray *visits)
+gst_dicenet_counter_get_visits (const GstDicenetCounter *self, GArray *visits, guint most)
 {
   for (GTreeNode *node = g_tree_node_first (self->tracks); node; node = g_tree_node_next (node)) {
     const Track *track = g_tree_node_value (node);
     for (guint i = 0; i < self->shapes->len; i++) {
       const State *state = &track->states[i];
-      if (!is_in_zone (self, i, state))
+      if (visits->len >= most || !is_in_zone (self, i, state))
         continue;
       const GstDicenetVisit visit = { i, track->id, g_ptr_array_index (self->labels, state->label),
                                       MAX (self->now - state->entered, 0) };

@@ -135,8 +135,8 @@ void gst_dicenet_counter_reset (GstDicenetCounter *self);
  * of another function. */
 const GstDicenetTally *gst_dicenet_counter_get_tallies (const GstDicenetCounter *self, guint shape, guint *n);
 
-/** Appends the objects in zones to @visits. */
-void gst_dicenet_counter_get_visits (const GstDicenetCounter *self, GArray *visits);
+/** Appends objects in zones to @visits (GstDicenetVisit), until it has @most. */
+void gst_dicenet_counter_get_visits (const GstDicenetCounter *self, GArray *visits, guint most);
 
 /** Number of objects that are remembered. */
 guint gst_dicenet_counter_get_n_tracks (const GstDicenetCounter *self);

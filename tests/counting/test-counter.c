@@ -210,7 +210,7 @@ START_TEST (test_zone)
   walk (&scene, 1, 100, 500, 500, 500);
   expect_counts (&scene, 0, 1, 0);
   GArray *visits = g_array_new (FALSE, FALSE, sizeof (GstDicenetVisit));
-  gst_dicenet_counter_get_visits (scene.counter, visits);
+  gst_dicenet_counter_get_visits (scene.counter, visits, 10);
   ck_assert_uint_eq (visits->len, 1);
   const GstDicenetVisit *visit = &g_array_index (visits, GstDicenetVisit, 0);
   ck_assert (visit->track_id == 1 && visit->shape == 0 && strcmp (visit->label, "person") == 0);
