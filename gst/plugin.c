@@ -9,6 +9,7 @@
 #include "inference/gstdicenetdetect.h"
 #include "inference/gstdicenetsegment.h"
 #include "overlay/gstdicenetoverlay.h"
+#include "tracking/gstdicenettrack.h"
 
 static gboolean
 plugin_init (GstPlugin *plugin)
@@ -18,7 +19,7 @@ plugin_init (GstPlugin *plugin)
   return GST_ELEMENT_REGISTER (dicenetclassify, plugin) && GST_ELEMENT_REGISTER (dicenetdetect, plugin) &&
          GST_ELEMENT_REGISTER (dicenetsegment, plugin) && GST_ELEMENT_REGISTER (dicenetoverlay, plugin) &&
          GST_ELEMENT_REGISTER (dicenetjson, plugin) && GST_ELEMENT_REGISTER (dicenetmask, plugin) &&
-         GST_ELEMENT_REGISTER (dicenetcount, plugin);
+         GST_ELEMENT_REGISTER (dicenettrack, plugin) && GST_ELEMENT_REGISTER (dicenetcount, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, dicenet,

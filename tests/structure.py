@@ -32,10 +32,11 @@ ALLOWED = {
     "dicenet-core/api": TASKS | {"dicenet-core/api", "dicenet-core/cpu"},
     "dicenet-core/tools": TASKS | {"dicenet-core/api", "dicenet-core/cpu", "dicenet-core/tools"},
     "cuda": BACKEND | PREPOST | {"cuda"},
-    "gst": PUBLIC | {"gst", "gst/counting", "gst/inference", "gst/overlay", "gst/video", "gst/meta"},
+    "gst": PUBLIC | {"gst", "gst/counting", "gst/inference", "gst/overlay", "gst/tracking", "gst/video", "gst/meta"},
     "gst/counting": PUBLIC | {"gst/counting", "gst/video", "gst/meta"},
     "gst/inference": PUBLIC | {"gst/inference", "gst/overlay", "gst/video", "gst/meta"},
     "gst/overlay": {"gst/overlay", "gst/video", "gst/meta"},  # draws any results
+    "gst/tracking": {"gst/tracking", "gst/video", "gst/meta"},  # follows any objects
     "gst/video": {"gst/video", "gst/meta"},
     "gst/meta": {"gst/meta"},
 }
@@ -50,6 +51,7 @@ NAMES_TASKS = {
     "gst/inference/gstdicenetengine.c": "what each is called",
     "gst/overlay/gstdicenetoverlay.c": "objects of others are drawn like detections",
     "gst/meta/gstdicenetanalytics.c": "what others call a classification becomes a result",
+    "gst/tracking/gstdicenetsources.c": "which of our metas have objects",
     "gst/meta/gst/dicenet/gstdicenetmeta.h": "the enumeration",
     "gst/meta/gstdicenetregion.c": "likewise",
     "gst/meta/gstdicenetmeta.c": "detections are GstVideoRegionOfInterestMeta, too",
