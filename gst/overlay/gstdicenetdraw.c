@@ -435,12 +435,23 @@ place_label (const Canvas *canvas, Place box, gint w, gint h)
   return best;
 }
 
+/* Class, number if there is one, and confidence. */
+static gchar *
+describe_object (const GstDicenetMeta *meta, const GstDicenetDetection *d)
+{
+  const gchar *label = gst_dicenet_result_get_label (meta->result, d->label_id);
+  g_autofree gchar *percent = format_percent (d->confidence);
+
+  if (d->track_id == 0)
+    return g_strdup_printf ("%s %s", label, percent);
+  return g_strdup_printf ("%s #%" G_GUINT64_FORMAT " %s", label, d->track_id, percent);
+}
+
 static void
 draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetection *d)
 {
   Place box = box_place (canvas, d);
-  gchar *percent = format_percent (d->confidence);
-  gchar *text = g_strdup_printf ("%s %s", gst_dicenet_result_get_label (meta->result, d->label_id), percent);
+  gchar *text = describe_object (meta, d);
   const GstDicenetTextBox *text_box =
       gst_dicenet_text_cache_get_label (canvas->renderer->texts, &canvas->style, text, d->label_id,
                                         CLAMP (box.w, canvas->style.max_label, canvas->width));
@@ -451,7 +462,6 @@ draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetectio
     g_array_append_val (canvas->taken, at);
   }
   g_free (text);
-  g_free (percent);
 }
 
 /* --- composition --- */
@@ -484,7 +494,7 @@ describe (const Results *results, const GstVideoInfo *info, gdouble opacity, gbo
     g_byte_array_append (key, (const guint8 *) view, sizeof view);
     for (guint j = 0; j < gst_dicenet_meta_get_n_detections (meta); j++) {
       const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, j);
-      const gdouble numbers[] = { d->label_id, d->confidence, d->x, d->y, d->w, d->h };
+      const gdouble numbers[] = { d->label_id, d->confidence, d->x, d->y, d->w, d->h, d->track_id };
       g_byte_array_append (key, (const guint8 *) numbers, sizeof numbers);
     }
     add_number (key, NAN); /* terminates the detections of a meta */

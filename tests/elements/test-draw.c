@@ -437,6 +437,40 @@ place_of (GstVideoOverlayComposition *composition, guint index)
   return at;
 }
 
+/* The label says what the object is, and its number if a tracker gave one, also if nothing else changed. */
+GST_START_TEST (test_numbers)
+{
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
+  GstDicenetTextCache *texts = gst_dicenet_text_cache_new ();
+  GstDicenetStyle style;
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 640, 480);
+  const gchar *const expected[] = { "person 90%", "person #7 90%", "person #4294967296 90%" };
+  const guint64 ids[] = { 0, 7, G_GUINT64_CONSTANT (4294967296) };
+
+  gst_dicenet_style_init (&style, &info, FALSE);
+  add_boxes (buffer, &info, &BOX, 1);
+  GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT);
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++) {
+    gst_dicenet_meta_set_track_id (meta, 0, ids[i]);
+    GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
+    const GstDicenetTextBox *text = gst_dicenet_text_cache_get_label (texts, &style, expected[i], 1, 640);
+    GstVideoOverlayRectangle *label = gst_video_overlay_composition_get_rectangle (composition, 4);
+    GstBuffer *pixels =
+        gst_video_overlay_rectangle_get_pixels_unscaled_raw (label, GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA);
+    GstMapInfo map;
+    fail_unless (gst_buffer_map (text->pixels, &map, GST_MAP_READ));
+    fail_unless (gst_buffer_get_size (pixels) == map.size && gst_buffer_memcmp (pixels, 0, map.data, map.size) == 0,
+                 "the label is not '%s'", expected[i]);
+    gst_buffer_unmap (text->pixels, &map);
+    gst_video_overlay_composition_unref (composition);
+  }
+  gst_buffer_unref (buffer);
+  gst_dicenet_text_cache_free (texts);
+  gst_dicenet_renderer_free (renderer);
+}
+GST_END_TEST
+
 /* Each box has four rectangles for its edges; labels follow. */
 static GstVideoRectangle
 label_of (GstVideoOverlayComposition *composition, guint n_boxes, guint index)
@@ -675,6 +709,7 @@ draw_suite (void)
   tcase_add_test (tests, test_layers_apart);
   tcase_add_test (tests, test_classes);
   tcase_add_test (tests, test_steady);
+  tcase_add_test (tests, test_numbers);
   tcase_add_test (tests, test_label_places);
   tcase_add_loop_test (tests, test_sizes, 0, G_N_ELEMENTS (sizes));
   tcase_add_loop_test (tests, test_extremes, 0, 4);
