@@ -198,7 +198,7 @@ put_object (GString *out, const GstDicenetObject *object, guint frame_width, gui
                           lround (object->x + object->w) - x, lround (object->y + object->h) - y, object->region_id);
   put_string (out, object->label);
   if (object->track_id != 0)
-    g_string_append_printf (out, ",\"track_id\":%" G_GUINT64_FORMAT, object->track_id);
+    g_string_append_printf (out, ",\"id\":%" G_GUINT64_FORMAT, object->track_id);
   g_string_append (out, ",\"detection\":{");
   put_bounding_box (out, object->x, object->y, object->w, object->h, frame_width, frame_height);
   g_string_append_c (out, ',');

@@ -228,9 +228,9 @@ GST_START_TEST (test_second_stage)
   add_second_stage (meta, 1, "make", 0);
   JsonNode *line = push (h, frame);
   JsonNode *first = get (line, "$.objects[0]");
-  fail_unless (!has_member (first, "track_id") && !has_member (first, "classification"));
+  fail_unless (!has_member (first, "id") && !has_member (first, "classification"));
   json_node_unref (first);
-  expect_number (line, "$.objects[1].track_id", 4294967296.0);
+  expect_number (line, "$.objects[1].id", 4294967296.0);
   expect_string (line, "$.objects[1].classification.label", "blue");
   expect_number (line, "$.objects[1].classification.label_id", 1);
   expect_number (line, "$.objects[1].classification.confidence", 0.75);
