@@ -273,12 +273,12 @@ GST_START_TEST (test_others)
   add_region (frame, "outside", W, 0, 10, 10);
   JsonNode *line = push (h, frame);
   fail_unless_equals_int (n_objects (line), 3);
-  expect_number (line, "$.objects[1].track_id", 8);
+  expect_number (line, "$.objects[1].id", 8);
   expect_string (line, "$.objects[2].roi_type", "d\"og");
   expect_number (line, "$.objects[2].x", W - 20);
   expect_number (line, "$.objects[2].w", 20);
   expect_number (line, "$.objects[2].region_id", 50);
-  expect_number (line, "$.objects[2].track_id", 9);
+  expect_number (line, "$.objects[2].id", 9);
   expect_number (line, "$.objects[2].detection.confidence", 0.5);
   expect_number (line, "$.objects[2].detection.bounding_box.x_max", 1);
   expect_number (line, "$.objects[2].detection.bounding_box.y_max", 50.0 / H);
