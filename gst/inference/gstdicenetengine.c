@@ -4,6 +4,7 @@
 #include "gstdicenetcuda.h"
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
+#include <math.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_engine_debug);
 #define GST_CAT_DEFAULT gst_dicenet_engine_debug
@@ -172,6 +173,46 @@ gst_dicenet_engine_choose_size (const GstDicenetEngine *self, const GstVideoInfo
     break;
   }
   return TRUE;
+}
+
+/* Shapes of regions, in steps of the square root of 2: from 1:2.8 to 2.8:1. */
+#define MAX_STEP 3
+
+static void
+fit_region (DicenetModel *model, gdouble aspect, guint *width, guint *height)
+{
+  const gdouble rounded = exp2 (CLAMP (round (2 * log2 (aspect)), -MAX_STEP, MAX_STEP) / 2);
+  guint w, h;
+
+  dicenet_model_get_size (model, &w, &h);
+  const gdouble side = sqrt ((gdouble) w * h);
+  *width = (guint) CLAMP (round (side * sqrt (rounded)), DICENET_MIN_SIZE, DICENET_MAX_SIZE);
+  *height = (guint) CLAMP (round (side / sqrt (rounded)), DICENET_MIN_SIZE, DICENET_MAX_SIZE);
+}
+
+void
+gst_dicenet_engine_choose_region_size (const GstDicenetEngine *self, const GstVideoInfo *info,
+                                       const GstVideoRectangle *region, guint *width, guint *height)
+{
+  if (self->size_mode == SIZE_FIXED) {
+    *width = self->fixed_width;
+    *height = self->fixed_height;
+  } else if (self->size_mode == SIZE_MODEL) {
+    dicenet_model_get_size (self->model, width, height);
+  } else {
+    fit_region (self->model, region->w * gst_dicenet_pixel_aspect (info) / region->h, width, height);
+  }
+}
+
+gboolean
+gst_dicenet_engine_check_regions (const GstDicenetEngine *self, GError **error)
+{
+  if (self->size_mode != SIZE_NATIVE)
+    return TRUE;
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+               "inference-size=native is not possible with inference-region=objects, because each object has another "
+               "size: set inference-size to auto, model, or WIDTHxHEIGHT");
+  return FALSE;
 }
 
 /* --- opening --- */
@@ -401,24 +442,33 @@ gst_dicenet_engine_use_context (GstDicenetEngine *self, GstObject *context, GErr
   return TRUE;
 }
 
+gboolean
+gst_dicenet_engine_map (const GstDicenetEngine *self, GstDicenetPicture *picture, GstBuffer *buffer,
+                        const GstVideoInfo *info, GError **error)
+{
+  const gboolean in_place = self->context && gst_dicenet_cuda_buffer_context (buffer, -1) == self->context;
+
+  if (in_place ? !gst_dicenet_cuda_map (&picture->frame, info, buffer)
+               : !gst_video_frame_map (&picture->frame, info, buffer, GST_MAP_READ)) {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
+                 "Can't read a frame: its memory can't be mapped, or is smaller than the caps say. If the frames are "
+                 "not in system memory, insert an element that downloads them before this one");
+    return FALSE;
+  }
+  gst_dicenet_image_from_frame (&picture->image, &picture->frame);
+  picture->image.memory = in_place ? DICENET_MEMORY_DEVICE : DICENET_MEMORY_SYSTEM;
+  return TRUE;
+}
+
 DicenetSubmission *
 gst_dicenet_engine_submit (const GstDicenetEngine *self, GstBuffer *buffer, const GstVideoInfo *info,
                            const DicenetRequest *request, GError **error)
 {
-  const gboolean in_place = self->context && gst_dicenet_cuda_buffer_context (buffer, -1) == self->context;
-  GstVideoFrame frame;
-  DicenetImage image;
+  GstDicenetPicture picture;
 
-  if (in_place ? !gst_dicenet_cuda_map (&frame, info, buffer)
-               : !gst_video_frame_map (&frame, info, buffer, GST_MAP_READ)) {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
-                 "Can't read a frame: its memory can't be mapped, or is smaller than the caps say. If the frames are "
-                 "not in system memory, insert an element that downloads them before this one");
+  if (!gst_dicenet_engine_map (self, &picture, buffer, info, error))
     return NULL;
-  }
-  gst_dicenet_image_from_frame (&image, &frame);
-  image.memory = in_place ? DICENET_MEMORY_DEVICE : DICENET_MEMORY_SYSTEM;
-  DicenetSubmission *submission = dicenet_session_submit_image (self->session, &image, request, error);
-  gst_video_frame_unmap (&frame);
+  DicenetSubmission *submission = dicenet_session_submit_image (self->session, &picture.image, request, error);
+  gst_video_frame_unmap (&picture.frame);
   return submission;
 }

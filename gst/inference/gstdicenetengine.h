@@ -57,6 +57,29 @@ gboolean gst_dicenet_engine_choose_size (const GstDicenetEngine *self, const Gst
                                          guint *height, GError **error);
 
 /**
+ * gst_dicenet_engine_choose_region_size:
+ * @self: an engine
+ * @info: format of the frames
+ * @region: a part of a frame
+ * @width: (out): inference width
+ * @height: (out): inference height
+ *
+ * Chooses a size for the region. If the size in the settings is "auto", it has as many pixels as the model's size, and
+ * one of seven shapes, the nearest to the region's: a session keeps what it prepared for eight sizes.
+ */
+void gst_dicenet_engine_choose_region_size (const GstDicenetEngine *self, const GstVideoInfo *info,
+                                            const GstVideoRectangle *region, guint *width, guint *height);
+
+/**
+ * gst_dicenet_engine_check_regions:
+ * @self: an engine
+ * @error: return location for a #GError of domain %GST_RESOURCE_ERROR
+ *
+ * Returns: %FALSE with @error set if the settings do not fit inference on parts of frames
+ */
+gboolean gst_dicenet_engine_check_regions (const GstDicenetEngine *self, GError **error);
+
+/**
  * gst_dicenet_engine_use_context:
  * @self: an engine, not entered
  * @context: (nullable): CUDA context of the next frames; %NULL for frames in system memory
@@ -73,6 +96,27 @@ gboolean gst_dicenet_engine_use_context (GstDicenetEngine *self, GstObject *cont
 gboolean gst_dicenet_engine_enter (const GstDicenetEngine *self, GError **error);
 void gst_dicenet_engine_leave (const GstDicenetEngine *self);
 
+/** A frame that is mapped for the session. */
+typedef struct {
+  GstVideoFrame frame;
+  DicenetImage image;
+} GstDicenetPicture;
+
+/**
+ * gst_dicenet_engine_map:
+ * @self: an engine, entered
+ * @picture: (out caller-allocates): the picture; unmap with gst_video_frame_unmap() before gst_dicenet_engine_leave()
+ * @buffer: a frame
+ * @info: its format
+ * @error: return location for a #GError
+ *
+ * Maps a frame, without copying it to system memory if the session can read its memory.
+ *
+ * Returns: %FALSE with @error set if this failed
+ */
+gboolean gst_dicenet_engine_map (const GstDicenetEngine *self, GstDicenetPicture *picture, GstBuffer *buffer,
+                                 const GstVideoInfo *info, GError **error);
+
 /**
  * gst_dicenet_engine_submit:
  * @self: an engine, entered
@@ -81,8 +125,7 @@ void gst_dicenet_engine_leave (const GstDicenetEngine *self);
  * @request: the request
  * @error: return location for a #GError
  *
- * Submits a frame, without copying it to system memory if the session can read its memory. The frame is not needed
- * after this function returns.
+ * Submits a frame, mapped by gst_dicenet_engine_map(). The frame is not needed after this function returns.
  *
  * Returns: (transfer full): the submission, to be waited for between gst_dicenet_engine_enter() and
  * gst_dicenet_engine_leave(), or %NULL with @error set
