@@ -27,6 +27,7 @@
  */
 
 #include "gstdicenetclassify.h"
+#include "gstdicenetregions.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_classify_debug);
 #define GST_CAT_DEFAULT gst_dicenet_classify_debug
@@ -35,6 +36,7 @@ enum {
   PROP_0,
   PROP_TOP_K,
   PROP_THRESHOLD,
+  PROP_RECLASSIFY_INTERVAL,
 };
 
 #define DEFAULT_TOP_K     5
@@ -63,7 +65,8 @@ gst_dicenet_classify_ask (GstDicenetInference *inference, DicenetModel *model, D
 }
 
 static GArray *
-gst_dicenet_classify_read (GstDicenetInference *inference, DicenetResult *found, GstDicenetResult *result)
+gst_dicenet_classify_read (GstDicenetInference *inference, DicenetResult *found, const GstVideoRectangle *area,
+                           GstDicenetResult *result)
 {
   guint n;
   const DicenetClass *classes = dicenet_result_get_classes (found, 0, &n);
@@ -96,6 +99,11 @@ gst_dicenet_classify_set_property (GObject *object, guint id, const GValue *valu
 {
   GstDicenetClassify *self = GST_DICENET_CLASSIFY (object);
 
+  if (id == PROP_RECLASSIFY_INTERVAL) {
+    gst_dicenet_inference_set_region_setting (GST_DICENET_INFERENCE (self),
+                                              GST_DICENET_REGION_SETTING_RECLASSIFY_INTERVAL, value);
+    return;
+  }
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_TOP_K:
@@ -116,6 +124,11 @@ gst_dicenet_classify_get_property (GObject *object, guint id, GValue *value, GPa
 {
   GstDicenetClassify *self = GST_DICENET_CLASSIFY (object);
 
+  if (id == PROP_RECLASSIFY_INTERVAL) {
+    gst_dicenet_inference_get_region_setting (GST_DICENET_INFERENCE (self),
+                                              GST_DICENET_REGION_SETTING_RECLASSIFY_INTERVAL, value);
+    return;
+  }
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_TOP_K:
@@ -152,6 +165,12 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
                           "Minimum confidence of reported classes; negative for the model's threshold, or if it has "
                           "none, 0.5 for multi-label models and 0 for others",
                           -1, 1, DEFAULT_THRESHOLD, flags));
+  g_object_class_install_property (
+      object_class, PROP_RECLASSIFY_INTERVAL,
+      g_param_spec_uint ("reclassify-interval", "Reclassify interval",
+                         "inference-region=objects: classify a tracked object again after this number of frames; until "
+                         "then it keeps its classes. 0 for never again. Needs track ids (dicenettrack)",
+                         0, G_MAXUINT, 1, flags));
 
   gst_element_class_set_static_metadata (GST_ELEMENT_CLASS (klass), "DiCENet image classifier", "Filter/Analyzer/Video",
                                          "Classifies video frames and attaches the classes as metadata",

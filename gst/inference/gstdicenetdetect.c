@@ -31,6 +31,9 @@
 
 #include "gstdicenetdetect.h"
 #include "gstdicenetlabels.h"
+#include "gstdicenetregions.h"
+
+#include <math.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_detect_debug);
 #define GST_CAT_DEFAULT gst_dicenet_detect_debug
@@ -42,6 +45,7 @@ enum {
   PROP_IOU_THRESHOLD,
   PROP_MAX_DETECTIONS,
   PROP_OBJECT_CLASS,
+  PROP_REGION_CLASS,
 };
 
 #define DEFAULT_THRESHOLD      -1.0f
@@ -87,28 +91,42 @@ gst_dicenet_detect_ask (GstDicenetInference *inference, DicenetModel *model, Dic
   dicenet_request_set_max_per_class (request, MAX_PER_CLASS);
 }
 
-static GArray *
-gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, GstDicenetResult *result)
+/* Clips a box to the part of the frame that the model saw; FALSE if nothing is left. */
+static gboolean
+clip (DicenetBox *box)
 {
-  const GstVideoInfo *info = gst_dicenet_video_get_info (GST_DICENET_VIDEO (inference));
-  gdouble frame_width = GST_VIDEO_INFO_WIDTH (info), frame_height = GST_VIDEO_INFO_HEIGHT (info);
+  if (isnan (box->x0) || isnan (box->y0) || isnan (box->x1) || isnan (box->y1)) /* MIN and MAX would hide it */
+    return FALSE;
+  box->x0 = MAX (box->x0, 0);
+  box->y0 = MAX (box->y0, 0);
+  box->x1 = MIN (box->x1, 1);
+  box->y1 = MIN (box->y1, 1);
+  return box->x1 > box->x0 && box->y1 > box->y0;
+}
+
+static GArray *
+gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, const GstVideoRectangle *area,
+                         GstDicenetResult *result)
+{
   guint n;
   const DicenetBox *boxes = dicenet_result_get_boxes (found, 0, &n);
   GArray *detections = g_array_sized_new (FALSE, TRUE, sizeof (GstDicenetDetection), n);
 
   for (guint i = 0; i < n; i++) {
-    const DicenetBox *box = &boxes[i];
+    DicenetBox box = boxes[i];
+    if (!clip (&box))
+      continue;
     GstDicenetDetection detection = {
-      .label_id = box->label_id,
-      .confidence = box->confidence,
-      .x = box->x0 * frame_width,
-      .y = box->y0 * frame_height,
-      .w = (box->x1 - box->x0) * frame_width,
-      .h = (box->y1 - box->y0) * frame_height,
+      .label_id = box.label_id,
+      .confidence = box.confidence,
+      .x = area->x + box.x0 * area->w,
+      .y = area->y + box.y0 * area->h,
+      .w = (box.x1 - box.x0) * area->w,
+      .h = (box.y1 - box.y0) * area->h,
     };
     g_array_append_val (detections, detection);
   }
-  GST_DEBUG_OBJECT (inference, "%u objects", n);
+  GST_DEBUG_OBJECT (inference, "%u objects", detections->len);
   return detections;
 }
 
@@ -181,6 +199,11 @@ gst_dicenet_detect_set_property (GObject *object, guint id, const GValue *value,
 {
   GstDicenetDetect *self = GST_DICENET_DETECT (object);
 
+  if (id == PROP_REGION_CLASS) {
+    gst_dicenet_inference_set_region_setting (GST_DICENET_INFERENCE (object), GST_DICENET_REGION_SETTING_OBJECT_CLASS,
+                                              value);
+    return;
+  }
   if (id == PROP_CLASS_THRESHOLDS || id == PROP_OBJECT_CLASS) {
     set_class_text (self, id == PROP_OBJECT_CLASS ? &self->object_class : &self->class_thresholds, value);
     return;
@@ -208,6 +231,11 @@ gst_dicenet_detect_get_property (GObject *object, guint id, GValue *value, GPara
 {
   GstDicenetDetect *self = GST_DICENET_DETECT (object);
 
+  if (id == PROP_REGION_CLASS) {
+    gst_dicenet_inference_get_region_setting (GST_DICENET_INFERENCE (object), GST_DICENET_REGION_SETTING_OBJECT_CLASS,
+                                              value);
+    return;
+  }
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_THRESHOLD:
@@ -275,6 +303,12 @@ install_properties (GObjectClass *klass)
       klass, PROP_OBJECT_CLASS,
       g_param_spec_string ("object-class", "Object class",
                            "Comma-separated labels of the classes to report; empty for all", NULL, flags));
+  g_object_class_install_property (
+      klass, PROP_REGION_CLASS,
+      g_param_spec_string ("region-class", "Region class",
+                           "inference-region=objects: comma-separated labels of the objects to look at, which another "
+                           "element detected; empty for all. What other elements call object-class",
+                           NULL, flags));
 }
 
 static void

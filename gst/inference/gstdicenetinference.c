@@ -17,6 +17,10 @@
  * memory they need. At EOS the last inference ends first, for its message; READY and NULL wait for it, too. The worker
  * posts messages and errors when they occur; after an error, the next frame fails.
  *
+ * Objects (inference-region=objects): the model runs on regions around the objects that were detected before, in the
+ * streaming thread, one after the other, as a network keeps all threads busy. max-objects and reclassify-interval bound
+ * the time, not the mode. Latency is measured on frames with such objects.
+ *
  * QoS is off by default (property qos of the base class): late frames keep their results. With qos=true, frames that
  * are late at the sink are dropped before inference, and QoS messages report how many.
  *
@@ -34,6 +38,7 @@
 #include "gstdicenetengine.h"
 #include "gstdicenetimage.h"
 #include "gstdicenetlateness.h"
+#include "gstdicenetregions.h"
 #include "gstdicenetsettings.h"
 #include "gstdicenetworker.h"
 #include "overlay/gstdicenetoverlayhelper.h"
@@ -42,7 +47,7 @@ GST_DEBUG_CATEGORY (gst_dicenet_inference_debug);
 #define GST_CAT_DEFAULT gst_dicenet_inference_debug
 
 enum {
-  PROP_INFERENCE_MODE = GST_DICENET_SETTINGS_END,
+  PROP_INFERENCE_MODE = GST_DICENET_REGION_SETTINGS_END,
   PROP_INFERENCE_INTERVAL,
   PROP_MAX_AGE,
   PROP_OVERLAY,
@@ -80,6 +85,7 @@ typedef struct {
 typedef struct {
   /* Properties, protected by the object lock. */
   GstDicenetSettings settings;
+  GstDicenetRegionSettings region_settings;
   InferenceMode mode;
   GstClockTime max_age; /* 0: any */
   guint interval;
@@ -99,12 +105,15 @@ typedef struct {
   GstDicenetWorker *worker;
 
   /* Streaming thread only. */
-  guint width, height; /* inference size for the current caps */
-  guint64 index;       /* of the current frame */
-  Outcome *newest;     /* the last inference, or NULL */
-  gboolean has_begun;  /* an inference since the last flush or new caps */
-  guint64 last_begun;  /* index of the last frame for which one began */
-  gboolean inferred;   /* whether an inference of the current frame has begun */
+  guint width, height;    /* inference size for the current caps */
+  guint64 index;          /* of the current frame */
+  Outcome *newest;        /* the last inference, or NULL */
+  gboolean has_begun;     /* an inference since the last flush or new caps */
+  guint64 last_begun;     /* index of the last frame for which one began */
+  gboolean inferred;      /* whether an inference of the current frame has begun */
+  gboolean on_objects;    /* inference-region=objects, from start() to stop() */
+  GstDicenetLooks *looks; /* what it found before */
+  gboolean told_no_tracks;
   gboolean live;
   GstDicenetLateness lateness;
 
@@ -112,6 +121,8 @@ typedef struct {
   guint64 n_frames;
   guint64 n_begun;    /* inferences */
   guint64 n_inferred; /* of these, those that have ended */
+  guint64 n_regions;  /* objects that were inferred */
+  guint64 n_left_out; /* objects that were due, but not inferred (max-objects) */
   guint64 n_aged;     /* results of known age on frames */
   GstClockTime total_age;
   GstClockTime total_time;
@@ -196,6 +207,7 @@ forget_result (GstDicenetInference *self)
     gst_dicenet_worker_forget (priv->worker);
   g_clear_pointer (&priv->newest, outcome_free);
   priv->has_begun = FALSE;
+  gst_dicenet_looks_forget (priv->looks);
 }
 
 /* Takes @engine. */
@@ -217,7 +229,7 @@ reset_statistics (GstDicenetInference *self)
   GstDicenetInferencePrivate *priv = PRIV (self);
 
   GST_OBJECT_LOCK (self);
-  priv->n_frames = priv->n_begun = priv->n_inferred = priv->n_aged = 0;
+  priv->n_frames = priv->n_begun = priv->n_inferred = priv->n_aged = priv->n_regions = priv->n_left_out = 0;
   priv->total_age = priv->total_time = priv->last_time = priv->mean_time = priv->latency = priv->allowed = 0;
   GST_OBJECT_UNLOCK (self);
 }
@@ -232,6 +244,7 @@ open_engine (GstDicenetInference *self, GError **error)
 
   GST_OBJECT_LOCK (self);
   gst_dicenet_settings_copy (&settings, &priv->settings);
+  priv->on_objects = priv->region_settings.inference_region == GST_DICENET_INFERENCE_REGION_OBJECTS;
   GST_OBJECT_UNLOCK (self);
   GstDicenetEngine *engine = gst_dicenet_engine_new (&settings, klass->task, error);
   gst_dicenet_settings_clear (&settings);
@@ -242,6 +255,8 @@ open_engine (GstDicenetInference *self, GError **error)
   const gchar *warning = dicenet_session_get_warning (gst_dicenet_engine_get_session (engine));
   if (warning)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", warning), (NULL));
+  if (priv->on_objects && !gst_dicenet_engine_check_regions (engine, error))
+    return FALSE;
   return !klass->labels_changed || klass->labels_changed (self, gst_dicenet_engine_get_labels (engine), error);
 }
 
@@ -255,6 +270,14 @@ start_worker (GstDicenetInference *self, GError **error)
   GST_OBJECT_LOCK (self);
   const InferenceMode mode = priv->mode;
   GST_OBJECT_UNLOCK (self);
+  if (mode == MODE_NEWEST && priv->on_objects) {
+    g_set_error (
+        error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+        "inference-mode=newest is for whole frames, and inference-region is objects: set one of them. If objects "
+        "take too long, set max-objects to what a frame has time for, and reclassify-interval, with "
+        "dicenettrack before this element");
+    return FALSE;
+  }
   if (mode == MODE_NEWEST)
     priv->worker = gst_dicenet_worker_new (&worker_funcs, self, error);
   return mode == MODE_EVERY_FRAME || priv->worker;
@@ -271,6 +294,7 @@ gst_dicenet_inference_start (GstBaseTransform *trans)
   forget_result (self);
   gst_dicenet_overlay_helper_reset (PRIV (self)->overlay);
   reset_statistics (self);
+  PRIV (self)->told_no_tracks = FALSE;
   if (!open_engine (self, &error) || !start_worker (self, &error)) {
     set_engine (self, NULL);
     gst_dicenet_post_error (GST_ELEMENT (self), error);
@@ -346,22 +370,30 @@ wants_analytics (GstDicenetInference *self)
   return wants;
 }
 
+static GstDicenetResult *
+read_result (GstDicenetInference *self, DicenetResult *found, const GstVideoRectangle *area, GArray **detections)
+{
+  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
+  GstDicenetEngine *engine = PRIV (self)->engine;
+  DicenetModel *model = gst_dicenet_engine_get_model (engine);
+  GstDicenetResult *result =
+      gst_dicenet_result_new (klass->task, dicenet_model_get_name (model), gst_dicenet_engine_get_labels (engine),
+                              dicenet_model_get_background (model));
+
+  gst_dicenet_result_set_analytics (result, wants_analytics (self));
+  *detections = klass->read (self, found, area, result);
+  return result;
+}
+
 static Outcome *
 outcome_new (GstDicenetInference *self, const Frame *frame, DicenetResult *found)
 {
-  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
-  GstDicenetInferencePrivate *priv = PRIV (self);
+  const GstVideoRectangle area = { .w = (gint) frame->width, .h = (gint) frame->height };
   Outcome *outcome = g_new0 (Outcome, 1);
 
   outcome->frame = *frame;
-  if (!found)
-    return outcome;
-  DicenetModel *model = gst_dicenet_engine_get_model (priv->engine);
-  outcome->result =
-      gst_dicenet_result_new (klass->task, dicenet_model_get_name (model), gst_dicenet_engine_get_labels (priv->engine),
-                              dicenet_model_get_background (model));
-  gst_dicenet_result_set_analytics (outcome->result, wants_analytics (self));
-  outcome->detections = klass->read (self, found, outcome->result);
+  if (found)
+    outcome->result = read_result (self, found, &area, &outcome->detections);
   return outcome;
 }
 
@@ -522,27 +554,40 @@ attach (GstBuffer *buffer, const Outcome *outcome)
                                       outcome->detections ? g_array_copy (outcome->detections) : NULL, 0);
 }
 
+static gboolean
+wants_messages (GstDicenetInference *self)
+{
+  GST_OBJECT_LOCK (self);
+  const gboolean wants = PRIV (self)->post_messages;
+  GST_OBJECT_UNLOCK (self);
+  return wants;
+}
+
+static GstStructure *
+message_new (GstDicenetInference *self, const Frame *frame)
+{
+  DicenetModel *model = gst_dicenet_engine_get_model (PRIV (self)->engine);
+
+  return gst_structure_new (gst_dicenet_task_get_names (GST_DICENET_INFERENCE_GET_CLASS (self)->task)->name, "pts",
+                            G_TYPE_UINT64, frame->pts, "running-time", G_TYPE_UINT64, frame->running_time,
+                            "stream-time", G_TYPE_UINT64, frame->stream_time, "width", G_TYPE_UINT, frame->width,
+                            "height", G_TYPE_UINT, frame->height, "model", G_TYPE_STRING,
+                            dicenet_model_get_name (model), NULL);
+}
+
 /* The message is made from metadata. The frame has left by now, if it has not waited: a buffer without memory stands in
  * for it. */
 static void
 post_outcome (gpointer data, gpointer user_data)
 {
   GstDicenetInference *self = user_data;
-  GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
   const Outcome *outcome = data;
-  const Frame *frame = &outcome->frame;
 
-  GST_OBJECT_LOCK (self);
-  const gboolean is_wanted = PRIV (self)->post_messages && outcome->result;
-  GST_OBJECT_UNLOCK (self);
-  if (!is_wanted)
+  if (!outcome->result || !wants_messages (self))
     return;
-  GstStructure *message = gst_structure_new (
-      gst_dicenet_task_get_names (klass->task)->name, "pts", G_TYPE_UINT64, frame->pts, "running-time", G_TYPE_UINT64,
-      frame->running_time, "stream-time", G_TYPE_UINT64, frame->stream_time, "width", G_TYPE_UINT, frame->width,
-      "height", G_TYPE_UINT, frame->height, "model", G_TYPE_STRING, outcome->result->model, NULL);
+  GstStructure *message = message_new (self, &outcome->frame);
   GstBuffer *buffer = gst_buffer_new ();
-  klass->describe (self, attach (buffer, outcome), message);
+  GST_DICENET_INFERENCE_GET_CLASS (self)->describe (self, attach (buffer, outcome), message);
   gst_buffer_unref (buffer);
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), message));
 }
@@ -655,13 +700,176 @@ add_result (GstDicenetInference *self, GstBuffer *buffer)
 
 /* Draws only this element's result: an inference element upstream may have drawn its own already. */
 static GstFlowReturn
-draw (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, const GstDicenetMeta *meta)
+draw (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, const GstDicenetMeta *const *metas,
+      guint n)
 {
   GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
 
-  return gst_dicenet_overlay_helper_draw (PRIV (self)->overlay, buffer, info, &meta, 1,
+  return gst_dicenet_overlay_helper_draw (PRIV (self)->overlay, buffer, info, metas, n,
                                           klass->get_opacity ? klass->get_opacity (self) : 1);
 }
+
+/* --- objects --- */
+
+static void
+read_region (gpointer user, DicenetResult *found, GstDicenetRegion *region)
+{
+  region->result = read_result (user, found, &region->area, &region->detections);
+}
+
+static gboolean
+infer_regions (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, GArray *regions, guint max,
+               guint *n_inferred, GError **error)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  g_autoptr (DicenetRequest) request = make_request (self, TRUE);
+
+  if (!enter (self, gst_dicenet_cuda_buffer_context (buffer, gst_dicenet_engine_get_device_id (priv->engine)), error))
+    return FALSE;
+  const gboolean ok = gst_dicenet_regions_infer (regions, max, priv->engine, buffer, info, request, read_region, self,
+                                                 n_inferred, error);
+  leave (self);
+  return ok;
+}
+
+static guint
+count_due (const GArray *regions)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < regions->len; i++)
+    n += g_array_index (regions, GstDicenetRegion, i).is_due != FALSE;
+  return n;
+}
+
+static void
+count_regions (GstDicenetInference *self, guint n, guint left_out, GstClockTime elapsed)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+
+  GST_OBJECT_LOCK (self);
+  priv->n_regions += n;
+  priv->n_left_out += left_out;
+  priv->n_begun += n > 0;
+  GST_OBJECT_UNLOCK (self);
+  priv->inferred = n > 0;
+  if (n > 0)
+    count_inference (self, elapsed);
+}
+
+static void
+tell_no_tracks (GstDicenetInference *self, guint reclassify_interval)
+{
+  if (PRIV (self)->told_no_tracks)
+    return;
+  PRIV (self)->told_no_tracks = TRUE;
+  GST_ELEMENT_WARNING (self, STREAM, FAILED,
+                       ("reclassify-interval=%u has no effect: the objects have no track ids, so that '%s' does not "
+                        "know which of them it has seen before. Put dicenettrack, or another tracker, before it.",
+                        reclassify_interval, GST_OBJECT_NAME (self)),
+                       (NULL));
+}
+
+/* Infers what is due; objects that are not, or that there is no time for, have their results of earlier frames. FALSE
+ * after an error. */
+static gboolean
+look_at (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, GArray *regions,
+         const GstDicenetRegionSettings *settings, guint interval)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  const gint64 start = g_get_monotonic_time ();
+  const gboolean is_frame_due = gst_dicenet_looks_next_frame (priv->looks, interval);
+  const gboolean keeps_tracks = settings->reclassify_interval != 1;
+  GError *error = NULL;
+  guint n;
+
+  if (gst_dicenet_looks_recall (priv->looks, regions, settings->reclassify_interval) && keeps_tracks)
+    tell_no_tracks (self, settings->reclassify_interval);
+  if (!is_frame_due)
+    return TRUE;
+  const guint n_due = count_due (regions);
+  if (!infer_regions (self, buffer, info, regions, settings->max_objects, &n, &error)) {
+    gst_dicenet_post_error (GST_ELEMENT (self), error);
+    return FALSE;
+  }
+  gst_dicenet_looks_remember (priv->looks, regions, GST_BUFFER_PTS (buffer), keeps_tracks);
+  count_regions (self, n, n_due - n, time_since (start));
+  GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": %u of %u objects inferred, %u left out, in %.2f ms",
+                    GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), n, regions->len, n_due - n,
+                    (gdouble) time_since (start) / GST_MSECOND);
+  return TRUE;
+}
+
+static GstStructure *
+describe_region (GstDicenetInference *self, const GstDicenetRegion *region, const Frame *frame)
+{
+  const GstDicenetObject *object = &region->object;
+  GstStructure *description =
+      gst_structure_new ("object", "label", G_TYPE_STRING, object->label, "region-id", G_TYPE_INT, object->region_id,
+                         "track-id", G_TYPE_UINT64, object->track_id, "x", G_TYPE_DOUBLE, object->x, "y", G_TYPE_DOUBLE,
+                         object->y, "w", G_TYPE_DOUBLE, object->w, "h", G_TYPE_DOUBLE, object->h, NULL);
+  GstBuffer *buffer = gst_buffer_new ();
+  const GstDicenetMeta *meta = gst_buffer_add_dicenet_meta_in_region (
+      buffer, region->result, frame->width, frame->height, &region->area, MAX (object->region_id, 0),
+      region->detections ? g_array_copy (region->detections) : NULL, 0);
+
+  GST_DICENET_INFERENCE_GET_CLASS (self)->describe (self, meta, description);
+  gst_buffer_unref (buffer);
+  return description;
+}
+
+/* One message for all objects that were inferred on this frame. */
+static void
+post_regions (GstDicenetInference *self, const Frame *frame, const GArray *regions)
+{
+  GstStructure *message = message_new (self, frame);
+  GValue objects = G_VALUE_INIT;
+
+  g_value_init (&objects, GST_TYPE_ARRAY);
+  for (guint i = 0; i < regions->len; i++) {
+    const GstDicenetRegion *region = &g_array_index (regions, GstDicenetRegion, i);
+    if (region->result && region->age == 0)
+      gst_dicenet_inference_append_structure (&objects, describe_region (self, region, frame));
+  }
+  gst_structure_take_value (message, "objects", &objects);
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), message));
+}
+
+static GstFlowReturn
+draw_regions (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, const GArray *regions)
+{
+  if (!gst_dicenet_overlay_helper_is_active (PRIV (self)->overlay))
+    return GST_FLOW_OK;
+  g_autoptr (GPtrArray) metas = gst_dicenet_regions_get_metas (regions, buffer);
+  return draw (self, buffer, info, (const GstDicenetMeta *const *) metas->pdata, metas->len);
+}
+
+static GstFlowReturn
+process_objects (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  GstDicenetRegionSettings settings;
+  GstFlowReturn ret = GST_FLOW_ERROR;
+
+  GST_OBJECT_LOCK (self);
+  gst_dicenet_region_settings_copy (&settings, &priv->region_settings);
+  const guint interval = priv->interval;
+  GST_OBJECT_UNLOCK (self);
+  GArray *regions = gst_dicenet_regions_find (buffer, info, &settings);
+  if (look_at (self, buffer, info, regions, &settings, interval)) {
+    gst_dicenet_regions_attach (regions, buffer, info);
+    if (priv->inferred && wants_messages (self)) {
+      const Frame frame = describe_frame (self, buffer, info);
+      post_regions (self, &frame, regions);
+    }
+    ret = draw_regions (self, buffer, info, regions);
+  }
+  g_array_unref (regions);
+  gst_dicenet_region_settings_clear (&settings);
+  return ret;
+}
+
+/* --- frames --- */
 
 static GstFlowReturn
 gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
@@ -674,6 +882,8 @@ gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   priv->n_frames++;
   GST_OBJECT_UNLOCK (self);
   priv->index++;
+  if (priv->on_objects)
+    return process_objects (self, buffer, info);
   if (!(priv->worker ? infer_meanwhile : infer_and_wait) (self, buffer, info))
     return GST_FLOW_ERROR;
   GstDicenetMeta *meta = add_result (self, buffer);
@@ -684,7 +894,7 @@ gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   }
   const guint age = meta->age;
   const gint64 begin = g_get_monotonic_time ();
-  GstFlowReturn ret = draw (self, buffer, info, meta);
+  GstFlowReturn ret = draw (self, buffer, info, (const GstDicenetMeta *const[]){ meta }, 1);
   GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": result of age %u, drawing %.2f ms",
                     GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), age, (gdouble) (g_get_monotonic_time () - begin) / 1000);
   return ret;
@@ -799,6 +1009,19 @@ expected_context (GstDicenetInference *self, GstCaps *caps)
   return priv->cuda_context;
 }
 
+/* Regions have other sizes; this is the one of square ones. */
+static gboolean
+choose_size (GstDicenetInference *self, const GstVideoInfo *info, GError **error)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  const GstVideoRectangle square = { .w = GST_VIDEO_INFO_HEIGHT (info), .h = GST_VIDEO_INFO_HEIGHT (info) };
+
+  if (!priv->on_objects)
+    return gst_dicenet_engine_choose_size (priv->engine, info, &priv->width, &priv->height, error);
+  gst_dicenet_engine_choose_region_size (priv->engine, info, &square, &priv->width, &priv->height);
+  return TRUE;
+}
+
 static gboolean
 gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const GstVideoInfo *info)
 {
@@ -810,7 +1033,7 @@ gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const Gst
   /* The inference under way uses the session, and the size of its frame. */
   if (priv->worker)
     gst_dicenet_worker_wait (priv->worker);
-  if (!gst_dicenet_engine_choose_size (priv->engine, info, &priv->width, &priv->height, &error)) {
+  if (!choose_size (self, info, &error)) {
     gst_dicenet_post_error (GST_ELEMENT (self), error);
     return FALSE;
   }
@@ -926,6 +1149,34 @@ refuse_while_open (GstDicenetInference *self, GParamSpec *pspec)
   return TRUE;
 }
 
+void
+gst_dicenet_inference_set_region_setting (GstDicenetInference *self, guint id, const GValue *value)
+{
+  GError *error = NULL;
+
+  GST_OBJECT_LOCK (self);
+  gst_dicenet_region_settings_set (&PRIV (self)->region_settings, id, value, &error);
+  GST_OBJECT_UNLOCK (self);
+  if (error)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+                         ("%s. The property of '%s' stays as it was.", error->message, GST_OBJECT_NAME (self)), (NULL));
+  g_clear_error (&error);
+}
+
+void
+gst_dicenet_inference_get_region_setting (GstDicenetInference *self, guint id, GValue *value)
+{
+  GST_OBJECT_LOCK (self);
+  gst_dicenet_region_settings_get (&PRIV (self)->region_settings, id, value);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static gboolean
+is_region_setting (guint id)
+{
+  return id >= GST_DICENET_SETTINGS_END && id < GST_DICENET_REGION_SETTINGS_END;
+}
+
 static void
 gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
@@ -936,6 +1187,10 @@ gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *val
     return;
   if (id == PROP_OVERLAY) {
     gst_dicenet_overlay_helper_set_active (priv->overlay, g_value_get_boolean (value));
+    return;
+  }
+  if (is_region_setting (id)) {
+    gst_dicenet_inference_set_region_setting (self, id, value);
     return;
   }
   GST_OBJECT_LOCK (self);
@@ -972,7 +1227,8 @@ make_stats (const GstDicenetInferencePrivate *priv)
   return gst_structure_new ("dicenet-stats", "frames", G_TYPE_UINT64, priv->n_frames, "inferred", G_TYPE_UINT64,
                             priv->n_inferred, "skipped", G_TYPE_UINT64, priv->n_frames - priv->n_begun, "mean-latency",
                             G_TYPE_UINT64, mean, "last-latency", G_TYPE_UINT64, priv->last_time, "mean-age",
-                            G_TYPE_UINT64, mean_age, NULL);
+                            G_TYPE_UINT64, mean_age, "regions", G_TYPE_UINT64, priv->n_regions, "left-out",
+                            G_TYPE_UINT64, priv->n_left_out, NULL);
 }
 
 static void
@@ -982,6 +1238,10 @@ gst_dicenet_inference_get_property (GObject *object, guint id, GValue *value, GP
   GstDicenetInferencePrivate *priv = PRIV (self);
   GstDicenetTask task = GST_DICENET_INFERENCE_GET_CLASS (self)->task;
 
+  if (is_region_setting (id)) {
+    gst_dicenet_inference_get_region_setting (self, id, value);
+    return;
+  }
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_INFERENCE_MODE:
@@ -1023,6 +1283,8 @@ gst_dicenet_inference_finalize (GObject *object)
   set_engine (self, NULL);
   gst_clear_object (&priv->cuda_context);
   gst_dicenet_settings_clear (&priv->settings);
+  gst_dicenet_region_settings_clear (&priv->region_settings);
+  gst_dicenet_looks_free (priv->looks);
   gst_dicenet_overlay_helper_free (priv->overlay);
   G_OBJECT_CLASS (gst_dicenet_inference_parent_class)->finalize (object);
 }
@@ -1068,7 +1330,9 @@ install_properties (GObjectClass *klass)
       g_param_spec_boxed (
           "stats", "Statistics",
           "Statistics since start: frames, inferred and skipped (numbers of frames); mean-latency and last-latency of "
-          "an inference, and mean-age of the results on frames, in nanoseconds",
+          "an inference, and mean-age of the results on frames, in nanoseconds. With inference-region=objects, all "
+          "objects of a frame are one inference; regions is the number of objects that were inferred, left-out that of "
+          "those that max-objects kept from it",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
@@ -1086,6 +1350,7 @@ gst_dicenet_inference_class_init (GstDicenetInferenceClass *klass)
   object_class->get_property = gst_dicenet_inference_get_property;
   object_class->finalize = gst_dicenet_inference_finalize;
   gst_dicenet_settings_install (object_class);
+  gst_dicenet_region_settings_install (object_class);
   install_properties (object_class);
 
   GST_ELEMENT_CLASS (klass)->set_context = gst_dicenet_inference_set_context;
@@ -1105,6 +1370,7 @@ gst_dicenet_inference_class_init (GstDicenetInferenceClass *klass)
   gst_type_mark_as_plugin_api (GST_TYPE_DICENET_BACKEND, 0);
   gst_type_mark_as_plugin_api (GST_TYPE_DICENET_PRECISION, 0);
   gst_type_mark_as_plugin_api (gst_dicenet_inference_mode_get_type (), 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_DICENET_INFERENCE_REGION, 0);
 }
 
 static void
@@ -1113,6 +1379,8 @@ gst_dicenet_inference_init (GstDicenetInference *self)
   GstDicenetInferencePrivate *priv = PRIV (self);
 
   gst_dicenet_settings_init (&priv->settings);
+  gst_dicenet_region_settings_init (&priv->region_settings);
+  priv->looks = gst_dicenet_looks_new ();
   priv->interval = 1;
   priv->analytics = TRUE;
   priv->overlay = gst_dicenet_overlay_helper_new (GST_BASE_TRANSFORM (self));

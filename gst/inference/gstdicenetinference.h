@@ -16,8 +16,8 @@ G_DECLARE_DERIVABLE_TYPE (GstDicenetInference, gst_dicenet_inference, GST, DICEN
  * @labels_changed: (nullable): called by start() when the labels are known, before the first frame; checks the
  *   element's own properties against them
  * @ask: (nullable): fills the request from the element's properties
- * @read: fills the result from what the core returned. Returns the boxes, #GstDicenetDetection in pixels of the frame
- *   (detection), or %NULL
+ * @read: fills the result from what the core returned for a part of the frame. Returns the boxes, #GstDicenetDetection
+ *   in pixels of the frame (detection), or %NULL
  * @describe: adds the result to the bus message
  * @get_opacity: (nullable): opacity for drawing a mask
  *
@@ -29,7 +29,8 @@ struct _GstDicenetInferenceClass {
   GstDicenetTask task;
   gboolean (*labels_changed) (GstDicenetInference *self, const gchar *const *labels, GError **error);
   void (*ask) (GstDicenetInference *self, DicenetModel *model, DicenetRequest *request);
-  GArray *(*read) (GstDicenetInference *self, DicenetResult *found, GstDicenetResult *result);
+  GArray *(*read) (GstDicenetInference *self, DicenetResult *found, const GstVideoRectangle *area,
+                   GstDicenetResult *result);
   void (*describe) (GstDicenetInference *self, const GstDicenetMeta *meta, GstStructure *message);
   gdouble (*get_opacity) (GstDicenetInference *self);
 };
@@ -41,6 +42,11 @@ struct _GstDicenetInferenceClass {
  * Returns: (transfer full) (nullable): the labels in use, or %NULL while no model is open. Thread-safe
  */
 gchar **gst_dicenet_inference_dup_labels (GstDicenetInference *self);
+
+/** Sets one of the settings for regions, for a property of the element. Thread-safe. */
+void gst_dicenet_inference_set_region_setting (GstDicenetInference *self, guint id, const GValue *value);
+/** Gets it. Thread-safe. */
+void gst_dicenet_inference_get_region_setting (GstDicenetInference *self, guint id, GValue *value);
 
 /** Appends @structure to @array, a GST_TYPE_ARRAY. Takes @structure. */
 void gst_dicenet_inference_append_structure (GValue *array, GstStructure *structure);

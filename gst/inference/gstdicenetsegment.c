@@ -50,7 +50,8 @@ G_DEFINE_FINAL_TYPE (GstDicenetSegment, gst_dicenet_segment, GST_TYPE_DICENET_IN
 GST_ELEMENT_REGISTER_DEFINE (dicenetsegment, "dicenetsegment", GST_RANK_NONE, GST_TYPE_DICENET_SEGMENT)
 
 static GArray *
-gst_dicenet_segment_read (GstDicenetInference *inference, DicenetResult *found, GstDicenetResult *result)
+gst_dicenet_segment_read (GstDicenetInference *inference, DicenetResult *found, const GstVideoRectangle *area,
+                          GstDicenetResult *result)
 {
   guint width, height;
 
