@@ -14,7 +14,7 @@ packages_of() {
   case $1 in
     build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libglib2.0-dev libgstreamer1.0-dev \
       libgstreamer-plugins-base1.0-dev libcairo2-dev libpango1.0-dev gobject-introspection \
-      libgirepository1.0-dev python3
+      libgirepository1.0-dev libmosquitto-dev libsqlite3-dev python3
       # For frames in a GPU's memory, which need the CUDA toolkit's headers as well.
       if command -v nvcc /usr/local/cuda/bin/nvcc >/dev/null; then echo libgstreamer-plugins-bad1.0-dev; fi ;;
     run) echo gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps \
@@ -22,7 +22,7 @@ packages_of() {
       ca-certificates ;;
     show) echo gstreamer1.0-x gstreamer1.0-gl ;;
     tests) echo check libjson-glib-dev locales python3-numpy python3-pil python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 \
-      gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp valgrind libc6-dbg ;;
+      gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp valgrind libc6-dbg mosquitto openssl sqlite3 ;;
     ci) echo clang libclang-rt-dev shellcheck python3-torch libopenblas0-pthread qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
       debootstrap ;;
     *) echo "packages.sh: no group '$1': expected build, run, show, tests or ci" >&2 && exit 2 ;;

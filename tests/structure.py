@@ -39,6 +39,7 @@ ALLOWED = {
     "gst/tracking": {"gst/tracking", "gst/video", "gst/meta"},  # follows any objects
     "gst/video": {"gst/video", "gst/meta"},
     "gst/meta": {"gst/meta"},
+    "gst/publish": {"gst/publish"},  # lines of text, whatever they say
 }
 # Files that may name a single task, in addition to the task's own file.
 NAMES_TASKS = {
@@ -148,7 +149,10 @@ def check_methods(texts):
             continue
         prefix = os.path.basename(source).removesuffix(".c").replace("gstdicenet", "gst_dicenet_")
         found = METHOD.findall(text)
-        wrong += [f"{source}: {used} should be {prefix}_{what}" for what, used in found if used != f"{prefix}_{what}"]
+        for what, used in found:
+            # gst_dicenet_mqtt_sink_event is in gstdicenetmqttsink.c.
+            if used.replace("_", "") != f"{prefix}_{what}".replace("_", ""):
+                wrong.append(f"{source}: {used} should be {prefix}_{what}")
         checked += len(found)
     return wrong, checked
 
