@@ -57,7 +57,8 @@ GST_ELEMENT_REGISTER_DEFINE (dicenetkafkasink, "dicenetkafkasink", GST_RANK_NONE
 
 typedef struct {
   rd_kafka_conf_t *conf;
-  gchar *address, *topic, *key;
+  GstDicenetBroker *broker;
+  gchar *key;
   gint64 max_delay; /* between attempts with a new producer, in us */
 
   rd_kafka_t *producer; /* at the start and while the outbox is open */
@@ -80,7 +81,7 @@ client_send (gpointer data, GBytes *message, guint64 *tag)
   gconstpointer text = g_bytes_get_data (message, &size);
 
   const rd_kafka_resp_err_t result = rd_kafka_producev (
-      client->producer, RD_KAFKA_V_TOPIC (client->topic), RD_KAFKA_V_VALUE ((void *) text, size),
+      client->producer, RD_KAFKA_V_TOPIC (client->broker->topic), RD_KAFKA_V_VALUE ((void *) text, size),
       RD_KAFKA_V_KEY (client->key, client->key ? strlen (client->key) : 0), RD_KAFKA_V_MSGFLAGS (RD_KAFKA_MSG_F_COPY),
       RD_KAFKA_V_OPAQUE ((void *) (client->last_tag + 1)), RD_KAFKA_V_END);
   if (result == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -108,16 +109,17 @@ report (Client *client, rd_kafka_resp_err_t error, const gchar *text)
     gst_dicenet_outbox_report (client->outbox, GST_RESOURCE_ERROR_NOT_AUTHORIZED,
                                "The Kafka broker at %s refuses: %s. Check user, password-file or password-env, "
                                "sasl-mechanism, and what the user may write. Messages wait",
-                               client->address, text);
+                               client->broker->address, text);
   else if (error == RD_KAFKA_RESP_ERR__SSL)
     gst_dicenet_outbox_report (
         client->outbox, GST_RESOURCE_ERROR_OPEN_WRITE,
         "No TLS connection to the Kafka broker at %s: %s. Check that ca-file has the certificate that "
         "signed the broker's, which must be for this host and in date. Messages wait",
-        client->address, text);
+        client->broker->address, text);
   else
     gst_dicenet_outbox_report (client->outbox, GST_RESOURCE_ERROR_OPEN_WRITE,
-                               "No connection to the Kafka broker at %s: %s. Messages wait", client->address, text);
+                               "No connection to the Kafka broker at %s: %s. Messages wait", client->broker->address,
+                               text);
 }
 
 /* The library tries again by itself. One lost broker of several does not matter. */
@@ -167,7 +169,7 @@ on_delivery (rd_kafka_t *producer, const rd_kafka_message_t *message, void *data
         client->outbox, GST_RESOURCE_ERROR_WRITE,
         "The Kafka broker at %s does not take messages for the topic '%s': %s. Does the topic exist, "
         "and may the user write there? Messages wait",
-        client->address, client->topic, rd_kafka_err2str (message->err));
+        client->broker->address, client->broker->topic, rd_kafka_err2str (message->err));
   }
 }
 
@@ -248,8 +250,7 @@ client_free (gpointer data)
     destroy_producer (client);
   rd_kafka_conf_destroy (client->conf);
   g_free (client->error_text);
-  g_free (client->address);
-  g_free (client->topic);
+  gst_dicenet_broker_free (client->broker);
   g_free (client->key);
   g_free (client);
 }
@@ -303,14 +304,13 @@ set_delivery (Client *client, gint acks, guint max_reconnect_interval, GError **
 }
 
 static gpointer
-gst_dicenet_kafka_sink_open (GstDicenetPublishSink *sink, const GstDicenetBroker *broker, GError **error)
+gst_dicenet_kafka_sink_open (GstDicenetPublishSink *sink, GstDicenetBroker *broker, GError **error)
 {
   GstDicenetKafkaSink *self = (GstDicenetKafkaSink *) sink;
   Client *client = g_new0 (Client, 1);
 
   client->conf = rd_kafka_conf_new ();
-  client->address = g_strdup (broker->address);
-  client->topic = g_strdup (broker->topic);
+  client->broker = broker;
   client->key = g_strdup (self->key);
   client->max_delay = broker->max_reconnect_interval * G_TIME_SPAN_SECOND;
   rd_kafka_conf_set_opaque (client->conf, client);

@@ -30,9 +30,9 @@ typedef struct {
 } GstDicenetClientFuncs;
 
 typedef struct {
-  guint max_messages; /**< that wait in memory */
-  guint64 max_bytes;  /**< of those */
-  gchar *broker;      /**< how messages name it */
+  guint max_messages;  /**< that wait in memory */
+  guint64 max_bytes;   /**< of those */
+  const gchar *broker; /**< how messages name it */
 } GstDicenetOutboxSettings;
 
 /** Takes @spool (NULL: none) and @client, and starts. @element posts messages until gst_dicenet_outbox_stop(). */

@@ -43,8 +43,8 @@ static GstStaticPadTemplate sink_template =
 
 /* --- where to connect --- */
 
-static void
-broker_clear (GstDicenetBroker *broker)
+void
+gst_dicenet_broker_free (GstDicenetBroker *broker)
 {
   g_free (broker->address);
   g_free (broker->topic);
@@ -54,9 +54,8 @@ broker_clear (GstDicenetBroker *broker)
   g_free (broker->key_file);
   g_free (broker->user);
   g_free (broker->password);
+  g_free (broker);
 }
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GstDicenetBroker, broker_clear)
 
 G_GNUC_PRINTF (2, 3)
 static gboolean
@@ -146,7 +145,7 @@ get_password (GstDicenetPublishSink *self, gchar **password, GError **error)
 }
 
 static gboolean
-get_broker (GstDicenetPublishSink *self, GstDicenetBroker *broker, GError **error)
+fill_broker (GstDicenetPublishSink *self, GstDicenetBroker *broker, GError **error)
 {
   broker->client_id = g_strdup (self->client_id);
   broker->user = g_strdup (self->user);
@@ -169,16 +168,31 @@ get_broker (GstDicenetPublishSink *self, GstDicenetBroker *broker, GError **erro
 
 /* --- starting and stopping --- */
 
+/* With the object lock. */
+static gpointer
+make_client (GstDicenetPublishSink *self, gchar **name, GError **error)
+{
+  GstDicenetPublishSinkClass *klass = GST_DICENET_PUBLISH_SINK_GET_CLASS (self);
+  GstDicenetBroker *broker = g_new0 (GstDicenetBroker, 1);
+
+  if (!fill_broker (self, broker, error)) {
+    gst_dicenet_broker_free (broker);
+    return NULL;
+  }
+  *name = g_strdup_printf ("the %s broker at %s", klass->protocol, broker->address);
+  return klass->open (self, broker, error);
+}
+
 static GstDicenetOutbox *
 make_outbox (GstDicenetPublishSink *self, GError **error)
 {
-  GstDicenetPublishSinkClass *klass = GST_DICENET_PUBLISH_SINK_GET_CLASS (self);
-  g_auto (GstDicenetBroker) broker = { 0 };
+  const GstDicenetClientFuncs *funcs = GST_DICENET_PUBLISH_SINK_GET_CLASS (self)->funcs;
+  g_autofree gchar *name = NULL;
   GstDicenetSpool *spool = NULL;
 
   GST_OBJECT_LOCK (self);
-  gpointer client = get_broker (self, &broker, error) ? klass->open (self, &broker, error) : NULL;
-  GstDicenetOutboxSettings settings = { self->max_queue_messages, self->max_queue_bytes, NULL };
+  gpointer client = make_client (self, &name, error);
+  const GstDicenetOutboxSettings settings = { self->max_queue_messages, self->max_queue_bytes, name };
   g_autofree gchar *path = g_strdup (self->spool_file);
   const guint64 max_spool_bytes = self->max_spool_bytes;
   GST_OBJECT_UNLOCK (self);
@@ -188,13 +202,10 @@ make_outbox (GstDicenetPublishSink *self, GError **error)
     spool = gst_dicenet_spool_open (path, max_spool_bytes, &cause);
     if (!spool) {
       fail (error, "Property spool-file: '%s' can't be used: %s", path, cause->message);
-      klass->funcs->free (g_steal_pointer (&client));
+      funcs->free (g_steal_pointer (&client));
     }
   }
-  if (!client)
-    return NULL;
-  g_autofree gchar *name = settings.broker = g_strdup_printf ("the %s broker at %s", klass->protocol, broker.address);
-  return gst_dicenet_outbox_new (GST_ELEMENT (self), &settings, spool, klass->funcs, client);
+  return client ? gst_dicenet_outbox_new (GST_ELEMENT (self), &settings, spool, funcs, client) : NULL;
 }
 
 static gboolean

@@ -28,6 +28,8 @@ typedef struct {
   guint max_reconnect_interval;          /**< seconds */
 } GstDicenetBroker;
 
+void gst_dicenet_broker_free (GstDicenetBroker *broker);
+
 typedef struct _GstDicenetPublishSink GstDicenetPublishSink;
 typedef struct _GstDicenetPublishSinkClass GstDicenetPublishSinkClass;
 
@@ -49,8 +51,9 @@ struct _GstDicenetPublishSinkClass {
   const gchar *schemes[2]; /**< of URIs: plain, and with TLS */
   const gchar *example;    /**< a URI */
   const GstDicenetClientFuncs *funcs;
-  /** Makes the client from @broker and the properties, without waiting for the network. The object is locked. */
-  gpointer (*open) (GstDicenetPublishSink *self, const GstDicenetBroker *broker, GError **error);
+  /** Makes the client from @broker, which it takes, and the properties, without waiting for the network. The object is
+   * locked. */
+  gpointer (*open) (GstDicenetPublishSink *self, GstDicenetBroker *broker, GError **error);
 };
 
 GType gst_dicenet_publish_sink_get_type (void);

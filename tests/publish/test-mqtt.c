@@ -9,6 +9,7 @@
 #include <mosquitto.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* --- the broker --- */
 
@@ -48,6 +49,23 @@ broker_stop (int signal)
   g_subprocess_send_signal (broker.process, signal);
   fail_unless (g_subprocess_wait (broker.process, NULL, NULL));
   g_clear_object (&broker.process);
+}
+
+/* Returns when it does nothing any more. */
+static void
+broker_pause (void)
+{
+  g_autofree gchar *path = g_strdup_printf ("/proc/%s/stat", g_subprocess_get_identifier (broker.process));
+  gboolean stopped = FALSE;
+
+  g_subprocess_send_signal (broker.process, SIGSTOP);
+  for (guint i = 0; !stopped && i < 1000; i++) {
+    g_autofree gchar *text = NULL;
+    fail_unless (g_file_get_contents (path, &text, NULL, NULL));
+    stopped = strstr (text, ") T ") != NULL;
+    g_usleep (10000);
+  }
+  fail_unless (stopped);
 }
 
 static void
@@ -139,7 +157,7 @@ subscriber_free (Subscriber *subscriber)
 
 /* --- tests --- */
 
-static const gchar *const qualities[] = { "mqtt-qos=0", "mqtt-qos=1" };
+static const gchar *const qualities[] = { "mqtt-qos=0", "mqtt-qos=1", "mqtt-qos=2 client-id=north" };
 
 /* Lines become messages; a JSON text that is not a line stays whole. The end of the stream waits for the broker. */
 GST_START_TEST (test_lines)
@@ -188,6 +206,37 @@ GST_START_TEST (test_outages)
   fail_unless_equals_uint64 (get_stat (h, "dropped"), 0);
   arrivals_wait (&subscriber->arrivals, "9999");
   arrivals_check_numbers (&subscriber->arrivals, 0, 10000, TRUE);
+  sink_free (h);
+  subscriber_free (subscriber);
+}
+GST_END_TEST;
+
+/* With QoS 2, each message arrives once, though another client takes the connection away again and again. If it takes
+ * the session, too, which the broker then forgets, some may arrive twice, but none is lost. */
+GST_START_TEST (test_session)
+{
+  const gboolean forget = __i__ == 1;
+
+  broker_start ();
+  Subscriber *subscriber = subscriber_new ();
+  GstHarness *h = mqtt_sink_new (qualities[2]);
+  struct mosquitto *other = mosquitto_new ("north", forget, NULL);
+
+  push_numbers (h, 0, 1);
+  wait_for_stat (h, "acknowledged", 1);
+  for (guint i = 1; i < 3000; i += 1000) {
+    push_numbers (h, i, i + 500);
+    fail_unless_equals_int (mosquitto_connect (other, "127.0.0.1", broker.port, 60), MOSQ_ERR_SUCCESS);
+    for (guint k = 0; k < 10; k++)
+      mosquitto_loop (other, 10, 1);
+    mosquitto_disconnect (other);
+    push_numbers (h, i + 500, i + 1000);
+    wait_for_message (h, GST_MESSAGE_INFO, "are sent again");
+  }
+  wait_for_stat (h, "acknowledged", 3001);
+  arrivals_wait (&subscriber->arrivals, "3000");
+  arrivals_check_numbers (&subscriber->arrivals, 0, 3001, forget);
+  mosquitto_destroy (other);
   sink_free (h);
   subscriber_free (subscriber);
 }
@@ -249,6 +298,33 @@ GST_START_TEST (test_restart)
 }
 GST_END_TEST;
 
+/* A disk that is full: what can't be written is dropped and counted, and told once. */
+GST_START_TEST (test_full_disk)
+{
+  g_autofree gchar *properties = g_strdup_printf ("max-queue-messages=50 spool-file=%s", spool);
+  const struct rlimit limit = { 256 * 1024, RLIM_INFINITY };
+  struct rlimit before;
+
+  getrlimit (RLIMIT_FSIZE, &before);
+  signal (SIGXFSZ, SIG_IGN);
+  GstHarness *h = mqtt_sink_new (properties);
+  fail_unless_equals_int (setrlimit (RLIMIT_FSIZE, &limit), 0);
+  for (guint i = 0; i < 1000; i++)
+    push_text (h,
+               "A message that is long enough for a thousand of them not to have room in a small file, even if SQLite "
+               "needs nothing for itself, because it has three hundred bytes, or nearly, and so they have nearly 300 "
+               "KiB; it is not JSON, but the sink does not care what is in the lines that it publishes.\n");
+  const guint64 n_dropped = get_stat (h, "dropped");
+  fail_unless (n_dropped > 0);
+  fail_unless_equals_uint64 (get_stat (h, "pending"), 1000 - n_dropped);
+  fail_unless_equals_int (count_messages (h->element, GST_MESSAGE_WARNING, "the spool can't be written"), 1);
+  setrlimit (RLIMIT_FSIZE, &before);
+  broker_start ();
+  wait_for_stat (h, "acknowledged", 1000 - n_dropped);
+  sink_free (h);
+}
+GST_END_TEST;
+
 static void
 expect_quick_end (GstHarness *h)
 {
@@ -269,9 +345,9 @@ GST_START_TEST (test_paused)
   GstHarness *h = mqtt_sink_new (properties);
   push_numbers (h, 0, 100);
   wait_for_stat (h, "acknowledged", 100);
-  g_subprocess_send_signal (broker.process, SIGSTOP);
+  broker_pause ();
   push_numbers (h, 100, 1000);
-  fail_unless (get_stat (h, "pending") > 800);
+  fail_unless_equals_uint64 (get_stat (h, "pending"), 900);
   expect_quick_end (h);
   sink_free (h);
   h = mqtt_sink_new (properties); /* connects, but nobody answers */
@@ -399,12 +475,13 @@ openssl (const gchar *arguments)
                "%s failed", command);
 }
 
+/* @ca: the name of a file, without .pem; NULL: the system's. */
 static GstHarness *
 tls_sink_new (const gchar *host, const gchar *ca)
 {
-  g_autofree gchar *launch =
-      g_strdup_printf ("dicenetmqttsink uri=mqtts://%s:%u/cameras/north max-reconnect-interval=1 ca-file=%s/%s.pem",
-                       host, broker.port, broker.folder, ca);
+  g_autofree gchar *file = ca ? g_strdup_printf ("ca-file=%s/%s.pem", broker.folder, ca) : g_strdup ("");
+  g_autofree gchar *launch = g_strdup_printf (
+      "dicenetmqttsink uri=mqtts://%s:%u/cameras/north max-reconnect-interval=1 %s", host, broker.port, file);
 
   return sink_new (launch);
 }
@@ -431,6 +508,14 @@ GST_START_TEST (test_tls)
   wait_for_message (h, GST_MESSAGE_WARNING, "for this host");
   fail_unless_equals_uint64 (get_stat (h, "pending"), 10);
   sink_free (h);
+
+  g_autofree gchar *system = g_strdup_printf ("%s/ca.pem", broker.folder);
+  g_setenv ("SSL_CERT_FILE", system, TRUE);
+  h = tls_sink_new ("localhost", NULL);
+  push_numbers (h, 0, 10);
+  wait_for_stat (h, "acknowledged", 10);
+  sink_free (h);
+  g_unsetenv ("SSL_CERT_FILE");
 
   h = tls_sink_new ("localhost", "ca");
   push_numbers (h, 0, 10);
@@ -460,6 +545,7 @@ GST_START_TEST (test_settings)
     { "uri=mqtt://localhost:99999/a", "99999" },
     { "uri=mqtt://localhost/a/%2B", "+" },
     { "uri=mqtt://localhost/%FF", "topic" },
+    { "uri=mqtt://localhost/a mqtt-qos=2", "client-id" },
     { "uri=mqtt://localhost/a ca-file=/no/file", "/no/file" },
     { "uri=mqtt://localhost/a ca-file=/dev/null", "mqtts://" },
     { "uri=mqtts://localhost/a cert-file=/dev/null", "key-file" },
@@ -494,8 +580,10 @@ mqtt_suite (void)
   tcase_add_checked_fixture (tests, setup, teardown);
   tcase_add_loop_test (tests, test_lines, 0, G_N_ELEMENTS (qualities));
   tcase_add_test (tests, test_outages);
+  tcase_add_loop_test (tests, test_session, 0, 2);
   tcase_add_test (tests, test_drop);
   tcase_add_loop_test (tests, test_restart, 0, 2);
+  tcase_add_test (tests, test_full_disk);
   tcase_add_test (tests, test_paused);
   tcase_add_test (tests, test_black_hole);
   tcase_add_test (tests, test_stop_while_draining);
