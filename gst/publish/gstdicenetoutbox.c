@@ -107,7 +107,7 @@ add_warning (GstDicenetOutbox *outbox, GstResourceError code, const gchar *forma
   g_error_free (error);
 }
 
-/* Nothing is wrong any more. */
+/* Nothing is wrong any more. gst-launch-1.0 shows only the details of such a message. */
 G_GNUC_PRINTF (2, 3)
 static void
 add_info (GstDicenetOutbox *outbox, const gchar *format, ...)
@@ -120,7 +120,7 @@ add_info (GstDicenetOutbox *outbox, const gchar *format, ...)
   GError *error = g_error_new_valist (GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, format, arguments);
   va_end (arguments);
   GST_INFO_OBJECT (outbox->element, "%s", error->message);
-  g_queue_push_tail (&outbox->posts, gst_message_new_info (GST_OBJECT (outbox->element), error, NULL));
+  g_queue_push_tail (&outbox->posts, gst_message_new_info (GST_OBJECT (outbox->element), error, error->message));
   g_error_free (error);
 }
 
@@ -146,12 +146,12 @@ unlock (GstDicenetOutbox *outbox)
 /* --- losing messages --- */
 
 static const gchar *
-where_from (GstDicenetOutbox *outbox)
+why_dropped (GstDicenetOutbox *outbox)
 {
   return outbox->spool
-             ? "the spool is full: a larger max-spool-bytes would keep more"
-             : "the queue is full: larger max-queue-messages and max-queue-bytes, or a spool-file, would keep "
-               "more";
+             ? "the oldest first, because the spool is full. A larger max-spool-bytes would keep more"
+             : "the oldest first, because the queue is full. Larger max-queue-messages and max-queue-bytes, or a "
+               "spool-file, would keep more";
 }
 
 /* Counts dropped messages, and tells of the first. */
@@ -163,8 +163,7 @@ count_dropped (GstDicenetOutbox *outbox, guint64 n, const gchar *why)
   if (!outbox->dropping) {
     outbox->dropping = TRUE;
     outbox->dropped_before = outbox->n_dropped;
-    add_warning (outbox, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "Messages for %s are dropped, the oldest first: %s",
-                 outbox->broker, why);
+    add_warning (outbox, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "Messages for %s are dropped: %s", outbox->broker, why);
   }
   outbox->n_dropped += n;
   outbox->n_pending -= n;
@@ -181,8 +180,7 @@ report (GstDicenetOutbox *outbox, GstResourceError code, const gchar *text)
 static void
 report_spool (GstDicenetOutbox *outbox, GError *error)
 {
-  g_autofree gchar *text =
-      g_strdup_printf ("The spool of messages for %s fails, and they are dropped: %s", outbox->broker, error->message);
+  g_autofree gchar *text = g_strdup_printf ("The spool of messages for %s fails: %s", outbox->broker, error->message);
 
   report (outbox, GST_RESOURCE_ERROR_WRITE, text);
   g_error_free (error);
@@ -241,13 +239,14 @@ static void
 append_to_spool (GstDicenetOutbox *outbox, GBytes *bytes)
 {
   guint64 n_dropped = 0;
-  GError *error = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *why = NULL;
 
   if (!gst_dicenet_spool_append (outbox->spool, bytes, &n_dropped, &error)) {
     n_dropped++;
-    report_spool (outbox, error);
+    why = g_strdup_printf ("the spool can't be written: %s", error->message);
   }
-  count_dropped (outbox, n_dropped, where_from (outbox));
+  count_dropped (outbox, n_dropped, why ? why : why_dropped (outbox));
 }
 
 static Message *
@@ -275,10 +274,10 @@ add_to_queue (GstDicenetOutbox *outbox, GBytes *bytes)
 
   while (!has_room (outbox, size) && (oldest = pop_waiting (outbox))) {
     message_free (oldest);
-    count_dropped (outbox, 1, where_from (outbox));
+    count_dropped (outbox, 1, why_dropped (outbox));
   }
   if (!has_room (outbox, size)) {
-    count_dropped (outbox, 1, where_from (outbox));
+    count_dropped (outbox, 1, why_dropped (outbox));
     return;
   }
   g_queue_push_tail (&outbox->waiting, message_new (g_bytes_ref (bytes), 0));
@@ -560,7 +559,7 @@ save_to_spool (GstDicenetOutbox *outbox)
     n_dropped = unsaved->len;
     report_spool (outbox, error);
   }
-  count_dropped (outbox, n_dropped, where_from (outbox));
+  count_dropped (outbox, n_dropped, why_dropped (outbox));
   g_ptr_array_unref (unsaved);
 }
 
