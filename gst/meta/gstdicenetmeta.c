@@ -631,9 +631,9 @@ show_region (GstDicenetMeta *self, const GstVideoRectangle *region)
 
 /* @region is NULL for the whole frame. */
 static GstDicenetMeta *
-attach (GstBuffer *buffer, GstDicenetResult *result, guint frame_width, guint frame_height,
-        const GstVideoRectangle *region, gint parent_id, const GstDicenetDetection *detections, guint n_detections,
-        guint age)
+buffer_add_dicenet_meta (GstBuffer *buffer, GstDicenetResult *result, guint frame_width, guint frame_height,
+                         const GstVideoRectangle *region, gint parent_id, const GstDicenetDetection *detections,
+                         guint n_detections, guint age)
 {
   g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), NULL);
   g_return_val_if_fail (gst_dicenet_result_is_complete (result), NULL);
@@ -669,7 +669,7 @@ gst_buffer_add_dicenet_meta_from_array (GstBuffer *buffer, GstDicenetResult *res
                                         guint frame_height, const GstDicenetDetection *detections, guint n_detections,
                                         guint age)
 {
-  return attach (buffer, result, frame_width, frame_height, NULL, -1, detections, n_detections, age);
+  return buffer_add_dicenet_meta (buffer, result, frame_width, frame_height, NULL, -1, detections, n_detections, age);
 }
 
 GstDicenetMeta *
@@ -679,9 +679,9 @@ gst_buffer_add_dicenet_meta_in_region (GstBuffer *buffer, GstDicenetResult *resu
 {
   g_return_val_if_fail (region && region->w > 0 && region->h > 0 && parent_id >= 0, NULL);
 
-  GstDicenetMeta *self = attach (buffer, result, frame_width, frame_height, region, parent_id,
-                                 detections ? (const GstDicenetDetection *) detections->data : NULL,
-                                 detections ? detections->len : 0, age);
+  GstDicenetMeta *self = buffer_add_dicenet_meta (buffer, result, frame_width, frame_height, region, parent_id,
+                                                  detections ? (const GstDicenetDetection *) detections->data : NULL,
+                                                  detections ? detections->len : 0, age);
   g_clear_pointer (&detections, g_array_unref);
   return self;
 }
