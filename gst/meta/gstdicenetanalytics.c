@@ -118,8 +118,28 @@ get_ods (GstBuffer *buffer)
   return ods;
 }
 
-guint
-gst_dicenet_analytics_find (GstBuffer *buffer, const GstDicenetMeta *meta, guint index)
+/* The place of the OD with this id; none if it was not made from a detection of this type and confidence. */
+static guint
+find_by_id (GstAnalyticsRelationMeta *graph, guint id, GQuark type, gfloat confidence)
+{
+  gpointer state = NULL;
+  GstAnalyticsMtd od;
+  gfloat found;
+
+  for (guint place = 0; gst_analytics_relation_meta_iterate (graph, &state, gst_analytics_od_mtd_get_mtd_type (), &od);
+       place++) {
+    if (od.id != id)
+      continue;
+    return gst_analytics_od_mtd_get_obj_type (&od) == type && gst_analytics_od_mtd_get_confidence_lvl (&od, &found) &&
+                   found == confidence
+               ? place
+               : GST_DICENET_ANALYTICS_NONE;
+  }
+  return GST_DICENET_ANALYTICS_NONE;
+}
+
+static guint
+find_among_all (GstBuffer *buffer, const GstDicenetMeta *meta, guint index)
 {
   g_autoptr (GArray) ods = get_ods (buffer);
 
@@ -129,6 +149,20 @@ gst_dicenet_analytics_find (GstBuffer *buffer, const GstDicenetMeta *meta, guint
       return i;
   }
   return GST_DICENET_ANALYTICS_NONE;
+}
+
+guint
+gst_dicenet_analytics_find (GstBuffer *buffer, const GstDicenetMeta *meta, guint index)
+{
+  const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, index);
+  GQuark type = g_quark_try_string (gst_dicenet_result_get_label (meta->result, d->label_id));
+  GstAnalyticsRelationMeta *graph = get_graph (buffer);
+  guint id = gst_dicenet_detection_get_od (d);
+
+  if (!graph || id == GST_DICENET_OD_NONE)
+    return GST_DICENET_ANALYTICS_NONE;
+  guint place = find_by_id (graph, id, type, (gfloat) d->confidence);
+  return place != GST_DICENET_ANALYTICS_NONE ? place : find_among_all (buffer, meta, index);
 }
 
 /* Returns FALSE if there is no such OD. */
@@ -350,10 +384,13 @@ add_mask (GstAnalyticsRelationMeta *graph, GstDicenetMeta *meta)
 /* --- attaching --- */
 
 void
-gst_dicenet_analytics_prepare (GstBuffer *buffer, const GstDicenetResult *result)
+gst_dicenet_analytics_prepare (GstBuffer *buffer, const GstDicenetResult *result, guint n)
 {
+  /* It grows by the same number, for instance for tracks. */
+  GstAnalyticsRelationMetaInitParams sizes = { MIN (n, MAX_OBJECTS) + 4, 1024 };
+
   if (gst_dicenet_result_get_analytics (result))
-    gst_buffer_add_analytics_relation_meta (buffer);
+    gst_buffer_add_analytics_relation_meta_full (buffer, &sizes);
 }
 
 void
@@ -727,20 +764,44 @@ gst_dicenet_analytics_set_track_id (GstBuffer *buffer, guint place, guint64 trac
     set_track (graph, od.id, track_id, GST_BUFFER_PTS (buffer));
 }
 
-void
-gst_dicenet_analytics_move (GstBuffer *buffer, guint place, gdouble x, gdouble y, gdouble w, gdouble h)
+/* The OD of any object; NULL if there is none. */
+static const Od *
+find_od (const GArray *ods, const GstAnalyticsRelationMeta *graph, const GstDicenetObject *object)
 {
-  const GstDicenetDetection box = { .x = x, .y = y, .w = w, .h = h };
-  GstAnalyticsRelationMeta *graph;
-  GstAnalyticsMtd od;
+  const Od *all = (const Od *) ods->data;
 
-  if (!get_od (buffer, place, &graph, &od))
+  if (object->_meta == graph)
+    return object->_index < ods->len ? &all[object->_index] : NULL;
+  for (guint i = 0; i < ods->len; i++) {
+    if (all[i].meta == object->_meta && all[i].index == (gint) object->_index)
+      return &all[i];
+  }
+  return NULL;
+}
+
+void
+gst_dicenet_analytics_move (GstBuffer *buffer, const GArray *objects)
+{
+  GstAnalyticsRelationMeta *graph = get_graph (buffer);
+  gboolean any = FALSE;
+
+  if (!graph)
     return;
+  g_autoptr (GArray) ods = get_ods (buffer);
   g_autofree Edit *edits = edits_new (graph);
-  Edit *edit = &edits[od.id];
-  edit->what = MOVE;
-  to_pixels (&box, &edit->x, &edit->y, &edit->w, &edit->h);
-  rebuild (buffer, edits);
+  for (guint i = 0; i < objects->len; i++) {
+    const GstDicenetObject *object = &g_array_index (objects, GstDicenetObject, i);
+    const Od *od = find_od (ods, graph, object);
+    const GstDicenetDetection box = { .x = object->x, .y = object->y, .w = object->w, .h = object->h };
+    if (!od)
+      continue;
+    Edit *edit = &edits[od->id];
+    edit->what = MOVE;
+    to_pixels (&box, &edit->x, &edit->y, &edit->w, &edit->h);
+    any = TRUE;
+  }
+  if (any)
+    rebuild (buffer, edits);
 }
 
 void

@@ -13,8 +13,9 @@ G_BEGIN_DECLS
 
 #ifdef HAVE_GST_ANALYTICS
 
-/** Makes sure that the relation meta comes before that of @result, so that it is transformed first: see _follow(). */
-void gst_dicenet_analytics_prepare (GstBuffer *buffer, const GstDicenetResult *result);
+/** Makes sure that the relation meta comes before that of @result, which has @n detections, so that it is transformed
+ * first: see _follow(). */
+void gst_dicenet_analytics_prepare (GstBuffer *buffer, const GstDicenetResult *result, guint n);
 
 /** Writes a new @meta of @buffer. */
 void gst_dicenet_analytics_attach (GstBuffer *buffer, GstDicenetMeta *meta);
@@ -31,8 +32,10 @@ guint gst_dicenet_analytics_find (GstBuffer *buffer, const GstDicenetMeta *meta,
 
 /* These do nothing if there is no such @od. */
 void gst_dicenet_analytics_set_track_id (GstBuffer *buffer, guint od, guint64 track_id);
-void gst_dicenet_analytics_move (GstBuffer *buffer, guint od, gdouble x, gdouble y, gdouble w, gdouble h);
 void gst_dicenet_analytics_add_result (GstBuffer *buffer, guint od, const GstDicenetResult *result);
+
+/** Moves @objects (element-type GstDicenetObject) to their boxes. */
+void gst_dicenet_analytics_move (GstBuffer *buffer, const GArray *objects);
 
 /** (transfer full) (element-type GstDicenetResult): classifications of the object. */
 GList *gst_dicenet_analytics_get_results (GstBuffer *buffer, guint od);
@@ -40,7 +43,7 @@ GList *gst_dicenet_analytics_get_results (GstBuffer *buffer, guint od);
 #else
 
 static inline void
-gst_dicenet_analytics_prepare (GstBuffer *buffer, const GstDicenetResult *result)
+gst_dicenet_analytics_prepare (GstBuffer *buffer, const GstDicenetResult *result, guint n)
 {
 }
 
@@ -71,7 +74,7 @@ gst_dicenet_analytics_set_track_id (GstBuffer *buffer, guint od, guint64 track_i
 }
 
 static inline void
-gst_dicenet_analytics_move (GstBuffer *buffer, guint od, gdouble x, gdouble y, gdouble w, gdouble h)
+gst_dicenet_analytics_move (GstBuffer *buffer, const GArray *objects)
 {
 }
 

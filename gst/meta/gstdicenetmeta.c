@@ -643,7 +643,7 @@ buffer_add_dicenet_meta (GstBuffer *buffer, GstDicenetResult *result, guint fram
                              g_bytes_get_size (result->mask) >= (gsize) result->mask_width * result->mask_height),
                         NULL);
 
-  gst_dicenet_analytics_prepare (buffer, result);
+  gst_dicenet_analytics_prepare (buffer, result, n_detections);
   GstDicenetMeta *self = add_meta (buffer, result, frame_width, frame_height);
   self->age = age;
   self->age_time = age > 0 ? GST_CLOCK_TIME_NONE : 0;

@@ -158,7 +158,7 @@ buffer_has_meta (GstBuffer *buffer, gconstpointer wanted)
 
 /* Returns FALSE if @object is not of @buffer, for instance of the buffer that @buffer is a copy of. */
 static gboolean
-find_metas (GstBuffer *buffer, const GstDicenetObject *object, Metas *metas)
+find_metas (GstBuffer *buffer, const GstDicenetObject *object, gboolean with_od, Metas *metas)
 {
   *metas = (Metas){ .od = GST_DICENET_ANALYTICS_NONE };
   if (!buffer_has_meta (buffer, object->_meta))
@@ -177,7 +177,8 @@ find_metas (GstBuffer *buffer, const GstDicenetObject *object, Metas *metas)
     return FALSE;
   metas->region =
       gst_dicenet_region_find (buffer, metas->meta, gst_dicenet_meta_get_detection (metas->meta, object->_index));
-  metas->od = gst_dicenet_analytics_find (buffer, metas->meta, object->_index);
+  if (with_od)
+    metas->od = gst_dicenet_analytics_find (buffer, metas->meta, object->_index);
   return TRUE;
 }
 
@@ -187,7 +188,7 @@ gst_buffer_set_dicenet_track_id (GstBuffer *buffer, const GstDicenetObject *obje
   Metas metas;
 
   g_return_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer));
-  g_return_if_fail (object && find_metas (buffer, object, &metas));
+  g_return_if_fail (object && find_metas (buffer, object, TRUE, &metas));
 
   if (metas.meta)
     gst_dicenet_meta_set_track_id (metas.meta, object->_index, track_id);
@@ -210,30 +211,68 @@ get_frame_size (GstBuffer *buffer, const Metas *metas, guint *width, guint *heig
   *height = meta ? meta->frame_height : video ? video->height : G_MAXINT;
 }
 
-gboolean
-gst_buffer_move_dicenet_object (GstBuffer *buffer, const GstDicenetObject *object, gdouble x, gdouble y, gdouble w,
-                                gdouble h)
+/* Clips the box of @object; returns FALSE if nothing is left. */
+static gboolean
+clip (GstDicenetObject *object, guint width, guint height)
+{
+  gdouble x1 = object->x + object->w, y1 = object->y + object->h;
+
+  if (isnan (x1) || isnan (y1)) /* MIN and MAX would hide it */
+    return FALSE;
+  object->x = MAX (object->x, 0);
+  object->y = MAX (object->y, 0);
+  object->w = MIN (x1, width) - object->x;
+  object->h = MIN (y1, height) - object->y;
+  return object->w > 0 && object->h > 0;
+}
+
+/* Returns FALSE if the object stays where it was. Entries of GstAnalytics are left to the caller. */
+static gboolean
+move (GstBuffer *buffer, GstDicenetObject *object)
 {
   guint width, height;
   Metas metas;
 
-  g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), FALSE);
-  g_return_val_if_fail (object && find_metas (buffer, object, &metas), FALSE);
+  g_return_val_if_fail (find_metas (buffer, object, FALSE, &metas), FALSE);
 
   get_frame_size (buffer, &metas, &width, &height);
-  if (isnan (x + w) || isnan (y + h)) /* MIN and MAX would hide it */
-    return FALSE;
-  gdouble x1 = MIN (x + w, width), y1 = MIN (y + h, height);
-  x = MAX (x, 0);
-  y = MAX (y, 0);
-  if (x1 <= x || y1 <= y)
+  if (!clip (object, width, height))
     return FALSE;
   if (metas.meta)
-    gst_dicenet_meta_move_detection (metas.meta, object->_index, x, y, x1 - x, y1 - y);
+    gst_dicenet_meta_move_detection (metas.meta, object->_index, object->x, object->y, object->w, object->h);
   if (metas.region)
-    gst_dicenet_region_move (metas.region, x, y, x1 - x, y1 - y, width, height);
-  gst_dicenet_analytics_move (buffer, metas.od, x, y, x1 - x, y1 - y);
+    gst_dicenet_region_move (metas.region, object->x, object->y, object->w, object->h, width, height);
   return TRUE;
+}
+
+guint
+gst_buffer_move_dicenet_objects (GstBuffer *buffer, const GstDicenetObject *objects, guint n)
+{
+  g_return_val_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer), 0);
+  g_return_val_if_fail (objects || n == 0, 0);
+
+  g_autoptr (GArray) moved = g_array_new (FALSE, FALSE, sizeof (GstDicenetObject));
+  for (guint i = 0; i < n; i++) {
+    GstDicenetObject object = objects[i];
+    if (move (buffer, &object))
+      g_array_append_val (moved, object);
+  }
+  gst_dicenet_analytics_move (buffer, moved);
+  return moved->len;
+}
+
+gboolean
+gst_buffer_move_dicenet_object (GstBuffer *buffer, const GstDicenetObject *object, gdouble x, gdouble y, gdouble w,
+                                gdouble h)
+{
+  g_return_val_if_fail (object, FALSE);
+
+  GstDicenetObject moved = *object;
+  moved.x = x;
+  moved.y = y;
+  moved.w = w;
+  moved.h = h;
+  return gst_buffer_move_dicenet_objects (buffer, &moved, 1) > 0;
 }
 
 void
@@ -243,7 +282,7 @@ gst_buffer_add_dicenet_object_result (GstBuffer *buffer, const GstDicenetObject 
 
   g_return_if_fail (GST_IS_BUFFER (buffer) && gst_buffer_is_writable (buffer));
   g_return_if_fail (gst_dicenet_result_is_complete (result));
-  g_return_if_fail (object && find_metas (buffer, object, &metas));
+  g_return_if_fail (object && find_metas (buffer, object, TRUE, &metas));
 
   if (metas.meta)
     gst_dicenet_meta_add_detection_result (metas.meta, object->_index, result);
@@ -259,7 +298,7 @@ gst_buffer_get_dicenet_object_results (GstBuffer *buffer, const GstDicenetObject
   Metas metas;
 
   g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
-  g_return_val_if_fail (object && find_metas (buffer, object, &metas), NULL);
+  g_return_val_if_fail (object && find_metas (buffer, object, TRUE, &metas), NULL);
 
   if (metas.meta) {
     const GstDicenetDetection *d = gst_dicenet_meta_get_detection (metas.meta, object->_index);

@@ -204,6 +204,39 @@ GST_START_TEST (test_objects_of_others)
 }
 GST_END_TEST;
 
+/* The name of the first class of the n-th result of an object; NULL if there are fewer. */
+static const gchar *
+class_of (GstBuffer *buffer, const GstDicenetObject *object, guint n)
+{
+  GList *results = gst_buffer_get_dicenet_object_results (buffer, object);
+  GstDicenetResult *result = g_list_nth_data (results, n);
+  const gchar *name = result ? g_intern_string (gst_dicenet_result_get_label (result, 0)) : NULL;
+
+  g_list_free_full (results, (GDestroyNotify) gst_dicenet_result_unref);
+  return name;
+}
+
+/* Classes that others gave their objects, but not the object's own once more; and tracks that they gave ours. */
+GST_START_TEST (test_classes_of_others)
+{
+  GstBuffer *buffer = frame_new ();
+  GstAnalyticsMtd track;
+
+  add_detections (buffer);
+  add_other (buffer, g_quark_from_string ("dog"), 5);
+  add_other (buffer, g_quark_from_string ("brown"), 6);
+  gst_analytics_relation_meta_add_tracking_mtd (graph_of (buffer), 31, 0, &track);
+  gst_analytics_relation_meta_set_relation (graph_of (buffer), GST_ANALYTICS_REL_TYPE_RELATE_TO, od_at (buffer, 1).id,
+                                            track.id);
+  GstDicenetObject car = object_at (buffer, 1, 4), dog = object_at (buffer, 2, 4), brown = object_at (buffer, 3, 4);
+  fail_unless_equals_string (class_of (buffer, &dog, 0), "brown");
+  fail_unless (class_of (buffer, &dog, 1) == NULL);
+  fail_unless (class_of (buffer, &brown, 0) == NULL);
+  fail_unless_equals_uint64 (car.track_id, 31);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
 /* The one track that an OD is related to; 0 if there is none. */
 static guint64
 track_of (GstBuffer *buffer, guint n)
@@ -298,8 +331,15 @@ GST_START_TEST (test_moving)
                                                                gst_analytics_cls_mtd_get_mtd_type (), NULL, &class));
   fail_unless_equals_int (count (buffer, gst_analytics_cls_mtd_get_mtd_type ()), 2);
   expect_od (before, 2, "car", 200, 100, 60, 100);
-  dog = object_at (buffer, 2, 4);
-  fail_unless_equals_float (dog.w, 3);
+  GArray *all = gst_buffer_get_dicenet_objects (buffer);
+  for (guint i = 0; i < all->len; i++)
+    g_array_index (all, GstDicenetObject, i).w = i == 2 ? -1.0 : 6.0 + i; /* none moves the dog */
+  fail_unless_equals_int (gst_buffer_move_dicenet_objects (buffer, (const GstDicenetObject *) all->data, all->len), 3);
+  g_array_unref (all);
+  expect_od (buffer, 0, "dog", 1, 2, 3, 4);
+  expect_od (buffer, 1, "person", 40, 60, 6, 120);
+  expect_od (buffer, 3, "cat", 10, 20, 9, 40);
+  fail_unless_equals_float (object_at (buffer, 1, 4).w, 7);
 #if HAVE_MASKS
   fail_unless_equals_int (count (buffer, gst_analytics_segmentation_mtd_get_mtd_type ()), 1);
   gst_buffer_unref (before);
@@ -557,6 +597,7 @@ analytics_suite (void)
   tcase_add_test (tests, test_writing);
   tcase_add_test (tests, test_turned_off);
   tcase_add_test (tests, test_objects_of_others);
+  tcase_add_test (tests, test_classes_of_others);
   tcase_add_test (tests, test_tracking);
   tcase_add_test (tests, test_second_stage);
   tcase_add_test (tests, test_moving);

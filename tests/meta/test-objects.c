@@ -295,6 +295,17 @@ GST_START_TEST (test_second_stage)
     fail_unless_equals_int (g_list_length (region_of (buffer, &object)->params), 2);
     fail_unless_equals_int (g_list_length (region_of (before, &object)->params), 1);
   }
+  for (guint i = 1; i <= 2; i++) {
+    GstDicenetObject object = object_at (buffer, i, 3);
+    GList *results = gst_buffer_get_dicenet_object_results (buffer, &object);
+    GstDicenetResult *said = g_list_nth_data (results, 0);
+    fail_unless_equals_int (g_list_length (results), i == 1 ? 2 : 1);
+    fail_unless_equals_string (said->model, "colour");
+    fail_unless_equals_float (gst_dicenet_result_get_class (said, 0)->confidence, 0.75);
+    fail_unless_equals_string (gst_dicenet_result_get_label (said, gst_dicenet_result_get_class (said, 0)->label_id),
+                               "car");
+    g_list_free_full (results, (GDestroyNotify) gst_dicenet_result_unref);
+  }
   gst_dicenet_result_unref (unclear);
   gst_dicenet_result_unref (colour);
   const GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT);
@@ -311,6 +322,22 @@ GST_START_TEST (test_second_stage)
   fail_unless (gst_video_region_of_interest_meta_get_param (region_of (again, &object), "object_id"));
   gst_buffer_unref (again);
   gst_buffer_unref (before);
+  gst_buffer_unref (buffer);
+}
+GST_END_TEST;
+
+/* A tracker of others may number our detection as a region. */
+GST_START_TEST (test_tracks_of_others)
+{
+  GstBuffer *buffer = frame_new ();
+  GstDicenetObject car = object_at (buffer, 1, 3);
+
+  gst_video_region_of_interest_meta_add_param (region_of (buffer, &car),
+                                               gst_structure_new ("object_id", "id", G_TYPE_INT, 12, NULL));
+  fail_unless_equals_uint64 (object_at (buffer, 1, 3).track_id, 12);
+  fail_unless_equals_uint64 (object_at (buffer, 0, 3).track_id, 0);
+  gst_buffer_set_dicenet_track_id (buffer, &car, 13);
+  fail_unless_equals_uint64 (object_at (buffer, 1, 3).track_id, 13);
   gst_buffer_unref (buffer);
 }
 GST_END_TEST;
@@ -378,6 +405,7 @@ objects_suite (void)
   tcase_add_test (tests, test_tracking);
   tcase_add_test (tests, test_moving);
   tcase_add_test (tests, test_second_stage);
+  tcase_add_test (tests, test_tracks_of_others);
   tcase_add_test (tests, test_ids);
   tcase_add_test (tests, test_other_buffer);
   return suite;

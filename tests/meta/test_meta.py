@@ -131,6 +131,9 @@ def check_objects(buffer):
     assert other.get_param('classification').get_string('label') == 'blue'
     assert other.get_param('object_id').get_int('id') == (True, 13)
     assert objects[2].confidence == 1 and objects[0].age == 2
+    found = GstDicenetMeta.buffer_get_dicenet_object_results(buffer, objects[2])
+    assert [r.get_label(r.get_class(0).label_id) for r in found] == ['blue']
+    assert GstDicenetMeta.buffer_get_dicenet_object_results(buffer, objects[0]) == []
     assert GstDicenetMeta.buffer_get_dicenet_objects(Gst.Buffer.new()) == []
 
 

@@ -101,6 +101,19 @@ GST_DICENET_META_EXPORT gboolean gst_buffer_move_dicenet_object (GstBuffer *buff
                                                                  gdouble x, gdouble y, gdouble w, gdouble h);
 
 /**
+ * gst_buffer_move_dicenet_objects: (skip)
+ * @buffer: a writable buffer
+ * @objects: (array length=n): copies of some of gst_buffer_get_dicenet_objects(), with new `x`, `y`, `w` and `h`
+ * @n: number of @objects
+ *
+ * Like gst_buffer_move_dicenet_object() for each, but faster.
+ *
+ * Returns: number of objects that were moved
+ */
+GST_DICENET_META_EXPORT guint gst_buffer_move_dicenet_objects (GstBuffer *buffer, const GstDicenetObject *objects,
+                                                               guint n);
+
+/**
  * gst_buffer_add_dicenet_object_result:
  * @buffer: a writable buffer
  * @object: one of gst_buffer_get_dicenet_objects()
