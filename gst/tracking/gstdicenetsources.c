@@ -51,6 +51,7 @@ typedef struct {
   gboolean predict;
   const GstDicenetMoment *moment;
   GstBuffer *buffer;
+  GArray *moved; /* GstDicenetObject, where they are by now */
 } Frame;
 
 static void
@@ -242,8 +243,14 @@ move_object (const Frame *frame, const Group *group, const GstDicenetObject *obj
 {
   GstDicenetBox box = { object->x, object->y, object->w, object->h };
 
-  if (id != 0 && gst_dicenet_tracker_move (group->source->tracker, id, frame->moment->now, &box))
-    gst_buffer_move_dicenet_object (frame->buffer, object, box.x, box.y, box.w, box.h);
+  if (id == 0 || !gst_dicenet_tracker_move (group->source->tracker, id, frame->moment->now, &box))
+    return;
+  GstDicenetObject moved = *object;
+  moved.x = box.x;
+  moved.y = box.y;
+  moved.w = box.w;
+  moved.h = box.h;
+  g_array_append_val (frame->moved, moved);
 }
 
 static void
@@ -357,7 +364,8 @@ void
 gst_dicenet_sources_process (GstDicenetSources *self, const GstDicenetTrackerSettings *settings, gboolean predict,
                              const GstDicenetMoment *moment, GstBuffer *buffer)
 {
-  const Frame frame = { self, settings, predict, moment, buffer };
+  g_autoptr (GArray) moved = g_array_new (FALSE, FALSE, sizeof (GstDicenetObject));
+  const Frame frame = { self, settings, predict, moment, buffer, moved };
   g_autoptr (GArray) objects = gst_buffer_get_dicenet_objects (buffer);
   g_autoptr (GArray) groups = list_groups (&frame, objects);
 
@@ -368,6 +376,8 @@ gst_dicenet_sources_process (GstDicenetSources *self, const GstDicenetTrackerSet
     if (source->frame == self->frame)
       process_source (&frame, groups, source);
   }
+  if (moved->len > 0)
+    gst_buffer_move_dicenet_objects (buffer, (const GstDicenetObject *) moved->data, moved->len);
   forget_others (&frame);
   while (self->sources->len > MAX_SOURCES)
     remove_oldest (self);
