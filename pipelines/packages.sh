@@ -15,8 +15,11 @@ packages_of() {
     build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libglib2.0-dev libgstreamer1.0-dev \
       libgstreamer-plugins-base1.0-dev libcairo2-dev libpango1.0-dev gobject-introspection \
       libgirepository1.0-dev libmosquitto-dev librdkafka-dev libsqlite3-dev python3
-      # For frames in a GPU's memory, which need the CUDA toolkit's headers as well.
-      if command -v nvcc /usr/local/cuda/bin/nvcc >/dev/null; then echo libgstreamer-plugins-bad1.0-dev; fi ;;
+      # For GstAnalytics, which Debian 12's GStreamer lacks, and for frames in a GPU's memory, which need the CUDA toolkit's
+      # headers as well. OpenCV comes with it.
+      if ! grep -qs '^12' /etc/debian_version || command -v nvcc /usr/local/cuda/bin/nvcc >/dev/null; then
+        echo libgstreamer-plugins-bad1.0-dev
+      fi ;;
     run) echo gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps \
       gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav fonts-dejavu-core \
       ca-certificates ;;
