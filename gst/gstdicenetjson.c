@@ -187,9 +187,53 @@ put_age (GString *out, const GstDicenetMeta *meta)
     g_string_append_printf (out, ",\"source_pts\":%" G_GUINT64_FORMAT, meta->source_pts);
 }
 
-/* Begins an object: everything up to its class and confidence. */
 static void
-put_object (GString *out, const GstDicenetObject *object, guint frame_width, guint frame_height)
+put_segmentation (GString *out, const GstDicenetMeta *meta, guint index, gboolean in_object)
+{
+  gdouble shares[256];
+
+  gst_dicenet_meta_get_shares (meta, shares);
+  g_string_append (out, ",\"segmentation");
+  if (index > 0)
+    g_string_append_printf (out, "_%u", index + 1);
+  g_string_append (out, "\":{");
+  put_model (out, meta->result);
+  g_string_append (out, ",\"classes\":[");
+  for (guint i = 0; i < 256; i++) {
+    if (shares[i] == 0 || (i == GST_DICENET_MASK_NONE && i >= meta->result->n_labels))
+      continue;
+    put_comma (out);
+    g_string_append_c (out, '{');
+    put_class (out, meta->result, i, "share", shares[i]);
+    g_string_append_c (out, '}');
+  }
+  g_string_append_c (out, ']');
+  if (meta->parent_id >= 0 && !in_object)
+    g_string_append_printf (out, ",\"parent_id\":%d", meta->parent_id);
+  put_age (out, meta);
+  g_string_append_c (out, '}');
+}
+
+/* Masks of the region around an object. Those that are written are removed from @masks. */
+static void
+put_masks_in (GString *out, GPtrArray *masks, gint id)
+{
+  guint n_written = 0;
+
+  for (guint i = 0; i < masks->len;) {
+    const GstDicenetMeta *meta = g_ptr_array_index (masks, i);
+    if (meta->parent_id >= 0 && meta->parent_id == id) {
+      put_segmentation (out, meta, n_written++, TRUE);
+      g_ptr_array_remove_index (masks, i);
+    } else {
+      i++;
+    }
+  }
+}
+
+/* Begins an object: everything up to its class and confidence. @parent_id is negative if there is none. */
+static void
+put_object (GString *out, const GstDicenetObject *object, gint parent_id, guint frame_width, guint frame_height)
 {
   glong x = lround (object->x), y = lround (object->y);
 
@@ -199,6 +243,8 @@ put_object (GString *out, const GstDicenetObject *object, guint frame_width, gui
   put_string (out, object->label);
   if (object->track_id != 0)
     g_string_append_printf (out, ",\"id\":%" G_GUINT64_FORMAT, object->track_id);
+  if (parent_id >= 0)
+    g_string_append_printf (out, ",\"parent_id\":%d", parent_id);
   g_string_append (out, ",\"detection\":{");
   put_bounding_box (out, object->x, object->y, object->w, object->h, frame_width, frame_height);
   g_string_append_c (out, ',');
@@ -217,7 +263,8 @@ find_track (const GArray *objects, const GstDicenetMeta *meta, const GstDicenetD
 }
 
 static void
-put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetection *d, const GArray *objects)
+put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetection *d, const GArray *objects,
+               GPtrArray *masks)
 {
   const GstDicenetObject object = {
     .label = gst_dicenet_result_get_label (meta->result, d->label_id),
@@ -229,13 +276,14 @@ put_detection (GString *out, const GstDicenetMeta *meta, const GstDicenetDetecti
     .region_id = d->id,
   };
 
-  put_object (out, &object, meta->frame_width, meta->frame_height);
+  put_object (out, &object, meta->parent_id, meta->frame_width, meta->frame_height);
   put_class (out, meta->result, d->label_id, "confidence", d->confidence);
   g_string_append_c (out, ',');
   put_model (out, meta->result);
   put_age (out, meta);
   g_string_append_c (out, '}');
   put_second_stage (out, d);
+  put_masks_in (out, masks, d->id);
   g_string_append_c (out, '}');
 }
 
@@ -266,19 +314,20 @@ put_others_classes (GString *out, GstBuffer *buffer, const GstDicenetObject *obj
 }
 
 static void
-put_others (GString *out, GstBuffer *buffer, const GArray *objects, const GstVideoInfo *info)
+put_others (GString *out, GstBuffer *buffer, const GArray *objects, const GstVideoInfo *info, GPtrArray *masks)
 {
   g_autoptr (GArray) others = gst_dicenet_others_get (buffer, objects, info->width, info->height);
 
   for (guint i = 0; i < others->len; i++) {
     const GstDicenetObject *object = &g_array_index (others, GstDicenetObject, i);
-    put_object (out, object, info->width, info->height);
+    put_object (out, object, -1, info->width, info->height);
     g_string_append (out, "\"label\":");
     put_string (out, object->label);
     g_string_append (out, ",\"confidence\":");
     put_number (out, object->confidence);
     g_string_append_c (out, '}');
     put_others_classes (out, buffer, object);
+    put_masks_in (out, masks, object->region_id);
     g_string_append_c (out, '}');
   }
 }
@@ -297,29 +346,17 @@ put_classification (GString *out, const GstDicenetMeta *meta)
   g_string_append (out, "}}");
 }
 
-static void
-put_segmentation (GString *out, const GstDicenetMeta *meta, guint index)
+static GPtrArray *
+masks_of (GstBuffer *buffer)
 {
-  gdouble shares[256];
+  GPtrArray *masks = g_ptr_array_new ();
+  gpointer state = NULL;
 
-  gst_dicenet_meta_get_shares (meta, shares);
-  g_string_append (out, ",\"segmentation");
-  if (index > 0)
-    g_string_append_printf (out, "_%u", index + 1);
-  g_string_append (out, "\":{");
-  put_model (out, meta->result);
-  g_string_append (out, ",\"classes\":[");
-  for (guint i = 0; i < 256; i++) {
-    if (shares[i] == 0 || (i == GST_DICENET_MASK_NONE && i >= meta->result->n_labels))
-      continue;
-    put_comma (out);
-    g_string_append_c (out, '{');
-    put_class (out, meta->result, i, "share", shares[i]);
-    g_string_append_c (out, '}');
+  for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (buffer, &state));) {
+    if (meta->result->mask)
+      g_ptr_array_add (masks, meta);
   }
-  g_string_append_c (out, ']');
-  put_age (out, meta);
-  g_string_append_c (out, '}');
+  return masks;
 }
 
 /* Appends "objects" and "segmentation" of @frame; @buffer has the results of what it shows. Returns whether there were
@@ -328,7 +365,7 @@ static gboolean
 put_results (GString *out, GstBuffer *buffer, GstBuffer *frame, const GstVideoInfo *info)
 {
   g_autoptr (GArray) objects = gst_buffer_get_dicenet_objects (frame);
-  guint n_masks = 0;
+  GPtrArray *masks = masks_of (buffer);
   gpointer state = NULL;
   GstDicenetMeta *meta;
 
@@ -336,19 +373,16 @@ put_results (GString *out, GstBuffer *buffer, GstBuffer *frame, const GstVideoIn
   gsize empty = out->len;
   while ((meta = gst_buffer_iterate_dicenet_meta (buffer, &state))) {
     for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++)
-      put_detection (out, meta, gst_dicenet_meta_get_detection (meta, i), objects);
+      put_detection (out, meta, gst_dicenet_meta_get_detection (meta, i), objects, masks);
     put_classification (out, meta);
   }
-  put_others (out, frame, objects, info);
-  gboolean any = out->len > empty;
+  put_others (out, frame, objects, info, masks);
+  const gboolean any = out->len > empty || masks->len > 0;
   g_string_append_c (out, ']');
-
-  state = NULL;
-  while ((meta = gst_buffer_iterate_dicenet_meta (buffer, &state))) {
-    if (meta->result->mask)
-      put_segmentation (out, meta, n_masks++);
-  }
-  return any || n_masks > 0;
+  for (guint i = 0; i < masks->len; i++)
+    put_segmentation (out, g_ptr_array_index (masks, i), i, FALSE);
+  g_ptr_array_unref (masks);
+  return any;
 }
 
 /* --- counts of lines and zones --- */

@@ -290,6 +290,62 @@ GST_START_TEST (test_others)
 }
 GST_END_TEST;
 
+static void
+add_mask_in (GstBuffer *buffer, gint parent_id, const gchar *model)
+{
+  const GstVideoRectangle region = { 10, 10, 4, 2 };
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_SEGMENT, model, labels, 0);
+  GBytes *mask = g_bytes_new_static ("\1\1\1\1\1\1\2\2", 8);
+
+  gst_dicenet_result_set_mask (result, mask, 4, 2);
+  g_bytes_unref (mask);
+  gst_buffer_add_dicenet_meta_in_region (buffer, result, W, H, &region, parent_id, NULL, 0);
+  gst_dicenet_result_unref (result);
+}
+
+/* Results of objects' regions: masks are members of the object, boxes objects with a parent. */
+GST_START_TEST (test_results_in_objects)
+{
+  GstHarness *h = harness_new ("dicenetjson");
+  GstBuffer *frame = frame_new (0);
+  const GstVideoRectangle region = { 10, 10, 4, 2 };
+  GstDicenetDetection face = { .label_id = 1, .confidence = 0.5, .x = 11, .y = 11, .w = 2, .h = 1 };
+  GstDicenetResult *faces = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "faces", labels, 0);
+  GArray *boxes = g_array_new (FALSE, FALSE, sizeof face);
+
+  add_detections (frame, 2, 0);
+  const gint parent =
+      gst_dicenet_meta_get_detection (gst_buffer_get_dicenet_meta (frame, GST_DICENET_TASK_DETECT), 1)->id;
+  add_mask_in (frame, parent, "parts");
+  add_mask_in (frame, parent, "clothes");
+  add_mask_in (frame, 77, "others"); /* of an object that has gone */
+  add_mask_in (frame, 50, "animals");
+  add_region (frame, "dog", 0, 0, 10, 10);
+  gst_buffer_add_dicenet_meta_in_region (frame, faces, W, H, &region, parent, g_array_append_val (boxes, face), 0);
+  gst_dicenet_result_unref (faces);
+  JsonNode *line = push (h, frame);
+  fail_unless_equals_int (n_objects (line), 4);
+  expect_string (line, "$.objects[1].segmentation.model.name", "parts");
+  expect_string (line, "$.objects[1].segmentation_2.model.name", "clothes");
+  JsonNode *mask = get (line, "$.objects[1].segmentation");
+  fail_unless (!has_member (mask, "parent_id"), "the object itself is the parent");
+  json_node_unref (mask);
+  expect_number (line, "$.objects[1].segmentation.classes[0].share", 0.75);
+  expect_number (line, "$.objects[1].segmentation.classes[1].share", 0.25);
+  expect_string (line, "$.segmentation.model.name", "others");
+  expect_number (line, "$.segmentation.parent_id", 77);
+  expect_number (line, "$.objects[2].parent_id", parent);
+  expect_string (line, "$.objects[2].detection.model.name", "faces");
+  expect_string (line, "$.objects[3].segmentation.model.name", "animals");
+  JsonNode *first = get (line, "$.objects[0]");
+  fail_unless (!has_member (first, "segmentation") && !has_member (first, "parent_id"));
+  json_node_unref (first);
+  fail_unless (!has_member (line, "segmentation_2"));
+  json_node_unref (line);
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_classes_and_mask)
 {
   GstHarness *h = harness_new ("dicenetjson");
@@ -742,6 +798,7 @@ json_suite (void)
   tcase_add_test (tests, test_detections);
   tcase_add_test (tests, test_second_stage);
   tcase_add_test (tests, test_others);
+  tcase_add_test (tests, test_results_in_objects);
   tcase_add_test (tests, test_classes_and_mask);
   tcase_add_test (tests, test_empty_results);
   tcase_add_test (tests, test_source_and_tags);
