@@ -255,6 +255,18 @@ draw_mask (Canvas *canvas, const GstDicenetMeta *meta, gdouble opacity)
 
 /* --- text boxes in the corners: legend and top classes --- */
 
+/* Results that are drawn together. */
+typedef struct {
+  const GstDicenetMeta *const *metas;
+  guint n;
+} Results;
+
+static gboolean
+is_mask_of_object (const GstDicenetMeta *meta)
+{
+  return meta->result->mask && meta->parent_id >= 0;
+}
+
 typedef struct {
   guint label_id;
   gdouble share;
@@ -313,13 +325,11 @@ draw_list (Canvas *canvas, GPtrArray *rows, gboolean swatches, gboolean right)
 }
 
 static void
-draw_legend (Canvas *canvas, const GstDicenetMeta *meta)
+draw_shares (Canvas *canvas, const GstDicenetMeta *meta, const gdouble all[256])
 {
   GArray *shares = g_array_new (FALSE, FALSE, sizeof (Share));
   GPtrArray *rows = gst_dicenet_rows_new ();
-  gdouble all[256];
 
-  gst_dicenet_meta_get_shares (meta, all);
   for (guint i = 0; i < 256; i++) {
     Share s = { i, all[i] };
     if (s.share > 0 && i != GST_DICENET_MASK_NONE && (gint) i != meta->result->background)
@@ -334,6 +344,39 @@ draw_legend (Canvas *canvas, const GstDicenetMeta *meta)
   draw_list (canvas, rows, TRUE, TRUE);
   g_ptr_array_unref (rows);
   g_array_unref (shares);
+}
+
+static void
+draw_legend (Canvas *canvas, const GstDicenetMeta *meta)
+{
+  gdouble shares[256];
+
+  gst_dicenet_meta_get_shares (meta, shares);
+  draw_shares (canvas, meta, shares);
+}
+
+/* One legend for the masks of objects, with the share of all their regions together. */
+static void
+draw_legend_of_objects (Canvas *canvas, const Results *results)
+{
+  const GstDicenetMeta *first = NULL;
+  gdouble sum[256] = { 0 }, shares[256];
+  guint n = 0;
+
+  for (guint i = 0; i < results->n; i++) {
+    const GstDicenetMeta *meta = results->metas[i];
+    if (!is_mask_of_object (meta) || (first && meta->result->labels != first->result->labels))
+      continue;
+    first = first ? first : meta;
+    n++;
+    gst_dicenet_meta_get_shares (meta, shares);
+    for (guint k = 0; k < 256; k++)
+      sum[k] += shares[k];
+  }
+  for (guint k = 0; k < 256; k++)
+    sum[k] /= MAX (n, 1);
+  if (first)
+    draw_shares (canvas, first, sum);
 }
 
 static void
@@ -447,30 +490,70 @@ describe_object (const GstDicenetMeta *meta, const GstDicenetDetection *d)
   return g_strdup_printf ("%s #%" G_GUINT64_FORMAT " %s", label, d->track_id, percent);
 }
 
+/* The most likely class. */
+static gchar *
+describe_class (const GstDicenetResult *result)
+{
+  const GstDicenetClass *best = gst_dicenet_result_get_class (result, 0);
+  g_autofree gchar *percent = format_percent (best->confidence);
+
+  return g_strdup_printf ("%s %s", gst_dicenet_result_get_label (result, best->label_id), percent);
+}
+
+/* Lines of a label: the class of the object, and what models found in it. */
+#define MAX_LINES 4
+
+typedef struct {
+  const GstDicenetTextBox *boxes[MAX_LINES];
+  guint n;
+  gint width, height;
+} Lines;
+
+/* Takes @text. */
+static void
+add_line (Canvas *canvas, Lines *lines, Place box, gchar *text, guint label_id)
+{
+  const GstDicenetTextBox *text_box = gst_dicenet_text_cache_get_label (
+      canvas->renderer->texts, &canvas->style, text, label_id, CLAMP (box.w, canvas->style.max_label, canvas->width));
+
+  g_free (text);
+  if (!text_box)
+    return;
+  lines->boxes[lines->n++] = text_box;
+  lines->width = MAX (lines->width, text_box->width);
+  lines->height += text_box->height;
+}
+
+static void
+draw_lines (Canvas *canvas, const Lines *lines, Place box)
+{
+  Place at = place_label (canvas, box, lines->width, lines->height);
+
+  g_array_append_val (canvas->taken, at);
+  for (guint i = 0; i < lines->n; i++) {
+    const GstDicenetTextBox *line = lines->boxes[i];
+    add_rectangle (canvas, line->pixels, (Place){ at.x, at.y, line->width, line->height });
+    at.y += line->height;
+  }
+}
+
 static void
 draw_label (Canvas *canvas, const GstDicenetMeta *meta, const GstDicenetDetection *d)
 {
   Place box = box_place (canvas, d);
-  gchar *text = describe_object (meta, d);
-  const GstDicenetTextBox *text_box =
-      gst_dicenet_text_cache_get_label (canvas->renderer->texts, &canvas->style, text, d->label_id,
-                                        CLAMP (box.w, canvas->style.max_label, canvas->width));
+  Lines lines = { 0 };
 
-  if (text_box) {
-    Place at = place_label (canvas, box, text_box->width, text_box->height);
-    add_rectangle (canvas, text_box->pixels, at);
-    g_array_append_val (canvas->taken, at);
+  add_line (canvas, &lines, box, describe_object (meta, d), d->label_id);
+  for (guint i = 0; i < gst_dicenet_detection_get_n_results (d) && lines.n < MAX_LINES; i++) {
+    const GstDicenetResult *result = gst_dicenet_detection_get_result (d, i);
+    if (gst_dicenet_result_get_n_classes (result) > 0)
+      add_line (canvas, &lines, box, describe_class (result), d->label_id);
   }
-  g_free (text);
+  if (lines.n > 0)
+    draw_lines (canvas, &lines, box);
 }
 
 /* --- composition --- */
-
-/* Results that are drawn together. */
-typedef struct {
-  const GstDicenetMeta *const *metas;
-  guint n;
-} Results;
 
 static void
 add_number (GByteArray *key, gdouble number)
@@ -489,13 +572,18 @@ describe (const Results *results, const GstVideoInfo *info, gdouble opacity, gbo
   g_byte_array_append (key, (const guint8 *) frame, sizeof frame);
   for (guint i = 0; i < results->n; i++) {
     const GstDicenetMeta *meta = results->metas[i];
-    const gdouble view[] = { meta->view_x, meta->view_y, meta->view_w, meta->view_h };
+    const gdouble view[] = { meta->view_x, meta->view_y, meta->view_w, meta->view_h, meta->parent_id >= 0 };
     g_byte_array_append (key, (const guint8 *) &meta->result, sizeof meta->result);
     g_byte_array_append (key, (const guint8 *) view, sizeof view);
     for (guint j = 0; j < gst_dicenet_meta_get_n_detections (meta); j++) {
       const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, j);
-      const gdouble numbers[] = { d->label_id, d->confidence, d->x, d->y, d->w, d->h, d->track_id };
+      const guint n = gst_dicenet_detection_get_n_results (d);
+      const gdouble numbers[] = { d->label_id, d->confidence, d->x, d->y, d->w, d->h, d->track_id, n };
       g_byte_array_append (key, (const guint8 *) numbers, sizeof numbers);
+      for (guint k = 0; k < n; k++) {
+        const GstDicenetResult *result = gst_dicenet_detection_get_result (d, k);
+        g_byte_array_append (key, (const guint8 *) &result, sizeof result);
+      }
     }
     add_number (key, NAN); /* terminates the detections of a meta */
   }
@@ -509,13 +597,24 @@ same_key (const GByteArray *a, const GByteArray *b)
 }
 
 static void
+remember_results (GPtrArray *kept, const GstDicenetMeta *meta)
+{
+  g_ptr_array_add (kept, gst_dicenet_result_ref (meta->result));
+  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++) {
+    const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, i);
+    for (guint k = 0; k < gst_dicenet_detection_get_n_results (d); k++)
+      g_ptr_array_add (kept, gst_dicenet_result_ref (gst_dicenet_detection_get_result (d, k)));
+  }
+}
+
+static void
 remember (GstDicenetRenderer *self, const Results *results, GByteArray *key, GstVideoOverlayComposition *composition)
 {
   forget_last (self);
   self->last_key = g_byte_array_ref (key);
   self->last_results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_dicenet_result_unref);
   for (guint i = 0; i < results->n; i++)
-    g_ptr_array_add (self->last_results, gst_dicenet_result_ref (results->metas[i]->result));
+    remember_results (self->last_results, results->metas[i]);
   self->last = composition ? gst_video_overlay_composition_ref (composition) : NULL;
 }
 
@@ -543,11 +642,12 @@ draw_all (Canvas *canvas, const Results *results, gdouble opacity, gboolean with
   }
   for (guint i = 0; i < results->n; i++) {
     const GstDicenetMeta *meta = results->metas[i];
-    if (meta->result->mask)
+    if (meta->result->mask && !is_mask_of_object (meta))
       draw_legend (canvas, meta);
     if (gst_dicenet_result_get_n_classes (meta->result) > 0)
       draw_classes (canvas, meta);
   }
+  draw_legend_of_objects (canvas, results);
   for (guint i = 0; i < results->n; i++) {
     const GstDicenetMeta *meta = results->metas[i];
     for (guint j = 0; j < n_drawn (meta); j++)

@@ -88,6 +88,16 @@ make_result (GstDicenetOverlay *self)
   g_ptr_array_set_size (self->names, self->names->len - 1);
 }
 
+static void
+add_classes (GstDicenetMeta *meta, guint index, GstBuffer *buffer, const GstDicenetObject *object)
+{
+  GList *results = gst_buffer_get_dicenet_object_results (buffer, object);
+
+  for (GList *l = results; l; l = l->next)
+    gst_dicenet_meta_add_detection_result (meta, index, l->data);
+  g_list_free_full (results, (GDestroyNotify) gst_dicenet_result_unref);
+}
+
 /* Describes objects that other elements detected as a result of ours, on a buffer without memory. NULL if there are
  * none. */
 static GstBuffer *
@@ -114,7 +124,11 @@ describe_others (GstDicenetOverlay *self, GstBuffer *buffer, const GstVideoInfo 
   }
   make_result (self);
   GstBuffer *described = gst_buffer_new ();
-  gst_buffer_add_dicenet_meta (described, self->others, (guint) info->width, (guint) info->height, detections, 0);
+  GstDicenetMeta *meta =
+      gst_buffer_add_dicenet_meta (described, self->others, (guint) info->width, (guint) info->height, detections, 0);
+  /* All are on the frame, so that none was dropped. */
+  for (guint i = 0; i < MIN (others->len, gst_dicenet_meta_get_n_detections (meta)); i++)
+    add_classes (meta, i, buffer, &g_array_index (others, GstDicenetObject, i));
   return described;
 }
 

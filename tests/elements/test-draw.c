@@ -437,6 +437,22 @@ place_of (GstVideoOverlayComposition *composition, guint index)
   return at;
 }
 
+static void
+expect_text (GstVideoOverlayComposition *composition, guint index, GstDicenetTextCache *texts,
+             const GstDicenetStyle *style, const gchar *expected)
+{
+  const GstDicenetTextBox *text = gst_dicenet_text_cache_get_label (texts, style, expected, 1, 640);
+  GstVideoOverlayRectangle *label = gst_video_overlay_composition_get_rectangle (composition, index);
+  GstBuffer *pixels =
+      gst_video_overlay_rectangle_get_pixels_unscaled_raw (label, GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA);
+  GstMapInfo map;
+
+  fail_unless (gst_buffer_map (text->pixels, &map, GST_MAP_READ));
+  fail_unless (gst_buffer_get_size (pixels) == map.size && gst_buffer_memcmp (pixels, 0, map.data, map.size) == 0,
+               "the label is not '%s'", expected);
+  gst_buffer_unmap (text->pixels, &map);
+}
+
 /* The label says what the object is, and its number if a tracker gave one, also if nothing else changed. */
 GST_START_TEST (test_numbers)
 {
@@ -454,19 +470,99 @@ GST_START_TEST (test_numbers)
   for (guint i = 0; i < G_N_ELEMENTS (ids); i++) {
     gst_dicenet_meta_set_track_id (meta, 0, ids[i]);
     GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
-    const GstDicenetTextBox *text = gst_dicenet_text_cache_get_label (texts, &style, expected[i], 1, 640);
-    GstVideoOverlayRectangle *label = gst_video_overlay_composition_get_rectangle (composition, 4);
-    GstBuffer *pixels =
-        gst_video_overlay_rectangle_get_pixels_unscaled_raw (label, GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA);
-    GstMapInfo map;
-    fail_unless (gst_buffer_map (text->pixels, &map, GST_MAP_READ));
-    fail_unless (gst_buffer_get_size (pixels) == map.size && gst_buffer_memcmp (pixels, 0, map.data, map.size) == 0,
-                 "the label is not '%s'", expected[i]);
-    gst_buffer_unmap (text->pixels, &map);
+    expect_text (composition, 4, texts, &style, expected[i]);
     gst_video_overlay_composition_unref (composition);
   }
   gst_buffer_unref (buffer);
   gst_dicenet_text_cache_free (texts);
+  gst_dicenet_renderer_free (renderer);
+}
+GST_END_TEST
+
+static void
+add_second_stage (GstBuffer *buffer, const gchar *label, gdouble confidence)
+{
+  const gchar *const names[] = { label, NULL };
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_CLASSIFY, "second", names, -1);
+
+  if (confidence > 0)
+    gst_dicenet_result_add_class (result, 0, confidence);
+  gst_dicenet_meta_add_detection_result (gst_buffer_get_dicenet_meta (buffer, GST_DICENET_TASK_DETECT), 0, result);
+  gst_dicenet_result_unref (result);
+}
+
+/* What models found in an object is below its class, line by line. */
+GST_START_TEST (test_second_stage)
+{
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
+  GstDicenetTextCache *texts = gst_dicenet_text_cache_new ();
+  GstDicenetStyle style;
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_I420, 640, 480);
+  const gchar *const expected[] = { "person 90%", "a man\n 75%", "red 25%" };
+
+  gst_dicenet_style_init (&style, &info, FALSE);
+  add_boxes (buffer, &info, &BOX, 1);
+  for (guint n = 1; n <= 3; n++) {
+    GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
+    fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 4 + n);
+    for (guint i = 0; i < n; i++) {
+      GstVideoRectangle at = place_of (composition, 4 + i);
+      expect_text (composition, 4 + i, texts, &style, expected[i]);
+      fail_unless_equals_int (at.x, 200);
+      fail_unless_equals_int (at.y + at.h, i + 1 < n ? place_of (composition, 5 + i).y : 160);
+    }
+    gst_video_overlay_composition_unref (composition);
+    if (n == 1) {
+      add_second_stage (buffer, "a man\n", 0.75);
+      add_second_stage (buffer, "nothing", 0); /* found no class */
+    } else {
+      add_second_stage (buffer, "red", 0.25);
+    }
+  }
+  for (guint i = 0; i < 5; i++)
+    add_second_stage (buffer, "red", 0.25);
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
+  fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 4 + 4);
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
+  gst_dicenet_text_cache_free (texts);
+  gst_dicenet_renderer_free (renderer);
+}
+GST_END_TEST
+
+/* Masks of objects are where these are, and have one legend. */
+GST_START_TEST (test_masks_of_objects)
+{
+  const GstVideoRectangle regions[] = { { 40, 40, 128, 96 }, { 400, 300, 64, 48 } };
+  GstDicenetRenderer *renderer = gst_dicenet_renderer_new ();
+  GstVideoInfo info;
+  GstBuffer *buffer = frame_new (&info, GST_VIDEO_FORMAT_BGRx, 640, 480);
+  const guint32 person = half_of (gst_dicenet_class_color (1), 0x606060);
+
+  for (guint i = 0; i < G_N_ELEMENTS (regions); i++) {
+    GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_SEGMENT, "seg", labels, 0);
+    guint8 *mask = g_malloc (64 * 48);
+    memset (mask, 1, 64 * 48);
+    GBytes *bytes = g_bytes_new_take (mask, 64 * 48);
+    gst_dicenet_result_set_mask (result, bytes, 64, 48);
+    g_bytes_unref (bytes);
+    gst_buffer_add_dicenet_meta_in_region (buffer, result, 640, 480, &regions[i], (gint) i, NULL, 0);
+    gst_dicenet_result_unref (result);
+  }
+  GstVideoOverlayComposition *composition = compose_all (renderer, buffer, &info, OPACITY, NULL);
+  fail_unless_equals_int (gst_video_overlay_composition_n_rectangles (composition), 2 + 1);
+  blend (composition, buffer, &info);
+  for (guint i = 0; i < G_N_ELEMENTS (regions); i++) {
+    const GstVideoRectangle *at = &regions[i];
+    expect_color (buffer, &info, (guint) (at->x + at->w / 2), (guint) (at->y + at->h / 2), person);
+    expect_color (buffer, &info, (guint) (at->x + at->w - 2), (guint) (at->y + at->h - 2), person);
+    expect_color (buffer, &info, (guint) at->x - 2, (guint) at->y, 0x606060);
+    expect_color (buffer, &info, (guint) (at->x + at->w + 2), (guint) at->y, 0x606060);
+    expect_color (buffer, &info, (guint) at->x, (guint) (at->y + at->h + 2), 0x606060);
+  }
+  gst_video_overlay_composition_unref (composition);
+  gst_buffer_unref (buffer);
   gst_dicenet_renderer_free (renderer);
 }
 GST_END_TEST
@@ -710,6 +806,8 @@ draw_suite (void)
   tcase_add_test (tests, test_classes);
   tcase_add_test (tests, test_steady);
   tcase_add_test (tests, test_numbers);
+  tcase_add_test (tests, test_second_stage);
+  tcase_add_test (tests, test_masks_of_objects);
   tcase_add_test (tests, test_label_places);
   tcase_add_loop_test (tests, test_sizes, 0, G_N_ELEMENTS (sizes));
   tcase_add_loop_test (tests, test_extremes, 0, 4);
