@@ -9,6 +9,8 @@
  * pixel is the label_id of its class (nearest neighbour, because classes can't be averaged), with the frame's
  * timestamps. The element does not read the frame's pixels: frames may have any format and be in any memory.
  *
+ * Masks of objects (inference-region=objects) are written together.
+ *
  * Pixels outside of the mask, in the borders of a letterboxed frame, are the background class, or 255 if the model has
  * none. The output for a frame without a mask is black (0); the element posts a warning for the first one.
  *
@@ -30,6 +32,8 @@
 
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
+#include <math.h>
+#include <string.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_mask_debug);
 #define GST_CAT_DEFAULT gst_dicenet_mask_debug
@@ -186,12 +190,12 @@ gst_dicenet_mask_decide_allocation (GstBaseTransform *trans, GstQuery *query)
 }
 
 static void
-fill_black (GstVideoFrame *out)
+fill (GstVideoFrame *out, guint8 value)
 {
   guint8 *row = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
 
   for (gint y = 0; y < GST_VIDEO_FRAME_HEIGHT (out); y++, row += GST_VIDEO_FRAME_PLANE_STRIDE (out, 0))
-    memset (row, 0, GST_VIDEO_FRAME_WIDTH (out));
+    memset (row, value, GST_VIDEO_FRAME_WIDTH (out));
 }
 
 static void
@@ -207,11 +211,77 @@ spread_values (GstVideoFrame *out, guint n_labels)
   }
 }
 
-static void
-write_mask (GstDicenetMask *self, const GstDicenetMeta *meta, GstVideoFrame *out)
+static guint8
+outside_of (const GstDicenetResult *result)
 {
-  gst_dicenet_meta_read_mask (meta, GST_VIDEO_FRAME_PLANE_DATA (out, 0), GST_VIDEO_FRAME_WIDTH (out),
-                              GST_VIDEO_FRAME_HEIGHT (out), GST_VIDEO_FRAME_PLANE_STRIDE (out, 0));
+  return result->background >= 0 ? (guint8) result->background : GST_DICENET_MASK_NONE;
+}
+
+/* The columns (or rows) of a frame that a mask covers, of @n. Views may be arbitrarily large. */
+static void
+covered_range (gdouble view_start, gdouble view_size, gint n, gint *from, gint *to)
+{
+  *from = (gint) CLAMP (floor (-view_start / view_size * n), 0, n);
+  *to = (gint) CLAMP (ceil ((1 - view_start) / view_size * n), 0, n);
+}
+
+/* Writes the mask of an object over what is there. Returns FALSE if there is not enough memory. */
+static gboolean
+paint_object (const GstDicenetMeta *meta, GstVideoFrame *out)
+{
+  const gint width = GST_VIDEO_FRAME_WIDTH (out), height = GST_VIDEO_FRAME_HEIGHT (out);
+  const guint8 outside = outside_of (meta->result);
+  GstDicenetMeta part = *meta; /* only to be read here */
+  gint x0, x1, y0, y1;
+
+  covered_range (meta->view_x, meta->view_w, width, &x0, &x1);
+  covered_range (meta->view_y, meta->view_h, height, &y0, &y1);
+  if (x1 <= x0 || y1 <= y0)
+    return TRUE;
+  const guint w = (guint) (x1 - x0), h = (guint) (y1 - y0);
+  g_autofree guint8 *mask = g_try_malloc ((gsize) w * h);
+  if (!mask)
+    return FALSE;
+  part.view_x += part.view_w * x0 / width;
+  part.view_y += part.view_h * y0 / height;
+  part.view_w *= (gdouble) w / width;
+  part.view_h *= (gdouble) h / height;
+  gst_dicenet_meta_read_mask (&part, mask, w, h, w);
+  for (guint y = 0; y < h; y++) {
+    guint8 *row = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (out, 0) +
+                  (gsize) (y0 + (gint) y) * (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (out, 0) + x0;
+    for (guint x = 0; x < w; x++)
+      row[x] = mask[(gsize) y * w + x] != outside ? mask[(gsize) y * w + x] : row[x];
+  }
+  return TRUE;
+}
+
+/* All masks of objects, the most confident object, which is the first, on top. */
+static void
+paint_objects (GstDicenetMask *self, GstBuffer *buffer, const GstDicenetMeta *first, GstVideoFrame *out)
+{
+  g_autoptr (GPtrArray) metas = gst_buffer_get_dicenet_metas (buffer);
+  gboolean ok = TRUE;
+
+  fill (out, outside_of (first->result));
+  for (guint i = metas->len; i-- > 0;) {
+    const GstDicenetMeta *meta = g_ptr_array_index (metas, i);
+    if (meta->result->mask && meta->parent_id >= 0)
+      ok &= paint_object (meta, out);
+  }
+  if (!ok)
+    GST_ELEMENT_WARNING (self, RESOURCE, NO_SPACE_LEFT, ("No memory for the masks of all objects: some are left out."),
+                         (NULL));
+}
+
+static void
+write_mask (GstDicenetMask *self, GstBuffer *buffer, const GstDicenetMeta *meta, GstVideoFrame *out)
+{
+  if (meta->parent_id >= 0)
+    paint_objects (self, buffer, meta, out);
+  else
+    gst_dicenet_meta_read_mask (meta, GST_VIDEO_FRAME_PLANE_DATA (out, 0), GST_VIDEO_FRAME_WIDTH (out),
+                                GST_VIDEO_FRAME_HEIGHT (out), GST_VIDEO_FRAME_PLANE_STRIDE (out, 0));
   if (g_atomic_int_get (&self->scale_to_visible))
     spread_values (out, meta->result->n_labels);
 }
@@ -225,7 +295,7 @@ warn_of_missing_mask (GstDicenetMask *self, GstBuffer *inbuf)
   GST_ELEMENT_WARNING (
       self, STREAM, FAILED,
       ("A frame has no mask and comes out black. Put dicenetsegment before '%s', with no element between "
-       "them that drops metadata.",
+       "them that drops metadata. With inference-region=objects, frames without objects have no mask.",
        GST_OBJECT_NAME (self)),
       ("first frame without: pts %" GST_TIME_FORMAT, GST_TIME_ARGS (GST_BUFFER_PTS (inbuf))));
 }
@@ -246,10 +316,10 @@ gst_dicenet_mask_transform (GstBaseTransform *trans, GstBuffer *inbuf, GstBuffer
   if (meta && meta->result->mask) {
     GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": mask of %ux%u", GST_TIME_ARGS (GST_BUFFER_PTS (inbuf)),
                       meta->result->mask_width, meta->result->mask_height);
-    write_mask (self, meta, &out);
+    write_mask (self, shown, meta, &out);
   } else {
     GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": no mask, black", GST_TIME_ARGS (GST_BUFFER_PTS (inbuf)));
-    fill_black (&out);
+    fill (&out, 0);
     warn_of_missing_mask (self, inbuf);
   }
   gst_buffer_unref (shown);

@@ -164,6 +164,62 @@ GST_START_TEST (test_no_mask)
 }
 GST_END_TEST;
 
+static void
+add_mask_in (GstBuffer *buffer, GstVideoRectangle region, gint parent_id, gint background)
+{
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_SEGMENT, "seg", labels, background);
+  GBytes *mask = g_bytes_new_static ("\0\1\2\3\0\1\2\3\0\0\0\0", 12);
+
+  gst_dicenet_result_set_mask (result, mask, 4, 3);
+  g_bytes_unref (mask);
+  gst_buffer_add_dicenet_meta_in_region (buffer, result, 320, 240, &region, parent_id, NULL, 0);
+  gst_dicenet_result_unref (result);
+}
+
+/* Masks of objects are written together, each where its object is; what is background in one may be more in another,
+ * and of two, the first object's is on top. */
+GST_START_TEST (test_objects)
+{
+  for (gint background = -1; background <= 0; background++) {
+    GstHarness *h = gst_harness_new ("dicenetmask");
+    const guint outside = background < 0 ? GST_DICENET_MASK_NONE : 0;
+    GstVideoFrame frame;
+
+    set_caps (h, "I420", 320, 240);
+    GstBuffer *in = frame_new (h);
+    add_mask_in (in, (GstVideoRectangle){ 100, 60, 80, 60 }, 1, background);
+    add_mask_in (in, (GstVideoRectangle){ 140, 60, 80, 60 }, 2, background);
+    add_mask_in (in, (GstVideoRectangle){ 300, 220, 80, 60 }, 3, background); /* reaches beyond the frame */
+    GstBuffer *out = gst_harness_push_and_pull (h, in);
+    map_output (h, out, &frame);
+    const struct {
+      guint x, y, value;
+    } expected[] = {
+      { 0, 0, outside },
+      { 99, 60, outside },
+      { 120, 60, 1 },
+      { 139, 99, 1 },
+      { 140, 60, 2 },
+      { 160, 60, 3 },
+      { 179, 99, 3 },
+      { 180, 60, 2 },
+      { 219, 99, 3 },
+      { 220, 60, outside },
+      { 160, 120, outside },
+      { 319, 219, outside },
+      { 130, 110, background == 0 ? outside : 0 },
+      { 319, 239, background == 0 ? outside : 0 },
+    };
+    for (guint i = 0; i < G_N_ELEMENTS (expected); i++)
+      fail_unless (value_at (&frame, expected[i].x, expected[i].y) == expected[i].value, "%u, %u is %u", expected[i].x,
+                   expected[i].y, value_at (&frame, expected[i].x, expected[i].y));
+    gst_video_frame_unmap (&frame);
+    gst_buffer_unref (out);
+    gst_harness_teardown (h);
+  }
+}
+GST_END_TEST;
+
 GST_START_TEST (test_crop)
 {
   GstElementFactory *factory = gst_element_factory_find ("videocrop");
@@ -218,6 +274,7 @@ mask_suite (void)
   tcase_add_loop_test (tests, test_labels, 0, G_N_ELEMENTS (cases));
   tcase_add_test (tests, test_scale_to_visible);
   tcase_add_test (tests, test_no_mask);
+  tcase_add_test (tests, test_objects);
   tcase_add_test (tests, test_crop);
   tcase_add_test (tests, test_size_change);
   return suite;
