@@ -3,11 +3,12 @@
 /**
  * SECTION:element-dicenetoverlay
  * @title: dicenetoverlay
- * @see_also: dicenetclassify, dicenetdetect, dicenetsegment
+ * @see_also: dicenetclassify, dicenetdetect, dicenetsegment, dicenetcount
  *
  * Draws all results that dicenetclassify, dicenetdetect and dicenetsegment attached to a frame: coloured masks with a
- * legend, boxes with labels, the most likely classes. If downstream supports overlay compositions, as most video sinks
- * do, the composition is attached to the frame, whose pixels are not modified; otherwise it is blended into the frame.
+ * legend, boxes with labels, the most likely classes; and the lines and zones of dicenetcount with their counts, lines
+ * with an arrow that points forward. If downstream supports overlay compositions, as most video sinks do, the
+ * composition is attached to the frame, whose pixels are not modified; otherwise it is blended into the frame.
  * Boxes that other elements attached as GstVideoRegionOfInterestMeta or, from GStreamer 1.24 on, as GstAnalyticsODMtd
  * are drawn, too. Frames without results pass through unmodified.
  *
@@ -21,6 +22,8 @@
 #include "gstdicenetoverlay.h"
 #include "gstdicenetoverlayhelper.h"
 #include "video/gstdicenetothers.h"
+
+#include <gst/dicenet/gstdicenetcountmeta.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_overlay_debug);
 #define GST_CAT_DEFAULT gst_dicenet_overlay_debug
@@ -138,13 +141,14 @@ gst_dicenet_overlay_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   GstDicenetOverlay *self = GST_DICENET_OVERLAY (video);
   GstBuffer *cropped = gst_buffer_get_video_crop_meta (buffer) ? gst_buffer_apply_crop_to_dicenet_meta (buffer) : NULL;
   GPtrArray *metas = gst_buffer_get_dicenet_metas (cropped ? cropped : buffer);
+  g_autoptr (GPtrArray) counts = gst_buffer_get_dicenet_count_metas (cropped ? cropped : buffer);
   GstBuffer *others = describe_others (self, buffer, gst_dicenet_video_get_info (video));
   const gint64 begin = g_get_monotonic_time ();
   if (others)
     g_ptr_array_add (metas, gst_buffer_get_dicenet_meta (others, GST_DICENET_TASK_DETECT));
-  GstFlowReturn ret =
-      gst_dicenet_overlay_helper_draw (self->helper, buffer, gst_dicenet_video_get_info (video),
-                                       (const GstDicenetMeta *const *) metas->pdata, metas->len, get_opacity (self));
+  GstFlowReturn ret = gst_dicenet_overlay_helper_draw (self->helper, buffer, gst_dicenet_video_get_info (video),
+                                                       (const GstDicenetMeta *const *) metas->pdata, metas->len,
+                                                       get_opacity (self), counts);
 
   GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": %u results, drawing %.2f ms",
                     GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), metas->len,
@@ -263,7 +267,7 @@ gst_dicenet_overlay_class_init (GstDicenetOverlayClass *klass)
 
   gst_element_class_set_static_metadata (
       GST_ELEMENT_CLASS (klass), "DiCENet results overlay", "Analyzer/Visualization/Video",
-      "Draws the classes, boxes and masks that DiCENet elements attached to frames, and boxes of others",
+      "Draws the classes, boxes, masks and counts that DiCENet elements attached to frames, and boxes of others",
       "The dicenet developers");
   add_templates (GST_ELEMENT_CLASS (klass));
 

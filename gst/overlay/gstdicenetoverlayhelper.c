@@ -9,6 +9,7 @@
 
 #include "gstdicenetoverlayhelper.h"
 #include "gstdicenetdraw.h"
+#include "gstdicenetdrawcounts.h"
 #include "video/gstdicenetmemory.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_overlay_helper_debug);
@@ -28,6 +29,7 @@ struct _GstDicenetOverlayHelper {
 
   /* Streaming thread only. */
   GstDicenetRenderer *renderer;
+  GstDicenetCountRenderer *counts;
   DrawMode mode;
   gboolean undecided; /* caps were negotiated, but @mode is not known yet */
   gboolean refused;   /* downstream accepted the caps, but does not draw compositions */
@@ -46,6 +48,7 @@ gst_dicenet_overlay_helper_new (GstBaseTransform *element)
   }
   self->element = element;
   self->renderer = gst_dicenet_renderer_new ();
+  self->counts = gst_dicenet_count_renderer_new ();
   return self;
 }
 
@@ -53,6 +56,7 @@ void
 gst_dicenet_overlay_helper_free (GstDicenetOverlayHelper *self)
 {
   gst_dicenet_renderer_free (self->renderer);
+  gst_dicenet_count_renderer_free (self->counts);
   g_free (self);
 }
 
@@ -74,6 +78,8 @@ gst_dicenet_overlay_helper_reset (GstDicenetOverlayHelper *self)
 {
   gst_dicenet_renderer_free (self->renderer);
   self->renderer = gst_dicenet_renderer_new ();
+  gst_dicenet_count_renderer_free (self->counts);
+  self->counts = gst_dicenet_count_renderer_new ();
   self->mode = DRAW_NOTHING;
   self->told = NULL;
 }
@@ -392,6 +398,8 @@ warn_of_problem (GstDicenetOverlayHelper *self)
 {
   const gchar *problem = gst_dicenet_renderer_get_problem (self->renderer);
 
+  if (!problem)
+    problem = gst_dicenet_count_renderer_get_problem (self->counts);
   if (problem && problem != self->told)
     GST_ELEMENT_WARNING (self->element, RESOURCE, FAILED, ("%s.", problem), (NULL));
   self->told = problem;
@@ -399,7 +407,7 @@ warn_of_problem (GstDicenetOverlayHelper *self)
 
 GstFlowReturn
 gst_dicenet_overlay_helper_draw (GstDicenetOverlayHelper *self, GstBuffer *buffer, const GstVideoInfo *info,
-                                 const GstDicenetMeta *const *metas, guint n_metas, gdouble opacity)
+                                 const GstDicenetMeta *const *metas, guint n_metas, gdouble opacity, GPtrArray *counts)
 {
   if (self->mode == DRAW_NOTHING || !gst_dicenet_overlay_helper_is_active (self))
     return GST_FLOW_OK;
@@ -410,6 +418,8 @@ gst_dicenet_overlay_helper_draw (GstDicenetOverlayHelper *self, GstBuffer *buffe
   GstVideoOverlayComposition *composition =
       gst_dicenet_renderer_compose (self->renderer, metas, n_metas, info, opacity, layers);
 
+  if (counts)
+    composition = gst_dicenet_count_renderer_compose (self->counts, counts, info, composition);
   if (self->mode == DRAW_ATTACH && composition)
     attach (buffer, composition);
   else if (self->mode == DRAW_BLEND && (composition || (layers && layers->len > 0)))

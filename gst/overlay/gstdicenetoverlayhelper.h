@@ -56,6 +56,7 @@ GstFlowReturn gst_dicenet_overlay_helper_negotiate (GstDicenetOverlayHelper *sel
  * @metas: what to draw, in the coordinates of @info
  * @n_metas: number of @metas
  * @opacity: opacity of masks, 0 to 1
+ * @counts: (nullable) (element-type GstDicenetCountMeta): lines and zones to draw, in the coordinates of @info
  *
  * Draws on a frame, if the helper is active.
  *
@@ -63,6 +64,6 @@ GstFlowReturn gst_dicenet_overlay_helper_negotiate (GstDicenetOverlayHelper *sel
  */
 GstFlowReturn gst_dicenet_overlay_helper_draw (GstDicenetOverlayHelper *self, GstBuffer *buffer,
                                                const GstVideoInfo *info, const GstDicenetMeta *const *metas,
-                                               guint n_metas, gdouble opacity);
+                                               guint n_metas, gdouble opacity, GPtrArray *counts);
 
 G_END_DECLS
