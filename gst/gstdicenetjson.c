@@ -422,7 +422,7 @@ put_visits (GString *out, const GstDicenetCountMeta *meta, const gchar *zone)
     put_comma (out);
     g_string_append_c (out, '{');
     put_named (out, "label", visit->label);
-    g_string_append_printf (out, "\"track_id\":%" G_GUINT64_FORMAT ",\"dwell\":%" G_GUINT64_FORMAT "}", visit->track_id,
+    g_string_append_printf (out, "\"id\":%" G_GUINT64_FORMAT ",\"dwell\":%" G_GUINT64_FORMAT "}", visit->track_id,
                             visit->dwell);
   }
   g_string_append_c (out, ']');
@@ -476,7 +476,7 @@ put_event (GString *out, const GstDicenetCountEvent *event)
   g_string_append_printf (out, "{\"event\":\"%s\",", kinds[event->kind]);
   put_named (out, is_zone ? "zone" : "line", event->shape);
   put_named (out, "label", event->label);
-  g_string_append_printf (out, "\"track_id\":%" G_GUINT64_FORMAT ",\"x\":", event->track_id);
+  g_string_append_printf (out, "\"id\":%" G_GUINT64_FORMAT ",\"x\":", event->track_id);
   put_number (out, event->x);
   g_string_append (out, ",\"y\":");
   put_number (out, event->y);

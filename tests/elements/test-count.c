@@ -235,8 +235,8 @@ GST_START_TEST (test_json)
           "\"classes\":[{\"label\":\"person\",\"forward\":1,\"backward\":0}]}],"
           "\"zones\":[{\"name\":\"a \\\"till\\\"\",\"entered\":1,\"left\":0,\"inside\":1,"
           "\"classes\":[{\"label\":\"person\",\"entered\":1,\"left\":0,\"inside\":1}],"
-          "\"objects\":[{\"label\":\"person\",\"track_id\":7,\"dwell\":66666666}]}],"
-          "\"events\":[{\"event\":\"entered\",\"zone\":\"a \\\"till\\\"\",\"label\":\"person\",\"track_id\":7,"
+          "\"objects\":[{\"label\":\"person\",\"id\":7,\"dwell\":66666666}]}],"
+          "\"events\":[{\"event\":\"entered\",\"zone\":\"a \\\"till\\\"\",\"label\":\"person\",\"id\":7,"
           "\"x\":0.5,\"y\":0.64}]}\n");
   gst_buffer_unref (last);
   harness_free (camera.h);
