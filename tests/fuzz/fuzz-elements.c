@@ -27,6 +27,7 @@ static const char *const launches[] = {
   "dicenetdetect model=" FUZZ_MODELS "/elements/eager.safetensors overlay=true",
   "dicenetclassify model=" FUZZ_MODELS "/elements/tags.safetensors threshold=0 overlay=true",
   "dicenetsegment overlay=true",
+  "dicenetcount lines=door:0.1,0.5,0.9,0.5 zones=till:0,0.5,1,0.5,1,1 post-messages=true confirmations=1",
 };
 
 static const char *const models[] = { "classify", "detect", "eager", "segment", "tags" };

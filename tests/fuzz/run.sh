@@ -3,10 +3,10 @@
 #
 #   run.sh [--seconds N] [--jobs N] [--build FOLDER] [--keep FOLDER] [TARGET...]
 #
-# Targets: elements json labels model properties (default: all), each for N seconds (30), as many at a time as --jobs says
-# (default: as there are processors). The build folder is build-fuzz; --build names another, which then is used as it is.
-# Inputs that reach new code are kept in FOLDER/TARGET/corpus (default: build-fuzz/inputs), and the next run starts from
-# them; what fails goes to FOLDER/TARGET/found. The status is 1 if anything was found.
+# Targets: elements json labels model properties shapes (default: all), each for N seconds (30), as many at a time as
+# --jobs says (default: as there are processors). The build folder is build-fuzz; --build names another, which then is
+# used as it is. Inputs that reach new code are kept in FOLDER/TARGET/corpus (default: build-fuzz/inputs), and the next
+# run starts from them; what fails goes to FOLDER/TARGET/found. The status is 1 if anything was found.
 # Needs: clang with libFuzzer (Debian: clang, libclang-rt-dev), and what the build needs.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
@@ -22,13 +22,13 @@ while [ $# -gt 0 ]; do
     --jobs) jobs=${2:?--jobs: expected a number} && shift 2 ;;
     --build) build=${2:?--build: expected a folder} given=yes && shift 2 ;;
     --keep) keep=${2:?--keep: expected a folder} && shift 2 ;;
-    elements | json | labels | model | properties) targets+=("$1") && shift ;;
-    *) echo "run.sh: '$1': expected --seconds, --jobs, --build, --keep, or one of elements json labels model properties" >&2 && exit 2 ;;
+    elements | json | labels | model | properties | shapes) targets+=("$1") && shift ;;
+    *) echo "run.sh: '$1': expected --seconds, --jobs, --build, --keep, or one of elements json labels model properties shapes" >&2 && exit 2 ;;
   esac
 done
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "run.sh: --seconds $seconds: expected a whole number from 1" >&2 && exit 2; }
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || { echo "run.sh: --jobs $jobs: expected a whole number from 1" >&2 && exit 2; }
-[ ${#targets[@]} -gt 0 ] || targets=(elements json labels model properties)
+[ ${#targets[@]} -gt 0 ] || targets=(elements json labels model properties shapes)
 keep=${keep:-$build/inputs}
 
 if [ -z "$given" ]; then

@@ -90,6 +90,30 @@ def properties():
     yield b"\0person=0.6\0\1person\0\4" + b"64x32\0"
 
 
+def shapes():
+    texts = (
+        "door:0.1,0.5,0.9,0.5; a:person, car:0,0,1,1",
+        "till:0.1,0.1,0.4,0.1,0.4,0.6,0.1,0.6,0.1,0.1;b:0,0,1,0,1,1",
+        "door",
+        "x:0,0,1,1;x:1,1,0,0",
+        "till:0,0,1,1,1,0,0,1",
+        ":1e-3,.5,nan,-1",
+    )
+    for text in texts:
+        yield from (kind + text.encode() for kind in (b"\0", b"\1"))
+    def box(x, y, flags):
+        return struct.pack("<BB4H", flags, 3, *(int(655.36 * at) | 1 for at in (x, y, 10, 20)))
+
+    for text in (b"\0door:0.1,0.5,0.9,0.5\0", b"\1till:0,0.5,1,0.5,1,1,0,1\0"):
+        yield text + b"".join(box(45, at, 0x34) for at in (*range(10, 60, 3), *range(60, 10, -3)))
+        yield text + b"".join(box(45, at, flags) for at in range(0, 90, 2) for flags in (0x20, 0x41))
+        yield text + b"".join(box(45, at, 0x30) + bytes([0, 255]) * 5 for at in (10, 11, 70, 71, 10, 11))
+    line = '{"name": "d\\u00f6\\ud83d\\ude00r", "points": [[0.1, 0.5], [0.9, 5e-1]], "classes": ["person"]}'
+    zone = '{"name": "till", "points": [[0, 0], [1, 0], [1, 1], [0, 0]]}'
+    for text in (f'{{"lines": [{line}], "zones": [{zone}]}}', f'{{"zones": [{zone},\n{zone}]}}', "{}", "[]", '{"lines": {}}'):
+        yield b"\2" + text.encode()
+
+
 def caps(kind, width, height, more=0, fractions=b""):
     """Bytes from which fuzz-elements.c makes caps; sizes are up to 256."""
     return bytes([more, 0, width - 1, height - 1, kind]) + fractions
@@ -128,6 +152,7 @@ def write(folder, inputs):
 
 def main(folder):
     targets = {"elements": elements, "json": jsons, "labels": labels, "model": models, "properties": properties}
+    targets |= {"shapes": shapes}
     for target, inputs in targets.items():
         write(os.path.join(folder, target), inputs())
 
