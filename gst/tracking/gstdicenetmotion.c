@@ -8,7 +8,7 @@
  * chosen. */
 #define MEASUREMENT  0.05 /* of a measured edge */
 #define VELOCITY     1.0  /* before it is known, per second */
-#define ACCELERATION 1.0  /* change of velocity within a second */
+#define ACCELERATION 0.4  /* change of velocity within a second */
 /* The same for width and height, which change more slowly. */
 #define SIZE_VELOCITY     0.3
 #define SIZE_ACCELERATION 0.3

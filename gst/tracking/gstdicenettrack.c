@@ -51,7 +51,7 @@ enum {
 };
 
 /* docs/tracking.md tells how they were chosen. */
-#define DEFAULT_HIGH_THRESHOLD 0.25
+#define DEFAULT_HIGH_THRESHOLD 0.2
 #define DEFAULT_LOW_THRESHOLD  0.1
 #define DEFAULT_NEW_THRESHOLD  0.35
 #define DEFAULT_MATCH_IOU      0.25
