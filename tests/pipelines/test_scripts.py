@@ -4,8 +4,10 @@
 
 import glob
 import os
+import re
 import shlex
 import shutil
+import socket
 import struct
 import subprocess
 import unittest
@@ -306,25 +308,55 @@ class Demo(common.TestCase):
 
 
 class Readme(common.TestCase):
-    def test_pipelines(self):
-        """What the README shows works as it stands there, but for the camera and the window."""
-        self.clip(frames=3)
-        changed = common.environment(DICENET_MODEL_PATH=self.default_models())
+    """What the README shows works as it stands there, but for the camera, the window and the broker's port."""
+
+    def pipelines(self):
         with open(os.path.join(common.ROOT, "README.md"), encoding="utf-8") as file:
             lines = [line.removeprefix("meson devenv -C build ") for line in file]
-        lines = [line for line in lines if line.startswith("gst-launch-1.0 ")]
-        self.assertGreaterEqual(len(lines), 7)
+        lines = [line.replace(" v4l2src ", " videotestsrc num-buffers=3 ").replace("autovideosink", "fakesink") for line in lines]
+        return [line for line in lines if line.startswith("gst-launch-1.0 ")]
+
+    def setUp(self):
+        super().setUp()
+        self.environment = common.environment(DICENET_MODEL_PATH=self.default_models())
+
+    def launch(self, line):
+        process = subprocess.run(shlex.split(line), cwd=self.folder, env=self.environment, capture_output=True, text=True,
+                                 stdin=subprocess.DEVNULL, timeout=60)  # fmt: skip
+        self.assert_done(process)
+        self.assertNotIn("WARNING", process.stderr, line)
+        return process.stdout
+
+    def test_pipelines(self):
+        self.clip(frames=3)
+        lines = [line for line in self.pipelines() if "mqttsink" not in line]
+        self.assertGreaterEqual(len(lines), 11)
         for line in lines:
-            words = shlex.split(line.replace(" v4l2src ", " videotestsrc num-buffers=3 ").replace("autovideosink", "fakesink"))
-            process = subprocess.run(words, cwd=self.folder, env=changed, capture_output=True, text=True,
-                                     stdin=subprocess.DEVNULL, timeout=60)  # fmt: skip
-            self.assert_done(process)
-            self.assertNotIn("WARNING", process.stderr, line)
-            if "post-messages" in line:
-                self.assertIn("dicenet-classify", process.stdout)
+            output = self.launch(line)
+            if "dicenetclassify post-messages" in line:
+                self.assertIn("dicenet-classify", output)
             if "dicenetjson" in line:
                 self.assertEqual(len(common.read_json_lines(self.path("clip.jsonl"))), 3)
         self.assertEqual(len(glob.glob(os.path.join(self.folder, "mask-*.png"))), 3)
+
+    def test_broker(self):
+        mosquitto = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
+        sink = subprocess.run(["gst-inspect-1.0", "dicenetmqttsink"], env=self.environment, capture_output=True)
+        if not mosquitto or sink.returncode:
+            self.skipTest("needs mosquitto and dicenetmqttsink")
+        (line,) = [line for line in self.pipelines() if "mqttsink" in line]
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with open(self.path("broker.log"), "w+", encoding="utf-8") as log:
+            broker = subprocess.Popen([mosquitto, "-v", "-p", str(port)], stdout=log, stderr=log)
+            try:
+                self.launch(line.replace("//localhost/", f"//localhost:{port}/"))
+            finally:
+                broker.terminate()
+                broker.wait(10)
+            log.seek(0)
+            published = re.findall(r"Received PUBLISH .*'cameras/north'", log.read())
+        self.assertEqual(len(published), 3)
 
 
 class Mistakes(common.TestCase):
