@@ -109,7 +109,7 @@ fi
 within "$folder" gst-inspect-1.0 --version
 reconfigure=()
 [ ! -e "$build/build.ninja" ] || reconfigure=(--reconfigure)
-within "$folder" meson setup /mnt/build /mnt/dicenet "${reconfigure[@]}" -Dwerror=true
+within "$folder" meson setup /mnt/build /mnt/dicenet "${reconfigure[@]}" -Dwerror=true -Danalytics=enabled
 within "$folder" meson compile -C /mnt/build
 within "$folder" meson test -C /mnt/build --no-rebuild --print-errorlogs \
   --suite elements --suite meta --suite interop --suite pipelines --no-suite slow
