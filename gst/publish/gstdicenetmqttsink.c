@@ -20,10 +20,13 @@
 
 #include <errno.h>
 #include <mosquitto.h>
-#include <mqtt_protocol.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
+
+#if LIBMOSQUITTO_VERSION_NUMBER < 2001000 /* mosquitto.h includes it since 2.1 */
+#include <mqtt_protocol.h>
+#endif
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_mqtt_sink_debug);
 #define GST_CAT_DEFAULT gst_dicenet_mqtt_sink_debug
