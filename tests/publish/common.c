@@ -57,6 +57,7 @@ wait_for_port (guint16 port)
   GSocketClient *client = g_socket_client_new ();
   GSocketConnection *connection = NULL;
 
+  g_socket_client_set_enable_proxy (client, FALSE);
   for (guint i = 0; !connection && i < 1000; i++) {
     connection = g_socket_client_connect_to_host (client, "127.0.0.1", port, NULL, NULL);
     if (!connection)
