@@ -518,6 +518,21 @@ GST_START_TEST (test_masks)
 }
 GST_END_TEST;
 
+/* The mask of a part of the frame lies there. */
+GST_START_TEST (test_masks_of_regions)
+{
+  const GstVideoRectangle region = { 100, 50, 80, 60 };
+  GstBuffer *whole = frame_new (), *buffer = frame_new ();
+
+  add_mask (whole, 0);
+  gst_buffer_add_dicenet_meta_in_region (buffer, gst_buffer_get_dicenet_meta (whole, GST_DICENET_TASK_SEGMENT)->result,
+                                         W, H, &region, 1, NULL, 0);
+  expect_mask (buffer, 100, 50, 80, 60, "11110000", "11112222");
+  gst_buffer_unref (buffer);
+  gst_buffer_unref (whole);
+}
+GST_END_TEST;
+
 /* Frames of one result share its mask, and copies keep it. */
 GST_START_TEST (test_masks_of_copies)
 {
@@ -610,6 +625,7 @@ analytics_suite (void)
 #endif
 #if HAVE_MASKS
   tcase_add_test (tests, test_masks);
+  tcase_add_test (tests, test_masks_of_regions);
   tcase_add_test (tests, test_masks_of_copies);
   tcase_add_test (tests, test_scaled_masks);
 #endif
