@@ -256,11 +256,11 @@ add_detection (GstAnalyticsRelationMeta *graph, GstBuffer *buffer, GstDicenetMet
 /* --- masks --- */
 
 #if HAVE_MASKS
-/* GStreamer's overlay never paints 0, and takes the width for the stride. */
+/* GStreamer's overlay never paints 0, takes the width for the stride, and does not check values. */
 static guint
 mask_value (const GstDicenetResult *result, guint label_id)
 {
-  if ((gint) label_id == result->background || label_id == GST_DICENET_MASK_NONE)
+  if ((gint) label_id == result->background || label_id == GST_DICENET_MASK_NONE || label_id >= result->n_labels)
     return 0;
   return result->background == 0 ? label_id : label_id + 1;
 }
@@ -641,8 +641,11 @@ release_dropped_mask (GstAnalyticsRelationMeta *graph, GstBuffer *mask, GstBuffe
          gst_analytics_relation_meta_iterate (get_graph (before), &state,
                                               gst_analytics_segmentation_mtd_get_mtd_type (), &mtd)) {
     GstBuffer *found = gst_analytics_segmentation_mtd_get_mask (&mtd, NULL, NULL, NULL, NULL);
-    if (found == mask && is_dropped_copy (graph, &mtd))
+    if (found == mask && is_dropped_copy (graph, &mtd)) {
+      memset (gst_analytics_relation_meta_get_mtd_data (graph, mtd.id), 0,
+              gst_analytics_mtd_get_size (&mtd)); /* once */
       gst_buffer_unref (mask);
+    }
     gst_buffer_unref (found);
   }
 }
