@@ -376,6 +376,27 @@ GST_START_TEST (test_boxes_between_inferences)
 }
 GST_END_TEST;
 
+/* As with inference-mode=newest: each result is first seen when it is two frames old, and comes again. */
+GST_START_TEST (test_late_results)
+{
+  Camera camera;
+  GstBuffer *last = NULL;
+
+  camera_init (&camera, DOOR);
+  for (guint i = 0; i < 60; i++) {
+    GstBuffer *frame = frame_with (&camera, 7, 100, 30 + 6.0 * (i / 6), 2 + i % 6);
+    GstDicenetMeta *meta = gst_buffer_get_dicenet_meta (frame, GST_DICENET_TASK_DETECT);
+    meta->age_time = meta->age * camera.step;
+    gst_clear_buffer (&last);
+    last = gst_harness_push_and_pull (camera.h, frame);
+    /* 30, 36, 42, 48, 54, 60, 66: the seventh result is the third behind the line. */
+    fail_unless_equals_uint64 (total_of (last, "door")->forward, i >= 6 * 6);
+  }
+  expect_line (last, 1, 0);
+  harness_free (camera.h);
+}
+GST_END_TEST;
+
 /* Regions of interest of other elements, with DL Streamer's numbers. */
 GST_START_TEST (test_other_objects)
 {
@@ -516,6 +537,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_seek);
   tcase_add_test (tests, test_states);
   tcase_add_test (tests, test_boxes_between_inferences);
+  tcase_add_test (tests, test_late_results);
   tcase_add_test (tests, test_other_objects);
   tcase_add_test (tests, test_anchor);
   tcase_add_test (tests, test_no_numbers);

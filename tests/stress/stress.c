@@ -120,6 +120,9 @@ choose_launch (Worker *w)
                    PICK (w, formats), 16 + below (w, 100), 16 + below (w, 100), 15 + below (w, 50));
   for (guint i = 0, n = 1 + below (w, 2); i < n; i++)
     append_inference (w, line, i);
+  if (!option_control && chance (w, 3))
+    g_string_append (line, " ! dicenettrack ! dicenetcount post-messages=true confirmations=1 "
+                           "lines=a:0.2,0.5,0.9,0.4 zones=b:0.1,0.1,0.7,0.1,0.5,0.9");
   g_string_append_printf (line,
                           " ! tee name=t  t. ! queue ! %s ! fakesink name=sink async=false sync=false  "
                           "t. ! queue leaky=downstream ! %s ! fakesink async=false sync=%s",
