@@ -250,8 +250,3 @@ SCENARIOS = {
 def make(name, seed):
     """The frames of a scene."""
     return SCENARIOS[name](random.Random(f"{name} {seed}"))
-
-
-def skip_inference(frames, interval):
-    """(frame, whether the detector ran on it) of each frame."""
-    return [(frame, i % interval == 0) for i, frame in enumerate(frames)]
