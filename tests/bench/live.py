@@ -170,8 +170,8 @@ def main():
     print("|---|---|---|---|---|---|---|---|")
     for mode in arguments.mode.split(","):
         for cameras in map(int, arguments.cameras.split(",")):
-            measure = watch_processes if arguments.processes else watch
-            print("| " + " | ".join(row(arguments, mode, cameras, measure(arguments, mode, cameras))) + " |", flush=True)
+            measured = (watch_processes if arguments.processes else watch)(arguments, mode, cameras)
+            print("| " + " | ".join(row(arguments, mode, cameras, measured)) + " |", flush=True)
 
 
 main()

@@ -39,8 +39,8 @@ class Live(common.TestCase):
             return [word for word in file.read().splitlines() if not word.startswith("-")]
 
     def shown(self, words):
-        """The age in seconds of every picture that is shown, and the network's statistics. Debugging's sink stands for the
-        window: it drops what is too late, as windows do."""
+        """The age in seconds of every picture that is shown, and the network's statistics. Debugging's sink stands for
+        the window: it drops what is too late, as windows do."""
         at = words.index("autovideosink")
         words[at : at + 1] = ["fakevideosink"]
         pipeline = Gst.parse_launchv(words)
