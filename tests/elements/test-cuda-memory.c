@@ -329,6 +329,84 @@ GST_START_TEST (test_newest_in_contexts)
 }
 GST_END_TEST;
 
+static GstHarness *
+objects_new (const gchar *backend, GstCudaContext *context)
+{
+  g_autofree gchar *extra = g_strdup_printf ("inference-region=objects inference-size=32x32 backend=%s", backend);
+
+  return context ? cuda_harness_new ("dicenetclassify", extra, context)
+                 : harness_new ("dicenetclassify", extra, "NV12", WIDTH, HEIGHT);
+}
+
+/* More objects than the session takes submissions at a time. Returns @frame. */
+static GstBuffer *
+with_objects (GstBuffer *frame)
+{
+  static const gchar *const names[] = { "background", "person", NULL };
+  GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "det", names, 0);
+  GstDicenetDetection objects[10];
+
+  for (guint i = 0; i < G_N_ELEMENTS (objects); i++)
+    objects[i] = (GstDicenetDetection){
+      .label_id = 1, .confidence = 0.5, .x = 3 * i, .y = 2 * i, .w = 10 + i, .h = 30 - i % 7 * 4
+    };
+  gst_buffer_add_dicenet_meta_from_array (frame, result, WIDTH, HEIGHT, objects, G_N_ELEMENTS (objects), 0);
+  gst_dicenet_result_unref (result);
+  return frame;
+}
+
+/* Regions are read where the frame is, several at a time, and each object gets its own result. */
+GST_START_TEST (test_objects)
+{
+  GstCudaContext *context = context_new ();
+  GstHarness *cpu = objects_new ("cpu", NULL), *gpu = objects_new ("cuda", context);
+  GstBuffer *expected =
+      gst_harness_push_and_pull (cpu, with_objects (frame_new ("NV12", WIDTH, HEIGHT, LAYOUT_TIGHT, 3, 3)));
+  GstBuffer *frame = with_objects (frame_on_gpu (context, "NV12", 3));
+  const int before = emulated_copies ();
+  GstBuffer *found = gst_harness_push_and_pull (gpu, frame);
+  const GstDicenetMeta *a = result_of (expected, GST_DICENET_TASK_DETECT),
+                       *b = result_of (found, GST_DICENET_TASK_DETECT);
+
+  fail_unless_equals_int (emulated_copies () - before, 0);
+  fail_unless_equals_int (gst_dicenet_meta_get_n_detections (b), 10);
+  for (guint i = 0; i < 10; i++) {
+    const GstDicenetDetection *x = gst_dicenet_meta_get_detection (a, i), *y = gst_dicenet_meta_get_detection (b, i);
+    fail_unless_equals_int (gst_dicenet_detection_get_n_results (y), 1);
+    const GstDicenetClass *first = gst_dicenet_result_get_class (gst_dicenet_detection_get_result (x, 0), 0);
+    const GstDicenetClass *same = gst_dicenet_result_get_class (gst_dicenet_detection_get_result (y, 0), 0);
+    fail_unless (ABS (first->confidence - same->confidence) < 1e-3, "object %u: %g, and %g on the GPU", i,
+                 first->confidence, same->confidence);
+  }
+  gst_buffer_unref (expected);
+  gst_buffer_unref (found);
+  harness_free (gpu);
+  harness_free (cpu);
+  gst_object_unref (context);
+}
+GST_END_TEST;
+
+/* A GPU that fails while several regions are on their way. */
+GST_START_TEST (test_lost_device_with_objects)
+{
+  static const gchar *const fates[] = { "lost", "dies" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (fates); i++) {
+    GstHarness *h = objects_new ("cuda", NULL);
+    gst_buffer_unref (
+        gst_harness_push_and_pull (h, with_objects (frame_new ("NV12", WIDTH, HEIGHT, LAYOUT_TIGHT, 3, 3))));
+    be (fates[i]);
+    fail_unless (gst_harness_push (h, with_objects (frame_new ("NV12", WIDTH, HEIGHT, LAYOUT_TIGHT, 1, 1))) ==
+                 GST_FLOW_ERROR);
+    expect_message (bus_of (h), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "the GPU failed",
+                    "backend=cpu");
+    fail_unless (next_message (bus_of (h), GST_MESSAGE_ERROR) == NULL);
+    harness_free (h);
+    be ("");
+  }
+}
+GST_END_TEST;
+
 /* The GPU has memory for what was opened first, and none for a second copy of the weights in the frames' context. */
 GST_START_TEST (test_no_memory_in_the_context)
 {
@@ -459,6 +537,8 @@ main (int argc, char **argv)
     tcase_add_test (tests, test_lost_device);
     tcase_add_test (tests, test_lost_device_in_the_worker);
     tcase_add_test (tests, test_newest_in_contexts);
+    tcase_add_test (tests, test_objects);
+    tcase_add_test (tests, test_lost_device_with_objects);
     tcase_add_test (tests, test_auto_copies_where_a_context_cannot_be_used);
     tcase_add_test (tests, test_overlay);
   }

@@ -96,12 +96,14 @@ append_inference (Worker *w, GString *line, guint i)
   }
   if (!w->gentle && !w->model && chance (w, 6))
     copy_model (w, task);
+  const char *size = PICK (w, sizes), *mode = chance (w, 2) ? "newest" : "every-frame";
+  const gboolean on_objects = i > 0 && !g_str_equal (size, "native") && !g_str_equal (mode, "newest") && chance (w, 2);
   g_string_append_printf (
       line,
       " ! dicenet%s name=e%u model=%s threads=%u inference-size=%s inference-interval=%u overlay=%s "
-      "inference-mode=%s",
-      task, i, w->model && chance (w, 2) ? w->model : shared, 1 + below (w, 3), PICK (w, sizes), 1 + below (w, 4),
-      chance (w, 2) ? "true" : "false", chance (w, 2) ? "newest" : "every-frame");
+      "inference-mode=%s inference-region=%s object-margin=0.%u max-objects=%u",
+      task, i, w->model && chance (w, 2) ? w->model : shared, 1 + below (w, 3), size, 1 + below (w, 4),
+      chance (w, 2) ? "true" : "false", mode, on_objects ? "objects" : "full-frame", below (w, 10), 1 + below (w, 20));
   if (chance (w, 3))
     g_string_append (line, " ! queue max-size-buffers=3");
 }
@@ -218,7 +220,7 @@ set_property (Worker *w)
   GstElement *element = gst_bin_get_by_name (GST_BIN (w->pipeline), "e0");
   GstStructure *stats = NULL;
 
-  switch (below (w, 6)) {
+  switch (below (w, 7)) {
   case 0:
     g_object_set (element, "overlay", chance (w, 2), NULL);
     break;
@@ -235,6 +237,9 @@ set_property (Worker *w)
     break;
   case 4:
     g_object_set (element, "max-age", (guint64) below (w, 3) * 20 * GST_MSECOND, NULL);
+    break;
+  case 5:
+    g_object_set (element, "object-min-size", below (w, 60), "max-objects", 1 + below (w, 20), NULL);
     break;
   default:
     g_object_get (element, "stats", &stats, NULL);
