@@ -9,6 +9,16 @@
 #define W 200
 #define H 100
 
+#if GLIB_SIZEOF_VOID_P == 8
+G_STATIC_ASSERT (sizeof (GstDicenetCountTally) == 96);
+G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetCountTally, mean_dwell) == 48);
+G_STATIC_ASSERT (sizeof (GstDicenetCountEvent) == 96);
+G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetCountEvent, dwell) == 48);
+G_STATIC_ASSERT (sizeof (GstDicenetCountVisit) == 72);
+G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetCountShape, total) == 40);
+G_STATIC_ASSERT (G_STRUCT_OFFSET (GstDicenetCountMeta, frame_height) == 20);
+#endif
+
 static const GstDicenetCountPoint line[] = { { 0.1, 0.5 }, { 0.9, 0.5 } };
 static const GstDicenetCountPoint zone[] = { { 0, 0 }, { 0.5, 0 }, { 0.5, 1 } };
 
