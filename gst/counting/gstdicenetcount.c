@@ -21,7 +21,8 @@
  * `event` (string: forward, backward, entered, left), `line` or `zone` (string: its name), `track-id` (uint64), `label`
  * (string), `x`, `y` (double: where the object is, or was last, as fractions of the frame), `dwell` (uint64, ns: for
  * left, the time in the zone), the counts of the line or zone with this event: `forward`, `backward`, or `entered`,
- * `left`, `inside`, and if any left, `mean-dwell` (uint64), and `pts`, `running-time`, `stream-time` (uint64, ns) of the frame.
+ * `left`, `inside`, and if any left, `mean-dwell` (uint64), and `pts`, `running-time`, `stream-time` (uint64, ns) of
+ * the frame.
  *
  * ## Example launch line
  * |[
@@ -70,8 +71,11 @@ enum {
 #define DEFAULT_MAX_SPEED     10.0
 #define DEFAULT_LOST_TIME     (2 * GST_SECOND)
 
-/* After as many frames with objects of which none ever had a number, there is no tracker. */
+/* After as many frames with objects of which none ever had a number, there is no tracker. Trackers may ignore objects
+ * that the detector is in doubt of; such a frame counts as a tenth. */
 #define FRAMES_WITHOUT_NUMBERS 30
+#define FEW_WITHOUT_NUMBERS    5 /* in a stream that ends */
+#define CONFIDENT              0.5
 
 /* Of frames without timestamps and without a frame rate. */
 #define USUAL_DURATION (GST_SECOND / 30)
@@ -93,7 +97,7 @@ struct _GstDicenetCount {
 
   /* Streaming thread only. */
   gint64 now;              /* running time of the last frame */
-  guint n_without_numbers; /* frames with objects, none of which has a number */
+  guint n_without_numbers; /* tenths of frames with objects, none of which has a number */
   gboolean saw_numbers, knows_classes, warned_of_time, warned_of_number;
 };
 
@@ -178,21 +182,29 @@ time_of_object (GstDicenetCount *self, const GstDicenetObject *object)
 static void
 warn_of_missing_numbers (GstDicenetCount *self)
 {
-  GST_ELEMENT_WARNING (self, STREAM, FAILED,
-                       ("Objects have no numbers (track_id), so '%s' can't count them: insert dicenettrack before it.",
-                        GST_OBJECT_NAME (self)),
-                       (NULL));
+  GST_ELEMENT_WARNING (
+      self, STREAM, FAILED,
+      ("Objects have no numbers (track_id), so '%s' can't count them: insert dicenettrack before it, or, if "
+       "it is there, lower its thresholds.",
+       GST_OBJECT_NAME (self)),
+      (NULL));
   self->saw_numbers = TRUE; /* once is enough */
 }
 
 static void
 look_for_numbers (GstDicenetCount *self, const GArray *objects)
 {
-  for (guint i = 0; i < objects->len && !self->saw_numbers; i++)
-    self->saw_numbers = g_array_index (objects, GstDicenetObject, i).track_id != 0;
+  gboolean confident = FALSE;
+
+  for (guint i = 0; i < objects->len && !self->saw_numbers; i++) {
+    const GstDicenetObject *object = &g_array_index (objects, GstDicenetObject, i);
+    self->saw_numbers = object->track_id != 0;
+    confident |= object->confidence >= CONFIDENT;
+  }
   if (self->saw_numbers || objects->len == 0)
     return;
-  if (++self->n_without_numbers >= FRAMES_WITHOUT_NUMBERS)
+  self->n_without_numbers += confident ? 10 : 1;
+  if (self->n_without_numbers >= 10 * FRAMES_WITHOUT_NUMBERS)
     warn_of_missing_numbers (self);
 }
 
@@ -357,7 +369,7 @@ gst_dicenet_count_sink_event (GstBaseTransform *trans, GstEvent *event)
     forget (self);
     break;
   case GST_EVENT_EOS:
-    if (!self->saw_numbers && self->n_without_numbers > 0)
+    if (!self->saw_numbers && self->n_without_numbers >= 10 * FEW_WITHOUT_NUMBERS)
       warn_of_missing_numbers (self);
     break;
   default:

@@ -17,12 +17,13 @@ typedef struct {
   GstHarness *h;
   GstClockTime pts, step;
   guint label_id;
+  gdouble confidence;
 } Camera;
 
 static void
 camera_init (Camera *self, const gchar *launch)
 {
-  *self = (Camera){ .h = harness_for (launch), .step = GST_SECOND / 30, .label_id = 1 };
+  *self = (Camera){ .h = harness_for (launch), .step = GST_SECOND / 30, .label_id = 1, .confidence = 0.9 };
   set_caps (self->h, "GRAY8", W, H);
 }
 
@@ -31,9 +32,13 @@ frame_with (Camera *self, guint64 track_id, gdouble x, gdouble y, guint age)
 {
   GstBuffer *frame = gst_buffer_new_allocate (NULL, W * H, NULL);
   GstDicenetResult *result = gst_dicenet_result_new (GST_DICENET_TASK_DETECT, "det", labels, 0);
-  const GstDicenetDetection d = {
-    .label_id = self->label_id, .confidence = 0.9, .x = x - 5, .y = y - 20, .w = 10, .h = 20, .track_id = track_id
-  };
+  const GstDicenetDetection d = { .label_id = self->label_id,
+                                  .confidence = self->confidence,
+                                  .x = x - 5,
+                                  .y = y - 20,
+                                  .w = 10,
+                                  .h = 20,
+                                  .track_id = track_id };
 
   gst_buffer_memset (frame, 0, 0, W * H);
   GST_BUFFER_PTS (frame) = self->pts;
@@ -445,10 +450,19 @@ GST_START_TEST (test_no_numbers)
   harness_free (camera.h);
 
   camera_init (&camera, DOOR); /* a short stream */
-  gst_buffer_unref (show (&camera, 0, 100, 50));
+  for (guint i = 0; i < 5; i++)
+    gst_buffer_unref (show (&camera, 0, 100, 50));
   gst_harness_push_event (camera.h, gst_event_new_eos ());
   expect_message (bus_of (camera.h), GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "have no numbers",
                   "dicenettrack");
+  harness_free (camera.h);
+
+  camera_init (&camera, DOOR); /* objects that a tracker ignores, and one that it takes for an object in the end */
+  camera.confidence = 0.3;
+  for (guint i = 0; i < 200; i++)
+    gst_buffer_unref (show (&camera, i > 190 ? 3 : 0, 100, 50));
+  gst_harness_push_event (camera.h, gst_event_new_eos ());
+  fail_unless (next_message (bus_of (camera.h), GST_MESSAGE_WARNING) == NULL);
   harness_free (camera.h);
 
   camera_init (&camera, DOOR); /* a tracker that needs a while */
