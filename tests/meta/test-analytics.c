@@ -396,6 +396,14 @@ GST_START_TEST (test_scaling)
   fail_unless_equals_uint64 (track_of (out, 1), 4);
   fail_unless_equals_uint64 (track_of (out, 0), 5);
   gst_buffer_unref (out);
+
+  buffer = frame_new ();
+  add_detections (buffer);
+  out = through (buffer, "videoconvertscale ! capsfilter caps=video/x-raw,width=640,height=480,format=I420");
+  expect_od (out, 0, "person", 81, 120, 160, 240);
+  expect_od (out, 1, "car", 400, 200, 120, 200);
+  object_at (out, 1, 2);
+  gst_buffer_unref (out);
 }
 GST_END_TEST;
 
@@ -414,6 +422,14 @@ GST_START_TEST (test_cropping)
   fail_unless_equals_string (dog.label, "dog");
   fail_unless (gst_buffer_move_dicenet_object (out, &car, 1, 2, 3, 4));
   expect_od (out, 0, "car", 1, 2, 3, 4);
+  gst_buffer_unref (out);
+
+  buffer = frame_new ();
+  add_detections (buffer);
+  out = through (buffer, "videoconvert ! capsfilter caps=video/x-raw,format=I420 ! aspectratiocrop aspect-ratio=1/1");
+  expect_od (out, 0, "person", 0, 60, 80, 120);
+  expect_od (out, 1, "car", 160, 100, 60, 100);
+  object_at (out, 1, 2);
   gst_buffer_unref (out);
 }
 GST_END_TEST;
