@@ -19,7 +19,8 @@ GST_DEBUG_CATEGORY_STATIC (gst_dicenet_publish_debug);
 
 typedef struct {
   GBytes *bytes;
-  gint64 id; /* in the spool; 0 if it is not there */
+  gboolean spooled;
+  gint64 id; /* in the spool */
   guint64 tag;
   gboolean done; /* acknowledged, but an older one is not */
 } Message;
@@ -40,7 +41,8 @@ struct _GstDicenetOutbox {
   GQueue sent, waiting; /* of Message */
   guint64 waiting_bytes;
   GstDicenetSpool *spool;
-  guint64 n_pending; /* not acknowledged, wherever they are */
+  gint64 spool_retry; /* monotonic time */
+  guint64 n_pending;  /* not acknowledged, wherever they are */
   guint64 n_acknowledged, n_dropped;
   guint64 dropped_before; /* what n_dropped was before the drops that a warning told about */
   gboolean dropping;      /* that was told */
@@ -148,6 +150,8 @@ unlock (GstDicenetOutbox *outbox)
 static const gchar *
 why_dropped (GstDicenetOutbox *outbox)
 {
+  if (g_get_monotonic_time () < outbox->spool_retry)
+    return "the oldest first, because the queue is full, and the spool can't be written";
   return outbox->spool
              ? "the oldest first, because the spool is full. A larger max-spool-bytes would keep more"
              : "the oldest first, because the queue is full. Larger max-queue-messages and max-queue-bytes, or a "
@@ -220,12 +224,11 @@ check_patience (GstDicenetOutbox *outbox)
 /* --- adding messages --- */
 
 static Message *
-message_new (GBytes *bytes, gint64 id)
+message_new (GBytes *bytes)
 {
   Message *message = g_new0 (Message, 1);
 
   message->bytes = bytes;
-  message->id = id;
   return message;
 }
 
@@ -280,26 +283,67 @@ add_to_queue (GstDicenetOutbox *outbox, GBytes *bytes)
     count_dropped (outbox, 1, why_dropped (outbox));
     return;
   }
-  g_queue_push_tail (&outbox->waiting, message_new (g_bytes_ref (bytes), 0));
+  g_queue_push_tail (&outbox->waiting, message_new (g_bytes_ref (bytes)));
   outbox->waiting_bytes += size;
+}
+
+/* Adds those that are in memory only. */
+static void
+collect (GPtrArray *messages, GQueue *queue)
+{
+  for (GList *l = queue->head; l; l = l->next) {
+    Message *message = l->data;
+    if (!message->spooled && !message->done)
+      g_ptr_array_add (messages, message->bytes);
+  }
+}
+
+/* Puts messages into the spool, before what is there; all or none. */
+static gboolean
+save (GstDicenetOutbox *outbox, GPtrArray *messages)
+{
+  guint64 n_dropped = 0;
+  GError *error = NULL;
+
+  if (gst_dicenet_spool_prepend (outbox->spool, messages, &n_dropped, &error))
+    count_dropped (outbox, n_dropped, why_dropped (outbox));
+  else
+    report_spool (outbox, error);
+  return error == NULL;
+}
+
+/* When the queue has no room. A spool that fails is tried again some time later. */
+static gboolean
+move_to_spool (GstDicenetOutbox *outbox)
+{
+  GPtrArray *messages;
+
+  if (g_get_monotonic_time () < outbox->spool_retry)
+    return FALSE;
+  messages = g_ptr_array_new ();
+  collect (messages, &outbox->waiting);
+  const gboolean ok = save (outbox, messages);
+  g_ptr_array_unref (messages);
+  if (ok) {
+    g_queue_clear_full (&outbox->waiting, message_free);
+    outbox->waiting_bytes = 0;
+  } else {
+    outbox->spool_retry = g_get_monotonic_time () + PATIENCE;
+  }
+  return ok;
 }
 
 static void
 add_message (GstDicenetOutbox *outbox, GBytes *bytes)
 {
-  Message *message;
+  const gboolean in_memory =
+      !outbox->spool ||
+      (!spool_is_in_use (outbox) && (has_room (outbox, g_bytes_get_size (bytes)) || !move_to_spool (outbox)));
 
-  if (!spool_is_in_use (outbox)) {
-    if (!outbox->spool || has_room (outbox, g_bytes_get_size (bytes))) {
-      add_to_queue (outbox, bytes);
-      return;
-    }
-    while ((message = pop_waiting (outbox))) {
-      append_to_spool (outbox, message->bytes);
-      message_free (message);
-    }
-  }
-  append_to_spool (outbox, bytes);
+  if (in_memory)
+    add_to_queue (outbox, bytes);
+  else
+    append_to_spool (outbox, bytes);
 }
 
 /* --- sending --- */
@@ -315,7 +359,12 @@ next_message (GstDicenetOutbox *outbox)
   GBytes *bytes = outbox->spool ? gst_dicenet_spool_take (outbox->spool, &id, &error) : NULL;
   if (error)
     report_spool (outbox, error);
-  return bytes ? message_new (bytes, id) : NULL;
+  if (!bytes)
+    return NULL;
+  Message *message = message_new (bytes);
+  message->spooled = TRUE;
+  message->id = id;
+  return message;
 }
 
 /* Frees what is done, up to the oldest that is not. */
@@ -323,14 +372,18 @@ static void
 free_done (GstDicenetOutbox *outbox)
 {
   Message *message;
+  gboolean spooled = FALSE;
   gint64 id = 0;
   GError *error = NULL;
 
   while ((message = g_queue_peek_head (&outbox->sent)) && message->done) {
-    id = message->id ? message->id : id;
+    if (message->spooled) {
+      spooled = TRUE;
+      id = message->id;
+    }
     message_free (g_queue_pop_head (&outbox->sent));
   }
-  if (id != 0 && !gst_dicenet_spool_remove (outbox->spool, id, &error))
+  if (spooled && !gst_dicenet_spool_remove (outbox->spool, id, &error))
     report_spool (outbox, error);
 }
 
@@ -449,9 +502,9 @@ gst_dicenet_outbox_set_flushing (GstDicenetOutbox *outbox, gboolean flushing)
 }
 
 static void
-tell_leftover (GstDicenetOutbox *outbox)
+tell_leftover (GstDicenetOutbox *outbox, gboolean has_spool)
 {
-  if (outbox->spool)
+  if (has_spool)
     add_warning (outbox, GST_RESOURCE_ERROR_WRITE,
                  "%" G_GUINT64_FORMAT " messages for %s stay in the spool, for the next start", outbox->n_pending,
                  outbox->broker);
@@ -473,7 +526,7 @@ gst_dicenet_outbox_drain (GstDicenetOutbox *outbox, gint64 timeout)
          g_cond_wait_until (&outbox->changed, &outbox->lock, deadline))
     ;
   if (outbox->n_pending > 0 && !outbox->flushing) {
-    tell_leftover (outbox);
+    tell_leftover (outbox, outbox->spool != NULL);
     outbox->told_leftover = TRUE;
   }
   unlock (outbox);
@@ -537,30 +590,21 @@ gst_dicenet_outbox_new (GstElement *element, const GstDicenetOutboxSettings *set
   return outbox;
 }
 
-/* Puts what is in memory only into the spool, before what is there. */
+/* What is in memory only is saved, or lost. Whatever the client still does, finds nothing any more. */
 static void
-save_to_spool (GstDicenetOutbox *outbox)
+empty (GstDicenetOutbox *outbox)
 {
-  GPtrArray *unsaved = g_ptr_array_new ();
-  guint64 n_dropped = 0;
-  GError *error = NULL;
-
-  for (GList *l = outbox->sent.head; l; l = l->next) {
-    Message *message = l->data;
-    if (message->id == 0 && !message->done)
-      g_ptr_array_add (unsaved, message->bytes);
+  if (outbox->spool) {
+    GPtrArray *messages = g_ptr_array_new ();
+    collect (messages, &outbox->sent);
+    collect (messages, &outbox->waiting);
+    if (!save (outbox, messages))
+      count_dropped (outbox, messages->len, "the spool can't be written");
+    g_ptr_array_unref (messages);
+    gst_dicenet_spool_close (g_steal_pointer (&outbox->spool));
   }
-  for (GList *l = outbox->waiting.head; l; l = l->next) {
-    Message *message = l->data;
-    if (message->id == 0)
-      g_ptr_array_add (unsaved, message->bytes);
-  }
-  if (!gst_dicenet_spool_prepend (outbox->spool, unsaved, &n_dropped, &error)) {
-    n_dropped = unsaved->len;
-    report_spool (outbox, error);
-  }
-  count_dropped (outbox, n_dropped, why_dropped (outbox));
-  g_ptr_array_unref (unsaved);
+  g_queue_clear_full (&outbox->sent, message_free);
+  g_queue_clear_full (&outbox->waiting, message_free);
 }
 
 void
@@ -574,12 +618,10 @@ gst_dicenet_outbox_stop (GstDicenetOutbox *outbox)
   while (!outbox->ended && g_cond_wait_until (&outbox->changed, &outbox->lock, deadline))
     ;
   outbox->open = FALSE;
-  if (outbox->spool) {
-    save_to_spool (outbox);
-    gst_dicenet_spool_close (g_steal_pointer (&outbox->spool));
-  }
+  const gboolean has_spool = outbox->spool != NULL;
+  empty (outbox);
   if (outbox->n_pending > 0 && !outbox->told_leftover)
-    tell_leftover (outbox);
+    tell_leftover (outbox, has_spool);
   unlock (outbox);
   g_mutex_lock (&outbox->lock);
   outbox->element = NULL;

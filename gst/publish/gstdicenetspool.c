@@ -270,27 +270,40 @@ gst_dicenet_spool_append (GstDicenetSpool *spool, GBytes *message, guint64 *n_dr
   return cause == NULL;
 }
 
-gboolean
-gst_dicenet_spool_prepend (GstDicenetSpool *spool, GPtrArray *messages, guint64 *n_dropped, GError **error)
+/* Returns how many of the oldest had no room, or -1. */
+static gint64
+prepend (GstDicenetSpool *spool, GPtrArray *messages, GError **error)
 {
   guint i = messages->len;
 
-  if (i == 0)
-    return TRUE;
-  if (!remove_group (spool, error) || !execute (spool, "BEGIN", error))
-    return FALSE;
   for (; i > 0; i--) {
     GBytes *message = g_ptr_array_index (messages, i - 1);
     if (spool->n_bytes + g_bytes_get_size (message) > spool->max_bytes)
       break;
-    if (!insert (spool, spool->first - 1, message, error)) {
-      execute (spool, "ROLLBACK", NULL);
-      return FALSE;
-    }
-    spool->removable = --spool->first - 1;
+    if (!insert (spool, spool->first - 1, message, error))
+      return -1;
+    spool->first--;
   }
-  *n_dropped += i;
-  return execute (spool, "COMMIT", error);
+  return i;
+}
+
+gboolean
+gst_dicenet_spool_prepend (GstDicenetSpool *spool, GPtrArray *messages, guint64 *n_dropped, GError **error)
+{
+  if (!remove_group (spool, error) || !execute (spool, "BEGIN", error))
+    return FALSE;
+  const GstDicenetSpool before = *spool;
+  const gint64 n = prepend (spool, messages, error);
+  if (n < 0 || !execute (spool, "COMMIT", error)) {
+    execute (spool, "ROLLBACK", NULL);
+    *spool = before;
+    return FALSE;
+  }
+  *n_dropped += (guint64) n;
+  spool->removable = spool->first - 1;
+  if (before.n_messages == 0)
+    spool->taken = spool->first - 1;
+  return TRUE;
 }
 
 GBytes *

@@ -24,8 +24,8 @@ guint64 gst_dicenet_spool_get_n_bytes (GstDicenetSpool *spool);
  * that is not enough, it is dropped itself. FALSE: it could not be written. */
 gboolean gst_dicenet_spool_append (GstDicenetSpool *spool, GBytes *message, guint64 *n_dropped, GError **error);
 
-/** Adds @messages (GBytes), the oldest first, before all that are there; without room for all, the oldest are dropped.
- */
+/** Adds @messages (GBytes), the oldest first, before all that are there, of which none may have been taken and not
+ * removed if others are to be taken; without room for all, the oldest are dropped. FALSE: none could be written. */
 gboolean gst_dicenet_spool_prepend (GstDicenetSpool *spool, GPtrArray *messages, guint64 *n_dropped, GError **error);
 
 /** The oldest message that was not taken yet (transfer full), which stays in the file until it is removed; NULL if
