@@ -23,7 +23,7 @@ G_DEFINE_BOXED_TYPE (GstDicenetObject, gst_dicenet_object, object_copy, g_free)
 static gint64
 region_key (gint id, GQuark type)
 {
-  return (gint64) ((guint64) (guint32) id << 32 | type);
+  return (gint64) ((guint64) type << 32 | (guint32) id);
 }
 
 static void
