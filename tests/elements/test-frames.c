@@ -47,7 +47,7 @@ check_results (GstBuffer *out, const gchar *what)
 static void
 run_all (const gchar *caps)
 {
-  static const gchar *const rests[] = { "identity", "dicenetoverlay", "dicenetjson", "dicenetmask" };
+  static const gchar *const rests[] = { "identity", "dicenetoverlay", "dicenetjson", "dicenetmask", "dicenettrack" };
 
   for (guint i = 0; i < G_N_ELEMENTS (rests); i++) {
     GstHarness *h = chain_new (rests[i], caps);
@@ -72,7 +72,8 @@ run_all (const gchar *caps)
 static void
 refuse (const gchar *element, const gchar *caps, const gchar *part, const gchar *part2)
 {
-  gchar *line = g_str_equal (element, "dicenetoverlay") ? g_strdup (element) : launch_line (element, NULL);
+  const gboolean has_model = !g_str_equal (element, "dicenetoverlay") && !g_str_equal (element, "dicenettrack");
+  gchar *line = has_model ? launch_line (element, NULL) : g_strdup (element);
   GstHarness *h = harness_for (line);
 
   gst_harness_set_src_caps_str (h, caps);
@@ -82,7 +83,8 @@ refuse (const gchar *element, const gchar *caps, const gchar *part, const gchar 
   g_free (line);
 }
 
-static const gchar *const ELEMENTS[] = { "dicenetclassify", "dicenetdetect", "dicenetsegment", "dicenetoverlay" };
+static const gchar *const ELEMENTS[] = { "dicenetclassify", "dicenetdetect", "dicenetsegment", "dicenetoverlay",
+                                         "dicenettrack" };
 
 #define CAPS(more) "video/x-raw,format=I420,width=64,height=48," more
 

@@ -27,6 +27,7 @@ static const char *const launches[] = {
   "dicenetdetect model=" FUZZ_MODELS "/elements/eager.safetensors overlay=true",
   "dicenetclassify model=" FUZZ_MODELS "/elements/tags.safetensors threshold=0 overlay=true",
   "dicenetsegment overlay=true",
+  "dicenettrack min-hits=1",
   "dicenetcount lines=door:0.1,0.5,0.9,0.5 zones=till:0,0.5,1,0.5,1,1 post-messages=true confirmations=1",
   "dicenetclassify inference-region=objects object-margin=0.1 reclassify-interval=3 overlay=true",
   "dicenetsegment inference-region=objects overlay=true",

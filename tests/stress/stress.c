@@ -112,7 +112,12 @@ static char *
 choose_launch (Worker *w)
 {
   static const char *const formats[] = { "RGB", "BGRx", "I420", "NV12", "YUY2", "GRAY8" };
-  static const char *const ends[] = { "dicenetjson", "dicenetmask", "dicenetoverlay", "identity" };
+  static const char *const ends[] = { "dicenetjson",
+                                      "dicenetmask",
+                                      "dicenetoverlay",
+                                      "identity",
+                                      "dicenettrack ! dicenetoverlay",
+                                      "dicenettrack ! dicenetjson" };
   GString *line = g_string_new (NULL);
 
   g_string_printf (line,
