@@ -111,6 +111,16 @@ same_place (GstDicenetPosition a, GstDicenetPosition b)
   return hypot (a.x - b.x, a.y - b.y) < MIN_LENGTH;
 }
 
+/* As it is written in a property, in any locale. */
+static gchar *
+format_position (GstDicenetPosition at)
+{
+  gchar x[G_ASCII_DTOSTR_BUF_SIZE], y[G_ASCII_DTOSTR_BUF_SIZE];
+
+  return g_strdup_printf ("%s,%s", g_ascii_formatd (x, sizeof x, "%g", at.x),
+                          g_ascii_formatd (y, sizeof y, "%g", at.y));
+}
+
 static gboolean
 check_points (GstDicenetShape *self, GError **error)
 {
@@ -124,10 +134,11 @@ check_points (GstDicenetShape *self, GError **error)
     return fail (error, "expected 3 to %d corners of a zone, found %u", GST_DICENET_MAX_POINTS, n);
   for (guint i = 0; i < n; i++) {
     const GstDicenetPosition at = self->points[i];
+    g_autofree gchar *shown = format_position (at);
     if (!(at.x >= 0 && at.x <= 1 && at.y >= 0 && at.y <= 1))
-      return fail (error, "expected coordinates from 0 to 1, as fractions of the frame, found %g,%g", at.x, at.y);
+      return fail (error, "expected coordinates from 0 to 1, as fractions of the frame, found %s", shown);
     if (same_place (at, self->points[(i + 1) % n]))
-      return fail (error, "expected different points, found %g,%g twice: the points %u and %u", at.x, at.y, i + 1,
+      return fail (error, "expected different points, found %s twice: the points %u and %u", shown, i + 1,
                    (i + 1) % n + 1);
   }
   if (!self->is_zone)

@@ -3,6 +3,8 @@
 /* Lines and zones as text and in files, and what is said about wrong ones. */
 
 #include <glib/gstdio.h>
+#include <locale.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -87,6 +89,22 @@ START_TEST (test_wrong_lines)
 
   for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
     refuse (FALSE, &wrong[i]);
+}
+END_TEST
+
+/* Texts are read and shown with decimal points everywhere. */
+START_TEST (test_decimal_comma)
+{
+  const char *names[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "fr_FR.utf8" };
+  gboolean found = FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names) && !found; i++)
+    found = setlocale (LC_NUMERIC, names[i]) != NULL;
+  if (!found)
+    printf ("no locale with a decimal comma: shown in the usual one\n");
+  refuse (FALSE, &(Wrong){ "door:0.1,0.5,0.1,0.5", "found 0.1,0.5 twice" });
+  refuse (FALSE, &(Wrong){ "door:0.1,1.5,0.1,0.5", "found 0.1,1.5" });
+  setlocale (LC_NUMERIC, "C");
 }
 END_TEST
 
@@ -278,6 +296,7 @@ add_tests (TCase *tests)
 {
   tcase_add_test (tests, test_text);
   tcase_add_test (tests, test_wrong_lines);
+  tcase_add_test (tests, test_decimal_comma);
   tcase_add_test (tests, test_wrong_zones);
   tcase_add_test (tests, test_numbers_of_shapes);
   tcase_add_test (tests, test_json);
