@@ -67,6 +67,7 @@ typedef struct {
   /* The outbox's thread only. */
   GstDicenetOutbox *outbox;
   gboolean broken, worked; /* the producer must be replaced; it has delivered something */
+  gboolean one_by_one;     /* no messages are sent together */
   rd_kafka_resp_err_t error;
   gchar *error_text; /* the last error of a broker */
 } Client;
@@ -159,9 +160,15 @@ on_delivery (rd_kafka_t *producer, const rd_kafka_message_t *message, void *data
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
     client->worked = TRUE;
     gst_dicenet_outbox_acknowledge (client->outbox, tag);
-  } else if (is_about_message (message->err)) {
+  } else if (client->broken) {
+    GST_DEBUG ("will be sent again: %s", rd_kafka_err2str (message->err));
+  } else if (is_about_message (message->err) && client->one_by_one) {
     gst_dicenet_outbox_refuse (client->outbox, tag);
-  } else if (!client->broken) {
+  } else if (is_about_message (message->err)) {
+    /* It may be all that were sent together that are too large. */
+    GST_INFO ("%s: messages are sent one by one from now on", rd_kafka_err2str (message->err));
+    client->one_by_one = client->broken = TRUE;
+  } else {
     /* The library gave the message up: the topic does not exist, say. All are sent again, in order, by a new producer.
      */
     client->broken = TRUE;
@@ -187,6 +194,8 @@ make_producer (Client *client, GError **error)
   gchar text[512];
   rd_kafka_conf_t *conf = rd_kafka_conf_dup (client->conf);
 
+  if (client->one_by_one)
+    rd_kafka_conf_set (conf, "batch.num.messages", "1", NULL, 0);
   client->producer = rd_kafka_new (RD_KAFKA_PRODUCER, conf, text, sizeof text);
   if (!client->producer) {
     rd_kafka_conf_destroy (conf);

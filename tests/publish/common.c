@@ -33,6 +33,19 @@ folder_remove (gchar *folder)
   g_free (folder);
 }
 
+void
+run_openssl (const gchar *folder, const gchar *arguments)
+{
+  g_autofree gchar *command = g_strdup_printf ("'%s' %s", g_getenv ("DICENET_TEST_OPENSSL"), arguments);
+  g_auto (GStrv) words = NULL;
+  gint status = -1;
+
+  fail_unless (g_shell_parse_argv (command, NULL, &words, NULL));
+  fail_unless (g_spawn_sync (folder, words, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL, &status, NULL) &&
+                   status == 0,
+               "%s failed", command);
+}
+
 guint16
 free_port (void)
 {

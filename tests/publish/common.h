@@ -9,6 +9,9 @@
 gchar *folder_new (void);
 void folder_remove (gchar *folder);
 
+/** Runs the program openssl, which the environment variable DICENET_TEST_OPENSSL names, in a folder. */
+void run_openssl (const gchar *folder, const gchar *arguments);
+
 /** A port of 127.0.0.1 that nobody listens on. */
 guint16 free_port (void);
 

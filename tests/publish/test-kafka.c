@@ -4,6 +4,7 @@
 
 #include "common.h"
 
+#include <gio/gio.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <string.h>
@@ -207,7 +208,9 @@ GST_START_TEST (test_too_large)
   wait_for_stat (h, "acknowledged", 10);
   push_text (h, large);
   fail_unless_equals_int (count_messages (h->element, GST_MESSAGE_WARNING, "2000000 bytes"), 1);
-  rd_kafka_mock_push_request_errors (cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  /* Messages travel together: each is refused only when it was alone. */
+  rd_kafka_mock_push_request_errors (cluster, PRODUCE, 2, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                     RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
   push_text (h, "refused");
   wait_for_stat (h, "dropped", 2);
   push_numbers (h, 10, 20);
@@ -215,6 +218,49 @@ GST_START_TEST (test_too_large)
   fail_unless_equals_uint64 (get_stat (h, "pending"), 0);
   sink_free (h);
   expect_numbers (20);
+}
+GST_END_TEST;
+
+/* Messages that are too large together are sent one by one. */
+GST_START_TEST (test_too_large_together)
+{
+  GstHarness *h = kafka_sink_new ("cameras", "");
+
+  rd_kafka_mock_push_request_errors (cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  push_numbers (h, 0, 300);
+  wait_for_stat (h, "acknowledged", 300);
+  fail_unless_equals_uint64 (get_stat (h, "dropped"), 0);
+  sink_free (h);
+  expect_numbers (300);
+}
+GST_END_TEST;
+
+/* A server whose certificate nobody whom we trust has signed. */
+GST_START_TEST (test_tls)
+{
+  const guint16 port = free_port ();
+  g_autofree gchar *address = g_strdup_printf ("%u", port);
+  g_autofree gchar *certificate = g_build_filename (folder, "broker.pem", NULL);
+  g_autofree gchar *key = g_build_filename (folder, "broker.key", NULL);
+  g_autofree gchar *launch =
+      g_strdup_printf ("dicenetkafkasink uri=kafka+ssl://localhost:%u/cameras ca-file=%s/other.pem", port, folder);
+
+  run_openssl (folder,
+               "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout broker.key -out broker.pem -days 1");
+  run_openssl (folder, "req -x509 -newkey rsa:2048 -nodes -subj /CN=other -keyout other.key -out other.pem -days 1");
+  GSubprocess *server = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL,
+                                          g_getenv ("DICENET_TEST_OPENSSL"), "s_server", "-quiet", "-accept", address,
+                                          "-cert", certificate, "-key", key, NULL);
+  fail_unless (server != NULL);
+  wait_for_port (port);
+  GstHarness *h = sink_new (launch);
+  push_numbers (h, 0, 10);
+  fail_unless_equals_int (wait_for_message (h, GST_MESSAGE_WARNING, "ca-file"), 1);
+  fail_unless_equals_uint64 (get_stat (h, "pending"), 10);
+  sink_free (h);
+  g_subprocess_force_exit (server);
+  g_subprocess_wait (server, NULL, NULL);
+  g_object_unref (server);
 }
 GST_END_TEST;
 
@@ -255,8 +301,19 @@ kafka_suite (void)
   tcase_add_test (tests, test_refused);
   tcase_add_test (tests, test_silence);
   tcase_add_test (tests, test_too_large);
+  tcase_add_test (tests, test_too_large_together);
+  tcase_add_test (tests, test_tls);
   tcase_add_test (tests, test_settings);
   return suite;
 }
 
-GST_CHECK_MAIN (kafka);
+int
+main (int argc, char **argv)
+{
+  if (!g_getenv ("DICENET_TEST_OPENSSL")) {
+    g_printerr ("openssl is missing: Debian's package openssl has it\n");
+    return 77;
+  }
+  gst_check_init (&argc, &argv);
+  return gst_check_run_suite (kafka_suite (), "kafka", __FILE__);
+}

@@ -461,20 +461,6 @@ GST_START_TEST (test_password)
 }
 GST_END_TEST;
 
-static void
-openssl (const gchar *arguments)
-{
-  g_autofree gchar *command = g_strdup_printf ("'%s' %s", g_getenv ("DICENET_TEST_OPENSSL"), arguments);
-  g_auto (GStrv) words = NULL;
-  gint status = -1;
-
-  fail_unless (g_shell_parse_argv (command, NULL, &words, NULL));
-  fail_unless (g_spawn_sync (broker.folder, words, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL,
-                             NULL, NULL, &status, NULL) &&
-                   status == 0,
-               "%s failed", command);
-}
-
 /* @ca: the name of a file, without .pem; NULL: the system's. */
 static GstHarness *
 tls_sink_new (const gchar *host, const gchar *ca)
@@ -492,10 +478,12 @@ GST_START_TEST (test_tls)
   g_autofree gchar *lines = g_strdup_printf ("allow_anonymous true\ncertfile %s/broker.pem\nkeyfile %s/broker.key",
                                              broker.folder, broker.folder);
 
-  openssl ("req -x509 -newkey rsa:2048 -nodes -subj /CN=ours -keyout ca.key -out ca.pem -days 1");
-  openssl ("req -x509 -newkey rsa:2048 -nodes -subj /CN=theirs -keyout other.key -out other.pem -days 1");
-  openssl ("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout broker.key -out broker.csr");
-  openssl ("x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out broker.pem -days 1");
+  run_openssl (broker.folder, "req -x509 -newkey rsa:2048 -nodes -subj /CN=ours -keyout ca.key -out ca.pem -days 1");
+  run_openssl (broker.folder,
+               "req -x509 -newkey rsa:2048 -nodes -subj /CN=theirs -keyout other.key -out other.pem -days 1");
+  run_openssl (broker.folder, "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout broker.key -out broker.csr");
+  run_openssl (broker.folder,
+               "x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out broker.pem -days 1");
   broker_configure (lines);
   broker_start ();
 
