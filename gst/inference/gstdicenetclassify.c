@@ -16,6 +16,10 @@
  * that is there. With qos=true, frames that are late at the sink are dropped before the model runs; by default they are
  * not. In a live pipeline the element reports the time that frames wait in the LATENCY query.
  *
+ * With inference-region=objects, the model looks at each object that an element before this one detected, instead of at
+ * the frame: its classes are added to the object, and tracked objects keep them for
+ * #GstDicenetClassify:reclassify-interval frames.
+ *
  * ## Example launch line
  * |[
  * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetclassify overlay=true !
@@ -24,6 +28,7 @@
  *
  * With post-messages=true each inference posts an element message `dicenet-classify` with the fields pts, running-time,
  * stream-time, width, height, model, and `classes`, an array of structures with label, label-id and confidence.
+ * With inference-region=objects there is one message per frame, with `objects`, whose structures are of objects.
  */
 
 #include "gstdicenetclassify.h"

@@ -18,6 +18,10 @@
  * that is there. With qos=true, frames that are late at the sink are dropped before the model runs; by default they are
  * not. In a live pipeline the element reports the time that frames wait in the LATENCY query.
  *
+ * With inference-region=objects, the model looks at each object that an element before this one detected, instead of at
+ * the frame: the boxes that it finds there are a #GstDicenetMeta of their own, whose
+ * parent_id is the object's id.
+ *
  * ## Example launch line
  * |[
  * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetdetect threshold=0.4
@@ -27,6 +31,7 @@
  * With post-messages=true each inference posts an element message `dicenet-detect` with the fields pts, running-time,
  * stream-time, width, height, model, and `objects`, an array of structures with label, label-id, confidence, x, y, w
  * and h.
+ * With inference-region=objects there is one message per frame, with `objects`, whose structures are of objects.
  */
 
 #include "gstdicenetdetect.h"

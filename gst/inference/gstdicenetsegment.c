@@ -17,6 +17,10 @@
  * that is there. With qos=true, frames that are late at the sink are dropped before the model runs; by default they are
  * not. In a live pipeline the element reports the time that frames wait in the LATENCY query.
  *
+ * With inference-region=objects, the model looks at each object that an element before this one detected, instead of at
+ * the frame: the mask of its region is a #GstDicenetMeta of its own, whose parent_id is the
+ * object's id.
+ *
  * ## Example launch line
  * |[
  * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment overlay=true !
@@ -26,6 +30,7 @@
  * With post-messages=true each inference posts an element message `dicenet-segment` with the fields pts, running-time,
  * stream-time, width, height, model, and `classes`, an array of structures with label, label-id and share (the share of
  * the frame's pixels, 0 to 1), one for each class in the frame.
+ * With inference-region=objects there is one message per frame, with `objects`, whose structures are of objects.
  */
 
 #include "gstdicenetsegment.h"
