@@ -490,6 +490,15 @@ tell_no_tracks (GstDicenetInference *self, guint reclassify_interval)
                        (NULL));
 }
 
+static GstClockTime
+get_max_age (GstDicenetInference *self)
+{
+  GST_OBJECT_LOCK (self);
+  const GstClockTime max_age = PRIV (self)->max_age;
+  GST_OBJECT_UNLOCK (self);
+  return max_age;
+}
+
 /* Infers what is due; objects that are not, or that there is no time for, have their results of earlier frames. FALSE
  * after an error. */
 static gboolean
@@ -503,7 +512,9 @@ look_at (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info,
   GError *error = NULL;
   guint n;
 
-  if (gst_dicenet_looks_recall (priv->looks, regions, settings->reclassify_interval) && keeps_tracks)
+  if (gst_dicenet_looks_recall (priv->looks, regions, settings->reclassify_interval, GST_BUFFER_PTS (buffer),
+                                get_max_age (self)) &&
+      keeps_tracks)
     tell_no_tracks (self, settings->reclassify_interval);
   if (!is_frame_due)
     return TRUE;

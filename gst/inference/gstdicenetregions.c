@@ -398,18 +398,25 @@ gst_dicenet_regions_infer (GArray *regions, guint max, const GstDicenetEngine *e
 
 /* --- results --- */
 
+/* Timestamps decrease in reverse playback. */
+static GstClockTime
+time_between (GstClockTime a, GstClockTime b)
+{
+  if (!GST_CLOCK_TIME_IS_VALID (a) || !GST_CLOCK_TIME_IS_VALID (b))
+    return GST_CLOCK_TIME_NONE;
+  return a > b ? a - b : b - a;
+}
+
 static GstDicenetMeta *
 attach_meta (const GstDicenetRegion *region, GstBuffer *buffer, const GstVideoInfo *info)
 {
-  const GstClockTime pts = GST_BUFFER_PTS (buffer);
   GstDicenetMeta *meta = gst_buffer_add_dicenet_meta_in_region (
       buffer, region->result, (guint) GST_VIDEO_INFO_WIDTH (info), (guint) GST_VIDEO_INFO_HEIGHT (info), &region->area,
       MAX (region->object.region_id, 0), region->detections ? g_array_copy (region->detections) : NULL, region->age);
 
   if (region->age > 0) {
     meta->source_pts = region->source_pts;
-    if (GST_CLOCK_TIME_IS_VALID (pts) && GST_CLOCK_TIME_IS_VALID (region->source_pts))
-      meta->age_time = (GstClockTime) ABS (GST_CLOCK_DIFF (region->source_pts, pts));
+    meta->age_time = time_between (region->source_pts, GST_BUFFER_PTS (buffer));
   }
   return meta;
 }
@@ -593,8 +600,17 @@ use_again (const GstDicenetLooks *self, const Known *known, GstDicenetRegion *re
   region->source_pts = known->source_pts;
 }
 
+static gboolean
+is_too_old (const Known *known, GstClockTime pts, GstClockTime max_age)
+{
+  const GstClockTime age = time_between (known->source_pts, pts);
+
+  return max_age > 0 && GST_CLOCK_TIME_IS_VALID (age) && age > max_age;
+}
+
 gboolean
-gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint max_age)
+gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint interval, GstClockTime pts,
+                          GstClockTime max_age)
 {
   gboolean lacks_track = FALSE;
 
@@ -606,8 +622,10 @@ gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint max_age)
     if (!known)
       continue;
     known->seen = self->frame;
+    if (is_too_old (known, pts, max_age))
+      continue;
     use_again (self, known, region);
-    region->is_due = track == 0 || (max_age > 0 && region->age >= max_age);
+    region->is_due = track == 0 || (interval > 0 && region->age >= interval);
   }
   return lacks_track;
 }

@@ -166,11 +166,14 @@ gboolean gst_dicenet_looks_next_frame (GstDicenetLooks *self, guint interval);
  * gst_dicenet_looks_recall:
  * @self: results of earlier frames
  * @regions: (element-type GstDicenetRegion): regions of this frame; those that are found again get their results
- * @max_age: frames after which a result is due again; 0 for never
+ * @interval: frames after which a result is due again; 0 for never
+ * @pts: timestamp of this frame
+ * @max_age: results that are older than this, in nanoseconds, are not used; 0 for any age
  *
  * Returns: whether there were objects without a track id
  */
-gboolean gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint max_age);
+gboolean gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint interval, GstClockTime pts,
+                                   GstClockTime max_age);
 
 /** Remembers the results of a frame with timestamp @pts that was inferred; of objects that were on earlier frames only,
  * if @keep_tracks. */

@@ -555,6 +555,27 @@ GST_START_TEST (test_reclassify_interval)
 }
 GST_END_TEST;
 
+/* max-age: a result that is too old is none; the object is looked at when the next frame is due. */
+GST_START_TEST (test_max_age)
+{
+  GstHarness *h = objects_new ("dicenetclassify", "reclassify-interval=0 max-age=110000000"); /* 3 frames */
+
+  for (guint i = 0; i < 9; i++) {
+    GstBuffer *out = push_objects (h, i, tracked, 2);
+    fail_unless (classes_of (out, 0) && classes_of (out, 1));
+    fail_unless_equals_uint64 (stat_of (h, "regions"), 2 * (i / 4 + 1));
+    gst_buffer_unref (out);
+  }
+  g_object_set (h->element, "inference-interval", 10, NULL);
+  for (guint i = 9; i < 14; i++) {
+    GstBuffer *out = push_objects (h, i, tracked, 2);
+    fail_unless ((classes_of (out, 0) != NULL) == (i <= 11), "frame %u", i);
+    gst_buffer_unref (out);
+  }
+  harness_free (h);
+}
+GST_END_TEST;
+
 /* A new object is looked at at once, one that comes back is known for a while. */
 GST_START_TEST (test_tracks_come_and_go)
 {
@@ -847,6 +868,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_turns);
   tcase_add_test (tests, test_sizes);
   tcase_add_test (tests, test_reclassify_interval);
+  tcase_add_test (tests, test_max_age);
   tcase_add_test (tests, test_tracks_come_and_go);
   tcase_add_test (tests, test_many_tracks);
   tcase_add_test (tests, test_forgets);
