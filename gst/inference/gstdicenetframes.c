@@ -512,8 +512,8 @@ look_at (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info,
   GError *error = NULL;
   guint n;
 
-  if (gst_dicenet_looks_recall (priv->looks, regions, settings->reclassify_interval, GST_BUFFER_PTS (buffer),
-                                get_max_age (self)) &&
+  if (!gst_dicenet_looks_recall (priv->looks, regions, settings->reclassify_interval, GST_BUFFER_PTS (buffer),
+                                 get_max_age (self)) &&
       keeps_tracks)
     tell_no_tracks (self, settings->reclassify_interval);
   if (!is_frame_due)

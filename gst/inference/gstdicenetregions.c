@@ -11,6 +11,9 @@
 /* Two boxes that overlap by more than this (intersection over union) are the same object. */
 #define SAME_OBJECT 0.5
 
+/* Trackers number objects only after some frames. */
+#define UNTRACKED_FRAMES 30
+
 /* --- settings --- */
 
 GType
@@ -477,6 +480,7 @@ struct _GstDicenetLooks {
   guint64 last;  /* the last frame that was to be inferred; 0 if there is none */
   GHashTable *tracks;
   GPtrArray *others; /* objects without a track id */
+  guint n_untracked; /* frames with objects, none of which had a track id */
 };
 
 static void
@@ -533,7 +537,7 @@ gst_dicenet_looks_forget (GstDicenetLooks *self)
 {
   g_hash_table_remove_all (self->tracks);
   g_ptr_array_set_size (self->others, 0);
-  self->frame = self->last = 0;
+  self->frame = self->last = self->n_untracked = 0;
 }
 
 gboolean
@@ -612,13 +616,13 @@ gboolean
 gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint interval, GstClockTime pts,
                           GstClockTime max_age)
 {
-  gboolean lacks_track = FALSE;
+  gboolean any_track = FALSE;
 
   for (guint i = 0; i < regions->len; i++) {
     GstDicenetRegion *region = &g_array_index (regions, GstDicenetRegion, i);
     guint64 track = region->object.track_id;
     Known *known = track ? g_hash_table_lookup (self->tracks, &track) : find_by_place (self, &region->object);
-    lacks_track |= track == 0;
+    any_track |= track != 0;
     if (!known)
       continue;
     known->seen = self->frame;
@@ -627,7 +631,8 @@ gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint interval
     use_again (self, known, region);
     region->is_due = track == 0 || (interval > 0 && region->age >= interval);
   }
-  return lacks_track;
+  self->n_untracked = any_track ? 0 : self->n_untracked + (regions->len > 0);
+  return self->n_untracked < UNTRACKED_FRAMES;
 }
 
 static gboolean
