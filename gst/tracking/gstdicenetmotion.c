@@ -9,9 +9,10 @@
 #define MEASUREMENT  0.05 /* of a measured edge */
 #define VELOCITY     1.0  /* before it is known, per second */
 #define ACCELERATION 0.4  /* change of velocity within a second */
-/* The same for width and height, which change more slowly. */
-#define SIZE_VELOCITY     0.3
-#define SIZE_ACCELERATION 0.3
+/* The same for width and height, which change more slowly, and of which detectors are less sure. */
+#define SIZE_MEASUREMENT  0.1
+#define SIZE_VELOCITY     0.1
+#define SIZE_ACCELERATION 0.1
 
 #define LEAST_SIZE 1e-3
 
@@ -70,11 +71,12 @@ void
 gst_dicenet_motion_init (GstDicenetMotion *self, const GstDicenetBox *measured)
 {
   const gdouble area = measured->w * measured->h, variance = square (MEASUREMENT) * area;
+  const gdouble size_variance = square (SIZE_MEASUREMENT) * area;
 
   axis_init (&self->x, measured->x + measured->w / 2, variance, square (VELOCITY) * area);
   axis_init (&self->y, measured->y + measured->h / 2, variance, square (VELOCITY) * area);
-  axis_init (&self->w, measured->w, variance, square (SIZE_VELOCITY) * area);
-  axis_init (&self->h, measured->h, variance, square (SIZE_VELOCITY) * area);
+  axis_init (&self->w, measured->w, size_variance, square (SIZE_VELOCITY) * area);
+  axis_init (&self->h, measured->h, size_variance, square (SIZE_VELOCITY) * area);
 }
 
 void
@@ -93,12 +95,13 @@ gst_dicenet_motion_predict (GstDicenetMotion *self, gdouble seconds)
 void
 gst_dicenet_motion_correct (GstDicenetMotion *self, const GstDicenetBox *measured)
 {
-  const gdouble variance = square (MEASUREMENT) * MAX (measured->w * measured->h, area_of (self));
+  const gdouble area = MAX (measured->w * measured->h, area_of (self)), variance = square (MEASUREMENT) * area;
+  const gdouble size_variance = square (SIZE_MEASUREMENT) * area;
 
   axis_correct (&self->x, measured->x + measured->w / 2, variance);
   axis_correct (&self->y, measured->y + measured->h / 2, variance);
-  axis_correct (&self->w, measured->w, variance);
-  axis_correct (&self->h, measured->h, variance);
+  axis_correct (&self->w, measured->w, size_variance);
+  axis_correct (&self->h, measured->h, size_variance);
 }
 
 void

@@ -267,6 +267,27 @@ GST_START_TEST (test_classes)
 }
 GST_END_TEST
 
+/* A car that turns, as dicenet-detect saw it five times in two seconds: its size in the picture jumps about. */
+GST_START_TEST (test_uncertain_size)
+{
+  static const GstDicenetBox boxes[] = {
+    { 66, 129, 108, 141 }, { 84, 103, 92, 131 }, { 97, 76, 75, 120 }, { 98, 98, 65, 72 },
+    { 74, 44, 82, 98 },    { 36, 32, 106, 86 },  { 2, 37, 115, 68 },
+  };
+  guint64 last_id = 0;
+  GstDicenetTracker *tracker = gst_dicenet_tracker_new (&last_id);
+
+  for (guint i = 0; i < G_N_ELEMENTS (boxes); i++) {
+    const gdouble time = i * 5 / 12.0;
+    fail_unless_equals_uint64 (update_one (tracker, &SETTINGS, time, (GstDicenetObserved){ boxes[i], 0.7, "car" }), 1);
+    GstDicenetBox moved = boxes[i];
+    fail_unless (gst_dicenet_tracker_move (tracker, 1, time + 4 / 12.0, &moved));
+    fail_unless (moved.h > 0.8 * boxes[i].h && moved.h < 1.2 * boxes[i].h, "%u: %g to %g", i, boxes[i].h, moved.h);
+  }
+  gst_dicenet_tracker_free (tracker);
+}
+GST_END_TEST
+
 /* A moment of a measurement is the only one that changes tracks. */
 GST_START_TEST (test_move)
 {
@@ -443,6 +464,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_min_hits);
   tcase_add_test (tests, test_max_lost);
   tcase_add_test (tests, test_classes);
+  tcase_add_test (tests, test_uncertain_size);
   tcase_add_test (tests, test_move);
   tcase_add_loop_test (tests, test_random, 0, 5);
   tcase_add_loop_test (tests, test_crowd, 0, 2);
