@@ -136,7 +136,8 @@ on_error (rd_kafka_t *producer, int error, const char *text, void *data)
     report (client, client->error, client->error_text ? client->error_text : text);
   } else {
     const gchar *how_long = strstr (text, " (after ");
-    client->error = error;
+    /* Of two errors of a handshake, which the library reports in any order, only one has its code. */
+    client->error = strstr (text, " in state SSL_HANDSHAKE") ? RD_KAFKA_RESP_ERR__SSL : error;
     g_free (client->error_text);
     client->error_text = how_long ? g_strndup (text, (gsize) (how_long - text)) : g_strdup (text);
     if (is_about_access (error))
