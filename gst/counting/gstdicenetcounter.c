@@ -23,6 +23,9 @@
 /* A box of which a part was hidden may jump this far, in its own sizes. */
 #define MAX_JUMP 0.5
 
+/* Pixels: what is nearer to an edge is on it, but for rounding. */
+#define ON_EDGE 1e-6
+
 #define SECOND 1e9
 
 /* An object's relation to a line or zone. */
@@ -369,7 +372,8 @@ observe_zone (Frame *frame, guint shape, State *state)
   if (!is_inside (frame, zone, at)) {
     const GstDicenetPosition way = way_from_edge (frame, zone, at);
     const gdouble far = hypot (way.x, way.y);
-    side = far > 0 && far > frame->settings->margin * extent (frame, way.x / far, way.y / far) ? -1 : 0;
+    if (far > ON_EDGE)
+      side = far > frame->settings->margin * extent (frame, way.x / far, way.y / far) ? -1 : 0;
   }
   state->side = state->side ? state->side : -1;
   if (!confirm (frame, state, side))
@@ -514,6 +518,9 @@ gst_dicenet_counter_update (GstDicenetCounter *self, const GstDicenetCountSettin
   gboolean all = TRUE;
 
   g_return_val_if_fail (width > 0 && height > 0, TRUE);
+  /* A clock was set back: objects would be lost only when it is that late again. */
+  if (now < self->now && self->now - now > settings->lost_time)
+    gst_dicenet_counter_forget (self, events);
   self->now = MAX (self->now, now);
   forget_lost (self, settings->lost_time, events);
   for (guint i = 0; i < n_seen; i++) {

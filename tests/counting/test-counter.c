@@ -248,6 +248,20 @@ START_TEST (test_edge_of_a_zone)
 }
 END_TEST
 
+/* The frame cuts off the feet of who is near: they are on its edge. */
+START_TEST (test_zone_to_the_edge_of_the_frame)
+{
+  Scene scene;
+
+  scene_init (&scene, NULL, "front:0.2,0.6,0.8,0.6,0.8,1,0.2,1");
+  walk (&scene, 1, 300, HEIGHT, 500, HEIGHT);
+  expect_counts (&scene, 0, 1, 0);
+  walk (&scene, 2, 100, HEIGHT, 150, HEIGHT);
+  expect_counts (&scene, 0, 1, 0);
+  scene_clear (&scene);
+}
+END_TEST
+
 START_TEST (test_lost_in_a_zone)
 {
   Scene scene;
@@ -460,12 +474,34 @@ START_TEST (test_time_goes_back)
 
   scene_init (&scene, NULL, ROOM);
   walk (&scene, 1, 500, 400, 500, 500);
-  scene.now -= 10 * SECOND;
+  scene.now -= SECOND;
   walk (&scene, 1, 500, 500, 500, 600);
-  scene.now += 10 * SECOND;
+  scene.now += SECOND;
   walk (&scene, 1, 500, 600, 500, 900);
   expect_counts (&scene, 0, 1, 1);
   ck_assert_int_ge (event_of (&scene, 1)->dwell, 0);
+  scene_clear (&scene);
+}
+END_TEST
+
+/* A camera's clock that is set back must not keep objects in zones until it is that late again. */
+START_TEST (test_clock_is_set_back)
+{
+  Scene scene;
+
+  scene_init (&scene, ACROSS, ROOM);
+  scene.now = 3600 * SECOND;
+  walk (&scene, 1, 500, 400, 500, 480);
+  expect_counts (&scene, 1, 1, 0);
+  scene.now = 0;
+  walk (&scene, 2, 500, 400, 500, 600);
+  expect_counts (&scene, 0, 1, 0);
+  expect_counts (&scene, 1, 2, 1);
+  show_nothing (&scene, 61);
+  expect_counts (&scene, 1, 2, 2);
+  ck_assert_uint_eq (gst_dicenet_counter_get_n_tracks (scene.counter), 0);
+  for (guint i = 0; i < scene.events->len; i++)
+    ck_assert_int_le (event_of (&scene, i)->dwell, 2 * SECOND);
   scene_clear (&scene);
 }
 END_TEST
@@ -507,6 +543,7 @@ add_tests (TCase *tests)
   tcase_add_test (tests, test_repeated_and_predicted_boxes);
   tcase_add_test (tests, test_zone);
   tcase_add_test (tests, test_edge_of_a_zone);
+  tcase_add_test (tests, test_zone_to_the_edge_of_the_frame);
   tcase_add_test (tests, test_lost_in_a_zone);
   tcase_add_test (tests, test_number_leaves_a_zone);
   tcase_add_test (tests, test_shapes_of_zones);
@@ -518,6 +555,7 @@ add_tests (TCase *tests)
   tcase_add_test (tests, test_bad_boxes);
   tcase_add_test (tests, test_forget_and_reset);
   tcase_add_test (tests, test_time_goes_back);
+  tcase_add_test (tests, test_clock_is_set_back);
   tcase_add_test (tests, test_number_of_objects);
 }
 
