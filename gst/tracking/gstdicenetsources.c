@@ -253,6 +253,13 @@ move_object (const Frame *frame, const Group *group, const GstDicenetObject *obj
   g_array_append_val (frame->moved, moved);
 }
 
+/* Also of objects without a confidence (NaN). */
+static gboolean
+is_same (gdouble a, gdouble b)
+{
+  return a == b || (isnan (a) && isnan (b));
+}
+
 static void
 number_group (const Frame *frame, const Group *group, const GArray *numbers)
 {
@@ -260,7 +267,7 @@ number_group (const Frame *frame, const Group *group, const GArray *numbers)
 
   for (guint i = 0; i < group->n; i++) {
     const GstDicenetObject *object = &group->objects[i];
-    while (at < numbers->len && g_array_index (numbers, Numbered, at).confidence != object->confidence)
+    while (at < numbers->len && !is_same (g_array_index (numbers, Numbered, at).confidence, object->confidence))
       at++;
     const guint64 id = at < numbers->len ? g_array_index (numbers, Numbered, at++).id : 0;
     set_id (frame, object, id);

@@ -155,6 +155,23 @@ GST_START_TEST (test_numbers)
 }
 GST_END_TEST
 
+/* An object that can't be followed takes no number from the others. */
+GST_START_TEST (test_no_confidence)
+{
+  GstHarness *h = harness_new ("dicenettrack");
+  GstDicenetDetection found[] = { person_at (300, 100), person_at (100, 100) };
+
+  found[0].confidence = NAN;
+  for (guint i = 0; i < 3; i++) {
+    GstBuffer *out = pass (h, frame_with (i * FRAME, found, 2));
+    fail_unless_equals_uint64 (id_of (out, 0), 0);
+    fail_unless_equals_uint64 (id_of (out, 1), i > 0);
+    gst_buffer_unref (out);
+  }
+  gst_harness_teardown (h);
+}
+GST_END_TEST;
+
 /* Regions of elements that know nothing of us, on every second frame. */
 GST_START_TEST (test_regions)
 {
@@ -562,6 +579,7 @@ main (int argc, char **argv)
 
   gst_check_init (&argc, &argv);
   tcase_add_test (tests, test_numbers);
+  tcase_add_test (tests, test_no_confidence);
   tcase_add_test (tests, test_regions);
   tcase_add_test (tests, test_models);
   tcase_add_test (tests, test_many_models);
