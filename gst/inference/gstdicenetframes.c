@@ -485,7 +485,8 @@ tell_no_tracks (GstDicenetInference *self, guint reclassify_interval)
   PRIV (self)->told_no_tracks = TRUE;
   GST_ELEMENT_WARNING (self, STREAM, FAILED,
                        ("reclassify-interval=%u has no effect: the objects have no track ids, so that '%s' does not "
-                        "know which of them it has seen before. Put dicenettrack, or another tracker, before it.",
+                        "know which of them it has seen before. Put dicenettrack, or another tracker, before it, or, "
+                        "if it is there, lower its thresholds.",
                         reclassify_interval, GST_OBJECT_NAME (self)),
                        (NULL));
 }

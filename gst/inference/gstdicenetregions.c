@@ -11,7 +11,8 @@
 /* Two boxes that overlap by more than this (intersection over union) are the same object. */
 #define SAME_OBJECT 0.5
 
-/* Trackers number objects only after some frames. */
+/* Trackers number objects after some frames, and doubtful ones never. If none of the objects on as many frames ever had
+ * a number, there is no tracker. */
 #define UNTRACKED_FRAMES 30
 
 /* --- settings --- */
@@ -479,8 +480,9 @@ struct _GstDicenetLooks {
   guint64 frame; /* number of this frame, from 1 */
   guint64 last;  /* the last frame that was to be inferred; 0 if there is none */
   GHashTable *tracks;
-  GPtrArray *others; /* objects without a track id */
-  guint n_untracked; /* frames with objects, none of which had a track id */
+  GPtrArray *others;   /* objects without a track id */
+  gboolean is_tracked; /* whether any object had a track id */
+  guint n_untracked;   /* frames with objects while none had */
 };
 
 static void
@@ -538,6 +540,7 @@ gst_dicenet_looks_forget (GstDicenetLooks *self)
   g_hash_table_remove_all (self->tracks);
   g_ptr_array_set_size (self->others, 0);
   self->frame = self->last = self->n_untracked = 0;
+  self->is_tracked = FALSE;
 }
 
 gboolean
@@ -616,13 +619,11 @@ gboolean
 gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint interval, GstClockTime pts,
                           GstClockTime max_age)
 {
-  gboolean any_track = FALSE;
-
   for (guint i = 0; i < regions->len; i++) {
     GstDicenetRegion *region = &g_array_index (regions, GstDicenetRegion, i);
     guint64 track = region->object.track_id;
     Known *known = track ? g_hash_table_lookup (self->tracks, &track) : find_by_place (self, &region->object);
-    any_track |= track != 0;
+    self->is_tracked |= track != 0;
     if (!known)
       continue;
     known->seen = self->frame;
@@ -631,7 +632,8 @@ gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint interval
     use_again (self, known, region);
     region->is_due = track == 0 || (interval > 0 && region->age >= interval);
   }
-  self->n_untracked = any_track ? 0 : self->n_untracked + (regions->len > 0);
+  if (!self->is_tracked && regions->len > 0)
+    self->n_untracked++;
   return self->n_untracked < UNTRACKED_FRAMES;
 }
 

@@ -170,7 +170,7 @@ gboolean gst_dicenet_looks_next_frame (GstDicenetLooks *self, guint interval);
  * @pts: timestamp of this frame
  * @max_age: results that are older than this, in nanoseconds, are not used; 0 for any age
  *
- * Returns: %FALSE if no object had a track id on the last 30 frames that had objects
+ * Returns: %FALSE if no object ever had a track id, on 30 frames that had objects
  */
 gboolean gst_dicenet_looks_recall (GstDicenetLooks *self, GArray *regions, guint interval, GstClockTime pts,
                                    GstClockTime max_age);

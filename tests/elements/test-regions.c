@@ -665,18 +665,30 @@ GST_START_TEST (test_no_track_ids)
   untracked[0].track_id = untracked[1].track_id = 0;
   gst_buffer_unref (push_objects (h, 0, NULL, 0));
   expect_no_message (h);
-  for (guint i = 0; i < 29; i++) /* trackers take some frames to number an object */
-    gst_buffer_unref (push_objects (h, i, untracked, 2));
-  gst_buffer_unref (push_objects (h, 29, NULL, 0));
-  gst_buffer_unref (push_objects (h, 30, tracked, 1));
-  for (guint i = 31; i < 60; i++)
+  for (guint i = 0; i < 29; i++)
     gst_buffer_unref (push_objects (h, i, untracked, 2));
   expect_no_message (h);
-  for (guint i = 60; i < 70; i++)
+  for (guint i = 29; i < 60; i++)
     gst_buffer_unref (push_objects (h, i, untracked, 2));
-  fail_unless_equals_uint64 (stat_of (h, "regions"), 2 * 29 + 1 + 2 * 39);
+  fail_unless_equals_uint64 (stat_of (h, "regions"), 2 * 60);
   expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "reclassify-interval=5",
                   "dicenettrack");
+  expect_no_message (h);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* A tracker gives an object its number when it was found often enough, and none to doubtful ones. */
+GST_START_TEST (test_late_track_ids)
+{
+  GstDicenetDetection now[] = { tracked[0], tracked[1] };
+  GstHarness *h = objects_new ("dicenetclassify", "reclassify-interval=5");
+
+  now[1].track_id = 0;
+  for (guint i = 0; i < 60; i++) {
+    now[0].track_id = i == 2 ? 3 : 0;
+    gst_buffer_unref (push_objects (h, i, now, 2));
+  }
   expect_no_message (h);
   harness_free (h);
 }
@@ -880,6 +892,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_many_tracks);
   tcase_add_test (tests, test_forgets);
   tcase_add_test (tests, test_no_track_ids);
+  tcase_add_test (tests, test_late_track_ids);
   tcase_add_test (tests, test_inference_interval);
   tcase_add_test (tests, test_errors);
   tcase_add_test (tests, test_messages);
