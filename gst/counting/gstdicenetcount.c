@@ -88,6 +88,7 @@ struct _GstDicenetCount {
 
   /* Protected by the object lock. */
   gchar *lines, *zones, *file;
+  gboolean is_started;
   GstDicenetCountSettings settings;
   gboolean post_messages;
 
@@ -404,6 +405,7 @@ read_shapes (GstDicenetCount *self)
   g_autoptr (GPtrArray) shapes = gst_dicenet_shapes_new ();
 
   GST_OBJECT_LOCK (self);
+  self->is_started = TRUE;
   g_autofree gchar *lines = g_strdup (self->lines), *zones = g_strdup (self->zones), *file = g_strdup (self->file);
   GST_OBJECT_UNLOCK (self);
   if (!add_shapes (self, shapes, "lines", lines) || !add_shapes (self, shapes, "zones", zones) ||
@@ -418,14 +420,24 @@ read_shapes (GstDicenetCount *self)
   return NULL;
 }
 
+static void
+set_stopped (GstDicenetCount *self)
+{
+  GST_OBJECT_LOCK (self);
+  self->is_started = FALSE;
+  GST_OBJECT_UNLOCK (self);
+}
+
 static gboolean
 gst_dicenet_count_start (GstBaseTransform *trans)
 {
   GstDicenetCount *self = GST_DICENET_COUNT (trans);
   GPtrArray *shapes = read_shapes (self);
 
-  if (!shapes)
+  if (!shapes) {
+    set_stopped (self);
     return FALSE;
+  }
   GST_INFO_OBJECT (self, "%u lines and zones", shapes->len);
   g_mutex_lock (&self->lock);
   g_clear_pointer (&self->counter, gst_dicenet_counter_free);
@@ -436,6 +448,13 @@ gst_dicenet_count_start (GstBaseTransform *trans)
   self->n_without_numbers = 0;
   self->saw_numbers = self->knows_classes = self->warned_of_time = self->warned_of_number = FALSE;
   return GST_BASE_TRANSFORM_CLASS (gst_dicenet_count_parent_class)->start (trans);
+}
+
+static gboolean
+gst_dicenet_count_stop (GstBaseTransform *trans)
+{
+  set_stopped (GST_DICENET_COUNT (trans));
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_count_parent_class)->stop (trans);
 }
 
 /* --- element --- */
@@ -459,6 +478,24 @@ take_counts (GstDicenetCount *self, GValue *value)
   g_value_take_boxed (value, counts);
 }
 
+/* As the inference elements do. */
+static gboolean
+refuse_while_started (GstDicenetCount *self, GParamSpec *pspec)
+{
+  GST_OBJECT_LOCK (self);
+  const gboolean is_started = self->is_started;
+  GST_OBJECT_UNLOCK (self);
+
+  if (!is_started || !(pspec->flags & GST_PARAM_MUTABLE_READY))
+    return FALSE;
+  GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+                       ("The property %s of '%s' is read at the start, and stays as it was: set the element to READY "
+                        "first.",
+                        pspec->name, GST_OBJECT_NAME (self)),
+                       (NULL));
+  return TRUE;
+}
+
 static void
 set_text (gchar **text, const GValue *value)
 {
@@ -471,6 +508,8 @@ gst_dicenet_count_set_property (GObject *object, guint id, const GValue *value, 
 {
   GstDicenetCount *self = GST_DICENET_COUNT (object);
 
+  if (refuse_while_started (self, pspec))
+    return;
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_LINES:
@@ -675,6 +714,7 @@ gst_dicenet_count_class_init (GstDicenetCountClass *klass)
                                          "The dicenet developers");
 
   trans_class->start = gst_dicenet_count_start;
+  trans_class->stop = gst_dicenet_count_stop;
   trans_class->sink_event = gst_dicenet_count_sink_event;
   GST_DICENET_VIDEO_CLASS (klass)->process_frame = gst_dicenet_count_process_frame;
 }

@@ -516,6 +516,31 @@ GST_START_TEST (test_refused)
 }
 GST_END_TEST;
 
+/* What is read at the start does not change meanwhile, and that is said. */
+GST_START_TEST (test_shapes_while_playing)
+{
+  static const gchar *const names[] = { "lines", "zones", "file" };
+  Camera camera;
+
+  camera_init (&camera, DOOR);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree gchar *before = NULL, *after = NULL;
+    g_object_get (camera.h->element, names[i], &before, NULL);
+    g_object_set (camera.h->element, names[i], "gate:0.2,0.5,0.8,0.5", NULL);
+    g_object_get (camera.h->element, names[i], &after, NULL);
+    fail_unless_equals_string (after, before);
+    expect_message (bus_of (camera.h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, names[i],
+                    "set the element to READY first");
+  }
+  g_object_set (camera.h->element, "margin", 0.2, NULL);
+  fail_unless (next_message (bus_of (camera.h), GST_MESSAGE_WARNING) == NULL);
+  gst_element_set_state (camera.h->element, GST_STATE_READY);
+  g_object_set (camera.h->element, "lines", "gate:0.2,0.5,0.8,0.5", NULL);
+  fail_unless (next_message (bus_of (camera.h), GST_MESSAGE_WARNING) == NULL);
+  harness_free (camera.h);
+}
+GST_END_TEST;
+
 /* --- the meta elsewhere --- */
 
 GST_START_TEST (test_through_elements)
@@ -557,6 +582,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_no_numbers);
   tcase_add_test (tests, test_unknown_class);
   tcase_add_test (tests, test_refused);
+  tcase_add_test (tests, test_shapes_while_playing);
   tcase_add_test (tests, test_through_elements);
   return run_tests (argc, argv, "count", tests);
 }
