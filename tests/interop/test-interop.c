@@ -280,8 +280,6 @@ GST_END_TEST;
 int
 main (int argc, char **argv)
 {
-  TCase *tests = tcase_create ("interop");
-
   gst_init (&argc, &argv);
   const gchar *element = argc > 1 ? argv[1] : "";
 #ifndef HAVE_GST_ANALYTICS
@@ -294,6 +292,7 @@ main (int argc, char **argv)
     return 77;
   }
   gst_object_unref (factory);
+  TCase *tests = tcase_create ("interop");
 #ifdef HAVE_GST_ANALYTICS
   if (g_str_equal (element, "dicenetoverlay"))
     tcase_add_test (tests, test_dicenetoverlay);

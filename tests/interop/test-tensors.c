@@ -322,8 +322,6 @@ GST_END_TEST;
 int
 main (int argc, char **argv)
 {
-  TCase *tests = tcase_create ("tensors");
-
   gst_init (&argc, &argv);
   decoder = argc > 1 ? argv[1] : "";
   g_autoptr (GstElementFactory) factory = gst_element_factory_find (decoder);
@@ -331,6 +329,7 @@ main (int argc, char **argv)
     g_print ("skipped: GStreamer %d.%d has no element '%s' here\n", GST_VERSION_MAJOR, GST_VERSION_MINOR, decoder);
     return 77;
   }
+  TCase *tests = tcase_create ("tensors");
   tcase_add_test (tests, test_labels);
   tcase_add_test (tests, test_no_labels);
   return run_tests (argc, argv, decoder, tests);
