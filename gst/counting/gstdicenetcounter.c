@@ -90,7 +90,7 @@ new_tracks (GstDicenetCounter *self)
 static void
 new_tallies (GstDicenetCounter *self)
 {
-  const GstDicenetTally all = { NULL };
+  const GstDicenetTally all = { 0 };
 
   for (guint i = 0; i < self->shapes->len; i++) {
     g_clear_pointer (&self->tallies[i], g_array_unref);

@@ -56,7 +56,7 @@ def launch(*words):
     command = ["gst-launch-1.0", "-q", *map(str, words)]
     run = functools.partial(subprocess.run, command, env=environment(), check=True, stdin=subprocess.DEVNULL)
     if any(word.startswith("dicenet") for word in command):
-        run(timeout=60)
+        run(timeout=280)  # minutes on clips with the included models, where sanitizers look
         return
     try:
         run(timeout=30)
