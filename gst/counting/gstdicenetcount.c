@@ -37,6 +37,7 @@
 #include <gst/dicenet/gstdicenetobject.h>
 #include "gstdicenetcounter.h"
 #include "gstdicenetcountreport.h"
+#include "video/gstdicenetothers.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_count_debug);
 #define GST_CAT_DEFAULT gst_dicenet_count_debug
@@ -209,25 +210,6 @@ look_for_numbers (GstDicenetCount *self, const GArray *objects)
     warn_of_missing_numbers (self);
 }
 
-/* Whether a model that found one of the objects has a class of this name. */
-static gboolean
-is_known (const GArray *objects, const gchar *name)
-{
-  const GstDicenetResult *last = NULL;
-
-  for (guint i = 0; i < objects->len; i++) {
-    const GstDicenetResult *result = g_array_index (objects, GstDicenetObject, i).result;
-    if (!result || result->n_labels == 0) /* of another element, or a model without names: any may come */
-      return TRUE;
-    for (guint j = 0; result != last && j < result->n_labels; j++) {
-      if (g_ascii_strcasecmp (result->labels[j], name) == 0)
-        return TRUE;
-    }
-    last = result;
-  }
-  return FALSE;
-}
-
 static void
 warn_of_class (GstDicenetCount *self, const GstDicenetShape *shape, const gchar *name, const GstDicenetResult *result)
 {
@@ -253,7 +235,7 @@ look_for_classes (GstDicenetCount *self, const GArray *objects)
   for (guint i = 0; i < shapes->len; i++) {
     const GstDicenetShape *shape = g_ptr_array_index (shapes, i);
     for (guint j = 0; shape->classes && shape->classes[j]; j++) {
-      if (!is_known (objects, shape->classes[j]))
+      if (!gst_dicenet_class_is_known (objects, shape->classes[j]))
         warn_of_class (self, shape, shape->classes[j], g_array_index (objects, GstDicenetObject, 0).result);
     }
   }

@@ -5,6 +5,9 @@
 
 #include "gstdicenetcuda.h"
 #include "gstdicenetinference-private.h"
+#include "video/gstdicenetothers.h"
+
+#include <dicenet/text.h>
 
 GST_DEBUG_CATEGORY_EXTERN (gst_dicenet_inference_debug);
 #define GST_CAT_DEFAULT gst_dicenet_inference_debug
@@ -576,6 +579,37 @@ draw_regions (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *
   return draw (self, buffer, info, (const GstDicenetMeta *const *) metas->pdata, metas->len);
 }
 
+static void
+warn_of_class (GstDicenetInference *self, const gchar *name, const GstDicenetResult *result)
+{
+  g_autofree gchar *labels = g_strjoinv (", ", result->labels);
+  g_autofree gchar *shown = dicenet_text_excerpt (labels);
+
+  GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+                       ("'%s' is to look at objects of class '%s', which the model '%s' doesn't know. Its classes are: "
+                        "%s",
+                        GST_OBJECT_NAME (self), name, result->model, shown),
+                       (NULL));
+}
+
+/* Names of classes can be checked only when there are objects. */
+static void
+look_for_classes (GstDicenetInference *self, GstBuffer *buffer, gchar **classes)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  g_autoptr (GArray) objects = gst_buffer_get_dicenet_objects (buffer);
+
+  if (objects->len == 0)
+    return;
+  GST_OBJECT_LOCK (self);
+  priv->knows_classes = TRUE;
+  GST_OBJECT_UNLOCK (self);
+  for (guint i = 0; classes && classes[i]; i++) {
+    if (!gst_dicenet_class_is_known (objects, classes[i]))
+      warn_of_class (self, classes[i], g_array_index (objects, GstDicenetObject, 0).result);
+  }
+}
+
 static GstFlowReturn
 process_objects (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info)
 {
@@ -586,7 +620,10 @@ process_objects (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInf
   GST_OBJECT_LOCK (self);
   gst_dicenet_region_settings_copy (&settings, &priv->region_settings);
   const guint interval = priv->interval;
+  const gboolean knows_classes = priv->knows_classes;
   GST_OBJECT_UNLOCK (self);
+  if (!knows_classes)
+    look_for_classes (self, buffer, settings.object_class);
   GArray *regions = gst_dicenet_regions_find (buffer, info, &settings);
   if (look_at (self, buffer, info, regions, &settings, interval)) {
     gst_dicenet_regions_attach (regions, buffer, info);

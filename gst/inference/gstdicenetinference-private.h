@@ -73,6 +73,7 @@ typedef struct {
   GstDicenetLateness lateness;
 
   /* Protected by the object lock. */
+  gboolean knows_classes; /* object-class was compared with what was detected */
   guint64 n_frames;
   guint64 n_begun;    /* inferences */
   guint64 n_inferred; /* of these, those that have ended */

@@ -129,6 +129,7 @@ reset_statistics (GstDicenetInference *self)
   GstDicenetInferencePrivate *priv = PRIV (self);
 
   GST_OBJECT_LOCK (self);
+  priv->knows_classes = FALSE;
   priv->n_frames = priv->n_begun = priv->n_inferred = priv->n_aged = priv->n_regions = priv->n_left_out = 0;
   priv->total_age = priv->total_time = priv->last_time = priv->mean_time = priv->latency = priv->allowed = 0;
   GST_OBJECT_UNLOCK (self);
@@ -460,6 +461,8 @@ gst_dicenet_inference_set_region_setting (GstDicenetInference *self, guint id, c
 
   GST_OBJECT_LOCK (self);
   gst_dicenet_region_settings_set (&PRIV (self)->region_settings, id, value, &error);
+  if (id == GST_DICENET_REGION_SETTING_OBJECT_CLASS)
+    PRIV (self)->knows_classes = FALSE;
   GST_OBJECT_UNLOCK (self);
   if (error)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,

@@ -29,3 +29,30 @@ gst_dicenet_others_get (GstBuffer *buffer, const GArray *objects, gint width, gi
   }
   return others;
 }
+
+static gboolean
+has_label (const GstDicenetResult *result, const gchar *name)
+{
+  for (guint i = 0; i < result->n_labels; i++) {
+    if (g_ascii_strcasecmp (result->labels[i], name) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+gboolean
+gst_dicenet_class_is_known (const GArray *objects, const gchar *name)
+{
+  const GstDicenetResult *last = NULL;
+
+  for (guint i = 0; i < objects->len; i++) {
+    const GstDicenetObject *object = &g_array_index (objects, GstDicenetObject, i);
+    const GstDicenetResult *result = object->result;
+    if (!result || result->n_labels == 0 || g_ascii_strcasecmp (object->label, name) == 0)
+      return TRUE;
+    if (result != last && has_label (result, name))
+      return TRUE;
+    last = result;
+  }
+  return FALSE;
+}

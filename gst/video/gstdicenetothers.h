@@ -9,4 +9,8 @@ G_BEGIN_DECLS
  *  the part of the frame that a GstVideoCropMeta shows, clipped to its size. */
 GArray *gst_dicenet_others_get (GstBuffer *buffer, const GArray *objects, gint width, gint height);
 
+/** Whether one of @objects (GstDicenetObject) has the class @name, or a model that found one of them knows it, or it
+ * can't be told: others' objects may have any class. */
+gboolean gst_dicenet_class_is_known (const GArray *objects, const gchar *name);
+
 G_END_DECLS

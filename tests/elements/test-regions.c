@@ -657,6 +657,33 @@ GST_START_TEST (test_forgets)
 }
 GST_END_TEST;
 
+/* A class that is misspelt is never found. */
+GST_START_TEST (test_unknown_class)
+{
+  const GstDicenetDetection unnamed = { .label_id = 9, .confidence = 0.6, .w = 20, .h = 20 };
+  GstHarness *h = objects_new ("dicenetclassify", "object-class=car,persn");
+
+  gst_buffer_unref (push_objects (h, 0, NULL, 0));
+  expect_no_message (h);
+  for (guint i = 1; i < 3; i++)
+    gst_buffer_unref (push_objects (h, i, tracked, 2));
+  expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                  "class 'persn', which the model 'first' doesn't know", "car");
+  expect_no_message (h);
+  g_object_set (h->element, "object-class", "CAR", NULL);
+  gst_buffer_unref (push_objects (h, 3, tracked, 2));
+  expect_no_message (h);
+  g_object_set (h->element, "object-class", "lorry", NULL);
+  gst_buffer_unref (push_objects (h, 4, tracked, 2));
+  expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "class 'lorry'",
+                  "first");
+  g_object_set (h->element, "object-class", "class 9", NULL);
+  gst_buffer_unref (push_objects (h, 5, &unnamed, 1));
+  expect_no_message (h);
+  harness_free (h);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_no_track_ids)
 {
   GstDicenetDetection untracked[] = { tracked[0], tracked[1] };
@@ -891,6 +918,7 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_tracks_come_and_go);
   tcase_add_test (tests, test_many_tracks);
   tcase_add_test (tests, test_forgets);
+  tcase_add_test (tests, test_unknown_class);
   tcase_add_test (tests, test_no_track_ids);
   tcase_add_test (tests, test_late_track_ids);
   tcase_add_test (tests, test_inference_interval);
