@@ -73,6 +73,7 @@ typedef struct {
   GstDicenetLateness lateness;
 
   /* Protected by the object lock. */
+  GError *class_error;    /* of the region setting, if it was set to nonsense before the start */
   gboolean knows_classes; /* object-class was compared with what was detected */
   guint64 n_frames;
   guint64 n_begun;    /* inferences */

@@ -146,7 +146,13 @@ open_engine (GstDicenetInference *self, GError **error)
   GST_OBJECT_LOCK (self);
   gst_dicenet_settings_copy (&settings, &priv->settings);
   priv->on_objects = priv->region_settings.inference_region == GST_DICENET_INFERENCE_REGION_OBJECTS;
+  if (priv->on_objects && priv->class_error)
+    *error = g_error_copy (priv->class_error);
   GST_OBJECT_UNLOCK (self);
+  if (*error) {
+    gst_dicenet_settings_clear (&settings);
+    return FALSE;
+  }
   GstDicenetEngine *engine = gst_dicenet_engine_new (&settings, klass->task, error);
   gst_dicenet_settings_clear (&settings);
   if (!engine)
@@ -457,12 +463,18 @@ refuse_while_open (GstDicenetInference *self, GParamSpec *pspec)
 void
 gst_dicenet_inference_set_region_setting (GstDicenetInference *self, guint id, const GValue *value)
 {
+  GstDicenetInferencePrivate *priv = PRIV (self);
   GError *error = NULL;
 
   GST_OBJECT_LOCK (self);
-  gst_dicenet_region_settings_set (&PRIV (self)->region_settings, id, value, &error);
-  if (id == GST_DICENET_REGION_SETTING_OBJECT_CLASS)
-    PRIV (self)->knows_classes = FALSE;
+  gst_dicenet_region_settings_set (&priv->region_settings, id, value, &error);
+  if (id == GST_DICENET_REGION_SETTING_OBJECT_CLASS) {
+    priv->knows_classes = FALSE;
+    g_clear_error (&priv->class_error);
+  }
+  /* Before the start there may be no bus for a warning. */
+  if (error && !priv->engine)
+    priv->class_error = g_steal_pointer (&error);
   GST_OBJECT_UNLOCK (self);
   if (error)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
@@ -591,6 +603,7 @@ gst_dicenet_inference_finalize (GObject *object)
   gst_clear_object (&priv->cuda_context);
   gst_dicenet_settings_clear (&priv->settings);
   gst_dicenet_region_settings_clear (&priv->region_settings);
+  g_clear_error (&priv->class_error);
   gst_dicenet_looks_free (priv->looks);
   gst_dicenet_overlay_helper_free (priv->overlay);
   G_OBJECT_CLASS (gst_dicenet_inference_parent_class)->finalize (object);

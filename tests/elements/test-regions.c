@@ -790,8 +790,21 @@ GST_START_TEST (test_errors)
                   "READY");
   harness_free (h);
 
+  /* A pipeline sets properties before it has a bus. */
+  g_autofree gchar *blank = launch_line ("dicenetclassify", "inference-region=objects object-class=\",\"");
+  GstElement *element = element_with_bus (blank);
+  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  expect_message (GST_ELEMENT_BUS (element), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                  "commas and spaces only", "person,car");
+  gst_element_set_state (element, GST_STATE_NULL);
+  g_object_set (element, "object-class", "dog", NULL);
+  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_SUCCESS);
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (element);
+
   g_autofree gchar *line = launch_line ("dicenetclassify", "inference-region=objects inference-size=native");
-  GstElement *element = element_with_bus (line);
+  element = element_with_bus (line);
   fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
   expect_message (GST_ELEMENT_BUS (element), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                   "inference-size=native", "inference-region=objects");
