@@ -44,13 +44,24 @@ skip_space (Reader *self)
   self->at += strspn (self->at, " \t\n\r");
 }
 
+/* The value at @at is of another type, or out of range. */
+static gboolean
+fail_value (const Reader *self, const gchar *at, const gchar *expected)
+{
+  const gsize n = MAX (strcspn (at, "\n\r\t ,:]}"), 1);
+  g_autofree gchar *value = g_strndup (at, n), *shown = dicenet_text_excerpt (value);
+  g_autofree gchar *what = g_strdup_printf ("%s, found %s", expected, shown);
+
+  return fail_at (self, at, what);
+}
+
 /* Enters the object ('{') or array ('['). */
 static gboolean
 enter (Reader *self, gchar bracket, const gchar *expected)
 {
   skip_space (self);
   if (*self->at != bracket)
-    return fail_at (self, self->at, expected);
+    return fail_value (self, self->at, expected);
   self->at++;
   return TRUE;
 }
@@ -139,13 +150,13 @@ read_number (Reader *self, gdouble *number)
 {
   skip_space (self);
   if (*self->at != '-' && !g_ascii_isdigit (*self->at))
-    return fail_at (self, self->at, "expected a number from 0 to 1, a fraction of the frame");
+    return fail_value (self, self->at, "expected a number from 0 to 1, a fraction of the frame");
   const gchar *start = self->at;
   gchar *end;
   *number = g_ascii_strtod (start, &end);
   self->at = end;
   return (*number >= 0 && *number <= 1) ||
-         fail_at (self, start, "expected a number from 0 to 1, a fraction of the frame");
+         fail_value (self, start, "expected a number from 0 to 1, a fraction of the frame");
 }
 
 #define A_POINT "expected a point, such as [0.1, 0.5]"

@@ -201,7 +201,7 @@ START_TEST (test_wrong_json)
     { LINE (", \"classes\": [1]"), "line 2, character 68: expected the name of a class in quotes" },
     { LINE ("}, {\"name\": \"door\", \"points\": [[0, 0], [1, 1]]"),
       "line 2, character 57: line 'door': there is another" },
-    { "{\"lines\": [{\"name\": \"a\", \"points\": 7}]}", "expected a list of points" },
+    { "{\"lines\": [{\"name\": \"a\", \"points\": 7}]}", "such as [[0.1, 0.5], [0.9, 0.5]], found 7" },
     { "{\"lines\": [{\"name\": \"a\", \"points\": []}]}", "line 'a': expected the two points of a line, found 0" },
     { "{\"lines\": [{\"name\": \"a\", \"points\": [0, 0, 1, 1]}]}",
       "character 37: expected a point, such as [0.1, 0.5]" },
@@ -211,7 +211,7 @@ START_TEST (test_wrong_json)
       "character 41: expected a number from 0 to 1" },
     { "{\"lines\": [{\"name\": \"a\", \"points\": [[0, 0], [1, 500]]}]}",
       "character 49: expected a number from 0 to 1" },
-    { "{\"lines\": [{\"name\": \"a\", \"points\": [[0, 0], [1, -1]]}]}", "expected a number from 0 to 1" },
+    { "{\"lines\": [{\"name\": \"a\", \"points\": [[0, 0], [1, -1]]}]}", "a fraction of the frame, found -1" },
     { "{\"zones\": [{\"name\": \"a\", \"points\": [[0, 0], [1, 1], [1, 0], [0, 1]]}]}", "zone 'a': the edges behind" },
   };
 
