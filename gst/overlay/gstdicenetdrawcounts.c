@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/*
- * A canvas of the frame's size would have to be uploaded and blended completely for every frame, and a slanting line
- * has no small rectangle around it. So the frame is divided into tiles, of which those are drawn that something passes
- * through. They stay the same until shapes change.
- */
-
 #include "gstdicenetdrawcounts.h"
 
-#include <cairo.h>
 #include <gst/dicenet/gstdicenetcountmeta.h>
 #include <math.h>
-#include <string.h>
 #include "gstdicenettext.h"
-
-/* Side of a tile in pixels, unless there would be more of them than that per side of the frame. */
-#define TILE      64
-#define MAX_TILES 32
-
-typedef struct {
-  gdouble x0, y0, x1, y1; /* pixels */
-  guint32 color;
-} Stroke;
+#include "gstdicenettiles.h"
 
 typedef struct {
   gint x, y, w, h;
@@ -30,14 +14,14 @@ typedef struct {
 struct _GstDicenetCountRenderer {
   GstDicenetTextCache *texts;
   gboolean lacks_memory;
-  GPtrArray *tiles; /* GstVideoOverlayRectangle */
-  GByteArray *key;  /* of the tiles: all that determines them */
+  GstDicenetTiles *tiles;
 };
 
 /* State while a frame is drawn. */
 typedef struct {
   GstDicenetCountRenderer *renderer;
   GstDicenetStyle style;
+  const GstVideoInfo *info;
   gint width, height;
   GstVideoOverlayComposition *composition;
   GArray *taken; /* Place: of texts */
@@ -46,15 +30,17 @@ typedef struct {
 GstDicenetCountRenderer *
 gst_dicenet_count_renderer_new (void)
 {
-  return g_new0 (GstDicenetCountRenderer, 1);
+  GstDicenetCountRenderer *self = g_new0 (GstDicenetCountRenderer, 1);
+
+  self->tiles = gst_dicenet_tiles_new ();
+  return self;
 }
 
 void
 gst_dicenet_count_renderer_free (GstDicenetCountRenderer *self)
 {
   g_clear_pointer (&self->texts, gst_dicenet_text_cache_free);
-  g_clear_pointer (&self->tiles, g_ptr_array_unref);
-  g_clear_pointer (&self->key, g_byte_array_unref);
+  gst_dicenet_tiles_free (self->tiles);
   g_free (self);
 }
 
@@ -68,30 +54,10 @@ gst_dicenet_count_renderer_get_problem (const GstDicenetCountRenderer *self)
 
 /* --- strokes --- */
 
-/* Narrows @from and @to, shares of the way from @a to @b, to what lies between @low and @high. */
-static gboolean
-clip (gdouble a, gdouble b, gdouble low, gdouble high, gdouble *from, gdouble *to)
-{
-  if (a == b)
-    return a >= low && a <= high;
-  const gdouble s = (low - a) / (b - a), t = (high - a) / (b - a);
-  *from = MAX (*from, MIN (s, t));
-  *to = MIN (*to, MAX (s, t));
-  return *from < *to;
-}
-
-/* A shape may extend far beyond a cropped frame, farther than cairo's numbers. */
 static void
 add_stroke (GArray *strokes, const Canvas *canvas, gdouble x0, gdouble y0, gdouble x1, gdouble y1, guint32 color)
 {
-  const gdouble rim = 2 * canvas->style.font;
-  gdouble from = 0, to = 1;
-
-  if (!clip (x0, x1, -rim, canvas->width + rim, &from, &to) || !clip (y0, y1, -rim, canvas->height + rim, &from, &to))
-    return;
-  const Stroke stroke = { x0 + from * (x1 - x0), y0 + from * (y1 - y0), x0 + to * (x1 - x0), y0 + to * (y1 - y0),
-                          color };
-  g_array_append_val (strokes, stroke);
+  gst_dicenet_strokes_add (strokes, canvas->info, 2 * canvas->style.font, x0, y0, x1, y1, color);
 }
 
 /* Unit vector that points forward on the screen: to the right of the line. */
@@ -134,95 +100,6 @@ add_shape (GArray *strokes, const Canvas *canvas, const GstDicenetCountShape *sh
   }
   if (!shape->is_zone)
     add_arrow (strokes, canvas, shape, color);
-}
-
-/* --- tiles --- */
-
-/* A circle around the tile: some tiles in vain, none is missed. */
-static gboolean
-touches (const Stroke *stroke, Place tile, gdouble width)
-{
-  const gdouble dx = stroke->x1 - stroke->x0, dy = stroke->y1 - stroke->y0;
-  const gdouble x = tile.x + tile.w / 2.0 - stroke->x0, y = tile.y + tile.h / 2.0 - stroke->y0;
-  const gdouble along = CLAMP ((x * dx + y * dy) / MAX (dx * dx + dy * dy, 1e-9), 0, 1);
-
-  return hypot (x - along * dx, y - along * dy) <= hypot (tile.w, tile.h) / 2 + width;
-}
-
-static void
-set_color (cairo_t *cr, guint32 rgb, gdouble alpha)
-{
-  cairo_set_source_rgba (cr, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0, (rgb & 255) / 255.0, alpha);
-}
-
-/* Dark edges make colours visible on any picture. */
-static void
-draw_strokes (cairo_t *cr, const GArray *strokes, Place tile, gdouble width)
-{
-  cairo_set_line_cap (cr, CAIRO_LINE_CAP_ROUND);
-  cairo_translate (cr, -tile.x, -tile.y);
-  for (guint dark = 2; dark-- > 0;) {
-    cairo_set_line_width (cr, dark ? width + 2 : width);
-    for (guint i = 0; i < strokes->len; i++) {
-      const Stroke *stroke = &g_array_index (strokes, Stroke, i);
-      if (!touches (stroke, tile, width + 2))
-        continue;
-      set_color (cr, dark ? 0 : stroke->color, dark ? 0.6 : 1);
-      cairo_move_to (cr, stroke->x0, stroke->y0);
-      cairo_line_to (cr, stroke->x1, stroke->y1);
-      cairo_stroke (cr);
-    }
-  }
-}
-
-static gboolean
-is_empty (const GArray *strokes, Place tile, gdouble width)
-{
-  for (guint i = 0; i < strokes->len; i++) {
-    if (touches (&g_array_index (strokes, Stroke, i), tile, width + 2))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static void
-draw_tile (Canvas *canvas, const GArray *strokes, Place tile)
-{
-  guint32 *pixels;
-  GstBuffer *buffer = gst_dicenet_pixels_new ((guint) tile.w, (guint) tile.h, &pixels);
-
-  if (!buffer) {
-    canvas->renderer->lacks_memory = TRUE;
-    return;
-  }
-  memset (pixels, 0, (gsize) tile.w * tile.h * sizeof *pixels);
-  cairo_surface_t *surface =
-      cairo_image_surface_create_for_data ((guchar *) pixels, CAIRO_FORMAT_ARGB32, tile.w, tile.h, tile.w * 4);
-  cairo_t *cr = cairo_create (surface);
-  draw_strokes (cr, strokes, tile, canvas->style.line);
-  cairo_surface_flush (surface);
-  cairo_destroy (cr);
-  cairo_surface_destroy (surface);
-  g_ptr_array_add (canvas->renderer->tiles,
-                   gst_video_overlay_rectangle_new_raw (buffer, tile.x, tile.y, (guint) tile.w, (guint) tile.h,
-                                                        GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA));
-  gst_buffer_unref (buffer);
-}
-
-static void
-draw_tiles (Canvas *canvas, const GArray *strokes)
-{
-  const gint side = MAX (TILE, 2 * (MAX (canvas->width, canvas->height) / (2 * MAX_TILES) + 1));
-
-  g_clear_pointer (&canvas->renderer->tiles, g_ptr_array_unref);
-  canvas->renderer->tiles = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_video_overlay_rectangle_unref);
-  for (gint y = 0; y < canvas->height; y += side) {
-    for (gint x = 0; x < canvas->width; x += side) {
-      const Place tile = { x, y, MIN (side, canvas->width - x), MIN (side, canvas->height - y) };
-      if (!is_empty (strokes, tile, canvas->style.line))
-        draw_tile (canvas, strokes, tile);
-    }
-  }
 }
 
 /* --- texts --- */
@@ -321,15 +198,6 @@ for_each_shape (const Canvas *canvas, GPtrArray *metas, ShapeFunc func, gpointer
 }
 
 static void
-add_to_key (gpointer data, const Canvas *canvas, const GstDicenetCountShape *shape, guint index)
-{
-  const guint32 head[] = { shape->is_zone, shape->n_points };
-
-  g_byte_array_append (data, (const guint8 *) head, sizeof head);
-  g_byte_array_append (data, (const guint8 *) shape->points, shape->n_points * (guint) sizeof *shape->points);
-}
-
-static void
 add_to_strokes (gpointer data, const Canvas *canvas, const GstDicenetCountShape *shape, guint index)
 {
   add_shape (data, canvas, shape, index);
@@ -342,41 +210,29 @@ add_to_texts (gpointer data, const Canvas *canvas, const GstDicenetCountShape *s
 }
 
 static void
-update_tiles (Canvas *canvas, GPtrArray *metas, const GstVideoInfo *info)
+draw_shapes (Canvas *canvas, GPtrArray *metas)
 {
-  GstDicenetCountRenderer *self = canvas->renderer;
-  const gint frame[] = { info->width, info->height, info->par_n, info->par_d };
-  GByteArray *key = g_byte_array_new ();
+  g_autoptr (GArray) strokes = g_array_new (FALSE, FALSE, sizeof (GstDicenetStroke));
 
-  g_byte_array_append (key, (const guint8 *) frame, sizeof frame);
-  for_each_shape (canvas, metas, add_to_key, key);
-  if (self->key && self->key->len == key->len && memcmp (self->key->data, key->data, key->len) == 0) {
-    g_byte_array_unref (key);
-    return;
-  }
-  g_clear_pointer (&self->key, g_byte_array_unref);
-  self->key = key;
-  g_autoptr (GArray) strokes = g_array_new (FALSE, FALSE, sizeof (Stroke));
   for_each_shape (canvas, metas, add_to_strokes, strokes);
-  draw_tiles (canvas, strokes);
+  if (!gst_dicenet_tiles_draw (canvas->renderer->tiles, strokes, canvas->info, canvas->style.line, canvas->composition))
+    canvas->renderer->lacks_memory = TRUE;
 }
 
 GstVideoOverlayComposition *
 gst_dicenet_count_renderer_compose (GstDicenetCountRenderer *self, GPtrArray *metas, const GstVideoInfo *info,
                                     GstVideoOverlayComposition *results)
 {
-  Canvas canvas = { .renderer = self, .width = info->width, .height = info->height };
+  Canvas canvas = { .renderer = self, .info = info, .width = info->width, .height = info->height };
 
   if (metas->len == 0)
     return results;
   if (!self->texts)
     self->texts = gst_dicenet_text_cache_new ();
   gst_dicenet_style_init (&canvas.style, info, FALSE);
-  update_tiles (&canvas, metas, info);
   canvas.composition = gst_video_overlay_composition_new (NULL);
+  draw_shapes (&canvas, metas);
   canvas.taken = g_array_new (FALSE, FALSE, sizeof (Place));
-  for (guint i = 0; i < self->tiles->len; i++)
-    gst_video_overlay_composition_add_rectangle (canvas.composition, g_ptr_array_index (self->tiles, i));
   for (guint i = 0; results && i < gst_video_overlay_composition_n_rectangles (results); i++)
     gst_video_overlay_composition_add_rectangle (canvas.composition,
                                                  gst_video_overlay_composition_get_rectangle (results, i));
