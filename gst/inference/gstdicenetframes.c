@@ -415,7 +415,7 @@ draw (GstDicenetInference *self, GstBuffer *buffer, const GstVideoInfo *info, co
   GstDicenetInferenceClass *klass = GST_DICENET_INFERENCE_GET_CLASS (self);
 
   return gst_dicenet_overlay_helper_draw (PRIV (self)->overlay, buffer, info, metas, n,
-                                          klass->get_opacity ? klass->get_opacity (self) : 1, NULL);
+                                          klass->get_opacity ? klass->get_opacity (self) : 1, NULL, NULL);
 }
 
 /* Does with a blank frame what frames wait for. */

@@ -3,7 +3,7 @@
 /**
  * SECTION:element-dicenetoverlay
  * @title: dicenetoverlay
- * @see_also: dicenetclassify, dicenetdetect, dicenetsegment, dicenetcount
+ * @see_also: dicenetclassify, dicenetdetect, dicenetsegment, dicenettrack, dicenetcount
  *
  * Draws all results that dicenetclassify, dicenetdetect and dicenetsegment attached to a frame: coloured masks with a
  * legend, boxes with labels, the most likely classes; and the lines and zones of dicenetcount with their counts, lines
@@ -12,15 +12,24 @@
  * Boxes that other elements attached as GstVideoRegionOfInterestMeta or, from GStreamer 1.24 on, as GstAnalyticsODMtd
  * are drawn, too. Frames without results pass through unmodified.
  *
+ * With #GstDicenetOverlay:trail, a line shows the way of each object with a number (track_id, as given by dicenettrack)
+ * during the last seconds, to the middle of its box's lower edge, where dicenetcount takes it to be. Frames need
+ * timestamps. Up to 1000 objects have trails. They are forgotten after a flush, with a new segment or stream, and when
+ * the size of frames changes.
+ *
  * ## Example launch line
  * |[
  * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment !
  * dicenetdetect ! dicenetoverlay ! videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetdetect threshold=0.2 !
+ * dicenettrack ! dicenetoverlay trail=3000000000 ! videoconvert ! autovideosink
  * ]|
  */
 
 #include "gstdicenetoverlay.h"
 #include "gstdicenetoverlayhelper.h"
+#include "gstdicenettext.h"
+#include "gstdicenettrail.h"
 #include "video/gstdicenetothers.h"
 
 #include <gst/dicenet/gstdicenetcountmeta.h>
@@ -31,15 +40,22 @@ GST_DEBUG_CATEGORY_STATIC (gst_dicenet_overlay_debug);
 enum {
   PROP_0,
   PROP_OPACITY,
+  PROP_TRAIL,
 };
 
 #define DEFAULT_OPACITY 0.5
+#define DEFAULT_TRAIL   0
 
 struct _GstDicenetOverlay {
   GstDicenetVideo parent;
 
   GstDicenetOverlayHelper *helper;
-  gdouble opacity; /* protected by the object lock */
+
+  /* Protected by the object lock. */
+  gdouble opacity;
+  GstClockTime stay; /* how long positions stay in the trail */
+
+  GstDicenetTrail *trail; /* NULL while it is off */
 
   /* Class names of other elements' objects, in the order in which they were seen, so that each keeps its colour. */
   GPtrArray *names;
@@ -135,6 +151,82 @@ describe_others (GstDicenetOverlay *self, GstBuffer *buffer, const GstVideoInfo 
   return described;
 }
 
+/* --- trail --- */
+
+static void
+forget_trail (GstDicenetOverlay *self)
+{
+  g_clear_pointer (&self->trail, gst_dicenet_trail_free);
+}
+
+static gboolean
+get_running_time (GstDicenetOverlay *self, GstBuffer *buffer, gint64 *time)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+  guint64 distance = 0;
+  gint sign = 0;
+
+  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (buffer))
+    sign = gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer), &distance);
+  *time = sign * (gint64) MIN (distance, (guint64) G_MAXINT64);
+  return sign != 0;
+}
+
+/* The part of the picture that the frame shows. */
+static GstVideoRectangle
+get_view (GstBuffer *buffer, const GstVideoInfo *info)
+{
+  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta (buffer);
+
+  return (GstVideoRectangle){ crop ? (gint) crop->x : 0, crop ? (gint) crop->y : 0, info->width, info->height };
+}
+
+static void
+add_to_trail (GstDicenetTrail *trail, const GstDicenetMeta *meta)
+{
+  for (guint i = 0; i < gst_dicenet_meta_get_n_detections (meta); i++) {
+    const GstDicenetDetection *d = gst_dicenet_meta_get_detection (meta, i);
+    if (d->track_id != 0)
+      gst_dicenet_trail_add (trail, meta->result->model, d->track_id, d->x + d->w / 2, d->y + d->h,
+                             gst_dicenet_class_color (d->label_id));
+  }
+}
+
+/* Adds the objects of a frame. Returns the trail to draw on it; NULL if there is none. */
+static const GstDicenetTrail *
+update_trail (GstDicenetOverlay *self, GstBuffer *buffer, const GPtrArray *metas)
+{
+  const GstVideoRectangle view = get_view (buffer, gst_dicenet_video_get_info (GST_DICENET_VIDEO (self)));
+  gint64 now;
+
+  GST_OBJECT_LOCK (self);
+  const GstClockTime stay = self->stay;
+  GST_OBJECT_UNLOCK (self);
+  if (stay == 0) {
+    forget_trail (self);
+    return NULL;
+  }
+  if (!get_running_time (self, buffer, &now))
+    return NULL;
+  if (!self->trail)
+    self->trail = gst_dicenet_trail_new ();
+  gst_dicenet_trail_begin (self->trail, now, stay, &view);
+  for (guint i = 0; i < metas->len; i++)
+    add_to_trail (self->trail, g_ptr_array_index (metas, i));
+  return self->trail;
+}
+
+static gboolean
+gst_dicenet_overlay_sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  /* After a flush, too, there is a new segment. */
+  if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START || GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
+    forget_trail (GST_DICENET_OVERLAY (trans));
+  return GST_BASE_TRANSFORM_CLASS (gst_dicenet_overlay_parent_class)->sink_event (trans, event);
+}
+
+/* --- frames --- */
+
 static GstFlowReturn
 gst_dicenet_overlay_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
 {
@@ -146,9 +238,10 @@ gst_dicenet_overlay_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   const gint64 begin = g_get_monotonic_time ();
   if (others)
     g_ptr_array_add (metas, gst_buffer_get_dicenet_meta (others, GST_DICENET_TASK_DETECT));
+  const GstDicenetTrail *trail = update_trail (self, buffer, metas);
   GstFlowReturn ret = gst_dicenet_overlay_helper_draw (self->helper, buffer, gst_dicenet_video_get_info (video),
                                                        (const GstDicenetMeta *const *) metas->pdata, metas->len,
-                                                       get_opacity (self), counts);
+                                                       get_opacity (self), counts, trail);
 
   GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": %u results, drawing %.2f ms",
                     GST_TIME_ARGS (GST_BUFFER_PTS (buffer)), metas->len,
@@ -171,6 +264,7 @@ gst_dicenet_overlay_stop (GstBaseTransform *trans)
 {
   gst_dicenet_overlay_helper_reset (GST_DICENET_OVERLAY (trans)->helper);
   forget_names (GST_DICENET_OVERLAY (trans));
+  forget_trail (GST_DICENET_OVERLAY (trans));
   return GST_BASE_TRANSFORM_CLASS (gst_dicenet_overlay_parent_class)->stop (trans);
 }
 
@@ -205,6 +299,11 @@ gst_dicenet_overlay_set_property (GObject *object, guint id, const GValue *value
     GST_DICENET_OVERLAY (object)->opacity = g_value_get_double (value);
     GST_OBJECT_UNLOCK (object);
     break;
+  case PROP_TRAIL:
+    GST_OBJECT_LOCK (object);
+    GST_DICENET_OVERLAY (object)->stay = g_value_get_uint64 (value);
+    GST_OBJECT_UNLOCK (object);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     break;
@@ -218,6 +317,11 @@ gst_dicenet_overlay_get_property (GObject *object, guint id, GValue *value, GPar
   case PROP_OPACITY:
     g_value_set_double (value, get_opacity (GST_DICENET_OVERLAY (object)));
     break;
+  case PROP_TRAIL:
+    GST_OBJECT_LOCK (object);
+    g_value_set_uint64 (value, GST_DICENET_OVERLAY (object)->stay);
+    GST_OBJECT_UNLOCK (object);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     break;
@@ -230,6 +334,7 @@ gst_dicenet_overlay_finalize (GObject *object)
   GstDicenetOverlay *self = GST_DICENET_OVERLAY (object);
 
   forget_names (self);
+  forget_trail (self);
   g_ptr_array_unref (self->names);
   gst_dicenet_overlay_helper_free (self->helper);
   G_OBJECT_CLASS (gst_dicenet_overlay_parent_class)->finalize (object);
@@ -264,6 +369,13 @@ gst_dicenet_overlay_class_init (GstDicenetOverlayClass *klass)
       object_class, PROP_OPACITY,
       g_param_spec_double ("opacity", "Opacity", "Opacity of masks", 0, 1, DEFAULT_OPACITY,
                            G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (
+      object_class, PROP_TRAIL,
+      g_param_spec_uint64 (
+          "trail", "Trail",
+          "How long the way of each object with a number (see dicenettrack) is shown as a line (ns; 0: "
+          "not at all)",
+          0, 3600 * GST_SECOND, DEFAULT_TRAIL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
 
   gst_element_class_set_static_metadata (
       GST_ELEMENT_CLASS (klass), "DiCENet results overlay", "Analyzer/Visualization/Video",
@@ -273,6 +385,7 @@ gst_dicenet_overlay_class_init (GstDicenetOverlayClass *klass)
 
   trans_class->start = gst_dicenet_overlay_start;
   trans_class->stop = gst_dicenet_overlay_stop;
+  trans_class->sink_event = gst_dicenet_overlay_sink_event;
   trans_class->transform_caps = gst_dicenet_overlay_transform_caps;
   trans_class->fixate_caps = gst_dicenet_overlay_fixate_caps;
   trans_class->prepare_output_buffer = gst_dicenet_overlay_prepare_output_buffer;
@@ -283,6 +396,7 @@ static void
 gst_dicenet_overlay_init (GstDicenetOverlay *self)
 {
   self->opacity = DEFAULT_OPACITY;
+  self->stay = DEFAULT_TRAIL;
   self->names = g_ptr_array_new_with_free_func (g_free);
   self->helper = gst_dicenet_overlay_helper_new (GST_BASE_TRANSFORM (self));
   gst_dicenet_overlay_helper_set_active (self->helper, TRUE);

@@ -10,6 +10,7 @@
 #include "gstdicenetoverlayhelper.h"
 #include "gstdicenetdraw.h"
 #include "gstdicenetdrawcounts.h"
+#include "gstdicenetdrawtrail.h"
 #include "video/gstdicenetmemory.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_overlay_helper_debug);
@@ -30,6 +31,7 @@ struct _GstDicenetOverlayHelper {
   /* Streaming thread only. */
   GstDicenetRenderer *renderer;
   GstDicenetCountRenderer *counts;
+  GstDicenetTrailRenderer *trails;
   DrawMode mode;
   gboolean undecided; /* caps were negotiated, but @mode is not known yet */
   gboolean refused;   /* downstream accepted the caps, but does not draw compositions */
@@ -49,6 +51,7 @@ gst_dicenet_overlay_helper_new (GstBaseTransform *element)
   self->element = element;
   self->renderer = gst_dicenet_renderer_new ();
   self->counts = gst_dicenet_count_renderer_new ();
+  self->trails = gst_dicenet_trail_renderer_new ();
   return self;
 }
 
@@ -57,6 +60,7 @@ gst_dicenet_overlay_helper_free (GstDicenetOverlayHelper *self)
 {
   gst_dicenet_renderer_free (self->renderer);
   gst_dicenet_count_renderer_free (self->counts);
+  gst_dicenet_trail_renderer_free (self->trails);
   g_free (self);
 }
 
@@ -80,6 +84,8 @@ gst_dicenet_overlay_helper_reset (GstDicenetOverlayHelper *self)
   self->renderer = gst_dicenet_renderer_new ();
   gst_dicenet_count_renderer_free (self->counts);
   self->counts = gst_dicenet_count_renderer_new ();
+  gst_dicenet_trail_renderer_free (self->trails);
+  self->trails = gst_dicenet_trail_renderer_new ();
   self->mode = DRAW_NOTHING;
   self->told = NULL;
 }
@@ -400,6 +406,8 @@ warn_of_problem (GstDicenetOverlayHelper *self)
 
   if (!problem)
     problem = gst_dicenet_count_renderer_get_problem (self->counts);
+  if (!problem)
+    problem = gst_dicenet_trail_renderer_get_problem (self->trails);
   if (problem && problem != self->told)
     GST_ELEMENT_WARNING (self->element, RESOURCE, FAILED, ("%s.", problem), (NULL));
   self->told = problem;
@@ -407,7 +415,8 @@ warn_of_problem (GstDicenetOverlayHelper *self)
 
 GstFlowReturn
 gst_dicenet_overlay_helper_draw (GstDicenetOverlayHelper *self, GstBuffer *buffer, const GstVideoInfo *info,
-                                 const GstDicenetMeta *const *metas, guint n_metas, gdouble opacity, GPtrArray *counts)
+                                 const GstDicenetMeta *const *metas, guint n_metas, gdouble opacity, GPtrArray *counts,
+                                 const GstDicenetTrail *trail)
 {
   if (self->mode == DRAW_NOTHING || !gst_dicenet_overlay_helper_is_active (self))
     return GST_FLOW_OK;
@@ -418,6 +427,8 @@ gst_dicenet_overlay_helper_draw (GstDicenetOverlayHelper *self, GstBuffer *buffe
   GstVideoOverlayComposition *composition =
       gst_dicenet_renderer_compose (self->renderer, metas, n_metas, info, opacity, layers);
 
+  if (trail)
+    composition = gst_dicenet_trail_renderer_compose (self->trails, trail, info, composition);
   if (counts)
     composition = gst_dicenet_count_renderer_compose (self->counts, counts, info, composition);
   if (self->mode == DRAW_ATTACH && composition)

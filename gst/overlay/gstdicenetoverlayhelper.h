@@ -4,6 +4,7 @@
 #include <gst/base/gstbasetransform.h>
 #include <gst/dicenet/gstdicenetmeta.h>
 #include <gst/video/video.h>
+#include "gstdicenettrail.h"
 
 G_BEGIN_DECLS
 
@@ -57,6 +58,7 @@ GstFlowReturn gst_dicenet_overlay_helper_negotiate (GstDicenetOverlayHelper *sel
  * @n_metas: number of @metas
  * @opacity: opacity of masks, 0 to 1
  * @counts: (nullable) (element-type GstDicenetCountMeta): lines and zones to draw, in the coordinates of @info
+ * @trail: (nullable): where objects were, likewise
  *
  * Draws on a frame, if the helper is active.
  *
@@ -64,6 +66,7 @@ GstFlowReturn gst_dicenet_overlay_helper_negotiate (GstDicenetOverlayHelper *sel
  */
 GstFlowReturn gst_dicenet_overlay_helper_draw (GstDicenetOverlayHelper *self, GstBuffer *buffer,
                                                const GstVideoInfo *info, const GstDicenetMeta *const *metas,
-                                               guint n_metas, gdouble opacity, GPtrArray *counts);
+                                               guint n_metas, gdouble opacity, GPtrArray *counts,
+                                               const GstDicenetTrail *trail);
 
 G_END_DECLS
