@@ -241,7 +241,7 @@ read_points (GstDicenetShape *shape, const gchar *text, GError **error)
     text = behind + 1;
   }
   if (ok && points->len % 2 != 0)
-    ok = fail (error, "expected pairs of coordinates, found %u numbers", points->len);
+    ok = fail (error, "expected pairs of coordinates, found an odd count of numbers: %u", points->len);
   shape->n_points = points->len / 2;
   shape->points = (GstDicenetPosition *) g_array_free (points, FALSE);
   return ok;

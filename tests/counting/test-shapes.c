@@ -67,7 +67,7 @@ START_TEST (test_wrong_lines)
   const Wrong wrong[] = {
     { "door", "expected NAME:X1,Y1,X2,Y2 or NAME:CLASS,CLASS:X1,Y1,X2,Y2, such as door:0.1,0.5,0.9,0.5; found 'door'" },
     { "a:b:c:0,0,1,1", "expected NAME:" },
-    { "door:0.1,0.5,0.9", "'door:0.1,0.5,0.9': expected pairs of coordinates, found 3 numbers" },
+    { "door:0.1,0.5,0.9", "'door:0.1,0.5,0.9': expected pairs of coordinates, found an odd count of numbers: 3" },
     { "door:0.1,0.5,0.9,x", "expected a number from 0 to 1, found 'x'" },
     { "door:0.1,0.5,0.9,", "expected a number from 0 to 1, found ''" },
     { "door:", "expected a number from 0 to 1, found ''" },
