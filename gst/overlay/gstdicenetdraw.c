@@ -482,7 +482,7 @@ place_label (const Canvas *canvas, Place box, gint w, gint h)
 static gchar *
 describe_object (const GstDicenetMeta *meta, const GstDicenetDetection *d)
 {
-  const gchar *label = gst_dicenet_result_get_label (meta->result, d->label_id);
+  g_autofree gchar *label = gst_dicenet_text_isolate (gst_dicenet_result_get_label (meta->result, d->label_id));
   g_autofree gchar *percent = format_percent (d->confidence);
 
   if (d->track_id == 0)
@@ -495,9 +495,10 @@ static gchar *
 describe_class (const GstDicenetResult *result)
 {
   const GstDicenetClass *best = gst_dicenet_result_get_class (result, 0);
+  g_autofree gchar *label = gst_dicenet_text_isolate (gst_dicenet_result_get_label (result, best->label_id));
   g_autofree gchar *percent = format_percent (best->confidence);
 
-  return g_strdup_printf ("%s %s", gst_dicenet_result_get_label (result, best->label_id), percent);
+  return g_strdup_printf ("%s %s", label, percent);
 }
 
 /* Lines of a label: the class of the object, and what models found in it. */

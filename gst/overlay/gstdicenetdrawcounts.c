@@ -114,12 +114,13 @@ static gchar *
 format_counts (const GstDicenetCountShape *shape)
 {
   const GstDicenetCountTally *total = &shape->total;
+  g_autofree gchar *name = gst_dicenet_text_isolate (shape->name);
 
   if (shape->is_zone)
-    return g_strdup_printf ("%s: %" G_GUINT64_FORMAT " inside, %" G_GUINT64_FORMAT " entered", shape->name,
-                            total->inside, total->entered);
-  return g_strdup_printf ("%s: %" G_GUINT64_FORMAT " forward, %" G_GUINT64_FORMAT " backward", shape->name,
-                          total->forward, total->backward);
+    return g_strdup_printf ("%s: %" G_GUINT64_FORMAT " inside, %" G_GUINT64_FORMAT " entered", name, total->inside,
+                            total->entered);
+  return g_strdup_printf ("%s: %" G_GUINT64_FORMAT " forward, %" G_GUINT64_FORMAT " backward", name, total->forward,
+                          total->backward);
 }
 
 /* Where the middle of a shape's text should be: behind a line, opposite to its arrow; above a zone's highest corner. */

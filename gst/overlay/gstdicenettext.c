@@ -196,6 +196,7 @@ layout_new (GstDicenetTextCache *self, const GstDicenetStyle *style, const gchar
   pango_layout_set_font_description (layout, font);
   pango_font_description_free (font);
   pango_layout_set_single_paragraph_mode (layout, TRUE);
+  pango_layout_set_auto_dir (layout, FALSE); /* from left to right, as all texts but names are */
   pango_layout_set_text (layout, text, -1);
   return layout;
 }
@@ -338,6 +339,12 @@ text_box_end (cairo_t *cr)
 {
   cairo_surface_flush (cairo_get_target (cr));
   cairo_destroy (cr);
+}
+
+gchar *
+gst_dicenet_text_isolate (const gchar *name)
+{
+  return g_str_is_ascii (name) ? g_strdup (name) : g_strconcat ("\u2068", name, "\u2069", NULL);
 }
 
 GstBuffer *

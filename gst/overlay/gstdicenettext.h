@@ -77,6 +77,11 @@ void gst_dicenet_text_cache_trim (GstDicenetTextCache *self);
 /** (nullable): why text looks wrong or is missing, as a message to the user. A static string. */
 const gchar *gst_dicenet_text_cache_get_problem (const GstDicenetTextCache *self);
 
+/** @name for use within a text: in a script from right to left, it would reorder the numbers after it.
+ *
+ * Returns: (transfer full): the name, in Unicode's isolates if it is not ASCII */
+gchar *gst_dicenet_text_isolate (const gchar *name);
+
 /** One opaque pixel in the colour of a class. Owned by @self. %NULL if there is not enough memory, as for the functions
  * below. */
 GstBuffer *gst_dicenet_text_cache_get_pixel (GstDicenetTextCache *self, guint label_id);

@@ -479,6 +479,50 @@ GST_START_TEST (test_numbers)
 }
 GST_END_TEST
 
+/* Whether two pictures of text differ in columns from @from to @to, as fractions of the width. */
+static gboolean
+columns_differ (const GstDicenetTextBox *a, const GstDicenetTextBox *b, gdouble from, gdouble to)
+{
+  const guint width = (guint) MIN (a->width, b->width), height = (guint) a->height;
+  GstMapInfo x, y;
+  gboolean differ = FALSE;
+
+  fail_unless (gst_buffer_map (a->pixels, &x, GST_MAP_READ) && gst_buffer_map (b->pixels, &y, GST_MAP_READ));
+  for (guint row = 0; row < height; row++) {
+    const guint32 *p = (const guint32 *) x.data + row * (guint) a->width;
+    const guint32 *q = (const guint32 *) y.data + row * (guint) b->width;
+    for (guint column = (guint) (from * width); column < (guint) (to * width); column++)
+      differ |= p[column] != q[column];
+  }
+  gst_buffer_unmap (a->pixels, &x);
+  gst_buffer_unmap (b->pixels, &y);
+  return differ;
+}
+
+/* A name in a script from right to left does not reorder what comes after it: the number stays on the right. */
+GST_START_TEST (test_right_to_left)
+{
+  GstDicenetTextCache *texts = gst_dicenet_text_cache_new ();
+  g_autofree gchar *latin = gst_dicenet_text_isolate ("door"), *name = gst_dicenet_text_isolate ("\u0627\u0644\u0628");
+  g_autofree gchar *one = g_strconcat (name, ": 1 forward", NULL), *four = g_strconcat (name, ": 4 forward", NULL);
+  GstDicenetStyle style;
+  GstVideoInfo info;
+
+  fail_unless_equals_string (latin, "door");
+  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_I420, 640, 480);
+  gst_dicenet_style_init (&style, &info, FALSE);
+  const GstDicenetTextBox *a = gst_dicenet_text_cache_get_label (texts, &style, one, 1, 400);
+  const GstDicenetTextBox *b = gst_dicenet_text_cache_get_label (texts, &style, four, 1, 400);
+  const GstDicenetTextBox *alone = gst_dicenet_text_cache_get_label (texts, &style, name, 1, 400);
+  const gdouble end_of_name = (gdouble) (alone->width - style.pad) / a->width;
+  fail_if (columns_differ (a, b, 0, end_of_name));
+  fail_if (columns_differ (a, alone, 0, 1.0 * style.pad / alone->width));
+  fail_unless (columns_differ (a, b, end_of_name, 0.6));
+  fail_if (columns_differ (a, b, 0.6, 1));
+  gst_dicenet_text_cache_free (texts);
+}
+GST_END_TEST
+
 static void
 add_second_stage (GstBuffer *buffer, const gchar *label, gdouble confidence)
 {
@@ -806,6 +850,7 @@ draw_suite (void)
   tcase_add_test (tests, test_classes);
   tcase_add_test (tests, test_steady);
   tcase_add_test (tests, test_numbers);
+  tcase_add_test (tests, test_right_to_left);
   tcase_add_test (tests, test_second_stage);
   tcase_add_test (tests, test_masks_of_objects);
   tcase_add_test (tests, test_label_places);
