@@ -152,17 +152,14 @@ next_time (GstDicenetCount *self)
   return self->now + frame_duration (self);
 }
 
-/* The frame's running time, which is negative before the segment. */
 static gint64
 time_of_frame (GstDicenetCount *self, GstBuffer *buffer)
 {
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  guint64 time = 0;
-  gint sign = 0;
+  gint64 time;
 
-  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (buffer))
-    sign = gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer), &time);
-  return sign == 0 ? next_time (self) : sign * (gint64) MIN (time, (guint64) LAST_TIME);
+  return gst_dicenet_video_get_running_time (GST_DICENET_VIDEO (self), buffer, &time)
+             ? CLAMP (time, -LAST_TIME, LAST_TIME)
+             : next_time (self);
 }
 
 /* When the object was observed, in running time. */

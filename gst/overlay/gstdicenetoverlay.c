@@ -159,19 +159,6 @@ forget_trail (GstDicenetOverlay *self)
   g_clear_pointer (&self->trail, gst_dicenet_trail_free);
 }
 
-static gboolean
-get_running_time (GstDicenetOverlay *self, GstBuffer *buffer, gint64 *time)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  guint64 distance = 0;
-  gint sign = 0;
-
-  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (buffer))
-    sign = gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer), &distance);
-  *time = sign * (gint64) MIN (distance, (guint64) G_MAXINT64);
-  return sign != 0;
-}
-
 /* The part of the picture that the frame shows. */
 static GstVideoRectangle
 get_view (GstBuffer *buffer, const GstVideoInfo *info)
@@ -206,7 +193,7 @@ update_trail (GstDicenetOverlay *self, GstBuffer *buffer, const GPtrArray *metas
     forget_trail (self);
     return NULL;
   }
-  if (!get_running_time (self, buffer, &now))
+  if (!gst_dicenet_video_get_running_time (GST_DICENET_VIDEO (self), buffer, &now))
     return NULL;
   if (!self->trail)
     self->trail = gst_dicenet_trail_new ();

@@ -113,14 +113,11 @@ forget (GstDicenetTrack *self, const gchar *why)
 static gboolean
 get_running_time (GstDicenetTrack *self, GstBuffer *buffer, gdouble *seconds)
 {
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  guint64 time = 0;
-  gint sign = 0;
+  gint64 time;
+  const gboolean is_known = gst_dicenet_video_get_running_time (GST_DICENET_VIDEO (self), buffer, &time);
 
-  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (buffer))
-    sign = gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer), &time);
-  *seconds = sign * (gdouble) time / GST_SECOND;
-  return sign != 0;
+  *seconds = (gdouble) time / GST_SECOND;
+  return is_known;
 }
 
 /* Seconds since the last frame. Where timestamps say nothing sensible, the duration of a frame. */

@@ -24,6 +24,19 @@ gst_dicenet_video_get_info (GstDicenetVideo *self)
   return &PRIV (self)->info;
 }
 
+gboolean
+gst_dicenet_video_get_running_time (GstDicenetVideo *self, GstBuffer *buffer, gint64 *time)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+  guint64 distance = 0;
+  gint sign = 0;
+
+  if (segment->format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (buffer))
+    sign = gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer), &distance);
+  *time = sign * (gint64) MIN (distance, (guint64) G_MAXINT64);
+  return sign != 0;
+}
+
 /* Results and drawing require one whole picture per buffer. */
 static gboolean
 check_frames (GstDicenetVideo *self, const GstVideoInfo *info)

@@ -28,4 +28,16 @@ struct _GstDicenetVideoClass {
 /** Format and size of the frames; streaming thread only. */
 const GstVideoInfo *gst_dicenet_video_get_info (GstDicenetVideo *self);
 
+/**
+ * gst_dicenet_video_get_running_time:
+ * @self: an element
+ * @buffer: a frame
+ * @time: (out): its running time in nanoseconds, negative before the segment
+ *
+ * For the streaming thread.
+ *
+ * Returns: whether it has one
+ */
+gboolean gst_dicenet_video_get_running_time (GstDicenetVideo *self, GstBuffer *buffer, gint64 *time);
+
 G_END_DECLS
