@@ -32,6 +32,8 @@ try:
 except (ImportError, ValueError) as error:
     sys.exit(f"error: {error}: install python3-gi, gir1.2-gstreamer-1.0 and gir1.2-gst-plugins-base-1.0")
 
+from stopwatch import Stopwatch
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -67,30 +69,13 @@ def decode(clip, frames):
     return caps, [sample.get_buffer().copy_deep() for sample in samples]
 
 
-class Stopwatch:
-    """Times one buffer at a time between two pads of an element."""
-
-    def __init__(self, element):
-        self.begin, self.milliseconds = 0, []
-        element.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self.arrive)
-        element.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self.leave)
-
-    def arrive(self, _pad, _info):
-        self.begin = time.monotonic_ns()
-        return Gst.PadProbeReturn.OK
-
-    def leave(self, _pad, _info):
-        self.milliseconds.append((time.monotonic_ns() - self.begin) / 1e6)
-        return Gst.PadProbeReturn.OK
-
-
 def run_element(element, properties, caps, frames):
     """Median milliseconds per frame, after three frames of warm-up, and the inference size."""
     words = " ".join(f"{name}={value}" for name, value in properties.items())
     pipeline = Gst.parse_launch(f"appsrc name=source format=time ! {element} name=net {words} ! fakesink name=end sync=false")
     source, network = pipeline.get_by_name("source"), pipeline.get_by_name("net")
     source.set_property("caps", caps)
-    stopwatch = Stopwatch(network)
+    stopwatch = Stopwatch(network, time.monotonic_ns)
     pipeline.set_state(Gst.State.PLAYING)
     for i, frame in enumerate(frames):
         frame = frame.copy()

@@ -36,6 +36,8 @@ try:
 except (ImportError, ValueError) as error:
     sys.exit(f"error: {error}: install python3-gi, gir1.2-gstreamer-1.0 and gir1.2-gst-plugins-base-1.0")
 
+from stopwatch import Stopwatch
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -55,23 +57,6 @@ def add_objects(frame, count, rng):
         GstVideo.buffer_add_video_region_of_interest_meta(frame, "object", x, y, width, height)
 
 
-class Stopwatch:
-    """Processor time of the streaming thread between two pads of an element."""
-
-    def __init__(self, element):
-        self.begin, self.milliseconds = 0, []
-        element.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self.arrive)
-        element.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self.leave)
-
-    def arrive(self, _pad, _info):
-        self.begin = time.thread_time_ns()
-        return Gst.PadProbeReturn.OK
-
-    def leave(self, _pad, _info):
-        self.milliseconds.append((time.thread_time_ns() - self.begin) / 1e6)
-        return Gst.PadProbeReturn.OK
-
-
 def run_element(element, model, size, picture, frames, rng):
     """Median milliseconds per object. @frames: for each frame, its number of objects. The first two are warm-up."""
     caps = f"video/x-raw,format=NV12,width={WIDTH},height={HEIGHT},framerate=25/1"
@@ -79,7 +64,7 @@ def run_element(element, model, size, picture, frames, rng):
         f"appsrc name=source format=time caps={caps} ! {element} name=net model={model} threads=1 inference-size={size} "
         f"inference-region=objects max-objects=1000 ! fakesink sync=false"
     )
-    source, stopwatch = pipeline.get_by_name("source"), Stopwatch(pipeline.get_by_name("net"))
+    source, stopwatch = pipeline.get_by_name("source"), Stopwatch(pipeline.get_by_name("net"), time.thread_time_ns)
     pipeline.set_state(Gst.State.PLAYING)
     for i, count in enumerate(frames):
         frame = Gst.Buffer.new_wrapped(picture)
