@@ -648,7 +648,8 @@ gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   const GstVideoInfo *info = gst_dicenet_video_get_info (video);
 
   GST_OBJECT_LOCK (self);
-  priv->n_frames++;
+  if (priv->n_frames++ == 0)
+    priv->first_frame = g_get_monotonic_time ();
   GST_OBJECT_UNLOCK (self);
   priv->index++;
   if (priv->on_objects)

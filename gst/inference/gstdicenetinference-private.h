@@ -70,6 +70,7 @@ typedef struct {
   GstDicenetLooks *looks;    /* what it found before */
   gboolean told_no_tracks;
   gboolean live;
+  gint64 first_frame; /* when it came, a g_get_monotonic_time() */
   GstDicenetLateness lateness;
 
   /* Protected by the object lock. */

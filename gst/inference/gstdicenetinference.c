@@ -363,6 +363,28 @@ gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const Gst
   return TRUE;
 }
 
+/* A file that is not played at its own pace runs past the network. */
+static void
+warn_of_pace (GstDicenetInference *self)
+{
+  GstDicenetInferencePrivate *priv = PRIV (self);
+  const GstVideoInfo *info = gst_dicenet_video_get_info (GST_DICENET_VIDEO (self));
+
+  GST_OBJECT_LOCK (self);
+  const guint64 n_frames = priv->n_frames, n_begun = priv->n_begun, n_due = n_frames / priv->interval;
+  GST_OBJECT_UNLOCK (self);
+  if (priv->live || info->fps_n <= 0 || n_begun >= n_due / 2)
+    return;
+  const GstClockTime length = gst_util_uint64_scale (n_frames, GST_SECOND * (guint) info->fps_d, (guint) info->fps_n);
+  if (gst_dicenet_time_since (priv->first_frame) < length / 2)
+    GST_ELEMENT_WARNING (self, STREAM, FAILED,
+                         ("The network ran on %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+                          " frames only: these came faster than they are played, and inference-mode=newest lets none "
+                          "wait. Set inference-mode=every-frame on '%s' for files, or sync=true on the sink.",
+                          n_begun, n_frames, GST_OBJECT_NAME (self)),
+                         (NULL));
+}
+
 /* A result is not reused after a seek or for a new segment: the next frame is inferred. */
 static gboolean
 gst_dicenet_inference_sink_event (GstBaseTransform *trans, GstEvent *event)
@@ -372,8 +394,10 @@ gst_dicenet_inference_sink_event (GstBaseTransform *trans, GstEvent *event)
     gst_dicenet_lateness_reset (&PRIV (GST_DICENET_INFERENCE (trans))->lateness);
   }
   /* The last result has no frame to go with, but a message, which should come before EOS, as should an error. */
-  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS && PRIV (GST_DICENET_INFERENCE (trans))->worker)
+  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS && PRIV (GST_DICENET_INFERENCE (trans))->worker) {
+    warn_of_pace (GST_DICENET_INFERENCE (trans));
     gst_dicenet_worker_wait (PRIV (GST_DICENET_INFERENCE (trans))->worker);
+  }
   return GST_BASE_TRANSFORM_CLASS (gst_dicenet_inference_parent_class)->sink_event (trans, event);
 }
 

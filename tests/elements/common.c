@@ -221,6 +221,24 @@ next_message (GstBus *bus, GstMessageType type)
 }
 
 void
+expect_no_message (GstHarness *h)
+{
+  fail_unless (next_message (bus_of (h), GST_MESSAGE_ERROR | GST_MESSAGE_WARNING) == NULL, "an unexpected message");
+}
+
+guint64
+stat_of (GstHarness *h, const gchar *field)
+{
+  GstStructure *stats;
+  guint64 value = 0;
+
+  g_object_get (h->element, "stats", &stats, NULL);
+  fail_unless (gst_structure_get_uint64 (stats, field, &value), "no %s", field);
+  gst_structure_free (stats);
+  return value;
+}
+
+void
 expect_message (GstBus *bus, GstMessageType type, GQuark domain, gint code, const gchar *part, const gchar *part2)
 {
   GstMessage *message = next_message (bus, type);

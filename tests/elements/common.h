@@ -45,10 +45,15 @@ GBytes *bytes_of (GstBuffer *buffer);
 GstDicenetMeta *result_of (GstBuffer *buffer, GstDicenetTask task);
 guint count_metas (GstBuffer *buffer, GType api);
 
+/** A number of the element's property stats. */
+guint64 stat_of (GstHarness *h, const gchar *field);
+
 /** Number of different labels in a mask. */
 guint count_labels (GBytes *mask);
 
 /** Fails unless the bus has an error (or a warning) with this code whose text contains both parts. */
 void expect_message (GstBus *bus, GstMessageType type, GQuark domain, gint code, const gchar *part, const gchar *part2);
+/** Fails if there is an error or a warning. */
+void expect_no_message (GstHarness *h);
 /** The next message of a type, or NULL. */
 GstMessage *next_message (GstBus *bus, GstMessageType type);

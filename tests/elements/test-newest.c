@@ -22,18 +22,6 @@ index_of (GstClockTime pts)
   return (guint) gst_util_uint64_scale_round (pts, 30, GST_SECOND);
 }
 
-static guint64
-stat_of (GstHarness *h, const gchar *field)
-{
-  GstStructure *stats;
-  guint64 value = 0;
-
-  g_object_get (h->element, "stats", &stats, NULL);
-  fail_unless (gst_structure_get (stats, field, G_TYPE_UINT64, &value, NULL), "no %s", field);
-  gst_structure_free (stats);
-  return value;
-}
-
 /* Every frame has another picture. */
 static GstBuffer *
 pass (GstHarness *h, guint index)
@@ -134,6 +122,30 @@ GST_START_TEST (test_no_queue)
   for (GstMessage *m; (m = next_message (bus_of (h), GST_MESSAGE_ELEMENT)); gst_message_unref (m))
     n++;
   fail_unless_equals_int (n, 300 - skipped);
+  harness_free (h);
+}
+GST_END_TEST;
+
+/* A file that is read as fast as possible gets hardly any results; one that is played at its own pace as many as it can
+ * have. */
+GST_START_TEST (test_pace)
+{
+  const gboolean played = __i__ == 1;
+  g_autofree gchar *line = launch_line ("dicenetdetect", "inference-mode=newest inference-size=2048x2048");
+  GstHarness *h = harness_for (line);
+
+  gst_harness_set_live (h, FALSE);
+  set_caps (h, "I420", 64, 48);
+  for (guint i = 0; i < (played ? 15 : 100); i++) {
+    gst_buffer_unref (pass (h, i));
+    if (played)
+      g_usleep (33333);
+  }
+  fail_unless (gst_harness_push_event (h, gst_event_new_eos ()));
+  if (!played)
+    expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "of 100 frames",
+                    "inference-mode=every-frame");
+  expect_no_message (h);
   harness_free (h);
 }
 GST_END_TEST;
@@ -463,6 +475,7 @@ main (int argc, char **argv)
 
   tcase_add_loop_test (tests, test_never_waits, 0, n);
   tcase_add_test (tests, test_no_queue);
+  tcase_add_loop_test (tests, test_pace, 0, 2);
   tcase_add_loop_test (tests, test_same_results, 0, n);
   tcase_add_loop_test (tests, test_jumps, 0, 4);
   tcase_add_test (tests, test_new_caps);

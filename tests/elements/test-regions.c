@@ -102,24 +102,6 @@ meta_in (GstBuffer *buffer, GstDicenetTask task, gint parent_id)
   return NULL;
 }
 
-static guint64
-stat_of (GstHarness *h, const gchar *name)
-{
-  GstStructure *stats;
-  guint64 value;
-
-  g_object_get (h->element, "stats", &stats, NULL);
-  fail_unless (gst_structure_get_uint64 (stats, name, &value));
-  gst_structure_free (stats);
-  return value;
-}
-
-static void
-expect_no_message (GstHarness *h)
-{
-  fail_unless (next_message (bus_of (h), GST_MESSAGE_ERROR | GST_MESSAGE_WARNING) == NULL, "an unexpected message");
-}
-
 /* --- the region's result is that of the cropped frame --- */
 
 typedef struct {
