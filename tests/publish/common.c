@@ -276,3 +276,15 @@ arrivals_check_numbers (Arrivals *arrivals, guint from, guint to, gboolean twice
   fail_unless (twice || arrivals->texts->len == to - from);
   g_mutex_unlock (&arrivals->lock);
 }
+
+void
+expect_not_started (const gchar *element, const gchar *properties, const gchar *text)
+{
+  g_autofree gchar *launch = g_strdup_printf ("%s %s", element, properties);
+  GstElement *sink = element_new (launch);
+
+  fail_unless_equals_int (gst_element_set_state (sink, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  fail_unless (count_messages (sink, GST_MESSAGE_ERROR, text) == 1, "%s: no error with '%s'", properties, text);
+  gst_element_set_state (sink, GST_STATE_NULL);
+  gst_object_unref (sink);
+}

@@ -42,6 +42,8 @@ guint wait_for_message (GstHarness *h, GstMessageType type, const gchar *text);
 
 /** How many messages of the type, with this text, are on the bus; removes all. */
 guint count_messages (GstElement *element, GstMessageType type, const gchar *text);
+/** Fails unless an element with these properties refuses to start, with one error that contains the text. */
+void expect_not_started (const gchar *element, const gchar *properties, const gchar *text);
 
 /** Texts that arrived, from any thread. */
 typedef struct {

@@ -275,15 +275,8 @@ GST_START_TEST (test_settings)
     { "uri=kafka://localhost/a user=a sasl-mechanism=wrong", "wrong" },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autofree gchar *launch = g_strdup_printf ("dicenetkafkasink %s", cases[i].properties);
-    GstElement *sink = element_new (launch);
-    fail_unless_equals_int (gst_element_set_state (sink, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
-    fail_unless (count_messages (sink, GST_MESSAGE_ERROR, cases[i].text) == 1, "%s: no error with '%s'",
-                 cases[i].properties, cases[i].text);
-    gst_element_set_state (sink, GST_STATE_NULL);
-    gst_object_unref (sink);
-  }
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    expect_not_started ("dicenetkafkasink", cases[i].properties, cases[i].text);
 }
 GST_END_TEST;
 
