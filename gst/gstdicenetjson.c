@@ -23,6 +23,7 @@
 #include "gstdicenetjson.h"
 
 #include "gstdicenetwallclock.h"
+#include "video/gstdicenetlive.h"
 #include "video/gstdicenetothers.h"
 
 #include <dicenet/text.h>
@@ -511,14 +512,8 @@ put_counts (GString *out, GstBuffer *buffer)
 static gboolean
 is_live (GstDicenetJson *self)
 {
-  if (!self->asked) {
-    GstQuery *query = gst_query_new_latency ();
-    self->live = FALSE;
-    self->asked = gst_pad_peer_query (self->sinkpad, query);
-    if (self->asked)
-      gst_query_parse_latency (query, &self->live, NULL, NULL);
-    gst_query_unref (query);
-  }
+  if (!self->asked)
+    self->asked = gst_dicenet_pad_is_live (self->sinkpad, &self->live);
   return self->live;
 }
 

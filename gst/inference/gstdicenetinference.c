@@ -36,6 +36,7 @@
 #include "gstdicenetinference-private.h"
 #include "gstdicenetcuda.h"
 #include "gstdicenetimage.h"
+#include "video/gstdicenetlive.h"
 
 GST_DEBUG_CATEGORY (gst_dicenet_inference_debug);
 #define GST_CAT_DEFAULT gst_dicenet_inference_debug
@@ -267,18 +268,6 @@ gst_dicenet_inference_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
 /* --- new caps --- */
 
-static gboolean
-is_live (GstDicenetInference *self)
-{
-  GstQuery *query = gst_query_new_latency ();
-  gboolean live = FALSE;
-
-  if (gst_pad_peer_query (GST_BASE_TRANSFORM_SINK_PAD (self), query))
-    gst_query_parse_latency (query, &live, NULL, NULL);
-  gst_query_unref (query);
-  return live;
-}
-
 /* A live pipeline needs the latency before it shows the first frame, and the first frame must not be late: run once on
  * a blank frame. Other pipelines do not need this. */
 static gboolean
@@ -351,7 +340,7 @@ gst_dicenet_inference_set_info (GstDicenetVideo *video, GstCaps *caps, const Gst
   priv->mean_time = priv->latency = 0;
   GST_OBJECT_UNLOCK (self);
   GstObject *context = expected_context (self, caps);
-  priv->live = is_live (self);
+  gst_dicenet_pad_is_live (GST_BASE_TRANSFORM_SINK_PAD (self), &priv->live);
   GST_INFO_OBJECT (self, "frames of %dx%d, inference at %ux%u, %s: %" GST_PTR_FORMAT, GST_VIDEO_INFO_WIDTH (info),
                    GST_VIDEO_INFO_HEIGHT (info), priv->width, priv->height, priv->live ? "live" : "not live", caps);
   gst_dicenet_lateness_reset (&priv->lateness);
