@@ -253,6 +253,17 @@ dicenet_model_get_threshold (DicenetModel *self)
   return self->description.threshold;
 }
 
+const gfloat *
+dicenet_model_get_thresholds (DicenetModel *self, gsize *n)
+{
+  if (n)
+    *n = 0;
+  g_return_val_if_fail (dicenet_model_is_loaded (self), NULL);
+  if (n && self->description.thresholds)
+    *n = self->description.n_classes;
+  return self->description.thresholds;
+}
+
 gboolean
 dicenet_model_get_pyramid (DicenetModel *self)
 {

@@ -153,6 +153,31 @@ check_thresholds (const DicenetRequest *self, guint n_classes, GError **error)
   return FALSE;
 }
 
+/* What the request says of class @c, then what it says of all classes, then what the model says. */
+static gfloat
+choose_threshold (const DicenetRequest *self, const DicenetDescription *d, guint c)
+{
+  if (self->detect.class_thresholds != NULL && self->detect.class_thresholds[c] >= 0)
+    return self->detect.class_thresholds[c];
+  if (self->detect.threshold >= 0)
+    return self->detect.threshold;
+  return d->thresholds ? d->thresholds[c] : d->threshold;
+}
+
+/* Replaces thresholds that are not set. All have been checked. */
+static void
+complete_thresholds (DicenetRequest *self, const DicenetDescription *d)
+{
+  if (self->detect.class_thresholds != NULL || (self->detect.threshold < 0 && d->thresholds != NULL)) {
+    g_autofree gfloat *chosen = g_new (gfloat, d->n_classes);
+    for (guint c = 0; c < d->n_classes; c++)
+      chosen[c] = choose_threshold (self, d, c);
+    dicenet_request_set_class_thresholds (self, chosen, d->n_classes);
+  }
+  if (self->detect.threshold < 0)
+    self->detect.threshold = d->threshold;
+}
+
 DicenetRequest *
 dicenet_request_resolve (const DicenetRequest *self, const DicenetDescription *d, GError **error)
 {
@@ -162,10 +187,9 @@ dicenet_request_resolve (const DicenetRequest *self, const DicenetDescription *d
     copy->width = d->width;
     copy->height = d->height;
   }
-  if (copy->detect.threshold < 0)
-    copy->detect.threshold = d->threshold;
   if (!dicenet_request_check_size (copy->width, copy->height, error) || !check_numbers (copy, error) ||
       !check_thresholds (copy, d->n_classes, error))
     return NULL;
+  complete_thresholds (copy, d);
   return g_steal_pointer (&copy);
 }

@@ -19,7 +19,9 @@ struct _DicenetRequest {
   } part;
   gboolean decode, outputs;
   guint top_k;
-  DicenetDetectParams detect; /* the threshold is used for classification as well; below 0: the model's */
+  /* Thresholds are used for classification as well. One below 0 is not set: a class then has the threshold of all
+   * classes, and these the model's. */
+  DicenetDetectParams detect;
   gsize n_class_thresholds;
 };
 

@@ -10,8 +10,9 @@ G_BEGIN_DECLS
  * DicenetRequest:
  *
  * Parameters of a run: the inference size, the part of the picture, and how the network's outputs are decoded. The
- * defaults are the whole picture, the model's default size and the model's threshold. A run copies what it needs, so
- * that a request can be changed and used again.
+ * defaults are the whole picture, the model's default size and the model's own thresholds:
+ * dicenet_model_get_thresholds(), or if it has none, dicenet_model_get_threshold(). A run copies what it needs, so that
+ * a request can be changed and used again.
  */
 typedef struct _DicenetRequest DicenetRequest;
 
@@ -82,7 +83,8 @@ DICENET_API void dicenet_request_set_outputs (DicenetRequest *self, gboolean out
 /**
  * dicenet_request_set_threshold:
  * @self: a request
- * @threshold: minimum confidence of classes and boxes; below 0, the default, for dicenet_model_get_threshold()
+ * @threshold: minimum confidence of classes and boxes, for all classes; below 0, the default, for the model's own
+ *   thresholds
  */
 DICENET_API void dicenet_request_set_threshold (DicenetRequest *self, gfloat threshold);
 
@@ -96,9 +98,9 @@ DICENET_API void dicenet_request_set_top_k (DicenetRequest *self, guint top_k);
 /**
  * dicenet_request_set_class_thresholds:
  * @self: a request
- * @thresholds: (nullable) (array length=n): detection: a threshold for each class of the model, instead of
- *   dicenet_request_set_threshold(). A threshold above 1 excludes the class. %NULL, the default, for none. The array is
- *   copied
+ * @thresholds: (nullable) (array length=n): classification, detection: a threshold for each class of the model, instead
+ *   of dicenet_request_set_threshold(). Below 0 leaves the class that threshold, or the model's own one; above 1
+ * excludes the class. %NULL, the default, for none. The array is copied
  * @n: number of thresholds, dicenet_model_get_n_classes()
  */
 DICENET_API void dicenet_request_set_class_thresholds (DicenetRequest *self, const gfloat *thresholds, gsize n);

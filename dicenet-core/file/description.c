@@ -59,6 +59,21 @@ void
 dicenet_description_clear (DicenetDescription *self)
 {
   g_clear_pointer (&self->labels, g_strfreev);
+  g_clear_pointer (&self->thresholds, g_free);
+}
+
+gboolean
+dicenet_description_read_thresholds (DicenetDescription *self, const DicenetMetadata *m, gfloat fallback)
+{
+  self->threshold = fallback;
+  if (!dicenet_metadata_read_fraction (m, "threshold", &self->threshold))
+    return FALSE;
+  if (dicenet_metadata_get (m, "thresholds") == NULL)
+    return TRUE;
+  g_autofree char *expected =
+      g_strdup_printf ("a JSON array of %u numbers from 0 to 1, one per class", self->n_classes);
+  self->thresholds = g_new0 (gfloat, self->n_classes);
+  return dicenet_metadata_read_numbers (m, "thresholds", self->n_classes, 0, 1, expected, self->thresholds);
 }
 
 static char **

@@ -50,6 +50,7 @@ typedef struct {
   guint decoder_width;  /* segment: b of the decoder's 4b, 3b, 2b planes */
   gboolean multi_label; /* classify */
   gfloat threshold;     /* classify, detect: default minimum confidence of reported results */
+  gfloat *thresholds;   /* instead of it, one per class; NULL for none */
 } DicenetDescription;
 
 /* The task-specific part of reading a model file. */
@@ -66,5 +67,9 @@ typedef struct {
 gboolean dicenet_description_read (DicenetDescription *out, const DicenetSafetensors *file,
                                    const DicenetTaskKeys *const *tasks, guint n_tasks, GError **error);
 void dicenet_description_clear (DicenetDescription *self);
+
+/* For tasks whose results have confidences: reads the keys "threshold", which is @fallback if absent, and "thresholds".
+ * Needs n_classes. */
+gboolean dicenet_description_read_thresholds (DicenetDescription *self, const DicenetMetadata *m, gfloat fallback);
 
 G_END_DECLS

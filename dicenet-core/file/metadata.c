@@ -23,13 +23,23 @@ dicenet_parse_size (const char *text, guint *width, guint *height)
   return TRUE;
 }
 
+/* @what: which part of @text it is about, before it; "" for all. */
+static gboolean
+refuse_part (const DicenetMetadata *m, const char *key, const char *expected, const char *what, const char *text)
+{
+  g_autofree char *shown = dicenet_text_excerpt (text);
+  g_set_error (m->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
+               "%s: __metadata__: \"%s\": expected %s, found %s\"%s\"", m->file->path, key, expected, what, shown);
+  return FALSE;
+}
+
 gboolean
 dicenet_metadata_refuse (const DicenetMetadata *m, const char *key, const char *expected, const char *found)
 {
-  g_autofree char *shown = found ? dicenet_text_excerpt (found) : NULL;
+  if (found != NULL)
+    return refuse_part (m, key, expected, "", found);
   g_set_error (m->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
-               "%s: __metadata__: \"%s\": expected %s, found %s%s%s", m->file->path, key, expected, shown ? "\"" : "",
-               shown ? shown : "nothing", shown ? "\"" : "");
+               "%s: __metadata__: \"%s\": expected %s, found nothing", m->file->path, key, expected);
   return FALSE;
 }
 
@@ -123,13 +133,21 @@ dicenet_metadata_read_numbers (const DicenetMetadata *m, const char *key, guint 
     return TRUE;
 
   const char *at = dicenet_metadata_enter_array (text, NULL);
+  if (at == NULL)
+    return dicenet_metadata_refuse (m, key, expected, text);
   guint found = 0;
-  for (; at && dicenet_json_next (&at); found++) {
+  for (; dicenet_json_next (&at); found++) {
     g_autofree char *number = dicenet_json_read_number (&at);
     const gdouble value = number ? g_ascii_strtod (number, NULL) : NAN;
-    if (found == n || !(value >= min && value <= max))
-      return dicenet_metadata_refuse (m, key, expected, text);
-    out[found] = (gfloat) value;
+    if (!(value >= min && value <= max)) {
+      g_autofree char *which = g_strdup_printf ("something else at %u, counted from 0, of ", found);
+      return refuse_part (m, key, expected, which, text);
+    }
+    if (found < n)
+      out[found] = (gfloat) value;
   }
-  return found == n || dicenet_metadata_refuse (m, key, expected, text);
+  if (found == n)
+    return TRUE;
+  g_autofree char *count = g_strdup_printf ("%u in ", found);
+  return refuse_part (m, key, expected, count, text);
 }

@@ -56,8 +56,8 @@ dicenet_class_threshold (const DicenetDetectParams *params, guint c)
   return params->class_thresholds ? params->class_thresholds[c] : params->threshold;
 }
 
-static gfloat
-lowest_threshold (const DicenetDetectParams *params, guint n_classes)
+gfloat
+dicenet_lowest_threshold (const DicenetDetectParams *params, guint n_classes)
 {
   gfloat lowest = INFINITY;
   for (guint c = 1; c < n_classes; c++)
@@ -69,7 +69,7 @@ lowest_threshold (const DicenetDetectParams *params, guint n_classes)
 gfloat
 dicenet_least_lead (const DicenetDetectParams *params, guint n_classes)
 {
-  const gfloat threshold = lowest_threshold (params, n_classes);
+  const gfloat threshold = dicenet_lowest_threshold (params, n_classes);
   if (threshold <= 0)
     return -INFINITY;
   return threshold < 1 ? logf (threshold / (1 - threshold)) - 1e-3f : 0;

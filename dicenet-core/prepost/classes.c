@@ -12,7 +12,8 @@ compare_confidence (gconstpointer a, gconstpointer b)
 }
 
 GArray *
-dicenet_decode_classes (const gfloat *logits, guint n_classes, gboolean multi_label, guint top_k, gfloat threshold)
+dicenet_decode_classes (const gfloat *logits, guint n_classes, gboolean multi_label, guint top_k,
+                        const DicenetDetectParams *params)
 {
   GArray *out = g_array_new (FALSE, FALSE, sizeof (DicenetClass));
   gdouble largest = -INFINITY, sum = 0;
@@ -23,7 +24,7 @@ dicenet_decode_classes (const gfloat *logits, guint n_classes, gboolean multi_la
     sum += exp (logits[c] - largest);
   for (guint c = 0; c < n_classes; c++) {
     const gdouble p = multi_label ? 1 / (1 + exp (-(gdouble) logits[c])) : exp (logits[c] - largest) / sum;
-    if (p >= threshold)
+    if (p >= dicenet_class_threshold (params, c))
       g_array_append_val (out, ((DicenetClass){ c, (gfloat) p }));
   }
   g_array_sort (out, compare_confidence);

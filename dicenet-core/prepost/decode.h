@@ -9,9 +9,9 @@
 /* Decoding of raw outputs. Pure functions; arrays belong to the caller unless they are returned. */
 
 /* Confidences of a classifier: softmax, or sigmoids if multi-label. At most @top_k (0: all) classes with at least
- * @threshold, most confident first. Returns (element-type DicenetClass). */
+ * its threshold in @params, most confident first. Returns (element-type DicenetClass). */
 GArray *dicenet_decode_classes (const gfloat *logits, guint n_classes, gboolean multi_label, guint top_k,
-                                gfloat threshold);
+                                const DicenetDetectParams *params);
 
 /* SSD: softmax over n_classes (0 is the background), boxes from priors, non-maximum suppression per class.
  * @confidences: n_priors x n_classes, @locations and @priors: n_priors x 4. Returns (element-type DicenetBox); NULL if
@@ -23,6 +23,8 @@ GArray *dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations
 guint dicenet_most_boxes (const DicenetDetectParams *params);
 /* Minimum confidence of a class. */
 gfloat dicenet_class_threshold (const DicenetDetectParams *params, guint c);
+/* That of the class with the lowest one, without the background. */
+gfloat dicenet_lowest_threshold (const DicenetDetectParams *params, guint n_classes);
 /* How much the logit of some class must exceed the background's for it to reach its threshold; slightly reduced, to
  * allow for rounding. */
 gfloat dicenet_least_lead (const DicenetDetectParams *params, guint n_classes);

@@ -14,8 +14,7 @@ read_keys (const DicenetMetadata *m, DicenetDescription *d)
     return FALSE;
   /* Tags are independent, so each needs a threshold. Of classes that exclude each other, the first is always
    * reported. */
-  d->threshold = d->multi_label ? 0.5f : 0;
-  return dicenet_metadata_read_fraction (m, "threshold", &d->threshold);
+  return dicenet_description_read_thresholds (d, m, d->multi_label ? 0.5f : 0);
 }
 
 /* --- the network --- */
@@ -52,7 +51,7 @@ decode (const DicenetDecoding *decoding, DicenetDecoded *out, GError **error)
   const DicenetDescription *d = dicenet_decoding_description (decoding);
 
   out->classes = dicenet_decode_classes (dicenet_decoding_output (decoding, 0), d->n_classes, d->multi_label,
-                                         decoding->request->top_k, decoding->request->detect.threshold);
+                                         decoding->request->top_k, &decoding->request->detect);
   return TRUE;
 }
 
@@ -62,7 +61,7 @@ static guint
 describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])
 {
   facts[0] = (DicenetFact){ DICENET_FACT_BOOLEAN, "multi_label", "multi-label", .is_true = d->multi_label };
-  facts[1] = (DicenetFact){ DICENET_FACT_NUMBER, "threshold", "threshold", .number = d->threshold };
+  facts[1] = dicenet_threshold_fact (d);
   return 2;
 }
 

@@ -37,9 +37,8 @@ read_keys (const DicenetMetadata *m, DicenetDescription *d)
 {
   d->background = 0;
   d->background_is_implied = TRUE;
-  d->threshold = 0.5f;
   return dicenet_metadata_read_boolean (m, "pyramid", &d->pyramid) && read_prior_sizes (m, d) &&
-         dicenet_metadata_read_fraction (m, "threshold", &d->threshold);
+         dicenet_description_read_thresholds (d, m, 0.5f);
 }
 
 /* --- the network --- */
@@ -143,7 +142,7 @@ decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
                "no memory for all boxes that reach the threshold of %g: choose a higher one, or a smaller inference "
                "size",
-               (gdouble) params->threshold);
+               (gdouble) dicenet_lowest_threshold (params, dicenet_decoding_description (d)->n_classes));
   return FALSE;
 }
 
@@ -155,7 +154,7 @@ describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])
   facts[0] = (DicenetFact){ DICENET_FACT_BOOLEAN, "pyramid", "with feature pyramid", .is_true = d->pyramid };
   facts[1] = (DicenetFact){ DICENET_FACT_NUMBERS, "prior_sizes", .numbers = d->prior_sizes,
                             .n_numbers = G_N_ELEMENTS (d->prior_sizes) };
-  facts[2] = (DicenetFact){ DICENET_FACT_NUMBER, "threshold", "threshold", .number = d->threshold };
+  facts[2] = dicenet_threshold_fact (d);
   return 3;
 }
 

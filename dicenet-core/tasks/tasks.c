@@ -23,6 +23,15 @@ dicenet_task_read (DicenetDescription *out, const DicenetSafetensors *file, GErr
   return dicenet_description_read (out, file, keys, G_N_ELEMENTS (keys), error);
 }
 
+DicenetFact
+dicenet_threshold_fact (const DicenetDescription *d)
+{
+  if (d->thresholds == NULL)
+    return (DicenetFact){ DICENET_FACT_NUMBER, "threshold", "threshold", .number = d->threshold };
+  return (DicenetFact){ DICENET_FACT_NUMBERS, "thresholds", "thresholds", .numbers = d->thresholds,
+                        .n_numbers = d->n_classes };
+}
+
 DicenetGraph *
 dicenet_task_build (const DicenetDescription *d)
 {

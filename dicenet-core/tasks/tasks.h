@@ -12,6 +12,9 @@ const DicenetTaskOps *dicenet_task_get (DicenetTask task);
 /* dicenet_description_read() with all tasks. */
 gboolean dicenet_task_read (DicenetDescription *out, const DicenetSafetensors *file, GError **error);
 
+/* "threshold", or "thresholds" if there are those of classes. */
+DicenetFact dicenet_threshold_fact (const DicenetDescription *d);
+
 /* Builds the network described by @d. */
 DicenetGraph *dicenet_task_build (const DicenetDescription *d);
 

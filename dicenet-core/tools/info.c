@@ -193,16 +193,33 @@ print_json (const Info *info, gboolean with_layers)
   dicenet_json_out_print (&out);
 }
 
+/* Classes, in texts. */
+#define MAX_SHOWN 25
+
 static void
 print_labels (const DicenetDescription *d)
 {
-  const guint shown = MIN (d->n_classes, 25);
+  const guint shown = MIN (d->n_classes, MAX_SHOWN);
   g_print ("labels         ");
   for (guint i = 0; i < shown; i++) {
     g_autofree char *label = dicenet_text_excerpt (d->labels[i]);
     g_print ("%s%s", label, i + 1 < shown ? ", " : "");
   }
   g_print ("%s\n", shown < d->n_classes ? ", ..." : "");
+}
+
+static void
+print_by_class (const DicenetDescription *d, const DicenetFact *fact)
+{
+  const guint shown = MIN (fact->n_numbers, MAX_SHOWN);
+  const guint first = d->background == 0 ? 1 : 0; /* a detector never reports it */
+
+  g_print ("%-14s ", fact->words);
+  for (guint i = first; i < shown; i++) {
+    g_autofree char *label = dicenet_text_excerpt (d->labels[i]);
+    g_print ("%s %g%s", label, (double) fact->numbers[i], i + 1 < shown ? ", " : "");
+  }
+  g_print ("%s\n", shown < fact->n_numbers ? ", ..." : "");
 }
 
 static void
@@ -224,6 +241,8 @@ print_text (const Info *info)
   for (guint i = 0; i < n; i++)
     if (facts[i].kind == DICENET_FACT_NUMBER && facts[i].words)
       g_print ("%-14s %g\n", facts[i].words, facts[i].number);
+    else if (facts[i].kind == DICENET_FACT_NUMBERS && facts[i].words)
+      print_by_class (d, &facts[i]);
   g_print ("trained size   %u x %u (DimConv kernels for %u x %u)\n", d->width, d->height, d->kernel_width,
            d->kernel_height);
   g_print ("parameters     %.3f M\n", (double) info->n_parameters / 1e6);

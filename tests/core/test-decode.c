@@ -8,9 +8,9 @@
 START_TEST (softmax_and_top_k)
 {
   const gfloat logits[] = { 0, logf (2), logf (5), -INFINITY, logf (2) }; /* ratios 1 : 2 : 5 : 0 : 2 */
-  g_autoptr (GArray) all = dicenet_decode_classes (logits, 5, FALSE, 0, 0.05f);
-  g_autoptr (GArray) top = dicenet_decode_classes (logits, 5, FALSE, 2, 0);
-  g_autoptr (GArray) multi = dicenet_decode_classes (logits, 5, TRUE, 0, 0.6f);
+  g_autoptr (GArray) all = dicenet_decode_classes (logits, 5, FALSE, 0, &(DicenetDetectParams){ .threshold = 0.05f });
+  g_autoptr (GArray) top = dicenet_decode_classes (logits, 5, FALSE, 2, &(DicenetDetectParams){ 0 });
+  g_autoptr (GArray) multi = dicenet_decode_classes (logits, 5, TRUE, 0, &(DicenetDetectParams){ .threshold = 0.6f });
 
   ck_assert_uint_eq (all->len, 4);
   ck_assert_uint_eq (g_array_index (all, DicenetClass, 0).label_id, 2);
@@ -20,6 +20,23 @@ START_TEST (softmax_and_top_k)
   ck_assert_uint_eq (top->len, 2);
   ck_assert_uint_eq (multi->len, 3);
   ck_assert_float_eq_tol (g_array_index (multi, DicenetClass, 0).confidence, 5.0f / 6, 1e-6f);
+}
+END_TEST
+
+/* At 1/2, 2/3, 5/6, 0 and 2/3. */
+START_TEST (a_threshold_for_each_class)
+{
+  const gfloat logits[] = { 0, logf (2), logf (5), -INFINITY, logf (2) };
+  const gfloat thresholds[] = { 0.4f, 0.7f, 2, 0, 0.6f }; /* class 2 left out */
+  const DicenetDetectParams params = { .threshold = 1, .class_thresholds = thresholds };
+  g_autoptr (GArray) found = dicenet_decode_classes (logits, 5, TRUE, 0, &params);
+
+  ck_assert_uint_eq (found->len, 3);
+  ck_assert_uint_eq (g_array_index (found, DicenetClass, 0).label_id, 4);
+  ck_assert_uint_eq (g_array_index (found, DicenetClass, 1).label_id, 0);
+  ck_assert_uint_eq (g_array_index (found, DicenetClass, 2).label_id, 3);
+  ck_assert_float_eq (dicenet_lowest_threshold (&params, 5), 0);
+  ck_assert_float_eq (dicenet_lowest_threshold (&params, 3), 0.7f); /* without class 0, the background */
 }
 END_TEST
 
@@ -131,5 +148,5 @@ START_TEST (locations_move_boxes)
 }
 END_TEST
 
-TEST_MAIN ("decode", softmax_and_top_k, priors_of_the_first_cell, suppression_is_per_class, limits_and_thresholds,
-           locations_move_boxes)
+TEST_MAIN ("decode", softmax_and_top_k, a_threshold_for_each_class, priors_of_the_first_cell, suppression_is_per_class,
+           limits_and_thresholds, locations_move_boxes)

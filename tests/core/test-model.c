@@ -206,6 +206,63 @@ START_TEST (has_a_threshold)
 }
 END_TEST
 
+START_TEST (has_thresholds)
+{
+  static const struct {
+    const char *model, *value;
+    gsize n;
+    gfloat first, last;
+  } good[] = {
+    { "detect", NULL, 0, 0, 0 },
+    { "detect", "[0, 0.25, 1, 5e-1, 0.125]", 5, 0, 0.125f },
+    { "tags", "[1,0,0.5,0.75]", 4, 1, 0.75f },
+    { "mobilenet", "[0.25,0,0.5]", 3, 0.25f, 0.5f },
+    { "segment", "nonsense", 0, 0, 0 }, /* an unknown key */
+  };
+  static const struct {
+    const char *value, *says;
+  } bad[] = {
+    { "[0.1,0.2,0.3,0.4]", "found 4 in" },
+    { "[0.1,0.2,0.3,0.4,0.5,0.6]", "found 6 in" },
+    { "[]", "found 0 in" },
+    { "[0.1,0.2,0.3,0.4,1.5]", "found something else at 4, counted from 0, of" },
+    { "[0.1,-0.2,0.3,0.4,0.5]", "something else at 1" },
+    { "[0.1,0.2,\"0.3\",0.4,0.5]", "something else at 2" },
+    { "[0.1,0.2,[],0.4,0.5]", "something else at 2" },
+    { "[0.1,0.2,0.3,null,0.5]", "something else at 3" },
+    { "[1e999,0.2,0.3,0.4,0.5]", "something else at 0" },
+    { "[0.1,0.2,0.3,0.4,0.5", "found \"[0.1" },
+    { "[0.1,0.2,0.3,0.4,0.5,]", "found \"[0.1" },
+    { "[0.1,0.2,0.3,0.4,nan]", "found \"[0.1" },
+    { "{\"person\": 0.5}", "found \"{" },
+    { "0.5", "found \"0.5\"" },
+    { "", "found \"\"" },
+  };
+  char *folder = test_folder_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++) {
+    g_autoptr (GError) error = NULL;
+    const Change change = { .key = "thresholds", .value = good[i].value };
+    g_autoptr (DicenetModel) model = load_changed (folder, good[i].model, &change, &error);
+    gsize n = 7;
+    assert_no_error (error);
+    const gfloat *thresholds = dicenet_model_get_thresholds (model, &n);
+    ck_assert_ptr_eq (thresholds, dicenet_model_get_thresholds (model, NULL));
+    ck_assert_uint_eq (n, good[i].n);
+    ck_assert ((thresholds != NULL) == (n > 0));
+    ck_assert (n == 0 || (thresholds[0] == good[i].first && thresholds[n - 1] == good[i].last));
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autoptr (GError) error = NULL;
+    const Change change = { .key = "thresholds", .value = bad[i].value };
+    ck_assert_msg (load_changed (folder, "detect", &change, &error) == NULL, "%s", bad[i].value);
+    assert_error (error, DICENET_ERROR_INVALID_MODEL,
+                  "\"thresholds\": expected a JSON array of 5 numbers from 0 to 1, one per class", bad[i].says);
+  }
+  test_folder_remove (folder);
+}
+END_TEST
+
 START_TEST (refuses_bad_tensors)
 {
 #define CONV "base_net.level3.1.layer_right.1.conv_channel.weight"
@@ -492,6 +549,6 @@ START_TEST (messages_are_text)
 }
 END_TEST
 
-TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_threshold, refuses_bad_tensors,
-           is_loaded_once, is_loaded_anew_whatever_its_time, loads_from_many_threads, reads_labels, is_found_by_name,
-           names_broken_links, messages_are_text)
+TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_threshold, has_thresholds,
+           refuses_bad_tensors, is_loaded_once, is_loaded_anew_whatever_its_time, loads_from_many_threads, reads_labels,
+           is_found_by_name, names_broken_links, messages_are_text)

@@ -302,6 +302,91 @@ START_TEST (class_thresholds)
 }
 END_TEST
 
+/* Asserts that @request gives the same boxes as @expected for every class does. Returns their number. */
+static guint
+assert_thresholds (DicenetSession *session, DicenetRequest *request, const gfloat *expected)
+{
+  g_autoptr (DicenetRequest) explicit = dicenet_request_copy (request);
+  g_autofree gfloat *input = test_noise (3 * 64 * 64, 1);
+  guint n, m;
+
+  dicenet_request_set_class_thresholds (explicit, expected, 5);
+  g_autoptr (DicenetResult) a = dicenet_session_run_tensor (session, input, 3 * 64 * 64, 1, request, NULL);
+  g_autoptr (DicenetResult) b = dicenet_session_run_tensor (session, input, 3 * 64 * 64, 1, explicit, NULL);
+  const DicenetBox *found = dicenet_result_get_boxes (a, 0, &n), *wanted = dicenet_result_get_boxes (b, 0, &m);
+  ck_assert_uint_eq (n, m);
+  ck_assert_uint_gt (n, 0);
+  ck_assert_mem_eq (found, wanted, n * sizeof *found);
+  return n;
+}
+
+START_TEST (thresholds_of_the_model)
+{
+  const gfloat own[] = { 0, 0.05f, 0.9f, 0.1f, 0.2f }, all[] = { 0, 0.15f, 0.15f, 0.15f, 0.15f },
+               one[] = { -1, -1, 0.1f, -1, 1.5f }, own_but_two[] = { 0, 0.05f, 0.1f, 0.1f, 1.5f },
+               all_but_two[] = { 0, 0.15f, 0.1f, 0.15f, 1.5f }, not_set[] = { -1, -1, -1, -1, -1 };
+  g_autoptr (DicenetSession) session = open_session ("choosy", FALSE);
+  g_autoptr (DicenetRequest) request = dicenet_request_new ();
+
+  dicenet_request_set_max_detections (request, 0);
+  const guint by_itself = assert_thresholds (session, request, own);
+  dicenet_request_set_class_thresholds (request, not_set, 5);
+  ck_assert_uint_eq (assert_thresholds (session, request, own), by_itself);
+  dicenet_request_set_class_thresholds (request, one, 5);
+  ck_assert_uint_ne (assert_thresholds (session, request, own_but_two), by_itself);
+  /* One for all classes replaces the model's. */
+  dicenet_request_set_threshold (request, 0.15f);
+  assert_thresholds (session, request, all_but_two);
+  dicenet_request_set_class_thresholds (request, NULL, 0);
+  ck_assert_uint_ne (assert_thresholds (session, request, all), by_itself);
+}
+END_TEST
+
+/* Classes that are not set have the model's only threshold. */
+START_TEST (threshold_of_the_model)
+{
+  const gfloat some[] = { -1, 0.05f, -1, 0.1f, -1 }, expected[] = { 0.5f, 0.05f, 0.5f, 0.1f, 0.5f };
+  g_autoptr (DicenetSession) session = open_session ("detect", FALSE);
+  g_autoptr (DicenetRequest) request = dicenet_request_new ();
+
+  dicenet_request_set_class_thresholds (request, some, 5);
+  assert_thresholds (session, request, expected);
+}
+END_TEST
+
+/* The label ids of a classifier's result, in order, as bits. */
+static guint
+classes_of (DicenetSession *session, DicenetRequest *request)
+{
+  g_autofree gfloat *input = test_noise (3 * 64 * 64, 1);
+  guint n, seen = 0;
+
+  g_autoptr (DicenetResult) result = dicenet_session_run_tensor (session, input, 3 * 64 * 64, 1, request, NULL);
+  const DicenetClass *classes = dicenet_result_get_classes (result, 0, &n);
+  for (guint i = 0; i < n; i++)
+    seen |= 1u << classes[i].label_id;
+  return seen;
+}
+
+START_TEST (thresholds_of_a_classifier)
+{
+  const gfloat last_only[] = { 1, 1, 2, 0 }, not_the_first[] = { 2, -1, -1, -1 };
+  g_autoptr (DicenetSession) session = open_session ("tags", FALSE);
+  g_autoptr (DicenetRequest) request = dicenet_request_new ();
+
+  /* The model's are 0, 1, 0.02 and 0.98. */
+  ck_assert_uint_eq (classes_of (session, NULL), 1u << 0 | 1u << 2);
+  ck_assert_uint_eq (classes_of (session, request), 1u << 0 | 1u << 2);
+  dicenet_request_set_class_thresholds (request, not_the_first, 4);
+  ck_assert_uint_eq (classes_of (session, request), 1u << 2);
+  dicenet_request_set_class_thresholds (request, last_only, 4);
+  ck_assert_uint_eq (classes_of (session, request), 1u << 3);
+  dicenet_request_set_class_thresholds (request, NULL, 0);
+  dicenet_request_set_threshold (request, 0);
+  ck_assert_uint_eq (classes_of (session, request), 15);
+}
+END_TEST
+
 START_TEST (options_are_copied)
 {
   g_autoptr (DicenetModel) model = test_model_load ("classify");
@@ -323,4 +408,5 @@ START_TEST (options_are_copied)
 END_TEST
 
 TEST_MAIN ("submissions", any_order_gives_the_same, told_once, dropped, not_without_end,
-           one_thread_submits_and_one_waits, threads_share_a_session, requests, class_thresholds, options_are_copied)
+           one_thread_submits_and_one_waits, threads_share_a_session, requests, class_thresholds,
+           thresholds_of_the_model, threshold_of_the_model, thresholds_of_a_classifier, options_are_copied)

@@ -91,6 +91,7 @@ def check_detect(folder):
     result = submissions[1].wait()
     check_error(Dicenet.Error.ARGUMENT, "told already", submissions[1].wait)
     assert result.get_model().get_task() == Dicenet.Task.DETECT and result.get_size() == (64, 64)
+    assert result.get_model().get_thresholds() == []
     boxes = result.get_boxes(0)
     assert 0 < len(boxes) <= 3, len(boxes)
     assert len(result.get_priors()) == len(result.get_output("locations", 0))
@@ -99,6 +100,16 @@ def check_detect(folder):
     assert [[b.x0, b.label_id] for b in boxes] == [[b.x0, b.label_id] for b in submissions[0].wait().get_boxes(0)]
     assert boxes[0].confidence >= boxes[-1].confidence >= 0.2 and boxes[0].label_id in range(1, 5)
     assert boxes[0].x0 < boxes[0].x1 and boxes[0].y0 < boxes[0].y1
+
+
+def check_thresholds(folder):
+    session = session_of(f"{folder}/core-tags.safetensors")
+    thresholds = session.get_model().get_thresholds()
+    assert [round(threshold, 3) for threshold in thresholds] == [0, 1, 0.02, 0.98]
+    request = request_of(64, 64)
+    request.set_class_thresholds([0, 0, -1, 2])
+    classes = session.run_tensor([0.0] * (3 * 64 * 64), 1, request).get_classes(0)
+    assert {0, 1} <= {found.label_id for found in classes} <= {0, 1, 2}
 
 
 def check_rectangle(folder):
@@ -148,6 +159,7 @@ def check_bare():
     assert Dicenet.Session().get_device() is None
     assert not Dicenet.Session().prepare(64, 64, 1)
     assert Dicenet.Model().get_n_parameters() == 0
+    assert Dicenet.Model().get_thresholds() == []
     for kind in Dicenet.Options, Dicenet.Request, Dicenet.Result, Dicenet.Submission:
         assert not {"free", "copy", "ref", "unref"} & set(vars(kind)), kind
 
@@ -179,6 +191,7 @@ def main(folder, root, version):
     assert Dicenet.get_version() == version
     check_classify(folder)
     check_detect(folder)
+    check_thresholds(folder)
     check_rectangle(folder)
     check_bare()
     check_refused(folder)

@@ -170,14 +170,41 @@ START_TEST (masks_are_the_largest_logits)
 }
 END_TEST
 
-/* Boxes equal the CPU's for the same raw outputs; thresholds may change between calls, and without a limit there can be
- * more than fit in the device's buffer. */
+/* Asserts that the boxes of a picture in a batch of two equal those that the CPU makes of the same raw outputs with
+ * @params. Returns their number. */
+static guint
+assert_boxes (DicenetSession *session, DicenetRequest *request, guint picture, const DicenetDetectParams *params)
+{
+  g_autofree gfloat *input = test_noise (2 * 3 * 64 * 80, 5);
+  gsize n_priors;
+  const char *set;
+  guint n;
+
+  dicenet_request_set_max_detections (request, params->max_detections);
+  dicenet_request_set_max_per_class (request, 0);
+  g_autoptr (DicenetResult) result = dicenet_session_run_tensor (session, input, 2 * 3 * 64 * 80, 2, request, NULL);
+  const DicenetBox *made = dicenet_result_get_boxes (result, picture, &n);
+  const gfloat *priors = dicenet_result_get_priors (result, &n_priors);
+  g_autoptr (GArray) expected =
+      dicenet_decode_boxes (dicenet_result_get_output (result, "confidences", picture, NULL),
+                            dicenet_result_get_output (result, "locations", picture, NULL), priors,
+                            (guint) n_priors / 4, 5, params, dicenet_pixel_kernels_get (DICENET_CPU_ALL, &set));
+  ck_assert_uint_eq (n, expected->len);
+  for (guint k = 0; k < n; k++) {
+    const DicenetBox *a = &made[k], *b = &g_array_index (expected, DicenetBox, k);
+    ck_assert_uint_eq (a->label_id, b->label_id);
+    ck_assert (fabsf (a->confidence - b->confidence) < 1e-5f && fabsf (a->x0 - b->x0) < 1e-5f &&
+               fabsf (a->y1 - b->y1) < 1e-5f);
+  }
+  return n;
+}
+
+/* Thresholds may change between calls, and without a limit there can be more boxes than fit in the device's buffer. */
 START_TEST (boxes_are_the_processor_s)
 {
   g_autoptr (DicenetModel) model = test_model_load ("detect");
   g_autoptr (DicenetSession) session = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
   guint found = 0;
-  const char *set;
 
   for (guint i = 0; i < 4; i++) {
     const DicenetDetectParams params = { .threshold = 0.1f + 0.05f * (gfloat) i,
@@ -185,31 +212,23 @@ START_TEST (boxes_are_the_processor_s)
                                          .max_detections = i == 2   ? 3
                                                            : i == 3 ? 0
                                                                     : 100 };
-    const guint picture = i % 2;
-    g_autofree gfloat *input = test_noise (2 * 3 * 64 * 80, 5);
     g_autoptr (DicenetRequest) request = test_request (64, 80);
-    gsize n_priors;
-    guint n;
     dicenet_request_set_threshold (request, params.threshold);
-    dicenet_request_set_max_detections (request, params.max_detections);
-    dicenet_request_set_max_per_class (request, 0);
-    g_autoptr (DicenetResult) result = dicenet_session_run_tensor (session, input, 2 * 3 * 64 * 80, 2, request, NULL);
-    const DicenetBox *made = dicenet_result_get_boxes (result, picture, &n);
-    const gfloat *priors = dicenet_result_get_priors (result, &n_priors);
-    g_autoptr (GArray) expected =
-        dicenet_decode_boxes (dicenet_result_get_output (result, "confidences", picture, NULL),
-                              dicenet_result_get_output (result, "locations", picture, NULL), priors,
-                              (guint) n_priors / 4, 5, &params, dicenet_pixel_kernels_get (DICENET_CPU_ALL, &set));
-    ck_assert_uint_eq (n, expected->len);
-    for (guint k = 0; k < n; k++) {
-      const DicenetBox *a = &made[k], *b = &g_array_index (expected, DicenetBox, k);
-      ck_assert_uint_eq (a->label_id, b->label_id);
-      ck_assert (fabsf (a->confidence - b->confidence) < 1e-5f && fabsf (a->x0 - b->x0) < 1e-5f &&
-                 fabsf (a->y1 - b->y1) < 1e-5f);
-    }
-    found += n;
+    found += assert_boxes (session, request, i % 2, &params);
   }
   ck_assert_uint_gt (found, 10);
+}
+END_TEST
+
+START_TEST (boxes_reach_the_model_s_thresholds)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("choosy");
+  g_autoptr (DicenetSession) session = open_gpu (model);
+  g_autoptr (DicenetRequest) request = test_request (64, 80);
+  const DicenetDetectParams params = { .iou_threshold = 0.45f,
+                                       .class_thresholds = dicenet_model_get_thresholds (model, NULL) };
+
+  ck_assert_uint_gt (assert_boxes (session, request, 1, &params), 10);
 }
 END_TEST
 
@@ -445,8 +464,8 @@ END_TEST
 /* Each test runs in a separate process, so that changes of the environment end with it. */
 TEST_MAIN ("cuda-backend", equals_the_processor, precisions_are_near_float32, batches_equal_single_pictures,
            sizes_alternate, pictures_equal_the_processor_s, a_processor_cannot_read_the_device_s_memory,
-           masks_are_the_largest_logits, boxes_are_the_processor_s, sessions_share_the_device,
-           auto_takes_the_processor_where_there_is_no_gpu, errors_say_what_to_do, memory_may_run_out,
-           a_lost_device_is_an_error, a_device_lost_meanwhile_is_an_error_of_each, several_are_in_flight,
-           what_the_gpu_lacks_is_computed_in_float32, every_device_computes_the_same,
+           masks_are_the_largest_logits, boxes_are_the_processor_s, boxes_reach_the_model_s_thresholds,
+           sessions_share_the_device, auto_takes_the_processor_where_there_is_no_gpu, errors_say_what_to_do,
+           memory_may_run_out, a_lost_device_is_an_error, a_device_lost_meanwhile_is_an_error_of_each,
+           several_are_in_flight, what_the_gpu_lacks_is_computed_in_float32, every_device_computes_the_same,
            another_version_s_module_is_refused)

@@ -36,6 +36,7 @@ def models():
     classify = {**METADATA, "task": "classify", "classes": "21", "multi_label": "true", "threshold": "0.25"}
     detect = {**METADATA, "task": "detect", "classes": "5", "pyramid": "false", "labels": json.dumps(list("abcde"))}
     detect["prior_sizes"] = "[6,16,26,36,46,56,66]"
+    detect["thresholds"] = "[0,0.25,0.5,0.75,1]"
     segment = {**METADATA, "task": "segment", "classes": "21", "background": "0", "decoder_width": "16"}
     yield from (model_file(metadata) for metadata in (classify, detect, segment))
     yield model_file(classify, (6,), "F16", 12)

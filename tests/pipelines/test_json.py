@@ -120,10 +120,24 @@ class Json(common.TestCase):
             self.assertEqual("threshold" in found, "threshold" in keys)
             text = self.program("info", common.model(task)).decode()
             self.assertIn(f"task           {task}\n", text)
-            self.assertEqual("threshold" in text, "threshold" in keys)
+            self.assertEqual("\nthreshold" in text, "threshold" in keys)
         tags = self.program("info", self.model(["a"] * CLASSES, multi_label="true")).decode()
         self.assertIn("task           classify, multi-label\n", tags)
         self.assertIn("threshold      0.5\n", tags)
+
+    def test_thresholds(self):
+        """Those of classes are shown in place of the one of all, and not a detector's background's."""
+        for task, shown in ("classify", 0), ("detect", 1):
+            arrays, known = modelfile.read(common.model(task))
+            numbers = [k / 32 for k in range(int(known["classes"]))]
+            path = self.path(f"{task}.safetensors")
+            modelfile.write(path, arrays, {**known, "threshold": "0.5", "thresholds": json.dumps(numbers)})
+            found = parse(self.program("info", "--json", path))
+            self.assertEqual(found["thresholds"], numbers)
+            self.assertNotIn("threshold", found)
+            text = self.program("info", path).decode()
+            names = zip(found["labels"][shown:], numbers[shown:])
+            self.assertIn("thresholds     " + ", ".join(f"{name} {number:g}" for name, number in names) + "\n", text)
 
     def test_lines(self):
         generator = random.Random(2)

@@ -44,6 +44,7 @@ def make(
     background=None,
     labels=None,
     threshold=None,
+    thresholds=None,
     dtype="f32",
     objects=20,
     fill="random",
@@ -65,6 +66,8 @@ def make(
     metadata.update(own)
     if threshold is not None:
         metadata["threshold"] = str(threshold)
+    if thresholds is not None:
+        metadata["thresholds"] = json.dumps(thresholds)
     shapes = dict(tensors(network))
     values = zeros(shapes) if fill == "zeros" else randoms(shapes, metadata, objects, seed)
     return {name: store(tensor, dtype) for name, tensor in values.items()}, metadata
@@ -209,6 +212,12 @@ def parse_arguments(argv):
     parser.add_argument("--background", type=int, help="class that stands for nothing, -1 for none (default: by task)")
     parser.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,...", help="one per class")
     parser.add_argument("--threshold", type=float, help="confidence that is worth reporting (default: by task)")
+    parser.add_argument(
+        "--thresholds",
+        type=lambda text: [float(number) for number in text.split(",")],
+        metavar="T,T,...",
+        help="the same, one per class",
+    )
     parser.add_argument("--dtype", choices=("f32", "f16"), default="f32", help="of the convolution weights")
     parser.add_argument("--objects", type=int, default=20, help="detect: priors that find something (default: 20)")
     parser.add_argument("--fill", choices=("random", "zeros"), default="random")
@@ -218,8 +227,10 @@ def parse_arguments(argv):
         parser.error(f"--scale: expected one of {', '.join(BACKBONES[arguments.backbone])}")
     if arguments.backbone != "dicenet" and arguments.task != "classify":
         parser.error(f"--backbone {arguments.backbone}: is for --task classify")
-    if arguments.labels and len(arguments.labels) != arguments.classes:
-        parser.error(f"--labels: expected {arguments.classes} names, found {len(arguments.labels)}")
+    for name, unit in ("labels", "names"), ("thresholds", "numbers"):
+        given = getattr(arguments, name)
+        if given and len(given) != arguments.classes:
+            parser.error(f"--{name}: expected {arguments.classes} {unit}, found {len(given)}")
     return arguments
 
 
