@@ -164,12 +164,12 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
       object_class, PROP_TOP_K,
       g_param_spec_uint ("top-k", "Top k", "Maximum number of classes to report, most likely first; 0 for all", 0,
                          G_MAXUINT, DEFAULT_TOP_K, flags));
-  g_object_class_install_property (
-      object_class, PROP_THRESHOLD,
-      g_param_spec_float ("threshold", "Threshold",
-                          "Minimum confidence of reported classes; negative for the model's threshold, or if it has "
-                          "none, 0.5 for multi-label models and 0 for others",
-                          -1, 1, DEFAULT_THRESHOLD, flags));
+  g_object_class_install_property (object_class, PROP_THRESHOLD,
+                                   g_param_spec_float ("threshold", "Threshold",
+                                                       "Minimum confidence of reported classes; negative for the "
+                                                       "model's own, which may differ by class, or if it has none, "
+                                                       "0.5 for multi-label models and 0 for others",
+                                                       -1, 1, DEFAULT_THRESHOLD, flags));
   g_object_class_install_property (
       object_class, PROP_RECLASSIFY_INTERVAL,
       g_param_spec_uint ("reclassify-interval", "Reclassify interval",

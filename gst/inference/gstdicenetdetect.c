@@ -84,12 +84,9 @@ gst_dicenet_detect_ask (GstDicenetInference *inference, DicenetModel *model, Dic
   GstDicenetDetect *self = GST_DICENET_DETECT (inference);
 
   GST_OBJECT_LOCK (self);
-  const gfloat threshold = self->threshold < 0 ? dicenet_model_get_threshold (model) : self->threshold;
-  g_autofree gfloat *thresholds = g_new (gfloat, self->n_classes + 1);
-  for (guint i = 0; i < self->n_classes; i++)
-    thresholds[i] = self->own_thresholds[i] < 0 ? threshold : self->own_thresholds[i];
-  dicenet_request_set_threshold (request, threshold);
-  dicenet_request_set_class_thresholds (request, thresholds, self->n_classes);
+  /* Negative: the model's default, as in the properties. */
+  dicenet_request_set_threshold (request, self->threshold);
+  dicenet_request_set_class_thresholds (request, self->own_thresholds, self->n_classes);
   dicenet_request_set_iou_threshold (request, self->iou_threshold);
   dicenet_request_set_max_detections (request, self->max_detections);
   GST_OBJECT_UNLOCK (self);
@@ -281,16 +278,17 @@ install_properties (GObjectClass *klass)
 {
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
 
-  g_object_class_install_property (klass, PROP_THRESHOLD,
-                                   g_param_spec_float ("threshold", "Threshold",
-                                                       "Minimum confidence of reported objects; negative for the "
-                                                       "model's threshold, or 0.5 if it has none",
-                                                       -1, 1, DEFAULT_THRESHOLD, flags));
+  g_object_class_install_property (
+      klass, PROP_THRESHOLD,
+      g_param_spec_float ("threshold", "Threshold",
+                          "Minimum confidence of reported objects; negative for the model's own, which may "
+                          "differ by class, or 0.5 if it has none",
+                          -1, 1, DEFAULT_THRESHOLD, flags));
   g_object_class_install_property (
       klass, PROP_CLASS_THRESHOLDS,
       g_param_spec_string ("class-thresholds", "Class thresholds",
-                           "Thresholds that override threshold for some classes, as comma-separated label=value pairs, "
-                           "for example person=0.6,car=0.4",
+                           "Thresholds that override threshold, or the model's own, for some classes, as "
+                           "comma-separated label=value pairs, for example person=0.6,car=0.4",
                            NULL, flags));
   g_object_class_install_property (
       klass, PROP_IOU_THRESHOLD,

@@ -138,6 +138,46 @@ count_per_class (GstHarness *h, guint counts[5])
   gst_buffer_unref (out);
 }
 
+/* Sets threshold (-1: the model's) and class-thresholds; the objects are then those that reach @expected. */
+static void
+expect_thresholds (GstHarness *h, gfloat threshold, const gchar *class_thresholds, const gchar *expected)
+{
+  guint found[5], wanted[5];
+
+  g_object_set (h->element, "threshold", 1.0f, "class-thresholds", expected, NULL);
+  count_per_class (h, wanted);
+  g_object_set (h->element, "threshold", threshold, "class-thresholds", class_thresholds, NULL);
+  count_per_class (h, found);
+  for (guint i = 0; i < 5; i++)
+    fail_unless (found[i] == wanted[i], "class %u: %u, expected %u", i, found[i], wanted[i]);
+}
+
+GST_START_TEST (test_thresholds_of_the_model)
+{
+  gchar *path = model_path ("choosy");
+  gchar *extra = g_strdup_printf ("model=\"%s\" iou-threshold=1 max-detections=0", path);
+  GstHarness *h = harness_new ("dicenetdetect", extra, "RGB", WIDTH, HEIGHT);
+  guint own[5], all[5];
+
+  count_per_class (h, own);
+  fail_unless (own[1] > 0 && own[2] == 0 && own[3] > 0 && own[4] > 0);
+  expect_thresholds (h, -1, NULL, "person=0.1,car=0.9,dog=0.3,cat=0.2");
+  expect_thresholds (h, -1, "car=0.05,cat=1", "person=0.1,car=0.05,dog=0.3,cat=1");
+  /* One for all classes replaces the model's, and those of single classes stay. */
+  expect_thresholds (h, 0.15f, NULL, "person=0.15,car=0.15,dog=0.15,cat=0.15");
+  expect_thresholds (h, 0.15f, "dog=0.05", "person=0.15,car=0.15,dog=0.05,cat=0.15");
+  g_object_set (h->element, "threshold", 0.0f, "class-thresholds", NULL, NULL);
+  count_per_class (h, all);
+  fail_unless (all[1] > own[1] && all[2] > 0 && all[3] > own[3] && all[4] > own[4], "the model leaves nothing out");
+  g_object_set (h->element, "threshold", -1.0f, "object-class", "dog", NULL);
+  count_per_class (h, all);
+  fail_unless (all[1] == 0 && all[3] == own[3] && all[4] == 0);
+  harness_free (h);
+  g_free (extra);
+  g_free (path);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_classes_while_playing)
 {
   GstHarness *h =
@@ -264,6 +304,40 @@ GST_START_TEST (test_tags)
 }
 GST_END_TEST;
 
+/* Class 5 has the threshold 0; the first five have 1, and are never reported by default. */
+GST_START_TEST (test_tags_with_thresholds)
+{
+  static const gfloat thresholds[] = { 1, 1, 1, 1, 1, 0, 0.9f, 0.9f, 0.9f, 0.9f, 0.1f, 0.1f, 0.1f, 0.1f };
+  gchar *path = model_path ("choosy-tags");
+  gchar *extra = g_strdup_printf ("model=\"%s\" top-k=0 threshold=0", path);
+  GstHarness *h = harness_new ("dicenetclassify", extra, "RGB", WIDTH, HEIGHT);
+  GstBuffer *out = push_one (h, 0);
+  const GstDicenetResult *result = result_of (out, GST_DICENET_TASK_CLASSIFY)->result;
+  guint expected = 0;
+
+  fail_unless_equals_int (gst_dicenet_result_get_n_classes (result), 21);
+  for (guint i = 0; i < 21; i++) {
+    const GstDicenetClass *class = gst_dicenet_result_get_class (result, i);
+    const gfloat threshold = class->label_id < G_N_ELEMENTS (thresholds) ? thresholds[class->label_id] : 0.5f;
+    if (class->confidence >= (gdouble) threshold)
+      expected |= 1u << class->label_id;
+  }
+  gst_buffer_unref (out);
+  fail_unless ((expected & (1u << 5)) && !(expected & 1u));
+
+  g_object_set (h->element, "threshold", -1.0f, NULL);
+  out = push_one (h, 0);
+  result = result_of (out, GST_DICENET_TASK_CLASSIFY)->result;
+  for (guint i = 0; i < gst_dicenet_result_get_n_classes (result); i++)
+    expected ^= 1u << gst_dicenet_result_get_class (result, i)->label_id;
+  fail_unless (expected == 0, "classes %x are missing or too many", expected);
+  gst_buffer_unref (out);
+  harness_free (h);
+  g_free (extra);
+  g_free (path);
+}
+GST_END_TEST;
+
 /* --- messages --- */
 
 static GstStructure *
@@ -380,10 +454,12 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_detections);
   tcase_add_test (tests, test_thresholds_while_playing);
   tcase_add_test (tests, test_threshold_of_the_model);
+  tcase_add_test (tests, test_thresholds_of_the_model);
   tcase_add_test (tests, test_classes_while_playing);
   tcase_add_test (tests, test_box_scale);
   tcase_add_test (tests, test_top_k);
   tcase_add_test (tests, test_tags);
+  tcase_add_test (tests, test_tags_with_thresholds);
   tcase_add_test (tests, test_messages);
   tcase_add_test (tests, test_properties_from_thread);
   return run_tests (argc, argv, "results", tests);
