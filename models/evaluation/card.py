@@ -61,6 +61,9 @@ def describe(model, arrays, metadata, options):
     ]
     if info.get("threshold"):
         rows.append(("reports by default", f"what it is confident of by {info['threshold']:g} or more"))
+    if info.get("thresholds"):
+        own = (f"{name} {number:g}" for name, number in zip(info["labels"], info["thresholds"]) if name in seen)
+        rows.append(("reports by default", f"what it is confident of by this or more: {', '.join(own)}"))
     rows += [(key, metadata[key]) for key in ("license", "description") if metadata.get(key)]
     cost = "\n\nWhat the network costs per frame, in float32, in milliseconds:\n\n"
     heads = ["processor", "threads", "size", "median", "processor time"]
@@ -160,8 +163,8 @@ def averages(report, names, how):
     overall = report["overall"]
     what = "all photos" if report["kind"] == "classify" else "mean of the classes"
     yield (f"**{what}**, {how}", "", *(evaluate.percent(overall[name]) for name in names))
-    if report["kind"] == "multi-label":
-        yield (f"**overall**, {how}", "", *(evaluate.percent(overall["overall " + name]) for name in names))
+    if "overall f1" in overall:
+        yield (f"**overall**, {how}", "", *(evaluate.percent(overall.get("overall " + name)) for name in names))
 
 
 def means(classes, names, groups):

@@ -35,7 +35,7 @@ from readfile import regular  # noqa: E402
 # For each kind of ground truth: name of the count per class, metrics, and whether the main metric is a mean over
 # classes.
 COLUMNS = {
-    "detect": ("objects", ("ap50", "ap")),
+    "detect": ("objects", ("ap50", "ap", "precision", "recall", "f1")),
     "segment": ("photos", ("iou",)),
     "classify": ("photos", ("top1", "top5")),
     "multi-label": ("photos", ("precision", "recall", "f1")),
@@ -86,14 +86,24 @@ def kind_of(task, truth):
     return "multi-label" if task == "classify" and isinstance(truth, metrics.Objects) else task
 
 
-def measure(kind, found, truths, n_classes):
-    """The metrics of one kind of ground truth, as arrays with one number per class, by name."""
-    if kind == "detect":
-        return metrics.detection(found, truths, n_classes)
+def measure(kind, found, truths, thresholds):
+    """The metrics of one kind of ground truth, as arrays with one number per class, by name. `thresholds`: the model's, a
+    number per class."""
+    n_classes = len(thresholds)
     if kind == "segment":
         return metrics.segmentation(found, truths, n_classes)
     if kind == "classify":
         return metrics.single_label(np.array(found), np.array(truths), n_classes)
+    if kind == "detect":
+        figures = metrics.detection(found, truths, n_classes)
+    else:
+        decisions = multi_label(found, truths, n_classes)
+        figures = {"photos": decisions.there, "decisions": decisions}
+    return {**figures, **metrics.rates(figures["decisions"], thresholds)}
+
+
+def multi_label(scores, truths, n_classes):
+    """Which classes the photos were said to show."""
     present, known = (np.zeros((len(truths), n_classes), bool) for _ in range(2))
     for i, truth in enumerate(truths):
         present[i, truth.labels] = True
@@ -101,7 +111,7 @@ def measure(kind, found, truths, n_classes):
         # A region to ignore may contain objects of any class, or of one class.
         known[i, slice(None) if metrics.ANY in truth.ignored_labels else truth.ignored_labels] = False
         known[i, truth.labels] = True
-    return metrics.multi_label(np.array(found), present, known)
+    return metrics.multi_label(np.array(scores), present, known)
 
 
 def summarise(kind, figures, counted):
@@ -172,6 +182,12 @@ def percent(value):
     return "-" if value is None else f"{100 * value:.2f}"
 
 
+def print_rows(rows):
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print(row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])), sep="  ")
+
+
 def print_table(kind, report):
     count, names = COLUMNS[kind]
     other = report.get("pytorch")
@@ -185,9 +201,7 @@ def print_table(kind, report):
         rows.append(row)
     averages = ["all photos" if kind == "classify" else "mean", ""] + [percent(report["overall"][n]) for n in names]
     averages += [percent(other["overall"][name]) for name in names] if other else []
-    widths = [max(map(len, column)) for column in zip(heads, averages, *rows)]
-    for row in [heads] + rows + [averages]:
-        print(row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])), sep="  ")
+    print_rows([heads] + rows + [averages])
     if not all(figures["counted"] for figures in report["classes"].values()):
         print("* not in the mean")
     for name, value in report["overall"].items():
@@ -317,7 +331,7 @@ def evaluate(options):
     for engine in engines:
         with contextlib.closing(engine):
             results, truths = run(engine, pictures, options, len(labels))
-        figures = measure(kind, results, truths, len(labels))
+        figures = measure(kind, results, truths, plugin.thresholds)
         found.append(results)
         reports.append(report_of(kind, labels, figures, classes_that_count(kind, figures, labels, options)))
     report = {"model": os.path.basename(plugin.path), "list": os.path.basename(options.list), "kind": kind}

@@ -47,9 +47,9 @@ class Plugin:
     """The element for a model (a file or a name) in a pipeline that takes one picture at a time. Call close() after
     use.
 
-    `path` is the model's file; `task`, `labels`, `size` (width, height) and `multi_label` are the model's; `properties`
-    are additional properties of the element, as pairs of strings. Raises ModelError if the model or a picture is
-    rejected.
+    `path` is the model's file; `task`, `labels`, `size` (width, height), `multi_label` and `thresholds` (a number for each
+    class) are the model's; `properties` are additional properties of the element, as pairs of strings. Results are not
+    limited to what reaches the thresholds. Raises ModelError if the model or a picture is rejected.
     """
 
     name = "plugin"
@@ -62,6 +62,8 @@ class Plugin:
         self.labels = list(model.get_labels())
         self.size = tuple(model.get_size())
         self.multi_label = model.get_multi_label()
+        own = model.get_thresholds() or model.get_threshold()
+        self.thresholds = np.broadcast_to(np.array(own, np.float64), len(self.labels))
         if Gst.ElementFactory.find("dicenet" + self.task) is None:
             raise ModelError("GStreamer finds no dicenet plugin: install it, or run this with: meson devenv -C build")
         chosen = " ".join(f"{name}={json.dumps(value)}" for name, value in properties)

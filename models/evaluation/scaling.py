@@ -52,7 +52,7 @@ def measure_model(model, listed, options):
                         border=options.border,
                     )
                     found, truths = evaluate.run(plugin, pictures, view, len(plugin.labels))
-                    figures[shape, factor, fit] = evaluate.measure(kind, found, truths, len(plugin.labels))
+                    figures[shape, factor, fit] = evaluate.measure(kind, found, truths, plugin.thresholds)
             print(f"{os.path.basename(model)}: {shape} done", file=sys.stderr)
     counted = common_classes(kind, figures, options.least)
     key, name = evaluate.MAIN[kind]

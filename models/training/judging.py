@@ -11,8 +11,6 @@ from data import IGNORE
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "evaluation"))
 import metrics  # noqa: E402
 
-THRESHOLDS = np.arange(2, 19) / 20  # candidates: 0.1, 0.15, ... 0.9
-
 
 def top_k(scores, labels, k):
     """Share of photos whose label is among the k highest scores (N x classes)."""
@@ -22,13 +20,13 @@ def top_k(scores, labels, k):
 def multi_label(scores, present, known, names):
     """Overall F1 (over all decisions) and the mean F1 of the classes, from N x classes: probabilities, presence, and
     whether presence is annotated."""
-    found = metrics.multi_label(scores, present, known)
-    overall = [number(metrics.multi_label(scores, present, known, t)["overall"]["f1"]) for t in THRESHOLDS]
+    decisions = metrics.multi_label(scores, present, known)
+    found, there = metrics.rates(decisions, 0.5), decisions.there > 0
     return {
         "f1": number(found["overall"]["f1"]),
-        "f1_per_class": mean(found["f1"], found["photos"] > 0),
-        **best(overall),
-        "classes": by_name(names, found["f1"], found["photos"] > 0),
+        "f1_per_class": mean(found["f1"], there),
+        **best(decisions, names),
+        "classes": by_name(names, found["f1"], there),
     }
 
 
@@ -54,7 +52,7 @@ def average_precision(photos, names):
     return {
         "ap50": mean(figures["ap50"], there),
         "ap": mean(figures["ap"], there),
-        **best(metrics.detection_f1(figures, THRESHOLDS)),
+        **best(figures["decisions"], names),
         "classes": by_name(names, figures["ap50"], there),
     }
 
@@ -66,10 +64,12 @@ def objects(boxes, classes, labelled):
     return metrics.Objects(boxes[real], classes[real], boxes[regions], hidden, set(np.flatnonzero(labelled)))
 
 
-def best(f1):
-    """The highest F1 over THRESHOLDS, and its threshold, the model's default (docs/training.md)."""
-    at = int(np.argmax(f1))
-    return {"best_f1": float(f1[at]), "best_threshold": float(THRESHOLDS[at])}
+def best(decisions, names):
+    """The highest F1 with one threshold for all classes, this threshold, and one for each class: the model's defaults
+    (docs/training.md). None of the latter if nothing was found."""
+    threshold, f1 = metrics.best_threshold(decisions)
+    thresholds = dict(zip(names, metrics.chosen_thresholds(decisions).tolist())) if f1 else {}
+    return {"best_f1": f1, "best_threshold": threshold, "thresholds": thresholds}
 
 
 def mean(values, counted):

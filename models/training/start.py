@@ -49,6 +49,13 @@ def labels_of(path):
     return json.loads(metadata["labels"]) if "labels" in metadata else None
 
 
+def thresholds_of(judged, names):
+    """The model's thresholds: one for all, which older versions of the library read, and one for each class. Those that
+    were not judged, a detector's background, have the former."""
+    common, own = judged["best_threshold"], judged["thresholds"]
+    return {"threshold": str(common), "thresholds": json.dumps([own.get(name, common) for name in names])}
+
+
 def write_model(run, folder, metrics, photos):
     """Writes weights.pth and labels.txt, and converts them to model.safetensors, whose path it returns."""
     config, task = run.config, run.task
@@ -59,7 +66,7 @@ def write_model(run, folder, metrics, photos):
         settings[key] = os.path.basename(settings[key])
     settings["epochs"] = round(run.step / run.epoch_steps, 1)  # --minutes takes precedence
     judged = next(iter(metrics.values()))  # of the first validation list, the main one
-    threshold = str(judged["best_threshold"]) if judged.get("best_f1") else ""  # omitted if nothing was found
+    thresholds = thresholds_of(judged, task.names) if judged.get("best_f1") else {}  # omitted if nothing was found
     with outfile.open_whole(weights) as file:
         torch.save({name: x.cpu().contiguous() for name, x in run.evaluated.state_dict().items()}, file)
     with outfile.open_whole(labels, "w", encoding="utf-8") as file:
@@ -76,7 +83,7 @@ def write_model(run, folder, metrics, photos):
         extra={
             "metrics": json.dumps(metrics),
             "training": json.dumps({"photos": photos, "steps": run.step, "config": settings}),
-            "threshold": threshold,
+            **thresholds,
             "license": config.license,
             "description": config.description,
         },

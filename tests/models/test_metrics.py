@@ -99,10 +99,17 @@ class Detection(unittest.TestCase):
         # wrong.
         results = [found((FIRST, A, 0.9), (FAR, B, 0.6)), found((SECOND, B, 0.7), (FAR, A, 0.5))]
         truths = [objects((FIRST, A), (SECOND, A)), objects((SECOND, B), ignored=[(FAR, A)])]
-        f1 = metrics.detection_f1(metrics.detection(results, truths, 2), (0.95, 0.8, 0.65, 0.5))
+        decisions = metrics.detection(results, truths, 2)["decisions"]
+        f1 = [metrics.rates(decisions, t)["overall"]["f1"] for t in (0.95, 0.8, 0.65, 0.5)]
         np.testing.assert_allclose(f1, [0, 2 / (1 + 3), 4 / (2 + 3), 4 / (3 + 3)])
-        nothing = metrics.detection([found()], [objects()], 2)
-        np.testing.assert_array_equal(metrics.detection_f1(nothing, (0.1,)), [0])
+        # Each class from a threshold of its own on: the wrong one of class B is left out.
+        figures = metrics.rates(decisions, [0.5, 0.65])
+        np.testing.assert_allclose(figures["f1"], [2 / (1 + 2), 1])
+        np.testing.assert_allclose(figures["recall"], [1 / 2, 1])
+        self.assertAlmostEqual(figures["overall"]["f1"], 4 / (2 + 3))
+        nothing = metrics.detection([found()], [objects()], 2)["decisions"]
+        self.assertTrue(np.isnan(metrics.rates(nothing, 0.1)["f1"]).all())
+        self.assertEqual(metrics.best_threshold(nothing)[1], 0)
 
     def test_unknown_classes(self):
         """Detections of a class that is not annotated do not count."""
@@ -218,7 +225,7 @@ class Classification(unittest.TestCase):
     def test_f1(self):
         scores = np.array([[0.9, 0.9, 0.1], [0.8, 0.2, 0.1], [0.3, 0.6, 0.9]])
         present = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 0]], bool)
-        figures = metrics.multi_label(scores, present, np.ones_like(present))
+        figures = metrics.rates(metrics.multi_label(scores, present, np.ones_like(present)), 0.5)
         # Class 0: 1 right of 2 predicted and 2 present. Class 1: 2 of 2 and 3. Class 2: predicted once, not present.
         np.testing.assert_allclose(figures["f1"][:2], [0.5, 0.8])
         np.testing.assert_allclose(figures["precision"][:2], [0.5, 1])
@@ -226,17 +233,123 @@ class Classification(unittest.TestCase):
         self.assertTrue(np.isnan(figures["f1"][2]))
         # All together: 3 right of 5 predicted and 5 present.
         self.assertAlmostEqual(figures["overall"]["f1"], 0.6)
+        # At a threshold of its own for each class: 2 right of 2 predicted, and a class that is never predicted.
+        figures = metrics.rates(metrics.multi_label(scores, present, np.ones_like(present)), [0.2, 0.9, 0.95])
+        np.testing.assert_allclose(figures["precision"][:2], [2 / 3, 1])
+        np.testing.assert_allclose(figures["recall"][:2], [1, 1 / 3])
+        self.assertAlmostEqual(figures["overall"]["f1"], 2 * 3 / (4 + 5))
 
     def test_f1_of_what_is_known(self):
         scores, present = np.array([[0.9], [0.9], [0.9]]), np.array([[True], [False], [False]])
         known = np.array([[True], [False], [True]])
-        figures = metrics.multi_label(scores, present, known)
+        figures = metrics.rates(metrics.multi_label(scores, present, known), 0.5)
         self.assertAlmostEqual(figures["precision"][0], 0.5)
         self.assertAlmostEqual(figures["overall"]["f1"], 2 / 3)
 
     def test_never_right(self):
-        figures = metrics.multi_label(np.array([[0.1]]), np.array([[True]]), np.array([[True]]))
+        figures = metrics.rates(metrics.multi_label(np.array([[0.1]]), np.array([[True]]), np.array([[True]])), 0.5)
         self.assertEqual((figures["f1"][0], figures["precision"][0], figures["overall"]["f1"]), (0, 0, 0))
+
+
+class Thresholds(unittest.TestCase):
+    """Made decisions, whose curves of F1 are known."""
+
+    def decisions(self, *classes):
+        """Each class: scores of right and of wrong decisions, and how many more objects there are."""
+        scores, of_classes, verdicts = [], [], []
+        for label, (right, wrong, _) in enumerate(classes):
+            scores += [*right, *wrong]
+            of_classes += [label] * (len(right) + len(wrong))
+            verdicts += [1] * len(right) + [0] * len(wrong)
+        there = np.array([len(right) + missed for right, _, missed in classes])
+        return metrics.Decisions(np.array(scores), labels(*of_classes), labels(*verdicts), there)
+
+    @staticmethod
+    def separate(count, low, high):
+        """Right ones above `high`, wrong ones below `low`: any threshold between is perfect."""
+        return np.linspace(high, 0.99, count), np.linspace(0.06, low, count), 0
+
+    def best(self, *classes):
+        return metrics.chosen_thresholds(self.decisions(*classes))
+
+    def test_counts(self):
+        """Against counting for each candidate, with scores at candidates and ignored decisions."""
+        random = np.random.default_rng(3)
+        scores = random.integers(0, 101, 300) / 100
+        decisions = metrics.Decisions(scores, random.integers(0, 4, 300), random.integers(-1, 2, 300), np.ones(4))
+        right, said = metrics.counts(decisions)
+        for row, candidate in enumerate(metrics.CANDIDATES):
+            for label in range(4):
+                verdicts = decisions.verdicts[(scores >= candidate) & (decisions.labels == label)]
+                self.assertEqual((right[row, label], said[row, label]), ((verdicts == 1).sum(), (verdicts >= 0).sum()))
+
+    def test_own(self):
+        """Classes with many objects get their own: the middle of what is equally good."""
+        many = 100 * metrics.ENOUGH
+        low, high = self.best(self.separate(many, 0.2, 0.3), self.separate(many, 0.7, 0.8))
+        self.assertAlmostEqual(low, 0.25, delta=0.02)
+        self.assertAlmostEqual(high, 0.75, delta=0.02)
+
+    def test_few(self):
+        """A class with few objects stays near the threshold of all, wherever its few scores are."""
+        many = self.separate(100 * metrics.ENOUGH, 0.3, 0.4)
+        common, _ = metrics.best_threshold(self.decisions(many))
+        for scores in ([0.95], [0.06], [0.9, 0.94], [0.07, 0.08, 0.94]):
+            for wrong in ([], [0.05, 0.2], [0.93] * 50):
+                _, few = self.best(many, (scores, wrong, 0))
+                self.assertLess(abs(few - common), 0.6 * len(scores) / metrics.ENOUGH + 0.006, (scores, wrong))
+
+    def test_few_found(self):
+        """Nor does one with many objects, of which hardly any is found: all would be reported for two that are right."""
+        many = self.separate(100 * metrics.ENOUGH, 0.3, 0.4)
+        _, lost = self.best(many, ([0.06, 0.07], np.linspace(0.05, 0.3, 300), 500))
+        self.assertAlmostEqual(lost, metrics.best_threshold(self.decisions(many))[0], delta=0.05)
+
+    def test_more(self):
+        """The more objects, the nearer to its own; with ENOUGH, half of the way."""
+        many = self.separate(1000 * metrics.ENOUGH, 0.2, 0.3)
+        chosen = [
+            self.best(many, self.separate(count, 0.7, 0.8))[1] for count in (1, 10, metrics.ENOUGH, 500, 50 * 500)
+        ]
+        self.assertEqual(chosen, sorted(chosen))
+        self.assertAlmostEqual(chosen[0], 0.25, delta=0.03)
+        self.assertAlmostEqual(chosen[2], 0.5, delta=0.05)
+        self.assertAlmostEqual(chosen[-1], 0.75, delta=0.03)
+
+    def test_smooth(self):
+        """Noisy scores of a known distribution: a threshold near the best one of the distribution, and never a worse
+        F1 on other samples than without a choice."""
+        random = np.random.default_rng(4)
+
+        def sample(count):
+            return [
+                (random.beta(*right, count), random.beta(*wrong, 2 * count), count // 2)
+                for right, wrong in (((8, 2), (2, 5)), ((3, 5), (1, 9)))
+            ]
+
+        high, low = self.best(*sample(5000))
+        self.assertGreater(high - low, 0.2)
+        for _ in range(5):
+            chosen = self.best(*sample(400))
+            np.testing.assert_allclose(chosen, [high, low], atol=0.08)
+            other = self.decisions(*sample(5000))
+            f1 = [metrics.rates(other, t)["overall"]["f1"] for t in (chosen, 0.5)]
+            self.assertGreater(f1[0], f1[1])
+
+    def test_nothing_right(self):
+        """Classes that are never right, and those that are not there, have the threshold of all."""
+        many = self.separate(100 * metrics.ENOUGH, 0.3, 0.4)
+        common, _ = metrics.best_threshold(self.decisions(many))
+        for never in (([], [0.9] * 500, 500), ([], [], 500), ([], [], 0), ([], [0.9] * 500, 0)):
+            best, _ = metrics.best_threshold(self.decisions(many, never))
+            self.assertAlmostEqual(self.best(many, never)[1], best)
+        self.assertAlmostEqual(self.best(many, ([], [], 0))[1], common)
+
+    def test_range(self):
+        """Where all is right or all is wrong, and at the ends of the scale."""
+        for right, wrong in ((1.0, 1.0), (0.01, 0.01), (0.0, 1.0), (1.0, 0.99), (0.05, 0.95)):
+            chosen = self.best(([right] * 500, [wrong] * 500, 0), ([0.5], [], 0))
+            self.assertTrue(((chosen >= 0.05) & (chosen <= 0.95)).all(), chosen)
 
 
 if __name__ == "__main__":

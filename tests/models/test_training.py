@@ -192,7 +192,10 @@ class Training(common.TestCase):
         self.train("tags", "out", "--train", "boxes.json", "--validate", "voc@val", "--epochs", 30)
         self.learned("out")
         self.assertGreater(self.metrics("out")["f1"], 0.7)
-        self.assertEqual(modelfile.read(self.path("out", "model.safetensors"))[1]["multi_label"], "true")
+        _, metadata = modelfile.read(self.path("out", "model.safetensors"))
+        self.assertEqual(metadata["multi_label"], "true")
+        own = self.metrics("out")["thresholds"]
+        self.assertEqual(json.loads(metadata["thresholds"]), [own[name] for name in json.loads(metadata["labels"])])
 
     def test_detect_voc_and_judge(self):
         # It memorises a few photos, which are then evaluated under another name of their folder.
@@ -208,7 +211,12 @@ class Training(common.TestCase):
         self.assertGreater(found, 0.6)
         self.compare_with_program("out", prior_sizes=sizes)
         _, metadata = modelfile.read(self.path("out", "model.safetensors"))
-        self.assertEqual(float(metadata["threshold"]), self.metrics("out")["best_threshold"])
+        common, own = self.metrics("out")["best_threshold"], self.metrics("out")["thresholds"]
+        self.assertEqual(float(metadata["threshold"]), common)
+        names = json.loads(metadata["labels"])
+        self.assertEqual(names[0], "background")
+        self.assertEqual(sorted(names[1:]), sorted(own))
+        self.assertEqual(json.loads(metadata["thresholds"]), [common] + [own[name] for name in names[1:]])
         self.assertGreater(self.metrics("out")["best_f1"], 0.6)
         # The exported model is as accurate, and has its own class names.
         judged = ("--evaluate", self.path("out", "model.safetensors"))
@@ -627,7 +635,9 @@ class Arithmetic(unittest.TestCase):
         photo = (found, np.array([0, 0, 0]), np.array([0.9, 0.8, 0.7]), truth, np.array([0, 0]), np.array([True]))
         figures = judging.average_precision([photo], ["a"])
         self.assertAlmostEqual(figures["ap50"], (1 + 2 / 3) / 2)
-        self.assertEqual((figures["best_f1"], figures["best_threshold"]), (4 / 5, 0.1))
+        # Two of two objects, and one more detection, up to 0.7: the middle of what is as good.
+        self.assertEqual((figures["best_f1"], figures["best_threshold"]), (4 / 5, 0.38))
+        self.assertEqual(figures["thresholds"], {"a": 0.38})
         ignored = (*photo[:3], np.vstack((truth, found[1:2])), np.array([0, 0, data.IGNORE]), photo[5])
         self.assertAlmostEqual(judging.average_precision([ignored], ["a"])["ap50"], 1)
         unknown = (*photo[:5], np.array([False]))
