@@ -101,7 +101,7 @@ DICENET_API gboolean dicenet_model_get_multi_label (DicenetModel *self);
  *
  * Returns: default minimum confidence of reported classes and objects, from 0 to 1, unless the model has
  *   dicenet_model_get_thresholds(): `threshold` of the model file; otherwise 0.5 for objects and tags (multi-label),
- * and 0 for classes that exclude each other. 0 for segmentation, whose masks have no confidences.
+ *   and 0 for classes that exclude each other. 0 for segmentation, whose masks have no confidences.
  */
 DICENET_API gfloat dicenet_model_get_threshold (DicenetModel *self);
 
@@ -112,8 +112,8 @@ DICENET_API gfloat dicenet_model_get_threshold (DicenetModel *self);
  *
  * Returns: (transfer none) (nullable) (array length=n): default minimum confidence of each class, from 0 to 1, in the
  *   order of labels: `thresholds` of the model file. A detector's first is that of the background, which is never
- *   reported. %NULL if the file has none: dicenet_model_get_threshold() is then that of all classes. Owned by the
- * model.
+ *   reported. %NULL if the file has none: dicenet_model_get_threshold() is then that of all classes. The model owns
+ *   them.
  */
 DICENET_API const gfloat *dicenet_model_get_thresholds (DicenetModel *self, gsize *n);
 

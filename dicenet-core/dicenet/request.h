@@ -99,8 +99,8 @@ DICENET_API void dicenet_request_set_top_k (DicenetRequest *self, guint top_k);
  * dicenet_request_set_class_thresholds:
  * @self: a request
  * @thresholds: (nullable) (array length=n): classification, detection: a threshold for each class of the model, instead
- *   of dicenet_request_set_threshold(). Below 0 leaves the class that threshold, or the model's own one; above 1
- * excludes the class. %NULL, the default, for none. The array is copied
+ *   of dicenet_request_set_threshold(). Below 0 leaves that one, or the model's own, to the class; above 1 excludes
+ *   it. %NULL, the default, for none. The array is copied
  * @n: number of thresholds, dicenet_model_get_n_classes()
  */
 DICENET_API void dicenet_request_set_class_thresholds (DicenetRequest *self, const gfloat *thresholds, gsize n);
