@@ -117,13 +117,14 @@ cudaError_t dicenet_cuda_global_avg_pool (const DicenetCudaTensor *x, const Dice
 /* Both axes, each bilinear up or means down. */
 cudaError_t dicenet_cuda_resize (const DicenetCudaTensor *x, const DicenetCudaTensor *y, const DicenetCudaAxis *rows,
                                  const DicenetCudaAxis *columns, cudaStream_t stream);
-/* SSD's rows: all maps of the detector, channels last, one map after the other. */
+/* A detector's rows: all of its maps, channels last, one map after the other. */
 cudaError_t dicenet_cuda_flatten (const DicenetCudaTensor *maps, unsigned n_maps, const DicenetCudaTensor *y,
                                   cudaStream_t stream);
 
 /* See DicenetUpsampleAdd; x0 is the coarse map. */
 typedef struct {
-  DicenetCudaTensor x0, x1, gate, y;
+  DicenetCudaTensor x0, x1, y;
+  DicenetCudaTensor gate; /* base NULL: none */
   DicenetCudaAxis rows, columns;
   const float *scale, *bias, *slope;
 } DicenetCudaUpsampleAdd;

@@ -471,10 +471,9 @@ enqueue_upsample (const Call *call)
 static cudaError_t
 enqueue_upsample_add (const Call *call)
 {
-  const DicenetCudaUpsampleAdd merge = {
+  DicenetCudaUpsampleAdd merge = {
     .x0 = tensor_of (call, call->layout->inputs[0]),
     .x1 = tensor_of (call, call->layout->inputs[1]),
-    .gate = tensor_of (call, call->layout->inputs[2]),
     .y = tensor_of (call, call->layout->output),
     .rows = axis_of (call, &call->step->rows),
     .columns = axis_of (call, &call->step->columns),
@@ -482,6 +481,9 @@ enqueue_upsample_add (const Call *call)
     .bias = call->w->bias,
     .slope = call->w->slope,
   };
+
+  if (call->layout->n_inputs > 2)
+    merge.gate = tensor_of (call, call->layout->inputs[2]);
   return dicenet_cuda_upsample_add (&merge, call->stream);
 }
 

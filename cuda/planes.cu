@@ -121,6 +121,12 @@ dicenet_cuda_resize (const DicenetCudaTensor *x, const DicenetCudaTensor *y, con
   return launch (resize_kernel, scaling_grid (*y), THREADS, stream, *x, *y, *rows, *columns);
 }
 
+static __device__ __forceinline__ float
+channel_or (const float *values, unsigned c, float otherwise)
+{
+  return values ? values[c] : otherwise;
+}
+
 static __global__ void
 upsample_add_kernel (DicenetCudaUpsampleAdd m)
 {
@@ -135,8 +141,10 @@ upsample_add_kernel (DicenetCudaUpsampleAdd m)
     const unsigned c = first + k;
     if (c >= m.y.c)
       break;
-    const float fine = *plane_of (m.gate, picture, c) * plane_of (m.x1, picture, c)[pixel];
-    plane_of (m.y, picture, c)[pixel] = prelu (m.scale[c] * (coarse[k] + fine) + m.bias[c], m.slope[c]);
+    const float gate = m.gate.base ? *plane_of (m.gate, picture, c) : 1,
+                value = channel_or (m.scale, c, 1) * (coarse[k] + gate * plane_of (m.x1, picture, c)[pixel]) +
+                        channel_or (m.bias, c, 0);
+    plane_of (m.y, picture, c)[pixel] = prelu (value, channel_or (m.slope, c, 1));
   }
 }
 
@@ -146,7 +154,7 @@ dicenet_cuda_upsample_add (const DicenetCudaUpsampleAdd *merge, cudaStream_t str
   return launch (upsample_add_kernel, scaling_grid (merge->y), THREADS, stream, *merge);
 }
 
-/* --- SSD's rows --- */
+/* --- a detector's rows --- */
 
 #define MOST_MAPS 6
 #define TILE      32u /* cells and channels per block */

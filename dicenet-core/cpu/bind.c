@@ -194,7 +194,7 @@ bind_upsample_add (DicenetCpuStep *s, const DicenetCpuBinding *b)
   s->n = s->y.c;
   s->merge = (DicenetUpsampleAdd){ dicenet_axis_get (b->axes, s->x[0].h, s->y.h, DICENET_RESIZE_UP),
                                    dicenet_axis_get (b->axes, s->x[0].w, s->y.w, DICENET_RESIZE_UP),
-                                   &s->x[2],
+                                   s->n_inputs > 2 ? &s->x[2] : NULL,
                                    b->w->scale,
                                    b->w->bias,
                                    b->w->slope };

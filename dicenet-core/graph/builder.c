@@ -89,13 +89,14 @@ dicenet_build_fully_connected (DicenetGraph *g, const char *name, guint x, guint
 guint
 dicenet_build_upsample_add (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine, guint gate)
 {
-  DicenetNode *node = append (g, DICENET_OP_UPSAMPLE_ADD, prelu, dicenet_node_channels (g, fine));
+  DicenetNode *node = append (g, DICENET_OP_UPSAMPLE_ADD, prelu ? prelu : "add", dicenet_node_channels (g, fine));
   add_input (node, coarse);
   add_input (node, fine);
-  add_input (node, gate);
-  node->activation = DICENET_ACTIVATION_PRELU;
+  if (gate != DICENET_NONE)
+    add_input (node, gate);
+  node->activation = prelu ? DICENET_ACTIVATION_PRELU : DICENET_ACTIVATION_NONE;
   node->norm = g_strdup (norm);
-  node->prelu = g_strconcat (prelu, ".weight", NULL);
+  node->prelu = prelu ? g_strconcat (prelu, ".weight", NULL) : NULL;
   return last (g);
 }
 

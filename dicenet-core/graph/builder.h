@@ -18,7 +18,7 @@ guint dicenet_build_conv (DicenetGraph *g, const char *name, guint x, guint cout
 guint dicenet_build_fully_connected (DicenetGraph *g, const char *name, guint x, guint cout, guint groups,
                                      gboolean bias, DicenetActivation activation);
 /* PReLU (BatchNorm (@coarse scaled up + @gate * @fine)), where @gate has one factor per channel. @prelu and @norm are
- * names; without @norm (NULL) there is no BatchNorm. */
+ * names. Each of the three may be absent: NULL, or DICENET_NONE for @gate. */
 guint dicenet_build_upsample_add (DicenetGraph *g, const char *norm, const char *prelu, guint coarse, guint fine,
                                   guint gate);
 guint dicenet_build_simple (DicenetGraph *g, DicenetOp op, const char *name, guint x);

@@ -50,6 +50,13 @@ measure_conv (DicenetNodeWeights *w, const DicenetNode *node, guint cin)
 }
 
 static void
+measure_upsample_add (DicenetNodeWeights *w, const DicenetNode *node)
+{
+  w->scale.n = w->bias.n = node->norm ? node->channels : 0;
+  w->slope.n = node->prelu ? node->channels : 0;
+}
+
+static void
 measure_dice (DicenetNodeWeights *w, const DicenetNode *node)
 {
   w->weight.n = 9 * (gsize) node->channels;
@@ -82,7 +89,7 @@ dicenet_node_weights_measure (DicenetNodeWeights *self, const DicenetGraph *grap
   else if (n->op == DICENET_OP_EPP)
     measure_epp (self, n);
   else if (n->op == DICENET_OP_UPSAMPLE_ADD)
-    self->scale.n = self->bias.n = self->slope.n = n->channels;
+    measure_upsample_add (self, n);
 }
 
 void
@@ -312,15 +319,15 @@ static gboolean
 fold_upsample_add (Folder *f, const DicenetNode *node)
 {
   const guint n = node->channels;
-  g_autofree double *scale = g_new (double, n), *bias = g_new0 (double, n);
+  g_autofree double *scale = g_new (double, n), *bias = g_new (double, n);
 
-  for (guint i = 0; i < n; i++)
-    scale[i] = 1;
-  if (node->norm && !load_norm (f, node->norm, n, scale, bias))
-    return FALSE;
-  store (&f->out->scale, scale);
-  store (&f->out->bias, bias);
-  return load_slope (f, node->prelu, &f->out->slope);
+  if (node->norm) {
+    if (!load_norm (f, node->norm, n, scale, bias))
+      return FALSE;
+    store (&f->out->scale, scale);
+    store (&f->out->bias, bias);
+  }
+  return node->prelu == NULL || load_slope (f, node->prelu, &f->out->slope);
 }
 
 /* The local fusion's weights are [c][3] in the file; they are stored branch by branch, like the others. */

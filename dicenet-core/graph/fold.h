@@ -22,8 +22,8 @@ typedef struct {
   DicenetArray weight; /* CONV: [cout][cin / groups][k][k]; DICE, depth: [c][3][3]; EPP: [scale][c][3][3]; with
                         * BatchNorm's scale */
   DicenetArray bias;   /* CONV, UPSAMPLE_ADD: per channel, or none (zeros); EPP: [scale][c] */
-  DicenetArray scale;  /* UPSAMPLE_ADD: per channel */
-  DicenetArray slope;  /* PReLU, per channel of the output; DICE, EPP: of the fused output */
+  DicenetArray scale;  /* UPSAMPLE_ADD: per channel, or none (ones) */
+  DicenetArray slope;  /* PReLU, per channel of the output, or none; DICE, EPP: of the fused output */
 
   /* DICE. The height and width kernels are shared by all channels, so BatchNorm can't be folded into them. */
   DicenetArray height, width;             /* [H0][3][3], [W0][3][3]: channel, then the other axis */

@@ -25,8 +25,8 @@ typedef enum {
   DICENET_OP_EPP, /* depthwise 3 x 3 at five scales, BatchNorm + PReLU, shuffle, and a 3 x 3 convolution of each
                    * channel's five planes into one, with its BatchNorm + PReLU */
   DICENET_OP_UPSAMPLE_ADD, /* PReLU (BatchNorm (x0 scaled up to the size of x1 + x1 * x2)); x2 has one factor per
-                            * channel */
-  DICENET_OP_FLATTEN,      /* maps of H x W x (6 boxes x n) rearranged as priors x n, map by map */
+                            * channel. x2, BatchNorm and PReLU may be absent */
+  DICENET_OP_FLATTEN,      /* maps of H x W x (boxes x n) rearranged as priors x n, map by map */
   /* Views have no arithmetic and no memory: they only determine which plane is which channel. */
   DICENET_OP_CONCAT,  /* along channels */
   DICENET_OP_SHUFFLE, /* groups: (g, C/g) -> (C/g, g) */

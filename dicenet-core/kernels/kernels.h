@@ -247,9 +247,15 @@ dicenet_epp_scratch (unsigned h, unsigned w, const DicenetEppBranch branches[DIC
 /* Parameters of merging a coarse map into a finer one. */
 typedef struct {
   const DicenetAxis *rows, *columns; /* from the coarse map's size */
-  const DicenetPlanes *gate;         /* one factor per channel of the finer map */
-  const float *scale, *bias, *slope; /* per channel */
+  const DicenetPlanes *gate;         /* one factor per channel of the finer map, or NULL for ones */
+  const float *scale, *bias, *slope; /* per channel; each may be NULL, for ones, zeros and ones */
 } DicenetUpsampleAdd;
+
+static inline float
+dicenet_channel_or (const float *values, unsigned c, float otherwise)
+{
+  return values ? values[c] : otherwise;
+}
 
 /* name, arguments. The prototypes and the tables are generated from this list, so that they can't differ. */
 #define DICENET_KERNELS(K)                                                                                             \

@@ -91,20 +91,22 @@ test_upsample_add (void)
                     *columns = dicenet_axis_get (axes, coarse_w, w, DICENET_RESIZE_UP);
   Tensor x0 = tensor_new (n, c, coarse_h, coarse_w, TRUE), x1 = tensor_new (n, c, h, w, TRUE),
          gate = tensor_new (n, c, 1, 1, TRUE), y = tensor_new (n, c, h, w, FALSE);
-  DicenetCudaUpsampleAdd merge = { .x0 = x0.device,
-                                   .x1 = x1.device,
-                                   .gate = gate.device,
-                                   .y = y.device,
-                                   .rows = upload_axis (rows),
-                                   .columns = upload_axis (columns) };
-  g_autofree float *scale = random_floats (c, &merge.scale), *bias = random_floats (c, &merge.bias),
-                   *slope = random_floats (c, &merge.slope);
+  DicenetCudaUpsampleAdd merge = {
+    .x0 = x0.device, .x1 = x1.device, .y = y.device, .rows = upload_axis (rows), .columns = upload_axis (columns)
+  };
+  const gboolean has_gate = random_int (0, 1), has_norm = random_int (0, 1), has_slope = random_int (0, 1);
+  g_autofree float *scale = has_norm ? random_floats (c, &merge.scale) : NULL,
+                   *bias = has_norm ? random_floats (c, &merge.bias) : NULL,
+                   *slope = has_slope ? random_floats (c, &merge.slope) : NULL;
   g_autofree char *what = g_strdup_printf ("merge of %u x %u x %u x %u into %u x %u", n, c, coarse_h, coarse_w, h, w);
+
+  if (has_gate)
+    merge.gate = gate.device;
 
   for (guint k = 0; k < n; k++) {
     const DicenetPlanes coarse = tensor_picture (&x0, k), fine = tensor_picture (&x1, k),
                         factors = tensor_picture (&gate, k), out = tensor_picture (&y, k);
-    const DicenetUpsampleAdd m = { rows, columns, &factors, scale, bias, slope };
+    const DicenetUpsampleAdd m = { rows, columns, has_gate ? &factors : NULL, scale, bias, slope };
     ref->upsample_add (&coarse, &fine, &out, &m, 0, c, NULL);
   }
   check_cuda (dicenet_cuda_upsample_add (&merge, stream), what);

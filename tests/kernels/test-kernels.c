@@ -475,12 +475,13 @@ test_upsample_add (void)
   g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
   g_autofree float *per_channel = small_floats (3 * c), *scratch = random_floats (3 * w);
   Tensor gate = small_tensor (c, 1, 1);
+  const gboolean has_norm = random_int (0, 1);
   const DicenetUpsampleAdd merge = { dicenet_axis_get (cache, coarse_h, h, DICENET_RESIZE_UP),
                                      dicenet_axis_get (cache, coarse_w, w, DICENET_RESIZE_UP),
-                                     &gate.planes,
-                                     per_channel,
-                                     per_channel + c,
-                                     per_channel + 2 * c };
+                                     random_int (0, 1) ? &gate.planes : NULL,
+                                     has_norm ? per_channel : NULL,
+                                     has_norm ? per_channel + c : NULL,
+                                     random_int (0, 1) ? per_channel + 2 * c : NULL };
   Tensor x0 = small_tensor (c, coarse_h, coarse_w), x1 = small_tensor (c, h, w), y = tensor_new (c, h, w, FALSE),
          z = tensor_like (&y);
   g_autofree char *shape = g_strdup_printf ("%u x %u x %u to %u x %u", c, coarse_h, coarse_w, h, w);

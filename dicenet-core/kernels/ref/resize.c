@@ -31,13 +31,14 @@ dicenet_ref_upsample_add (const DicenetPlanes *x0, const DicenetPlanes *x1, cons
 {
   (void) scratch;
   for (unsigned c = begin; c < end; c++) {
+    const float gate = m->gate ? *dicenet_plane (m->gate, c) : 1, scale = dicenet_channel_or (m->scale, c, 1),
+                bias = dicenet_channel_or (m->bias, c, 0), slope = dicenet_channel_or (m->slope, c, 1);
     for (unsigned i = 0; i < y->h; i++) {
       for (unsigned j = 0; j < y->w; j++) {
         const size_t at = (size_t) i * y->w + j;
         const float coarse = dicenet_ref_resized (dicenet_plane (x0, c), x0->w, m->rows, m->columns, i, j);
-        const float value =
-            m->scale[c] * (coarse + *dicenet_plane (m->gate, c) * dicenet_plane (x1, c)[at]) + m->bias[c];
-        dicenet_plane (y, c)[at] = value > 0 ? value : m->slope[c] * value;
+        const float value = scale * (coarse + gate * dicenet_plane (x1, c)[at]) + bias;
+        dicenet_plane (y, c)[at] = value > 0 ? value : slope * value;
       }
     }
   }

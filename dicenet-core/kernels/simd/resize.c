@@ -197,7 +197,8 @@ KERNEL (upsample_add) (const DicenetPlanes *x0, const DicenetPlanes *x1, const D
   const int two = rows->taps == 2; /* otherwise one: unscaled, or only one row */
 
   for (unsigned c = begin; c < end; c++) {
-    const Merge m = { *dicenet_plane (merge->gate, c), merge->scale[c], merge->bias[c], merge->slope[c] };
+    const Merge m = { merge->gate ? *dicenet_plane (merge->gate, c) : 1, dicenet_channel_or (merge->scale, c, 1),
+                      dicenet_channel_or (merge->bias, c, 0), dicenet_channel_or (merge->slope, c, 1) };
     unsigned next = 0;
     for (unsigned i = 0; i < y->h; i++) {
       const size_t first = (size_t) rows->start[i], at = (size_t) i * y->w;
