@@ -3,8 +3,8 @@
 #include "launch.cuh"
 #include "pixels.h"
 
-/* Decodes SSD's outputs to boxes: candidates are collected in one list per class; each list is sorted and suppressed by
- * a thread block; then all lists are merged.
+/* Decodes a detector's outputs to boxes: candidates are collected in one list per class; each list is sorted and
+ * suppressed by a thread block; then all lists are merged.
  *
  * A candidate is one number, by which the candidates of a class are sorted: lower numbers are more confident and, if
  * equally confident, belong to the earlier prior. Numbers are unique, so the sorted list does not depend on the order
@@ -106,26 +106,54 @@ sum_of (const float *x, unsigned n, float largest)
   return sum;
 }
 
-/* One warp per prior, one thread per class. */
-static __global__ void
-__launch_bounds__ (WARPS * 32) collect (DicenetCudaDetect d)
+/* Adds a candidate of class @c, if it reaches its threshold. */
+static __device__ void
+add (const DicenetCudaDetect &d, unsigned picture, unsigned prior, unsigned c, float p)
 {
-  const unsigned prior = blockIdx.x * WARPS + threadIdx.x / 32, picture = blockIdx.y;
-
-  if (prior >= d.n_priors)
+  if (!(p >= d.thresholds[c]))
     return;
+  const unsigned at = atomicAdd (lengths_of (d, picture) + c - 1, 1u);
+  list_of (d, picture, c - 1)[at] = make_candidate (p, prior);
+}
+
+/* One warp per prior, one thread per class. */
+static __device__ void
+collect_prior (const DicenetCudaDetect &d, unsigned picture, unsigned prior)
+{
   const float *x = plane_of (d.confidences, picture, 0) + prior * d.n_classes;
+
   if (!may_reach (x, d.n_classes, d.params->least_lead))
     return;
   const float largest = largest_of (x, d.n_classes);
   const double sum = sum_of (x, d.n_classes, largest);
-  for (unsigned c = threadIdx.x % 32; c < d.n_classes; c += 32) {
-    const float p = (float) (expf (__fsub_rn (x[c], largest)) / sum);
-    if (c > 0 && p >= d.thresholds[c]) {
-      const unsigned at = atomicAdd (lengths_of (d, picture) + c - 1, 1u);
-      list_of (d, picture, c - 1)[at] = make_candidate (p, prior);
-    }
-  }
+  for (unsigned c = threadIdx.x % 32; c < d.n_classes; c += 32)
+    if (c > 0)
+      add (d, picture, prior, c, (float) (expf (__fsub_rn (x[c], largest)) / sum));
+}
+
+/* The same for the anchor-free head, which has no background. */
+static __device__ void
+collect_cell (const DicenetCudaDetect &d, unsigned picture, unsigned cell)
+{
+  const unsigned n = d.n_classes - 1;
+  const float *x = plane_of (d.confidences, picture, 0) + cell * n;
+
+  for (unsigned c = threadIdx.x % 32; c < n; c += 32)
+    if (x[c] >= d.params->least_lead)
+      add (d, picture, cell, c + 1, 1 / __fadd_rn (1, expf (-x[c])));
+}
+
+static __global__ void
+__launch_bounds__ (WARPS * 32) collect (DicenetCudaDetect d)
+{
+  const unsigned prior = blockIdx.x * WARPS + threadIdx.x / 32;
+
+  if (prior >= d.n_priors)
+    return;
+  if (d.is_anchor_free)
+    collect_cell (d, blockIdx.y, prior);
+  else
+    collect_prior (d, blockIdx.y, prior);
 }
 
 /* --- sorting --- */
@@ -172,15 +200,44 @@ struct Place {
   float x0, y0, x1, y1, area;
 };
 
-static __device__ Place
-place_of (const DicenetCudaDetect &d, unsigned picture, unsigned prior)
+/* As on the CPU: what is not a number stays so. */
+static __device__ __forceinline__ float
+clamp (float x, float least, float most)
 {
-  const float *p = d.priors + 4 * prior, *l = plane_of (d.locations, picture, 0) + 4 * prior;
+  return x > most ? most : x < least ? least : x;
+}
+
+/* How far a side of the box lies from its cell's centre. */
+static __device__ __forceinline__ float
+distance (float stride, float location)
+{
+  return __fmul_rn (stride, expf (clamp (location, -DICENET_MOST_LOCATION, DICENET_MOST_LOCATION)));
+}
+
+static __device__ Place
+place_of_cell (const float *p, const float *l)
+{
+  return { clamp (__fsub_rn (p[0], distance (p[2], l[0])), 0, 1), clamp (__fsub_rn (p[1], distance (p[3], l[1])), 0, 1),
+           clamp (__fadd_rn (p[0], distance (p[2], l[2])), 0, 1), clamp (__fadd_rn (p[1], distance (p[3], l[3])), 0, 1),
+           0 };
+}
+
+static __device__ Place
+place_of_prior (const float *p, const float *l)
+{
   const float cx = __fadd_rn (p[0], __fmul_rn (__fmul_rn (DICENET_CENTER_VARIANCE, l[0]), p[2])),
               cy = __fadd_rn (p[1], __fmul_rn (__fmul_rn (DICENET_CENTER_VARIANCE, l[1]), p[3])),
               w = __fmul_rn (p[2], expf (__fmul_rn (DICENET_SIZE_VARIANCE, l[2]))),
               h = __fmul_rn (p[3], expf (__fmul_rn (DICENET_SIZE_VARIANCE, l[3])));
-  Place place = { __fsub_rn (cx, w / 2), __fsub_rn (cy, h / 2), __fadd_rn (cx, w / 2), __fadd_rn (cy, h / 2), 0 };
+
+  return { __fsub_rn (cx, w / 2), __fsub_rn (cy, h / 2), __fadd_rn (cx, w / 2), __fadd_rn (cy, h / 2), 0 };
+}
+
+static __device__ Place
+place_of (const DicenetCudaDetect &d, unsigned picture, unsigned prior)
+{
+  const float *p = d.priors + 4 * prior, *l = plane_of (d.locations, picture, 0) + 4 * prior;
+  Place place = d.is_anchor_free ? place_of_cell (p, l) : place_of_prior (p, l);
 
   place.area = __fmul_rn (__fsub_rn (place.x1, place.x0), __fsub_rn (place.y1, place.y0));
   return place;

@@ -96,9 +96,11 @@ typedef struct {
 
 /* See dicenet_decode_boxes(); for confidences.n pictures. */
 typedef struct {
-  DicenetCudaTensor confidences, locations; /* plane 0: n_priors rows of n_classes, or 4, floats */
+  DicenetCudaTensor confidences, locations; /* plane 0: n_priors rows of n_classes (anchor-free: one less), or 4,
+                                             * floats */
   const float *priors;                      /* 4 * n_priors */
   unsigned n_priors, n_classes;             /* at least 2 classes: the background and another */
+  int is_anchor_free;                       /* otherwise SSD */
   const DicenetCudaDetectParams *params;    /* in device memory, like all pointers here */
   const float *thresholds;                  /* n_classes */
   unsigned *n_boxes;                        /* by picture; may exceed @capacity, if max_detections does */

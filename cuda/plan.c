@@ -617,6 +617,7 @@ cuda_plan_enqueue_boxes (const CudaPlan *self, gfloat *arena, guint image, CudaB
                                      .priors = (const float *) (self->tables + self->priors),
                                      .n_priors = self->size->n_priors,
                                      .n_classes = self->program->description->n_classes,
+                                     .is_anchor_free = self->program->description->head == DICENET_HEAD_ANCHOR_FREE,
                                      .params = &device->params,
                                      .thresholds = device->thresholds,
                                      .n_boxes = &device->n_boxes,

@@ -131,6 +131,8 @@ def _description(net, source, labels, size, multi_label, background):
         metadata["multi_label"] = _boolean(multi_label)
     elif net.task == "segment":
         metadata["decoder_width"] = str(net.decoder_width)
+    elif net.head == "anchor-free":
+        metadata.update(head=net.head, head_width=str(net.head_width), context_width=str(net.context_width))
     else:
         metadata["pyramid"] = _boolean(net.pyramid)
     if names:
@@ -141,6 +143,8 @@ def _description(net, source, labels, size, multi_label, background):
 def _prior_sizes(net, source, sizes):
     if net.task != "detect":
         raise ModelError(f"{source}: only a detect network has priors, and this is a {net.task} network")
+    if net.head != "ssd":
+        raise ModelError(f"{source}: only SSD has priors, and this is an {net.head} detector")
     return json.dumps(list(sizes))
 
 

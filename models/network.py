@@ -37,21 +37,29 @@ DICENET_BLOCKS = {3: 3, 4: 7, 5: 3}
 MOBILENET_UNITS = {1: 1, 2: 2, 3: 2, 4: 6, 5: 2}
 RESNET_BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}
 CLASSIFIER_GROUPS = 4
-BOXES_PER_CELL = 6
+BOXES_PER_CELL = 6  # of SSD
+# The anchor-free head has maps at 1/8 to 1/64; its context is one block of stride 2 and these.
+CELL_MAPS = 4
+CONTEXT_BLOCKS = 2
 # Sizes of the branches of efficient pyramid pooling relative to the input, and the minimum in pixels.
 EPP_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
 EPP_LEAST = 5
 # Range of the number of classes. A mask has 8 bits per pixel; detection and segmentation need at least one class
 # besides the background.
 CLASSES = {"classify": (1, 65535), "segment": (2, 256), "detect": (2, 65535)}
+# Most channels of the anchor-free head.
+MAX_HEAD_WIDTH = 1024
 # Range of the width and height in pixels of the inference size, and of the input size of DimConv kernels.
 MIN_SIZE, MAX_SIZE = 32, 4096
 
-# The tensor that identifies a task, and the prefix of the backbone's tensors in its network.
-TASKS = {
-    "classify": ("classifier.2.weight", ""),
-    "segment": ("eff_pool_128x128.merge_layer.3.weight", "base_net."),
-    "detect": ("cls_layers.0.weight", "base_net.basenet."),
+TASKS = ("classify", "segment", "detect")
+HEADS = ("ssd", "anchor-free")  # of detection
+# The tensor that identifies a task and a head, and the prefix of the backbone's tensors in its network.
+FORMS = {
+    ("classify", "ssd"): ("classifier.2.weight", ""),
+    ("segment", "ssd"): ("eff_pool_128x128.merge_layer.3.weight", "base_net."),
+    ("detect", "ssd"): ("cls_layers.0.weight", "base_net.basenet."),
+    ("detect", "anchor-free"): ("cls.0.2.weight", "base_net."),
 }
 # The first DiCE unit of a backbone and its level; they identify the backbone.
 FIRST_UNITS = {
@@ -79,6 +87,14 @@ class Network:
     pyramid: bool = False
     decoder_width: int = 0
     backbone: str = "dicenet"
+    head: str = "ssd"  # of a detector; the next two are channels of the anchor-free one
+    head_width: int = 0
+    context_width: int = 0
+
+
+def backbone_prefix(network):
+    """What the names of the backbone's tensors begin with."""
+    return FORMS[network.task, network.head][1]
 
 
 def are_prior_sizes(sizes):
@@ -89,25 +105,28 @@ def are_prior_sizes(sizes):
 
 def detect_network(shapes):
     """Returns the Network of the tensors (`shapes`: name -> shape); ModelError if there is none."""
-    task = next((task for task, (tell, _) in TASKS.items() if tell in shapes), None)
-    if task is None:
-        tells = ", ".join(f"{tell} ({task})" for task, (tell, _) in TASKS.items())
+    form = next((form for form, (tell, _) in FORMS.items() if tell in shapes), None)
+    if form is None:
+        tells = ", ".join(f"{tell} ({task})" for (task, _), (tell, _) in FORMS.items())
         raise ModelError(
             f"is no DiCENet network: expected one of the tensors {tells}, found {len(shapes)} others, "
             f"{next(iter(shapes))} the first"
         )
-    tell, prefix = TASKS[task]
+    (task, head), (tell, prefix) = form, FORMS[form]
     backbone = _backbone_of(shapes) if task == "classify" else "dicenet"
     unit, level = FIRST_UNITS[backbone]
     return Network(
         task=task,
         scale=_scale(shapes, prefix, backbone),
-        classes=_classes(_dimension(shapes, tell, 0), task, tell),
+        classes=_classes(_dimension(shapes, tell, 0), task, head, tell),
         kernel_width=_kernel_size(shapes, f"{prefix}{unit}.conv_width.weight", level),
         kernel_height=_kernel_size(shapes, f"{prefix}{unit}.conv_height.weight", level),
-        pyramid=any(name.startswith("base_net.bu_") for name in shapes) if task == "detect" else False,
+        pyramid=any(name.startswith("base_net.bu_") for name in shapes) if form == ("detect", "ssd") else False,
         decoder_width=_decoder_width(shapes) if task == "segment" else 0,
         backbone=backbone,
+        head=head,
+        head_width=_head_width(shapes, "lateral.0.cbr.0.weight") if head == "anchor-free" else 0,
+        context_width=_head_width(shapes, "context.0.1.cbr.0.weight") if head == "anchor-free" else 0,
     )
 
 
@@ -129,6 +148,7 @@ def check_tensors(network, shapes):
 def describe(network):
     pyramid = " and the pyramid" if network.pyramid else ""
     kind = "" if network.backbone == "dicenet" else f" ({network.backbone})"
+    kind += "" if network.head == "ssd" else f" ({network.head})"
     return f"{network.task} network{kind} of scale {network.scale} with {network.classes} classes{pyramid}"
 
 
@@ -161,15 +181,16 @@ def _scale(shapes, prefix, backbone):
     )
 
 
-def _classes(count, task, tell):
-    boxes = BOXES_PER_CELL if task == "detect" else 1
-    least, most = CLASSES[task]
+def _classes(count, task, head, tell):
+    hidden = 1 if head == "anchor-free" else 0  # the background has no output
+    boxes = BOXES_PER_CELL if task == "detect" and not hidden else 1
+    least, most = (n - hidden for n in CLASSES[task])
     if count % boxes or not least <= count // boxes <= most:
         raise ModelError(
             f"tensor {tell}: expected {least} to {most} classes"
             f"{' for each of 6 boxes' if boxes > 1 else ''}, found {count} outputs"
         )
-    return count // boxes
+    return count // boxes + hidden
 
 
 def _kernel_size(shapes, name, level):
@@ -185,6 +206,13 @@ def _kernel_size(shapes, name, level):
     return size
 
 
+def _head_width(shapes, name):
+    width = _dimension(shapes, name, 0)
+    if not 1 <= width <= MAX_HEAD_WIDTH:
+        raise ModelError(f"tensor {name}: expected 1 to {MAX_HEAD_WIDTH} outputs, found {width}")
+    return width
+
+
 def _decoder_width(shapes):
     name = "eff_pool_16x16.merge_layer.3.weight"
     width = _dimension(shapes, name, 0)
@@ -198,7 +226,8 @@ def _decoder_width(shapes):
 
 def tensors(network):
     """All tensors of the network, as pairs of name and shape."""
-    yield from {"classify": _classify, "segment": _segment, "detect": _detect}[network.task](network)
+    detect = {"ssd": _ssd, "anchor-free": _anchor_free}[network.head]
+    yield from {"classify": _classify, "segment": _segment, "detect": detect}[network.task](network)
 
 
 def _norm(name, channels):
@@ -316,7 +345,7 @@ def _segment(network):
         yield from _pyramid_pool(f"eff_pool_{size}", planes, projected, cout, last=size == "128x128")
 
 
-def _detect(network):
+def _ssd(network):
     _, _, c2, c3, c4, _ = SCALES[network.scale]
     maps = (c2, c3, c4, 1024, 512, 256)
     yield from _backbone(network, "base_net.basenet.", 5)
@@ -333,3 +362,28 @@ def _detect(network):
         for head, outputs in (("loc_layers", 4), ("cls_layers", network.classes)):
             yield f"{head}.{index}.weight", (BOXES_PER_CELL * outputs, channels, 1, 1)
             yield f"{head}.{index}.bias", (BOXES_PER_CELL * outputs,)
+
+
+def _separable(name, cin, cout):
+    yield from _conv_norm_act(f"{name}.0", cin, cin, 3, cin)
+    yield from _conv_norm_act(f"{name}.1", cin, cout, 1)
+
+
+def _anchor_free(network):
+    _, _, c2, c3, _, _ = SCALES[network.scale]
+    width, context = network.head_width, network.context_width
+    yield from _backbone(network, "base_net.", 4)
+    for index, channels in enumerate((c2, c3)):
+        yield from _conv_norm_act(f"lateral.{index}", channels, width, 1)
+    for index in range(1 + CONTEXT_BLOCKS):
+        yield from _separable(f"context.{index}", context if index else c3, context)
+    yield from _conv_norm_act(f"context.{1 + CONTEXT_BLOCKS}", context, width, 1)
+    for part, count in (("top_down", CELL_MAPS - 2), ("bottom_up", CELL_MAPS - 1), ("fuse", CELL_MAPS - 2)):
+        for index in range(count):
+            yield from _separable(f"{part}.{index}", width, width)
+    for branch, outputs in (("cls", network.classes - 1), ("loc", 4)):
+        for index in range(CELL_MAPS):
+            for block in range(2):
+                yield from _separable(f"{branch}.{index}.{block}", width, width)
+            yield f"{branch}.{index}.2.weight", (outputs, width, 1, 1)
+            yield f"{branch}.{index}.2.bias", (outputs,)

@@ -264,6 +264,13 @@ dicenet_model_get_thresholds (DicenetModel *self, gsize *n)
   return self->description.thresholds;
 }
 
+DicenetHead
+dicenet_model_get_head (DicenetModel *self)
+{
+  g_return_val_if_fail (dicenet_model_is_loaded (self), DICENET_HEAD_SSD);
+  return self->description.head;
+}
+
 gboolean
 dicenet_model_get_pyramid (DicenetModel *self)
 {

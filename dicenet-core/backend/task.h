@@ -12,6 +12,7 @@ typedef enum {
   DICENET_FACT_BOOLEAN,
   DICENET_FACT_NUMBER,
   DICENET_FACT_NUMBERS,
+  DICENET_FACT_TEXT,
 } DicenetFactKind;
 
 typedef struct {
@@ -23,6 +24,7 @@ typedef struct {
   gdouble number;
   const gfloat *numbers; /* owned by the description */
   guint n_numbers;
+  const char *text; /* constant */
 } DicenetFact;
 
 #define DICENET_MAX_FACTS 4

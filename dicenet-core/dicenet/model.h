@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 /**
  * DicenetTask:
  * @DICENET_TASK_CLASSIFY: classification of the whole picture: one logit per class
- * @DICENET_TASK_DETECT: object detection (SSD): a class and a box per object
+ * @DICENET_TASK_DETECT: object detection: a class and a box per object
  * @DICENET_TASK_SEGMENT: semantic segmentation: a mask with one class per pixel
  */
 typedef enum {
@@ -17,6 +17,18 @@ typedef enum {
   DICENET_TASK_DETECT,
   DICENET_TASK_SEGMENT,
 } DicenetTask;
+
+/**
+ * DicenetHead:
+ * @DICENET_HEAD_SSD: six boxes for each cell of six feature maps, relative to priors
+ * @DICENET_HEAD_ANCHOR_FREE: one box for each cell of four feature maps
+ *
+ * The form of a detector, which says what its raw outputs are: see dicenet_result_get_output().
+ */
+typedef enum {
+  DICENET_HEAD_SSD,
+  DICENET_HEAD_ANCHOR_FREE,
+} DicenetHead;
 
 /**
  * DicenetModel:
@@ -118,10 +130,18 @@ DICENET_API gfloat dicenet_model_get_threshold (DicenetModel *self);
 DICENET_API const gfloat *dicenet_model_get_thresholds (DicenetModel *self, gsize *n);
 
 /**
+ * dicenet_model_get_head:
+ * @self: a model
+ *
+ * Returns: form of a detector; %DICENET_HEAD_SSD for other tasks.
+ */
+DICENET_API DicenetHead dicenet_model_get_head (DicenetModel *self);
+
+/**
  * dicenet_model_get_pyramid:
  * @self: a model
  *
- * Returns: %TRUE for a detector with the feature pyramid.
+ * Returns: %TRUE for a detector with SSD's head and the feature pyramid.
  */
 DICENET_API gboolean dicenet_model_get_pyramid (DicenetModel *self);
 

@@ -148,8 +148,9 @@ DICENET_API GBytes *dicenet_result_get_mask (DicenetResult *self, guint picture)
  * dicenet_result_get_output:
  * @self: a result
  * @name: classification: "logits" (classes); segmentation: "logits" (classes x h x w at half the inference size,
- *   rounded up; dicenet_result_scale_logits() scales them to the inference size); detection: "confidences" (priors x
- *   classes, before softmax) and "locations" (priors x 4)
+ *   rounded up; dicenet_result_scale_logits() scales them to the inference size); detection (SSD): "confidences"
+ * (priors x classes, before softmax) and "locations" (priors x 4); anchor-free: "confidences" (cells x (classes - 1),
+ * before a sigmoid each, without the background) and "locations" (cells x 4)
  * @picture: index in the batch
  * @n: (out) (optional): number of floats
  *
@@ -163,8 +164,12 @@ DICENET_API const gfloat *dicenet_result_get_output (DicenetResult *self, const 
  * @self: a detection result with outputs
  * @n: (out): number of floats, 4 per prior
  *
- * Returns: (transfer none) (nullable) (array length=n): the prior boxes: centre x, centre y, width and height as
- *   fractions of the picture; %NULL if the model is not a detector or outputs were not requested
+ * What "locations" are relative to. For %DICENET_HEAD_SSD, the prior boxes, clipped to the picture's size. For
+ * %DICENET_HEAD_ANCHOR_FREE, the cells of the feature maps, which may be larger than the picture, or beyond its edge: a
+ * box reaches from (x - w exp (t0), y - h exp (t1)) to (x + w exp (t2), y + h exp (t3)), with t clamped to -6..6.
+ *
+ * Returns: (transfer none) (nullable) (array length=n): the priors: centre x, centre y, width and height as fractions
+ *   of the picture; %NULL if the model is not a detector or outputs were not requested
  */
 DICENET_API const gfloat *dicenet_result_get_priors (DicenetResult *self, gsize *n);
 

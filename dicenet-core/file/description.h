@@ -24,8 +24,12 @@ typedef struct {
   guint c0, c1, c2, c3, c4, c5;
 } DicenetWidths;
 
-/* Number of feature maps that SSD's default boxes are placed on. */
-#define DICENET_N_MAPS 6
+/* Number of feature maps that SSD's default boxes are placed on, and of those of the anchor-free head. */
+#define DICENET_N_MAPS      6
+#define DICENET_N_CELL_MAPS 4
+
+/* Maximum number of channels of the anchor-free head. */
+#define DICENET_MAX_HEAD_WIDTH 1024
 
 #define DICENET_MAX_CLASSES 65535
 
@@ -44,8 +48,11 @@ typedef struct {
   gfloat mean[3], std[3];
   guint width, height;               /* default inference size */
   guint kernel_width, kernel_height; /* input size that the DimConv kernels were trained for */
-  gboolean pyramid;                  /* detect */
-  /* detect: sides of each map's default boxes in pixels, ascending; the last is that of a hypothetical seventh map */
+  DicenetHead head;                  /* detect */
+  guint head_width, context_width;   /* detect, anchor-free: channels */
+  gboolean pyramid;                  /* detect, SSD */
+  /* detect, SSD: sides of each map's default boxes in pixels, ascending; the last is that of a hypothetical seventh map
+   */
   gfloat prior_sizes[DICENET_N_MAPS + 1];
   guint decoder_width;  /* segment: b of the decoder's 4b, 3b, 2b planes */
   gboolean multi_label; /* classify */

@@ -73,7 +73,8 @@ typedef struct {
   GPtrArray *nodes; /* DicenetNode */
   DicenetGraphOutput outputs[DICENET_MAX_OUTPUTS];
   guint n_outputs;
-  guint maps[DICENET_N_MAPS]; /* detect: the feature maps that the priors are placed on */
+  guint maps[DICENET_N_MAPS]; /* detect: the feature maps that the priors are placed on; anchor-free: the first
+                               * DICENET_N_CELL_MAPS */
 } DicenetGraph;
 
 /* An empty graph, to be filled with the functions of builder.h. */

@@ -49,3 +49,31 @@ dicenet_priors (const DicenetShape maps[DICENET_N_MAPS], const gfloat sizes[DICE
   }
   return n;
 }
+
+static gfloat *
+put_map_cells (gfloat *out, DicenetShape map, double step_x, double step_y)
+{
+  for (guint i = 0; i < map.h; i++) {
+    for (guint j = 0; j < map.w; j++) {
+      *out++ = (gfloat) ((j + 0.5) * step_x);
+      *out++ = (gfloat) ((i + 0.5) * step_y);
+      *out++ = (gfloat) step_x;
+      *out++ = (gfloat) step_y;
+    }
+  }
+  return out;
+}
+
+guint
+dicenet_cells (const DicenetShape maps[DICENET_N_CELL_MAPS], guint width, guint height, gfloat *cells)
+{
+  guint n = 0;
+
+  for (guint k = 0; k < DICENET_N_CELL_MAPS; k++) {
+    const double stride = 8u << k;
+    if (cells)
+      cells = put_map_cells (cells, maps[k], stride / width, stride / height);
+    n += maps[k].h * maps[k].w;
+  }
+  return n;
+}

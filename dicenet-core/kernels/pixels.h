@@ -66,6 +66,9 @@ typedef struct {
 #define DICENET_CENTER_VARIANCE 0.1f
 #define DICENET_SIZE_VARIANCE   0.2f
 
+/* The anchor-free head clamps locations to minus this to this before their exponential. */
+#define DICENET_MOST_LOCATION 6.0f
+
 /* name, arguments; see DICENET_KERNELS. */
 #define DICENET_PIXEL_KERNELS(K)                                                                                       \
   /* Chroma of a row, for @n pairs of pixels, scaled to 4 * (x - 128). The two components of a pair are interleaved,   \
@@ -91,10 +94,10 @@ typedef struct {
    * equal; at most 256 classes. @stride is a multiple of 16, all of which is readable. */                             \
   K (argmax, (const float *a, const float *b, size_t stride, const float weight[2], unsigned classes, uint8_t *out,    \
               unsigned width))                                                                                         \
-  /* Finds the rows, of @n rows of @classes floats, in which a class from 1 on exceeds class 0 by at least @least,     \
-   * and returns their indices. */                                                                                     \
-  K (select_candidates,                                                                                                \
-     (const float *x, unsigned classes, unsigned n, float least, uint32_t *found, unsigned *n_found))                  \
+  /* Finds the rows, of @n rows of @classes floats, in which a class exceeds the background by at least @least, and    \
+   * returns their indices. The background is class 0 if @has_background, else 0. */                                   \
+  K (select_candidates, (const float *x, unsigned classes, int has_background, unsigned n, float least,                \
+                         uint32_t *found, unsigned *n_found))                                                          \
   /* p[i] = exp (x[i]) / sum of exp (x[k]); @p has room for a multiple of 16. */                                       \
   K (softmax, (const float *x, unsigned n, float *p))                                                                  \
   /* Whether @box (left, top, right, bottom) overlaps any of @n others with an intersection over union above @iou.     \

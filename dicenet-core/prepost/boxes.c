@@ -20,6 +20,7 @@ typedef struct {
 } List;
 
 typedef struct {
+  DicenetHead head;
   const gfloat *confidences, *locations, *priors;
   guint n_priors, n_classes;
   const DicenetDetectParams *params;
@@ -65,7 +66,8 @@ dicenet_lowest_threshold (const DicenetDetectParams *params, guint n_classes)
   return lowest;
 }
 
-/* To reach confidence t, a class's logit must exceed any other by at least log (t / (1 - t)). */
+/* To reach confidence t, a class's logit must exceed any other by at least log (t / (1 - t)). A sigmoid is the softmax
+ * of a class and a background whose logit is 0. */
 gfloat
 dicenet_least_lead (const DicenetDetectParams *params, guint n_classes)
 {
@@ -75,10 +77,30 @@ dicenet_least_lead (const DicenetDetectParams *params, guint n_classes)
   return threshold < 1 ? logf (threshold / (1 - threshold)) - 1e-3f : 0;
 }
 
-static void
-collect_prior (Decoder *d, guint prior, gfloat *p)
+/* Values of a prior's confidences. The anchor-free head has none for the background. */
+static guint
+row_floats (const Decoder *d)
 {
-  d->kernels->softmax (d->confidences + (gsize) prior * d->n_classes, d->n_classes, p);
+  return d->head == DICENET_HEAD_SSD ? d->n_classes : d->n_classes - 1;
+}
+
+/* Most classes of a cell cannot reach a threshold either. */
+static void
+sigmoids (const gfloat *x, guint n, gfloat least, gfloat *p)
+{
+  for (guint c = 0; c < n; c++)
+    p[c] = x[c] >= least ? 1 / (1 + expf (-x[c])) : -1;
+}
+
+static void
+collect_prior (Decoder *d, guint prior, gfloat least, gfloat *p)
+{
+  const gfloat *x = d->confidences + (gsize) prior * row_floats (d);
+
+  if (d->head == DICENET_HEAD_SSD)
+    d->kernels->softmax (x, d->n_classes, p);
+  else
+    sigmoids (x, d->n_classes - 1, least, p + 1);
   for (guint c = 1; c < d->n_classes; c++)
     if (p[c] >= dicenet_class_threshold (d->params, c))
       add (&d->candidates, &(Candidate){ c, prior, p[c] }, sizeof (Candidate));
@@ -89,22 +111,44 @@ static void
 collect (Decoder *d)
 {
   const gfloat least = dicenet_least_lead (d->params, d->n_classes);
+  const guint row = row_floats (d);
   g_autofree gfloat *p = g_new (gfloat, d->n_classes + 16);
   guint32 found[CHUNK];
 
   for (guint first = 0; first < d->n_priors && !d->candidates.is_full; first += CHUNK) {
     guint n;
-    d->kernels->select_candidates (d->confidences + (gsize) first * d->n_classes, d->n_classes,
+    d->kernels->select_candidates (d->confidences + (gsize) first * row, row, d->head == DICENET_HEAD_SSD,
                                    MIN (CHUNK, d->n_priors - first), least, found, &n);
     for (guint i = 0; i < n; i++)
-      collect_prior (d, first + found[i], p);
+      collect_prior (d, first + found[i], least, p);
   }
+}
+
+/* Of a cell: how far one side lies from its centre, in parts of the picture. */
+static gfloat
+distance (gfloat stride, gfloat location)
+{
+  return stride * expf (CLAMP (location, -DICENET_MOST_LOCATION, DICENET_MOST_LOCATION));
+}
+
+static gfloat
+clip (gfloat x)
+{
+  return CLAMP (x, 0, 1); /* leaves what is not a number */
 }
 
 static DicenetBox
 decode_box (const Decoder *d, const Candidate *candidate)
 {
   const gfloat *p = d->priors + 4 * (gsize) candidate->prior, *l = d->locations + 4 * (gsize) candidate->prior;
+
+  if (d->head == DICENET_HEAD_ANCHOR_FREE)
+    return (DicenetBox){ clip (p[0] - distance (p[2], l[0])),
+                         clip (p[1] - distance (p[3], l[1])),
+                         clip (p[0] + distance (p[2], l[2])),
+                         clip (p[1] + distance (p[3], l[3])),
+                         candidate->label_id,
+                         candidate->confidence };
   const gfloat cx = p[0] + DICENET_CENTER_VARIANCE * l[0] * p[2], cy = p[1] + DICENET_CENTER_VARIANCE * l[1] * p[3];
   const gfloat w = p[2] * expf (DICENET_SIZE_VARIANCE * l[2]), h = p[3] * expf (DICENET_SIZE_VARIANCE * l[3]);
   return (DicenetBox){ cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, candidate->label_id, candidate->confidence };
@@ -193,10 +237,11 @@ compare_boxes (gconstpointer a, gconstpointer b)
 }
 
 GArray *
-dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const gfloat *priors, guint n_priors,
-                      guint n_classes, const DicenetDetectParams *params, const DicenetPixelKernels *kernels)
+dicenet_decode_boxes (DicenetHead head, const gfloat *confidences, const gfloat *locations, const gfloat *priors,
+                      guint n_priors, guint n_classes, const DicenetDetectParams *params,
+                      const DicenetPixelKernels *kernels)
 {
-  Decoder d = { confidences, locations, priors, n_priors, n_classes, params, kernels, { 0 }, { 0 } };
+  Decoder d = { head, confidences, locations, priors, n_priors, n_classes, params, kernels, { 0 }, { 0 } };
   GArray *out = NULL;
 
   collect (&d);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <dicenet/model.h>
 #include <dicenet/results.h>
 #include "../base/request.h"
 #include "../kernels/kernels.h"
@@ -13,11 +14,13 @@
 GArray *dicenet_decode_classes (const gfloat *logits, guint n_classes, gboolean multi_label, guint top_k,
                                 const DicenetDetectParams *params);
 
-/* SSD: softmax over n_classes (0 is the background), boxes from priors, non-maximum suppression per class.
- * @confidences: n_priors x n_classes, @locations and @priors: n_priors x 4. Returns (element-type DicenetBox); NULL if
- * there is not enough memory for all boxes that reach a threshold. */
-GArray *dicenet_decode_boxes (const gfloat *confidences, const gfloat *locations, const gfloat *priors, guint n_priors,
-                              guint n_classes, const DicenetDetectParams *params, const DicenetPixelKernels *kernels);
+/* SSD: softmax over n_classes (0 is the background), boxes from priors, non-maximum suppression per class. Anchor-free:
+ * a sigmoid for each of n_classes - 1, boxes from cells (docs/networks.md), clipped to 0..1; the same suppression.
+ * @confidences: n_priors rows of n_classes, or n_classes - 1; @locations and @priors: n_priors x 4. Returns
+ * (element-type DicenetBox); NULL if there is not enough memory for all boxes that reach a threshold. */
+GArray *dicenet_decode_boxes (DicenetHead head, const gfloat *confidences, const gfloat *locations,
+                              const gfloat *priors, guint n_priors, guint n_classes, const DicenetDetectParams *params,
+                              const DicenetPixelKernels *kernels);
 
 /* Maximum number of boxes of a picture. */
 guint dicenet_most_boxes (const DicenetDetectParams *params);

@@ -1,35 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dicenet/error.h>
 #include <dicenet/image.h>
-#include <math.h>
 #include "../base/memory-error.h"
-#include "../graph/builder.h"
-#include "../graph/priors.h"
 #include "../prepost/decode.h"
+#include "head.h"
 #include "tasks.h"
 
-/* Object detection: SSD on levels 3 to 5 and three extra levels (paper 7.1). */
+/* Object detection. Detectors have one of several heads, which differ in their network. */
+
+static const DicenetHeadOps *const heads[] = {
+  [DICENET_HEAD_SSD] = &dicenet_head_ssd,
+  [DICENET_HEAD_ANCHOR_FREE] = &dicenet_head_anchor_free,
+};
 
 /* --- the model file --- */
 
-/* Sizes of default boxes for files without this key, as in SSD (paper 7.1): evenly spaced from 10 % to 105 % of the
- * default inference size. */
 static gboolean
-read_prior_sizes (const DicenetMetadata *m, DicenetDescription *d)
+read_head (const DicenetMetadata *m, DicenetDescription *d)
 {
-  static const char expected[] = "seven numbers from 1 to 8192, each larger than the one before";
-  const gdouble size = MIN (d->width, d->height), low = ceil (0.1 * size), high = ceil (1.05 * size);
+  const char *text = dicenet_metadata_get (m, "head");
 
-  for (guint k = 0; k <= DICENET_N_MAPS; k++)
-    d->prior_sizes[k] = (gfloat) floor (low + (high - low) * k / DICENET_N_MAPS);
-  if (!dicenet_metadata_read_numbers (m, "prior_sizes", G_N_ELEMENTS (d->prior_sizes), 1, 2 * DICENET_MAX_SIZE,
-                                      expected, d->prior_sizes))
-    return FALSE;
-  for (guint k = 0; k < DICENET_N_MAPS; k++) {
-    if (d->prior_sizes[k + 1] <= d->prior_sizes[k])
-      return dicenet_metadata_refuse (m, "prior_sizes", expected, dicenet_metadata_get (m, "prior_sizes"));
-  }
-  return TRUE;
+  for (guint i = 0; text && i < G_N_ELEMENTS (heads); i++)
+    if (g_str_equal (text, heads[i]->name))
+      d->head = (DicenetHead) i;
+  return text == NULL || g_str_equal (text, heads[d->head]->name) ||
+         dicenet_metadata_refuse (m, "head", "ssd or anchor-free", text);
 }
 
 static gboolean
@@ -37,68 +32,15 @@ read_keys (const DicenetMetadata *m, DicenetDescription *d)
 {
   d->background = 0;
   d->background_is_implied = TRUE;
-  return dicenet_metadata_read_boolean (m, "pyramid", &d->pyramid) && read_prior_sizes (m, d) &&
-         dicenet_description_read_thresholds (d, m, 0.5f);
+  return read_head (m, d) && heads[d->head]->read (m, d) && dicenet_description_read_thresholds (d, m, 0.5f);
 }
 
 /* --- the network --- */
 
-static guint
-build_extra (DicenetGraph *g, const char *name, guint x, guint cout)
-{
-  const guint c = dicenet_node_channels (g, x);
-  g_autofree char *depthwise = g_strconcat (name, ".layer.0", NULL), *pointwise = g_strconcat (name, ".layer.1", NULL);
-  return dicenet_build_cbr (g, pointwise, dicenet_build_cbr (g, depthwise, x, c, 3, 2, c), cout, 1, 1, 1);
-}
-
-/* The feature pyramid: starting from extra7, each finer map is replaced by the output of an EPP unit on it and the
- * coarser map. */
-static void
-build_pyramid (DicenetGraph *g, guint maps[DICENET_N_MAPS])
-{
-  static const char *const names[] = { "base_net.bu_19x19_38x38", "base_net.bu_10x10_19x19", "base_net.bu_5x5_10x10",
-                                       "base_net.bu_3x3_5x5" };
-  guint coarser = maps[4];
-  for (gint k = 3; k >= 0; k--) {
-    const guint c = dicenet_node_channels (g, maps[k]);
-    const guint up = dicenet_build_upsample (g, coarser, maps[k]);
-    coarser = maps[k] =
-        dicenet_build_epp (g, names[k], dicenet_build_concat (g, (guint[]){ up, maps[k] }, 2), c / 5, c, FALSE);
-  }
-}
-
-static guint
-build_heads (DicenetGraph *g, const char *kind, const guint maps[DICENET_N_MAPS], guint values)
-{
-  guint heads[DICENET_N_MAPS];
-  for (guint k = 0; k < DICENET_N_MAPS; k++) {
-    g_autofree char *name = g_strdup_printf ("%s.%u", kind, k);
-    heads[k] = dicenet_build_conv (g, name, maps[k], DICENET_BOXES_PER_CELL * values, 1, 1, TRUE);
-  }
-  return dicenet_build_flatten (g, kind, heads, 6, DICENET_BOXES_PER_CELL);
-}
-
 static void
 build (DicenetGraph *g, const DicenetDescription *d)
 {
-  guint level[5], *maps = g->maps;
-  dicenet_build_backbone (g, d, "base_net.basenet.", 5, level);
-
-  maps[0] = level[2];
-  maps[1] = level[3];
-  maps[2] = level[4];
-  maps[3] = build_extra (g, "base_net.extra_level6", maps[2], 1024);
-  maps[4] = build_extra (g, "base_net.extra_level7", maps[3], 512);
-  maps[5] = dicenet_build_fully_connected (
-      g, "base_net.extra_level8.1",
-      dicenet_build_simple (g, DICENET_OP_GLOBAL_AVG_POOL, "base_net.extra_level8", maps[4]), 256, 1, FALSE,
-      DICENET_ACTIVATION_RELU);
-  if (d->pyramid)
-    build_pyramid (g, maps);
-  g->outputs[g->n_outputs++] =
-      (DicenetGraphOutput){ .name = "confidences", .node = build_heads (g, "cls_layers", maps, d->n_classes) };
-  g->outputs[g->n_outputs++] =
-      (DicenetGraphOutput){ .name = "locations", .node = build_heads (g, "loc_layers", maps, 4) };
+  heads[d->head]->build (g, d);
 }
 
 /* --- results --- */
@@ -106,43 +48,51 @@ build (DicenetGraph *g, const DicenetDescription *d)
 static gboolean
 prepare (DicenetSize *self, const DicenetNetwork *program, GError **error)
 {
-  const gfloat *sizes = program->description->prior_sizes;
+  const DicenetDescription *d = program->description;
+  const DicenetHeadOps *head = heads[d->head];
   DicenetShape maps[DICENET_N_MAPS];
 
   for (guint k = 0; k < DICENET_N_MAPS; k++) {
     const DicenetTensorRef *view = &self->plan->views[program->graph->maps[k]];
     maps[k] = (DicenetShape){ view->c, view->h, view->w };
   }
-  self->n_priors = dicenet_priors (maps, sizes, self->width, self->height, NULL);
+  self->n_priors = head->place (d, maps, self->width, self->height, NULL);
   self->priors = g_try_new (gfloat, 4 * (gsize) self->n_priors);
   if (self->priors == NULL)
     return dicenet_no_memory (error, 4 * self->n_priors * sizeof (gfloat), "room to make results in",
                               "choose a smaller inference size");
-  dicenet_priors (maps, sizes, self->width, self->height, self->priors);
+  head->place (d, maps, self->width, self->height, self->priors);
   return TRUE;
+}
+
+static GArray *
+decode_boxes (const DicenetDecoding *d)
+{
+  const DicenetDescription *description = dicenet_decoding_description (d);
+  const DicenetSize *size = d->job->size;
+
+  return dicenet_decode_boxes (description->head, dicenet_decoding_output (d, 0), dicenet_decoding_output (d, 1),
+                               size->priors, size->n_priors, description->n_classes, &d->request->detect,
+                               d->decoder->pixels);
 }
 
 static gboolean
 decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
 {
   const DicenetBackendOps *ops = d->decoder->executor->ops;
-  const DicenetDetectParams *params = &d->request->detect;
-  const DicenetSize *size = d->job->size;
   const DicenetBox *made;
   guint n;
 
   if (ops->boxes && ops->boxes (d->job, d->picture, &made, &n))
     out->boxes = g_array_append_vals (g_array_sized_new (FALSE, FALSE, sizeof (DicenetBox), n), made, n);
   else
-    out->boxes =
-        dicenet_decode_boxes (dicenet_decoding_output (d, 0), dicenet_decoding_output (d, 1), size->priors,
-                              size->n_priors, dicenet_decoding_description (d)->n_classes, params, d->decoder->pixels);
+    out->boxes = decode_boxes (d);
   if (out->boxes != NULL)
     return TRUE;
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
                "no memory for all boxes that reach the threshold of %g: choose a higher one, or a smaller inference "
                "size",
-               (gdouble) dicenet_lowest_threshold (params, dicenet_decoding_description (d)->n_classes));
+               (gdouble) dicenet_lowest_threshold (&d->request->detect, dicenet_decoding_description (d)->n_classes));
   return FALSE;
 }
 
@@ -151,11 +101,12 @@ decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
 static guint
 describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])
 {
-  facts[0] = (DicenetFact){ DICENET_FACT_BOOLEAN, "pyramid", "with feature pyramid", .is_true = d->pyramid };
-  facts[1] = (DicenetFact){ DICENET_FACT_NUMBERS, "prior_sizes", .numbers = d->prior_sizes,
-                            .n_numbers = G_N_ELEMENTS (d->prior_sizes) };
-  facts[2] = dicenet_threshold_fact (d);
-  return 3;
+  guint n = 0;
+
+  facts[n++] = (DicenetFact){ DICENET_FACT_TEXT, "head", .text = heads[d->head]->name };
+  n += heads[d->head]->describe (d, facts + n);
+  facts[n++] = dicenet_threshold_fact (d);
+  return n;
 }
 
 const DicenetTaskOps dicenet_task_detect = {

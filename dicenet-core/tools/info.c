@@ -116,6 +116,9 @@ add_fact (DicenetJsonOut *out, const DicenetFact *fact)
       dicenet_json_out_number (out, NULL, fact->numbers[i]);
     dicenet_json_out_close (out, ']');
     break;
+  case DICENET_FACT_TEXT:
+    dicenet_json_out_string (out, fact->name, fact->text);
+    break;
   }
 }
 
@@ -232,9 +235,12 @@ print_text (const Info *info)
   g_autofree char *path = dicenet_path_excerpt (info->path);
   g_print ("model          %s\n", path);
   g_print ("task           %s", dicenet_task_get (d->task)->keys.name);
-  for (guint i = 0; i < n; i++)
+  for (guint i = 0; i < n; i++) {
     if (facts[i].kind == DICENET_FACT_BOOLEAN && facts[i].is_true && facts[i].words)
       g_print (", %s", facts[i].words);
+    if (facts[i].kind == DICENET_FACT_TEXT)
+      g_print (", %s", facts[i].text);
+  }
   g_print ("\nbackbone       %s, scale %g\n", dicenet_backbone_names[d->backbone], d->widths.scale);
   g_print ("classes        %u\n", d->n_classes);
   print_labels (d);

@@ -13,7 +13,7 @@ import convert
 import modelfile
 import outfile
 from errors import ModelError
-from network import TASKS, detect_network
+from network import backbone_prefix, detect_network
 
 
 def read_tensors(path):
@@ -23,19 +23,19 @@ def read_tensors(path):
     return {name: found.array(name) for name in found.tensors}
 
 
-def initialise_from(net, task, path):
+def initialise_from(net, path):
     """Copies the tensors of another model that fit; the backbone fits whatever the tasks. Returns the names of the
     copied ones."""
-    arrays = read_tensors(path)
-    their_task = detect_network({name: a.shape for name, a in arrays.items()}).task
-    mine, theirs, copied = TASKS[task][1], TASKS[their_task][1], set()
-    for name, tensor in net.state_dict().items():
+    arrays, own = read_tensors(path), net.state_dict()
+    my_net, their_net = (detect_network({name: x.shape for name, x in side.items()}) for side in (own, arrays))
+    mine, theirs, copied = backbone_prefix(my_net), backbone_prefix(their_net), set()
+    for name, tensor in own.items():
         backbone = name.startswith(mine + "level")
         source = theirs + name[len(mine) :] if backbone else name
-        if (backbone or task == their_task) and source in arrays and arrays[source].shape == tuple(tensor.shape):
+        if (backbone or my_net.task == their_net.task) and source in arrays and arrays[source].shape == tuple(tensor.shape):
             tensor.copy_(torch.from_numpy(arrays[source].astype("float32")))
             copied.add(name)
-    backbone = [name for name in net.state_dict() if name.startswith(mine + "level")]
+    backbone = [name for name in own if name.startswith(mine + "level")]
     if len(copied.intersection(backbone)) < len(backbone) / 2:
         raise ModelError(f"{path}: nothing fits this network: expected a model of the same scale")
     print(f"{len(copied)} tensors from {path}", file=sys.stderr)

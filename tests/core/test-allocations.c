@@ -57,7 +57,7 @@ aligned_alloc (size_t alignment, size_t n)
 
 START_TEST (runs_allocate_results)
 {
-  static const char *const models[] = { "classify", "detect", "pyramid", "segment" };
+  static const char *const models[] = { "anchor-free", "classify", "detect", "pyramid", "segment" };
   guint8 pixels[70 * 90 * 3] = { 0 };
   const DicenetImage image = {
     .format = DICENET_PIXEL_FORMAT_RGB, .width = 70, .height = 90, .planes = { pixels }, .strides = { 210 }

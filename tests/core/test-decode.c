@@ -85,7 +85,7 @@ static GArray *
 decode (const Scene *s, const DicenetDetectParams *params)
 {
   const char *set;
-  return dicenet_decode_boxes (s->confidences, s->locations, s->priors, 4, 3, params,
+  return dicenet_decode_boxes (DICENET_HEAD_SSD, s->confidences, s->locations, s->priors, 4, 3, params,
                                dicenet_pixel_kernels_get (DICENET_CPU_ALL, &set));
 }
 

@@ -113,7 +113,9 @@ assert_same (const GArray *a, const GArray *b)
 /* Later requests read from the file that was loaded, even if it was renamed or replaced. */
 START_TEST (wanted_again_they_are_the_same)
 {
-  static const char *const models[] = { "classify", "detect", "mobilenet", "pyramid", "resnet", "segment" };
+  static const char *const models[] = {
+    "anchor-free", "classify", "detect", "mobilenet", "pyramid", "resnet", "segment"
+  };
   char *folder = test_folder_new ();
   g_autofree char *path = g_build_filename (folder, "model.safetensors", NULL),
                   *other = g_build_filename (folder, "other.safetensors", NULL);

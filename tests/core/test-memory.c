@@ -147,7 +147,7 @@ run_again (gpointer data, GError **error)
 
 START_TEST (largest_size)
 {
-  static const char *const models[] = { "pyramid", "segment" };
+  static const char *const models[] = { "anchor-free", "pyramid", "segment" };
 
   for (guint m = 0; m < G_N_ELEMENTS (models); m++) {
     g_autoptr (DicenetModel) model = test_model_load (models[m]);

@@ -93,7 +93,9 @@ play (const DicenetGraph *g, guint width, guint height)
 
 START_TEST (memory_is_never_shared_too_early)
 {
-  static const char *const models[] = { "classify", "detect", "mobilenet", "pyramid", "resnet", "segment" };
+  static const char *const models[] = {
+    "anchor-free", "classify", "detect", "mobilenet", "pyramid", "resnet", "segment"
+  };
   static const guint sizes[][2] = { { 32, 32 }, { 64, 48 }, { 161, 97 } };
 
   for (guint m = 0; m < G_N_ELEMENTS (models); m++) {

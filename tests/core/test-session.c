@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const models[] = { "classify", "detect", "pyramid", "segment" };
+static const char *const models[] = { "anchor-free", "classify", "detect", "pyramid", "segment" };
 
 static DicenetSession *
 open_session (DicenetModel *model, guint threads)

@@ -9,7 +9,9 @@
 /* Sessions on the CUDA backend, in the emulator: their results, and their errors if the GPU is not usable
  * (DICENET_EMULATED_GPU). */
 
-static const char *const models[] = { "classify", "detect", "pyramid", "segment", "mobilenet", "resnet" };
+static const char *const models[] = {
+  "classify", "detect", "pyramid", "anchor-free", "segment", "mobilenet", "resnet"
+};
 
 static DicenetSession *
 open_session (DicenetModel *model, DicenetBackend backend, DicenetPrecision precision)
@@ -186,7 +188,8 @@ assert_boxes (DicenetSession *session, DicenetRequest *request, guint picture, c
   const DicenetBox *made = dicenet_result_get_boxes (result, picture, &n);
   const gfloat *priors = dicenet_result_get_priors (result, &n_priors);
   g_autoptr (GArray) expected =
-      dicenet_decode_boxes (dicenet_result_get_output (result, "confidences", picture, NULL),
+      dicenet_decode_boxes (dicenet_model_get_head (dicenet_session_get_model (session)),
+                            dicenet_result_get_output (result, "confidences", picture, NULL),
                             dicenet_result_get_output (result, "locations", picture, NULL), priors,
                             (guint) n_priors / 4, 5, params, dicenet_pixel_kernels_get (DICENET_CPU_ALL, &set));
   ck_assert_uint_eq (n, expected->len);
@@ -200,9 +203,10 @@ assert_boxes (DicenetSession *session, DicenetRequest *request, guint picture, c
 }
 
 /* Thresholds may change between calls, and without a limit there can be more boxes than fit in the device's buffer. */
-START_TEST (boxes_are_the_processor_s)
+static void
+assert_same_boxes (const char *name)
 {
-  g_autoptr (DicenetModel) model = test_model_load ("detect");
+  g_autoptr (DicenetModel) model = test_model_load (name);
   g_autoptr (DicenetSession) session = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
   guint found = 0;
 
@@ -217,6 +221,12 @@ START_TEST (boxes_are_the_processor_s)
     found += assert_boxes (session, request, i % 2, &params);
   }
   ck_assert_uint_gt (found, 10);
+}
+
+START_TEST (boxes_are_the_processor_s)
+{
+  assert_same_boxes ("detect");
+  assert_same_boxes ("anchor-free");
 }
 END_TEST
 

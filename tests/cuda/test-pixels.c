@@ -426,6 +426,7 @@ enqueue_detect (gconstpointer data)
 }
 
 typedef struct {
+  DicenetHead head;
   guint n_priors, n_classes, n, capacity;
   gfloat background;    /* average distance of its logits above the others */
   guint ties, nonsense; /* one in this number of logits is an integer, or not a number; 0: none */
@@ -440,11 +441,26 @@ nonsense (void)
   return numbers[random_int (0, G_N_ELEMENTS (numbers) - 1)];
 }
 
+/* Floats of a prior's confidences. */
+static guint
+row_floats (const Scene *s)
+{
+  return s->head == DICENET_HEAD_SSD ? s->n_classes : s->n_classes - 1;
+}
+
+static gfloat
+background_of (const Scene *s, gsize i)
+{
+  if (s->head == DICENET_HEAD_ANCHOR_FREE)
+    return -s->background;
+  return i % s->n_classes == 0 ? s->background : 0;
+}
+
 static void
 fill_scene (const Scene *s, gfloat *confidences, gfloat *locations)
 {
-  for (gsize i = 0; i < (gsize) s->n_priors * s->n_classes; i++) {
-    confidences[i] = 2 * random_normal () + (i % s->n_classes == 0 ? s->background : 0);
+  for (gsize i = 0; i < (gsize) s->n_priors * row_floats (s); i++) {
+    confidences[i] = 2 * random_normal () + background_of (s, i);
     if (s->ties > 0 && one_in (s->ties))
       confidences[i] = rintf (confidences[i]);
     if (s->nonsense > 0 && one_in (4 * s->nonsense))
@@ -524,11 +540,12 @@ upload_scene (const Scene *s, const gfloat *x, const Arena arenas[2], const gflo
 
   dicenet_cuda_detect_params (&s->params, s->n_classes, &params, thresholds);
   return (DicenetCudaDetect){
-    .confidences = arena_tensor (&arenas[0], base, 1, s->n_priors, s->n_classes, s->n),
+    .confidences = arena_tensor (&arenas[0], base, 1, s->n_priors, row_floats (s), s->n),
     .locations = arena_tensor (&arenas[1], base + split, 1, s->n_priors, 4, s->n),
     .priors = device_copy (priors, 4 * (gsize) s->n_priors * sizeof *priors),
     .n_priors = s->n_priors,
     .n_classes = s->n_classes,
+    .is_anchor_free = s->head == DICENET_HEAD_ANCHOR_FREE,
     .params = device_copy (&params, sizeof params),
     .thresholds = device_copy (thresholds, s->n_classes * sizeof *thresholds),
     .n_boxes = device_new (s->n * sizeof (guint)),
@@ -555,8 +572,8 @@ check_scene (const Scene *s, const DicenetCudaDetect *d, const Output *out, cons
              const gfloat *priors)
 {
   g_autofree char *what =
-      g_strdup_printf ("%u priors, %u classes, threshold %g, overlap %g, at most %u of %u per class", s->n_priors,
-                       s->n_classes, (double) s->params.threshold, (double) s->params.iou_threshold,
+      g_strdup_printf ("head %u, %u priors, %u classes, threshold %g, overlap %g, at most %u of %u per class", s->head,
+                       s->n_priors, s->n_classes, (double) s->params.threshold, (double) s->params.iou_threshold,
                        s->params.max_detections, s->params.max_per_class);
   g_autofree DicenetBox *found = output_read (out);
   g_autofree guint *n_found = g_new (guint, s->n);
@@ -568,7 +585,7 @@ check_scene (const Scene *s, const DicenetCudaDetect *d, const Output *out, cons
     const gfloat *locations = x + s->n * arenas[0].stride + i * arenas[1].stride + arenas[1].planes[0];
     const guint there = MIN (n_found[i], s->capacity);
     g_autoptr (GArray) expected =
-        dicenet_decode_boxes (x + i * arenas[0].stride + arenas[0].planes[0], locations, priors, s->n_priors,
+        dicenet_decode_boxes (s->head, x + i * arenas[0].stride + arenas[0].planes[0], locations, priors, s->n_priors,
                               s->n_classes, &s->params, dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set));
     check_boxes (expected, n_found[i], found + i * s->capacity, s->capacity, what);
     check (memcmp (found + i * s->capacity + there, (DicenetBox *) out->expected + i * s->capacity + there,
@@ -580,7 +597,7 @@ check_scene (const Scene *s, const DicenetCudaDetect *d, const Output *out, cons
 static void
 test_detect (const Scene *s)
 {
-  const Arena arenas[2] = { arena_new (1, s->n_priors * s->n_classes), arena_new (1, 4 * s->n_priors) };
+  const Arena arenas[2] = { arena_new (1, s->n_priors * row_floats (s)), arena_new (1, 4 * s->n_priors) };
   g_autofree gfloat *x = g_new0 (gfloat, s->n * (arenas[0].stride + arenas[1].stride)), *priors = make_priors (s);
   Output out = output_new ((gsize) s->n * s->capacity * sizeof (DicenetBox));
 
@@ -602,7 +619,8 @@ test_all_candidates (void)
   const guint limits[] = { 0, 300 };
 
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
-    test_detect (&(Scene){ .n_priors = 4500,
+    test_detect (&(Scene){ .head = i == 0 ? DICENET_HEAD_ANCHOR_FREE : DICENET_HEAD_SSD,
+                           .n_priors = 4500,
                            .n_classes = 3,
                            .n = 1,
                            .capacity = 9000,
@@ -620,6 +638,7 @@ test_scenes (void)
   for (guint i = 0; i < 60; i++) {
     const gboolean many = one_in (4);
     const Scene s = {
+      .head = one_in (2) ? DICENET_HEAD_ANCHOR_FREE : DICENET_HEAD_SSD,
       .n_priors = random_int (1, many ? 2600 : 300),
       .n_classes = one_in (10) ? random_int (32, 90) : random_int (2, many ? 4 : 21),
       .n = random_int (1, MOST_PICTURES),

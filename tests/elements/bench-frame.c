@@ -203,8 +203,8 @@ to_boxes (gpointer data)
 {
   const ToBoxes *t = data;
   const char *set;
-  GArray *boxes = dicenet_decode_boxes (t->confidences, t->locations, t->priors, t->n, COCO, &t->params,
-                                        dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set));
+  GArray *boxes = dicenet_decode_boxes (DICENET_HEAD_SSD, t->confidences, t->locations, t->priors, t->n, COCO,
+                                        &t->params, dicenet_pixel_kernels_get (dicenet_cpu_mask (), &set));
   g_array_unref (boxes);
 }
 

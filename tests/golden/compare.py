@@ -25,12 +25,12 @@ def same_classes(what, found, expected, least):
     assert share >= least, f"{what}: {share:.4%} of the pixels agree; at least {least:.2%}"
 
 
-def suppressed(what, found, raw, margin, threshold, iou_threshold=0.45, max_per_class=200):
+def suppressed(what, found, raw, margin, threshold, iou_threshold=0.45, max_per_class=200, head="ssd"):
     """Checks that `found` (boxes, labels, scores) is the result of greedy per-class NMS of `raw` (confidences,
     locations, priors), except for decisions within `margin` of the other outcome, and that scores decrease."""
     boxes, labels, scores = found
     confidences, locations, priors = raw
-    all_boxes, all_scores = reference.decode(locations, priors), reference.softmax(confidences)
+    all_boxes, all_scores = reference.candidates(head, confidences, locations, priors)
     assert len(boxes) == len(labels) == len(scores), f"{what}: boxes, labels and scores are not equally many"
     assert np.isin(labels, np.arange(1, all_scores.shape[1])).all(), f"{what}: a label is not one of the classes"
     assert (np.diff(scores) <= 0).all(), f"{what}: not the strongest first"

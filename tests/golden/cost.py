@@ -182,6 +182,7 @@ def check_odd_sizes(counter):
         dict(task="classify", backbone="resnet", scale=0.16, classes=3),
         dict(task="segment", scale=0.1, classes=5, decoder_width=32),
         dict(task="detect", scale=0.75, classes=3, pyramid=True),
+        dict(task="detect", scale=0.5, classes=5, head="anchor-free", head_width=20, context_width=37),
     ):
         for width, height in ((32, 32), (33, 47), (280, 139), (641, 360)):
             counter.info(options, width, height)

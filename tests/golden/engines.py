@@ -64,7 +64,7 @@ class Reference:
         outputs = reference.run(tensors, metadata, x)
         if suppression:
             raw = (outputs["confidences"][0], outputs["locations"][0], outputs["priors"])
-            found = reference.detections(*raw, **suppression)
+            found = reference.detections(*raw, **suppression, head=metadata.get("head", "ssd"))
             outputs.update(zip(("boxes", "box_labels", "box_scores"), found))
         return outputs
 

@@ -4,8 +4,8 @@
 
     parity.py DICENET KIND [CASE]
 
-DICENET is the program, or "numpy" to try the test itself. KIND is a task, or a backbone other than DiCENet's. The cases
-are unusual sizes, channels and options; a CASE, by number, runs alone.
+DICENET is the program, or "numpy" to try the test itself. KIND is a task, a backbone other than DiCENet's, or a detector's
+head other than SSD's. The cases are unusual sizes, channels and options; a CASE, by number, runs alone.
 """
 
 import os
@@ -21,7 +21,7 @@ import reference
 import random_model
 import safetensors
 import tolerances
-from network import BACKBONES
+from network import BACKBONES, HEADS
 
 # Arguments of random_model.make(), and "runs": a list of inputs as (width, height[, batch]), with "pixels" instead of
 # the batch for bytes, and "suppression": arguments of reference.detections(). DiCE units do not resize an input of
@@ -50,6 +50,46 @@ CASES = {
         dict(scale=1.75, classes=20, runs=[(96, 40)]),
         dict(scale=2.0, classes=101, runs=[(36, 100)]),
         dict(scale=2.4, classes=1000, runs=[(64, 64), (99, 51, 2)]),
+    ],
+    # Maps of one cell, sums of maps of equal and of other sizes, few and many channels and classes.
+    "anchor-free": [
+        dict(
+            scale=0.1,
+            classes=21,
+            size=(96, 96),
+            objects=40,
+            runs=[(32, 32), (96, 96, 2), (33, 47, 3), (65, 129), (128, 70), (250, 290), (320, 32), (90, 90, "pixels")],
+        ),
+        dict(scale=0.1, classes=2, head_width=1, context_width=1, size=(64, 64), runs=[(64, 64), (63, 1030)]),
+        dict(scale=0.2, classes=5, head_width=7, context_width=40, size=(300, 160), objects=200, runs=[(300, 160)]),
+        dict(
+            scale=0.5,
+            classes=81,
+            head_width=48,
+            context_width=96,
+            kernel_size=(300, 300),
+            dtype="f16",
+            objects=0,
+            runs=[(113, 131), (64, 64, "pixels")],
+        ),
+        dict(
+            scale=1.0,
+            classes=9,
+            head_width=33,
+            context_width=65,
+            kernel_size=(96, 64),
+            runs=[(64, 64), (97, 65, 2)],
+            suppression=dict(threshold=0.05, iou_threshold=0.2, max_per_class=3),
+        ),
+        dict(
+            scale=1.75,
+            classes=21,
+            head_width=72,
+            context_width=256,
+            objects=60,
+            runs=[(97, 95), (160, 160)],
+            suppression=dict(threshold=0.2, iou_threshold=0.7, max_per_class=1),
+        ),
     ],
     # DiCE units in other networks.
     "mobilenet": [
@@ -133,18 +173,21 @@ CASES = {
 
 def main(program, kind, only=None):
     cases = CASES[kind]
-    task = kind if kind in ("detect", "segment") else "classify"
+    task = {"segment": "segment", "detect": "detect", "anchor-free": "detect"}.get(kind, "classify")
     for number in range(len(cases)) if only is None else [int(only)]:
         options = dict(cases[number])
         if kind in BACKBONES:
             options["backbone"] = kind
+        if kind in HEADS:
+            options["head"] = kind
         print(f"case {number}:", ", ".join(f"{key} {value}" for key, value in options.items()))
         runs, suppression = options.pop("runs"), options.pop("suppression", {"threshold": 0.3})
+        head = options.get("head", "ssd")
         with tempfile.TemporaryDirectory() as folder:
             model = os.path.join(folder, "model.safetensors")
             safetensors.write(model, *random_model.make(task, **options))
             for run in runs:
-                check(engine(program), model, task, make_input(*run), suppression)
+                check(engine(program), model, task, make_input(*run), suppression, head)
     return 0
 
 
@@ -159,7 +202,7 @@ def make_input(width, height, batch=1):
     return {"input": x.astype(np.float32)}
 
 
-def check(runner, model, task, inputs, suppression):
+def check(runner, model, task, inputs, suppression, head):
     outputs = runner.run(model, inputs, suppression if task == "detect" else None)
     expected = Reference().run(model, inputs)
     for name, value in expected.items():
@@ -167,7 +210,7 @@ def check(runner, model, task, inputs, suppression):
     if task == "detect":
         found = tuple(outputs[name] for name in ("boxes", "box_labels", "box_scores"))
         raw = (outputs["confidences"][0], outputs["locations"][0], outputs["priors"])
-        compare.suppressed("boxes", found, raw, tolerances.NMS_SAME_INPUT, **suppression)
+        compare.suppressed("boxes", found, raw, tolerances.NMS_SAME_INPUT, head=head, **suppression)
 
 
 def limit(task, name):

@@ -327,19 +327,22 @@ test_argmax (void)
 static void
 test_select_candidates (void)
 {
-  const guint classes = random_int (2, 100), n = random_int (1, 40);
+  const gboolean has_background = random_int (0, 1);
+  const guint classes = random_int (1 + has_background, 100), n = random_int (1, 40);
   const float least = random_int (0, 3) ? (float) g_rand_double_range (rand_, -3, 3) : -INFINITY;
   Row memory = row_new ((gsize) n * classes * sizeof (float)); /* the last row ends at the end of its memory */
   float *x = (float *) memory.bytes;
   guint32 expected[40 + GUARD], found[40 + GUARD];
   guint n_expected, n_found;
-  g_autofree char *shape = g_strdup_printf ("%u x %u, %g", n, classes, (double) least);
+  g_autofree char *shape =
+      g_strdup_printf ("%u x %u%s, %g", n, classes, has_background ? " with the background" : "", (double) least);
 
   for (guint i = 0; i < n * classes; i++)
-    x[i] = random_int (0, 50) ? (float) g_rand_double_range (rand_, -9, 9) + (i % classes ? 0 : 9)
-                              : (random_int (0, 1) ? NAN : -INFINITY);
-  ref->select_candidates (x, classes, n, least, expected, &n_expected);
-  tested->select_candidates (x, classes, n, least, found, &n_found);
+    x[i] = random_int (0, 50)
+               ? (float) g_rand_double_range (rand_, -9, 9) + (has_background && i % classes == 0 ? 9 : 0)
+               : (random_int (0, 1) ? NAN : -INFINITY);
+  ref->select_candidates (x, classes, has_background, n, least, expected, &n_expected);
+  tested->select_candidates (x, classes, has_background, n, least, found, &n_found);
   /* Rows with NaN may count or not: their softmax is NaN as well. */
   check (least == -INFINITY || (n_expected == n_found && memcmp (expected, found, n_found * sizeof (guint32)) == 0),
          shape);
@@ -528,7 +531,7 @@ static const Timing rows_argmax[] = { { "384, 21 classes", 384, 384 * (2 * 21 * 
 static void
 run_select_candidates (const DicenetPixelKernels *k, Data *d, guint which)
 {
-  k->select_candidates (d->floats[0], 81, 99, 2, d->found, &d->n_found);
+  k->select_candidates (d->floats[0], 81, TRUE, 99, 2, d->found, &d->n_found);
 }
 
 static const Timing rows_select_candidates[] = { { "99 of 81", 99 * 81, 99 * 81 * 4 } };

@@ -99,6 +99,8 @@ def count(network, width, height):
         reference.classify(counter, x, network.backbone)
     elif network.task == "segment":
         reference.segment_half(counter, x)
+    elif network.head == "anchor-free":
+        reference.anchor_free(counter, x)
     else:
         reference.detect(counter, x, min(width, height), network.pyramid, network.classes)
     return counter.convs

@@ -9,10 +9,12 @@ boxes. The same arguments always give the same file.
     random_model.py tiny.safetensors --task segment --scale 0.1 --classes 21 --size 64x64
     random_model.py other.safetensors --task classify --backbone mobilenet --scale 0.3
     random_model.py boxes.safetensors --task detect --scale 0.2 --classes 4 --size 96x96 --objects 5
+    random_model.py cells.safetensors --task detect --head anchor-free --head-width 12 --context-width 20
 """
 
 import argparse
 import json
+import re
 import sys
 
 try:
@@ -22,7 +24,7 @@ except ImportError:
 
 import reference
 import safetensors
-from network import BACKBONES, Network, tensors  # of models/, as reference.py finds it
+from network import BACKBONES, HEADS, Network, tensors  # of models/, as reference.py finds it
 
 # A network calibrated for a single size would have growing activations at others: at borders, kernels use fewer of
 # their weights, and dynamic scaling smooths. The larger variance of these two sizes is used.
@@ -40,6 +42,9 @@ def make(
     kernel_size=(224, 224),
     pyramid=False,
     decoder_width=16,
+    head="ssd",
+    head_width=16,
+    context_width=24,
     multi_label=False,
     background=None,
     labels=None,
@@ -51,15 +56,18 @@ def make(
     seed=1,
 ):
     """Tensors and metadata of a model. Sizes are (width, height). `fill` "zeros" is for tests that only need shapes."""
-    network = network_of(task, scale, classes, backbone, kernel_size, pyramid, decoder_width)
+    widths = decoder_width, head, head_width, context_width
+    network = network_of(task, scale, classes, backbone, kernel_size, pyramid, *widths)
     if task == "classify":
         own = {"multi_label": boolean(multi_label)}
         if backbone != "dicenet":
             own["backbone"] = backbone
     elif task == "segment":
         own = {"decoder_width": str(decoder_width)}
-    else:
+    elif head == "ssd":
         own = {"pyramid": boolean(pyramid)}
+    else:
+        own = {"head": head, "head_width": str(head_width), "context_width": str(context_width)}
     if background is None:
         background = -1 if task == "classify" else 0
     metadata = describe(task, scale, classes, size, kernel_size, background, labels)
@@ -74,11 +82,25 @@ def make(
 
 
 def network_of(
-    task, scale, classes, backbone="dicenet", kernel_size=(224, 224), pyramid=False, decoder_width=16
+    task,
+    scale,
+    classes,
+    backbone="dicenet",
+    kernel_size=(224, 224),
+    pyramid=False,
+    decoder_width=16,
+    head="ssd",
+    head_width=16,
+    context_width=24,
 ):
     """The network of models/network.py for these arguments of make()."""
     width, height = kernel_size
-    own = {"decoder_width": decoder_width} if task == "segment" else {"pyramid": pyramid}
+    if task == "segment":
+        own = {"decoder_width": decoder_width}
+    elif head == "ssd":
+        own = {"pyramid": pyramid}
+    else:
+        own = {"head": head, "head_width": head_width, "context_width": context_width}
     return Network(task, str(scale), classes, width, height, backbone=backbone, **own)
 
 
@@ -123,7 +145,7 @@ def draw(random, name, shape):
     """Initial values, without BatchNorm's, which calibrate() sets."""
     if len(shape) == 4:
         fan_in = np.prod(shape[1:])
-        last = name.startswith(("classifier.2", "cls_layers", "eff_pool_128x128.merge_layer.3"))
+        last = name.startswith(("classifier.2", "cls_layers", "eff_pool_128x128.merge_layer.3")) or is_of_cells(name)
         weight = random.normal(0.0, (LOGIT_STD if last else 1.0) / np.sqrt(fan_in), shape)
         if shape[2] == 3:
             weight[:, :, 1, 1] *= 2.0  # so that borders and interior of maps are similar
@@ -132,6 +154,11 @@ def draw(random, name, shape):
         return random.normal(0.0, 0.3, shape)
     slopes = random.uniform(-1.0, 1.0, shape)
     return np.where(random.random(shape) < 0.1, random.uniform(1.0, 3.0, shape), slopes)
+
+
+def is_of_cells(name):
+    """Whether it belongs to the last convolutions of the anchor-free head's classes."""
+    return re.match(r"cls\.\d\.2\.", name) is not None
 
 
 class Calibration(reference.Blocks):
@@ -171,7 +198,10 @@ def calibrate(random, tensors, metadata, objects):
     if metadata["task"] == "detect":
         width, height = (int(n) for n in metadata["size"].split("x"))
         outputs = reference.run(blocks.tensors, metadata, picture(random, width, height))
-        set_background(blocks.tensors, outputs["confidences"], objects)
+        if metadata.get("head") == "anchor-free":
+            set_logits(blocks.tensors, outputs["confidences"], objects)
+        else:
+            set_background(blocks.tensors, outputs["confidences"], objects)
     return blocks.tensors
 
 
@@ -188,6 +218,15 @@ def set_background(tensors, confidences, objects):
     classes = confidences.shape[-1]
     for k in range(6):
         tensors[f"cls_layers.{k}.bias"][::classes] += background
+
+
+def set_logits(tensors, confidences, objects):
+    """The same for the anchor-free head: about `objects` cells have a logit above 0."""
+    strongest = np.sort(confidences.max(axis=-1), axis=None)[::-1]
+    least = strongest[min(objects, len(strongest) - 1)] if objects else strongest[0] + 50.0
+    for name in filter(is_of_cells, tensors):
+        if name.endswith(".bias"):
+            tensors[name] -= least
 
 
 def parse_size(text):
@@ -208,6 +247,9 @@ def parse_arguments(argv):
     parser.add_argument("--kernel-size", type=parse_size, default=(224, 224), metavar="WxH", help="(default: 224x224)")
     parser.add_argument("--pyramid", action="store_true", help="detect: with the feature pyramid")
     parser.add_argument("--decoder-width", type=int, default=16, help="segment: 16 or 32 (default: 16)")
+    parser.add_argument("--head", choices=HEADS, default="ssd", help="of detect (default: ssd)")
+    parser.add_argument("--head-width", type=int, default=16, help="anchor-free: channels (default: 16)")
+    parser.add_argument("--context-width", type=int, default=24, help="anchor-free: of its context (default: 24)")
     parser.add_argument("--multi-label", action="store_true", help="classify: classes do not exclude each other")
     parser.add_argument("--background", type=int, help="class that stands for nothing, -1 for none (default: by task)")
     parser.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,...", help="one per class")

@@ -242,6 +242,11 @@ class Blocks:
     def epw(self, name, x):
         return self.cbr(name + ".expansion_layer", x) * sigmoid(self.conv(name + ".wt_layer.1", mean_hw(x)))
 
+    # The anchor-free head's block
+
+    def separable(self, name, x, stride=1):
+        return self.cbr(name + ".1", self.cbr(name + ".0", x, stride))
+
 
 def resize(x, h, w):
     """Dynamic scaling: enlarges inputs that are too small, and shrinks those that are too large."""
@@ -306,8 +311,63 @@ def detect(net, x, trained_size, pyramid, classes):
     return predictions("cls_layers", classes), predictions("loc_layers", 4), priors
 
 
+def anchor_free(net, x):
+    """Raw confidences (N x cells x (classes - 1)) and locations (N x cells x 4), and the cells (cells x 4)."""
+    levels = net.backbone("base_net.", x, 4)
+    p3 = net.cbr("lateral.0", levels[3])
+    p4 = net.cbr("lateral.1", levels[4])
+    p5 = net.separable("context.0", levels[4], stride=2)
+    p5 = net.separable("context.2", net.separable("context.1", p5))
+    p5 = net.cbr("context.3", p5)
+    p4 = net.separable("top_down.1", p4 + up(p5, *p4.shape[2:]))
+    p3 = net.separable("top_down.0", p3 + up(p4, *p3.shape[2:]))
+    p4 = net.separable("fuse.0", p4 + net.separable("bottom_up.0", p3, stride=2))
+    p5 = net.separable("fuse.1", p5 + net.separable("bottom_up.1", p4, stride=2))
+    p6 = net.separable("bottom_up.2", p5, stride=2)
+
+    def predictions(branch):
+        rows = []
+        for k, y in enumerate((p3, p4, p5, p6)):
+            y = net.separable(f"{branch}.{k}.1", net.separable(f"{branch}.{k}.0", y))
+            y = net.conv(f"{branch}.{k}.2", y)
+            rows.append(y.reshape(*y.shape[:2], -1).swapaxes(1, 2))
+        return np.concatenate(rows, axis=1)
+
+    height, width = x.shape[2:]
+    return predictions("cls"), predictions("loc"), cells(width, height)
+
+
+def cells(width, height):
+    """Centre x and y of every cell, and its map's stride in x and y, as fractions of the input."""
+    found = []
+    columns, rows = ceil(ceil(width / 2) / 2), ceil(ceil(height / 2) / 2)
+    for stride in (8, 16, 32, 64):
+        columns, rows = ceil(columns / 2), ceil(rows / 2)
+        for row in range(rows):
+            for column in range(columns):
+                x, y = (column + 0.5) * stride, (row + 0.5) * stride
+                found.append((x / width, y / height, stride / width, stride / height))
+    return np.array(found)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Boxes
+
+
+def candidates(head, confidences, locations, priors):
+    """Boxes, and a score of each for every class, with the background as the first."""
+    if head == "ssd":
+        return decode(locations, priors), softmax(confidences)
+    scores = sigmoid(confidences)
+    return decode_cells(locations, priors), np.concatenate((np.zeros((len(scores), 1)), scores), axis=1)
+
+
+def decode_cells(locations, cells):
+    """Boxes as x0, y0, x1, y1 (fractions of the picture, clipped): their sides lie stride * exp(t) from the centre."""
+    centre, stride = cells[:, :2], cells[:, 2:]
+    distance = np.exp(np.clip(locations, -6.0, 6.0))
+    edges = centre - stride * distance[:, :2], centre + stride * distance[:, 2:]
+    return np.clip(np.concatenate(edges, axis=1), 0.0, 1.0)
 
 
 def decode(locations, priors):
@@ -337,9 +397,9 @@ def nms(boxes, scores, iou_threshold, limit):
     return np.array(kept, np.int64)
 
 
-def detections(confidences, locations, priors, threshold, iou_threshold=0.45, max_per_class=200):
+def detections(confidences, locations, priors, threshold, iou_threshold=0.45, max_per_class=200, head="ssd"):
     """Boxes, labels and scores of a picture after decoding and per-class NMS, by decreasing score."""
-    boxes, scores = decode(locations, priors), softmax(confidences)
+    boxes, scores = candidates(head, confidences, locations, priors)
     found = [(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))]
     for label in range(1, scores.shape[1]):
         above = np.flatnonzero(scores[:, label] >= threshold)
@@ -376,6 +436,8 @@ def run_blocks(net, metadata, x):
         return {"logits": classify(net, x, metadata.get("backbone", "dicenet"))}
     if metadata["task"] == "segment":
         return {"logits": segment(net, x)}
+    if metadata.get("head") == "anchor-free":
+        return dict(zip(("confidences", "locations", "priors"), anchor_free(net, x)))
     trained_size = min(int(n) for n in metadata["size"].split("x"))
     outputs = detect(net, x, trained_size, metadata["pyramid"] == "true", int(metadata["classes"]))
     return dict(zip(("confidences", "locations", "priors"), outputs))

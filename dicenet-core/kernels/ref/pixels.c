@@ -136,14 +136,14 @@ dicenet_ref_argmax (const float *a, const float *b, size_t stride, const float w
 }
 
 void
-dicenet_ref_select_candidates (const float *x, unsigned classes, unsigned n, float least, uint32_t *found,
-                               unsigned *n_found)
+dicenet_ref_select_candidates (const float *x, unsigned classes, int has_background, unsigned n, float least,
+                               uint32_t *found, unsigned *n_found)
 {
   *n_found = 0;
   for (unsigned i = 0; i < n; i++) {
     const float *row = x + (size_t) i * classes;
-    for (unsigned c = 1; c < classes; c++) {
-      if (row[c] >= row[0] + least) {
+    for (unsigned c = has_background ? 1 : 0; c < classes; c++) {
+      if (row[c] >= (has_background ? row[0] : 0) + least) {
         found[(*n_found)++] = i;
         break;
       }

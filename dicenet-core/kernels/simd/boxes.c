@@ -23,15 +23,16 @@ reaches (const float *x, unsigned n, float least)
 }
 
 void
-KERNEL (select_candidates) (const float *x, unsigned classes, unsigned n, float least, uint32_t *found,
-                            unsigned *n_found)
+KERNEL (select_candidates) (const float *x, unsigned classes, int has_background, unsigned n, float least,
+                            uint32_t *found, unsigned *n_found)
 {
+  const unsigned first = has_background ? 1 : 0;
   unsigned count = 0;
 
   for (unsigned i = 0; i < n; i++) {
     const float *row = x + (size_t) i * classes;
     found[count] = i;
-    count += (unsigned) reaches (row + 1, classes - 1, row[0] + least);
+    count += (unsigned) reaches (row + first, classes - first, has_background ? row[0] + least : least);
   }
   *n_found = count;
 }
