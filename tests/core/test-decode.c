@@ -89,6 +89,92 @@ decode (const Scene *s, const DicenetDetectParams *params)
                                dicenet_pixel_kernels_get (DICENET_CPU_ALL, &set));
 }
 
+/* At 65 x 33 pixels, maps have 9 x 5, 5 x 3, 3 x 2 and 2 x 1 cells. */
+START_TEST (cells_of_all_maps)
+{
+  const DicenetShape maps[] = { { 0, 5, 9 }, { 0, 3, 5 }, { 0, 2, 3 }, { 0, 1, 2 } };
+  const guint n = dicenet_cells (maps, 65, 33, NULL);
+  g_autofree gfloat *p = g_new (gfloat, 4 * n);
+  static const struct {
+    guint cell;
+    double x, y, stride;
+  } expected[] = { { 0, 4, 4, 8 },   { 8, 68, 4, 8 },    { 9, 4, 12, 8 },    { 44, 68, 36, 8 },
+                   { 45, 8, 8, 16 }, { 60, 16, 16, 32 }, { 66, 32, 32, 64 }, { 67, 96, 32, 64 } };
+
+  ck_assert_uint_eq (n, 45 + 15 + 6 + 2);
+  ck_assert_uint_eq (dicenet_cells (maps, 65, 33, p), n);
+  for (guint i = 0; i < G_N_ELEMENTS (expected); i++) {
+    const gfloat *cell = p + 4 * expected[i].cell;
+    ck_assert_float_eq_tol (cell[0], (gfloat) (expected[i].x / 65), 1e-6f);
+    ck_assert_float_eq_tol (cell[1], (gfloat) (expected[i].y / 33), 1e-6f);
+    ck_assert_float_eq_tol (cell[2], (gfloat) (expected[i].stride / 65), 1e-6f);
+    ck_assert_float_eq_tol (cell[3], (gfloat) (expected[i].stride / 33), 1e-6f);
+  }
+}
+END_TEST
+
+static GArray *
+decode_cells (const gfloat *confidences, const gfloat *locations, const DicenetDetectParams *params)
+{
+  static const gfloat cells[] = { 0.3f, 0.5f, 0.1f, 0.2f, 0.5f, 0.5f, 0.1f, 0.2f, 0.9f, 1.1f, 0.1f, 0.2f };
+  const char *set;
+  return dicenet_decode_boxes (DICENET_HEAD_ANCHOR_FREE, confidences, locations, cells, 3, 3, params,
+                               dicenet_pixel_kernels_get (DICENET_CPU_ALL, &set));
+}
+
+/* A cell may have several classes; boxes are clipped, before suppression. */
+START_TEST (boxes_of_cells)
+{
+  const gfloat confidences[] = { 2, -9, 1, 3, -1, 0 };
+  gfloat locations[] = { 0, logf (2), logf (2), 0, 9, -9, 0, 1, 0, 0, 0, 0 };
+  const DicenetDetectParams params = { .threshold = 0.5f, .iou_threshold = 0.45f };
+  static const DicenetBox expected[] = {
+    { 0, 0.5f, 0.6f, 1, 2, 0.95257413f },     /* 0.5 - 0.1 exp (6), 0.5 - 0.2 exp (-6), 0.5 + 0.1, 0.5 + 0.2 exp (1) */
+    { 0.2f, 0.1f, 0.5f, 0.7f, 1, 0.880797f }, /* 0.3 - 0.1, 0.5 - 0.4, 0.3 + 0.2, 0.5 + 0.2 */
+    { 0, 0.5f, 0.6f, 1, 1, 0.7310586f },
+    { 0.8f, 0.9f, 1, 1, 2, 0.5f }, /* the centre is below the picture */
+  };
+  g_autoptr (GArray) boxes = decode_cells (confidences, locations, &params);
+
+  ck_assert_uint_eq (boxes->len, G_N_ELEMENTS (expected));
+  for (guint i = 0; i < boxes->len; i++) {
+    const DicenetBox *box = &g_array_index (boxes, DicenetBox, i);
+    ck_assert_uint_eq (box->label_id, expected[i].label_id);
+    ck_assert_float_eq_tol (box->confidence, expected[i].confidence, 1e-6f);
+    ck_assert_float_eq_tol (box->x0, expected[i].x0, 1e-6f);
+    ck_assert_float_eq_tol (box->y0, expected[i].y0, 1e-3f);
+    ck_assert_float_eq_tol (box->x1, expected[i].x1, 1e-6f);
+    ck_assert_float_eq_tol (box->y1, expected[i].y1, 1e-6f);
+  }
+  locations[0] = NAN; /* no box of the first cell */
+  g_autoptr (GArray) finite = decode_cells (confidences, locations, &params);
+  ck_assert_uint_eq (finite->len, 3);
+}
+END_TEST
+
+START_TEST (thresholds_of_cells)
+{
+  const gfloat confidences[] = { 2, -9, 1, 3, NAN, -INFINITY }, locations[12] = { 0 }, thresholds[] = { 0, 2, 0.3f };
+  const gfloat reached = 1 / (1 + expf (-2));
+
+  for (gint ulps = -1; ulps <= 1; ulps++) {
+    const gfloat threshold = ulps == 0 ? reached : nextafterf (reached, ulps > 0 ? 1 : 0);
+    g_autoptr (GArray) boxes =
+        decode_cells (confidences, locations, &(DicenetDetectParams){ .threshold = threshold, .iou_threshold = 1 });
+    ck_assert_uint_eq (boxes->len, ulps > 0 ? 1 : 2);
+  }
+  g_autoptr (GArray) allowed =
+      decode_cells (confidences, locations, &(DicenetDetectParams){ .class_thresholds = thresholds });
+  ck_assert_uint_eq (allowed->len, 1);
+  ck_assert_uint_eq (g_array_index (allowed, DicenetBox, 0).label_id, 2);
+  /* What is not a number reaches no threshold, not even 0. */
+  g_autoptr (GArray) all = decode_cells (confidences, locations, &(DicenetDetectParams){ .iou_threshold = 1 });
+  ck_assert_uint_eq (all->len, 5);
+  g_autoptr (GArray) none = decode_cells (confidences, locations, &(DicenetDetectParams){ .threshold = 1 });
+  ck_assert_uint_eq (none->len, 0);
+}
+END_TEST
+
 START_TEST (suppression_is_per_class)
 {
   const Scene s = make_scene ();
@@ -148,5 +234,5 @@ START_TEST (locations_move_boxes)
 }
 END_TEST
 
-TEST_MAIN ("decode", softmax_and_top_k, a_threshold_for_each_class, priors_of_the_first_cell, suppression_is_per_class,
-           limits_and_thresholds, locations_move_boxes)
+TEST_MAIN ("decode", softmax_and_top_k, a_threshold_for_each_class, priors_of_the_first_cell, cells_of_all_maps,
+           boxes_of_cells, thresholds_of_cells, suppression_is_per_class, limits_and_thresholds, locations_move_boxes)

@@ -180,6 +180,47 @@ START_TEST (has_prior_sizes)
 }
 END_TEST
 
+/* SSD by default. The widths of the other head are those of its tensors. */
+START_TEST (has_a_head)
+{
+  static const struct {
+    const char *model, *value;
+    DicenetHead expected;
+  } good[] = { { "detect", NULL, DICENET_HEAD_SSD },
+               { "detect", "ssd", DICENET_HEAD_SSD },
+               { "segment", "none of this task", DICENET_HEAD_SSD },
+               { "anchor-free", "anchor-free", DICENET_HEAD_ANCHOR_FREE } };
+  static const struct {
+    const char *key, *value, *says[2];
+  } bad[] = {
+    { "head", "yolo", { "\"head\": expected ssd or anchor-free", "yolo" } },
+    { "head", NULL, { "base_net.basenet.level1", "is missing" } },
+    { "head_width", NULL, { "\"head_width\": expected a whole number from 1 to 1024", "nothing" } },
+    { "head_width", "0", { "\"head_width\": expected a whole number from 1 to 1024", "\"0\"" } },
+    { "context_width", "1025", { "\"context_width\": expected a whole number from 1 to 1024", "\"1025\"" } },
+    { "head_width", "17", { "lateral.0.cbr.0.weight", "expected shape [17" } },
+    { "context_width", "23", { "context.0.1.cbr.0.weight", "expected shape [23" } },
+    { "classes", "6", { "cls.0.2.weight", "expected shape [5," } },
+  };
+  char *folder = test_folder_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++) {
+    g_autoptr (GError) error = NULL;
+    const Change change = { .key = "head", .value = good[i].value };
+    g_autoptr (DicenetModel) model = load_changed (folder, good[i].model, &change, &error);
+    assert_no_error (error);
+    ck_assert_msg (dicenet_model_get_head (model) == good[i].expected, "case %u", i);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autoptr (GError) error = NULL;
+    const Change change = { .key = bad[i].key, .value = bad[i].value };
+    ck_assert_msg (load_changed (folder, "anchor-free", &change, &error) == NULL, "case %u", i);
+    assert_error (error, DICENET_ERROR_INVALID_MODEL, bad[i].says[0], bad[i].says[1], "changed.safetensors");
+  }
+  test_folder_remove (folder);
+}
+END_TEST
+
 /* Invalid confidences are rejected; without one in the file, the default depends on the task. */
 START_TEST (has_a_threshold)
 {
@@ -549,6 +590,6 @@ START_TEST (messages_are_text)
 }
 END_TEST
 
-TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_threshold, has_thresholds,
-           refuses_bad_tensors, is_loaded_once, is_loaded_anew_whatever_its_time, loads_from_many_threads, reads_labels,
-           is_found_by_name, names_broken_links, messages_are_text)
+TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_head, has_a_threshold,
+           has_thresholds, refuses_bad_tensors, is_loaded_once, is_loaded_anew_whatever_its_time,
+           loads_from_many_threads, reads_labels, is_found_by_name, names_broken_links, messages_are_text)
