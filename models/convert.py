@@ -3,8 +3,8 @@
 """Converts a PyTorch checkpoint of a DiCENet network to a model file.
 
 The checkpoint is a state_dict that torch.save() wrote. PyTorch is not needed, and no code in the checkpoint is
-executed. Task, scale, number of classes, size of the DimConv kernels and pyramid are derived from the tensors. See
-docs/model-format.md for the format of the model file.
+executed. Task, scale, number of classes, size of the DimConv kernels, pyramid or anchor-free head are derived from the
+tensors. See docs/model-format.md for the format of the model file.
 """
 
 import argparse

@@ -48,12 +48,13 @@ def describe(model, arrays, metadata, options):
     labels = json.loads(metadata.get("labels", "[]"))
     background = int(metadata.get("background", -1))
     seen = [name for i, name in enumerate(labels) if i != background and not name.startswith("unused ")]
-    pyramid = ", feature pyramid" if metadata.get("pyramid") == "true" else ""
+    head = ", feature pyramid" if metadata.get("pyramid") == "true" else ""
+    head = ", anchor-free head" if metadata.get("head") == "anchor-free" else head
     info = dicenet("info", model)
     rows = [
         ("task", f"{metadata['task']}: {TASKS[task]}"),
         ("classes", ", ".join(seen) or f"{metadata['classes']}, without names"),
-        ("network", f"{BACKBONES[metadata.get('backbone', 'dicenet')]}, s = {metadata['scale']}{pyramid}"),
+        ("network", f"{BACKBONES[metadata.get('backbone', 'dicenet')]}, s = {metadata['scale']}{head}"),
         ("trained size", f"{width} x {height}; it runs at any other"),
         ("parameters", f"{info['parameters'] / 1e6:.2f} million"),
         ("multiply-adds", f"{info['multiply_adds']['total'] / 1e6:.0f} million at {width} x {height}"),

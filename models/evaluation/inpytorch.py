@@ -44,6 +44,7 @@ class PyTorch:
         self.mean = np.array(json.loads(metadata.get("mean", DEFAULT_MEAN)), np.float32)
         self.std = np.array(json.loads(metadata.get("std", DEFAULT_STD)), np.float32)
         self.multi_label = metadata.get("multi_label") == "true"
+        self.anchor_free = metadata.get("head") == "anchor-free"
         size = min(map(int, metadata["size"].split("x")))
         self.prior_sizes = json.loads(metadata.get("prior_sizes", "null")) or ssd.prior_sizes(size)
 
@@ -68,8 +69,11 @@ class PyTorch:
 
     def _detect(self, frame, size, confidences, locations):
         confidences, locations = (torch.from_numpy(x)[None] for x in (confidences, locations))
-        priors = boxes.priors(size[1], size[0], tuple(self.prior_sizes))
-        ((edges, labels, scores),) = boxes.detections(confidences, locations, priors, THRESHOLD, OVERLAP, MOST)
+        if self.anchor_free:
+            find, priors = boxes.cell_detections, boxes.cells(size[1], size[0])
+        else:
+            find, priors = boxes.detections, boxes.priors(size[1], size[0], tuple(self.prior_sizes))
+        ((edges, labels, scores),) = find(confidences, locations, priors, THRESHOLD, OVERLAP, MOST)
         w, h = frame
         return Found(np.clip(edges * (w, h, w, h), 0, (w, h, w, h)), labels + 1, scores)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Matching of SSD's priors with objects, and decoding of detections. Boxes are x0, y0, x1, y1 as fractions."""
+"""Matching of SSD's priors with objects, and decoding of detections, of the anchor-free head, too. Boxes are x0, y0,
+x1, y1 as fractions."""
 
 import functools
 
@@ -13,6 +14,8 @@ EXCLUDED = -1  # a prior that is excluded from the loss
 NEAR = 0.4  # minimum overlap of a prior with its object
 CANDIDATES = 200  # maximum number per class if there is no C compiler
 COVERED = 0.5  # minimum overlap with a region to ignore that excludes a prior
+STRIDES = (8, 16, 32, 64)  # of the maps of the anchor-free head
+MOST_LOCATION = 6  # its locations are clamped to -6..6
 
 
 @functools.lru_cache(maxsize=64)
@@ -28,6 +31,25 @@ def corners(boxes):
 def decode(locations, priors):
     middle = priors[:, :2] + 0.1 * locations[..., :2] * priors[:, 2:]
     return corners(torch.cat((middle, priors[:, 2:] * (0.2 * locations[..., 2:]).exp()), -1))
+
+
+@functools.lru_cache(maxsize=64)
+def cells(height, width):
+    """All cells of the anchor-free head for an input of this size, C x 4: centre x and y, and the stride of the map in
+    x and y, as fractions."""
+    found = []
+    for stride in STRIDES:  # ceil (size / 2) per level is ceil (size / stride)
+        y, x = ((torch.arange(-(-n // stride)) + 0.5) * (stride / n) for n in (height, width))
+        centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+        found.append(torch.cat((centres, centres.new_tensor((stride / width, stride / height)).expand_as(centres)), 1))
+    return torch.cat(found)
+
+
+def decode_cells(locations, cells):
+    """Boxes, not clipped: their sides lie stride * exp(location) from the cell's centre."""
+    centres, strides = cells[:, :2], cells[:, 2:]
+    distances = locations.clamp(-MOST_LOCATION, MOST_LOCATION).exp()
+    return torch.cat((centres - strides * distances[..., :2], centres + strides * distances[..., 2:]), -1)
 
 
 def areas(boxes):
@@ -108,6 +130,12 @@ def nms(boxes, scores, threshold):
 def detections(confidences, locations, priors, threshold=0.01, iou_threshold=0.45, most=100):
     """Boxes, classes (from 0) and scores per photo, as arrays: the most confident ones, as in models/evaluation."""
     photos = zip(decode(locations.float(), priors).cpu(), confidences.float().softmax(-1)[..., 1:].cpu())
+    return [strongest(*photo, threshold, iou_threshold, most) for photo in photos]
+
+
+def cell_detections(confidences, locations, cells, threshold=0.01, iou_threshold=0.45, most=100):
+    """detections() of the anchor-free head."""
+    photos = zip(decode_cells(locations.float(), cells).clamp(0, 1).cpu(), confidences.float().sigmoid().cpu())
     return [strongest(*photo, threshold, iou_threshold, most) for photo in photos]
 
 

@@ -23,7 +23,9 @@ import modelfile  # noqa: E402
 from network import (  # noqa: E402
     BACKBONES,
     BOXES_PER_CELL,
+    CELL_MAPS,
     CLASSIFIER_GROUPS,
+    CONTEXT_BLOCKS,
     DICENET_BLOCKS,
     EPP_LEAST,
     EPP_SCALES,
@@ -408,9 +410,65 @@ class Detect(nn.Module):
         return self.predictions(self.cls_layers, maps), self.predictions(self.loc_layers, maps)
 
 
+class Separable(nn.Sequential):
+    """A depthwise and a pointwise convolution."""
+
+    def __init__(self, cin, cout, stride=1):
+        super().__init__(CBR(cin, cin, 3, stride, groups=cin), CBR(cin, cout, 1))
+
+
+class Branch(nn.Sequential):
+    """Predictions from one feature map."""
+
+    def __init__(self, c, outputs):
+        super().__init__(Separable(c, c), Separable(c, c), conv(c, outputs, 1, bias=True))
+
+
+class AnchorFree(nn.Module):
+    """Confidences, N x cells x (classes - 1), and locations, N x cells x 4: not decoded, in the order map, row, column
+    (docs/networks.md)."""
+
+    def __init__(self, description):
+        super().__init__()
+        _, _, c3, c4, *_ = SCALES[description.scale]
+        c, context = description.head_width, description.context_width
+        self.base_net = Backbone(description, 4)
+        self.lateral = nn.ModuleList(CBR(fine, c, 1) for fine in (c3, c4))
+        blocks = [Separable(context, context) for _ in range(CONTEXT_BLOCKS)]
+        self.context = nn.Sequential(Separable(c4, context, 2), *blocks, CBR(context, c, 1))
+        self.top_down = nn.ModuleList(Separable(c, c) for _ in range(CELL_MAPS - 2))
+        self.bottom_up = nn.ModuleList(Separable(c, c, 2) for _ in range(CELL_MAPS - 1))
+        self.fuse = nn.ModuleList(Separable(c, c) for _ in range(CELL_MAPS - 2))
+        self.cls = nn.ModuleList(Branch(c, description.classes - 1) for _ in range(CELL_MAPS))
+        self.loc = nn.ModuleList(Branch(c, 4) for _ in range(CELL_MAPS))
+
+    def maps(self, x):
+        """The feature maps at 1/8, 1/16, 1/32 and 1/64, from which boxes are predicted."""
+        *_, c3, c4 = self.base_net.maps(x)
+        p3, p4 = (layer(c) for layer, c in zip(self.lateral, (c3, c4)))
+        p5 = self.context(c4)
+        p4 = self.top_down[1](p4 + up(p5, *size_of(p4)))
+        p3 = self.top_down[0](p3 + up(p4, *size_of(p3)))
+        p4 = self.fuse[0](p4 + self.bottom_up[0](p3))
+        p5 = self.fuse[1](p5 + self.bottom_up[1](p4))
+        return p3, p4, p5, self.bottom_up[2](p5)
+
+    @staticmethod
+    def predictions(branches, maps):
+        return torch.cat([branch(x).flatten(2).transpose(1, 2) for branch, x in zip(branches, maps)], 1)
+
+    def forward(self, x):
+        maps = self.maps(x)
+        return self.predictions(self.cls, maps), self.predictions(self.loc, maps)
+
+
+DETECTORS = {"ssd": Detect, "anchor-free": AnchorFree}
+
+
 def build(description):
     """Creates the network of a `Network` of models/network.py, with PyTorch's random weights, in training mode."""
-    return {"classify": Classify, "segment": Segment, "detect": Detect}[description.task](description)
+    networks = {"classify": Classify, "segment": Segment, "detect": DETECTORS[description.head]}
+    return networks[description.task](description)
 
 
 def load(path):

@@ -29,7 +29,8 @@ OPSET = 13
 def export(net, path, width, height):
     """Exports a PyTorch network with a picture as its input to `path`, which appears when it is complete; ModelError.
     """
-    outputs = ["confidences", "locations"] if isinstance(net, dicenet.Detect) else ["logits"]
+    detector = isinstance(net, tuple(dicenet.DETECTORS.values()))
+    outputs = ["confidences", "locations"] if detector else ["logits"]
     # Use the tracing exporter with all versions: the newer one needs additional packages.
     tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     with warnings.catch_warnings(), torch.no_grad(), outfile.open_whole(path) as file:

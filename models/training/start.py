@@ -32,7 +32,8 @@ def initialise_from(net, path):
     for name, tensor in own.items():
         backbone = name.startswith(mine + "level")
         source = theirs + name[len(mine) :] if backbone else name
-        if (backbone or my_net.task == their_net.task) and source in arrays and arrays[source].shape == tuple(tensor.shape):
+        same = backbone or my_net.task == their_net.task
+        if same and source in arrays and arrays[source].shape == tuple(tensor.shape):
             tensor.copy_(torch.from_numpy(arrays[source].astype("float32")))
             copied.add(name)
     backbone = [name for name in own if name.startswith(mine + "level")]

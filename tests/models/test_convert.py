@@ -61,7 +61,12 @@ class Tensors(common.TestCase):
         of_task = {
             "classify": {"backbone": net.backbone},
             "segment": {"decoder_width": str(net.decoder_width)},
-            "detect": {"pyramid": str(net.pyramid).lower()},
+            "detect": {
+                "head": net.head,
+                "head_width": str(net.head_width),
+                "context_width": str(net.context_width),
+                "pyramid": str(net.pyramid).lower(),
+            },
         }
         metadata = {
             "format": "dicenet",
@@ -93,6 +98,10 @@ class Tensors(common.TestCase):
                     self.check("segment", scale, classes, "dicenet", (224, 224), False, decoder_width)
                 for pyramid in (False, True):
                     self.check("detect", scale, 21, "dicenet", (224, 224), pyramid)
+                for classes, width, context in ((21, 72, 256), (2, 1, 1), (81, 96, 100)):
+                    self.check(
+                        "detect", scale, classes, "dicenet", (304, 200), False, 16, "anchor-free", width, context
+                    )
 
     def test_other_backbones(self):
         for backbone in ("mobilenet", "resnet"):
@@ -209,6 +218,21 @@ class Convert(common.TestCase):
                 detect,
                 dict(prior_sizes=[9, 20, 30.5, 40, 50, 60, 70]),
                 dict(prior_sizes="[9, 20, 30.5, 40, 50, 60, 70]"),
+            ),
+            (
+                "mine_320x320.pth",
+                common.random_arrays("detect", 0.1, 4, "dicenet", (224, 224), False, 16, "anchor-free", 9, 13),
+                {},
+                dict(
+                    task="detect",
+                    classes="4",
+                    background="0",
+                    head="anchor-free",
+                    head_width="9",
+                    context_width="13",
+                    size="320x320",
+                    pyramid=None,
+                ),
             ),
             ("mine.pth", small_classifier(), dict(multi_label=True), dict(multi_label="true", size="224x224")),
             ("mine_9999x9.pth", small_classifier(), {}, dict(multi_label="false", background="-1", size="224x224")),

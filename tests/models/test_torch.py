@@ -43,10 +43,12 @@ RANDOM_MODELS = {
     "segment": ("--classes", "5", "--decoder-width", "32"),
     "pyramid": ("--classes", "3", "--pyramid"),
     "plain": ("--classes", "3"),
+    "anchor-free": ("--classes", "6", "--head", "anchor-free", "--kernel-size", "96x64"),
 }
 
 TASKS = {name: name for name in ("classify", "segment")}
 TASKS.update(mobilenet="classify", resnet="classify", pyramid="detect", plain="detect")
+TASKS["anchor-free"] = "detect"
 
 
 def run_program(folder, model, x):
@@ -136,7 +138,7 @@ class Torch(common.TestCase):
         self.assertGreater(np.mean(logits[0].argmax(axis=0) == golden["argmax"]), 0.9999)
 
     def test_onnx(self):
-        for name in ("segment", "mobilenet", "resnet"):
+        for name in ("segment", "mobilenet", "resnet", "anchor-free"):
             with self.subTest(name):
                 self.check_onnx(TASKS[name], *RANDOM_MODELS[name])
         self.check_refused(self.path("model.safetensors"), self.path("model.onnx"))
@@ -155,8 +157,10 @@ class Torch(common.TestCase):
             return  # export itself succeeded
         x = np.random.default_rng(1).normal(size=(1, 3, 230, 100)).astype(np.float32)
         session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
-        found, expected = session.run(None, {"input": x})[0], run(dicenet.load(model), x)[0]
-        self.assertLessEqual(np.abs(found - expected).max(), 1e-4 * np.abs(expected).max())
+        outputs, wanted = session.run(None, {"input": x}), run(dicenet.load(model), x)
+        self.assertEqual(len(outputs), len(wanted))
+        for found, expected in zip(outputs, wanted):
+            self.assertLessEqual(np.abs(found - expected).max(), 1e-4 * np.abs(expected).max())
 
     def check_refused(self, model, target):
         """Existing files are not overwritten, nor are inputs even with --force."""

@@ -572,6 +572,23 @@ class Arithmetic(unittest.TestCase):
             np.testing.assert_array_equal(mine[1][order] + 1, expected[1])
             np.testing.assert_allclose(mine[2][order], expected[2], atol=1e-5)
 
+    def test_detections_of_cells(self):
+        for width, height in ((64, 64), (33, 130), (320, 32)):
+            cells = boxes.cells(height, width)
+            np.testing.assert_allclose(cells, reference.cells(width, height), rtol=1e-6)
+            random = np.random.default_rng(width)
+            confidences = 3 * random.standard_normal((1, len(cells), 4)) - 2
+            locations = 3 * random.standard_normal((1, len(cells), 4))
+            tensors = (torch.from_numpy(x).float() for x in (confidences, locations))
+            (mine,) = boxes.cell_detections(*tensors, cells, threshold=0.3, most=4 * len(cells))
+            expected = reference.detections(
+                confidences[0], locations[0], cells.numpy(), 0.3, max_per_class=len(cells), head="anchor-free"
+            )
+            self.assertGreater(len(expected[0]), 3)
+            np.testing.assert_allclose(mine[0], expected[0], atol=1e-4)
+            np.testing.assert_array_equal(mine[1] + 1, expected[1])
+            np.testing.assert_allclose(mine[2], expected[2], atol=1e-5)
+
     def test_every_object_is_matched(self):
         priors = boxes.priors(64, 64, PRIOR_SIZES)
         found = torch.tensor([[[0.01, 0.01, 0.03, 0.03], [0.5, 0.5, 0.9, 0.9], [0.0, 0.6, 0.4, 1.0], [0, 0, 0, 0]]])
