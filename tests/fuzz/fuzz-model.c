@@ -30,8 +30,8 @@ typedef struct {
   gsize data_bytes;
 } Base;
 
-static const char *const names[] = { "classify",     "tags",           "segment",    "detect",
-                                     "core-pyramid", "core-mobilenet", "core-resnet" };
+static const char *const names[] = { "classify",     "tags",           "segment",     "detect",
+                                     "core-pyramid", "core-mobilenet", "core-resnet", "core-anchor-free" };
 static Base bases[G_N_ELEMENTS (names)];
 
 /* --- the models to modify, whose headers are in the format of random_model.py --- */

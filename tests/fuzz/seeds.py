@@ -40,14 +40,17 @@ def models():
     segment = {**METADATA, "task": "segment", "classes": "21", "background": "0", "decoder_width": "16"}
     yield from (model_file(metadata) for metadata in (classify, detect, segment))
     yield model_file(classify, (6,), "F16", 12)
-    yield from (model_change(base) for base in range(7))
+    yield from (model_change(base) for base in range(8))
     yield model_change(0, classify)
     yield model_change(2, segment)
     yield model_change(3, detect)
     yield model_change(5, {**METADATA, "scale": "0.3", "task": "classify", "classes": "3", "backbone": "mobilenet"})
     yield model_change(6, {**METADATA, "scale": "0.16", "task": "classify", "classes": "3", "backbone": "resnet"})
+    cells = {"head": "anchor-free", "head_width": "16", "context_width": "24"}
+    yield model_file({**METADATA, "task": "detect", "classes": "5", **cells})
+    yield model_change(7, {**METADATA, "scale": "0.1", "task": "detect", "classes": "5", **cells})
     infinity, nan = 0x7F800000, 0x7FC00000
-    yield from (model_change(base, None, (7, 6, number)) for base in (0, 2, 3) for number in (infinity, nan))
+    yield from (model_change(base, None, (7, 6, number)) for base in (0, 2, 3, 7) for number in (infinity, nan))
     yield from (model_change(0, None, (1, what, 64)) for what in range(6))
 
 
