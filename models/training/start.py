@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-import dicenet  # noqa: F401  adds models/ to the module path
+import dicenet  # adds models/ to the module path
 import checkpoint
 import convert
 import modelfile
@@ -23,20 +23,26 @@ def read_tensors(path):
     return {name: found.array(name) for name in found.tensors}
 
 
-def initialise_from(net, path):
+def prefix_of(net):
+    """What the names of the backbone's tensors begin with."""
+    name = next(name for name, module in net.named_modules() if isinstance(module, dicenet.Backbone))
+    return name + "." if name else ""
+
+
+def initialise_from(net, task, path):
     """Copies the tensors of another model that fit; the backbone fits whatever the tasks. Returns the names of the
     copied ones."""
-    arrays, own = read_tensors(path), net.state_dict()
-    my_net, their_net = (detect_network({name: x.shape for name, x in side.items()}) for side in (own, arrays))
-    mine, theirs, copied = backbone_prefix(my_net), backbone_prefix(their_net), set()
-    for name, tensor in own.items():
+    arrays, copied = read_tensors(path), set()
+    given = detect_network({name: a.shape for name, a in arrays.items()})
+    mine, theirs = prefix_of(net), backbone_prefix(given)
+    for name, tensor in net.state_dict().items():
         backbone = name.startswith(mine + "level")
         source = theirs + name[len(mine) :] if backbone else name
-        same = backbone or my_net.task == their_net.task
+        same = backbone or task == given.task
         if same and source in arrays and arrays[source].shape == tuple(tensor.shape):
             tensor.copy_(torch.from_numpy(arrays[source].astype("float32")))
             copied.add(name)
-    backbone = [name for name in own if name.startswith(mine + "level")]
+    backbone = [name for name in net.state_dict() if name.startswith(mine + "level")]
     if len(copied.intersection(backbone)) < len(backbone) / 2:
         raise ModelError(f"{path}: nothing fits this network: expected a model of the same scale")
     print(f"{len(copied)} tensors from {path}", file=sys.stderr)

@@ -120,7 +120,7 @@ class Run:
         self.config, self.task, self.device, self.photos = config, task, device, photos
         torch.manual_seed(config.seed)
         self.net = task.network().to(device)
-        given = initialise_from(self.net, config.init) if config.init else set()
+        given = initialise_from(self.net, config.task, config.init) if config.init else set()
         backbone_of(self.net).frozen_levels = config.frozen_levels
         if config.channels_last:
             self.net = self.net.to(memory_format=torch.channels_last)

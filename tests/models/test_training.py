@@ -41,6 +41,7 @@ import losses  # noqa: E402
 import optimise  # noqa: E402
 import parallel  # noqa: E402
 import sources  # noqa: E402
+import start  # noqa: E402
 import train  # noqa: E402
 
 import modelfile  # noqa: E402  of models/
@@ -477,6 +478,24 @@ class Training(common.TestCase):
         fails("bad.json", "could not make sense", arguments=("--train", "bad.json"))
         write(self.path("folder", "disc", "1.png"), "no picture")
         fails("1.png", "cannot be read as a picture", config="classify", arguments=("--train", "folder"))
+
+    def test_backbone_of_any_network(self):
+        """The backbone's tensors have other names in other networks."""
+        cells = ("detect", 0.1, 4, "dicenet", (64, 64), False, 16, "anchor-free", 9, 13)
+        nets = {"segment": ("segment", 0.1, 5, "dicenet", (64, 64)), "ssd": ("detect", 0.1, 3, "dicenet", (64, 64))}
+        for name, given in {**nets, "anchor-free": cells}.items():
+            with self.subTest(name):
+                path = self.path(name + ".safetensors")
+                arrays = common.random_arrays(*given)
+                modelfile.write(path, arrays, {})
+                net = dicenet.build(common.network_of(*cells))
+                copied = start.initialise_from(net, "detect", path)
+                state = {key: x for key, x in net.state_dict().items() if not key.endswith("num_batches_tracked")}
+                levels = {key for key in state if key.startswith("base_net.level")}
+                self.assertEqual(copied, set(state) if name == "anchor-free" else levels)
+                theirs = {"ssd": "base_net.basenet."}.get(name, "base_net.")
+                for key in levels:
+                    np.testing.assert_array_equal(state[key], arrays[key.replace("base_net.", theirs)])
 
 
 class Arithmetic(unittest.TestCase):
