@@ -145,6 +145,7 @@ for step in "${steps[@]}"; do
       elif [ "$step" = golden ]; then
         for name in "${goldens[@]}"; do golden "$name"; done
         for precision in tf32 float16 bfloat16; do golden "${goldens[2]}" "$precision"; done
+        check parity-anchor-free 120 "$python" "$root/tests/golden/parity.py" "$dicenet" anchor-free
       else
         bench classify-2.4 --task classify --scale 2.4 --classes 1000 --size 224x224
         bench ssd300-2.4 --task detect --scale 2.4 --classes 21 --size 300x300 --pyramid
