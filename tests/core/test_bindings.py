@@ -112,6 +112,19 @@ def check_thresholds(folder):
     assert {0, 1} <= {found.label_id for found in classes} <= {0, 1, 2}
 
 
+def check_heads(folder):
+    """What raw outputs are depends on the head."""
+    request = request_of(64, 64)
+    request.set_outputs(True)
+    for name, head, values in (("detect", Dicenet.Head.SSD, 5), ("anchor-free", Dicenet.Head.ANCHOR_FREE, 4)):
+        session = session_of(f"{folder}/core-{name}.safetensors")
+        result = session.run_bytes(GLib.Bytes(noise(64 * 64 * 4)), Dicenet.PixelFormat.BGRX, 64, 64, request)
+        assert result.get_model().get_head() == head
+        priors = len(result.get_priors()) // 4
+        assert len(result.get_output("confidences", 0)) == values * priors
+        assert len(result.get_output("locations", 0)) == 4 * priors
+
+
 def check_rectangle(folder):
     session = session_of(f"{folder}/core-segment.safetensors")
     request = request_of(64, 48)
@@ -192,6 +205,7 @@ def main(folder, root, version):
     check_classify(folder)
     check_detect(folder)
     check_thresholds(folder)
+    check_heads(folder)
     check_rectangle(folder)
     check_bare()
     check_refused(folder)
