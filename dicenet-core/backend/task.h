@@ -18,8 +18,8 @@ typedef enum {
 typedef struct {
   DicenetFactKind kind;
   const char *name;  /* name of the key in the model file */
-  const char *words; /* label in short texts: shown if a boolean is true, before a number, or before numbers, which are
-                      * then one per class; NULL: not shown */
+  const char *words; /* in short texts: shown if a boolean is true, before a number, before numbers, which are then one
+                      * per class, or instead of a text; NULL: not shown */
   gboolean is_true;
   gdouble number;
   const gfloat *numbers; /* owned by the description */

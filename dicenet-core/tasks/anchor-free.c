@@ -126,6 +126,7 @@ place (const DicenetDescription *d, const DicenetShape maps[DICENET_N_MAPS], gui
 
 const DicenetHeadOps dicenet_head_anchor_free = {
   .name = "anchor-free",
+  .words = "anchor-free",
   .read = read_keys,
   .describe = describe,
   .build = build,

@@ -103,7 +103,7 @@ describe (const DicenetDescription *d, DicenetFact facts[DICENET_MAX_FACTS])
 {
   guint n = 0;
 
-  facts[n++] = (DicenetFact){ DICENET_FACT_TEXT, "head", .text = heads[d->head]->name };
+  facts[n++] = (DicenetFact){ DICENET_FACT_TEXT, "head", heads[d->head]->words, .text = heads[d->head]->name };
   n += heads[d->head]->describe (d, facts + n);
   facts[n++] = dicenet_threshold_fact (d);
   return n;

@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 /* Everything in which the forms of detectors differ but the decoding of their outputs, which is in prepost/boxes.c.
  * Each has a file. */
 typedef struct {
-  const char *name; /* value of the key "head" */
+  const char *name;  /* value of the key "head" */
+  const char *words; /* in short texts; NULL for what is not mentioned */
   /* Reads and checks the form's own keys. FALSE with the error set. */
   gboolean (*read) (const DicenetMetadata *m, DicenetDescription *d);
   /* Values of these keys; returns their number. */

@@ -236,10 +236,9 @@ print_text (const Info *info)
   g_print ("model          %s\n", path);
   g_print ("task           %s", dicenet_task_get (d->task)->keys.name);
   for (guint i = 0; i < n; i++) {
-    if (facts[i].kind == DICENET_FACT_BOOLEAN && facts[i].is_true && facts[i].words)
+    const gboolean is_said = facts[i].kind == DICENET_FACT_TEXT || facts[i].is_true;
+    if (is_said && facts[i].words)
       g_print (", %s", facts[i].words);
-    if (facts[i].kind == DICENET_FACT_TEXT)
-      g_print (", %s", facts[i].text);
   }
   g_print ("\nbackbone       %s, scale %g\n", dicenet_backbone_names[d->backbone], d->widths.scale);
   g_print ("classes        %u\n", d->n_classes);

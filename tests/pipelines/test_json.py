@@ -111,7 +111,7 @@ class Json(common.TestCase):
         """What is particular to a task, for programs and for people."""
         for task, keys in (
             ("classify", {"multi_label": False, "threshold": 0}),
-            ("detect", {"pyramid": False, "threshold": 0.5}),
+            ("detect", {"head": "ssd", "pyramid": False, "threshold": 0.5}),
             ("segment", {"decoder_width": 16}),
         ):
             found = parse(self.program("info", "--json", common.model(task)))
@@ -121,6 +121,12 @@ class Json(common.TestCase):
             text = self.program("info", common.model(task)).decode()
             self.assertIn(f"task           {task}\n", text)
             self.assertEqual("\nthreshold" in text, "threshold" in keys)
+        cells = os.path.join(common.BUILD, "tests", "core", "core-anchor-free.safetensors")
+        found = parse(self.program("info", "--json", cells))
+        expected = {"task": "detect", "head": "anchor-free", "head_width": 16, "context_width": 24, "threshold": 0.5}
+        self.assertEqual({key: found[key] for key in expected}, expected)
+        self.assertFalse({"pyramid", "prior_sizes"} & set(found))
+        self.assertIn("task           detect, anchor-free\n", self.program("info", cells).decode())
         tags = self.program("info", self.model(["a"] * CLASSES, multi_label="true")).decode()
         self.assertIn("task           classify, multi-label\n", tags)
         self.assertIn("threshold      0.5\n", tags)
