@@ -160,10 +160,17 @@ def seen_boxes(batch, windows, flip):
     return cut, classes
 
 
-def views(batch, width, height, recipe):
-    """A random view of each photo. `recipe` has zoom, stretch, focus, flip and colour, as in config.py."""
-    windows = draw_windows(batch, width, height, recipe)
-    flip = torch.rand(len(windows), device=windows.device) < (0.5 if recipe.flip else 0)
+def draw_flips(n, recipe, device="cpu"):
+    return torch.rand(n, device=device) < (0.5 if recipe.flip else 0)
+
+
+def views(batch, width, height, recipe, drawn=None):
+    """A random view of each photo. `recipe` has zoom, stretch, focus, flip and colour, as in config.py. `drawn`: the
+    windows and flips, if they are given."""
+    windows, flip = drawn or (
+        draw_windows(batch, width, height, recipe),
+        draw_flips(len(batch.sizes), recipe, batch.sizes.device),
+    )
     colours = draw_colours(len(windows), recipe.colour, windows.device)
     x, inside = seen_pixels(batch, windows, flip, colours, width, height)
     seen = Batch(batch.canvas, batch.sizes, labelled=batch.labelled, labels=batch.labels, scores=batch.scores)

@@ -10,7 +10,7 @@ except ImportError:
     raise SystemExit("error: Python is too old: training needs 3.11 or newer") from None
 
 from errors import ModelError
-from network import BACKBONES, MAX_SIZE, TASKS, are_prior_sizes
+from network import BACKBONES, HEADS, MAX_HEAD_WIDTH, MAX_SIZE, TASKS, are_prior_sizes
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
 LABELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "labels")
@@ -28,16 +28,20 @@ class Config:
     classes: list = None  # names, or a file of models/labels; default: from the data
     labels: list = None  # names in the model file, if they differ
     multi_label: bool = False  # classify: several classes per photo
-    pyramid: bool = False  # detect
-    prior_sizes: list = None  # detect: seven sides in pixels (docs/model-format.md); default: SSD's for `size`
+    head: str = "ssd"  # detect: or anchor-free
+    head_width: int = 96  # channels of the anchor-free head, and of its context
+    context_width: int = 256
+    pyramid: bool = False  # detect with ssd
+    prior_sizes: list = None  # detect with ssd: seven sides in pixels (docs/model-format.md); default: SSD's for `size`
     decoder_width: int = 16  # segment
     least_classes: int = 0  # segment: minimum number, filled up with unused ones; 21 fits the published networks
     dropout: float = 0.0  # classify: before the last layer
 
     # The data: sources below --data (see sources.py)
     train: list = field(default_factory=list)
-    soft: str = ""  # detect: file of soft labels below --data, for classes that are not labelled (sources.py)
+    soft: str = ""  # detect, multi_label: file of soft labels below --data, for classes that are not labelled
     soft_range: list = field(default_factory=lambda: [0.15, 0.35])  # minimum scores to ignore, of an object
+    guide: str = ""  # detect, anchor-free: folder that guide.py made
     validate: list = field(default_factory=list)  # default: a tenth of the training data
     photo_side: int = 512  # larger photos are scaled down when they are loaded
     balance: float = 0.0  # classes in less than this share of photos are seen more often
@@ -154,7 +158,13 @@ def checked(config):
     numbers = len(config.soft_range) == 2 and all(isinstance(n, (int, float)) for n in config.soft_range)
     low_high = numbers and 0 <= config.soft_range[0] <= config.soft_range[1] <= 1
     expect(low_high, "soft_range", "two numbers from 0 to 1, the smaller one first")
-    expect(not config.soft or config.task == "detect", "soft", "none but for detect")
+    boxes = config.task == "detect" or config.multi_label
+    expect(not config.soft or boxes, "soft", "none but for detect and multi_label")
+    expect(config.head in HEADS, "head", "one of " + ", ".join(HEADS))
+    for key in ("head_width", "context_width"):
+        expect(1 <= getattr(config, key) <= MAX_HEAD_WIDTH, key, f"1 to {MAX_HEAD_WIDTH}")
+    anchor_free = config.task == "detect" and config.head == "anchor-free"
+    expect(not config.guide or anchor_free, "guide", "none but for detect with the anchor-free head")
     expect(config.stretch >= 1, "stretch", "1 or more")
     expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")

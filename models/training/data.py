@@ -34,6 +34,7 @@ class Batch:
     labelled: torch.Tensor = None  # bool, N x classes: all objects of the class are annotated
     labels: torch.Tensor = None  # N, from 0; -1: none
     scores: torch.Tensor = None  # N x M, of the boxes: 1 if they are certain
+    indices: torch.Tensor = None  # N, of the photos
 
 
 def decode(record, names, side, masks):
@@ -140,7 +141,7 @@ class Photos:
             present = max(1, int((batch.classes != NO_BOX).sum(1).max()))
             for key in ("boxes", "classes", "scores"):
                 setattr(batch, key, getattr(batch, key)[:, :present])
-        batch.labelled, batch.labels = self.labelled[at], self.labels[at]
+        batch.labelled, batch.labels, batch.indices = self.labelled[at], self.labels[at], indices
         return batch
 
     def batches(self, order):

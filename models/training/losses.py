@@ -73,10 +73,15 @@ def hard_negatives(confidences, possible, target):
     return negative & (hardness >= least)
 
 
-def present_classes(classes, count):
-    """Which of `count` classes occur: bool, N x count."""
-    seen = torch.zeros(len(classes), count + 1, dtype=torch.bool, device=classes.device)
-    return seen.scatter_(1, torch.where(classes >= 0, classes, torch.full_like(classes, count)), True)[:, :count]
+def present_classes(classes, count, scores=None):
+    """Which of `count` classes occur: bool, N x count; with the `scores` (N x M) of the objects, the largest one of each
+    class, 0 if it does not occur."""
+    at = torch.where(classes >= 0, classes, torch.full_like(classes, count))
+    if scores is None:
+        seen = torch.zeros(len(classes), count + 1, dtype=torch.bool, device=classes.device)
+        return seen.scatter_(1, at, True)[:, :count]
+    seen = torch.zeros(len(classes), count + 1, device=classes.device)
+    return seen.scatter_reduce_(1, at, scores, "amax")[:, :count]
 
 
 def multi_label(logits, target, known):

@@ -4,8 +4,10 @@
 import numpy as np
 import torch
 
+import anchorfree
 import boxes
 import dicenet
+import guide
 import judging
 import losses
 import ssd
@@ -15,6 +17,8 @@ from errors import ModelError
 from network import Network
 
 EVALUATION_BATCH = 32
+# Biases of the anchor-free head in the beginning: scores of 0.01, boxes of four strides.
+FIRST_LOGIT, FIRST_LOCATION = -4.6, 0.7
 
 
 class Task:
@@ -39,6 +43,7 @@ class Task:
                 pyramid=c.pyramid,
                 decoder_width=c.decoder_width,
                 backbone=c.backbone,
+                **(self.head() if c.task == "detect" else {}),
             )
         )
         initialise(net)
@@ -46,6 +51,9 @@ class Task:
 
     def check(self, records):
         """Raises ModelError if the task can't be learnt from `records`."""
+
+    def prepare(self, records, root):
+        """Reads what the task needs besides photos, for `records` below `root`; ModelError."""
 
     def views(self, batch, size):
         return views(batch, *size, self.config)
@@ -103,8 +111,8 @@ class MultiLabel(SingleLabel):
         seen = view.batch.classes
         count = len(self.names)
         hidden = torch.where(seen == IGNORE, batch.classes, torch.full_like(seen, NO_BOX))
-        present = losses.present_classes(seen, count)
-        known = batch.labelled & (present | ~losses.present_classes(hidden, count))
+        present = losses.present_classes(seen, count, view.batch.scores)
+        known = batch.labelled & ((present > 0) | ~losses.present_classes(hidden, count))
         return {"loss": losses.multi_label(net(view.x), present, known)}
 
     def evaluate(self, net, validation):
@@ -126,6 +134,10 @@ class Detect(Task):
         if not any(r.boxes for r in records):
             raise ModelError("expected boxes: a COCO file or a VOC folder with Annotations")
 
+    @staticmethod
+    def head():
+        return {}
+
     def priors(self, size, device):
         return boxes.priors(size[1], size[0], self.prior_sizes).to(device)
 
@@ -138,14 +150,49 @@ class Detect(Task):
         of_classes, of_boxes = losses.ssd(confidences, locations, priors, *known)
         return {"loss": of_classes + of_boxes, "loss_classes": of_classes, "loss_boxes": of_boxes}
 
+    def found(self, confidences, locations):
+        return boxes.detections(confidences, locations, self.priors(self.config.size, confidences.device))
+
     def evaluate(self, net, validation):
         photos, i = [], 0
-        for confidences, locations in self.chunks(net, validation):
-            priors = self.priors(self.config.size, confidences.device)
-            for found in boxes.detections(confidences, locations, priors):
+        for outputs in self.chunks(net, validation):
+            for found in self.found(*outputs):
                 photos.append((*found, *validation.boxes[i], validation.labelled[i]))
                 i += 1
         return judging.average_precision(photos, self.data_names)
+
+
+class AnchorFree(Detect):
+    guide = None
+
+    def head(self):
+        c = self.config
+        return {"head": c.head, "head_width": c.head_width, "context_width": c.context_width}
+
+    def network(self):
+        net = super().network()
+        for branches, bias in ((net.cls, FIRST_LOGIT), (net.loc, FIRST_LOCATION)):
+            for branch in branches:
+                torch.nn.init.constant_(branch[-1].bias, bias)
+        return net
+
+    def prepare(self, records, root):
+        if self.config.guide:
+            self.guide = guide.Guide(self.config.guide, records, root, self.data_names)
+
+    def loss(self, net, batch, size, _):
+        drawn = self.guide.draw(batch.indices) if self.guide else None
+        view = views(batch, *size, self.config, drawn and drawn[:2])
+        seen, device = view.batch, view.x.device
+        known = seen.boxes, seen.classes, batch.labelled, seen.scores
+        guided = [x.to(device) for x in self.guide.at(drawn[2], *size)] if self.guide else None
+        cells = boxes.cells(size[1], size[0]).to(device)
+        of_classes, of_boxes = anchorfree.loss(*net(view.x), cells, *known, guided)
+        return {"loss": of_classes + of_boxes, "loss_classes": of_classes, "loss_boxes": of_boxes}
+
+    def found(self, confidences, locations):
+        cells = boxes.cells(*self.config.size[::-1]).to(confidences.device)
+        return boxes.cell_detections(confidences, locations, cells)
 
 
 class Segment(Task):
@@ -187,5 +234,5 @@ def make(config, names):
         names = ["background"] + [name for name in names if name != "background"]
     if len(names) < (1 if config.task == "classify" else 2):
         raise ModelError('the data does not name its classes: expected classes = ["background", ...], or --classes')
-    kinds = {"detect": Detect, "segment": Segment, "classify": MultiLabel if config.multi_label else SingleLabel}
+    kinds = {"detect": AnchorFree if config.head == "anchor-free" else Detect, "segment": Segment, "classify": MultiLabel if config.multi_label else SingleLabel}
     return kinds[config.task](config, names)

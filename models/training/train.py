@@ -383,6 +383,7 @@ def train(config, arguments, device):
     records, lists, names = read_data(config, arguments.data)
     task = tasks.make(config, names)
     task.check(records)
+    task.prepare(records, arguments.data)
     os.makedirs(arguments.output, exist_ok=True)
     checkpoint = os.path.join(arguments.output, "checkpoint.pt")
     if not arguments.time:

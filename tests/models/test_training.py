@@ -30,12 +30,14 @@ except ImportError as error:
 
 TRAINING = os.path.join(common.MODELS, "training")
 sys.path.append(TRAINING)
+import anchorfree  # noqa: E402
 import augment  # noqa: E402
 import boxes  # noqa: E402
 import config as configs  # noqa: E402
 import data  # noqa: E402
 import dicenet  # noqa: E402
 import fused  # noqa: E402
+import guide  # noqa: E402
 import judging  # noqa: E402
 import losses  # noqa: E402
 import optimise  # noqa: E402
@@ -223,6 +225,62 @@ class Training(common.TestCase):
         judged = ("--evaluate", self.path("out", "model.safetensors"))
         process = self.train("detect", "other", *lists, *judged, settings=settings)
         self.assertAlmostEqual(json.loads(process.stdout)["same@few.txt"]["ap50"], found, delta=0.05)
+
+    def test_detect_anchor_free_and_guided(self):
+        few = "\n".join(f"photo{i}" for i in range(8))
+        write(self.path("few.txt"), few)
+        os.symlink("voc", self.path("same"))
+        lists = ("--train", "voc@few.txt", "--validate", "same@few.txt")
+        settings = ["head = 'anchor-free'", "head_width = 16", "context_width = 24"]
+        self.train("detect", "out", *lists, "--epochs", 70, settings=settings)
+        self.learned("out")
+        self.assertGreater(self.metrics("out")["ap50"], 0.6)
+        self.compare_with_program("out")
+        _, metadata = modelfile.read(self.path("out", "model.safetensors"))
+        self.assertEqual(metadata["head"], "anchor-free")
+        # A guide that knows where the objects are makes up for annotations that say nothing.
+        photos = sources.read(["voc@few.txt"], self.path())[0]
+        self.make_guide(photos)
+        settings += [f"guide = '{self.path('guide')}'"]
+        self.train("detect", "guided", *lists, "--epochs", 40, settings=settings)
+        self.assertGreater(self.metrics("guided")["ap50"], 0.6)
+
+    def make_guide(self, records, names=NAMES):
+        """Writes what a perfect detector would say of the whole photos."""
+        photos = data.Photos(records, names, 64, torch.device("cpu"))
+        cells, made = boxes.cells(guide.SIDE, guide.SIDE), []
+        for i in range(len(records)):
+            batch = photos.batch(torch.tensor([i]))
+            scores, edges = np.zeros((len(cells), len(names)), np.float32), np.zeros((len(cells), 4), np.float32)
+            for box, label in zip(batch.boxes[0], batch.classes[0]):
+                inside = anchorfree.near(cells, box[None])[:, 0] & (cells[:, 2] * 2 < (box[2] - box[0]))
+                scores[inside, label], edges[inside] = 0.9, box.numpy()
+            window = np.array([[0, 0, 64, 64]], np.float32)
+            made.append((window, np.array([False]), [guide.Worker.keep(scores, edges)]))
+        os.makedirs(self.path("guide"), exist_ok=True)
+        guide.write(self.path("guide", "round-0.npz"), made)
+        named = [guide.of_photo(r, self.folder) for r in records]
+        write(self.path("guide", guide.ABOUT), json.dumps({"photos": named, "names": names, "rounds": 1}))
+
+    def test_guides_that_cannot_be_used(self):
+        photos = sources.read(["voc@train"], self.path())[0]
+        self.make_guide(photos[:-1])
+        with self.assertRaisesRegex(ModelError, "1 photos are not in it, .*: make it for these sources"):
+            guide.Guide(self.path("guide"), photos, self.folder, NAMES)
+        with self.assertRaisesRegex(ModelError, "expected a guide for square, disc, found one for disc, square"):
+            guide.Guide(self.path("guide"), photos[:-1], self.folder, NAMES[::-1])
+        with self.assertRaisesRegex(ModelError, "none/guide.json: cannot be read .*: guide.py makes a guide"):
+            guide.Guide(self.path("none"), photos, self.folder, NAMES)
+        write(self.path("guide", guide.ABOUT), "[]")
+        with self.assertRaisesRegex(ModelError, "could not make sense of it"):
+            guide.Guide(self.path("guide"), photos, self.folder, NAMES)
+        for settings, said in (
+            (["guide = 'x'"], "guide = 'x': expected none but for detect with the anchor-free head"),
+            (["head = 'yolo'"], "head = 'yolo': expected one of ssd, anchor-free"),
+            (["head_width = 0"], "head_width = 0: expected 1 to"),
+        ):
+            with self.assertRaisesRegex(ModelError, said):
+                configs.read("detect", [*settings, "train = ['boxes.json']"])
 
     def test_segment_masks_and_teacher(self):
         names = ("--classes", "background,disc,square")
@@ -444,8 +502,8 @@ class Training(common.TestCase):
         for value in ("[0.5, 0.2]", "[0.1]", "['a', 'b']", "[0.1, 2]"):
             with self.assertRaisesRegex(ModelError, "soft_range"):
                 configs.read("dicenet-detect", [f"soft_range = {value}"])
-        with self.assertRaisesRegex(ModelError, "soft = .*: expected none but for detect"):
-            configs.read("tags", ["soft = 'soft.json'", "train = ['boxes.json']"])
+        with self.assertRaisesRegex(ModelError, "soft = .*: expected none but for detect and multi_label"):
+            configs.read("classify", ["soft = 'soft.json'", "train = ['boxes.json']"])
 
     def test_streamed_is_the_same(self):
         records, _ = sources.read(["voc"], self.folder)
@@ -590,6 +648,70 @@ class Arithmetic(unittest.TestCase):
             np.testing.assert_allclose(mine[0][order], expected[0], atol=1e-4)
             np.testing.assert_array_equal(mine[1][order] + 1, expected[1])
             np.testing.assert_allclose(mine[2][order], expected[2], atol=1e-5)
+
+    def learn_cells(self, *known, guided=None, steps=300):
+        """Scores and boxes of cells that have learnt one photo."""
+        cells = boxes.cells(96, 64)
+        torch.manual_seed(1)
+        logits = torch.full((1, len(cells), 2), -2.0, requires_grad=True)
+        locations = torch.zeros(1, len(cells), 4, requires_grad=True)
+        optimizer = torch.optim.Adam([logits, locations], 0.05)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            sum(anchorfree.loss(logits, locations, cells, *known, guided)).backward()
+            optimizer.step()
+        return cells, logits[0].detach().sigmoid(), boxes.decode_cells(locations[0].detach(), cells)
+
+    def test_cells_learn_the_objects_around_them(self):
+        objects = torch.tensor([[[0.1, 0.1, 0.5, 0.5], [0.55, 0.5, 0.95, 0.98], [0.79, 0.11, 0.83, 0.14], [0, 0, 0, 0]]])
+        classes = torch.tensor([[0, 1, 0, data.NO_BOX]])
+        labelled, sure = torch.tensor([[True, True]]), torch.tensor([[1.0, 0.5, 1.0, 1.0]])
+        cells, scores, found = self.learn_cells(objects, classes, labelled, sure)
+        overlap = boxes.iou(found, objects[0, :3])
+        for i, (label, worth) in enumerate(((0, 1), (1, 0.5), (0, 1))):
+            best = (scores[:, label] * (overlap[:, i] > 0.5)).argmax()
+            self.assertGreater(overlap[best, i], 0.85)
+            self.assertAlmostEqual(scores[best, label].item(), worth * overlap[best, i].item(), delta=0.1)
+        away = ~anchorfree.near(cells, objects[0, :3]).any(1)
+        self.assertGreater(away.sum(), 50)
+        self.assertLess(scores[away].max(), 0.1)
+
+    def test_what_cells_do_not_learn(self):
+        # A region to ignore, and a class that is not annotated: their scores stay as they are.
+        objects = torch.tensor([[[0.0, 0.0, 0.5, 0.5]]])
+        ignored = objects, torch.tensor([[data.IGNORE]]), torch.tensor([[True, False]]), torch.tensor([[1.0]])
+        cells, scores, _ = self.learn_cells(*ignored)
+        inside = anchorfree.inside(cells[:, :2], objects[0])[:, 0]
+        start = torch.tensor(-2.0).sigmoid()
+        np.testing.assert_allclose(scores[inside], start, atol=1e-6)
+        np.testing.assert_allclose(scores[:, 1], start, atol=1e-6)
+        self.assertLess(scores[~inside, 0].max(), 0.05)
+
+    def test_guides_say_what_is_elsewhere(self):
+        cells = boxes.cells(96, 64)
+        said, edges = torch.zeros(1, len(cells), 2), torch.zeros(1, len(cells), 4)
+        said[0, 10], edges[0, 10] = torch.tensor([0.3, 0.6]), torch.tensor([0.1, 0.1, 0.4, 0.4])
+        nothing = torch.zeros(1, 1, 4), torch.full((1, 1), data.NO_BOX), torch.tensor([[True, False]]), torch.ones(1, 1)
+        _, scores, found = self.learn_cells(*nothing, guided=(said, edges))
+        self.assertAlmostEqual(scores[10, 1].item(), 0.6, delta=0.02)
+        self.assertLess(scores[10, 0].item(), 0.05)  # it is known to be absent
+        np.testing.assert_allclose(found[10], edges[0, 10], atol=0.02)
+
+    def test_nearest_cells_of_a_guide(self):
+        for width, height in ((guide.SIDE, guide.SIDE), (64, 96), (320, 352)):
+            mine, theirs = boxes.cells(height, width), boxes.cells(guide.SIDE, guide.SIDE)
+            chosen = theirs[guide.nearest(height, width)]
+            stride = (mine[:, 2] * width).round()
+            self.assertTrue(((chosen[:, 2] * guide.SIDE).round() == stride).all())
+            self.assertTrue(((chosen[:, :2] - mine[:, :2]).abs() <= chosen[:, 2:]).all())
+            if width == guide.SIDE:
+                self.assertTrue((chosen == mine).all())
+
+    def test_tags_are_as_certain_as_the_objects(self):
+        classes = torch.tensor([[0, 1, 1, data.NO_BOX], [data.IGNORE, 0, 0, 0]])
+        scores = torch.tensor([[1.0, 0.2, 0.6, 1.0], [1.0, 0.1, 0.3, 0.2]])
+        found = losses.present_classes(classes, 3, scores)
+        np.testing.assert_allclose(found, [[1, 0.6, 0], [0.3, 0, 0]])
 
     def test_detections_of_cells(self):
         for width, height in ((64, 64), (33, 130), (320, 32)):
