@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Settings of a run: a TOML file with any of them, which command-line options override."""
+"""Settings of a run: a TOML file with any of them, which command-line options override. With --init, those that
+describe the network are that model's by default."""
 
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -9,6 +10,7 @@ try:
 except ImportError:
     raise SystemExit("error: Python is too old: training needs 3.11 or newer") from None
 
+import start
 from errors import ModelError
 from network import BACKBONES, HEADS, MAX_HEAD_WIDTH, MAX_SIZE, TASKS, are_prior_sizes
 
@@ -73,7 +75,7 @@ class Config:
     ema: float = 0.0  # decay per step of the average of the weights, which is evaluated and exported; 0: off
     frozen_levels: int = 0  # of the backbone, which stay as in --init; saves a third of the time
     frozen_norm: bool = False  # BatchNorm keeps the statistics of --init: for batches that are too small
-    init: str = ""  # model or checkpoint for the initial tensors
+    init: str = ""  # model, its name, or checkpoint for the initial tensors
     teacher: str = ""  # segment: model for distillation
     distill: float = 1.0  # weight of the distillation loss
     precision: str = "auto"  # f32, bf16; auto: bf16 if the device supports it; on a CPU for products only
@@ -107,7 +109,11 @@ def read(path, changes, **given):
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}, or a --set: expected TOML, key = value: {error}") from None
     settings.update({key: value for key, value in given.items() if value is not None})
-    return checked(Config(**known_settings(settings, path)))
+    settings = known_settings(settings, path)
+    if settings.get("init"):
+        settings["init"] = start.place_of(settings["init"])
+        settings = {**start.settings_of(settings["init"], settings.get("task")), **settings}
+    return checked(Config(**settings))
 
 
 def known_settings(settings, path):

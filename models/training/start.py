@@ -23,6 +23,34 @@ def read_tensors(path):
     return {name: found.array(name) for name in found.tensors}
 
 
+def place_of(name):
+    """The file of a model, which may be given by the name of one in models/."""
+    path = os.path.join(os.path.dirname(__file__), "..", name + ".safetensors")
+    return os.path.normpath(path) if not os.path.exists(name) and os.path.exists(path) else name
+
+
+def settings_of(path, task):
+    """The settings that describe the network of a model, as far as one for `task` begins with it."""
+    found = detect_network({name: array.shape for name, array in read_tensors(path).items()})
+    settings = {"scale": found.scale}
+    if found.kernel_width == found.kernel_height:
+        settings["kernel_size"] = found.kernel_width
+    if found.task != task:
+        return settings
+    for key in {"classify": ["backbone"], "segment": ["decoder_width"], "detect": ["head"]}[task]:
+        settings[key] = getattr(found, key)
+    if found.head == "anchor-free":
+        settings.update(head_width=found.head_width, context_width=found.context_width)
+    elif task == "detect":
+        settings["pyramid"] = found.pyramid
+    metadata = modelfile.read(path)[1] if path.endswith(".safetensors") else {}
+    if "size" in metadata:
+        settings["size"] = [int(n) for n in metadata["size"].split("x")]
+    if "prior_sizes" in metadata:
+        settings["prior_sizes"] = json.loads(metadata["prior_sizes"])
+    return settings
+
+
 def prefix_of(net):
     """What the names of the backbone's tensors begin with."""
     name = next(name for name, module in net.named_modules() if isinstance(module, dicenet.Backbone))

@@ -348,7 +348,8 @@ class Training(common.TestCase):
         out = self.path("out")
         os.makedirs(out)
         write(os.path.join(out, "checkpoint.pt"), "")
-        write(os.path.join(out, "model.safetensors"), "mine")
+        arrays = common.random_arrays("classify", 0.1, 2, "dicenet", (64, 64))
+        modelfile.write(os.path.join(out, "model.safetensors"), arrays, {})
         init = ("--init", os.path.join(out, "model.safetensors"), "--output", out, "--resume")
         self.assert_failed(self.run_script("train.py", "classify", *options, *init), "is read")
 
@@ -536,6 +537,22 @@ class Training(common.TestCase):
         fails("bad.json", "could not make sense", arguments=("--train", "bad.json"))
         write(self.path("folder", "disc", "1.png"), "no picture")
         fails("1.png", "cannot be read as a picture", config="classify", arguments=("--train", "folder"))
+
+    def test_the_first_model_says_what_the_network_is(self):
+        arrays = common.random_arrays("detect", 0.2, 4, "dicenet", (64, 64), False, 16, "anchor-free", 9, 13)
+        model = self.path("detector.safetensors")
+        modelfile.write(model, arrays, {"size": "96x64"})
+        given = {"init": model, "train": ["boxes.json"]}
+        found = configs.read("detect", [], **given)
+        self.assertEqual((found.scale, found.head, found.size), ("0.2", "anchor-free", [96, 64]))
+        self.assertEqual((found.head_width, found.context_width, found.kernel_size), (9, 13, 64))
+        found = configs.read("detect", ["scale = '0.5'", "head = 'ssd'"], **given)
+        self.assertEqual((found.scale, found.head), ("0.5", "ssd"))
+        found = configs.read("tags", [], **given)
+        self.assertEqual((found.scale, found.size), ("0.2", [224, 224]))  # another task's size means nothing
+        self.assertEqual(configs.read("detect", [], init="dicenet-detect-small", train=["a"]).scale, "0.5")
+        with self.assertRaisesRegex(ModelError, "none.safetensors: cannot be read: No such file"):
+            configs.read("detect", [], init="none.safetensors", train=["a"])
 
     def test_backbone_of_any_network(self):
         """The backbone's tensors have other names in other networks."""
