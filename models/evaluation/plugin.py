@@ -12,7 +12,7 @@ try:
 
     for namespace in ("Dicenet", "Gst", "GstApp", "GstVideo", "GstDicenetMeta"):
         gi.require_version(namespace, "1.0")
-    from gi.repository import Dicenet, GLib, Gst, GstApp, GstDicenetMeta  # noqa: F401  GstApp: appsrc's methods
+    from gi.repository import Dicenet, GLib, Gst, GstApp, GstDicenetMeta, GstVideo  # noqa: F401  GstApp: appsrc
 except (ImportError, ValueError) as error:
     sys.exit(
         f"error: {error}: install python3-gi, gir1.2-gstreamer-1.0 and gir1.2-gst-plugins-base-1.0, and install dicenet or "
@@ -23,10 +23,15 @@ from errors import ModelError
 from metrics import Found
 
 TASKS = {
-    Dicenet.Task.CLASSIFY: ("classify", GstDicenetMeta.DicenetTask.CLASSIFY, "top-k=0 threshold=0"),
+    Dicenet.Task.CLASSIFY: ("classify", "top-k=0 threshold=0"),
     # COCO counts at most this number; the threshold is low enough for the curve of precision.
-    Dicenet.Task.DETECT: ("detect", GstDicenetMeta.DicenetTask.DETECT, "threshold=0.01 max-detections=100"),
-    Dicenet.Task.SEGMENT: ("segment", GstDicenetMeta.DicenetTask.SEGMENT, ""),
+    Dicenet.Task.DETECT: ("detect", "threshold=0.01 max-detections=100"),
+    Dicenet.Task.SEGMENT: ("segment", ""),
+}
+KINDS = {
+    "classify": GstDicenetMeta.DicenetTask.CLASSIFY,
+    "detect": GstDicenetMeta.DicenetTask.DETECT,
+    "segment": GstDicenetMeta.DicenetTask.SEGMENT,
 }
 PATIENCE = 300 * Gst.SECOND
 
@@ -41,6 +46,11 @@ def load(model):
         return Dicenet.Model.load(model)
     except GLib.Error as error:
         raise ModelError(error.message) from None
+
+
+def task_of(model):
+    """classify, detect or segment."""
+    return TASKS[model.get_task()][0]
 
 
 class Plugin:
@@ -58,7 +68,7 @@ class Plugin:
         Gst.init(None)
         model = load(path_or_name)
         self.path = os.path.abspath(model.get_path())
-        self.task, self.kind, fixed = TASKS[model.get_task()]
+        self.task, fixed = TASKS[model.get_task()]
         self.labels = list(model.get_labels())
         self.size = tuple(model.get_size())
         self.multi_label = model.get_multi_label()
@@ -92,9 +102,7 @@ class Plugin:
         sample = self.sink.try_pull_sample(PATIENCE)
         if sample is None:
             raise ModelError(self._reason())
-        buffer = sample.get_buffer()  # keep a reference: the meta is valid as long as the buffer
-        meta = GstDicenetMeta.buffer_get_dicenet_meta(buffer, self.kind)
-        return getattr(self, "_" + self.task)(meta)
+        return result_of(sample, self.task, len(self.labels))
 
     def close(self):
         self.pipeline.set_state(Gst.State.NULL)
@@ -112,21 +120,33 @@ class Plugin:
         message = self.pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR)
         return message.parse_error()[0].message if message else "the pipeline gave no result and no reason"
 
-    def _classify(self, meta):
-        scores = np.zeros(len(self.labels))
-        for i in range(meta.result.get_n_classes()):
-            found = meta.result.get_class(i)
-            scores[found.label_id] = found.confidence
-        return scores
 
-    @staticmethod
-    def _detect(meta):
-        found = [meta.get_detection(i) for i in range(meta.get_n_detections())]
-        boxes = np.array([(d.x, d.y, d.x + d.w, d.y + d.h) for d in found], np.float64).reshape(-1, 4)
-        labels = np.array([d.label_id for d in found], np.int64)
-        return Found(boxes, labels, np.array([d.confidence for d in found], np.float64))
+# Results of a frame
 
-    @staticmethod
-    def _segment(meta):
-        mask = np.frombuffer(meta.get_mask(0, 0).get_data(), np.uint8)
-        return mask.reshape(meta.frame_height, meta.frame_width)
+
+def result_of(sample, task, n_classes):
+    """What a model made for `task` says of a frame: confidences by class, 0 for those that are not reported; Found, in
+    pixels of the frame; or a mask of the frame's size."""
+    buffer = sample.get_buffer()  # keep a reference: the meta is valid as long as the buffer
+    meta = GstDicenetMeta.buffer_get_dicenet_meta(buffer, KINDS[task])
+    return {"classify": _classified, "detect": _detected, "segment": _segmented}[task](meta, n_classes)
+
+
+def _classified(meta, n_classes):
+    scores = np.zeros(n_classes)
+    for i in range(meta.result.get_n_classes()):
+        found = meta.result.get_class(i)
+        scores[found.label_id] = found.confidence
+    return scores
+
+
+def _detected(meta, _n_classes):
+    found = [meta.get_detection(i) for i in range(meta.get_n_detections())]
+    boxes = np.array([(d.x, d.y, d.x + d.w, d.y + d.h) for d in found], np.float64).reshape(-1, 4)
+    labels = np.array([d.label_id for d in found], np.int64)
+    return Found(boxes, labels, np.array([d.confidence for d in found], np.float64))
+
+
+def _segmented(meta, _n_classes):
+    mask = np.frombuffer(meta.get_mask(0, 0).get_data(), np.uint8)
+    return mask.reshape(meta.frame_height, meta.frame_width)
