@@ -16,10 +16,7 @@ BGR = "video/x-raw,format=BGRx"
 def frames(path, element="identity", model=None, properties=()):
     """Yields a Gst.Sample for each frame of a clip, decoded, with the results of `element` and its `model`, and how much
     of the clip is behind it, from 0 to 1. `properties` of the element are pairs of strings. Raises ModelError."""
-    try:
-        open(path, "rb", opener=regular).close()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    check(path)
     pipeline = build(element, model, properties)
     pipeline.get_by_name("file").props.location = path
     sink = pipeline.get_by_name("sink")
@@ -33,6 +30,15 @@ def frames(path, element="identity", model=None, properties=()):
             raise ModelError(f"{path}: has no frames")
     finally:
         pipeline.set_state(Gst.State.NULL)
+
+
+def check(path):
+    """Raises ModelError if it is no file that can be read."""
+    try:
+        with open(path, "rb", opener=regular):
+            pass
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def build(element, model, properties):

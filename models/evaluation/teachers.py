@@ -11,6 +11,7 @@ import fcntl
 import glob
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import sys
@@ -25,8 +26,9 @@ SCRIPT = "run_teacher.py"
 # By name, the class of each in the script.
 TEACHERS = {"yolox": "Yolox", "nanodet": "Nanodet", "picodet": "Picodet"}
 FUSED = "fused"
-# Fused scores from which on something is an object, or is unsure. On photos with human boxes, nine in ten of the former
-# are right, but they are half of what is there; with all of the latter three quarters of it, and half of them are right.
+# Fused scores from which on something is an object, or is unsure. On photos with human boxes, nine in ten are right of
+# those from 0.5 on, but only half of what is there is among them; from 0.2 on, half are right, and three quarters of what
+# is there are among them.
 OBJECT, UNSURE = 0.5, 0.15
 # The least score that is kept of a single teacher.
 KEPT = 0.1
@@ -73,9 +75,12 @@ class Teachers:
         """What each teacher, and all of them FUSED, find in a frame (height x width x 3): rows of class, score, x0, y0,
         x1, y1."""
         self.load()
-        each = {name: self.module.nms(*teacher(bgr)) for name, teacher in self.all.items()}
-        found = {name: rows_of(self.module.fuse([one]), KEPT) for name, one in each.items()}
-        return {FUSED: rows_of(self.module.fuse(list(each.values())), UNSURE), **found}
+        try:
+            each = {name: self.module.nms(*teacher(bgr)) for name, teacher in self.all.items()}
+            found = {name: rows_of(self.module.fuse([one]), KEPT) for name, one in each.items()}
+            return {FUSED: rows_of(self.module.fuse(list(each.values())), UNSURE), **found}
+        except Exception as error:
+            raise ModelError(f"{self.script}: a frame cannot be labelled: {error}") from None
 
 
 def rows_of(found, least):
@@ -106,8 +111,8 @@ class Labels:
     """The labels of every `every`-th frame of a clip, in a file in `folder`.
 
     `labels` are the names of the classes, `frames` is the number of frames of the clip, `count` that of the labelled
-    ones. Labels that are missing are made first: `frames_of(clip)` iterates over the frames, as functions that return
-    their pixels. Only one process makes a file at a time; others wait.
+    ones. Labels that are missing are made first: `frames_of(clip)` generates the frames, as functions that return their
+    pixels. Only one process makes a file at a time; others wait.
     """
 
     def __init__(self, clip, every, teachers, folder, frames_of):
@@ -116,67 +121,79 @@ class Labels:
         name = os.path.splitext(os.path.basename(clip))[0]
         self.path = os.path.join(folder, f"{name}-{key}.jsonl")
         self.every = every
-        if not self._read_ends():
-            try:
-                os.makedirs(folder, exist_ok=True)
-                with open(self.path, "ab") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                    if not self._read_ends():
-                        self._make(file, teachers, frames_of(clip))
-            except OSError as error:
-                raise ModelError(
-                    f"{error.filename or self.path}: labels cannot be written: {error.strerror}; name another folder "
-                    "with --labels"
-                ) from None
-            self._read_ends()
+        try:
+            if not self._complete():
+                teachers.load()
+                with contextlib.closing(frames_of(clip)) as frames:
+                    first = next(frames)  # what cannot be decoded leaves no file
+                    os.makedirs(folder, exist_ok=True)
+                    self._make(teachers, itertools.chain([first], frames))
+        except OSError as error:
+            raise ModelError(
+                f"{error.filename or self.path}: labels cannot be read or written: {error.strerror or error}; name "
+                "another folder with --labels"
+            ) from None
 
     def __iter__(self):
         """The number of each labelled frame, and Found by teacher. FUSED are those from UNSURE on."""
-        for line in self._lines():
-            if "frame" in line:
-                yield line["frame"], {name: self._found(line[name]) for name in (FUSED, *TEACHERS)}
-
-    @staticmethod
-    def _found(rows):
-        rows = np.array(rows, np.float64).reshape(-1, 6)
-        return Found(rows[:, 2:], rows[:, 0].astype(np.int64), rows[:, 1])
-
-    def _read_ends(self):
-        """Whether the file is there and complete."""
-        self.labels, self.frames, self.count, self.end = None, None, 0, 0
-        for line in self._lines():
-            self.labels = line.get("labels", self.labels)
-            self.frames = line.get("frames")
-            self.count += "frame" in line
-        return self.frames is not None
-
-    def _lines(self):
-        """The whole lines of the file. `end` is the place after the last one that was read."""
-        with contextlib.suppress(FileNotFoundError), open(self.path, "rb", opener=regular) as file:
+        with open(self.path, "rb", opener=regular) as file:
             try:
                 for i, text in enumerate(file):
                     if not text.endswith(b"\n"):  # an interrupted run's
                         return
                     line = json.loads(text)
-                    if i == 0 and {key: line[key] for key in self.head} != self.head:
-                        raise ValueError("made for something else")
-                    self.end += len(text)
-                    yield line
+                    if i == 0:
+                        self._take_head(line)
+                    elif "frames" in line:
+                        self.frames = int(line["frames"])
+                    else:
+                        yield line["frame"], {name: self._found(line[name]) for name in (FUSED, *TEACHERS)}
+                    self._end += len(text)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ModelError(f"{self.path}: expected a file of labels: {error}; delete it") from None
+                raise ModelError(f"{self.path}: expected a file of labels, found {error!r}; delete it") from None
 
-    def _make(self, file, teachers, frames):
-        """Continues after the last whole line."""
-        file.truncate(self.end)
-        teachers.load()
-        if self.end == 0:
-            write_line(file, {**self.head, "labels": teachers.labels})
-        n = 0
-        for pixels in frames:
-            if n % self.every == 0 and n // self.every >= self.count:
-                write_line(file, {"frame": n, **teachers.look(pixels())})
-            n += 1
-        write_line(file, {"frames": n})
+    def _take_head(self, line):
+        if {key: line[key] for key in self.head} != self.head:
+            raise ValueError("other labels")
+        self.labels = line["labels"]
+
+    def _found(self, rows):
+        rows = np.array(rows, np.float64).reshape(-1, 6)
+        found = Found(rows[:, 2:], rows[:, 0].astype(np.int64), rows[:, 1])
+        if not (np.isfinite(rows).all() and np.isin(rows[:, 0], range(len(self.labels))).all()):
+            raise ValueError(rows.tolist())
+        return found
+
+    def _complete(self):
+        """Whether the file is there and complete; reads what the attributes say."""
+        self.labels, self.frames, self.count, self._end = None, None, 0, 0
+        with contextlib.suppress(FileNotFoundError):
+            self.count = sum(1 for _ in self)
+        return self.frames is not None
+
+    def _make(self, teachers, frames):
+        with open(self.path, "ab") as file:
+            lock(file)
+            if self._complete():  # by now
+                return
+            file.truncate(self._end)  # after the last whole line
+            if self._end == 0:
+                write_line(file, {**self.head, "labels": teachers.labels})
+            n = 0
+            for pixels in frames:
+                if n % self.every == 0 and n // self.every >= self.count:
+                    write_line(file, {"frame": n, **teachers.look(pixels())})
+                n += 1
+            write_line(file, {"frames": n})
+        self._complete()
+
+
+def lock(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{file.name}: another process makes these labels: waiting for it", file=sys.stderr)
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def write_line(file, content):

@@ -42,8 +42,6 @@ INTERVAL = 30  # seconds between lines of progress in a log
 class Model:
     """A model in the plugin, with the element's defaults except for `properties`."""
 
-    every_frame = True
-
     def __init__(self, path_or_name, properties):
         model = load(path_or_name)
         self.path = os.path.abspath(model.get_path())
@@ -72,7 +70,6 @@ class Model:
 class Teacher:
     """One of the teachers alone, in the labelled frames."""
 
-    every_frame = False
     path = None
     tags = False
 
@@ -220,8 +217,10 @@ class Judge:
         verdicts = verdicts_on(found, truth, self.tags)
         objects = counts(np.unique(truth.labels) if self.tags else truth.labels, self.n_classes)
         right, wrong = (counts(found.labels[verdicts == verdict], self.n_classes) for verdict in (1, 0))
-        for name, value in (("objects", objects), ("right", right), ("wrong", wrong), ("labelled", 1)):
-            setattr(self.tally, name, getattr(self.tally, name) + value)
+        self.tally.labelled += 1
+        self.tally.objects += objects
+        self.tally.right += right
+        self.tally.wrong += wrong
         if self.sheet:
             missed = int(objects.sum() - right.sum())
             pixels = functools.partial(clips.pixels, sample)
@@ -231,16 +230,16 @@ class Judge:
 # Report
 
 
-def share(part, whole):
+def ratio(part, whole):
     return float(part / whole) if whole else None
 
 
 def figures(tally, objects, right, wrong):
     return {
         "objects": int(objects),
-        "precision": share(right, right + wrong),
-        "recall": share(right, objects),
-        "false_per_100_frames": 100 * share(wrong, tally.labelled),
+        "precision": ratio(right, right + wrong),
+        "recall": ratio(right, objects),
+        "false_per_100_frames": 100 * ratio(wrong, tally.labelled),
     }
 
 
@@ -249,7 +248,7 @@ def report_of(tally, labels):
     classes = {}
     for i in np.flatnonzero(tally.objects + tally.right + tally.wrong + tally.unseen):
         classes[labels[i]] = figures(tally, tally.objects[i], tally.right[i], tally.wrong[i])
-        classes[labels[i]]["unseen"] = share(tally.unseen[i], tally.frames)
+        classes[labels[i]]["unseen"] = ratio(tally.unseen[i], tally.frames)
     overall = figures(tally, *(np.sum(x) for x in (tally.objects, tally.right, tally.wrong)))
     return {"frames": tally.frames, "labelled": tally.labelled, "overall": overall, "classes": classes}
 
@@ -262,6 +261,19 @@ def print_report(title, report, tags):
     widths = [max(map(len, column)) for column in zip(heads, *rows)]
     for row in [heads] + rows:
         print(row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])), sep="  ")
+
+
+def print_all(report):
+    tags = report["kind"] == "tags"
+    name = report["model"] + (f" from {report['score']} on" if "score" in report else "")
+    for one in report["clips"]:
+        print_report(f"{name}: {one['clip']}", one, tags)
+        print()
+    if len(report["clips"]) > 1:
+        print_report(f"{name}: all clips", report, tags)
+        print()
+    if report["not_judged"]:
+        print("Said, but not judged, as the teachers do not know them:", ", ".join(report["not_judged"]))
 
 
 def cells(row):
@@ -353,6 +365,8 @@ def parse(argv):
         parser.error("--set: sets properties of an element, which a teacher is not: see --score")
     if options.score is not None and not options.model:
         parser.error("--score: is for --model; a model has its own threshold, which --set threshold=S changes")
+    if options.json and options.sheet and os.path.realpath(options.json) == os.path.realpath(options.sheet):
+        parser.error("--json and --sheet: name two files")
     return options
 
 
@@ -398,11 +412,13 @@ def judge(options):
 
 def main(argv=None):
     options = parse(argv)
-    outputs = [place for place in (options.json, options.sheet) if place]
     try:
-        for place in outputs:
+        for place in filter(None, (options.json, options.sheet)):
             outfile.check(place, options.files, options.force)
+        for clip in options.clips:
+            clips.check(clip)
         report, sheet = judge(options)
+        print_all(report)
         if options.json:
             with outfile.open_whole(options.json, "w", encoding="utf-8") as file:
                 json.dump(report, file, indent=1)
@@ -412,16 +428,6 @@ def main(argv=None):
                 sheet.draw().save(file, format="PNG")
     except ModelError as error:
         return f"error: {error}"
-    tags = report["kind"] == "tags"
-    name = f"{report['model']} from {report['score']} on" if options.model else report["model"]
-    for one in report["clips"]:
-        print_report(f"{name}: {one['clip']}", one, tags)
-        print()
-    if len(report["clips"]) > 1:
-        print_report(f"{name}: all clips", report, tags)
-        print()
-    if report["not_judged"]:
-        print("Said, but not judged, as the teachers do not know them:", ", ".join(report["not_judged"]))
     return 0
 
 
