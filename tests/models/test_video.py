@@ -99,6 +99,12 @@ class Verdicts(unittest.TestCase):
         several = video.tags_of(found((FAR, B, 0.3), (FIRST, A, 0.4), (NEAR, B, 0.9)))
         self.assertEqual((several.labels.tolist(), several.scores.tolist()), ([A, B], [0.4, 0.9]))
 
+    def test_translated(self):
+        """Into the teachers' classes; what they do not know is left out."""
+        said = video.translated(found((FIRST, 0, 0.9), (NEAR, 1, 0.8), (FAR, 2, 0.7)), np.array([-1, 3, 0]))
+        self.assertEqual((said.labels.tolist(), said.scores.tolist()), ([3, 0], [0.8, 0.7]))
+        self.assertEqual(said.boxes.tolist(), [list(NEAR), list(FAR)])
+
     def test_unknown(self):
         """Objects of classes that the model does not know are not demanded."""
         there = truth((FIRST, A, 0.9), (FIRST, B, 0.9), (FAR, B, 0.2), known=[A])
