@@ -142,18 +142,21 @@ def cell_of(bgr, answers, caption, labels, tags):
             box = np.array([4, 4 + LINE * i] * 2)
         else:
             draw.rectangle(tuple(box), outline=colour, width=2)
-        name(draw, box[:2], text, colour, font, taken)
+        name(draw, box[:2], size[1], text, colour, font, taken)
     draw.text((2, size[1] + 2), caption, TEXT, font)
     return cell
 
 
-def name(draw, corner, text, colour, font, taken):
-    """A label on a ground of its own: above the corner of a box if there is room, and below those in `taken`."""
+def name(draw, corner, bottom, text, colour, font, taken):
+    """A label on a ground of its own: above the corner of a box if there is room, and below those in `taken`; none in a
+    crowd that leaves no room above `bottom`."""
     width, height = draw.textlength(text, font) + 4, LINE - 3
     x = max(0, min(corner[0], WIDTH - width))
     y = corner[1] - height if corner[1] >= height else corner[1]
     while hit := [other for other in taken if abs(other[1] - y) < height and x < other[2] and other[0] < x + width]:
         y = max(other[1] for other in hit) + height
+    if y + height > bottom:
+        return
     taken.append((x, y, x + width))
     draw.rectangle((x, y, x + width, y + height - 1), fill=colour)
     draw.text((x + 2, y), text, (0, 0, 0), font)
