@@ -14,8 +14,8 @@ BGR = "video/x-raw,format=BGRx"
 
 
 def frames(path, element="identity", model=None, properties=()):
-    """Yields a Gst.Sample for each frame of a clip, decoded, with the results of `element` and its `model`, and how much
-    of the clip is behind it, from 0 to 1. `properties` of the element are pairs of strings. Raises ModelError."""
+    """Yields a Gst.Sample for each frame of a clip, decoded, with the results of `element` and its `model`, and how
+    much of the clip is behind it, from 0 to 1. `properties` of the element are pairs of strings. Raises ModelError."""
     check(path)
     pipeline = build(element, model, properties)
     pipeline.get_by_name("file").props.location = path

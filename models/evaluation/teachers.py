@@ -27,8 +27,8 @@ SCRIPT = "run_teacher.py"
 TEACHERS = {"yolox": "Yolox", "nanodet": "Nanodet", "picodet": "Picodet"}
 FUSED = "fused"
 # Fused scores from which on something is an object, or is unsure. On photos with human boxes, nine in ten are right of
-# those from 0.5 on, but only half of what is there is among them; from 0.2 on, half are right, and three quarters of what
-# is there are among them.
+# those from 0.5 on, but only half of what is there is among them; from 0.2 on, half are right, and three quarters of
+# what is there are among them.
 OBJECT, UNSURE = 0.5, 0.15
 # The least score that is kept of a single teacher.
 KEPT = 0.1
@@ -202,7 +202,7 @@ def write_line(file, content):
 
 
 def objects_of(found, known):
-    """The truth about a frame from what the teachers found, FUSED: objects, and as ignored what they are not sure of."""
+    """The truth about a frame from what the teachers found, FUSED: objects, and ignored what they are not sure of."""
     judged = np.isin(found.labels, list(known))
     found = Found(*(part[judged] for part in found))
     sure = found.scores >= OBJECT

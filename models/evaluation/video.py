@@ -26,7 +26,7 @@ from errors import ModelError
 from metrics import Found, match, overlaps
 from plugin import load, result_of, task_of
 from sheet import Sheet
-from teachers import FUSED, KEPT, TEACHERS, UNSURE, Labels, Teachers, objects_of
+from teachers import FUSED, KEPT, TEACHERS, Labels, Teachers, objects_of
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 TEACHERS_FOLDER = os.path.normpath(os.path.join(ROOT, "..", "shared", "teachers"))
@@ -104,7 +104,7 @@ def tags_of(found):
 
 
 class Tally:
-    """Counts by class. `frames` are those in which the model was asked, `labelled` those in which the teachers were, too."""
+    """Counts by class. `frames` are those in which the model was asked, `labelled` those in which the teachers were."""
 
     def __init__(self, n_classes):
         self.objects, self.right, self.wrong, self.unseen = (np.zeros(n_classes, np.int64) for _ in range(4))
@@ -117,8 +117,8 @@ class Tally:
 
 
 class Unseen:
-    """Counts the frames in which a class is said, but the teachers see none: neither in the labelled frame before, nor in
-    the one after."""
+    """Counts the frames in which a class is said, but the teachers see none: neither in the labelled frame before, nor
+    in the one after."""
 
     def __init__(self, n_classes):
         self.count, self._waiting = np.zeros(n_classes, np.int64), np.zeros(n_classes, np.int64)

@@ -26,7 +26,7 @@ import sheet
 import teachers
 import video
 from errors import ModelError
-from metrics import Found, Objects
+from metrics import Found
 
 LABELS = "background,a,b,c"
 # Not in the model's order, and with one that it does not know.
@@ -132,7 +132,7 @@ class Figures(unittest.TestCase):
         self.assertEqual(tally.objects.tolist(), [8, 0, 0])
 
     def test_unseen(self):
-        """S: seen in a labelled frame, L: not seen there; capitals: said there, too. Small letters: said or not between."""
+        """s: seen in a labelled frame, l: not seen; as capitals, said there, too. x and -: said or not between them."""
         for story, expected in (
             ("l---l", 0),
             ("L---l", 1),
@@ -197,8 +197,8 @@ class TestCase(test_evaluate.TestCase):
         path = self.path(name)
         Gst.init(None)
         pipeline = Gst.parse_launch(
-            f"appsrc name=source format=time caps=video/x-raw,format=RGB,width={SIZE[0]},height={SIZE[1]},framerate=10/1 ! "
-            "videoconvert ! jpegenc quality=95 ! avimux ! filesink name=file"
+            f"appsrc name=source format=time caps=video/x-raw,format=RGB,width={SIZE[0]},height={SIZE[1]},framerate=10/1 "
+            "! videoconvert ! jpegenc quality=95 ! avimux ! filesink name=file"
         )
         pipeline.get_by_name("file").props.location = path
         pipeline.set_state(Gst.State.PLAYING)
