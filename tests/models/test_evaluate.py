@@ -6,11 +6,13 @@ Requires the plugin and its introspection data. The last test uses a published c
 without them it prints "skipped", after the others have passed.
 """
 
+import csv
 import json
 import os
 import subprocess
 import sys
 import unittest
+import xml.etree.ElementTree
 
 import common
 import numpy as np
@@ -94,6 +96,61 @@ class TestCase(common.TestCase):
 
     def write(self, name, content):
         return self.file(name, json.dumps(content).encode())
+
+
+# Teachers of a's and b's alone, that find one a in the corner of each photo.
+SCRIPT = """
+from types import SimpleNamespace
+import numpy as np
+VOC = ["b", "a"]
+class Teacher:
+    s = SimpleNamespace(get_inputs=lambda: [SimpleNamespace(name="x", shape=[1, 3, 32, 48])], run=lambda *given: None)
+    def __call__(self, bgr):
+        assert bgr.dtype == np.uint8 and bgr.shape[2] == 3
+        return np.array([[0, 0, 10, 10.0]]), np.array([[0, 0.9]])
+Yolox = Nanodet = Picodet = Teacher
+def nms(boxes, scores, floor):
+    return boxes, scores.argmax(1), scores.max(1)
+"""
+
+
+class Compare(TestCase):
+    def call(self, *arguments):
+        script = os.path.join("evaluation", "compare.py")
+        return common.run_script(script, *arguments, "--rounds", "2", "--output", self.folder, timeout=300)
+
+    def test_compare(self):
+        model = self.model("detect", "--classes", "3", "--labels", "background,a,b", "--objects", "60")
+        photos = self.photos()
+        found, labels = self.truth(model, photos)
+        listed = self.coco(photos, found, labels)
+        self.file("run_teacher.py", SCRIPT.encode())
+        teachers = ("--teachers", self.folder)
+        process = self.call(listed, model, model + "@32x32", *teachers)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        with open(self.path("detectors.csv"), encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        name = os.path.splitext(os.path.basename(model))[0]
+        expected = [name, name, "YOLOX-nano", "NanoDet-Plus-m", "PicoDet-S"]
+        self.assertEqual([row["detector"] for row in rows], expected)
+        self.assertEqual([row["size"] for row in rows], ["64 x 48", "32 x 32", *["48 x 32"] * 3])
+        self.assertEqual((rows[0]["AP50"], rows[0]["AP50:95"]), ("100.0", "100.0"))
+        self.assertLess(float(rows[1]["AP50"]), 100)
+        self.assertEqual(rows[2]["AP50"], "0.0")  # nothing is there
+        self.assertTrue(all(float(row["ms"]) >= 0 for row in rows))
+        # An a in the corner of each photo is found by the teachers.
+        corner = [metrics.Found(np.array([[0, 0, 10, 10.0]]), np.array([1]), np.ones(1)) for _ in photos]
+        process = self.call(self.coco(photos, corner, labels), model, *teachers)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        with open(self.path("detectors.csv"), encoding="utf-8") as file:
+            self.assertEqual([row["AP50"] for row in csv.DictReader(file)][1:], ["100.0"] * 3)
+        points = xml.etree.ElementTree.parse(self.path("detectors.svg")).findall(".//{*}circle")
+        self.assertEqual(len(points), 4)
+        other = self.model("detect", "--classes", "2", "--labels", "background,a")
+        self.assert_failed(self.call(listed, other, *teachers), "expected a detector of the teachers' classes, it has no b")
+        self.assert_failed(self.call(listed, model, "--teachers", self.path("none")), "found no run_teacher.py")
+        tags = self.model("classify", "--classes", "3", "--labels", "a,b,c", "--multi-label")
+        self.assert_failed(self.call(listed, tags, *teachers), "expected a detector")
 
 
 class Evaluate(TestCase):
