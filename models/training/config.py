@@ -16,7 +16,7 @@ from network import BACKBONES, HEADS, MAX_HEAD_WIDTH, MAX_SIZE, TASKS, are_prior
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
 LABELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "labels")
-SIZES = {"classify": (224, 224), "segment": (384, 384), "detect": (300, 300)}
+SIZES = {"classify": (224, 224), "segment": (384, 384), "detect": (320, 320)}
 
 
 @dataclass
@@ -25,12 +25,12 @@ class Config:
     task: str = ""  # classify, segment or detect
     scale: str = "1.0"
     backbone: str = "dicenet"  # or, for classify, mobilenet or resnet with the DiCE unit
-    size: list = None  # width and height that the model is meant for; default 224, 384 or 300 squared, by task
+    size: list = None  # width and height that the model is meant for; default 224, 384 or 320 squared, by task
     kernel_size: int = 224  # input size of DimConv kernels; published encoders have 224
     classes: list = None  # names, or a file of models/labels; default: from the data
     labels: list = None  # names in the model file, if they differ
     multi_label: bool = False  # classify: several classes per photo
-    head: str = "ssd"  # detect: or anchor-free
+    head: str = "anchor-free"  # detect: or ssd
     head_width: int = 96  # channels of the anchor-free head, and of its context
     context_width: int = 256
     pyramid: bool = False  # detect with ssd

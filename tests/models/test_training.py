@@ -207,7 +207,7 @@ class Training(common.TestCase):
         os.symlink("voc", self.path("same"))
         lists = ("--train", "voc@few.txt", "--validate", "same@few.txt")
         sizes = (9, 16, 24, 32, 42, 54, 68)
-        settings = ["pyramid = false", f"prior_sizes = {list(sizes)}"]
+        settings = ["head = 'ssd'", f"prior_sizes = {list(sizes)}"]
         self.train("detect", "out", *lists, "--epochs", 70, settings=settings)
         self.learned("out")
         found = self.metrics("out")["ap50"]
@@ -231,7 +231,7 @@ class Training(common.TestCase):
         write(self.path("few.txt"), few)
         os.symlink("voc", self.path("same"))
         lists = ("--train", "voc@few.txt", "--validate", "same@few.txt")
-        settings = ["head = 'anchor-free'", "head_width = 16", "context_width = 24"]
+        settings = ["head_width = 16", "context_width = 24"]
         self.train("detect", "out", *lists, "--epochs", 70, settings=settings)
         self.learned("out")
         self.assertGreater(self.metrics("out")["ap50"], 0.6)
@@ -275,7 +275,7 @@ class Training(common.TestCase):
         with self.assertRaisesRegex(ModelError, "could not make sense of it"):
             guide.Guide(self.path("guide"), photos, self.folder, NAMES)
         for settings, said in (
-            (["guide = 'x'"], "guide = 'x': expected none but for detect with the anchor-free head"),
+            (["guide = 'x'", "head = 'ssd'"], "guide = 'x': expected none but for detect with the anchor-free head"),
             (["head = 'yolo'"], "head = 'yolo': expected one of ssd, anchor-free"),
             (["head_width = 0"], "head_width = 0: expected 1 to"),
         ):
