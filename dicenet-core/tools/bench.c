@@ -5,12 +5,13 @@
 #include <time.h>
 #include "../api/session-private.h"
 #include "json-out.h"
+#include "streams.h"
 
 #define WARM_UP_RUNS 3
 #define MIN_RUNS     10
 
 typedef struct {
-  char *size, *backend, *precision;
+  char *size, *backend, *precision, *streams;
   int batch, threads;
   double seconds;
   gboolean json, steps;
@@ -44,20 +45,23 @@ percentile (const GArray *sorted, double p)
          (at - low) * (g_array_index (sorted, double, high) - g_array_index (sorted, double, low));
 }
 
-/* Reproducible noise with the statistics of a normalised photo. */
-static gfloat *
-make_input (gsize n)
+gfloat *
+dicenet_tool_make_input (gsize n, GError **error)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (1);
-  gfloat *data = g_new (gfloat, n);
-  for (gsize i = 0; i < n; i++)
+  gfloat *data = g_try_new (gfloat, n);
+
+  if (data == NULL)
+    g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
+                 "no memory for frames of %.1f MB: ask for fewer (--batch, --streams), or smaller ones (--size)",
+                 (double) n * sizeof *data / 1e6);
+  for (gsize i = 0; data && i < n; i++)
     data[i] = (gfloat) g_rand_double_range (rand, -2, 2);
   return data;
 }
 
-/* CPU time of all threads of the process, which on a busy machine is more meaningful than wall time. */
-static double
-cpu_ms (void)
+double
+dicenet_tool_cpu_ms (void)
 {
   struct timespec t;
   clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &t);
@@ -78,7 +82,7 @@ measure (DicenetSession *session, const gfloat *input, guint batch, guint width,
     const gint64 start = g_get_monotonic_time ();
     if (i == WARM_UP_RUNS) {
       begin = start;
-      costs->cpu = cpu_ms ();
+      costs->cpu = dicenet_tool_cpu_ms ();
     }
     if (!dicenet_tool_run_tensor (session, input, batch, width, height, error))
       return NULL;
@@ -88,7 +92,7 @@ measure (DicenetSession *session, const gfloat *input, guint batch, guint width,
       g_array_append_val (device, on_device);
     }
   }
-  costs->cpu = (cpu_ms () - costs->cpu) / times->len;
+  costs->cpu = (dicenet_tool_cpu_ms () - costs->cpu) / times->len;
   g_array_sort (times, compare_doubles);
   g_array_sort (device, compare_doubles);
   costs->device = percentile (device, 0.5);
@@ -136,12 +140,33 @@ check_options (const Options *o, GError **error)
     g_set_error_literal (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT, "--steps prints a table: leave out --json");
     return FALSE;
   }
+  if (o->steps && o->streams) {
+    g_set_error_literal (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
+                         "--steps measures one session: leave out --streams");
+    return FALSE;
+  }
   if (o->batch >= 1 && o->batch <= 4096 && o->threads >= 0 && o->threads <= 1024 && o->seconds >= 0 &&
       o->seconds <= 3600)
     return TRUE;
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_ARGUMENT,
                "expected --batch from 1 to 4096, --threads from 0 to 1024, --seconds from 0 to 3600");
   return FALSE;
+}
+
+static gboolean
+bench_streams (DicenetModel *model, DicenetOptions *options, const Options *o, guint width, guint height,
+               GError **error)
+{
+  const DicenetStreams what = {
+    .counts = o->streams,
+    .threads = (guint) o->threads,
+    .batch = (guint) o->batch,
+    .width = width,
+    .height = height,
+    .seconds = o->seconds,
+    .json = o->json,
+  };
+  return dicenet_tool_time_streams (model, options, &what, error);
 }
 
 static gboolean
@@ -158,12 +183,16 @@ bench (const char *path, const Options *o, GError **error)
   if (model == NULL || !dicenet_tool_parse_size (o->size, model, &width, &height, error) ||
       !dicenet_tool_parse_options (options, o->backend, o->precision, error))
     return FALSE;
+  if (o->streams)
+    return bench_streams (model, options, o, width, height, error);
   dicenet_options_set_threads (options, (guint) o->threads);
   costs.load = ms_since (begin);
 
   const guint batch = (guint) o->batch;
   const gsize n = 3 * (gsize) batch * width * height;
-  g_autofree gfloat *input = make_input (n);
+  g_autofree gfloat *input = dicenet_tool_make_input (n, error);
+  if (input == NULL)
+    return FALSE;
   begin = g_get_monotonic_time ();
   g_autoptr (DicenetSession) session = dicenet_tool_open (model, options, error);
   if (session == NULL || !dicenet_tool_run_tensor (session, input, batch, width, height, error))
@@ -196,12 +225,20 @@ dicenet_tool_bench (int argc, char **argv, GError **error)
   const GOptionEntry entries[] = {
     { "size", 's', 0, G_OPTION_ARG_STRING, &o.size, "inference size; the model's own by default", "WxH" },
     { "batch", 'b', 0, G_OPTION_ARG_INT, &o.batch, "pictures per run (1)", "N" },
-    { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads, "threads; 0, the default, for one per processor", "N" },
+    { "threads", 't', 0, G_OPTION_ARG_INT, &o.threads,
+      "threads of a session; 0, the default, for one per processor, or with --streams for its share of them, at least "
+      "1",
+      "N" },
+    { "streams", 0, 0, G_OPTION_ARG_STRING, &o.streams,
+      "sessions of the model that run at once, each on frames of its own: numbers up to 256, which are measured in "
+      "turn",
+      "N[,N...]" },
     DICENET_TOOL_CPU_MASK_ENTRY,
     { "backend", 0, 0, G_OPTION_ARG_STRING, &o.backend, "auto, cpu or cuda", "B" },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "float32 (the default), bfloat16, float16, tf32 or auto",
       "P" },
-    { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds, "how long to measure, at least 10 runs (3)", "S" },
+    { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds,
+      "how long to measure, at least 10 runs (3); with --streams, each number of them, at least 5 runs", "S" },
     { "steps", 0, 0, G_OPTION_ARG_NONE, &o.steps, "also print what each kind of step takes", NULL },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &o.json, "print JSON", NULL },
     G_OPTION_ENTRY_NULL,
@@ -211,5 +248,6 @@ dicenet_tool_bench (int argc, char **argv, GError **error)
   g_free (o.size);
   g_free (o.backend);
   g_free (o.precision);
+  g_free (o.streams);
   return ok;
 }

@@ -18,9 +18,9 @@ static const struct {
     "float32|bfloat16|float16|tf32|auto] "
     "[--threads N] [--threshold T] [--force]\n      a model's raw outputs for tensors or pixels" },
   { "bench", dicenet_tool_bench,
-    "bench MODEL [--size WxH] [--batch N] [--threads N] [--backend auto|cpu|cuda] [--precision "
+    "bench MODEL [--size WxH] [--batch N] [--threads N] [--streams N[,N...]] [--backend auto|cpu|cuda] [--precision "
     "float32|bfloat16|float16|tf32|auto] "
-    "[--seconds S] [--json]\n      how long a model takes" },
+    "[--seconds S] [--json]\n      how long a model takes, in one session or several at once" },
 };
 
 gboolean

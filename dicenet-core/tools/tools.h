@@ -28,6 +28,13 @@ DicenetSession *dicenet_tool_open (DicenetModel *model, const DicenetOptions *op
 gboolean dicenet_tool_run_tensor (DicenetSession *session, const gfloat *input, guint batch, guint width, guint height,
                                   GError **error);
 
+/* @n numbers: reproducible noise with the statistics of a normalised photo. NULL with @error set if there is no memory;
+ * free with g_free(). */
+gfloat *dicenet_tool_make_input (gsize n, GError **error);
+
+/* Processor time of all threads of the process in milliseconds; on a busy machine it says more than wall time. */
+double dicenet_tool_cpu_ms (void);
+
 /* Runs @input for the given time in seconds, and prints the time of each kind of step. */
 gboolean dicenet_tool_time_steps (DicenetSession *session, const gfloat *input, guint width, guint height,
                                   double seconds, GError **error);
