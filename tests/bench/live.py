@@ -34,6 +34,8 @@ try:
 except (ImportError, ValueError) as error:
     sys.exit(f"error: {error}: install python3-gi and gir1.2-gstreamer-1.0")
 
+from plugin import use_build
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -145,19 +147,6 @@ def row(arguments, mode, cameras, measured):
         f"{min(inferred) / max(max(inferred), 1):.2f}",
         f"{sum(ages) / len(ages):.0f} / {max(ages):.0f}; {max(ages) / network if network else 0:.1f}",
     )
-
-
-def use_build(build):
-    """Starts this program again, where the libraries in the build folder are found."""
-    gst = os.path.join(os.path.abspath(build), "gst")
-    variables = {
-        "GST_PLUGIN_PATH": gst,
-        "GST_REGISTRY": os.path.join(gst, "..", "gst-registry.bin"),
-        "GI_TYPELIB_PATH": os.path.join(gst, "meta"),
-        "LD_LIBRARY_PATH": os.path.join(gst, "meta") + ":" + os.path.join(gst, "..", "dicenet-core"),
-    }
-    if any(os.environ.get(name) != value for name, value in variables.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | variables)
 
 
 def main():
