@@ -2,6 +2,7 @@
 #include "streams.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "../base/threads.h"
@@ -33,11 +34,11 @@ typedef struct {
   gsize frame_floats, frames_bytes;
 } Bench;
 
-/* What the threads of a turn share. @lock protects what follows it. */
+/* What the threads of a turn share. @lock, pthread's as sanitizers support it, protects what follows it. */
 typedef struct {
   const Bench *bench;
-  GMutex lock;
-  GCond changed;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
   guint n_ready;
   gboolean is_over, is_on;
   gint64 begin, end; /* monotonic time; set before @is_on */
@@ -59,13 +60,13 @@ typedef struct {
 static gboolean
 get_ready (Turn *turn)
 {
-  g_mutex_lock (&turn->lock);
+  pthread_mutex_lock (&turn->lock);
   turn->n_ready++;
-  g_cond_broadcast (&turn->changed);
+  pthread_cond_broadcast (&turn->changed);
   while (!turn->is_on && !turn->is_over)
-    g_cond_wait (&turn->changed, &turn->lock);
+    pthread_cond_wait (&turn->changed, &turn->lock);
   const gboolean is_on = turn->is_on;
-  g_mutex_unlock (&turn->lock);
+  pthread_mutex_unlock (&turn->lock);
   return is_on;
 }
 
@@ -113,10 +114,10 @@ start_stream (Stream *self, Turn *turn, guint i, GError **error)
                  "the thread of stream %u can't be started: %s: ask for fewer streams", i + 1, reason->message);
     return FALSE;
   }
-  g_mutex_lock (&turn->lock);
+  pthread_mutex_lock (&turn->lock);
   while (turn->n_ready <= i)
-    g_cond_wait (&turn->changed, &turn->lock);
-  g_mutex_unlock (&turn->lock);
+    pthread_cond_wait (&turn->changed, &turn->lock);
+  pthread_mutex_unlock (&turn->lock);
   return TRUE;
 }
 
@@ -168,13 +169,13 @@ start_streams (Stream *streams, Turn *turn, Row *row, guint round, GError **erro
 static void
 let_run (Stream *streams, Turn *turn, guint n, gboolean is_on)
 {
-  g_mutex_lock (&turn->lock);
+  pthread_mutex_lock (&turn->lock);
   turn->begin = g_get_monotonic_time ();
   turn->end = turn->begin + (gint64) (turn->bench->what->seconds / ROUNDS * 1e6);
   turn->is_on = is_on;
   turn->is_over = !is_on;
-  g_cond_broadcast (&turn->changed);
-  g_mutex_unlock (&turn->lock);
+  pthread_cond_broadcast (&turn->changed);
+  pthread_mutex_unlock (&turn->lock);
   for (guint i = 0; i < n; i++)
     if (streams[i].thread)
       g_thread_join (streams[i].thread);
@@ -220,17 +221,15 @@ static gboolean
 take_turn (const Bench *bench, Row *row, guint round, GError **error)
 {
   g_autofree Stream *streams = g_new0 (Stream, row->n_streams);
-  Turn turn = { .bench = bench };
+  Turn turn = { .bench = bench, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-  g_mutex_init (&turn.lock);
-  g_cond_init (&turn.changed);
   const gboolean is_on = start_streams (streams, &turn, row, round, error);
   const double cpu = dicenet_tool_cpu_ms ();
   let_run (streams, &turn, row->n_streams, is_on);
   if (is_on)
     add_up (streams, row, round, dicenet_tool_cpu_ms () - cpu, bench->what->batch);
-  g_cond_clear (&turn.changed);
-  g_mutex_clear (&turn.lock);
+  pthread_cond_destroy (&turn.changed);
+  pthread_mutex_destroy (&turn.lock);
   return close_streams (streams, row->n_streams, error) && is_on;
 }
 
