@@ -97,8 +97,8 @@ def write_model(run, folder, metrics, photos):
     weights, labels = os.path.join(folder, "weights.pth"), os.path.join(folder, "labels.txt")
     model = os.path.join(folder, "model.safetensors")
     settings = config.as_dict()
-    for key in ("init", "teacher"):  # their folders mean nothing on other machines
-        settings[key] = os.path.basename(settings[key])
+    for key in ("init", "teacher", "guide"):  # their folders mean nothing on other machines
+        settings[key] = os.path.basename(settings[key].rstrip("/"))
     settings["epochs"] = round(run.step / run.epoch_steps, 1)  # --minutes takes precedence
     judged = next(iter(metrics.values()))  # of the first validation list, the main one
     thresholds = thresholds_of(judged, task.names) if judged.get("best_f1") else {}  # omitted if nothing was found
@@ -114,7 +114,7 @@ def write_model(run, folder, metrics, photos):
         multi_label=config.task == "classify" and config.multi_label,
         dtype=config.dtype,
         background=task.background,
-        prior_sizes=config.prior_sizes,
+        prior_sizes=config.prior_sizes if task.has_priors else None,
         extra={
             "metrics": json.dumps(metrics),
             "training": json.dumps({"photos": photos, "steps": run.step, "config": settings}),

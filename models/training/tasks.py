@@ -26,6 +26,7 @@ class Task:
 
     background = None
     masks = False
+    has_priors = False
 
     def __init__(self, config, names):
         self.config, self.names = config, names
@@ -123,6 +124,7 @@ class MultiLabel(SingleLabel):
 
 class Detect(Task):
     shown = ("ap50", "ap")
+    has_priors = True
 
     def __init__(self, config, names):
         super().__init__(config, names)
@@ -163,6 +165,7 @@ class Detect(Task):
 
 
 class AnchorFree(Detect):
+    has_priors = False
     guide = None
 
     def head(self):
@@ -234,5 +237,9 @@ def make(config, names):
         names = ["background"] + [name for name in names if name != "background"]
     if len(names) < (1 if config.task == "classify" else 2):
         raise ModelError('the data does not name its classes: expected classes = ["background", ...], or --classes')
-    kinds = {"detect": AnchorFree if config.head == "anchor-free" else Detect, "segment": Segment, "classify": MultiLabel if config.multi_label else SingleLabel}
+    kinds = {
+        "classify": MultiLabel if config.multi_label else SingleLabel,
+        "detect": AnchorFree if config.head == "anchor-free" else Detect,
+        "segment": Segment,
+    }
     return kinds[config.task](config, names)

@@ -245,6 +245,22 @@ class Training(common.TestCase):
         self.train("detect", "guided", *lists, "--epochs", 40, settings=settings)
         self.assertGreater(self.metrics("guided")["ap50"], 0.6)
 
+    def test_priors_are_of_ssd_only(self):
+        """Those of a configuration, or of the first model, mean nothing to another head."""
+        model = self.path("ssd.safetensors")
+        arrays = common.random_arrays("detect", 0.1, 3, "dicenet", (64, 64), False, 16, "ssd")
+        modelfile.write(model, arrays, {"size": "64x64", "prior_sizes": json.dumps(PRIOR_SIZES)})
+        settings = ["head = 'anchor-free'", "head_width = 8", "context_width = 8"]
+        self.make_guide(sources.read(["voc"], self.path())[0])
+        settings += [f"guide = '{self.path('guide')}/'"]
+        options = ("--train", "voc@train", "--validate", "voc@val", "--epochs", 1, "--init", model)
+        self.train("detect", "out", *options, settings=settings)
+        _, metadata = modelfile.read(self.path("out", "model.safetensors"))
+        self.assertEqual(metadata["head"], "anchor-free")
+        self.assertNotIn("prior_sizes", metadata)
+        used = json.loads(metadata["training"])["config"]
+        self.assertEqual((used["guide"], used["init"]), ("guide", "ssd.safetensors"))  # without folders
+
     def make_guide(self, records, names=NAMES):
         """Writes what a perfect detector would say of the whole photos."""
         photos = data.Photos(records, names, 64, torch.device("cpu"))
