@@ -94,9 +94,9 @@ class Config:
         return asdict(self)
 
 
-def read(path, changes, **given):
+def read(path, changes, judged=None, **given):
     """Reads the config from the file `path`, or the one of that name in configs/; `changes` ("key = value") and `given`
-    override it."""
+    override it. The network is by default that of `init`; that of `judged`, a model, whatever the file says."""
     place = path if os.path.exists(path) else os.path.join(FOLDER, path + ".toml")
     if not os.path.exists(place):
         known = ", ".join(sorted(name[:-5] for name in os.listdir(FOLDER) if name.endswith(".toml")))
@@ -104,16 +104,25 @@ def read(path, changes, **given):
     try:
         with open(place, "rb") as file:
             settings = tomllib.load(file)
+        changed = {}
         for change in changes:
-            settings.update(tomllib.loads(change))
+            changed.update(tomllib.loads(change))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}, or a --set: expected TOML, key = value: {error}") from None
-    settings.update({key: value for key, value in given.items() if value is not None})
-    settings = known_settings(settings, path)
+    changed.update({key: value for key, value in given.items() if value is not None})
+    settings, changed = known_settings(settings, path), known_settings(changed, path)
+    task = {**settings, **changed}.get("task")
+    if judged:
+        settings.update(network_settings(judged, task))
+    settings.update(changed)
     if settings.get("init"):
         settings["init"] = start.place_of(settings["init"])
-        settings = {**start.settings_of(settings["init"], settings.get("task")), **settings}
+        settings = {**network_settings(settings["init"], task), **settings}
     return checked(Config(**settings))
+
+
+def network_settings(model, task):
+    return known_settings(start.settings_of(model, task), model)
 
 
 def known_settings(settings, path):

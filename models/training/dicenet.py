@@ -482,6 +482,7 @@ def load(path):
     description = detect_network(shapes)
     check_tensors(description, shapes)
     net = build(description)
+    net.description = description
     state = {name: torch.from_numpy(array.astype("float32")) for name, array in arrays.items()}
     net.load_state_dict(state, strict=False)  # only batch counters are missing, as check_tensors() ensures
     return net.eval()

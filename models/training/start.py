@@ -45,10 +45,24 @@ def settings_of(path, task):
         settings["pyramid"] = found.pyramid
     metadata = modelfile.read(path)[1] if path.endswith(".safetensors") else {}
     if "size" in metadata:
-        settings["size"] = [int(n) for n in metadata["size"].split("x")]
-    if "prior_sizes" in metadata:
-        settings["prior_sizes"] = json.loads(metadata["prior_sizes"])
+        settings["size"] = size_of(path, metadata["size"])
+        settings["prior_sizes"] = value_of(path, metadata, "prior_sizes")  # none: SSD's for the size
     return settings
+
+
+def size_of(path, text):
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ModelError(f"{path}: size: expected WIDTHxHEIGHT, found {text!r}")
+    return [int(width), int(height)]
+
+
+def value_of(path, metadata, key):
+    """What the JSON of a model's metadata says; None if it has no such key."""
+    try:
+        return json.loads(metadata.get(key, "null"))
+    except ValueError as error:
+        raise ModelError(f"{path}: {key}: expected JSON: {error}") from None
 
 
 def prefix_of(net):
@@ -80,8 +94,7 @@ def initialise_from(net, task, path):
 def labels_of(path):
     if not path.endswith(".safetensors"):
         return None
-    metadata = modelfile.read(path)[1]
-    return json.loads(metadata["labels"]) if "labels" in metadata else None
+    return value_of(path, modelfile.read(path)[1], "labels")
 
 
 def thresholds_of(judged, names):

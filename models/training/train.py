@@ -440,10 +440,15 @@ def time_steps(run, count):
 
 def evaluate(config, arguments, device):
     net = dicenet.load(arguments.evaluate).to(device)
+    found = net.description
+    if found.task != config.task:
+        raise ModelError(f"{arguments.evaluate}: expected a {config.task} network, found a {found.task} network")
     _, lists, names = read_data(config, arguments.data)
     names = tasks.make(config, names).names
     config.classes = names if config.labels else labels_of(arguments.evaluate) or names
     task = tasks.make(config, config.classes)
+    if found.classes != len(task.names):
+        raise ModelError(f"{arguments.evaluate}: expected {len(task.names)} classes, found {found.classes}")
     print(json.dumps(judge(task, net, make_validations(config, task, lists, device)), indent=1))
 
 
@@ -488,9 +493,9 @@ def main(argv=None):
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     keep_memory()
     torch.set_flush_denormal(True)  # published networks have dead channels, whose denormals slow down a CPU
-    keys = ("train", "validate", "classes", "init", "teacher", "epochs")
+    given = {key: getattr(arguments, key) for key in ("train", "validate", "classes", "init", "teacher", "epochs")}
     try:
-        config = configs.read(arguments.config, arguments.set, **{key: getattr(arguments, key) for key in keys})
+        config = configs.read(arguments.config, arguments.set, arguments.evaluate, **given)
         # Searching for the fastest convolutions takes seconds for each new size.
         torch.backends.cudnn.benchmark = config.sides[0] == config.sides[1] and config.aspects[0] == config.aspects[1]
         (evaluate if arguments.evaluate else train)(config, arguments, device)

@@ -238,6 +238,12 @@ class Training(common.TestCase):
         self.compare_with_program("out")
         _, metadata = modelfile.read(self.path("out", "model.safetensors"))
         self.assertEqual(metadata["head"], "anchor-free")
+        # The model says what it is and its size.
+        judged = ("--evaluate", self.path("out", "model.safetensors"))
+        process = self.run_script("train.py", "detect", "--data", self.folder, "--device", "cpu", *lists, *judged)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        found = json.loads(process.stdout)["same@few.txt"]["ap50"]
+        self.assertAlmostEqual(found, self.metrics("out")["ap50"], delta=0.05)
         # A guide that knows where the objects are makes up for annotations that say nothing.
         photos = sources.read(["voc@few.txt"], self.path())[0]
         self.make_guide(photos)
@@ -569,6 +575,34 @@ class Training(common.TestCase):
         self.assertEqual(configs.read("detect", [], init="dicenet-detect-small", train=["a"]).scale, "0.5")
         with self.assertRaisesRegex(ModelError, "none.safetensors: cannot be read: No such file"):
             configs.read("detect", [], init="none.safetensors", train=["a"])
+
+    def test_what_is_judged(self):
+        """The model says what the network is, in whatever the configuration differs."""
+        arrays = common.random_arrays("detect", 0.2, 4, "dicenet", (64, 64), False, 16, "ssd")
+        model, lists = self.path("ssd.safetensors"), {"train": ["boxes.json"]}
+        modelfile.write(model, arrays, {"size": "96x64"})
+        for name in ("detect", "dicenet-detect"):
+            found = configs.read(name, [], model, **lists)
+            self.assertEqual((found.scale, found.size, found.prior_sizes), ("0.2", [96, 64], None))
+        self.assertFalse(found.pyramid)
+        self.assertEqual(configs.read("detect", ["size = [64, 64]"], model, **lists).size, [64, 64])
+        modelfile.write(model, arrays, {"size": "96x64", "prior_sizes": json.dumps(PRIOR_SIZES)})
+        self.assertEqual(configs.read("dicenet-detect", [], model, **lists).prior_sizes, list(PRIOR_SIZES))
+
+        def fails(config, *parts, data="boxes.json"):
+            arguments = ("--data", self.folder, "--train", data, "--evaluate", model)
+            self.assert_failed(self.run_script("train.py", config, *arguments), *parts)
+
+        fails("classify", "ssd.safetensors: expected a classify network, found a detect network", data="folder")
+        fails("detect", "ssd.safetensors: expected 3 classes, found 4")
+        for key, text, said in (
+            ("size", "large", "size: expected WIDTHxHEIGHT, found 'large'"),
+            ("prior_sizes", "[1", "prior_sizes: expected JSON"),
+            ("prior_sizes", "5", "prior_sizes: expected list, found 5"),
+            ("labels", "[", "labels: expected JSON"),
+        ):
+            modelfile.write(model, arrays, {"size": "96x64", key: text})
+            fails("detect", "ssd.safetensors", said)
 
     def test_backbone_of_any_network(self):
         """The backbone's tensors have other names in other networks."""
