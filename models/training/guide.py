@@ -17,6 +17,7 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from types import SimpleNamespace
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -57,19 +58,30 @@ class PicoDet:
             self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has no common class of its errors
             raise ModelError(f"{path}: cannot be loaded: {error}") from None
-        outputs = [output.name for output in self.session.get_outputs()]
-        if len(outputs) != 2 * len(boxes.STRIDES):
-            raise ModelError(f"{path}: expected scores and distances of {len(boxes.STRIDES)} maps, found {outputs}")
-        self.input, self.outputs = self.session.get_inputs()[0].name, outputs
+        self.input = self.session.get_inputs()[0].name
         coco = configs.read_names("coco.txt")[1:]
         unknown = [name for name in names if COCO.get(name, name) not in coco]
         if unknown:
             raise ModelError(f"{', '.join(unknown)}: the detector knows COCO's classes only (models/labels/coco.txt)")
         self.classes = [coco.index(COCO.get(name, name)) for name in names]
         self.cells = boxes.cells(SIDE, SIDE).numpy()
+        self.check(path, len(coco))
+
+    def run(self, view):
+        return self.session.run(None, {self.input: view[None]})
+
+    def check(self, path, classes):
+        counts = [(-(-SIDE // stride)) ** 2 for stride in boxes.STRIDES]
+        expected = [(1, count, values) for values in (classes, 4 * BINS) for count in counts]
+        try:
+            shapes = [x.shape for x in self.run(np.zeros((3, SIDE, SIDE), np.float32))]
+        except Exception as error:  # as above
+            raise ModelError(f"{path}: expected a PicoDet for {SIDE} x {SIDE} pixels: {error}") from None
+        if shapes != expected:
+            raise ModelError(f"{path}: expected a PicoDet with outputs of {expected}, found {shapes}")
 
     def __call__(self, view):
-        found = self.session.run(self.outputs, {self.input: view[None]})
+        found = self.run(view)
         scores = np.concatenate([x[0] for x in found[: len(found) // 2]])[:, self.classes]
         spread = np.concatenate([x[0] for x in found[len(found) // 2 :]]).reshape(-1, 4, BINS)
         spread = np.exp(spread - spread.max(-1, keepdims=True))
@@ -115,9 +127,13 @@ def look(indices, round_number):
 
 
 def make(config, arguments):
-    import train  # imports this module
+    import tasks  # imports this module
+    import train  # the same
 
+    if config.task != "detect":
+        raise ModelError(f"task = {config.task!r}: expected detect: guides are for detectors")
     records, _, names = train.read_data(config, arguments.data)
+    names = tasks.make(config, names).data_names
     photos = data.Photos(records, names, config.photo_side, torch.device("cpu"), streamed=True)
     recipe = SimpleNamespace(**{key: getattr(config, key) for key in ("zoom", "stretch", "focus", "flip")})
     PicoDet(arguments.detector, names)  # its errors, before the work begins
@@ -159,6 +175,20 @@ def write(path, made):
 # Using it
 
 
+def check_round(found, photos, classes):
+    """ValueError if the arrays of a round are not those of so many photos and classes."""
+    kept = len(found["cells"])
+    expected = dict(windows=(photos, 4), flips=(photos,), starts=(photos + 1,), scores=(kept, classes), edges=(kept, 4))
+    shapes = {key: found[key].shape for key in expected}
+    if shapes != expected:
+        raise ValueError(f"expected arrays of {expected}, found {shapes}")
+    starts, cells = found["starts"], found["cells"]
+    if (np.diff(starts) < 0).any() or starts[0] != 0 or starts[-1] != kept:
+        raise ValueError("starts are out of order")
+    if kept and not 0 <= cells.min() <= cells.max() < len(boxes.cells(SIDE, SIDE)):
+        raise ValueError("cells are out of range")
+
+
 class Guide:
     """What guide.py made in `folder`, for the photos of `records` below `root`."""
 
@@ -168,16 +198,24 @@ class Guide:
                 about = json.load(file)
             self.rounds = [dict(np.load(os.path.join(folder, f"round-{k}.npz"))) for k in range(about["rounds"])]
             place = {name: i for i, name in enumerate(about["photos"])}
+            theirs = ", ".join(about["names"])
+            for found in self.rounds:
+                check_round(found, len(place), len(about["names"]))
         except OSError as error:
-            raise ModelError(f"{error.filename or folder}: cannot be read ({error.strerror}): guide.py makes a guide") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{folder}: expected what guide.py makes, and could not make sense of it: {error!r}") from None
+            text = f"{error.filename or folder}: cannot be read ({error.strerror}): guide.py makes a guide"
+            raise ModelError(text) from None
+        except (ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile) as error:
+            text = f"{folder}: expected what guide.py makes, and could not make sense of it: {error!r}"
+            raise ModelError(text) from None
+        if not self.rounds:
+            raise ModelError(f"{folder}: expected at least one round of views, found none")
         if about["names"] != names:
-            raise ModelError(f"{folder}: expected a guide for {', '.join(names)}, found one for {', '.join(about['names'])}")
+            raise ModelError(f"{folder}: expected a guide for {', '.join(names)}, found one for {theirs}")
         photos = [of_photo(r, root) for r in records]
         absent = [photo for photo in photos if photo not in place]
         if absent:
-            raise ModelError(f"{folder}: {len(absent)} photos are not in it, {absent[0]} the first: make it for these sources")
+            text = f"{len(absent)} photos are not in it, {absent[0]} the first: make it for these sources"
+            raise ModelError(f"{folder}: {text}")
         self.place = torch.tensor([place[photo] for photo in photos])
         self.classes = len(names)
 
@@ -226,7 +264,11 @@ def parse(argv):
     add("--output", required=True, metavar="FOLDER")
     add("--rounds", type=int, default=3, metavar="N", help="views of each photo (3)")
     add("--processes", type=int, default=os.cpu_count(), metavar="N", help="(one for each processor)")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    for name in ("rounds", "processes"):
+        if getattr(arguments, name) < 1:
+            parser.error(f"--{name}: expected 1 or more, found {getattr(arguments, name)}")
+    return arguments
 
 
 def main(argv=None):

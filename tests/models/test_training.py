@@ -7,6 +7,7 @@
 Skipped without PyTorch or Pillow.
 """
 
+import contextlib
 import csv
 import glob
 import gzip
@@ -124,6 +125,12 @@ def make_sets(root, count=32):
         os.makedirs(os.path.join(root, "folder", name), exist_ok=True)
         found = [(name, *shapes(random, 1)[0][1:])]
         draw(random, found)[0].save(os.path.join(root, "folder", name, f"{i}.png"))
+
+
+@contextlib.contextmanager
+def pool_of_this_process(_, initializer, initargs):
+    initializer(*initargs)
+    yield mock.Mock(map=map)
 
 
 class Training(common.TestCase):
@@ -296,6 +303,25 @@ class Training(common.TestCase):
         write(self.path("guide", guide.ABOUT), "[]")
         with self.assertRaisesRegex(ModelError, "could not make sense of it"):
             guide.Guide(self.path("guide"), photos, self.folder, NAMES)
+        self.make_guide(photos)
+        round_0 = self.path("guide", "round-0.npz")
+        good = dict(np.load(round_0))
+        for key, value in (
+            ("windows", good["windows"][1:]),
+            ("scores", good["scores"][:, :1]),
+            ("starts", good["starts"] + 1),
+            ("cells", good["cells"] + 4000),
+        ):
+            np.savez(round_0, **{**good, key: value})
+            with self.assertRaisesRegex(ModelError, "could not make sense of it"):
+                guide.Guide(self.path("guide"), photos, self.folder, NAMES)
+        for text in ("", "no archive"):
+            write(round_0, text)
+            with self.assertRaisesRegex(ModelError, "could not make sense of it"):
+                guide.Guide(self.path("guide"), photos, self.folder, NAMES)
+        write(self.path("guide", guide.ABOUT), json.dumps({"photos": [], "names": NAMES, "rounds": 0}))
+        with self.assertRaisesRegex(ModelError, "at least one round"):
+            guide.Guide(self.path("guide"), photos, self.folder, NAMES)
         for settings, said in (
             (["guide = 'x'", "head = 'ssd'"], "guide = 'x': expected none but for detect with the anchor-free head"),
             (["head = 'yolo'"], "head = 'yolo': expected one of ssd, anchor-free"),
@@ -303,6 +329,42 @@ class Training(common.TestCase):
         ):
             with self.assertRaisesRegex(ModelError, said):
                 configs.read("detect", [*settings, "train = ['boxes.json']"])
+
+    def test_guides_that_cannot_be_made(self):
+        def fails(said, config="detect", arguments=()):
+            given = ("--data", self.folder, "--train", "boxes.json", "--detector", "x.onnx")
+            process = self.run_script("guide.py", config, *given, "--output", self.path("made"), *arguments)
+            self.assertIn(process.returncode, (1, 2))
+            self.assertRegex(process.stderr.splitlines()[-1], said)
+            self.assertNotIn("Traceback", process.stderr)
+
+        fails("error: --rounds: expected 1 or more, found 0", arguments=("--rounds", 0))
+        fails("error: --processes: expected 1 or more, found -1", arguments=("--processes", -1))
+        fails("^error: task = 'classify': expected detect", config="tags")
+        fails("^error: (onnxruntime is missing|x.onnx: cannot be loaded)")
+        self.assertFalse(os.path.exists(self.path("made")))
+
+    def test_guides_by_detectors(self):
+        """The detector's classes, without the background, and its outputs are checked."""
+        shapes = [(1, n, values) for values in (80, 32) for n in (2704, 676, 169, 49)]
+        session = mock.Mock(run=lambda _, __: [np.zeros(shape, np.float32) for shape in shapes])
+        session.get_inputs.return_value = [mock.Mock()]
+        onnxruntime = mock.Mock(InferenceSession=lambda *_, **__: session)
+        settings = ["train = ['voc']", "classes = ['background', 'sheep', 'sofa']", "photo_side = 64"]
+        config = configs.read("detect", settings)
+        with mock.patch.dict(sys.modules, onnxruntime=onnxruntime):
+            with mock.patch.object(guide, "ProcessPoolExecutor", pool_of_this_process):
+                given = ["detect", "--data", self.folder, "--detector", "x", "--output", self.path("made")]
+                guide.make(config, guide.parse([*given, "--rounds", "1"]))
+            photos = sources.read(["voc@val"], self.path())[0]
+            made = guide.Guide(self.path("made"), photos, self.folder, ["sheep", "sofa"])
+            self.assertEqual(made.classes, 2)
+            shapes.pop()
+            with self.assertRaisesRegex(ModelError, "x.onnx: expected a PicoDet with outputs of .*, found"):
+                guide.PicoDet("x.onnx", ["sheep"])
+            session.run = mock.Mock(side_effect=RuntimeError("the input has 320 pixels"))
+            with self.assertRaisesRegex(ModelError, "a PicoDet for 416 x 416 pixels: the input has 320 pixels"):
+                guide.PicoDet("x.onnx", ["sheep"])
 
     def test_segment_masks_and_teacher(self):
         names = ("--classes", "background,disc,square")
