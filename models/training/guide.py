@@ -219,16 +219,16 @@ class Guide:
         self.place = torch.tensor([place[photo] for photo in photos])
         self.classes = len(names)
 
-    def draw(self, indices):
-        """Random views of photos: their windows (N x 4), flips (N), and for at() what they are."""
+    def draw(self, indices, device):
+        """Random views of photos: their windows (N x 4), flips (N), on `device`, and for at() what they are."""
         rounds = torch.randint(len(self.rounds), (len(indices),)).tolist()
         drawn = [(self.rounds[k], i) for k, i in zip(rounds, self.place[indices].tolist())]
-        windows, flips = (torch.from_numpy(np.stack([t[key][i] for t, i in drawn])) for key in ("windows", "flips"))
-        return windows, flips, drawn
+        stacked = (np.stack([table[key][i] for table, i in drawn]) for key in ("windows", "flips"))
+        return *(torch.from_numpy(x).to(device) for x in stacked), drawn
 
     def at(self, drawn, width, height):
-        """Scores (N x C x classes) and boxes (N x C x 4) at the cells of a network of this size: those of the detector's
-        nearest cell of the same stride."""
+        """Scores (N x C x classes) and boxes (N x C x 4) at the cells of a network of this size: those of the
+        detector's nearest cell of the same stride."""
         index = nearest(height, width)
         count = len(boxes.cells(SIDE, SIDE))
         scores, edges = (np.zeros((len(drawn), count, n), np.float32) for n in (self.classes, 4))

@@ -74,8 +74,8 @@ def hard_negatives(confidences, possible, target):
 
 
 def present_classes(classes, count, scores=None):
-    """Which of `count` classes occur: bool, N x count; with the `scores` (N x M) of the objects, the largest one of each
-    class, 0 if it does not occur."""
+    """Which of `count` classes occur: bool, N x count; with the `scores` (N x M) of the objects, the largest one of
+    each class, 0 if it does not occur."""
     at = torch.where(classes >= 0, classes, torch.full_like(classes, count))
     if scores is None:
         seen = torch.zeros(len(classes), count + 1, dtype=torch.bool, device=classes.device)

@@ -184,7 +184,7 @@ class AnchorFree(Detect):
             self.guide = guide.Guide(self.config.guide, records, root, self.data_names)
 
     def loss(self, net, batch, size, _):
-        drawn = self.guide.draw(batch.indices) if self.guide else None
+        drawn = self.guide.draw(batch.indices, batch.sizes.device) if self.guide else None
         view = views(batch, *size, self.config, drawn and drawn[:2])
         seen, device = view.batch, view.x.device
         known = seen.boxes, seen.classes, batch.labelled, seen.scores

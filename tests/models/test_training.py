@@ -304,6 +304,9 @@ class Training(common.TestCase):
         with self.assertRaisesRegex(ModelError, "could not make sense of it"):
             guide.Guide(self.path("guide"), photos, self.folder, NAMES)
         self.make_guide(photos)
+        made = guide.Guide(self.path("guide"), photos, self.folder, NAMES)
+        windows, flips, _ = made.draw(torch.tensor([0, 1]), torch.device("meta"))  # where the photos are
+        self.assertEqual((windows.device.type, flips.device.type), ("meta", "meta"))
         round_0 = self.path("guide", "round-0.npz")
         good = dict(np.load(round_0))
         for key, value in (
