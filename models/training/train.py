@@ -379,7 +379,18 @@ def check_output(config, arguments, checkpoint):
             raise ModelError(f"{path} exists, and no {checkpoint} that it could be of: --output takes another folder")
 
 
+def check_frozen(config):
+    """Raises ModelError if parts would stay random."""
+    for key in ("frozen_levels", "frozen_norm"):
+        value = getattr(config, key)
+        if value and not config.init:
+            text = str(value).lower()
+            raise ModelError(f"{key} = {text}: expected --init, a model whose encoder stays as it is")
+
+
 def train(config, arguments, device):
+    if not arguments.time:
+        check_frozen(config)
     records, lists, names = read_data(config, arguments.data)
     task = tasks.make(config, names)
     task.check(records)

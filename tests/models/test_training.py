@@ -615,6 +615,8 @@ class Training(common.TestCase):
         fails("often", "expected numbers from 1 on", arguments=("--train", "voc", "--set", "often = {voc = 0.5}"))
         for sizes in ("[1, 2, 3, 4, 5, 5, 6]", "[1, 2, 3, 4, 5, 6, 8193]"):
             fails("prior_sizes", "expected seven", arguments=("--train", "voc", "--set", f"prior_sizes = {sizes}"))
+        fails("frozen_levels = 4: expected --init", arguments=("--train", "voc", "--set", "frozen_levels = 4"))
+        fails("frozen_norm = true: expected --init", arguments=("--train", "voc", "--set", "frozen_norm = true"))
         fails("nowhere", "expected a TOML file or one of", config="nowhere")
         fails("at least one source", arguments=())
         fails("none.json", "cannot be read", arguments=("--train", "none.json"))
