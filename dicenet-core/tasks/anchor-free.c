@@ -79,7 +79,7 @@ build_maps (DicenetGraph *g, const DicenetDescription *d, const guint level[5], 
   p[0] = build_separable (g, "top_down", 0, build_sum (g, p[1], p[0]), w, 1);
   for (guint k = 1; k < DICENET_N_CELL_MAPS; k++) {
     const guint down = build_separable (g, "bottom_up", k - 1, p[k - 1], w, 2);
-    p[k] = k < 3 ? build_separable (g, "fuse", k - 1, build_sum (g, down, p[k]), w, 1) : down;
+    p[k] = k < DICENET_N_CELL_MAPS - 1 ? build_separable (g, "fuse", k - 1, build_sum (g, down, p[k]), w, 1) : down;
   }
 }
 
