@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import csv
 import os
-import sys
 import time
 from html import escape
 from statistics import median
@@ -25,7 +24,7 @@ import metrics
 import numpy as np
 import outfile
 from errors import ModelError
-from teachers import TEACHERS, Teachers
+from teachers import FOLDER, TEACHERS, Teachers
 
 TITLES = {"yolox": "YOLOX-nano", "nanodet": "NanoDet-Plus-m", "picodet": "PicoDet-S"}
 KEPT = 0.01  # minimum score of what counts, as in evaluate.py
@@ -124,7 +123,8 @@ def plot(rows):
         x, y = place(0, n)
         parts.append(f'<path d="M{x:.1f} {y:.1f}H{LEFT + WIDTH}" stroke="#ddd"/>')
         parts.append(f'<text x="{x - 6:.1f}" y="{y + 4:.1f}" text-anchor="end">{n}</text>')
-    parts.append(f'<text x="{LEFT + WIDTH}" y="{TOP + HEIGHT + 34}" text-anchor="end">ms per picture, one thread</text>')
+    right, below = LEFT + WIDTH, TOP + HEIGHT + 34
+    parts.append(f'<text x="{right}" y="{below}" text-anchor="end">ms per picture, one thread</text>')
     parts.append(f'<text x="{LEFT - 30}" y="{TOP - 12}">AP50, %</text>')
     named = []
     for name in dict.fromkeys(row["detector"] for row in rows):
@@ -167,7 +167,7 @@ def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("list", metavar="LIST", help="photos and the truth about them, as in evaluate.py")
     parser.add_argument("models", nargs="+", metavar="MODEL[@WxH]", help="a detector, and a size other than its own")
-    parser.add_argument("--teachers", default=os.path.join("..", "shared", "teachers"), metavar="DIR")
+    parser.add_argument("--teachers", default=FOLDER, metavar="DIR", help="their folder (../shared/teachers)")
     parser.add_argument("--rounds", type=int, default=30, metavar="N", help="of measuring times (30)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N photos")
     parser.add_argument("--output", default=".", metavar="DIR")
@@ -178,8 +178,7 @@ def main(argv=None):
     try:
         compare(parse(argv))
     except ModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return f"error: {error}"
     return 0
 
 

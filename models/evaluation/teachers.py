@@ -22,6 +22,8 @@ from errors import ModelError
 from metrics import Found, Objects
 from readfile import regular
 
+# Beside the project's folder.
+FOLDER = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared/teachers"))
 SCRIPT = "run_teacher.py"
 # By name, the class of each in the script.
 TEACHERS = {"yolox": "Yolox", "nanodet": "Nanodet", "picodet": "Picodet"}

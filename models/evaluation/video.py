@@ -26,10 +26,8 @@ from errors import ModelError
 from metrics import Found, match, overlaps
 from plugin import load, result_of, task_of
 from sheet import Sheet
-from teachers import FUSED, KEPT, TEACHERS, Labels, Teachers, objects_of
+from teachers import FOLDER, FUSED, KEPT, TEACHERS, Labels, Teachers, objects_of
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-TEACHERS_FOLDER = os.path.normpath(os.path.join(ROOT, "..", "shared", "teachers"))
 CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
 OVERLAP = 0.5  # intersection over union from which on a detection matches an object
 SCORE = 0.35  # from which on what a single teacher says counts
@@ -257,10 +255,7 @@ def print_report(title, report, tags):
     print(f"{title}: {report['frames']} frames, {report['labelled']} of them labelled; in per cent")
     heads = ["class", "frames" if tags else "objects", "precision", "recall", "false/100 frames", "unseen"]
     rows = [[name, *cells(row), evaluate.percent(row["unseen"])] for name, row in report["classes"].items()]
-    rows.append(["all", *cells(report["overall"]), ""])
-    widths = [max(map(len, column)) for column in zip(heads, *rows)]
-    for row in [heads] + rows:
-        print(row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])), sep="  ")
+    evaluate.print_rows([heads] + rows + [["all", *cells(report["overall"]), ""]])
 
 
 def print_all(report):
@@ -338,7 +333,7 @@ def parse(argv):
         "--every", type=evaluate.parse_count, default=10, metavar="N", help="label every Nth frame (10)"
     )
     parser.add_argument(
-        "--teachers", default=TEACHERS_FOLDER, metavar="DIR", help="the teachers' folder (../shared/teachers)"
+        "--teachers", default=FOLDER, metavar="DIR", help="the teachers' folder (../shared/teachers)"
     )
     parser.add_argument(
         "--labels",
