@@ -73,12 +73,9 @@ def loss(logits, locations, cells, boxes, classes, labelled, sure, guide=None):
         if guide:
             possible = ~labelled | present_classes(classes, labelled.shape[1])
             target = torch.where(of_object[..., None], target, guide[0] * possible[:, None])
-        else:
-            target = target * ~ignored[..., None]
+            ignored = torch.zeros_like(ignored)  # it says what is there
         worth = target.amax(-1)
-        counts = labelled[:, None] | (target > 0)
-        if not guide:
-            counts &= ~ignored[..., None]
+        counts = (labelled[:, None] | (target > 0)) & ~ignored[..., None]
         weight = (target + NEGATIVE * score.square() * (1 - target)) * counts
         total = target.sum().clamp(min=1)
         wanted = guide[1].clamp(0, 1) if guide else torch.zeros_like(found)

@@ -37,8 +37,8 @@ def settings_of(path, task):
         settings["kernel_size"] = found.kernel_width
     if found.task != task:
         return settings
-    for key in {"classify": ["backbone"], "segment": ["decoder_width"], "detect": ["head"]}[task]:
-        settings[key] = getattr(found, key)
+    key = {"classify": "backbone", "segment": "decoder_width", "detect": "head"}[task]
+    settings[key] = getattr(found, key)
     if found.head == "anchor-free":
         settings.update(head_width=found.head_width, context_width=found.context_width)
     elif task == "detect":

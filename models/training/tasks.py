@@ -44,11 +44,15 @@ class Task:
                 pyramid=c.pyramid,
                 decoder_width=c.decoder_width,
                 backbone=c.backbone,
-                **(self.head() if c.task == "detect" else {}),
+                **self.head(),
             )
         )
         initialise(net)
         return net
+
+    def head(self):
+        """What the network's description has besides, of a detector's head."""
+        return {}
 
     def check(self, records):
         """Raises ModelError if the task can't be learnt from `records`."""
@@ -135,10 +139,6 @@ class Detect(Task):
     def check(self, records):
         if not any(r.boxes for r in records):
             raise ModelError("expected boxes: a COCO file or a VOC folder with Annotations")
-
-    @staticmethod
-    def head():
-        return {}
 
     def priors(self, size, device):
         return boxes.priors(size[1], size[0], self.prior_sizes).to(device)
