@@ -305,8 +305,7 @@ def main(argv=None):
             extra,
         )
     except ModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return f"error: {error}"
     print("{}: {task}, scale {scale}, {classes} classes, runs at {size}".format(arguments.output, **metadata))
     return 0
 

@@ -75,8 +75,7 @@ def main(argv=None):
             outfile.check(path, sum(map(files_of, arguments.runs), []), arguments.force)
         print(average(arguments.runs, arguments.output))
     except (ModelError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return f"error: {error}"
     return 0
 
 

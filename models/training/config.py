@@ -94,6 +94,16 @@ class Config:
         return asdict(self)
 
 
+def add_arguments(add):
+    """Those of every program that takes a config; `add`: a parser's add_argument()."""
+    add("config", metavar="CONFIG", help="a TOML file, or one of configs/")
+    add("--data", default=".", metavar="DIR", help="what sources are below, or shards of pack.py")
+    add("--train", nargs="+", metavar="SOURCE", help="photos to train on")
+    add("--validate", nargs="+", metavar="SOURCE", help="photos to judge by (a tenth of the others)")
+    add("--classes", metavar="A,B,...", help="names, or a file with one per line")
+    add("--set", action="append", default=[], metavar="'KEY = VALUE'", help="changes a setting")
+
+
 def read(path, changes, judged=None, **given):
     """Reads the config from the file `path`, or the one of that name in configs/; `changes` ("key = value") and `given`
     override it. The network is by default that of `init`; that of `judged`, a model, whatever the file says."""

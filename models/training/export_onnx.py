@@ -65,8 +65,7 @@ def main(argv=None):
         outfile.check(arguments.output, (arguments.model,), arguments.force)
         export(dicenet.load(arguments.model), arguments.output, *arguments.size)
     except (ModelError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return f"error: {error}"
     return 0
 
 

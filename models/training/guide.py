@@ -12,6 +12,7 @@ though in other sizes and colours. Needs onnxruntime. docs/training.md says what
 """
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -240,6 +241,7 @@ class Guide:
         return torch.from_numpy(scores)[:, index], torch.from_numpy(edges)[:, index]
 
 
+@functools.lru_cache(maxsize=64)
 def nearest(height, width):
     """For each cell of a network of this size the index of the detector's."""
     found, first, theirs = [], 0, 0
@@ -255,11 +257,7 @@ def nearest(height, width):
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("config", metavar="CONFIG", help="a TOML file, or one of configs/")
-    add("--data", default=".", metavar="DIR", help="what sources are below, or shards of pack.py")
-    add("--train", nargs="+", metavar="SOURCE", help="photos to train on")
-    add("--validate", nargs="+", metavar="SOURCE", help="photos to judge by, which are left out")
-    add("--set", action="append", default=[], metavar="'KEY = VALUE'", help="changes a setting")
+    configs.add_arguments(add)
     add("--detector", required=True, metavar="ONNX", help="a PicoDet")
     add("--output", required=True, metavar="FOLDER")
     add("--rounds", type=int, default=3, metavar="N", help="views of each photo (3)")
@@ -273,12 +271,11 @@ def parse(argv):
 
 def main(argv=None):
     arguments = parse(argv)
-    given = {"train": arguments.train, "validate": arguments.validate}
+    given = {key: getattr(arguments, key) for key in ("train", "validate", "classes")}
     try:
         make(configs.read(arguments.config, [*arguments.set, 'guide = ""'], **given), arguments)
     except (ModelError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return f"error: {error}"
     return 0
 
 

@@ -119,8 +119,7 @@ def main(argv=None):
         limit = arguments.limit * 2**20
         count = pack(arguments.data, arguments.sources, arguments.output, limit, arguments.quality, arguments.force)
     except (ModelError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return f"error: {error}"
     print(f"{count} shards in {arguments.output}")
     return 0
 

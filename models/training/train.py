@@ -466,13 +466,8 @@ def evaluate(config, arguments, device):
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("config", metavar="CONFIG", help="a TOML file, or one of configs/")
-    add("--data", default=".", metavar="DIR", help="what sources are below, or shards of pack.py")
-    add("--train", nargs="+", metavar="SOURCE", help="photos to train on")
-    add("--validate", nargs="+", metavar="SOURCE", help="photos to judge by (a tenth of the others)")
-    add("--classes", metavar="A,B,...", help="names, or a file with one per line")
+    configs.add_arguments(add)
     add("--output", metavar="DIR", help="(output/CONFIG)")
-    add("--set", action="append", default=[], metavar="'KEY = VALUE'", help="changes a setting")
     add("--init", metavar="MODEL", help="begin with its tensors, where they fit")
     add("--teacher", metavar="MODEL", help="segment: imitate it, on photos without masks, too")
     add("--epochs", type=int)
@@ -511,8 +506,7 @@ def main(argv=None):
         torch.backends.cudnn.benchmark = config.sides[0] == config.sides[1] and config.aspects[0] == config.aspects[1]
         (evaluate if arguments.evaluate else train)(config, arguments, device)
     except (ModelError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return f"error: {error}"
     return 0
 
 
