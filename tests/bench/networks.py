@@ -1,20 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Measures the networks of docs/performance.md: ours, and the fastest variant in ONNX Runtime if it is installed.
+"""Measures the networks of docs/performance.md, and how near they are to what the processor can do.
 
-    networks.py [--build DIR] [--threads 1,2] [--networks TEXT,...] [--seconds S] [--rounds N] [--own | --pytorch] ...
+    networks.py [--build DIR] [--threads 1,2] [--networks TEXT,...] [--seconds S] [--rounds N] [--cpu-time] ...
 
-Both are measured alternately in short rounds, because the speed of machines varies; the output is the median over
-rounds of each time and of their ratio. Models and ONNX files are created if they are missing; models are random.
-
-Requires numpy; for comparisons also onnx, onnxruntime, PyTorch and torchvision, for example in a virtual environment:
-
-    apt install python3-torch python3-torchvision
-    /usr/bin/python3 -m venv --system-site-packages venv && venv/bin/pip install onnx onnxruntime 'numpy<2'
+All are measured in turn in short rounds, because the speed of machines varies; the output is the median over rounds.
+Models are created if they are missing; their weights are random. Needs numpy. peers.py compares with other engines.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import re
@@ -22,10 +16,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 try:
-    import numpy as np
+    import numpy  # noqa: F401
 except ImportError:
     sys.exit("error: numpy is missing: install python3-numpy (apt) or numpy (pip), or use a Python that has it")
 
@@ -33,7 +26,7 @@ TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.append(os.path.join(TESTS, "reference"))
 import costs  # noqa: E402
 import random_model  # noqa: E402
-import safetensors  # noqa: E402
+import tensorfile  # noqa: E402
 
 NETWORKS = {
     "classify 0.2 @224": dict(task="classify", scale=0.2, classes=1000, size=(224, 224)),
@@ -44,10 +37,6 @@ NETWORKS = {
     "segment 1.75 @384 VOC": dict(task="segment", scale=1.75, classes=21, size=(384, 384)),
     "segment 1.0 @1024x512 city": dict(task="segment", scale=1.0, classes=20, size=(1024, 512)),
 }
-OTHERS = {"MobileNetV2 1.0 @224": "mobilenet_v2", "ShuffleNetV2 2.0x @224": "shufflenet_v2_x2_0"}
-OURS, THEIRS = "classify 2.4 @224", "MobileNetV2 1.0 @224"
-# Random networks amplify rounding errors; the outputs of a different network would differ by about their maximum.
-SAME = 1e-2
 DEFAULT_MODELS = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dicenet-bench")
 
 
@@ -74,9 +63,9 @@ class Program:
     def output(self, model, x):
         with tempfile.TemporaryDirectory() as folder:
             source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
-            safetensors.write(source, {"input": x})
+            tensorfile.write(source, {"input": x})
             self.call("run", model, source, target)
-            found = safetensors.read(target)[0]
+            found = tensorfile.read(target)[0]
             return found["logits"] if "logits" in found else found["confidences"]
 
 
@@ -85,68 +74,38 @@ def program_of(build, cpu_time):
 
 
 class Row:
-    """A network with a number of threads: ours, ONNX Runtime's, or both."""
+    """A network with a number of threads."""
 
-    def __init__(self, name, threads):
-        self.name, self.threads = name, threads
-        self.model = self.rival = None
-        self.ours, self.theirs = [], []
-        self.pytorch = None
+    def __init__(self, name, model, multiply_adds, threads):
+        self.name, self.threads, self.model, self.multiply_adds = name, threads, model, multiply_adds
+        self.times = []
 
     def measure(self, program, seconds):
-        if self.rival:
-            self.theirs.append(self.rival.measure(seconds))
-        if self.model:
-            self.ours.append(program.milliseconds(self.model, self.threads, seconds))
+        self.times.append(program.milliseconds(self.model, self.threads, seconds))
 
     def result(self, least):
         return {
             "network": self.name,
             "threads": self.threads,
             "multiply_adds": self.multiply_adds,
-            "onnxruntime_ms": typical(self.theirs, least),
-            "onnxruntime_form": self.rival.form if self.rival else None,
-            "pytorch_ms": self.pytorch,
-            "ours_ms": typical(self.ours, least),
-            "ratio": ratio(self.theirs, self.ours, least),
+            "ms": typical(self.times, least),
         }
 
 
 def typical(times, least):
     """The median, or the minimum: the CPU time that other programs add by using the caches is never negative."""
-    return (min if least else statistics.median)(times) if times else None
+    return (min if least else statistics.median)(times)
 
 
-def ratio(over, under, least):
-    if not over or not under:
-        return None
-    return min(over) / min(under) if least else statistics.median(a / b for a, b in zip(over, under))
-
-
-def prepare(options, program, rival):
-    """The rows, with their models created and the fastest variants found."""
+def prepare(options, program):
+    """The rows, with their models created."""
     os.makedirs(options.models, exist_ok=True)
-    names = [*NETWORKS, *(OTHERS if rival else ())]
-    names = [name for name in names if any(part.lower() in name.lower() for part in options.networks.split(","))]
+    names = [name for name in NETWORKS if any(part.lower() in name.lower() for part in options.networks.split(","))]
     if not names:
-        sys.exit(f"error: --networks {options.networks}: expected part of one of {', '.join([*NETWORKS, *OTHERS])}")
-    rows = []
-    for name in names:
-        model = make_model(options.models, name) if name in NETWORKS else None
-        for threads in options.threads:
-            print(f"{name}, {threads} thread{'s' * (threads > 1)} ...", file=sys.stderr)
-            row = Row(name, threads)
-            row.model = model
-            if rival:
-                row.rival = make_rival(rival, options, name, model, threads)
-            if model:
-                row.multiply_adds = program.multiply_adds(model)
-                if rival:
-                    check_same(name, program.output(model, row.rival.input), row.rival.output)
-            else:
-                row.multiply_adds = row.rival.multiply_adds
-            rows.append(row)
-    return rows
+        sys.exit(f"error: --networks {options.networks}: expected part of one of {', '.join(NETWORKS)}")
+    models = [make_model(options.models, name) for name in names]
+    costs_of = [program.multiply_adds(model) for model in models]
+    return [Row(*each, threads) for each in zip(names, models, costs_of) for threads in options.threads]
 
 
 def file_name(folder, name, ending):
@@ -156,57 +115,14 @@ def file_name(folder, name, ending):
 def make_model(folder, name):
     path = file_name(folder, name, ".safetensors")
     if not os.path.exists(path):
-        safetensors.write(path + ".part", *random_model.make(**NETWORKS[name]))
+        tensorfile.write(path + ".part", *random_model.make(**NETWORKS[name]))
         os.replace(path + ".part", path)
     return path
 
 
-def make_rival(rival, options, name, model, threads):
-    path = file_name(options.models, name, ".onnx")
-    size = NETWORKS[name]["size"] if model else (224, 224)
-    try:
-        rival.export(path, *size, model or OTHERS[name])
-    except RuntimeError as error:
-        sys.exit(f"error: {path} can't be made: {error}\nIt is needed to compare; --own leaves ONNX Runtime out")
-    return rival.Rival(path, threads, time.process_time if options.cpu_time else time.perf_counter)
-
-
-def time_pytorch(row, seconds):
-    """Once, not in rounds, because it takes seconds to start."""
-    width, height = NETWORKS[row.name]["size"] if row.model else (224, 224)
-    script = os.path.join(TESTS, "bench", "pytorch.py")
-    arguments = (row.model or OTHERS[row.name], width, height, row.threads, seconds)
-    return float(Program(sys.executable, False).call(script, *arguments))
-
-
-def check_same(name, found, expected):
-    error = np.abs(found - expected).max() / np.abs(expected).max()
-    if found.shape != expected.shape or not error <= SAME:
-        sys.exit(f"error: {name}: ONNX Runtime's output is another one, by {error:.1e} of the largest")
-
-
-def print_times(results, rival):
-    columns = {"network": lambda r: r["network"], "M multiply-adds": lambda r: f"{r['multiply_adds'] / 1e6:.0f}"}
-    columns["threads"] = lambda r: str(r["threads"])
-    if rival:
-        columns[f"ONNX Runtime {rival.VERSION} (ms)"] = lambda r: number(r["onnxruntime_ms"])
-        columns["its form"] = lambda r: r["onnxruntime_form"]
-    if any(r["pytorch_ms"] for r in results):
-        columns["PyTorch (ms)"] = lambda r: number(r["pytorch_ms"])
-    columns["ours (ms)"] = lambda r: number(r["ours_ms"])
-    if rival:
-        columns["ratio"] = lambda r: number(r["ratio"])
-    print_table(list(columns), [[column(r) for column in columns.values()] for r in results])
-
-
-def print_mobile(rows, least):
-    """Compares ours with another network of the same cost in ONNX Runtime."""
-    found = {(row.name, row.threads): row for row in rows}
-    for (name, threads), row in found.items():
-        theirs = found.get((THEIRS, threads))
-        if name == OURS and theirs:
-            share = ratio(row.ours, theirs.theirs, least)
-            print(f"{OURS}, ours, takes {share:.2f} of the time of {THEIRS} in ONNX Runtime ({threads} threads)")
+def print_times(results):
+    rows = [[r["network"], f"{r['multiply_adds'] / 1e6:.0f}", str(r["threads"]), number(r["ms"])] for r in results]
+    print_table(["network", "M multiply-adds", "threads", "ms"], rows)
 
 
 def read_roof(build):
@@ -242,16 +158,16 @@ def print_floors(results, roof):
     at = {32768: "32 KiB", 2097152: "2 MiB", 134217728: "128 MiB"}
     speeds = ", ".join(f"{text} at {copies[size]:.0f} GB/s" for size, text in at.items())
     print(f"\nOne core multiplies and adds {peak:.0f} GFLOP/s ({name}), and copies {speeds}.\n")
-    times = {r["network"]: r["ours_ms"] for r in results if r["threads"] == 1 and r["ours_ms"]}
+    times = {r["network"]: r["ms"] for r in results if r["threads"] == 1}
     rows = []
-    for network, ours in times.items():
+    for network, time in times.items():
         arithmetic, memory, longer = floor(network, peak, copies)
-        rows.append([network, *(f"{ms:.2f}" for ms in (arithmetic, memory, longer, ours)), f"{longer / ours:.0%}"])
-    print_table(["network, 1 thread", "multiply-adds (ms)", "bytes (ms)", "floor (ms)", "ours (ms)", "reached"], rows)
+        rows.append([network, *(f"{ms:.2f}" for ms in (arithmetic, memory, longer, time)), f"{longer / time:.0%}"])
+    print_table(["network, 1 thread", "multiply-adds (ms)", "bytes (ms)", "floor (ms)", "ms", "reached"], rows)
 
 
 def number(value):
-    return "" if value is None else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def print_table(head, rows):
@@ -259,16 +175,6 @@ def print_table(head, rows):
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, ["-" * width for width in widths], *rows):
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
-
-
-def import_rival():
-    missing = [name for name in ("onnx", "onnxruntime", "torch", "torchvision") if not importlib.util.find_spec(name)]
-    if missing:
-        print(f"Without ONNX Runtime, to compare with: {sys.executable} has no {', '.join(missing)}", file=sys.stderr)
-        return None
-    import rival
-
-    return rival
 
 
 def parse_threads(text):
@@ -280,7 +186,7 @@ def parse_threads(text):
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n")[0],
-        epilog=__doc__.split("\n\n", 3)[3],
+        epilog=__doc__.split("\n\n", 2)[2],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -298,8 +204,6 @@ def parse_arguments():
         metavar="DIR",
         help="for models (~/.cache/dicenet-bench)",
     )
-    parser.add_argument("--own", action="store_true", help="without ONNX Runtime")
-    parser.add_argument("--pytorch", action="store_true", help="PyTorch as well, as it is or traced")
     parser.add_argument(
         "--cpu-time", action="store_true", help="least processor time of all rounds, for --threads 1 on a busy machine"
     )
@@ -315,18 +219,13 @@ def parse_arguments():
 def main():
     options = parse_arguments()
     program = program_of(options.build, options.cpu_time)
-    rival = None if options.own else import_rival()
-    rows = prepare(options, program, rival)
+    rows = prepare(options, program)
     for i in range(options.rounds):
         print(f"round {i + 1} of {options.rounds} ...", file=sys.stderr)
         for row in rows:
             row.measure(program, options.seconds)
-    for row in rows if options.pytorch else ():
-        row.pytorch = time_pytorch(row, options.seconds)
     results = [row.result(options.cpu_time) for row in rows]
-    print_times(results, rival)
-    if rival:
-        print_mobile(rows, options.cpu_time)
+    print_times(results)
     roof = read_roof(options.build) if 1 in options.threads else None
     if roof:
         print_floors(results, roof)

@@ -16,7 +16,7 @@ from engines import Program
 
 import costs
 import random_model
-import safetensors
+import tensorfile
 from network import tensors
 
 # Per scale, in millions, as published: classification at 224 x 224 with 1000 classes, its parameters; segmentation with
@@ -92,7 +92,7 @@ class ProgramCount:
         key = tuple(options.items())
         if key not in self.models:
             self.models[key] = os.path.join(self.folder, f"{len(self.models)}.safetensors")
-            safetensors.write(self.models[key], *random_model.make(**options, fill="zeros", dtype="f16"))
+            tensorfile.write(self.models[key], *random_model.make(**options, fill="zeros", dtype="f16"))
         return self.models[key]
 
     def info(self, options, width, height):
@@ -122,7 +122,7 @@ class ProgramCount:
             assert int(total_of_layers) == total, f"{where}: expected {total} {key} of all layers, found {total_of_layers}"
         assert layers[0]["output"] == [3, height, width], layers[0]
         path = os.path.join(self.folder, "bare.safetensors")
-        safetensors.write(path, {}, safetensors.read(model)[1])
+        tensorfile.write(path, {}, tensorfile.read(model)[1])
         bare = self.program.info(path, width, height, "--layers", "--no-weights")
         assert bare.pop("layers") == layers, f"{where}: --no-weights lists other layers"
         assert {**bare, "model": model} == info, f"{where}: expected {info} without weights, found {bare}"

@@ -19,7 +19,7 @@ except ImportError:
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference"))
 
 import reference  # noqa: E402
-import safetensors  # noqa: E402
+import tensorfile  # noqa: E402
 
 
 class Program:
@@ -43,11 +43,11 @@ class Program:
         picture."""
         with tempfile.TemporaryDirectory() as folder:
             source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
-            safetensors.write(source, inputs)
+            tensorfile.write(source, inputs)
             options = [text for key, value in (suppression or {}).items() for text in (OPTIONS[key], str(value))]
             backend = os.environ.get("DICENET_TEST_BACKEND", "cpu")
             self.call("run", model, source, target, "--backend", backend, "--precision", self.precision, *options)
-            return safetensors.read(target)[0]
+            return tensorfile.read(target)[0]
 
     def info(self, model, width, height, *options):
         return json.loads(self.call("info", model, "--size", f"{width}x{height}", "--json", *options))
@@ -59,7 +59,7 @@ class Reference:
     precision = "float64"
 
     def run(self, model, inputs, suppression=None):
-        tensors, metadata = safetensors.read(model)
+        tensors, metadata = tensorfile.read(model)
         x = inputs["input"] if "input" in inputs else reference.normalise(inputs["pixels"], metadata)
         outputs = reference.run(tensors, metadata, x)
         if suppression:

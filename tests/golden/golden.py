@@ -21,7 +21,7 @@ import numpy as np
 
 import compare
 import reference
-import safetensors
+import tensorfile
 import tolerances
 
 
@@ -31,7 +31,7 @@ def main(program, root, name, precision="float32"):
     if not os.path.exists(golden):
         print(f"SKIP: {golden} does not exist; set DICENET_SHARED to the folder of test material")
         return SKIPPED
-    tensors, metadata = safetensors.read(golden)
+    tensors, metadata = tensorfile.read(golden)
     with tempfile.TemporaryDirectory() as folder:
         model = os.path.join(folder, "model.safetensors")
         convert(root, find_checkpoint(shared, metadata["checkpoint"]), model)

@@ -19,7 +19,7 @@ import numpy as np
 import compare
 import reference
 import random_model
-import safetensors
+import tensorfile
 import tolerances
 from network import BACKBONES, HEADS
 
@@ -185,7 +185,7 @@ def main(program, kind, only=None):
         head = options.get("head", "ssd")
         with tempfile.TemporaryDirectory() as folder:
             model = os.path.join(folder, "model.safetensors")
-            safetensors.write(model, *random_model.make(task, **options))
+            tensorfile.write(model, *random_model.make(task, **options))
             for run in runs:
                 check(engine(program), model, task, make_input(*run), suppression, head)
     return 0

@@ -22,7 +22,7 @@ sys.path.insert(0, MODELS)
 sys.path.insert(0, os.path.join(TESTS, "reference"))
 import costs  # noqa: E402, F401
 import reference  # noqa: E402, F401
-import safetensors  # noqa: E402, F401
+import tensorfile  # noqa: E402, F401
 from random_model import network_of  # noqa: E402, F401
 
 import network  # noqa: E402  of models/

@@ -54,9 +54,9 @@ TASKS["anchor-free"] = "detect"
 def run_program(folder, model, x):
     """The program's logits for a single-precision input."""
     source, target = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
-    safetensors.write(source, {"input": x})
+    tensorfile.write(source, {"input": x})
     subprocess.run([os.environ["DICENET"], "run", model, source, target, "--force"], check=True)
-    return safetensors.read(target)[0]["logits"]
+    return tensorfile.read(target)[0]["logits"]
 
 
 def random_model(path, task, *options):
@@ -111,7 +111,7 @@ class Torch(common.TestCase):
                 self.check_golden(path)
 
     def check_golden(self, path):
-        golden, metadata = safetensors.read(path)
+        golden, metadata = tensorfile.read(path)
         pattern = os.path.join(common.SHARED, "models", "*", metadata["checkpoint"])
         net = dicenet.load(glob.glob(pattern)[0])
         normal = {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}

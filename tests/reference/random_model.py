@@ -23,7 +23,7 @@ except ImportError:
     sys.exit("error: numpy is missing: install python3-numpy (apt) or numpy (pip), or use a Python that has it")
 
 import reference
-import safetensors
+import tensorfile
 from network import BACKBONES, HEADS, Network, tensors  # of models/, as reference.py finds it
 
 # A network calibrated for a single size would have growing activations at others: at borders, kernels use fewer of
@@ -280,7 +280,7 @@ def main(argv=None):
     arguments = vars(parse_arguments(argv))
     output = arguments.pop("output")
     tensors, metadata = make(**arguments)
-    safetensors.write(output, tensors, metadata)
+    tensorfile.write(output, tensors, metadata)
 
 
 if __name__ == "__main__":

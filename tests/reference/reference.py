@@ -4,7 +4,7 @@
 Meant to be read beside the paper: one function per building block, named as in the paper and the checkpoints, without
 optimisations that would need an explanation. All feature maps are N x C x H x W.
 
-    tensors, metadata = safetensors.read("model.safetensors")
+    tensors, metadata = tensorfile.read("model.safetensors")
     outputs = reference.run(tensors, metadata, input)
 """
 
