@@ -23,8 +23,8 @@ BUILD = sys.argv[-1]  # the engines' processes read it, too
 MISSING = [name for name in ("onnx", "onnxruntime", "torch", "torchvision") if not importlib.util.find_spec(name)]
 
 
-def run_script(*arguments):
-    command = [sys.executable, os.path.join(FOLDER, "peers.py"), *arguments]
+def run_script(*arguments, script="peers.py"):
+    command = [sys.executable, os.path.join(FOLDER, script), *arguments]
     return subprocess.run(command, text=True, capture_output=True)
 
 
@@ -39,6 +39,19 @@ class Peers(unittest.TestCase):
             (("--build", "/none"), "cannot be run"),
         ):
             done = run_script(*arguments)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(message, done.stderr)
+            self.assertNotIn("Traceback", done.stderr)
+
+    @unittest.skipUnless(importlib.util.find_spec("gi"), "without python3-gi")
+    def test_mistakes_with_elements(self):
+        model = os.path.join(FOLDER, "../../models/dicenet-classify.safetensors")
+        for arguments, message in (
+            ((model, "/none.onnx", model), "/none.onnx: no such file"),
+            ((model, model, model, "--rounds", "0"), "expected --rounds of at least 1"),
+            ((model, model, model, "--build", "/none"), "there is no plugin in /none"),
+        ):
+            done = run_script(*arguments, script="onnxinference.py")
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(message, done.stderr)
             self.assertNotIn("Traceback", done.stderr)
