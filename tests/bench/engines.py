@@ -103,22 +103,27 @@ class OpenVino:
         import openvino
 
         core = openvino.Core()
-        model = core.read_model(path)
-        if precision == "int8":
-            model = self.quantised(path, model)
+        model = core.read_model(self.quantised(path) if precision == "int8" else path)
         hint = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}[precision]
         settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
         self.request = core.compile_model(model, "CPU", settings).create_infer_request()
 
     @staticmethod
-    def quantised(path, model):
-        sys.modules.setdefault("torch", None)  # imported where it is installed, not needed, and often too old
-        import nncf
+    def quantised(path):
+        """Takes a minute: the file is kept."""
+        import openvino
 
-        random, shape = np.random.default_rng(1), shape_of(path)
-        inputs = [random.uniform(-2, 2, shape).astype(np.float32) for _ in range(CALIBRATION)]
-        nncf.set_log_level(40)  # errors only
-        return nncf.quantize(model, nncf.Dataset(inputs), subset_size=CALIBRATION)
+        target = os.path.splitext(path)[0] + ".int8.xml"
+        if not made_since(target, path):
+            sys.modules.setdefault("torch", None)  # imported where it is installed, not needed, and often too old
+            import nncf
+
+            random, shape = np.random.default_rng(1), shape_of(path)
+            inputs = [random.uniform(-2, 2, shape).astype(np.float32) for _ in range(CALIBRATION)]
+            nncf.set_log_level(40)  # errors only
+            model = nncf.quantize(openvino.Core().read_model(path), nncf.Dataset(inputs), subset_size=CALIBRATION)
+            openvino.save_model(model, target, compress_to_fp16=False)
+        return target
 
     def output(self, x):
         return self.request.infer({0: x}, share_inputs=True)[self.request.model_outputs[0]]

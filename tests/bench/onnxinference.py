@@ -7,8 +7,8 @@ clip, as fast as each can.
     models/training/export_onnx.py models/dicenet-classify.safetensors classify.onnx --size 288x288
 
 Each pipeline has its turn in every round, in a process of its own. Columns, medians over the rounds: frames per second
-from the first result to the last, processor time per frame (with decoding and scaling), the process's memory, and the
-time from its start to the first result. Both use all processors. onnxinference takes one size only, so the frames are
+and processor time per frame (with decoding and scaling) from the first result to the last, the process's memory, and
+the time from its start to the first result. Both use all processors. onnxinference takes one size only, so the frames are
 scaled to it; its graph optimisations are all on.
 
 Requires GStreamer 1.28 with its bad plugins built with ONNX Runtime (Debian's after 13 are), python3-gi, and the plugin
@@ -18,21 +18,17 @@ in --build, by default build.
 import argparse
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
-STARTED = time.monotonic()
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 try:
     import gi
 
     gi.require_version("Gst", "1.0")
-    from gi.repository import GLib, Gst
+    from gi.repository import Gst
 except (ImportError, ValueError) as error:
     sys.exit(f"error: {error}: install python3-gi and gir1.2-gstreamer-1.0")
 
@@ -40,6 +36,7 @@ sys.path.append(os.path.join(ROOT, "models"))
 import modelfile  # noqa: E402
 from errors import ModelError  # noqa: E402
 from plugin import use_build  # noqa: E402
+from turns import measure, quoted  # noqa: E402
 
 ELEMENTS = ("onnxinference", "classifiertensordecoder", "dicenetclassify")
 # Scores before softmax, which is what the decoder computes; the input's pixels from 0 to 255 become the ranges.
@@ -59,11 +56,6 @@ type=float32
 dims=1,{classes}
 dir=output
 """
-
-
-def quoted(text):
-    """As a value in a description of a pipeline."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def prepare(arguments, folder):
@@ -87,46 +79,6 @@ def prepare(arguments, folder):
         "onnxinference": f"{source} ! {scaled} ! {theirs} ! {decoder} ! {sink}",
         "dicenetclassify": f"{source} ! dicenetclassify model={quoted(os.path.abspath(arguments.model))} ! {sink}",
     }
-
-
-# A turn, in a process of its own
-
-
-def turn(description):
-    Gst.init(None)
-    try:
-        pipeline = Gst.parse_launch(description)
-    except GLib.Error as error:
-        sys.exit(f"error: {error.message}")
-    arrivals = []
-    pad = pipeline.get_by_name("sink").get_static_pad("sink")
-    pad.add_probe(Gst.PadProbeType.BUFFER, lambda *_: arrivals.append(time.monotonic()) or Gst.PadProbeReturn.OK)
-    pipeline.set_state(Gst.State.PLAYING)
-    message = pipeline.get_bus().timed_pop_filtered(600 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
-    if message is None or message.type == Gst.MessageType.ERROR:
-        sys.exit(f"error: {message.parse_error()[0].message if message else 'it does not end'}")
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    pipeline.set_state(Gst.State.NULL)
-    if len(arrivals) < 2:
-        sys.exit("error: the clip has too few frames")
-    print(
-        json.dumps(
-            {
-                "frames/s": (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]),
-                "CPU ms": 1e3 * (used.ru_utime + used.ru_stime) / len(arrivals),
-                "MB": used.ru_maxrss / 1024,
-                "first ms": 1e3 * (arrivals[0] - STARTED),
-            }
-        )
-    )
-
-
-def measure(description):
-    command = [sys.executable, os.path.abspath(__file__), "--turn", description]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr.strip().splitlines()[-1])
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def parse_arguments():
@@ -168,6 +120,6 @@ def main():
 
 if __name__ == "__main__":
     try:
-        turn(sys.argv[2]) if sys.argv[1:2] == ["--turn"] else main()
+        main()
     except ModelError as error:
         sys.exit(f"error: {error}")

@@ -23,6 +23,7 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -210,7 +211,10 @@ def find_networks(options, own):
             found.append(Network(name, onnx, source=function))
     for path in options.onnx:
         *_, height, width = shape_of(path)
-        found.append(Network(f"{os.path.basename(path).removesuffix('.onnx')} @{width}x{height}", path))
+        copy = os.path.join(options.models, os.path.basename(path))  # what engines make of it is kept beside it
+        if not made_since(copy, path):
+            shutil.copy(path, copy)
+        found.append(Network(f"{os.path.basename(path).removesuffix('.onnx')} @{width}x{height}", copy))
     return found or sys.exit(f"error: --networks {options.networks}: no network has this in its name")
 
 

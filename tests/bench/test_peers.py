@@ -23,7 +23,7 @@ BUILD = sys.argv[-1]  # the engines' processes read it, too
 MISSING = [name for name in ("onnx", "onnxruntime", "torch", "torchvision") if not importlib.util.find_spec(name)]
 
 
-def run_script(*arguments, script="peers.py"):
+def run_script(script, *arguments):
     command = [sys.executable, os.path.join(FOLDER, script), *arguments]
     return subprocess.run(command, text=True, capture_output=True)
 
@@ -38,7 +38,7 @@ class Peers(unittest.TestCase):
             (("--networks", "nothing", "--build", BUILD), "no network has this in its name"),
             (("--build", "/none"), "cannot be run"),
         ):
-            done = run_script(*arguments)
+            done = run_script("peers.py", *arguments)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(message, done.stderr)
             self.assertNotIn("Traceback", done.stderr)
@@ -47,11 +47,14 @@ class Peers(unittest.TestCase):
     def test_mistakes_with_elements(self):
         model = os.path.join(FOLDER, "../../models/dicenet-classify.safetensors")
         for arguments, message in (
-            ((model, "/none.onnx", model), "/none.onnx: no such file"),
-            ((model, model, model, "--rounds", "0"), "expected --rounds of at least 1"),
-            ((model, model, model, "--build", "/none"), "there is no plugin in /none"),
+            (("onnxinference.py", model, "/none.onnx", model), "/none.onnx: no such file"),
+            (("onnxinference.py", model, model, model, "--rounds", "0"), "expected --rounds of at least 1"),
+            (("onnxinference.py", model, model, model, "--build", "/none"), "there is no plugin in /none"),
+            (("frames.py", model, "--elements", "dicenetjson"), "expected dicenetclassify, dicenetdetect"),
+            (("frames.py", "/none.mp4"), "/none.mp4: no such file"),
+            (("frames.py", model, "--build", "/none"), "there is no plugin in /none"),
         ):
-            done = run_script(*arguments, script="onnxinference.py")
+            done = run_script(*arguments)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(message, done.stderr)
             self.assertNotIn("Traceback", done.stderr)
@@ -61,7 +64,7 @@ class Peers(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             figures = os.path.join(folder, "figures.json")
             options = ("--engines", "onnxruntime", "--networks", "classify 0.2", "--rounds", "2", "--seconds", "0.01")
-            done = run_script("--build", BUILD, "--models", folder, *options, "--json", figures)
+            done = run_script("peers.py", "--build", BUILD, "--models", folder, *options, "--json", figures)
             self.assertEqual(done.returncode, 0, done.stderr)
             with open(figures, encoding="utf-8") as file:
                 times = json.load(file)["classify 0.2 @224"]
