@@ -25,6 +25,12 @@ def shape_of(path):
     return [d.dim_value or 1 for d in onnx.load(path).graph.input[0].type.tensor_type.shape.dim]
 
 
+def with_training():
+    """Environment of a Python that finds models/training."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "models", "training")
+    return {**os.environ, "PYTHONPATH": folder}
+
+
 def made_since(path, source):
     """Whether a file is there and no older than the one that it is made from, if any."""
     return os.path.exists(path) and (source is None or os.path.getmtime(path) >= os.path.getmtime(source))
@@ -100,29 +106,48 @@ class OpenVino:
         return openvino.__version__.split("-")[0]
 
     def __init__(self, path, _source, precision, threads, _clock):
+        hint = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}[precision]
+        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+        if precision != "int8":
+            self.request = self.compile(path, settings)
+            return
+        try:
+            self.request = self.compile(self.quantised(path, True), settings)
+        except RuntimeError:  # of networks whose depthwise convolutions have another number of channels afterwards
+            self.request = self.compile(self.quantised(path, False), settings)
+
+    @staticmethod
+    def compile(path, settings):
         import openvino
 
         core = openvino.Core()
-        model = core.read_model(self.quantised(path) if precision == "int8" else path)
-        hint = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}[precision]
-        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-        self.request = core.compile_model(model, "CPU", settings).create_infer_request()
+        return core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
 
     @staticmethod
-    def quantised(path):
-        """Takes a minute: the file is kept."""
+    def quantised(path, by_channel):
+        """By default, activations have a scale for each channel in places. Takes a minute: the file is kept."""
         import openvino
 
-        target = os.path.splitext(path)[0] + ".int8.xml"
-        if not made_since(target, path):
-            sys.modules.setdefault("torch", None)  # imported where it is installed, not needed, and often too old
-            import nncf
+        target = os.path.splitext(path)[0] + (".int8.xml" if by_channel else ".int8-by-tensor.xml")
+        if made_since(target, path):
+            return target
+        sys.modules.setdefault("torch", None)  # imported where it is installed, not needed, and often too old
+        import nncf
+        from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, QuantizationParameters
 
-            random, shape = np.random.default_rng(1), shape_of(path)
-            inputs = [random.uniform(-2, 2, shape).astype(np.float32) for _ in range(CALIBRATION)]
-            nncf.set_log_level(40)  # errors only
-            model = nncf.quantize(openvino.Core().read_model(path), nncf.Dataset(inputs), subset_size=CALIBRATION)
-            openvino.save_model(model, target, compress_to_fp16=False)
+        random, shape = np.random.default_rng(1), shape_of(path)
+        inputs = [random.uniform(-2, 2, shape).astype(np.float32) for _ in range(CALIBRATION)]
+        activations = (
+            {} if by_channel else {"activations_quantization_params": QuantizationParameters(per_channel=False)}
+        )
+        nncf.set_log_level(40)  # errors only
+        model = nncf.quantize(
+            openvino.Core().read_model(path),
+            nncf.Dataset(inputs),
+            subset_size=CALIBRATION,
+            advanced_parameters=AdvancedQuantizationParameters(**activations),
+        )
+        openvino.save_model(model, target, compress_to_fp16=False)
         return target
 
     def output(self, x):
@@ -154,7 +179,7 @@ class Ncnn:
             stem = self.convert(path, folder)
             if self.net.load_param(stem + ".param") or self.net.load_model(stem + ".bin"):
                 raise ValueError("what pnnx made of it cannot be loaded")
-        self.matrix, self.names = ncnn.Mat, (self.net.input_names()[0], self.net.output_names()[0])
+        self.matrix, self.names = ncnn.Mat, (self.net.input_names()[0], min(self.net.output_names()))  # out0
 
     @staticmethod
     def convert(path, folder):
@@ -185,6 +210,7 @@ if source.endswith(".safetensors"):
     net = dicenet.load(source)
 else:
     import torchvision
+    torch.manual_seed(1)
     net = getattr(torchvision.models, source)()
 litert_torch.convert(net.eval(), (torch.zeros(*map(int, shape)),)).export(path)
 """
@@ -211,7 +237,7 @@ litert_torch.convert(net.eval(), (torch.zeros(*map(int, shape)),)).export(path)
         if source is None:
             raise ValueError("it reads no ONNX")
         command = [sys.executable, "-c", self.CONVERT, source, path + ".part", *map(str, shape)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, env=with_training(), capture_output=True, text=True)
         if done.returncode:
             raise ValueError((done.stderr.strip().splitlines() or ["it failed"])[-1])
         os.replace(path + ".part", path)

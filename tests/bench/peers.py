@@ -33,7 +33,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import networks
 import numpy as np
-from engines import ENGINES, close, made_since, shape_of
+from engines import ENGINES, close, made_since, shape_of, with_training
 
 ROOT = os.path.join(networks.TESTS, "..")
 TRAINING = os.path.join(ROOT, "models", "training")
@@ -43,7 +43,8 @@ PRECISIONS = (FIRST, "bfloat16")
 # Random networks amplify rounding errors; the outputs of a different network would differ by about their maximum.
 SAME = 2e-2
 TORCHVISION = """
-import sys, torchvision, export_onnx
+import sys, torch, torchvision, export_onnx
+torch.manual_seed(1)  # as for other formats
 export_onnx.export(getattr(torchvision.models, sys.argv[1])(), sys.argv[2], 224, 224)
 """
 
@@ -183,8 +184,8 @@ def export(path, model, script, *arguments):
     if not importlib.util.find_spec("onnx"):
         sys.exit(f"error: {sys.executable} has no onnx: --help says what is needed")
     if not made_since(path, model):
-        environment = {**os.environ, "PYTHONPATH": TRAINING}
-        done = subprocess.run([sys.executable, *script, *arguments], env=environment, capture_output=True, text=True)
+        command = [sys.executable, *script, *arguments]
+        done = subprocess.run(command, env=with_training(), capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"error: {path} can't be made: {(done.stderr.strip().splitlines() or ['it failed'])[-1]}")
 
