@@ -27,6 +27,13 @@ dicenet_plane (const DicenetPlanes *t, unsigned c)
  * padded with zeros at the end of a group's channels. */
 #define DICENET_BLOCK 8
 
+/* How the input of a convolution in int8 is quantised: q = round (x * inverse) + zero, limited to 0 to 255. See int8.h.
+ */
+typedef struct {
+  float scale, inverse; /* the value of a step, and 1 over it */
+  int32_t zero;         /* 0 to 255 */
+} DicenetInt8Input;
+
 typedef struct {
   const float *weight; /* dense: in blocks, possibly transformed; grouped: [cout][cin / groups][k][k] */
   const float *bias;   /* [cout], or NULL for zeros */
@@ -37,6 +44,8 @@ typedef struct {
   DicenetActivation activation;
   const DicenetPlanes *gate; /* one factor per output channel, after the activation; or NULL */
   const uint16_t *bf16;      /* replaces @weight for the kernels of bf16.h; otherwise NULL */
+  const void *int8;          /* replaces @weight for the kernels of int8.h, with @input; otherwise NULL */
+  const DicenetInt8Input *input;
 } DicenetConv;
 
 /* Whether a convolution is dense, that is, computed as a matrix product. With fewer channels per group, blocks would be
@@ -289,6 +298,8 @@ dicenet_channel_or (const float *values, unsigned c, float otherwise)
   K (max_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
   K (avg_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
   K (global_avg_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                  \
+  /* The smallest and the largest of 0 and all values of channels [begin, end), but NaN. */                            \
+  K (range, (const DicenetPlanes *x, unsigned begin, unsigned end, float range[2]))                                    \
   /* y = PReLU (scale * (x0 scaled up to y's size + gate * x1) + bias). @scratch: 3 rows of y. */                      \
   K (upsample_add, (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y,                          \
                     const DicenetUpsampleAdd *merge, unsigned begin, unsigned end, float *scratch))                    \
@@ -316,8 +327,9 @@ enum {
   DICENET_CPU_BASELINE = 1, /* x86-64: SSE2; aarch64: NEON */
   DICENET_CPU_AVX2 = 2,
   DICENET_CPU_AVX512 = 4,
-  DICENET_CPU_AVX512_BF16 = 8, /* in addition to AVX512: bf16.h */
-  DICENET_CPU_ALL = 15,
+  DICENET_CPU_AVX512_BF16 = 8,  /* in addition to AVX512: bf16.h */
+  DICENET_CPU_AVX512_VNNI = 16, /* in addition to AVX512: int8.h */
+  DICENET_CPU_ALL = 31,
 };
 
 const DicenetKernels *dicenet_kernels_get (unsigned mask, const char **name);

@@ -2,9 +2,10 @@
 #pragma once
 
 #include "bf16.h"
+#include "int8.h"
 
-/* Reorders weights from plain order to the orders described in kernels.h and bf16.h. Padding, after a group's last
- * channel or a row's last column, is filled with zeros. */
+/* Reorders weights from plain order to the orders described in kernels.h, bf16.h and int8.h. Padding, after a group's
+ * last channel or a row's last column, is filled with zeros. */
 
 /* A dense convolution: plain weights are [cout][cin / groups][kernel][kernel]. */
 typedef struct {
@@ -21,6 +22,9 @@ void dicenet_pack_winograd (const DicenetDense *conv, const float *plain, float 
 
 /* Pairs in blocks of DICENET_BF16_BLOCK channels; writes dicenet_bf16_weights() numbers. */
 void dicenet_pack_bf16 (const DicenetDense *conv, const float *plain, DicenetBf16 *to);
+
+/* Quantised, in units of @per_unit channels and blocks of DICENET_INT8_BLOCK channels; writes dicenet_int8_floats(). */
+void dicenet_pack_int8 (const DicenetDense *conv, unsigned per_unit, const float *plain, void *to);
 
 /* DimConv's width kernels: from [n][3][3] to [3][3][dicenet_padded_stride (n)], so that a register has the same tap of
  * neighbouring columns. */

@@ -16,8 +16,8 @@ gboolean dicenet_tool_parse (int *argc, char ***argv, const GOptionEntry *entrie
 /* "WxH"; NULL means the model's default size. */
 gboolean dicenet_tool_parse_size (const char *text, DicenetModel *model, guint *width, guint *height, GError **error);
 
-/* @backend: "auto", "cpu" or "cuda"; NULL means auto. @precision: "float32", "bfloat16", "float16", "tf32" or "auto";
- * NULL means float32. */
+/* @backend: "auto", "cpu" or "cuda"; NULL means auto. @precision: "float32", "bfloat16", "int8", "float16", "tf32" or
+ * "auto"; NULL means float32. */
 gboolean dicenet_tool_parse_options (DicenetOptions *options, const char *backend, const char *precision,
                                      GError **error);
 
@@ -48,7 +48,7 @@ gboolean dicenet_tool_set_cpu_mask (const char *option, const char *value, gpoin
 #define DICENET_TOOL_CPU_MASK_ENTRY                                                                                    \
   {                                                                                                                    \
     "cpu-mask", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer) dicenet_tool_set_cpu_mask,                                     \
-        "instruction sets that may be used: 1 baseline, 2 AVX2, 4 AVX-512, 8 AVX512-BF16, added up; 0 the reference "  \
-        "(15)",                                                                                                        \
+        "instruction sets that may be used: 1 baseline, 2 AVX2, 4 AVX-512, 8 AVX512-BF16, 16 AVX512-VNNI, added up; "  \
+        "0 the reference (31)",                                                                                        \
         "M"                                                                                                            \
   }

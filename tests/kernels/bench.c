@@ -16,7 +16,9 @@ typedef struct {
   double flops, bytes; /* per run */
   Tensor x, y, fine, gate;
   DicenetConv conv;
-  guint blocks, bf16_blocks;
+  guint blocks, bf16_blocks, int8_blocks;
+  DicenetInt8Input input;
+  const float *int8[DICENET_INT8_QUADS + 1]; /* weights by layout */
   DicenetDice dice;
   DicenetFusion fusion;
   const DicenetAxis *rows, *columns;
@@ -32,10 +34,23 @@ typedef struct {
   guint size[7];
 } Row;
 
-static DicenetKernels bf16; /* if the CPU supports them */
+static DicenetKernels bf16, int8; /* if the CPU supports them */
 static GHashTable *axes;
 
 /* --- operands; there are few, and they are never freed --- */
+
+static void
+prepare_rounded (Bench *b, const DicenetDense *conv)
+{
+  g_autofree float *plain = random_floats ((gsize) conv->cout * conv->cin / conv->groups * conv->kernel * conv->kernel);
+
+  b->conv.bf16 = random_bf16 (dicenet_bf16_weights (conv->cin, conv->cout, conv->groups, conv->kernel));
+  b->input = dicenet_int8_input (-1, 1);
+  b->conv.input = &b->input;
+  b->int8_blocks = conv->groups * dicenet_int8_blocks (conv->cout, conv->groups);
+  b->int8[DICENET_INT8_PAIRS] = int8_weights (conv, DICENET_INT8_PAIRS, plain);
+  b->int8[DICENET_INT8_QUADS] = int8_weights (conv, DICENET_INT8_QUADS, plain);
+}
 
 /* Channels in and out, height, width, kernel, stride, groups. */
 static void
@@ -58,12 +73,14 @@ prepare_conv (Bench *b, const guint *size)
   b->blocks = groups * dicenet_conv_blocks (cout, groups);
   b->bf16_blocks = groups * dicenet_bf16_blocks (cout, groups);
   if (dicenet_conv_is_dense (cout, groups, kernel))
-    b->conv.bf16 = random_bf16 (dicenet_bf16_weights (cin, cout, groups, kernel));
+    prepare_rounded (b, &(DicenetDense){ cin, cout, groups, kernel, stride });
   b->scratch = random_floats (
       MAX (MAX (dicenet_conv_pointwise_scratch (cin, groups), dicenet_conv_grouped_scratch (cin, groups, h, w)),
            MAX (dicenet_conv_dense3x3_scratch (cin, groups, ow, stride),
                 dicenet_conv_winograd_scratch (cin, groups, ow))) +
-      dicenet_bf16_pointwise_scratch (cin, groups) + dicenet_bf16_dense3x3_scratch (cin, groups, ow, stride));
+      dicenet_bf16_pointwise_scratch (cin, groups) + dicenet_bf16_dense3x3_scratch (cin, groups, ow, stride) +
+      dicenet_int8_pointwise_scratch (cin, groups, DICENET_INT8_PAIRS) +
+      dicenet_int8_dense3x3_scratch (cin, groups, ow, stride, DICENET_INT8_PAIRS));
   b->flops = 2.0 * cout * oh * ow * cin / groups * kernel * kernel;
   b->bytes = 4.0 * ((double) cin * h * w + (double) cout * oh * ow + (double) cout * cin / groups * kernel * kernel);
 }
@@ -167,6 +184,7 @@ prepare_planes (Bench *b, const guint *size)
 
   b->x = tensor_new (c, in, in, TRUE);
   b->y = tensor_new (c, out, out, FALSE);
+  b->out = random_floats (2);
   b->flops = (double) c * in * in;
   b->bytes = 4.0 * c * ((double) in * in + (double) out * out);
 }
@@ -189,7 +207,7 @@ prepare_copy (Bench *b, const guint *size)
 static guint
 blocks_of (const Bench *b, const DicenetKernels *k)
 {
-  return k == &bf16 ? b->bf16_blocks : b->blocks;
+  return k == &bf16 ? b->bf16_blocks : k == &int8 ? b->int8_blocks : b->blocks;
 }
 
 static void
@@ -345,6 +363,16 @@ static const Row rows_global_avg_pool[] = {
 };
 
 static void
+run_range (const Bench *b, const DicenetKernels *k)
+{
+  k->range (&b->x.planes, 0, b->x.planes.c, b->out);
+}
+
+static const Row rows_range[] = {
+  { "210, 24 x 24", prepare_planes, { 210, 24, 1 } },
+};
+
+static void
 run_upsample_add (const Bench *b, const DicenetKernels *k)
 {
   k->upsample_add (&b->x.planes, &b->fine.planes, &b->y.planes, &b->merge, 0, b->y.planes.c, b->scratch);
@@ -412,6 +440,13 @@ static const char *const bf16_names[] = {
       NULL
 };
 
+static const char *const int8_names[] = {
+#define K(name, arguments) #name,
+  DICENET_INT8_KERNELS (K)
+#undef K
+      NULL
+};
+
 /* --- time --- */
 
 /* The best of several trials. */
@@ -470,8 +505,24 @@ print_row (guint kernel, const Row *row, const Bench *b, const char *set, const 
                least = MAX (b->flops / roof / 1e9, copy_seconds);
   g_autofree char *name = g_strdup_printf ("%s %s", kernels[kernel].name, row->label);
 
-  printf ("%-44s %-9s %10.1f %10.1f %10.1f %8.0f %%\n", name, set, seconds * 1e6, b->flops / seconds / 1e9,
+  printf ("%-44s %-13s %10.1f %10.1f %10.1f %8.0f %%\n", name, set, seconds * 1e6, b->flops / seconds / 1e9,
           b->bytes / seconds / 1e9, 100 * least / seconds);
+}
+
+/* VPDPBUSD does four multiply-adds instead of one; PMADDWD two, with another instruction for the addition. */
+static void
+print_int8_rows (guint kernel, const Row *row, Bench *b, const Roof *roof)
+{
+  for (guint mask = DICENET_CPU_BASELINE; mask <= DICENET_CPU_AVX512; mask *= 2) {
+    const char *name = dicenet_int8_take (&int8, mask, DICENET_INT8_PAIRS);
+    b->conv.int8 = b->int8[DICENET_INT8_PAIRS];
+    if (name != NULL)
+      print_row (kernel, row, b, name, &int8, 2 * roof->gflops[mask]);
+  }
+  const char *name = dicenet_int8_take (&int8, DICENET_CPU_ALL, DICENET_INT8_QUADS);
+  b->conv.int8 = b->int8[DICENET_INT8_QUADS];
+  if (name != NULL)
+    print_row (kernel, row, b, name, &int8, 4 * roof->gflops[DICENET_CPU_AVX512]);
 }
 
 static void
@@ -490,6 +541,8 @@ bench_row (guint kernel, const Row *row, const Roof *roof)
   /* The instruction does two multiply-adds instead of one, at the same throughput. */
   if (dicenet_bf16_is_there (DICENET_CPU_ALL) && g_strv_contains (bf16_names, kernels[kernel].name))
     print_row (kernel, row, b, "bf16", &bf16, 2 * roof->gflops[DICENET_CPU_AVX512]);
+  if (g_strv_contains (int8_names, kernels[kernel].name))
+    print_int8_rows (kernel, row, b, roof);
 }
 
 void
@@ -501,7 +554,7 @@ bench (void)
     dicenet_bf16_take (&bf16);
 
   const Roof roof = measure_roof ();
-  printf ("\n%-44s %-9s %10s %10s %10s %10s\n", "kernel", "set", "us", "GFLOP/s", "GB/s", "of roof");
+  printf ("\n%-44s %-13s %10s %10s %10s %10s\n", "kernel", "set", "us", "GFLOP/s", "GB/s", "of roof");
   for (guint kernel = 0; kernel < G_N_ELEMENTS (kernels); kernel++)
     for (guint row = 0; row < kernels[kernel].n_rows; row++)
       bench_row (kernel, &kernels[kernel].rows[row], &roof);

@@ -133,6 +133,14 @@ random_bf16 (gsize n)
   return x;
 }
 
+float *
+int8_weights (const DicenetDense *conv, guint per_unit, const float *plain)
+{
+  float *packed = g_new (float, dicenet_int8_floats (conv->cin, conv->cout, conv->groups, conv->kernel, per_unit));
+  dicenet_pack_int8 (conv, per_unit, plain, packed);
+  return packed;
+}
+
 void
 fill_branches (DicenetEpp *p, guint h, guint w, GHashTable *cache)
 {

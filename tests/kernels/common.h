@@ -3,7 +3,9 @@
 
 #include <glib.h>
 #include "kernels/bf16.h"
+#include "kernels/int8.h"
 #include "kernels/kernels.h"
+#include "kernels/pack.h"
 
 /* Random operands of kernels, for tests and timings. */
 
@@ -24,6 +26,9 @@ float *random_floats (gsize n);
 float *small_floats (gsize n);
 
 DicenetBf16 *random_bf16 (gsize n);
+
+/* Packed weights of a convolution in int8; @plain: as of dicenet_pack_int8(). */
+float *int8_weights (const DicenetDense *conv, guint per_unit, const float *plain);
 
 /* A padded plane: random values surrounded by zeros. */
 float *random_padded (guint h, guint w);

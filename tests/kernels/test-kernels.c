@@ -8,7 +8,8 @@
  *     test-kernels --bench
  *     test-kernels --roof     only what the machine can do, for scripts
  *
- * The lists of kernels.h and bf16.h make the list of tests: without a test_NAME() of its own, a kernel doesn't build.
+ * The lists of kernels.h, bf16.h and int8.h make the list of tests: without a test_NAME() of its own, a kernel doesn't
+ * build.
  */
 
 #include <glib.h>
@@ -25,6 +26,8 @@
 
 static const DicenetKernels *ref = &dicenet_kernels_ref, *tested;
 static const char *isa, *kernel; /* currently tested, for messages */
+static float tolerance = TOLERANCE;
+static guint per_unit; /* layout of the int8 kernels that are tested */
 static guint failures, checks;
 
 /* Compares the whole memory: kernels must not write where the reference does not. */
@@ -33,7 +36,7 @@ compare (const float *expected, const float *found, gsize n, float size, const c
 {
   checks++;
   for (gsize i = 0; i < n; i++) {
-    const float bound = expected[i] == GUARD_VALUE ? 0 : TOLERANCE * (size + fabsf (expected[i]));
+    const float bound = expected[i] == GUARD_VALUE ? 0 : tolerance * (size + fabsf (expected[i]));
     if (!(fabsf (expected[i] - found[i]) <= bound)) {
       if (failures++ < 20)
         printf ("FAIL %s, %s, %s: float %zu: expected %g, found %g\n", kernel, isa, shape, i, (double) expected[i],
@@ -79,6 +82,8 @@ typedef struct {
   Tensor x, y, z, gate;
   float *weight, *bias, *slope, *scratch;
   DicenetBf16 *bf16;
+  DicenetInt8Input input;
+  float *int8, *quads; /* weights for the tested kernel and for the reference */
   gsize n_scratch;
   char *shape;
 } Case;
@@ -132,6 +137,8 @@ case_end (Case *c, guint terms, float largest)
   g_free (c->slope);
   g_free (c->scratch);
   g_free (c->bf16);
+  g_free (c->int8);
+  g_free (c->quads);
   g_free (c->shape);
   g_free (c);
 }
@@ -300,6 +307,163 @@ test_bf16_gemv (void)
   case_end (c, c->cin / groups, 100);
 }
 
+/* The range of a tensor, or another one, which limits values. */
+static DicenetInt8Input
+random_input (const Tensor *x)
+{
+  float range[2];
+
+  ref->range (&x->planes, 0, x->planes.c, range);
+  if (random_int (0, 2) == 0)
+    range[0] = random_int (0, 1) ? 0 : (float) g_rand_double_range (random_, -3, 0);
+  if (random_int (0, 2) == 0)
+    range[1] = random_int (0, 1) ? 0 : (float) g_rand_double_range (random_, 0, 3);
+  return dicenet_int8_input (range[0], range[1]);
+}
+
+/* Largest products: inputs are 255 beyond the zero point, or all of it below, weights all 127 or -127. */
+static void
+make_extreme (Case *c, float *plain, gsize n)
+{
+  const float in = random_int (0, 1) ? 50 : -50, weight = random_int (0, 1) ? 2 : -2;
+
+  for (guint k = 0; k < c->cin; k++)
+    for (gsize i = 0; i < (gsize) c->h * c->w; i++)
+      dicenet_plane (&c->x.planes, k)[i] = in;
+  for (gsize i = 0; i < n; i++)
+    plain[i] = weight;
+}
+
+static Case *
+int8_case (guint kernel_size, guint stride, guint groups, guint h, guint w)
+{
+  Case *c = case_new (kernel_size, stride, groups, random_size (50), random_size (70), h, w);
+  const DicenetDense conv = { c->cin, c->cout, groups, kernel_size, stride };
+  const gsize n = (gsize) c->cout * (c->cin / groups) * kernel_size * kernel_size;
+  g_autofree float *plain = random_floats (n);
+
+  if (random_int (0, 9) == 0)
+    make_extreme (c, plain, n);
+  c->input = random_input (&c->x);
+  c->conv.input = &c->input;
+  c->int8 = int8_weights (&conv, per_unit, plain);
+  c->quads = int8_weights (&conv, DICENET_INT8_QUADS, plain);
+  return c;
+}
+
+static const DicenetConv *
+with_weights (Case *c, const float *weights)
+{
+  c->conv.int8 = weights;
+  return &c->conv;
+}
+
+static void
+test_int8_conv_pointwise (void)
+{
+  const guint groups = random_int (1, 3);
+  Case *c = int8_case (1, 1, groups, random_size (12), random_size (100));
+  const DicenetTile tile = random_tile (groups * dicenet_int8_blocks (c->cout, groups), (gsize) c->out_h * c->out_w);
+
+  case_weights (c, 0, dicenet_int8_pointwise_scratch (c->cin, groups, per_unit));
+  dicenet_int8_ref_conv_pointwise (&c->x.planes, &c->y.planes, with_weights (c, c->quads), &tile, NULL);
+  tested->conv_pointwise (&c->x.planes, &c->z.planes, with_weights (c, c->int8), &tile, c->scratch);
+  case_end (c, 1, 0);
+}
+
+static void
+test_int8_conv_dense3x3 (void)
+{
+  const guint groups = random_int (1, 3), stride = random_int (1, 2);
+  Case *c = int8_case (3, stride, groups, random_size (8), random_size (100));
+  guint begin, end;
+
+  random_range (c->out_h, &begin, &end);
+  case_weights (c, 0, dicenet_int8_dense3x3_scratch (c->cin, groups, c->out_w, stride, per_unit));
+  dicenet_int8_ref_conv_dense3x3 (&c->x.planes, &c->y.planes, with_weights (c, c->quads), begin, end, NULL);
+  tested->conv_dense3x3 (&c->x.planes, &c->z.planes, with_weights (c, c->int8), begin, end, c->scratch);
+  case_end (c, 1, 0);
+}
+
+/* Weight k of output channel @i: [cin / groups][kernel][kernel]. */
+static int
+packed_weight (const DicenetDense *conv, guint layout, const float *packed, guint i, gsize k)
+{
+  const guint group_out = conv->cout / conv->groups, taps = conv->kernel * conv->kernel;
+  const gsize blocks = dicenet_int8_blocks (conv->cout, conv->groups), channel = k / taps,
+              units = dicenet_int8_units (conv->cin, conv->groups, conv->kernel, layout),
+              block = i / group_out * blocks + i % group_out / DICENET_INT8_BLOCK;
+  const void *weights = packed + 2 * conv->groups * blocks * DICENET_INT8_BLOCK;
+  const gsize unit = block * units + channel / layout * taps + k % taps,
+              at = (unit * DICENET_INT8_BLOCK + i % group_out % DICENET_INT8_BLOCK) * layout + channel % layout;
+
+  return layout == DICENET_INT8_QUADS ? ((const int8_t *) weights)[at] : ((const int16_t *) weights)[at];
+}
+
+/* The nearest multiples of the scale, which the largest weight is 127 of; and their sum. */
+static void
+test_int8_pack (void)
+{
+  const guint groups = random_int (1, 3), layout = random_int (0, 1) ? DICENET_INT8_QUADS : DICENET_INT8_PAIRS;
+  const DicenetDense conv = { groups * random_size (20), groups * random_size (40), groups, random_int (0, 1) ? 1 : 3,
+                              1 };
+  const gsize terms = (gsize) conv.cin / groups * conv.kernel * conv.kernel,
+              padded = (gsize) groups * dicenet_int8_blocks (conv.cout, groups) * DICENET_INT8_BLOCK;
+  const guint group_out = conv.cout / groups;
+  g_autofree float *plain = random_floats (conv.cout * terms), *packed = NULL;
+
+  plain[0] = 1; /* the first channel is not only zeros */
+  packed = int8_weights (&conv, layout, plain);
+  for (guint i = 0; i < conv.cout; i++) {
+    const gsize at = i / group_out * (padded / groups) + i % group_out;
+    const float scale = packed[at];
+    int32_t sum = 0, largest = 0;
+    checks++;
+    for (gsize k = 0; k < terms; k++) {
+      const int w = packed_weight (&conv, layout, packed, i, k);
+      sum += w;
+      largest = MAX (largest, ABS (w));
+      if (fabsf ((float) w * scale - plain[i * terms + k]) > 0.501f * scale + 1e-30f && failures++ < 20)
+        printf ("FAIL %s: %g became %d x %g\n", kernel, (double) plain[i * terms + k], w, (double) scale);
+    }
+    if ((sum != ((const int32_t *) packed)[padded + at] || largest != (scale > 0 ? 127 : 0)) && failures++ < 20)
+      printf ("FAIL %s: the sum is %d, the largest %d\n", kernel, sum, largest);
+  }
+}
+
+/* Quantised products are as near to those of floats as half a step of each operand allows. */
+static void
+test_int8_is_near_float (void)
+{
+  const guint groups = random_int (1, 3), size = random_int (0, 1) ? 1 : 3, stride = size == 3 ? random_int (1, 2) : 1;
+  Case *c = case_new (size, stride, groups, random_size (40), random_int (DICENET_BLOCK, 40), random_size (12),
+                      random_size (40));
+  const DicenetDense conv = { c->cin, c->cout, groups, size, stride };
+  const gsize terms = (gsize) c->cin / groups * size * size;
+  g_autofree float *plain = random_floats (c->cout * terms);
+  float range[2], largest = 0;
+
+  for (gsize i = 0; i < c->cout * terms; i++)
+    largest = MAX (largest, fabsf (plain[i]));
+  c->conv.activation = DICENET_ACTIVATION_NONE;
+  c->conv.gate = NULL;
+  ref->range (&c->x.planes, 0, c->cin, range);
+  c->input = dicenet_int8_input (range[0], range[1]);
+  c->conv.input = &c->input;
+  c->quads = int8_weights (&conv, DICENET_INT8_QUADS, plain);
+  c->conv.int8 = c->quads;
+  case_weights (c, dicenet_blocks_floats (&conv), 0);
+  dicenet_pack_blocks (&conv, plain, c->weight);
+  ref->conv_dense3x3 (&c->x.planes, &c->y.planes, &c->conv, 0, c->out_h, c->scratch);
+  dicenet_int8_ref_conv_dense3x3 (&c->x.planes, &c->z.planes, &c->conv, 0, c->out_h, NULL);
+  const float weight_step = largest / 127, most = MAX (-range[0], range[1]),
+              each = largest * c->input.scale + (most + c->input.scale) * weight_step / 2;
+  tolerance = 1;
+  compare_tensors (&c->y, &c->z, each * (float) terms * 1.01f, c->shape);
+  tolerance = TOLERANCE;
+  case_end (c, 1, INFINITY);
+}
+
 static void
 test_pad (void)
 {
@@ -426,6 +590,25 @@ static void
 test_global_avg_pool (void)
 {
   test_planes (ref->global_avg_pool, tested->global_avg_pool, TRUE, 10);
+}
+
+/* Also of a part, and with NaN, which doesn't count. */
+static void
+test_range (void)
+{
+  const guint c = random_int (1, 9), h = random_size (40), w = random_size (70);
+  Tensor x = tensor_new (c, h, w, TRUE);
+  g_autofree char *shape = g_strdup_printf ("%u x %u x %u", c, h, w);
+  float expected[2], found[2];
+  guint begin, end;
+
+  random_range (c, &begin, &end);
+  if (random_int (0, 3) == 0)
+    dicenet_plane (&x.planes, begin)[random_int (0, h * w - 1)] = NAN;
+  ref->range (&x.planes, begin, end, expected);
+  tested->range (&x.planes, begin, end, found);
+  compare (expected, found, 2, 0, shape);
+  tensor_free (&x);
 }
 
 static void
@@ -566,6 +749,14 @@ static const Test bf16_tests[] = {
 #undef K
 };
 
+static const Test int8_tests[] = {
+#define K(name, arguments) { #name, test_int8_##name },
+  DICENET_INT8_KERNELS (K)
+#undef K
+};
+
+static const Test int8_ref_tests[] = { { "pack_int8", test_int8_pack }, { "int8", test_int8_is_near_float } };
+
 static void
 run_tests (const Test *list, guint n, guint rounds)
 {
@@ -583,12 +774,8 @@ run_tests (const Test *list, guint n, guint rounds)
 }
 
 static void
-test_all (guint rounds)
+test_float32 (guint rounds)
 {
-  DicenetKernels bf16 = { 0 };
-
-  for (guint i = 0; i < rounds; i++)
-    test_axis ();
   for (guint mask = DICENET_CPU_BASELINE; mask <= DICENET_CPU_AVX512; mask *= 2) {
     tested = dicenet_kernels_get (mask, &isa);
     if (tested == ref)
@@ -596,6 +783,13 @@ test_all (guint rounds)
     else
       run_tests (tests, G_N_ELEMENTS (tests), rounds);
   }
+}
+
+static void
+test_bf16 (guint rounds)
+{
+  DicenetKernels bf16 = { 0 };
+
   if (!dicenet_bf16_is_there (DICENET_CPU_ALL)) {
     printf ("set %u: this processor has it not\n", DICENET_CPU_AVX512_BF16);
     return;
@@ -604,6 +798,44 @@ test_all (guint rounds)
   tested = &bf16;
   isa = "avx512bf16";
   run_tests (bf16_tests, G_N_ELEMENTS (bf16_tests), rounds);
+}
+
+/* Results are equal to the last bit. */
+static void
+test_int8 (guint rounds)
+{
+  static const struct {
+    guint mask, per_unit;
+  } sets[] = { { DICENET_CPU_BASELINE, DICENET_INT8_PAIRS },
+               { DICENET_CPU_AVX2, DICENET_INT8_PAIRS },
+               { DICENET_CPU_AVX512, DICENET_INT8_PAIRS },
+               { DICENET_CPU_AVX512 | DICENET_CPU_AVX512_VNNI, DICENET_INT8_QUADS } };
+  static DicenetKernels kernels;
+
+  tested = ref;
+  isa = "int8-ref";
+  run_tests (int8_ref_tests, G_N_ELEMENTS (int8_ref_tests), rounds);
+  tested = &kernels;
+  tolerance = 0;
+  for (guint i = 0; i < G_N_ELEMENTS (sets); i++) {
+    per_unit = sets[i].per_unit;
+    isa = dicenet_int8_take (&kernels, sets[i].mask, per_unit);
+    if (isa == NULL || kernels.conv_pointwise == dicenet_int8_ref_conv_pointwise)
+      printf ("int8, set %u: this processor has it not\n", sets[i].mask);
+    else
+      run_tests (int8_tests, G_N_ELEMENTS (int8_tests), rounds);
+  }
+  tolerance = TOLERANCE;
+}
+
+static void
+test_all (guint rounds)
+{
+  for (guint i = 0; i < rounds; i++)
+    test_axis ();
+  test_float32 (rounds);
+  test_bf16 (rounds);
+  test_int8 (rounds);
 }
 
 int

@@ -56,6 +56,19 @@ dicenet_ref_global_avg_pool (const DicenetPlanes *x, const DicenetPlanes *y, uns
 }
 
 void
+dicenet_ref_range (const DicenetPlanes *x, unsigned begin, unsigned end, float range[2])
+{
+  range[0] = range[1] = 0;
+  for (unsigned c = begin; c < end; c++) {
+    for (size_t i = 0; i < (size_t) x->h * x->w; i++) {
+      const float value = dicenet_plane (x, c)[i];
+      range[0] = value < range[0] ? value : range[0];
+      range[1] = value > range[1] ? value : range[1];
+    }
+  }
+}
+
+void
 dicenet_ref_flatten (const DicenetPlanes *x, float *out, unsigned begin, unsigned end)
 {
   for (size_t cell = (size_t) begin * x->w; cell < (size_t) end * x->w; cell++)

@@ -24,11 +24,20 @@ larger (vf a, vf b)
 #endif
 }
 
-/* a < b ? a : b */
+/* a < b ? a : b, lane by lane; b if one is NaN. */
 INLINE vf
 smaller (vf a, vf b)
 {
-  return -larger (-a, -b);
+#if VL == 16
+  return (vf) _mm512_min_ps ((__m512) a, (__m512) b);
+#elif VL == 8
+  return (vf) _mm256_min_ps ((__m256) a, (__m256) b);
+#elif defined(__SSE2__)
+  return (vf) _mm_min_ps ((__m128) a, (__m128) b);
+#else
+  const vi less = a < b;
+  return (vf) (((vi) a & less) | ((vi) b & ~less));
+#endif
 }
 
 /* a > b ? yes : no */

@@ -130,6 +130,43 @@ KERNEL (global_avg_pool) (const DicenetPlanes *x, const DicenetPlanes *y, unsign
 }
 
 /* Eight channels at a time, because a cell's channels are adjacent in the output. */
+/* Independent minima and maxima, which hide their latency. */
+#define CHAINS 4
+
+void
+KERNEL (range) (const DicenetPlanes *x, unsigned begin, unsigned end, float range[2])
+{
+  const size_t n = (size_t) x->h * x->w;
+  vf low[CHAINS], high[CHAINS];
+
+  for (int k = 0; k < CHAINS; k++)
+    low[k] = high[k] = all (0);
+  for (unsigned c = begin; c < end; c++) {
+    const float *in = dicenet_plane (x, c);
+    size_t i = 0;
+    for (; i + CHAINS * VL <= n; i += CHAINS * VL) {
+      UNROLL
+      for (int k = 0; k < CHAINS; k++) {
+        const vf value = load (in + i + k * VL);
+        low[k] = smaller (value, low[k]);
+        high[k] = larger (value, high[k]);
+      }
+    }
+    for (; i < n; i += VL) {
+      const vf value = load_part (in + i, n - i);
+      low[0] = smaller (value, low[0]);
+      high[0] = larger (value, high[0]);
+    }
+  }
+  range[0] = range[1] = 0;
+  for (int k = 0; k < CHAINS; k++) {
+    for (int i = 0; i < VL; i++) {
+      range[0] = low[k][i] < range[0] ? low[k][i] : range[0];
+      range[1] = high[k][i] > range[1] ? high[k][i] : range[1];
+    }
+  }
+}
+
 void
 KERNEL (flatten) (const DicenetPlanes *x, float *out, unsigned begin, unsigned end)
 {
