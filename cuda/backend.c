@@ -119,12 +119,17 @@ set_precision (CudaExecutor *self, DicenetPrecision precision)
   static const DicenetCudaComputeType compute_type[] = {
     [DICENET_PRECISION_AUTO] = DICENET_CUDA_FLOAT16,      [DICENET_PRECISION_FLOAT32] = DICENET_CUDA_FLOAT32,
     [DICENET_PRECISION_BFLOAT16] = DICENET_CUDA_BFLOAT16, [DICENET_PRECISION_FLOAT16] = DICENET_CUDA_FLOAT16,
-    [DICENET_PRECISION_TF32] = DICENET_CUDA_TF32,
+    [DICENET_PRECISION_TF32] = DICENET_CUDA_TF32,         [DICENET_PRECISION_INT8] = DICENET_CUDA_FLOAT32,
   };
   int major = 0;
 
   self->compute_type = compute_type[precision];
   self->parent.precision = precision == DICENET_PRECISION_AUTO ? DICENET_PRECISION_FLOAT16 : precision;
+  if (precision == DICENET_PRECISION_INT8) {
+    self->parent.precision = DICENET_PRECISION_FLOAT32;
+    self->parent.warning = "int8 is for processors (backend=cpu): computing in float32 on the GPU, which has float16";
+    return;
+  }
   cudaDeviceGetAttribute (&major, cudaDevAttrComputeCapabilityMajor, self->device);
   if (major >= 8 || (self->compute_type != DICENET_CUDA_TF32 && self->compute_type != DICENET_CUDA_BFLOAT16))
     return;

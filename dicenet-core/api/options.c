@@ -51,7 +51,7 @@ void
 dicenet_options_set_precision (DicenetOptions *self, DicenetPrecision precision)
 {
   g_return_if_fail (self != NULL);
-  g_return_if_fail (precision <= DICENET_PRECISION_TF32);
+  g_return_if_fail (precision <= DICENET_PRECISION_INT8);
   self->target.precision = precision;
 }
 

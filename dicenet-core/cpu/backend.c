@@ -33,7 +33,7 @@ typedef struct {
 
 typedef struct {
   DicenetExecutor parent;
-  DicenetKernels kernels;
+  DicenetKernels dense_kernels;
   guint cpu_mask;
   /* Used by the thread that submits. */
   GPtrArray *kinds; /* DicenetPreprocess, most recently used last */
@@ -76,24 +76,34 @@ cpu_unbind (DicenetExecutor *executor, gpointer data)
   g_free (bound);
 }
 
-/* The requested precision, or float32 with a warning. */
+/* Why a precision is not there. */
+static const char *
+why_lacking (DicenetPrecision precision)
+{
+  if (precision == DICENET_PRECISION_INT8)
+    return "int8 was asked for, but there are kernels for it only on x86-64: computing in float32";
+  if (precision != DICENET_PRECISION_BFLOAT16)
+    return "float16 and tf32 are for GPUs (backend=cuda): computing in float32 on the processor, which may have "
+           "bfloat16";
+  return dicenet_cpu_precision_there (precision, DICENET_CPU_ALL)
+             ? "bfloat16 was asked for, but DICENET_CPU_MASK (--cpu-mask) leaves out AVX512-BF16, which it needs (4 "
+               "and 8): computing in float32"
+             : "bfloat16 was asked for, but this processor lacks AVX512-BF16, which it needs: computing in float32";
+}
+
+/* The requested precision, or float32 with a warning. "auto" means the fastest one that needs no ranges of the
+ * model. */
 static const DicenetCpuPrecision *
 choose_precision (CpuExecutor *self, DicenetPrecision precision)
 {
   const gboolean is_auto = precision == DICENET_PRECISION_AUTO;
-  const DicenetCpuPrecision *wanted = dicenet_cpu_precision (is_auto ? DICENET_PRECISION_BFLOAT16 : precision);
+  const DicenetCpuPrecision *wanted =
+      dicenet_cpu_precision_there (is_auto ? DICENET_PRECISION_BFLOAT16 : precision, self->cpu_mask);
 
-  if (wanted != NULL && wanted->is_there (self->cpu_mask))
+  if (wanted != NULL)
     return wanted;
-  if (wanted == NULL)
-    self->parent.warning = "float16 and tf32 are for GPUs (backend=cuda): computing in float32 on the processor, which "
-                           "may have bfloat16";
-  else if (!is_auto)
-    self->parent.warning = wanted->is_there (DICENET_CPU_ALL)
-                               ? "bfloat16 was asked for, but DICENET_CPU_MASK (--cpu-mask) leaves out AVX512-BF16, "
-                                 "which it needs (4 and 8): computing in float32"
-                               : "bfloat16 was asked for, but this processor lacks AVX512-BF16, which it needs: "
-                                 "computing in float32";
+  if (!is_auto)
+    self->parent.warning = why_lacking (precision);
   return dicenet_cpu_precision (DICENET_PRECISION_FLOAT32);
 }
 
@@ -105,7 +115,7 @@ set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
 
   self->parent.precision = in->precision;
   self->cpu.precision = in;
-  in->take (&self->kernels);
+  in->take (&self->dense_kernels, self->cpu_mask);
   self->cpu.weights = dicenet_cpu_weights (&self->parent.program, in, error);
   return self->cpu.weights != NULL;
 }
@@ -165,8 +175,10 @@ cpu_open (const DicenetNetwork *program, const DicenetDeviceOptions *target, GEr
 
   dicenet_executor_init (&self->parent, &dicenet_backend_cpu, program);
   self->cpu_mask = target->cpu_mask;
-  self->kernels = *dicenet_kernels_get (self->cpu_mask, &self->parent.device);
-  self->cpu.kernels = &self->kernels;
+  self->cpu.graph = program->graph;
+  self->cpu.kernels = dicenet_kernels_get (self->cpu_mask, &self->parent.device);
+  self->dense_kernels = *self->cpu.kernels;
+  self->cpu.dense_kernels = &self->dense_kernels;
   self->kinds = g_ptr_array_new ();
   self->spare = g_ptr_array_new_with_free_func (job_free);
   pthread_mutex_init (&self->lock, NULL);

@@ -32,7 +32,7 @@ static ConvKind
 conv_kind (const DicenetCpuPrecision *precision, const DicenetNode *node, DicenetShape input)
 {
   if (node->kernel == 1)
-    return input.h * input.w == 1 ? GEMV : CONV_POINTWISE;
+    return precision->has_gemv && input.h * input.w == 1 ? GEMV : CONV_POINTWISE;
   if (!dicenet_conv_is_dense (node->channels, node->groups, node->kernel))
     return CONV_GROUPED;
   return precision->has_winograd &&
@@ -109,7 +109,7 @@ bind_kernel (DicenetCpuStep *s, DicenetConvKernel kernel, gsize n)
 static void
 bind_conv_kind (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
-  switch (conv_kind (b->cpu->precision, b->node, (DicenetShape){ s->x[0].c, s->x[0].h, s->x[0].w })) {
+  switch (conv_kind (b->precision, b->node, (DicenetShape){ s->x[0].c, s->x[0].h, s->x[0].w })) {
   case CONV_POINTWISE:
     bind_pointwise (s, b);
     break;
@@ -142,8 +142,12 @@ bind_conv (DicenetCpuStep *s, const DicenetCpuBinding *b)
                                 .activation = node->activation,
                                 .gate = s->n_inputs > 1 ? &s->x[1] : NULL };
   if (b->w->dense)
-    b->cpu->precision->set (&s->conv.conv, b->w->dense);
-  s->conv.n_blocks = node->groups * b->cpu->precision->blocks (s->y.c, node->groups);
+    b->precision->set (&s->conv.conv, b->w->dense);
+  s->conv.n_blocks = node->groups * b->precision->blocks (s->y.c, node->groups);
+  if (b->precision->needs_range) {
+    s->conv.conv.input = &s->conv.input;
+    s->n_range_chunks = b->cpu->n_threads;
+  }
   bind_conv_kind (s, b);
 }
 
@@ -332,7 +336,8 @@ gsize
 dicenet_cpu_scratch (const DicenetNode *node, DicenetShape input, DicenetShape output, gpointer data)
 {
   const DicenetCpu *cpu = data;
-  return cpu->n_threads * chunk_scratch (cpu->precision, node, input, output);
+  return cpu->n_threads *
+         chunk_scratch (dicenet_cpu_precision_of (cpu->precision, cpu->graph, node), node, input, output);
 }
 
 static DicenetPlanes
@@ -352,7 +357,7 @@ shape_of (const DicenetTensorRef *view)
 static void
 bind_step (DicenetCpuStep *s, const DicenetCpuBinding *b, const DicenetStep *step)
 {
-  s->kernels = b->cpu->kernels;
+  s->kernels = b->precision == b->cpu->precision ? b->cpu->dense_kernels : b->cpu->kernels;
   s->n_inputs = step->n_inputs;
   for (guint i = 0; i < step->n_inputs; i++) {
     s->x[i] = planes_of (step->inputs[i]);
@@ -360,7 +365,7 @@ bind_step (DicenetCpuStep *s, const DicenetCpuBinding *b, const DicenetStep *ste
   }
   s->y = planes_of (step->output);
   s->scratch_at = step->scratch;
-  s->scratch_floats = chunk_scratch (b->cpu->precision, b->node, shape_of (step->inputs[0]), shape_of (step->output));
+  s->scratch_floats = chunk_scratch (b->precision, b->node, shape_of (step->inputs[0]), shape_of (step->output));
   binders[b->node->op](s, b);
   if (s->chunk == 0)
     s->chunk = divide (s->n, b->cpu->n_threads);
@@ -374,7 +379,10 @@ dicenet_cpu_bind (const DicenetCpu *cpu, const DicenetGraph *graph, const Dicene
 
   for (guint i = 0; i < plan->n_steps; i++) {
     const guint node = plan->steps[i].node;
-    const DicenetCpuBinding b = { cpu, dicenet_graph_node (graph, node), &cpu->weights[node], axes, &plan->views[0] };
+    const DicenetNode *of = dicenet_graph_node (graph, node);
+    const DicenetCpuBinding b = { cpu,  dicenet_cpu_precision_of (cpu->precision, graph, of),
+                                  of,   &cpu->weights[node],
+                                  axes, &plan->views[0] };
     bind_step (&steps[i], &b, &plan->steps[i]);
   }
   return steps;
@@ -400,17 +408,56 @@ dicenet_cpu_place_input (DicenetCpuStep *steps, guint n_steps, const gfloat *inp
         steps[i].x[k].base = (gfloat *) input - steps[i].x[k].planes[0];
 }
 
+static gfloat *
+scratch_of (const DicenetCpuStep *s, guint i)
+{
+  return s->y.base + s->scratch_at + i * s->scratch_floats;
+}
+
+/* Channels per chunk of a pass over the input. */
+static guint
+range_chunk (const DicenetCpuStep *s)
+{
+  return (guint) divide (s->x[0].c, s->n_range_chunks);
+}
+
+/* Each chunk has a thread's scratch for its result. */
+static void
+run_range_chunk (gpointer job, guint i, guint thread_index)
+{
+  const DicenetCpuStep *s = job;
+  const guint chunk = range_chunk (s), begin = MIN (i * chunk, s->x[0].c);
+
+  s->kernels->range (&s->x[0], begin, MIN (begin + chunk, s->x[0].c), scratch_of (s, i));
+}
+
+/* Minimum and maximum don't depend on how the input is divided. */
+static void
+find_range (DicenetCpuStep *s, DicenetThreads *threads)
+{
+  gfloat low = 0, high = 0;
+
+  dicenet_threads_run (threads, s->n_range_chunks, run_range_chunk, s);
+  for (guint i = 0; i < s->n_range_chunks; i++) {
+    low = MIN (low, scratch_of (s, i)[0]);
+    high = MAX (high, scratch_of (s, i)[1]);
+  }
+  s->conv.input = dicenet_int8_input (low, high);
+}
+
 static void
 run_chunk (gpointer job, guint i, guint thread_index)
 {
   const DicenetCpuStep *s = job;
   const gsize begin = i * s->chunk;
 
-  s->task (s, begin, MIN (s->chunk, s->n - begin), s->y.base + s->scratch_at + thread_index * s->scratch_floats);
+  s->task (s, begin, MIN (s->chunk, s->n - begin), scratch_of (s, thread_index));
 }
 
 void
 dicenet_cpu_run (DicenetCpuStep *step, DicenetThreads *threads)
 {
+  if (step->n_range_chunks > 0)
+    find_range (step, threads);
   dicenet_threads_run (threads, step->n_chunks, run_chunk, step);
 }

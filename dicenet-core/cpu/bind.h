@@ -10,8 +10,10 @@ G_BEGIN_DECLS
 
 /* What the steps of an executor share. */
 typedef struct {
-  const DicenetKernels *kernels;
-  const DicenetCpuPrecision *precision; /* precision of @kernels and @weights */
+  const DicenetGraph *graph;
+  const DicenetKernels *kernels;        /* in float32 */
+  const DicenetKernels *dense_kernels;  /* with those of @precision */
+  const DicenetCpuPrecision *precision; /* also of @weights */
   const DicenetCpuWeights *weights;     /* by node */
   DicenetThreads *threads;
   guint n_threads;
@@ -31,6 +33,7 @@ typedef struct {
   DicenetConv conv;
   DicenetConvKernel kernel; /* unused for pointwise convolutions */
   guint n_blocks;           /* blocks of output channels */
+  DicenetInt8Input input;   /* set before each run if the step has n_range_chunks */
 } DicenetCpuConv;
 
 typedef struct {
@@ -47,6 +50,7 @@ struct _DicenetCpuStep {
   gsize n;     /* number of items */
   gsize chunk; /* items per chunk */
   guint n_chunks;
+  guint n_range_chunks; /* of a pass over the input before the task, which finds its range; 0: none */
   const DicenetKernels *kernels;
   guint n_inputs;
   DicenetPlanes x[DICENET_MAX_INPUTS], y;
@@ -68,6 +72,7 @@ struct _DicenetCpuStep {
 /* Context for binding a step. */
 typedef struct {
   const DicenetCpu *cpu;
+  const DicenetCpuPrecision *precision; /* of this step */
   const DicenetNode *node;
   const DicenetCpuWeights *w;
   GHashTable *axes; /* backend/axis.h */

@@ -28,9 +28,10 @@ pack_weight (DicenetPacking *p, const Packer *packer, const DicenetGraph *graph,
     out->weight = dicenet_packing_copy (p, weight);
     return;
   }
-  float *to = dicenet_packing_take (p, packer->precision->floats (&conv), &place);
+  const DicenetCpuPrecision *precision = dicenet_cpu_precision_of (packer->precision, graph, node);
+  float *to = dicenet_packing_take (p, precision->floats (&conv), &place);
   if (to != NULL)
-    packer->precision->pack (&conv, weight->values, to);
+    precision->pack (&conv, weight->values, to);
   out->dense = place;
 }
 

@@ -10,7 +10,7 @@ always (unsigned mask)
 }
 
 static void
-take_nothing (DicenetKernels *kernels)
+take_nothing (DicenetKernels *kernels, unsigned mask)
 {
 }
 
@@ -62,12 +62,110 @@ bf16_set (DicenetConv *conv, gconstpointer packed)
   conv->bf16 = packed;
 }
 
-/* bfloat16 has no Winograd kernels: its sums would be rounded to 8 bits, and direct products take no longer. */
+static void
+bf16_take (DicenetKernels *kernels, unsigned mask)
+{
+  dicenet_bf16_take (kernels);
+}
+
+/* --- int8 --- */
+
+/* Left out are fully connected layers, which take hardly any time. */
+static gboolean
+int8_covers (const DicenetGraph *graph, const DicenetNode *node)
+{
+  const gsize terms =
+      (gsize) dicenet_node_channels (graph, node->inputs[0]) / node->groups * node->kernel * node->kernel;
+
+  return !node->is_fully_connected && terms <= DICENET_INT8_TERMS;
+}
+
+static void
+int8_set (DicenetConv *conv, gconstpointer packed)
+{
+  conv->int8 = packed;
+}
+
+/* Functions of one layout. */
+#define INT8_LAYOUT(name, per_unit)                                                                                    \
+  static int name##_is_there (unsigned mask)                                                                           \
+  {                                                                                                                    \
+    return dicenet_int8_is_there (mask, per_unit);                                                                     \
+  }                                                                                                                    \
+  static void name##_take (DicenetKernels *kernels, unsigned mask)                                                     \
+  {                                                                                                                    \
+    dicenet_int8_take (kernels, mask, per_unit);                                                                       \
+  }                                                                                                                    \
+  static gsize name##_floats (const DicenetDense *conv)                                                                \
+  {                                                                                                                    \
+    return dicenet_int8_floats (conv->cin, conv->cout, conv->groups, conv->kernel, per_unit);                          \
+  }                                                                                                                    \
+  static void name##_pack (const DicenetDense *conv, const float *plain, gpointer to)                                  \
+  {                                                                                                                    \
+    dicenet_pack_int8 (conv, per_unit, plain, to);                                                                     \
+  }                                                                                                                    \
+  static size_t name##_pointwise_scratch (unsigned cin, unsigned groups)                                               \
+  {                                                                                                                    \
+    return dicenet_int8_pointwise_scratch (cin, groups, per_unit);                                                     \
+  }                                                                                                                    \
+  static size_t name##_dense3x3_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride)                   \
+  {                                                                                                                    \
+    return dicenet_int8_dense3x3_scratch (cin, groups, w, stride, per_unit);                                           \
+  }
+
+INT8_LAYOUT (quads, DICENET_INT8_QUADS)
+INT8_LAYOUT (pairs, DICENET_INT8_PAIRS)
+
+/* Winograd's transform only pays off in float32: in bfloat16 its sums would be rounded to 8 bits, and direct products
+ * take no longer; in int8 its sums don't fit 8 bits. */
 static const DicenetCpuPrecision precisions[] = {
-  { DICENET_PRECISION_FLOAT32, "weights", always, take_nothing, TRUE, float32_floats, float32_pack, float32_set,
-    dicenet_conv_blocks, dicenet_conv_pointwise_scratch, dicenet_conv_dense3x3_scratch },
-  { DICENET_PRECISION_BFLOAT16, "bfloat16 weights", dicenet_bf16_is_there, dicenet_bf16_take, FALSE, bf16_floats,
-    bf16_pack, bf16_set, dicenet_bf16_blocks, dicenet_bf16_pointwise_scratch, dicenet_bf16_dense3x3_scratch },
+  { .precision = DICENET_PRECISION_FLOAT32,
+    .weights = "weights",
+    .is_there = always,
+    .take = take_nothing,
+    .has_winograd = TRUE,
+    .has_gemv = TRUE,
+    .floats = float32_floats,
+    .pack = float32_pack,
+    .set = float32_set,
+    .blocks = dicenet_conv_blocks,
+    .pointwise_scratch = dicenet_conv_pointwise_scratch,
+    .dense3x3_scratch = dicenet_conv_dense3x3_scratch },
+  { .precision = DICENET_PRECISION_BFLOAT16,
+    .weights = "bfloat16 weights",
+    .is_there = dicenet_bf16_is_there,
+    .take = bf16_take,
+    .has_gemv = TRUE,
+    .floats = bf16_floats,
+    .pack = bf16_pack,
+    .set = bf16_set,
+    .blocks = dicenet_bf16_blocks,
+    .pointwise_scratch = dicenet_bf16_pointwise_scratch,
+    .dense3x3_scratch = dicenet_bf16_dense3x3_scratch },
+  { .precision = DICENET_PRECISION_INT8,
+    .weights = "int8 weights",
+    .is_there = quads_is_there,
+    .take = quads_take,
+    .needs_range = TRUE,
+    .covers = int8_covers,
+    .floats = quads_floats,
+    .pack = quads_pack,
+    .set = int8_set,
+    .blocks = dicenet_int8_blocks,
+    .pointwise_scratch = quads_pointwise_scratch,
+    .dense3x3_scratch = quads_dense3x3_scratch },
+  { .precision = DICENET_PRECISION_INT8,
+    .weights = "int8 weights",
+    .is_there = pairs_is_there,
+    .take = pairs_take,
+    .needs_range = TRUE,
+    .covers = int8_covers,
+    .floats = pairs_floats,
+    .pack = pairs_pack,
+    .set = int8_set,
+    .blocks = dicenet_int8_blocks,
+    .pointwise_scratch = pairs_pointwise_scratch,
+    .dense3x3_scratch = pairs_dense3x3_scratch },
 };
 
 const DicenetCpuPrecision *
@@ -77,6 +175,24 @@ dicenet_cpu_precision (DicenetPrecision precision)
     if (precisions[i].precision == precision)
       return &precisions[i];
   return NULL;
+}
+
+const DicenetCpuPrecision *
+dicenet_cpu_precision_there (DicenetPrecision precision, unsigned mask)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++)
+    if (precisions[i].precision == precision && precisions[i].is_there (mask))
+      return &precisions[i];
+  return NULL;
+}
+
+const DicenetCpuPrecision *
+dicenet_cpu_precision_of (const DicenetCpuPrecision *precision, const DicenetGraph *graph, const DicenetNode *node)
+{
+  DicenetDense conv;
+  const gboolean is_covered =
+      precision->covers == NULL || (dicenet_cpu_dense (graph, node, &conv) && precision->covers (graph, node));
+  return is_covered ? precision : dicenet_cpu_precision (DICENET_PRECISION_FLOAT32);
 }
 
 gboolean

@@ -7,14 +7,20 @@
 
 G_BEGIN_DECLS
 
-/* A precision of dense convolutions on the CPU. To add one, add a row to the table, with its packing and kernels. All
- * other operations use float32. */
-typedef struct {
+/* A precision of dense convolutions on the CPU. To add one, add a row to the table, with its packing and kernels; one
+ * with several layouts of weights has several rows, the fastest first. All other operations use float32. */
+typedef struct _DicenetCpuPrecision DicenetCpuPrecision;
+
+struct _DicenetCpuPrecision {
   DicenetPrecision precision;
   const char *weights; /* name for error messages */
   int (*is_there) (unsigned mask);
-  void (*take) (DicenetKernels *kernels); /* replaces the float32 kernels */
+  void (*take) (DicenetKernels *kernels, unsigned mask); /* replaces the float32 kernels */
   gboolean has_winograd;
+  gboolean has_gemv;    /* otherwise conv_pointwise computes single pixels */
+  gboolean needs_range; /* inputs are quantised: see DicenetConv.input */
+  /* Whether it computes a dense convolution; otherwise float32 does. NULL: all. */
+  gboolean (*covers) (const DicenetGraph *graph, const DicenetNode *node);
   /* Weights of a dense convolution: size in floats, and packing from plain order. */
   gsize (*floats) (const DicenetDense *conv);
   void (*pack) (const DicenetDense *conv, const float *plain, gpointer to);
@@ -23,10 +29,17 @@ typedef struct {
   /* Floats of scratch per thread. */
   size_t (*pointwise_scratch) (unsigned cin, unsigned groups);
   size_t (*dense3x3_scratch) (unsigned cin, unsigned groups, unsigned w, unsigned stride);
-} DicenetCpuPrecision;
+};
 
-/* The table's row, whether or not this processor supports it; NULL for precisions that the CPU backend lacks. */
+/* The table's first row, whether or not this processor supports it; NULL for precisions that the CPU backend lacks. */
 const DicenetCpuPrecision *dicenet_cpu_precision (DicenetPrecision precision);
+
+/* The fastest row that this processor supports and @mask allows; NULL if there is none. */
+const DicenetCpuPrecision *dicenet_cpu_precision_there (DicenetPrecision precision, unsigned mask);
+
+/* The row that computes @node with @precision: itself, or float32 for those that it leaves out. */
+const DicenetCpuPrecision *dicenet_cpu_precision_of (const DicenetCpuPrecision *precision, const DicenetGraph *graph,
+                                                     const DicenetNode *node);
 
 /* Parameters for packing a dense convolution; FALSE for all other nodes. */
 gboolean dicenet_cpu_dense (const DicenetGraph *graph, const DicenetNode *node, DicenetDense *out);

@@ -20,7 +20,7 @@ typedef enum {
 
 /**
  * DicenetPrecision:
- * @DICENET_PRECISION_AUTO: the fastest one that the machine supports
+ * @DICENET_PRECISION_AUTO: the fastest one that the machine supports, but not int8
  * @DICENET_PRECISION_FLOAT32: single precision throughout
  * @DICENET_PRECISION_BFLOAT16: inputs and weights of dense convolutions are rounded to bfloat16 (8 bits of precision,
  *   the range of single precision); sums and everything else are single precision. Requires AVX512-BF16 on the CPU,
@@ -28,8 +28,10 @@ typedef enum {
  * @DICENET_PRECISION_FLOAT16: the same with half precision (11 bits of precision, values up to 65504); GPU only
  * @DICENET_PRECISION_TF32: the same with NVIDIA's TensorFloat-32 (11 bits of precision, the range of single precision);
  *   GPU only, compute capability 8.0
+ * @DICENET_PRECISION_INT8: inputs and weights of most dense convolutions are rounded to 8-bit integers, in the range of
+ *   the tensor or of the output channel; sums are exact, everything else is single precision. CPU only
  *
- * Precision of the computation. docs/numerics.md describes how bfloat16 affects the results.
+ * Precision of the computation. docs/numerics.md describes how bfloat16 and int8 affect the results.
  */
 typedef enum {
   DICENET_PRECISION_AUTO,
@@ -37,6 +39,7 @@ typedef enum {
   DICENET_PRECISION_BFLOAT16,
   DICENET_PRECISION_FLOAT16,
   DICENET_PRECISION_TF32,
+  DICENET_PRECISION_INT8,
 } DicenetPrecision;
 
 /**

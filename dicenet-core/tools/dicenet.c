@@ -15,11 +15,11 @@ static const struct {
     "info MODEL [--size WxH] [--layers] [--no-weights] [--json]\n      what a model is and what it costs" },
   { "run", dicenet_tool_run,
     "run MODEL IN.safetensors OUT.safetensors [--backend auto|cpu|cuda] [--precision "
-    "float32|bfloat16|float16|tf32|auto] "
+    "float32|bfloat16|int8|float16|tf32|auto] "
     "[--threads N] [--threshold T] [--force]\n      a model's raw outputs for tensors or pixels" },
   { "bench", dicenet_tool_bench,
     "bench MODEL [--size WxH] [--batch N] [--threads N] [--streams N[,N...]] [--backend auto|cpu|cuda] [--precision "
-    "float32|bfloat16|float16|tf32|auto] "
+    "float32|bfloat16|int8|float16|tf32|auto] "
     "[--seconds S] [--json]\n      how long a model takes, in one session or several at once" },
 };
 
@@ -88,7 +88,7 @@ dicenet_tool_parse_options (DicenetOptions *options, const char *backend, const 
   }
   if (precision) {
     if (!parse_enum (DICENET_TYPE_PRECISION, precision,
-                     "--precision: expected float32, bfloat16, float16, tf32 or auto", &value, error))
+                     "--precision: expected float32, bfloat16, int8, float16, tf32 or auto", &value, error))
       return FALSE;
     dicenet_options_set_precision (options, (DicenetPrecision) value);
   }

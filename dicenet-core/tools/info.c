@@ -281,7 +281,8 @@ print_layers (const Info *info)
 static gboolean
 measure (Info *info, GError **error)
 {
-  DicenetCpu cpu = { .precision = dicenet_cpu_precision (DICENET_PRECISION_FLOAT32),
+  DicenetCpu cpu = { .graph = info->graph,
+                     .precision = dicenet_cpu_precision (DICENET_PRECISION_FLOAT32),
                      .n_threads = dicenet_processors () };
   DicenetPlan *plan = dicenet_plan_new (info->graph, info->width, info->height, dicenet_cpu_scratch, &cpu, error);
 

@@ -269,8 +269,8 @@ dicenet_tool_run (int argc, char **argv, GError **error)
   gboolean force = FALSE;
   const GOptionEntry entries[] = {
     { "backend", 0, 0, G_OPTION_ARG_STRING, &backend_name, "auto, cpu or cuda", "B" },
-    { "precision", 0, 0, G_OPTION_ARG_STRING, &precision_name, "float32 (the default), bfloat16, float16, tf32 or auto",
-      "P" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &precision_name,
+      "float32 (the default), bfloat16, int8, float16, tf32 or auto", "P" },
     DICENET_TOOL_CPU_MASK_ENTRY,
     { "threads", 't', 0, G_OPTION_ARG_INT, &threads, "threads; 0, the default, for one per processor", "N" },
     { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold,

@@ -26,9 +26,10 @@ gst_dicenet_precision_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { DICENET_PRECISION_AUTO, "The fastest precision that this machine supports", "auto" },
+    { DICENET_PRECISION_AUTO, "The fastest precision that this machine supports, except int8", "auto" },
     { DICENET_PRECISION_FLOAT32, "Single precision", "float32" },
     { DICENET_PRECISION_BFLOAT16, "bfloat16 products, single-precision sums", "bfloat16" },
+    { DICENET_PRECISION_INT8, "8-bit integer products, exact sums (CPU only)", "int8" },
     { DICENET_PRECISION_FLOAT16, "float16 products, single-precision sums (GPU only)", "float16" },
     { DICENET_PRECISION_TF32, "TensorFloat-32 products, single-precision sums (GPU only)", "tf32" },
     { 0, NULL, NULL },

@@ -392,7 +392,7 @@ class Mistakes(common.TestCase):
             ("threads", ("-1", "1025", "99999999999999999999"), "a whole number from 0 to 1024"),
             ("max-detections", ("-1",), "a whole number from 0 to 4294967295"),
             ("device-id", ("-2",), "a whole number from -1 to 2147483647"),
-            ("precision", ("9", "int8", "float.*", "-"), "one of auto, float32, bfloat16, float16, tf32"),
+            ("precision", ("9", "int4", "float.*", "-"), "one of auto, float32, bfloat16, int8, float16, tf32"),
         ):
             for value in values:
                 process = common.script("json-lines.sh", "--model", common.model("detect"), "--set", f"{name}={value}", clip)
