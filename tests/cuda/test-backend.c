@@ -84,6 +84,19 @@ START_TEST (precisions_are_near_float32)
 }
 END_TEST
 
+START_TEST (int8_is_told_and_computes_in_float32)
+{
+  g_autoptr (DicenetModel) model = test_model_load ("classify");
+  g_autoptr (DicenetSession) single = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_FLOAT32);
+  g_autoptr (DicenetSession) gpu = open_session (model, DICENET_BACKEND_CUDA, DICENET_PRECISION_INT8);
+  const char *warning = dicenet_session_get_warning (gpu);
+
+  ck_assert_int_eq (dicenet_session_get_precision (gpu), DICENET_PRECISION_FLOAT32);
+  ck_assert (warning && strstr (warning, "int8") && strstr (warning, "float32"));
+  ck_assert_float_eq (difference_of (gpu, single, 1, 64, 64), 0);
+}
+END_TEST
+
 START_TEST (batches_equal_single_pictures)
 {
   for (guint m = 0; m < 4; m++) {
@@ -472,10 +485,11 @@ START_TEST (another_version_s_module_is_refused)
 END_TEST
 
 /* Each test runs in a separate process, so that changes of the environment end with it. */
-TEST_MAIN ("cuda-backend", equals_the_processor, precisions_are_near_float32, batches_equal_single_pictures,
-           sizes_alternate, pictures_equal_the_processor_s, a_processor_cannot_read_the_device_s_memory,
-           masks_are_the_largest_logits, boxes_are_the_processor_s, boxes_reach_the_model_s_thresholds,
-           sessions_share_the_device, auto_takes_the_processor_where_there_is_no_gpu, errors_say_what_to_do,
-           memory_may_run_out, a_lost_device_is_an_error, a_device_lost_meanwhile_is_an_error_of_each,
-           several_are_in_flight, what_the_gpu_lacks_is_computed_in_float32, every_device_computes_the_same,
+TEST_MAIN ("cuda-backend", equals_the_processor, precisions_are_near_float32, int8_is_told_and_computes_in_float32,
+           batches_equal_single_pictures, sizes_alternate, pictures_equal_the_processor_s,
+           a_processor_cannot_read_the_device_s_memory, masks_are_the_largest_logits, boxes_are_the_processor_s,
+           boxes_reach_the_model_s_thresholds, sessions_share_the_device,
+           auto_takes_the_processor_where_there_is_no_gpu, errors_say_what_to_do, memory_may_run_out,
+           a_lost_device_is_an_error, a_device_lost_meanwhile_is_an_error_of_each, several_are_in_flight,
+           what_the_gpu_lacks_is_computed_in_float32, every_device_computes_the_same,
            another_version_s_module_is_refused)
