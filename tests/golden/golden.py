@@ -53,7 +53,7 @@ def convert(root, checkpoint, model):
 
 
 def tolerance(runner, ordinary):
-    return {"float64": tolerances.REFERENCE, "float32": ordinary, "bfloat16": tolerances.BFLOAT16, "float16": tolerances.FLOAT16,
+    return {"float64": tolerances.REFERENCE, "float32": ordinary, "bfloat16": tolerances.BFLOAT16, "int8": tolerances.INT8, "float16": tolerances.FLOAT16,
             "tf32": tolerances.FLOAT16}[runner.precision]
 
 
@@ -73,7 +73,8 @@ def segment(runner, model, golden, metadata):
         compare.close("logits", logits, golden["logits"], limit)
     else:
         compare.close("largest logit", np.abs(logits).max(), np.array(float(metadata["max_abs_logit"])), limit)
-    share = tolerances.BFLOAT16_ARGMAX if runner.precision == "bfloat16" else tolerances.ARGMAX
+    shares = {"bfloat16": tolerances.BFLOAT16_ARGMAX, "int8": tolerances.INT8_ARGMAX}
+    share = shares.get(runner.precision, tolerances.ARGMAX)
     compare.same_classes("classes", logits[0].argmax(axis=0), golden["argmax"], share)
 
 

@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Effect of bfloat16 on results: the same photos in float32 and in bfloat16.
+"""Effect of bfloat16 or int8 on results: the same photos in float32 and in it.
 
-    precision.py PROJECT_ROOT [PHOTOS]
+    precision.py PROJECT_ROOT [PHOTOS [PRECISION]]
 
 For every checkpoint among the test material ($DICENET_SHARED, else ../shared beside the project): pixels of the mask
 that change, and, over photos with a known mask, the mean intersection over union in both; photos whose likeliest class
-changes; boxes that change. PHOTOS limits how many are looked at (0 for all; 30). Fails where more changes than
-tolerances.py allows; skipped where bindings, photos or bfloat16 are missing. docs/numerics.md has the figures.
+changes; boxes that change. PHOTOS limits how many are looked at (0 for all; 30). PRECISION is
+bfloat16 (the default) or int8. Fails where more changes than tolerances.py allows; skipped where bindings, photos or
+the precision are missing. docs/numerics.md has the figures.
 """
 
 import glob
@@ -34,7 +35,7 @@ import tolerances
 UNKNOWN = 255  # in masks: pixels that do not count
 
 
-def main(root, limit=30):
+def main(root, limit=30, precision="bfloat16"):
     shared = os.environ.get("DICENET_SHARED") or os.path.join(root, "..", "shared")
     checkpoints = sorted(glob.glob(os.path.join(shared, "models", "*", "*.pth")))
     samples = sorted(glob.glob(os.path.join(shared, "images", "*.jpg")))
@@ -50,8 +51,8 @@ def main(root, limit=30):
             model = os.path.join(folder, os.path.basename(checkpoint)[:-4] + ".safetensors")
             script = os.path.join(root, "models", "convert.py")
             subprocess.run([sys.executable, script, checkpoint, model], check=True, stdout=subprocess.DEVNULL)
-            if not compare(Dicenet.Model.load(model), photos):
-                print("SKIP: this processor has no bfloat16")
+            if not compare(Dicenet.Model.load(model), photos, precision):
+                print(f"SKIP: this processor has no {precision}")
                 return SKIPPED
     return 0
 
@@ -83,10 +84,9 @@ def request_of(size):
     return request
 
 
-def compare(model, photos):
-    """Returns False without bfloat16."""
-    precisions = Dicenet.Precision.FLOAT32, Dicenet.Precision.BFLOAT16
-    sessions = [session_of(model, precision) for precision in precisions]
+def compare(model, photos, precision):
+    """Returns False without the precision."""
+    sessions = [session_of(model, getattr(Dicenet.Precision, name.upper())) for name in ("float32", precision)]
     if sessions[1].get_warning():
         return False
     task = {Dicenet.Task.SEGMENT: Masks, Dicenet.Task.CLASSIFY: Classes, Dicenet.Task.DETECT: Boxes}[model.get_task()]
@@ -97,7 +97,7 @@ def compare(model, photos):
         pixels, request = GLib.Bytes(image.tobytes()), request_of(size)
         found = [s.run_bytes(pixels, Dicenet.PixelFormat.RGB, image.width, image.height, request) for s in sessions]
         result.add(*found, size, mask)
-    result.report(model.get_name())
+    result.report(model.get_name(), precision)
     return True
 
 
@@ -124,16 +124,17 @@ class Masks:
             self.found[k] += np.bincount(mask[counts], minlength=self.n_classes)
             self.there[k] += np.bincount(truth[counts], minlength=self.n_classes)
 
-    def report(self, name):
+    def report(self, name, precision):
         mean, most = np.mean(self.shares), np.max(self.shares)
         text = f"{name}: {mean:.3%} of the pixels change, {most:.2%} of a photo at most"
         union = self.found + self.there - self.right
         if union.sum():
             seen = self.there[0] > 0
             single, half = (self.right / np.maximum(union, 1))[:, seen].mean(axis=1)
-            text += f"; mean IoU {single:.2%} in float32, {half:.2%} in bfloat16"
+            text += f"; mean IoU {single:.2%} in float32, {half:.2%} in {precision}"
         print(text)
-        assert mean <= tolerances.BFLOAT16_PIXELS, f"{name}: at most {tolerances.BFLOAT16_PIXELS:.1%} of the pixels"
+        limit = {"bfloat16": tolerances.BFLOAT16_PIXELS, "int8": tolerances.INT8_PIXELS}[precision]
+        assert mean <= limit, f"{name}: at most {limit:.1%} of the pixels"
 
 
 class Classes:
@@ -147,13 +148,14 @@ class Classes:
         first, second = np.sort(a)[-1:-3:-1]
         self.margins.append((first - second) / np.abs(a).max())
 
-    def report(self, name):
+    def report(self, name, precision):
         print(
             f"{name}: {sum(self.changed)} of {len(self.changed)} photos change their likeliest class; logits are off by "
             f"{np.mean(self.errors):.1e} of the largest on average, the first is {np.mean(self.margins):.1e} above the second"
         )
         share = np.mean(self.changed)
-        assert share <= tolerances.BFLOAT16_CLASSES, f"{name}: {share:.1%}, at most {tolerances.BFLOAT16_CLASSES:.0%}"
+        limit = {"bfloat16": tolerances.BFLOAT16_CLASSES, "int8": tolerances.INT8_CLASSES}[precision]
+        assert share <= limit, f"{name}: {share:.1%}, at most {limit:.0%}"
 
 
 class Boxes:
@@ -169,7 +171,7 @@ class Boxes:
         self.n += len(found)
         self.again += sum(any(same_box(one, two) for two in other) for one in found)
 
-    def report(self, name):
+    def report(self, name, precision):
         print(
             f"{name}: {self.again} of {self.n} boxes are found again; confidences are off by {np.mean(self.errors):.1e} "
             "of the largest on average"
