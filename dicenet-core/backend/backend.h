@@ -41,6 +41,15 @@ typedef struct {
   const guint8 *masks; /* all pictures' masks, width x height each; NULL: the caller decodes them */
 } DicenetFound;
 
+/* The values that a convolution's input had in some runs: the least, at most 0, the greatest, at least 0, and how many
+ * begin with each combination of this many bits: sign, exponent and five of the fraction. */
+#define DICENET_HISTOGRAM_BITS 14
+
+typedef struct {
+  gfloat low, high;
+  guint64 counts[1 << DICENET_HISTOGRAM_BITS];
+} DicenetHistogram;
+
 /* What an executor runs on. */
 typedef struct {
   gint device;      /* index of one of the backend's devices; -1: the default device */
@@ -54,7 +63,7 @@ typedef struct {
 /* Name of the symbol in a backend's module that points to its DicenetBackendOps. The version must be increased with
  * every change of this file or of the structures that it uses. */
 #define DICENET_BACKEND_SYMBOL  "dicenet_cuda_backend"
-#define DICENET_BACKEND_VERSION 5
+#define DICENET_BACKEND_VERSION 6
 
 typedef struct {
   guint version;
@@ -94,13 +103,15 @@ typedef struct {
 struct _DicenetExecutor {
   const DicenetBackendOps *ops;
   DicenetNetwork program;
-  GPtrArray *sizes;           /* DicenetSize, most recently used last */
-  DicenetPrecision precision; /* in effect: never AUTO */
-  const char *warning;        /* static; which option could not be satisfied, and why; or NULL */
-  const char *device;         /* description for users; static or owned by the executor */
-  gdouble device_seconds;     /* duration of the last run on a GPU, without copies to and from it; otherwise 0 */
-  gdouble *step_seconds;      /* by node of the graph: runs store the minimum of it and the step's time; NULL: don't
-                               * measure */
+  GPtrArray *sizes;             /* DicenetSize, most recently used last */
+  DicenetPrecision precision;   /* in effect: never AUTO */
+  const char *warning;          /* static; which option could not be satisfied, and why; or NULL */
+  const char *device;           /* description for users; static or owned by the executor */
+  gdouble device_seconds;       /* duration of the last run on a GPU, without copies to and from it; otherwise 0 */
+  gdouble *step_seconds;        /* by node of the graph: runs store the minimum of it and the step's time; NULL: don't
+                                 * measure */
+  DicenetHistogram *histograms; /* of the convolutions that int8 computes, in the graph's order: runs on the CPU add
+                                 * their inputs; NULL: don't count */
 };
 
 extern const DicenetBackendOps dicenet_backend_cpu;

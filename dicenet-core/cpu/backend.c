@@ -115,6 +115,10 @@ set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
 
   self->parent.precision = in->precision;
   self->cpu.precision = in;
+  self->cpu.ranges = self->parent.program.description->int8_ranges;
+  if (in->needs_range && self->cpu.ranges == NULL)
+    self->parent.warning = "the model's file has no ranges for int8, which are then taken from each picture anew; "
+                           "models/quantize.py MODEL PHOTOS -o OUT adds them";
   in->take (&self->dense_kernels, self->cpu_mask);
   self->cpu.weights = dicenet_cpu_weights (&self->parent.program, in, error);
   return self->cpu.weights != NULL;
@@ -382,9 +386,21 @@ seconds_now (void)
 }
 
 static void
+count_input (CpuExecutor *self, const DicenetCpuStep *step, guint node)
+{
+  const DicenetGraph *graph = self->parent.program.graph;
+
+  if (dicenet_cpu_is_int8 (graph, dicenet_graph_node (graph, node)))
+    dicenet_cpu_count (step, &self->parent.histograms[dicenet_cpu_n_int8 (graph, node)]);
+}
+
+static void
 run_step (CpuExecutor *self, const DicenetSize *size, guint k)
 {
   Bound *bound = size->bound;
+
+  if (self->parent.histograms != NULL)
+    count_input (self, &bound->steps[k], size->plan->steps[k].node);
   gdouble *seconds = self->parent.step_seconds ? &self->parent.step_seconds[size->plan->steps[k].node] : NULL;
   const gdouble begin = seconds ? seconds_now () : 0;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bind.h"
 
+#include <string.h>
 #include "../base/memory.h"
 
 /* Binding determines each step's kernel, its arguments, and how it is divided among threads. Every output float is
@@ -129,6 +130,16 @@ bind_conv_kind (DicenetCpuStep *s, const DicenetCpuBinding *b)
 }
 
 static void
+bind_range (DicenetCpuStep *s, const DicenetCpuBinding *b)
+{
+  s->conv.conv.input = &s->conv.input;
+  if (b->range != NULL)
+    s->conv.input = dicenet_int8_input (b->range->low, b->range->high);
+  else
+    s->n_range_chunks = b->cpu->n_threads;
+}
+
+static void
 bind_conv (DicenetCpuStep *s, const DicenetCpuBinding *b)
 {
   const DicenetNode *node = b->node;
@@ -144,10 +155,8 @@ bind_conv (DicenetCpuStep *s, const DicenetCpuBinding *b)
   if (b->w->dense)
     b->precision->set (&s->conv.conv, b->w->dense);
   s->conv.n_blocks = node->groups * b->precision->blocks (s->y.c, node->groups);
-  if (b->precision->needs_range) {
-    s->conv.conv.input = &s->conv.input;
-    s->n_range_chunks = b->cpu->n_threads;
-  }
+  if (b->precision->needs_range)
+    bind_range (s, b);
   bind_conv_kind (s, b);
 }
 
@@ -380,9 +389,13 @@ dicenet_cpu_bind (const DicenetCpu *cpu, const DicenetGraph *graph, const Dicene
   for (guint i = 0; i < plan->n_steps; i++) {
     const guint node = plan->steps[i].node;
     const DicenetNode *of = dicenet_graph_node (graph, node);
-    const DicenetCpuBinding b = { cpu,  dicenet_cpu_precision_of (cpu->precision, graph, of),
-                                  of,   &cpu->weights[node],
-                                  axes, &plan->views[0] };
+    const DicenetCpuBinding b = { .cpu = cpu,
+                                  .precision = dicenet_cpu_precision_of (cpu->precision, graph, of),
+                                  .node = of,
+                                  .w = &cpu->weights[node],
+                                  .axes = axes,
+                                  .input = &plan->views[0],
+                                  .range = cpu->ranges ? &cpu->ranges[dicenet_cpu_n_int8 (graph, node)] : NULL };
     bind_step (&steps[i], &b, &plan->steps[i]);
   }
   return steps;
@@ -452,6 +465,27 @@ run_chunk (gpointer job, guint i, guint thread_index)
   const gsize begin = i * s->chunk;
 
   s->task (s, begin, MIN (s->chunk, s->n - begin), scratch_of (s, thread_index));
+}
+
+static void
+count_value (DicenetHistogram *histogram, gfloat value)
+{
+  guint32 bits;
+
+  memcpy (&bits, &value, sizeof bits);
+  histogram->counts[bits >> (32 - DICENET_HISTOGRAM_BITS)]++;
+  histogram->low = MIN (histogram->low, value);
+  histogram->high = MAX (histogram->high, value);
+}
+
+void
+dicenet_cpu_count (const DicenetCpuStep *step, DicenetHistogram *histogram)
+{
+  const DicenetPlanes *x = &step->x[0];
+
+  for (guint c = 0; c < x->c; c++)
+    for (gsize i = 0; i < (gsize) x->h * x->w; i++)
+      count_value (histogram, dicenet_plane (x, c)[i]);
 }
 
 void

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../backend/axis.h"
+#include "../backend/backend.h"
 #include "../base/threads.h"
 #include "../graph/plan.h"
 #include "pack.h"
@@ -14,6 +15,7 @@ typedef struct {
   const DicenetKernels *kernels;        /* in float32 */
   const DicenetKernels *dense_kernels;  /* with those of @precision */
   const DicenetCpuPrecision *precision; /* also of @weights */
+  const DicenetRange *ranges;           /* the model's int8_ranges, or NULL */
   const DicenetCpuWeights *weights;     /* by node */
   DicenetThreads *threads;
   guint n_threads;
@@ -77,6 +79,7 @@ typedef struct {
   const DicenetCpuWeights *w;
   GHashTable *axes; /* backend/axis.h */
   const DicenetTensorRef *input;
+  const DicenetRange *range; /* of this step's input, for int8; NULL: each run finds it */
 } DicenetCpuBinding;
 
 /* Whether dicenet_cpu_bind() supports the operation. */
@@ -88,6 +91,9 @@ DicenetCpuStep *dicenet_cpu_bind (const DicenetCpu *cpu, const DicenetGraph *gra
                                   GHashTable *axes);
 void dicenet_cpu_place (DicenetCpuStep *steps, guint n_steps, gfloat *arena);
 void dicenet_cpu_place_input (DicenetCpuStep *steps, guint n_steps, const gfloat *input);
+
+/* Adds the step's first input. */
+void dicenet_cpu_count (const DicenetCpuStep *step, DicenetHistogram *histogram);
 
 /* Runs one step. */
 void dicenet_cpu_run (DicenetCpuStep *step, DicenetThreads *threads);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "precision.h"
 
+#include <dicenet/error.h>
+
 /* --- float32 --- */
 
 static int
@@ -203,4 +205,35 @@ dicenet_cpu_dense (const DicenetGraph *graph, const DicenetNode *node, DicenetDe
   *out = (DicenetDense){ dicenet_node_channels (graph, node->inputs[0]), node->channels, node->groups, node->kernel,
                          node->stride };
   return TRUE;
+}
+
+gboolean
+dicenet_cpu_is_int8 (const DicenetGraph *graph, const DicenetNode *node)
+{
+  return dicenet_cpu_precision_of (dicenet_cpu_precision (DICENET_PRECISION_INT8), graph, node)->precision ==
+         DICENET_PRECISION_INT8;
+}
+
+guint
+dicenet_cpu_n_int8 (const DicenetGraph *graph, guint end)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < end; i++)
+    n += (guint) dicenet_cpu_is_int8 (graph, dicenet_graph_node (graph, i));
+  return n;
+}
+
+gboolean
+dicenet_cpu_check_ranges (const DicenetDescription *d, const DicenetGraph *graph, const char *path, GError **error)
+{
+  const guint expected = dicenet_cpu_n_int8 (graph, graph->nodes->len);
+
+  if (d->int8_ranges == NULL || d->n_int8_ranges == expected)
+    return TRUE;
+  g_set_error (error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
+               "%s: __metadata__: \"int8_ranges\": expected %u pairs, one for each convolution that int8 computes, "
+               "found %u: remove the key, and take the ranges anew with models/quantize.py",
+               path, expected, d->n_int8_ranges);
+  return FALSE;
 }

@@ -41,6 +41,17 @@ const DicenetCpuPrecision *dicenet_cpu_precision_there (DicenetPrecision precisi
 const DicenetCpuPrecision *dicenet_cpu_precision_of (const DicenetCpuPrecision *precision, const DicenetGraph *graph,
                                                      const DicenetNode *node);
 
+/* Whether int8 computes @node. */
+gboolean dicenet_cpu_is_int8 (const DicenetGraph *graph, const DicenetNode *node);
+
+/* How many of the nodes before node @end it computes: the place of @end's range in a model's int8_ranges. */
+guint dicenet_cpu_n_int8 (const DicenetGraph *graph, guint end);
+
+/* Whether @d has no ranges for int8, or one for each convolution that it computes. FALSE with @error set
+ * (INVALID_MODEL); @path: the model's file, for the message. */
+gboolean dicenet_cpu_check_ranges (const DicenetDescription *d, const DicenetGraph *graph, const char *path,
+                                   GError **error);
+
 /* Parameters for packing a dense convolution; FALSE for all other nodes. */
 gboolean dicenet_cpu_dense (const DicenetGraph *graph, const DicenetNode *node, DicenetDense *out);
 

@@ -60,6 +60,7 @@ dicenet_description_clear (DicenetDescription *self)
 {
   g_clear_pointer (&self->labels, g_strfreev);
   g_clear_pointer (&self->thresholds, g_free);
+  g_clear_pointer (&self->int8_ranges, g_free);
 }
 
 gboolean
@@ -127,6 +128,22 @@ read_labels (const DicenetMetadata *m, DicenetDescription *d)
   g_set_error (m->error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
                "%s: __metadata__: expected %u labels, one per class, found %u", m->file->path, d->n_classes, found);
   return FALSE;
+}
+
+static gboolean
+read_ranges (const DicenetMetadata *m, DicenetDescription *d)
+{
+  g_autoptr (GArray) ranges = g_array_new (FALSE, FALSE, sizeof (DicenetRange));
+
+  if (dicenet_metadata_get (m, "int8_ranges") == NULL)
+    return TRUE;
+  if (!dicenet_metadata_read_ranges (m, "int8_ranges", DICENET_MAX_RANGES,
+                                     "a JSON array of pairs [low, high] from -1e30 to 0 and from 0 to 1e30", ranges))
+    return FALSE;
+  d->n_int8_ranges = ranges->len;
+  d->int8_ranges = g_new (DicenetRange, ranges->len + 1); /* not NULL for an empty array */
+  memcpy (d->int8_ranges, ranges->data, ranges->len * sizeof (DicenetRange));
+  return TRUE;
 }
 
 static gboolean
@@ -244,7 +261,7 @@ read_all (const DicenetMetadata *m, const DicenetTaskKeys *const *tasks, guint n
   if (d->backbone != DICENET_BACKBONE_DICENET && !task->has_backbones)
     return refuse_backbone (m, tasks, n_tasks, dicenet_backbone_names[d->backbone]);
   d->task = task->task;
-  return read_common (m, task, d) && task->read (m, d) && read_labels (m, d);
+  return read_common (m, task, d) && task->read (m, d) && read_labels (m, d) && read_ranges (m, d);
 }
 
 gboolean

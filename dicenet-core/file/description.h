@@ -33,6 +33,9 @@ typedef struct {
 
 #define DICENET_MAX_CLASSES 65535
 
+/* Maximum number of ranges; a file has no more tensors. */
+#define DICENET_MAX_RANGES 4096
+
 /* Maximum length of a label, which is repeated in every frame's results. */
 #define DICENET_MAX_LABEL_BYTES 4096
 
@@ -58,6 +61,10 @@ typedef struct {
   gboolean multi_label; /* classify */
   gfloat threshold;     /* classify, detect: default minimum confidence of reported results */
   gfloat *thresholds;   /* instead of it, one per class; NULL for none */
+  /* Of the inputs of the convolutions that int8 computes, in the graph's order; NULL for none. Their number is checked
+   * by dicenet_cpu_check_ranges(). */
+  DicenetRange *int8_ranges;
+  guint n_int8_ranges;
 } DicenetDescription;
 
 /* The task-specific part of reading a model file. */

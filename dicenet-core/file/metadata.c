@@ -124,6 +124,14 @@ dicenet_metadata_enter_array (const char *text, GError **error)
   return text;
 }
 
+/* Sets the error for the element of an array at @found. */
+static gboolean
+refuse_element (const DicenetMetadata *m, const char *key, const char *expected, guint found, const char *text)
+{
+  g_autofree char *which = g_strdup_printf ("something else at %u, counted from 0, of ", found);
+  return refuse_part (m, key, expected, which, text);
+}
+
 gboolean
 dicenet_metadata_read_numbers (const DicenetMetadata *m, const char *key, guint n, gdouble min, gdouble max,
                                const char *expected, gfloat *out)
@@ -139,10 +147,8 @@ dicenet_metadata_read_numbers (const DicenetMetadata *m, const char *key, guint 
   for (; dicenet_json_next (&at); found++) {
     g_autofree char *number = dicenet_json_read_number (&at);
     const gdouble value = number ? g_ascii_strtod (number, NULL) : NAN;
-    if (!(value >= min && value <= max)) {
-      g_autofree char *which = g_strdup_printf ("something else at %u, counted from 0, of ", found);
-      return refuse_part (m, key, expected, which, text);
-    }
+    if (!(value >= min && value <= max))
+      return refuse_element (m, key, expected, found, text);
     if (found < n)
       out[found] = (gfloat) value;
   }
@@ -150,4 +156,45 @@ dicenet_metadata_read_numbers (const DicenetMetadata *m, const char *key, guint 
     return TRUE;
   g_autofree char *count = g_strdup_printf ("%u in ", found);
   return refuse_part (m, key, expected, count, text);
+}
+
+/* Reads the number at @at, and skips it. */
+static gboolean
+read_bound (const char **at, gdouble min, gdouble max, gfloat *out)
+{
+  g_autofree char *number = dicenet_json_read_number (at);
+  const gdouble value = number ? g_ascii_strtod (number, NULL) : NAN;
+
+  *out = (gfloat) value;
+  return value >= min && value <= max;
+}
+
+/* Reads the pair at @at, and skips it. */
+static gboolean
+read_range (const char **at, DicenetRange *out)
+{
+  if (dicenet_json_type (*at) != '[')
+    return FALSE;
+  dicenet_json_enter (at);
+  return dicenet_json_next (at) && read_bound (at, -DICENET_MAX_BOUND, 0, &out->low) && dicenet_json_next (at) &&
+         read_bound (at, 0, DICENET_MAX_BOUND, &out->high) && !dicenet_json_next (at);
+}
+
+gboolean
+dicenet_metadata_read_ranges (const DicenetMetadata *m, const char *key, guint most, const char *expected, GArray *out)
+{
+  const char *text = dicenet_metadata_get (m, key);
+  if (text == NULL)
+    return TRUE;
+
+  const char *at = dicenet_metadata_enter_array (text, NULL);
+  if (at == NULL)
+    return dicenet_metadata_refuse (m, key, expected, text);
+  while (dicenet_json_next (&at)) {
+    DicenetRange range;
+    if (out->len == most || !read_range (&at, &range))
+      return refuse_element (m, key, expected, out->len, text);
+    g_array_append_val (out, range);
+  }
+  return TRUE;
 }

@@ -24,6 +24,16 @@ gboolean dicenet_metadata_read_int (const DicenetMetadata *m, const char *key, g
 gboolean dicenet_parse_number (const char *text, gdouble *out);
 gboolean dicenet_metadata_read_fraction (const DicenetMetadata *m, const char *key, gfloat *out);
 gboolean dicenet_metadata_read_boolean (const DicenetMetadata *m, const char *key, gboolean *out);
+/* A range that contains 0. */
+typedef struct {
+  gfloat low, high;
+} DicenetRange;
+
+/* A JSON array of at most @most pairs [low, high], from -DICENET_MAX_BOUND to 0 and from 0 to DICENET_MAX_BOUND.
+ * Appends them to @out, DicenetRange. @expected: description for the error message. */
+#define DICENET_MAX_BOUND 1e30
+gboolean dicenet_metadata_read_ranges (const DicenetMetadata *m, const char *key, guint most, const char *expected,
+                                       GArray *out);
 /* "WxH"; mandatory. */
 gboolean dicenet_metadata_read_size (const DicenetMetadata *m, const char *key, guint *width, guint *height);
 /* A JSON array of @n numbers. @expected: description for the error message. */

@@ -79,6 +79,8 @@ read_description (Info *info, GError **error)
   if (file == NULL || !dicenet_task_read (&info->description, file, error))
     return FALSE;
   info->graph = dicenet_task_build (&info->description);
+  if (!dicenet_cpu_check_ranges (&info->description, info->graph, info->path, error))
+    return FALSE;
   info->layers = g_new0 (Layer, info->graph->nodes->len);
   for (guint i = 0; i < info->graph->nodes->len; i++)
     info->layers[i].tensors = g_ptr_array_new_with_free_func (tensor_free);

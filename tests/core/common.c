@@ -2,6 +2,7 @@
 #include "common.h"
 
 #include <glib/gstdio.h>
+#include "file/safetensors.h"
 
 char *
 test_model_path (const char *name)
@@ -19,6 +20,22 @@ test_model_load (const char *name)
   DicenetModel *model = dicenet_model_load (path, &error);
   assert_no_error (error);
   return model;
+}
+
+DicenetModel *
+test_model_with (const char *name, const char *folder, const char *key, const char *value, GError **error)
+{
+  g_autofree char *from = test_model_path (name), *to = g_build_filename (folder, "changed.safetensors", NULL);
+  g_autoptr (DicenetSafetensors) file = dicenet_safetensors_open (from, NULL);
+  g_autoptr (GArray) tensors = g_array_new (FALSE, FALSE, sizeof (DicenetTensor));
+
+  ck_assert_ptr_nonnull (file);
+  for (GTreeNode *n = g_tree_node_first (file->tensors); n; n = g_tree_node_next (n))
+    g_array_append_vals (tensors, g_tree_node_value (n), 1);
+  g_hash_table_insert (file->metadata, g_strdup (key), g_strdup (value));
+  ck_assert (
+      dicenet_safetensors_write (to, (DicenetTensor *) (gpointer) tensors->data, tensors->len, file->metadata, NULL));
+  return dicenet_model_load (to, error);
 }
 
 char *

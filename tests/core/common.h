@@ -10,6 +10,10 @@ char *test_model_path (const char *name);
 /* Loads it; fails the test on error. */
 DicenetModel *test_model_load (const char *name);
 
+/* A copy in @folder with another value of a key of its description; NULL with @error set if it doesn't load. */
+DicenetModel *test_model_with (const char *name, const char *folder, const char *key, const char *value,
+                               GError **error);
+
 /* A folder for one test's files; remove it with test_folder_remove(). */
 char *test_folder_new (void);
 void test_folder_remove (char *folder);

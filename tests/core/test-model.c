@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "api/model-private.h"
+#include "cpu/precision.h"
 #include "file/safetensors.h"
 
 /* A modified copy of a model; NULL fields change nothing. */
@@ -304,6 +305,79 @@ START_TEST (has_thresholds)
 }
 END_TEST
 
+/* The first range as often as @n says. */
+static char *
+ranges_text (guint n, const char *range)
+{
+  GString *text = g_string_new ("[");
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s%s", i ? "," : "", range);
+  return g_string_free (g_string_append_c (text, ']'), FALSE);
+}
+
+static void
+assert_ranges_refused (const char *folder, const char *value, const char *says)
+{
+  g_autoptr (GError) error = NULL;
+  const Change change = { .key = "int8_ranges", .value = value };
+
+  ck_assert_msg (load_changed (folder, "detect", &change, &error) == NULL, "%s", value);
+  assert_error (error, DICENET_ERROR_INVALID_MODEL, "__metadata__: \"int8_ranges\": expected ", says);
+}
+
+START_TEST (has_int8_ranges)
+{
+  static const char *const all[] = { "anchor-free", "classify", "detect", "mobilenet", "resnet", "segment" };
+  static const struct {
+    const char *value, *says;
+  } bad[] = {
+    { "", "found \"\"" },
+    { "0.5", "found \"0.5\"" },
+    { "{\"conv\": [0, 1]}", "found \"{" },
+    { "[[0,1],[0,1]", "found \"[[0,1],[0,1]\"" },
+    { "[[0,nan]]", "found \"[[0,nan]]\"" },
+    { "[0,1]", "something else at 0, counted from 0, of" },
+    { "[[0,1],[0]]", "something else at 1" },
+    { "[[0,1],[]]", "something else at 1" },
+    { "[[0,1],[0,1,2]]", "something else at 1" },
+    { "[[0,1],null]", "something else at 1" },
+    { "[[0,1],[0,\"1\"]]", "something else at 1" },
+    { "[[0,1],[[0],1]]", "something else at 1" },
+    { "[[0,1],[0.5,1]]", "something else at 1" },
+    { "[[0,1],[-2,-1]]", "something else at 1" },
+    { "[[0,1],[1,0]]", "something else at 1" },
+    { "[[0,1],[-1e999,1]]", "something else at 1" },
+    { "[[0,1],[0,1.1e30]]", "something else at 1" },
+    { "[]", "pairs, one for each convolution that int8 computes, found 0: remove the key, and take the ranges" },
+    { "[[0,1]]", "pairs, one for each convolution that int8 computes, found 1" },
+  };
+  char *folder = test_folder_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DicenetModel) plain = test_model_load (all[i]);
+    ck_assert_ptr_null (dicenet_model_get_program (plain)->description->int8_ranges);
+    const DicenetGraph *graph = dicenet_model_get_program (plain)->graph;
+    const guint n = dicenet_cpu_n_int8 (graph, graph->nodes->len);
+    g_autofree char *value = ranges_text (n, "[-0.25, 1e30]"), *more = ranges_text (n + 1, "[0,1]");
+    g_autoptr (DicenetModel) model =
+        load_changed (folder, all[i], &(Change){ .key = "int8_ranges", .value = value }, &error);
+    assert_no_error (error);
+    const DicenetDescription *d = dicenet_model_get_program (model)->description;
+    ck_assert_uint_eq (d->n_int8_ranges, n);
+    ck_assert (d->int8_ranges[n - 1].low == -0.25f && d->int8_ranges[n - 1].high == 1e30f);
+    ck_assert_ptr_null (load_changed (folder, all[i], &(Change){ .key = "int8_ranges", .value = more }, &error));
+    assert_error (error, DICENET_ERROR_INVALID_MODEL, "\"int8_ranges\": expected ", "changed.safetensors");
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    assert_ranges_refused (folder, bad[i].value, bad[i].says);
+  g_autofree char *many = ranges_text (DICENET_MAX_RANGES + 1, "[0,1]");
+  assert_ranges_refused (folder, many, "something else at 4096");
+  test_folder_remove (folder);
+}
+END_TEST
+
 START_TEST (refuses_bad_tensors)
 {
 #define CONV "base_net.level3.1.layer_right.1.conv_channel.weight"
@@ -591,5 +665,5 @@ START_TEST (messages_are_text)
 END_TEST
 
 TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_head, has_a_threshold,
-           has_thresholds, refuses_bad_tensors, is_loaded_once, is_loaded_anew_whatever_its_time,
+           has_thresholds, has_int8_ranges, refuses_bad_tensors, is_loaded_once, is_loaded_anew_whatever_its_time,
            loads_from_many_threads, reads_labels, is_found_by_name, names_broken_links, messages_are_text)

@@ -7,6 +7,9 @@
 
 #include <math.h>
 #include <string.h>
+#include "api/model-private.h"
+#include "api/session-private.h"
+#include "cpu/precision.h"
 
 static const char *const models[] = { "anchor-free", "classify", "detect", "pyramid", "segment" };
 
@@ -87,32 +90,129 @@ START_TEST (bfloat16_is_near_float32)
 }
 END_TEST
 
-/* On every instruction set of an x86-64 processor, and slightly different results. */
+/* Of the instruction sets of an x86-64 processor. */
+static const char *const masks[] = { "0", "1", "3", "7", "31" };
+
+static DicenetSession *
+open_with_mask (DicenetModel *model, const char *mask, DicenetPrecision precision, guint threads)
+{
+  g_setenv ("DICENET_CPU_MASK", mask, TRUE);
+  DicenetSession *session = open_session (model, precision, threads);
+  g_unsetenv ("DICENET_CPU_MASK");
+  return session;
+}
+
+/* On every instruction set, and slightly different results. */
 START_TEST (int8_is_near_float32)
 {
-  static const char *const masks[] = { "0", "1", "3", "7", "31" };
-
   for (guint m = 0; m < G_N_ELEMENTS (models); m++) {
     g_autoptr (DicenetModel) model = test_model_load (models[m]);
     for (guint i = 0; i < G_N_ELEMENTS (masks); i++) {
-      g_setenv ("DICENET_CPU_MASK", masks[i], TRUE);
-      g_autoptr (DicenetSession) single = open_session (model, DICENET_PRECISION_FLOAT32, 1);
-      g_autoptr (DicenetSession) rounded = open_session (model, DICENET_PRECISION_INT8, 1);
-      g_unsetenv ("DICENET_CPU_MASK");
+      g_autoptr (DicenetSession) single = open_with_mask (model, masks[i], DICENET_PRECISION_FLOAT32, 1);
+      g_autoptr (DicenetSession) rounded = open_with_mask (model, masks[i], DICENET_PRECISION_INT8, 1);
       g_autoptr (GArray) a = run (single, 75, 61), b = run (rounded, 75, 61);
       const gfloat found = difference (a, b);
 
-      if (dicenet_session_get_warning (rounded) != NULL) {
+      if (dicenet_session_get_precision (rounded) == DICENET_PRECISION_FLOAT32) {
         ck_assert (strstr (dicenet_session_get_warning (rounded), "x86-64"));
-        ck_assert_int_eq (dicenet_session_get_precision (rounded), DICENET_PRECISION_FLOAT32);
         ck_assert_float_eq (found, 0);
       } else {
         ck_assert_int_eq (dicenet_session_get_precision (rounded), DICENET_PRECISION_INT8);
+        ck_assert (strstr (dicenet_session_get_warning (rounded), "models/quantize.py MODEL PHOTOS"));
         ck_assert_msg (found > 1e-4f && found < INT8_BOUND, "%s, mask %s: %g of the largest", models[m], masks[i],
                        (double) found);
       }
     }
   }
+}
+END_TEST
+
+/* The value of int8_ranges with the very ranges of a run, each bound times @factor. */
+static char *
+ranges_of_run (DicenetSession *session, guint width, guint height, gfloat factor)
+{
+  const DicenetGraph *graph = dicenet_model_get_program (dicenet_session_get_model (session))->graph;
+  const guint n = dicenet_cpu_n_int8 (graph, graph->nodes->len);
+  g_autofree DicenetHistogram *histograms = g_new0 (DicenetHistogram, n);
+  GString *text = g_string_new ("[");
+
+  dicenet_session_get_executor (session)->histograms = histograms;
+  g_array_unref (run (session, width, height));
+  dicenet_session_get_executor (session)->histograms = NULL;
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s[%.9g, %.9g]", i ? ", " : "", (double) (histograms[i].low * factor),
+                            (double) (histograms[i].high * factor));
+  return g_string_free (g_string_append_c (text, ']'), FALSE);
+}
+
+/* Takes ownership of @value. */
+static DicenetModel *
+model_with_ranges (const char *name, const char *folder, char *value)
+{
+  g_autofree char *ranges = value;
+  g_autoptr (GError) error = NULL;
+  DicenetModel *model = test_model_with (name, folder, "int8_ranges", ranges, &error);
+
+  assert_no_error (error);
+  return model;
+}
+
+/* The model's ranges give the same as the same ranges that were found on the way, and others something else. */
+static void
+compare_ranges (const char *name, const char *mask, const char *folder)
+{
+  g_autoptr (DicenetModel) model = test_model_load (name);
+  g_autoptr (DicenetSession) without = open_with_mask (model, mask, DICENET_PRECISION_INT8, 2);
+  if (dicenet_session_get_precision (without) == DICENET_PRECISION_FLOAT32)
+    return;
+  g_autoptr (GArray) expected = run (without, 75, 61);
+  g_autoptr (DicenetModel) same = model_with_ranges (name, folder, ranges_of_run (without, 75, 61, 1));
+  g_autoptr (DicenetModel) narrow = model_with_ranges (name, folder, ranges_of_run (without, 75, 61, 0.75f));
+
+  for (guint threads = 1; threads <= 3; threads++) {
+    g_autoptr (DicenetSession) with = open_with_mask (same, mask, DICENET_PRECISION_INT8, threads);
+    g_autoptr (DicenetSession) limited = open_with_mask (narrow, mask, DICENET_PRECISION_INT8, threads);
+    g_autoptr (GArray) found = run (with, 75, 61), other = run (limited, 75, 61);
+    ck_assert_ptr_null (dicenet_session_get_warning (with));
+    ck_assert_uint_eq (found->len, expected->len);
+    ck_assert_msg (memcmp (found->data, expected->data, found->len * sizeof (gfloat)) == 0, "%s, mask %s, %u threads",
+                   name, mask, threads);
+    ck_assert_msg (difference (expected, other) > 1e-4f, "%s, mask %s", name, mask);
+  }
+}
+
+START_TEST (ranges_of_the_model)
+{
+  char *folder = test_folder_new ();
+
+  for (guint m = 0; m < G_N_ELEMENTS (models); m++)
+    for (guint i = 0; i < G_N_ELEMENTS (masks); i++)
+      compare_ranges (models[m], masks[i], folder);
+  test_folder_remove (folder);
+}
+END_TEST
+
+/* If nothing but zero is in range, all pictures look the same. Float32 ignores the ranges. */
+START_TEST (ranges_are_limits)
+{
+  char *folder = test_folder_new ();
+  g_autoptr (DicenetModel) plain = test_model_load ("segment");
+  g_autoptr (DicenetSession) without = open_session (plain, DICENET_PRECISION_FLOAT32, 1);
+  g_autoptr (DicenetModel) model = model_with_ranges ("segment", folder, ranges_of_run (without, 64, 48, 0));
+  g_autoptr (DicenetSession) rounded = open_session (model, DICENET_PRECISION_INT8, 1);
+  g_autoptr (DicenetSession) single = open_session (model, DICENET_PRECISION_FLOAT32, 1);
+  g_autoptr (DicenetResult) a = test_run_noise (rounded, 1, 64, 48, 1), b = test_run_noise (rounded, 1, 64, 48, 2);
+  g_autoptr (GArray) c = run (single, 75, 61), d = run (without, 75, 61);
+  gsize n, m;
+  const gfloat *first = dicenet_result_get_output (a, "logits", 0, &n),
+               *second = dicenet_result_get_output (b, "logits", 0, &m);
+
+  ck_assert_uint_eq (n, m);
+  if (dicenet_session_get_precision (rounded) == DICENET_PRECISION_INT8)
+    ck_assert_mem_eq (first, second, n * sizeof (gfloat));
+  ck_assert_float_eq (difference (c, d), 0);
+  ck_assert_ptr_null (dicenet_session_get_warning (single));
+  test_folder_remove (folder);
 }
 END_TEST
 
@@ -193,5 +293,5 @@ START_TEST (a_lack_is_told_and_computes_in_float32)
 }
 END_TEST
 
-TEST_MAIN ("precision", auto_takes_what_there_is, bfloat16_is_near_float32, int8_is_near_float32,
-           threads_change_nothing, sessions_open_in_parallel, a_lack_is_told_and_computes_in_float32)
+TEST_MAIN ("precision", auto_takes_what_there_is, bfloat16_is_near_float32, int8_is_near_float32, ranges_of_the_model,
+           ranges_are_limits, threads_change_nothing, sessions_open_in_parallel, a_lack_is_told_and_computes_in_float32)

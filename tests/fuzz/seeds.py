@@ -37,6 +37,7 @@ def models():
     detect = {**METADATA, "task": "detect", "classes": "5", "pyramid": "false", "labels": json.dumps(list("abcde"))}
     detect["prior_sizes"] = "[6,16,26,36,46,56,66]"
     detect["thresholds"] = "[0,0.25,0.5,0.75,1]"
+    ranges = {"int8_ranges": json.dumps([[-1, 2.5]] * 23)}  # as many as this segmenter has convolutions in int8
     segment = {**METADATA, "task": "segment", "classes": "21", "background": "0", "decoder_width": "16"}
     yield from (model_file(metadata) for metadata in (classify, detect, segment))
     yield model_file(classify, (6,), "F16", 12)
@@ -49,6 +50,9 @@ def models():
     cells = {"head": "anchor-free", "head_width": "16", "context_width": "24"}
     yield model_file({**METADATA, "task": "detect", "classes": "5", **cells})
     yield model_change(7, {**METADATA, "scale": "0.1", "task": "detect", "classes": "5", **cells})
+    yield model_file({**segment, **ranges})
+    yield model_change(2, {**segment, **ranges})
+    yield model_change(0, {**classify, "int8_ranges": "[[0,1],[-1e30,0],[0]]"})
     infinity, nan = 0x7F800000, 0x7FC00000
     yield from (model_change(base, None, (7, 6, number)) for base in (0, 2, 3, 7) for number in (infinity, nan))
     yield from (model_change(0, None, (1, what, 64)) for what in range(6))

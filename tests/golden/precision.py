@@ -87,7 +87,7 @@ def request_of(size):
 def compare(model, photos, precision):
     """Returns False without the precision."""
     sessions = [session_of(model, getattr(Dicenet.Precision, name.upper())) for name in ("float32", precision)]
-    if sessions[1].get_warning():
+    if sessions[1].get_precision() == Dicenet.Precision.FLOAT32:
         return False
     task = {Dicenet.Task.SEGMENT: Masks, Dicenet.Task.CLASSIFY: Classes, Dicenet.Task.DETECT: Boxes}[model.get_task()]
     result = task(model)
