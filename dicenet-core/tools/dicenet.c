@@ -21,6 +21,9 @@ static const struct {
     "bench MODEL [--size WxH] [--batch N] [--threads N] [--streams N[,N...]] [--backend auto|cpu|cuda] [--precision "
     "float32|bfloat16|int8|float16|tf32|auto] "
     "[--seconds S] [--json]\n      how long a model takes, in one session or several at once" },
+  { "inputs", dicenet_tool_inputs,
+    "inputs MODEL < PICTURES.ppm\n      histograms of the inputs of the convolutions that int8 computes, for "
+    "models/quantize.py" },
 };
 
 gboolean

@@ -8,6 +8,7 @@
 gboolean dicenet_tool_info (int argc, char **argv, GError **error);
 gboolean dicenet_tool_run (int argc, char **argv, GError **error);
 gboolean dicenet_tool_bench (int argc, char **argv, GError **error);
+gboolean dicenet_tool_inputs (int argc, char **argv, GError **error);
 
 /* Parses options with @entries into their variables, and leaves exactly @n_positional arguments in argv[1..]. */
 gboolean dicenet_tool_parse (int *argc, char ***argv, const GOptionEntry *entries, const char *usage, int n_positional,
