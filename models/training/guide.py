@@ -28,9 +28,9 @@ import augment  # noqa: E402
 import boxes  # noqa: E402
 import config as configs  # noqa: E402
 import data  # noqa: E402
-import history  # noqa: E402
 import outfile  # noqa: E402
 from errors import ModelError  # noqa: E402
+from progress import Progress  # noqa: E402
 
 SIDE = 416  # of the views that the detector sees
 LEAST = 0.03  # minimum score of a cell to be kept
@@ -143,7 +143,7 @@ def make(config, arguments):
     if os.path.exists(about):
         raise ModelError(f"{about} exists: name another folder")
     parts = np.array_split(np.arange(len(records)), -(-len(records) // CHUNK))
-    progress = history.Progress()
+    progress = Progress()
     given = (arguments.detector, photos, config.seed, recipe)
     photos.pool = photos.ahead = None  # threads do not go to another process
     with ProcessPoolExecutor(arguments.processes, initializer=begin, initargs=given) as pool:

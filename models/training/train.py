@@ -43,6 +43,7 @@ import tasks  # noqa: E402
 from augment import draw_size  # noqa: E402
 from errors import ModelError  # noqa: E402
 from optimise import Average, make_optimizer, rate  # noqa: E402
+from progress import Progress  # noqa: E402
 from start import initialise_from, labels_of, write_model  # noqa: E402
 
 CHECKPOINT_MINUTES = 3
@@ -253,7 +254,7 @@ class Session:
 
     def __init__(self, run, validations, arguments):
         self.run, self.validations, self.arguments = run, validations, arguments
-        self.output, self.progress = arguments.output, history.Progress()
+        self.output, self.progress = arguments.output, Progress()
         self.started = self.saved = time.monotonic()
         self.before, self.stopped = run.seconds, False
         self.found = None  # metrics of the current network
