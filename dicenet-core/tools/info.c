@@ -87,10 +87,18 @@ read_description (Info *info, GError **error)
   return dicenet_graph_list_tensors (info->graph, add_tensor, info, error);
 }
 
+/* In the layout of this processor, if it has the precision. */
 static gsize
 weight_bytes (const Info *info, DicenetPrecision precision)
 {
-  return dicenet_cpu_weight_bytes (info->graph, dicenet_cpu_precision (precision));
+  const DicenetCpuPrecision *there = dicenet_cpu_precision_there (precision, dicenet_cpu_mask ());
+  return dicenet_cpu_weight_bytes (info->graph, there ? there : dicenet_cpu_precision (precision));
+}
+
+static const char *
+has_precision (DicenetPrecision precision)
+{
+  return dicenet_cpu_precision_there (precision, dicenet_cpu_mask ()) ? "this CPU has" : "this CPU lacks";
 }
 
 static void
@@ -143,6 +151,7 @@ add_description (DicenetJsonOut *out, const Info *info)
   const guint n = dicenet_task_get (d->task)->describe (d, facts);
   for (guint i = 0; i < n; i++)
     add_fact (out, &facts[i]);
+  dicenet_json_out_boolean (out, "int8_ranges", d->int8_ranges != NULL);
   add_size (out, "trained_size", d->width, d->height);
   add_size (out, "kernel_size", d->kernel_width, d->kernel_height);
 }
@@ -186,6 +195,7 @@ print_json (const Info *info, gboolean with_layers)
   dicenet_json_out_open (&out, "memory", '{');
   dicenet_json_out_number (&out, "weights", (double) weight_bytes (info, DICENET_PRECISION_FLOAT32));
   dicenet_json_out_number (&out, "bfloat16_weights", (double) weight_bytes (info, DICENET_PRECISION_BFLOAT16));
+  dicenet_json_out_number (&out, "int8_weights", (double) weight_bytes (info, DICENET_PRECISION_INT8));
   dicenet_json_out_number (&out, "activations", (double) info->arena_bytes);
   dicenet_json_out_close (&out, '}');
   if (with_layers) {
@@ -260,8 +270,10 @@ print_text (const Info *info)
   g_print ("memory         %10.2f MB for weights, once per process, in float32\n",
            (double) weight_bytes (info, DICENET_PRECISION_FLOAT32) / 1e6);
   g_print ("               %10.2f MB for weights in bfloat16, which %s\n",
-           (double) weight_bytes (info, DICENET_PRECISION_BFLOAT16) / 1e6,
-           dicenet_bf16_is_there (dicenet_cpu_mask ()) ? "this CPU has" : "this CPU lacks");
+           (double) weight_bytes (info, DICENET_PRECISION_BFLOAT16) / 1e6, has_precision (DICENET_PRECISION_BFLOAT16));
+  g_print ("               %10.2f MB for weights in int8, which %s; the file has %s\n",
+           (double) weight_bytes (info, DICENET_PRECISION_INT8) / 1e6, has_precision (DICENET_PRECISION_INT8),
+           d->int8_ranges ? "its ranges" : "no ranges for it (models/quantize.py)");
   g_print ("               %10.2f MB for activations, per session on this CPU (%u threads)\n",
            (double) info->arena_bytes / 1e6, dicenet_processors ());
 }

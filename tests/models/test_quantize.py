@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -191,6 +192,7 @@ class Quantize(TestCase):
                 self.assertIn("4 photos", done.stderr)
                 arrays, metadata = common.read_model(model)
                 theirs, described = common.read_model(out)
+                self.assertEqual([self.info(path)["int8_ranges"] for path in (model, out)], [False, True])
                 ranges = json.loads(described.pop("int8_ranges"))
                 self.assertEqual(described, metadata)
                 self.assertEqual(set(theirs), set(arrays))
@@ -204,6 +206,33 @@ class Quantize(TestCase):
                 self.assertIn("models/quantize.py MODEL PHOTOS -o OUT", said)
                 self.assertEqual(silence, "")
                 self.assertTrue(0 < error < max(3 * without, 0.1), (without, error))
+
+    def info(self, model):
+        """What `dicenet info` says, as JSON."""
+        return json.loads(subprocess.check_output([DICENET, "info", model, "--json"]))
+
+    def test_info(self):
+        """Size of the weights, by layout, and whether there are ranges."""
+        model, out = self.model(scale=1.0, fill="zeros"), self.path("out.safetensors")
+        self.assertEqual(self.quantize(model, self.photos(1), "-o", out).returncode, 0)
+        for path, says in (model, "the file has no ranges for it (models/quantize.py)"), (
+            out,
+            "the file has its ranges",
+        ):
+            text = subprocess.check_output([DICENET, "info", path], text=True)
+            self.assertRegex(
+                text, r"(?m) [0-9.]+ MB for weights in int8, which this CPU (has|lacks); " + re.escape(says)
+            )
+        quads, pairs = (
+            json.loads(subprocess.check_output([DICENET, "info", model, "--json"], env={"DICENET_CPU_MASK": mask}))[
+                "memory"
+            ]
+            for mask in ("0", "1")
+        )
+        self.assertLess(quads["int8_weights"], 0.6 * quads["weights"])
+        self.assertEqual(pairs["weights"], quads["weights"])
+        if os.uname().machine == "x86_64":
+            self.assertTrue(quads["int8_weights"] < pairs["int8_weights"] < pairs["weights"], (quads, pairs))
 
     def test_again(self):
         """Ranges are replaced; the same photos give the same; a name instead of a path; a part of the photos."""
