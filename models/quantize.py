@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes a copy of a model file with ranges for precision=int8, which are taken from photos.
+"""Writes a copy of a model file with what makes precision=int8 more accurate, taken from photos.
 
     quantize.py MODEL PHOTOS... -o OUT.safetensors
 
 The program `dicenet` runs the model in float32 on each photo, as the elements would, and counts what goes into the
 convolutions that int8 computes. Of each, the range is chosen in which rounding to 256 values has the least squared
-error; what lies beyond is limited to it (docs/numerics.md). The photos should be like those that the model will see;
-a hundred are enough. The weights stay as they are, and other precisions ignore the ranges.
+error; what lies beyond is limited to it. The means of its channels correct what rounding the weights shifts
+(docs/numerics.md). The photos should be like those that the model will see; a hundred are enough. The weights stay as
+they are, and other precisions ignore what is added.
 """
 
 import argparse
@@ -37,6 +38,7 @@ MAX_SIDE = 32767  # pixels, as for frames
 # Shares of the least and of the greatest value that are tried as bounds.
 SHARES = np.linspace(0.05, 1, 96)
 STEPS = 255
+KEYS = ("int8_ranges", "int8_means")
 LEAST, MOST = 1e-30, 1e30  # smaller values are 0 to the library; larger bounds it refuses
 
 
@@ -90,6 +92,19 @@ def path_of(model):
     return json.loads(done.stdout)["model"]
 
 
+@contextlib.contextmanager
+def plain(model):
+    """A file with the model but without what this program adds, which the program need not be able to read."""
+    arrays, metadata = modelfile.read(model)
+    if not set(KEYS) & set(metadata):
+        yield model
+        return
+    with tempfile.TemporaryDirectory(prefix="dicenet-") as folder:
+        path = os.path.join(folder, os.path.basename(model))
+        modelfile.write(path, arrays, {key: text for key, text in metadata.items() if key not in KEYS})
+        yield path
+
+
 def histograms(model, photos):
     """What goes into each convolution that int8 computes, as printed by `dicenet inputs`."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
@@ -127,7 +142,8 @@ def values_of(histogram):
     """Values in the middle of the bins, which are a float's leading bits, and how many there are of each."""
     first = np.array(histogram["bins"], np.uint32) << (32 - histogram["bits"])
     last = first + np.uint32((1 << (32 - histogram["bits"])) - 1)
-    values = (first.view(np.float32).astype(float) + last.view(np.float32)) / 2
+    with np.errstate(invalid="ignore"):  # not a number
+        values = (first.view(np.float32).astype(float) + last.view(np.float32)) / 2
     return np.where(np.abs(values) < LEAST, 0, values), np.array(histogram["counts"], float)
 
 
@@ -135,9 +151,9 @@ def best_range(histogram):
     """The range with the least squared error: that of rounding within, where errors are uniform, and of the distance
     beyond."""
     low, high = histogram["low"], histogram["high"]
-    if low is None or high is None or max(-low, high) > MOST:  # JSON has no infinity
-        raise ModelError(f"{histogram['name']}: its input has values beyond {MOST:g}: this model can't do with int8")
     values, counts = values_of(histogram)
+    if not (np.abs(values) <= MOST).all() or None in (low, high, *histogram["means"]):  # JSON has no infinity
+        raise ModelError(f"{histogram['name']}: its input has values beyond {MOST:g}: this model can't do with int8")
     lows, highs = low * SHARES, high * SHARES
     below = np.array([counts @ np.maximum(bound - values, 0) ** 2 for bound in lows])
     above = np.array([counts @ np.maximum(values - bound, 0) ** 2 for bound in highs])
@@ -146,9 +162,11 @@ def best_range(histogram):
     return float(f"{lows[i]:.6g}") or 0.0, float(f"{highs[k]:.6g}")
 
 
-def write(source, target, ranges):
+def write(source, target, found):
     arrays, metadata = modelfile.read(source)
-    modelfile.write(target, arrays, {**metadata, "int8_ranges": json.dumps(ranges)})
+    ranges = [best_range(histogram) for histogram in found]
+    means = [[float(f"{mean:.4g}") for mean in histogram["means"]] for histogram in found]
+    modelfile.write(target, arrays, {**metadata, **dict(zip(KEYS, map(json.dumps, (ranges, means))))})
 
 
 # Command line
@@ -176,11 +194,14 @@ def parse(argv):
 def main(argv=None):
     arguments = parse(argv)
     try:
-        model = path_of(arguments.model)
-        photos = photos_of(arguments.photos, arguments.limit)
-        outfile.check(arguments.output, (model, *photos), arguments.force)
-        found = histograms(model, photos)
-        write(model, arguments.output, [best_range(histogram) for histogram in found])
+        is_path = os.sep in arguments.model or arguments.model.endswith(".safetensors")  # as the program has it
+        model = arguments.model if is_path else path_of(arguments.model)
+        with plain(model) as checked:
+            path_of(checked)
+            photos = photos_of(arguments.photos, arguments.limit)
+            outfile.check(arguments.output, (model, *photos), arguments.force)
+            found = histograms(checked, photos)
+        write(model, arguments.output, found)
     except (ModelError, OSError) as error:
         return f"error: {error}"
     print(f"{arguments.output}: ranges of {len(found)} convolutions from {len(photos)} photos")

@@ -111,7 +111,7 @@ read_model (const char *path, GError **error)
       !dicenet_task_read (&self->description, tensors, error))
     return NULL;
   self->graph = dicenet_task_build (&self->description);
-  if (!dicenet_cpu_check_ranges (&self->description, self->graph, self->path, error))
+  if (!dicenet_cpu_check_int8 (&self->description, self->graph, self->path, error))
     return NULL;
   self->weights = dicenet_weights_new (self->graph, &self->file, g_steal_pointer (&tensors), error);
   if (self->weights == NULL)

@@ -47,6 +47,7 @@ typedef struct {
 
 typedef struct {
   gfloat low, high;
+  gdouble *sums; /* of the values of each channel; NULL: don't add */
   guint64 counts[1 << DICENET_HISTOGRAM_BITS];
 } DicenetHistogram;
 

@@ -115,7 +115,8 @@ set_precision (CpuExecutor *self, DicenetPrecision precision, GError **error)
 
   self->parent.precision = in->precision;
   self->cpu.precision = in;
-  self->cpu.ranges = self->parent.program.description->int8_ranges;
+  if (self->parent.program.description->int8_ranges != NULL)
+    self->cpu.ranges = (const DicenetRange *) (gpointer) self->parent.program.description->int8_ranges->data;
   if (in->needs_range && self->cpu.ranges == NULL)
     self->parent.warning = "the model's file has no ranges for int8, which are then taken from each picture anew; "
                            "models/quantize.py MODEL PHOTOS -o OUT adds them";

@@ -483,9 +483,15 @@ dicenet_cpu_count (const DicenetCpuStep *step, DicenetHistogram *histogram)
 {
   const DicenetPlanes *x = &step->x[0];
 
-  for (guint c = 0; c < x->c; c++)
-    for (gsize i = 0; i < (gsize) x->h * x->w; i++)
+  for (guint c = 0; c < x->c; c++) {
+    gdouble sum = 0;
+    for (gsize i = 0; i < (gsize) x->h * x->w; i++) {
       count_value (histogram, dicenet_plane (x, c)[i]);
+      sum += (gdouble) dicenet_plane (x, c)[i];
+    }
+    if (histogram->sums != NULL)
+      histogram->sums[c] += sum;
+  }
 }
 
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pack.h"
 
+#include <string.h>
 #include "../backend/packing.h"
 #include "../base/block.h"
 #include "../base/memory-error.h"
@@ -35,6 +36,28 @@ pack_weight (DicenetPacking *p, const Packer *packer, const DicenetGraph *graph,
   out->dense = place;
 }
 
+/* Corrected for int8, if the means of its inputs are known. */
+static const float *
+pack_bias (DicenetPacking *p, const Packer *packer, const DicenetGraph *graph, guint i, const DicenetNodeWeights *w)
+{
+  const DicenetNode *node = dicenet_graph_node (graph, i);
+  DicenetDense conv;
+  const float *place;
+
+  if (packer->precision->precision != DICENET_PRECISION_INT8 || !dicenet_cpu_is_int8 (graph, node))
+    return dicenet_packing_copy (p, &w->bias);
+  float *to = dicenet_packing_take (p, node->channels, &place);
+  if (to == NULL)
+    return place;
+  memset (to, 0, node->channels * sizeof (float));
+  if (w->bias.n > 0)
+    memcpy (to, w->bias.values, w->bias.n * sizeof (float));
+  const gfloat *means = dicenet_cpu_int8_means (packer->program->description, graph, i);
+  if (means != NULL && dicenet_cpu_dense (graph, node, &conv))
+    dicenet_correct_int8 (&conv, w->weight.values, means, to);
+  return place;
+}
+
 static void
 pack_width (DicenetPacking *p, const DicenetNode *node, const DicenetArray *width, DicenetCpuWeights *out)
 {
@@ -55,7 +78,7 @@ pack_node (DicenetPacking *p, const DicenetGraph *graph, guint i, const DicenetN
   DicenetCpuWeights counted, *out = packer->nodes ? &packer->nodes[i] : &counted;
 
   pack_weight (p, packer, graph, node, &w->weight, out);
-  out->bias = dicenet_packing_copy (p, &w->bias);
+  out->bias = pack_bias (p, packer, graph, i, w);
   out->scale = dicenet_packing_copy (p, &w->scale);
   out->slope = dicenet_packing_copy (p, &w->slope);
   out->height = dicenet_packing_copy (p, &w->height);

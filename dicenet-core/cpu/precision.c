@@ -224,16 +224,61 @@ dicenet_cpu_n_int8 (const DicenetGraph *graph, guint end)
   return n;
 }
 
-gboolean
-dicenet_cpu_check_ranges (const DicenetDescription *d, const DicenetGraph *graph, const char *path, GError **error)
+const gfloat *
+dicenet_cpu_int8_means (const DicenetDescription *d, const DicenetGraph *graph, guint node)
 {
-  const guint expected = dicenet_cpu_n_int8 (graph, graph->nodes->len);
+  const GArray *means = d->int8_means ? d->int8_means->pdata[dicenet_cpu_n_int8 (graph, node)] : NULL;
+  return means ? (const gfloat *) (gpointer) means->data : NULL;
+}
 
-  if (d->int8_ranges == NULL || d->n_int8_ranges == expected)
-    return TRUE;
+G_GNUC_PRINTF (3, 4)
+static gboolean
+refuse (GError **error, const char *path, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_autofree char *what = g_strdup_vprintf (format, args);
+  va_end (args);
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_INVALID_MODEL,
-               "%s: __metadata__: \"int8_ranges\": expected %u pairs, one for each convolution that int8 computes, "
-               "found %u: remove the key, and take the ranges anew with models/quantize.py",
-               path, expected, d->n_int8_ranges);
+               "%s: __metadata__: %s: write it anew with models/quantize.py", path, what);
   return FALSE;
+}
+
+static gboolean
+check_count (const char *key, guint found, guint expected, const char *path, GError **error)
+{
+  return found == expected ||
+         refuse (error, path, "\"%s\": expected %u elements, one for each convolution that int8 computes, found %u",
+                 key, expected, found);
+}
+
+static gboolean
+check_channels (const DicenetDescription *d, const DicenetGraph *graph, const char *path, GError **error)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < graph->nodes->len; i++) {
+    const DicenetNode *node = dicenet_graph_node (graph, i);
+    if (!dicenet_cpu_is_int8 (graph, node))
+      continue;
+    const GArray *means = d->int8_means->pdata[n++];
+    const guint expected = dicenet_node_channels (graph, node->inputs[0]);
+    if (means->len != expected)
+      return refuse (error, path,
+                     "\"int8_means\": expected %u numbers for the input of %s, found %u at %u, counted from 0",
+                     expected, node->name, means->len, n - 1);
+  }
+  return TRUE;
+}
+
+gboolean
+dicenet_cpu_check_int8 (const DicenetDescription *d, const DicenetGraph *graph, const char *path, GError **error)
+{
+  const guint n = dicenet_cpu_n_int8 (graph, graph->nodes->len);
+
+  if (d->int8_ranges != NULL && !check_count ("int8_ranges", d->int8_ranges->len, n, path, error))
+    return FALSE;
+  return d->int8_means == NULL ||
+         (check_count ("int8_means", d->int8_means->len, n, path, error) && check_channels (d, graph, path, error));
 }

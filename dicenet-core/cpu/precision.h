@@ -47,10 +47,13 @@ gboolean dicenet_cpu_is_int8 (const DicenetGraph *graph, const DicenetNode *node
 /* How many of the nodes before node @end it computes: the place of @end's range in a model's int8_ranges. */
 guint dicenet_cpu_n_int8 (const DicenetGraph *graph, guint end);
 
-/* Whether @d has no ranges for int8, or one for each convolution that it computes. FALSE with @error set
- * (INVALID_MODEL); @path: the model's file, for the message. */
-gboolean dicenet_cpu_check_ranges (const DicenetDescription *d, const DicenetGraph *graph, const char *path,
-                                   GError **error);
+/* The model's means of the input channels of node @node, which it computes; NULL if there are none. */
+const gfloat *dicenet_cpu_int8_means (const DicenetDescription *d, const DicenetGraph *graph, guint node);
+
+/* Whether @d has no ranges for int8, or one for each convolution that it computes, and the same for the means of all
+ * their channels. FALSE with @error set (INVALID_MODEL); @path: the model's file, for the message. */
+gboolean dicenet_cpu_check_int8 (const DicenetDescription *d, const DicenetGraph *graph, const char *path,
+                                 GError **error);
 
 /* Parameters for packing a dense convolution; FALSE for all other nodes. */
 gboolean dicenet_cpu_dense (const DicenetGraph *graph, const DicenetNode *node, DicenetDense *out);

@@ -60,7 +60,8 @@ dicenet_description_clear (DicenetDescription *self)
 {
   g_clear_pointer (&self->labels, g_strfreev);
   g_clear_pointer (&self->thresholds, g_free);
-  g_clear_pointer (&self->int8_ranges, g_free);
+  g_clear_pointer (&self->int8_ranges, g_array_unref);
+  g_clear_pointer (&self->int8_means, g_ptr_array_unref);
 }
 
 gboolean
@@ -133,17 +134,22 @@ read_labels (const DicenetMetadata *m, DicenetDescription *d)
 static gboolean
 read_ranges (const DicenetMetadata *m, DicenetDescription *d)
 {
-  g_autoptr (GArray) ranges = g_array_new (FALSE, FALSE, sizeof (DicenetRange));
-
   if (dicenet_metadata_get (m, "int8_ranges") == NULL)
     return TRUE;
-  if (!dicenet_metadata_read_ranges (m, "int8_ranges", DICENET_MAX_RANGES,
-                                     "a JSON array of pairs [low, high] from -1e30 to 0 and from 0 to 1e30", ranges))
-    return FALSE;
-  d->n_int8_ranges = ranges->len;
-  d->int8_ranges = g_new (DicenetRange, ranges->len + 1); /* not NULL for an empty array */
-  memcpy (d->int8_ranges, ranges->data, ranges->len * sizeof (DicenetRange));
-  return TRUE;
+  d->int8_ranges = g_array_new (FALSE, FALSE, sizeof (DicenetRange));
+  return dicenet_metadata_read_ranges (m, "int8_ranges", DICENET_MAX_RANGES,
+                                       "a JSON array of pairs [low, high] from -1e30 to 0 and from 0 to 1e30",
+                                       d->int8_ranges);
+}
+
+static gboolean
+read_means (const DicenetMetadata *m, DicenetDescription *d)
+{
+  if (dicenet_metadata_get (m, "int8_means") == NULL)
+    return TRUE;
+  d->int8_means = g_ptr_array_new_with_free_func ((GDestroyNotify) g_array_unref);
+  return dicenet_metadata_read_lists (m, "int8_means", DICENET_MAX_RANGES, DICENET_MAX_MEANS,
+                                      "a JSON array of arrays of numbers from -1e30 to 1e30", d->int8_means);
 }
 
 static gboolean
@@ -261,7 +267,7 @@ read_all (const DicenetMetadata *m, const DicenetTaskKeys *const *tasks, guint n
   if (d->backbone != DICENET_BACKBONE_DICENET && !task->has_backbones)
     return refuse_backbone (m, tasks, n_tasks, dicenet_backbone_names[d->backbone]);
   d->task = task->task;
-  return read_common (m, task, d) && task->read (m, d) && read_labels (m, d) && read_ranges (m, d);
+  return read_common (m, task, d) && task->read (m, d) && read_labels (m, d) && read_ranges (m, d) && read_means (m, d);
 }
 
 gboolean

@@ -35,6 +35,8 @@ typedef struct {
 
 /* Maximum number of ranges; a file has no more tensors. */
 #define DICENET_MAX_RANGES 4096
+/* Maximum number of means. */
+#define DICENET_MAX_MEANS 262144
 
 /* Maximum length of a label, which is repeated in every frame's results. */
 #define DICENET_MAX_LABEL_BYTES 4096
@@ -61,10 +63,10 @@ typedef struct {
   gboolean multi_label; /* classify */
   gfloat threshold;     /* classify, detect: default minimum confidence of reported results */
   gfloat *thresholds;   /* instead of it, one per class; NULL for none */
-  /* Of the inputs of the convolutions that int8 computes, in the graph's order; NULL for none. Their number is checked
-   * by dicenet_cpu_check_ranges(). */
-  DicenetRange *int8_ranges;
-  guint n_int8_ranges;
+  /* For the inputs of the convolutions that int8 computes, in the graph's order; NULL for none. The reader doesn't
+   * check how many there are: dicenet_cpu_check_int8() does. */
+  GArray *int8_ranges;   /* DicenetRange */
+  GPtrArray *int8_means; /* GArray of gfloat: the mean of each channel */
 } DicenetDescription;
 
 /* The task-specific part of reading a model file. */

@@ -198,3 +198,42 @@ dicenet_metadata_read_ranges (const DicenetMetadata *m, const char *key, guint m
   }
   return TRUE;
 }
+
+/* Reads the array of at most @most numbers at @at, and skips it. */
+static gboolean
+read_list (const char **at, guint most, GArray *out)
+{
+  if (dicenet_json_type (*at) != '[')
+    return FALSE;
+  dicenet_json_enter (at);
+  while (dicenet_json_next (at)) {
+    gfloat value;
+    if (out->len == most || !read_bound (at, -DICENET_MAX_BOUND, DICENET_MAX_BOUND, &value))
+      return FALSE;
+    g_array_append_val (out, value);
+  }
+  return TRUE;
+}
+
+gboolean
+dicenet_metadata_read_lists (const DicenetMetadata *m, const char *key, guint most, guint most_numbers,
+                             const char *expected, GPtrArray *out)
+{
+  const char *text = dicenet_metadata_get (m, key);
+  if (text == NULL)
+    return TRUE;
+
+  const char *at = dicenet_metadata_enter_array (text, NULL);
+  if (at == NULL)
+    return dicenet_metadata_refuse (m, key, expected, text);
+  while (dicenet_json_next (&at)) {
+    if (out->len == most)
+      return refuse_element (m, key, expected, out->len, text);
+    GArray *list = g_array_new (FALSE, FALSE, sizeof (gfloat));
+    g_ptr_array_add (out, list);
+    if (!read_list (&at, most_numbers, list))
+      return refuse_element (m, key, expected, out->len - 1, text);
+    most_numbers -= list->len;
+  }
+  return TRUE;
+}

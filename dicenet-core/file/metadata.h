@@ -34,6 +34,10 @@ typedef struct {
 #define DICENET_MAX_BOUND 1e30
 gboolean dicenet_metadata_read_ranges (const DicenetMetadata *m, const char *key, guint most, const char *expected,
                                        GArray *out);
+/* A JSON array of at most @most arrays of numbers from -DICENET_MAX_BOUND to DICENET_MAX_BOUND, at most @most_numbers
+ * in all. Appends them to @out, GArray of gfloat. */
+gboolean dicenet_metadata_read_lists (const DicenetMetadata *m, const char *key, guint most, guint most_numbers,
+                                      const char *expected, GPtrArray *out);
 /* "WxH"; mandatory. */
 gboolean dicenet_metadata_read_size (const DicenetMetadata *m, const char *key, guint *width, guint *height);
 /* A JSON array of @n numbers. @expected: description for the error message. */

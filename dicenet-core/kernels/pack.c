@@ -107,6 +107,21 @@ largest (const float *x, size_t n)
   return most;
 }
 
+/* Scale of an output channel with @m weights; 0 if it is dead. */
+static float
+int8_scale (const float *plain, size_t m)
+{
+  const float scale = largest (plain, m) / 127;
+  return isfinite (scale) && scale > 1e-30f ? scale : 0;
+}
+
+static int
+int8_weight (float value, float scale)
+{
+  const int rounded = (int) lrintf (value / scale);
+  return rounded > 127 ? 127 : rounded < -127 ? -127 : rounded;
+}
+
 /* Output channel @i: its weights from @block on, and their sum. */
 static int32_t
 pack_int8_channel (const DicenetDense *conv, unsigned per_unit, unsigned i, const float *plain, float scale,
@@ -118,8 +133,7 @@ pack_int8_channel (const DicenetDense *conv, unsigned per_unit, unsigned i, cons
   for (size_t k = 0; k < inputs_of (conv) && scale > 0; k++) {
     const size_t channel = k / taps, unit = channel / per_unit * taps + k % taps;
     const size_t at = (unit * DICENET_INT8_BLOCK + lane) * per_unit + channel % per_unit;
-    const int value = (int) lrintf (plain[k] / scale);
-    const int weight = value > 127 ? 127 : value < -127 ? -127 : value;
+    const int weight = int8_weight (plain[k], scale);
     if (per_unit == DICENET_INT8_QUADS)
       ((int8_t *) block)[at] = (int8_t) weight;
     else
@@ -143,9 +157,24 @@ dicenet_pack_int8 (const DicenetDense *conv, unsigned per_unit, const float *pla
     const size_t block = block_of (conv, i, DICENET_INT8_BLOCK, blocks);
     const size_t at = block * DICENET_INT8_BLOCK + lane_of (conv, i, DICENET_INT8_BLOCK);
     const float *channel = plain + i * m;
-    const float scale = largest (channel, m) / 127;
-    scales[at] = isfinite (scale) && scale > 1e-30f ? scale : 0; /* smaller ones are of dead channels */
+    scales[at] = int8_scale (channel, m);
     sums[at] = pack_int8_channel (conv, per_unit, i, channel, scales[at], weights + block * unit_floats);
+  }
+}
+
+void
+dicenet_correct_int8 (const DicenetDense *conv, const float *plain, const float *means, float *bias)
+{
+  const size_t m = inputs_of (conv), taps = (size_t) conv->kernel * conv->kernel;
+
+  for (unsigned i = 0; i < conv->cout; i++) {
+    const float *channel = plain + i * m, *inputs = means + i / (conv->cout / conv->groups) * (m / taps);
+    const float scale = int8_scale (channel, m);
+    double lost = 0;
+    for (size_t k = 0; k < m && scale > 0; k++)
+      lost +=
+          ((double) channel[k] - (double) int8_weight (channel[k], scale) * (double) scale) * (double) inputs[k / taps];
+    bias[i] += (float) lost;
   }
 }
 

@@ -79,7 +79,7 @@ read_description (Info *info, GError **error)
   if (file == NULL || !dicenet_task_read (&info->description, file, error))
     return FALSE;
   info->graph = dicenet_task_build (&info->description);
-  if (!dicenet_cpu_check_ranges (&info->description, info->graph, info->path, error))
+  if (!dicenet_cpu_check_int8 (&info->description, info->graph, info->path, error))
     return FALSE;
   info->layers = g_new0 (Layer, info->graph->nodes->len);
   for (guint i = 0; i < info->graph->nodes->len; i++)

@@ -139,8 +139,9 @@ run_all (DicenetSession *session, GError **error)
 }
 
 static void
-add_histogram (DicenetJsonOut *out, const char *name, const DicenetHistogram *histogram)
+add_histogram (DicenetJsonOut *out, const char *name, guint channels, const DicenetHistogram *histogram)
 {
+  guint64 total = 0;
   g_autoptr (GArray) bins = g_array_new (FALSE, FALSE, sizeof (guint64));
   g_autoptr (GArray) counts = g_array_new (FALSE, FALSE, sizeof (guint64));
 
@@ -148,6 +149,7 @@ add_histogram (DicenetJsonOut *out, const char *name, const DicenetHistogram *hi
     if (histogram->counts[i] > 0) {
       g_array_append_val (bins, i);
       g_array_append_val (counts, histogram->counts[i]);
+      total += histogram->counts[i];
     }
   dicenet_json_out_open (out, NULL, '{');
   dicenet_json_out_string (out, "name", name);
@@ -156,6 +158,10 @@ add_histogram (DicenetJsonOut *out, const char *name, const DicenetHistogram *hi
   dicenet_json_out_number (out, "high", (double) histogram->high);
   dicenet_json_out_numbers (out, "bins", (const guint64 *) (gpointer) bins->data, bins->len);
   dicenet_json_out_numbers (out, "counts", (const guint64 *) (gpointer) counts->data, counts->len);
+  dicenet_json_out_open (out, "means", '[');
+  for (guint c = 0; c < channels; c++)
+    dicenet_json_out_number (out, NULL, histogram->sums[c] / ((double) total / channels));
+  dicenet_json_out_close (out, ']');
   dicenet_json_out_close (out, '}');
 }
 
@@ -171,11 +177,29 @@ print (const char *path, const DicenetGraph *graph, guint n_pictures, const Dice
   for (guint i = 0; i < graph->nodes->len; i++) {
     const DicenetNode *node = dicenet_graph_node (graph, i);
     if (dicenet_cpu_is_int8 (graph, node))
-      add_histogram (&out, node->name, &histograms[dicenet_cpu_n_int8 (graph, i)]);
+      add_histogram (&out, node->name, dicenet_node_channels (graph, node->inputs[0]),
+                     &histograms[dicenet_cpu_n_int8 (graph, i)]);
   }
   dicenet_json_out_close (&out, ']');
   dicenet_json_out_close (&out, '}');
   dicenet_json_out_print (&out);
+}
+
+static void
+alloc_sums (const DicenetGraph *graph, DicenetHistogram *histograms)
+{
+  for (guint i = 0; i < graph->nodes->len; i++) {
+    const DicenetNode *node = dicenet_graph_node (graph, i);
+    if (dicenet_cpu_is_int8 (graph, node))
+      histograms[dicenet_cpu_n_int8 (graph, i)].sums = g_new0 (gdouble, dicenet_node_channels (graph, node->inputs[0]));
+  }
+}
+
+static void
+free_sums (const DicenetGraph *graph, DicenetHistogram *histograms)
+{
+  for (guint i = 0; i < dicenet_cpu_n_int8 (graph, graph->nodes->len); i++)
+    g_free (histograms[i].sums);
 }
 
 static gboolean
@@ -188,11 +212,13 @@ count (DicenetModel *model, DicenetSession *session, GError **error)
   if (histograms == NULL)
     return dicenet_no_memory (error, bytes, "histograms", DICENET_MORE_MEMORY);
   memset (histograms, 0, bytes);
+  alloc_sums (graph, histograms);
   dicenet_session_get_executor (session)->histograms = histograms;
   const guint n_pictures = run_all (session, error);
   dicenet_session_get_executor (session)->histograms = NULL;
   if (n_pictures > 0)
     print (dicenet_model_get_path (model), graph, n_pictures, histograms);
+  free_sums (graph, histograms);
   dicenet_block_free (histograms, bytes);
   return n_pictures > 0;
 }

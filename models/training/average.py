@@ -53,7 +53,7 @@ def average(folders, output):
     }
     stored = {name: weights[name].astype(array.dtype) for name, array in arrays.items()}
     described = dict(metadata)
-    for key in "metrics", "int8_ranges":  # they belong to a single run
+    for key in "metrics", "int8_ranges", "int8_means":  # they belong to a single run
         described.pop(key, None)
     training = json.loads(metadata.get("training", "{}"))
     described["training"] = json.dumps({**training, "averaged": len(runs)})

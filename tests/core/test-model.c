@@ -317,13 +317,13 @@ ranges_text (guint n, const char *range)
 }
 
 static void
-assert_ranges_refused (const char *folder, const char *value, const char *says)
+assert_int8_refused (const char *folder, const char *key, const char *value, const char *says)
 {
   g_autoptr (GError) error = NULL;
-  const Change change = { .key = "int8_ranges", .value = value };
+  const Change change = { .key = key, .value = value };
 
   ck_assert_msg (load_changed (folder, "detect", &change, &error) == NULL, "%s", value);
-  assert_error (error, DICENET_ERROR_INVALID_MODEL, "__metadata__: \"int8_ranges\": expected ", says);
+  assert_error (error, DICENET_ERROR_INVALID_MODEL, "__metadata__", key, "expected ", says);
 }
 
 START_TEST (has_int8_ranges)
@@ -349,8 +349,8 @@ START_TEST (has_int8_ranges)
     { "[[0,1],[1,0]]", "something else at 1" },
     { "[[0,1],[-1e999,1]]", "something else at 1" },
     { "[[0,1],[0,1.1e30]]", "something else at 1" },
-    { "[]", "pairs, one for each convolution that int8 computes, found 0: remove the key, and take the ranges" },
-    { "[[0,1]]", "pairs, one for each convolution that int8 computes, found 1" },
+    { "[]", "elements, one for each convolution that int8 computes, found 0: write it anew with models/quantize.py" },
+    { "[[0,1]]", "elements, one for each convolution that int8 computes, found 1" },
   };
   char *folder = test_folder_new ();
 
@@ -365,15 +365,81 @@ START_TEST (has_int8_ranges)
         load_changed (folder, all[i], &(Change){ .key = "int8_ranges", .value = value }, &error);
     assert_no_error (error);
     const DicenetDescription *d = dicenet_model_get_program (model)->description;
-    ck_assert_uint_eq (d->n_int8_ranges, n);
-    ck_assert (d->int8_ranges[n - 1].low == -0.25f && d->int8_ranges[n - 1].high == 1e30f);
+    ck_assert_uint_eq (d->int8_ranges->len, n);
+    const DicenetRange last = g_array_index (d->int8_ranges, DicenetRange, n - 1);
+    ck_assert (last.low == -0.25f && last.high == 1e30f);
     ck_assert_ptr_null (load_changed (folder, all[i], &(Change){ .key = "int8_ranges", .value = more }, &error));
     assert_error (error, DICENET_ERROR_INVALID_MODEL, "\"int8_ranges\": expected ", "changed.safetensors");
   }
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
-    assert_ranges_refused (folder, bad[i].value, bad[i].says);
+    assert_int8_refused (folder, "int8_ranges", bad[i].value, bad[i].says);
   g_autofree char *many = ranges_text (DICENET_MAX_RANGES + 1, "[0,1]");
-  assert_ranges_refused (folder, many, "something else at 4096");
+  assert_int8_refused (folder, "int8_ranges", many, "something else at 4096");
+  test_folder_remove (folder);
+}
+END_TEST
+
+/* Means of all inputs: zeros, but @odd for the last convolution if it isn't NULL. */
+static char *
+means_text (const DicenetGraph *graph, const char *odd)
+{
+  GString *text = g_string_new ("[");
+  const guint n = dicenet_cpu_n_int8 (graph, graph->nodes->len);
+  guint k = 0;
+
+  for (guint i = 0; i < graph->nodes->len; i++) {
+    const DicenetNode *node = dicenet_graph_node (graph, i);
+    if (!dicenet_cpu_is_int8 (graph, node))
+      continue;
+    g_autofree char *list = ranges_text (dicenet_node_channels (graph, node->inputs[0]), "-0.5");
+    g_string_append_printf (text, "%s%s", k ? "," : "", odd && k + 1 == n ? odd : list);
+    k++;
+  }
+  return g_string_free (g_string_append_c (text, ']'), FALSE);
+}
+
+START_TEST (has_int8_means)
+{
+  static const char *const all[] = { "anchor-free", "classify", "detect", "mobilenet", "resnet", "segment" };
+  static const struct {
+    const char *value, *says;
+  } bad[] = {
+    { "", "found \"\"" },
+    { "7", "found \"7\"" },
+    { "[[0.5]", "found \"[[0.5]\"" },
+    { "[0.5]", "something else at 0, counted from 0, of" },
+    { "[[0.5],null]", "something else at 1" },
+    { "[[0.5],[\"0.5\"]]", "something else at 1" },
+    { "[[0.5],[[0.5]]]", "something else at 1" },
+    { "[[0.5],[1e31]]", "something else at 1" },
+    { "[[0.5],[-1e999]]", "something else at 1" },
+    { "[]", "elements, one for each convolution that int8 computes, found 0" },
+    { "[[0.5]]", "elements, one for each convolution that int8 computes, found 1" },
+  };
+  char *folder = test_folder_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (DicenetModel) plain = test_model_load (all[i]);
+    const DicenetGraph *graph = dicenet_model_get_program (plain)->graph;
+    const guint n = dicenet_cpu_n_int8 (graph, graph->nodes->len);
+    g_autofree char *value = means_text (graph, NULL), *odd = means_text (graph, "[1]");
+    g_autoptr (DicenetModel) model =
+        load_changed (folder, all[i], &(Change){ .key = "int8_means", .value = value }, &error);
+    assert_no_error (error);
+    const DicenetDescription *d = dicenet_model_get_program (model)->description;
+    ck_assert_uint_eq (d->int8_means->len, n);
+    ck_assert (g_array_index ((GArray *) d->int8_means->pdata[n - 1], gfloat, 0) == -0.5f);
+    ck_assert_ptr_null (load_changed (folder, all[i], &(Change){ .key = "int8_means", .value = odd }, &error));
+    assert_error (error, DICENET_ERROR_INVALID_MODEL, "\"int8_means\": expected ", "numbers for the input of ",
+                  "found 1 at ", "changed.safetensors");
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    assert_int8_refused (folder, "int8_means", bad[i].value, bad[i].says);
+  g_autofree char *many = ranges_text (DICENET_MAX_RANGES + 1, "[]"), *list = ranges_text (DICENET_MAX_MEANS + 1, "0"),
+                  *long_one = g_strdup_printf ("[[1],%s]", list);
+  assert_int8_refused (folder, "int8_means", many, "something else at 4096");
+  assert_int8_refused (folder, "int8_means", long_one, "something else at 1");
   test_folder_remove (folder);
 }
 END_TEST
@@ -665,5 +731,6 @@ START_TEST (messages_are_text)
 END_TEST
 
 TEST_MAIN ("model", describes_itself, refuses_bad_metadata, has_prior_sizes, has_a_head, has_a_threshold,
-           has_thresholds, has_int8_ranges, refuses_bad_tensors, is_loaded_once, is_loaded_anew_whatever_its_time,
-           loads_from_many_threads, reads_labels, is_found_by_name, names_broken_links, messages_are_text)
+           has_thresholds, has_int8_ranges, has_int8_means, refuses_bad_tensors, is_loaded_once,
+           is_loaded_anew_whatever_its_time, loads_from_many_threads, reads_labels, is_found_by_name,
+           names_broken_links, messages_are_text)

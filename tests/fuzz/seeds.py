@@ -53,6 +53,7 @@ def models():
     yield model_file({**segment, **ranges})
     yield model_change(2, {**segment, **ranges})
     yield model_change(0, {**classify, "int8_ranges": "[[0,1],[-1e30,0],[0]]"})
+    yield model_change(2, {**segment, "int8_means": "[[0.5,0,-1],[1e30],[]]"})
     infinity, nan = 0x7F800000, 0x7FC00000
     yield from (model_change(base, None, (7, 6, number)) for base in (0, 2, 3, 7) for number in (infinity, nan))
     yield from (model_change(0, None, (1, what, 64)) for what in range(6))

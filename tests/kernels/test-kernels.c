@@ -464,6 +464,42 @@ test_int8_is_near_float (void)
   case_end (c, 1, INFINITY);
 }
 
+/* Where inputs are their means, nothing is left of the rounding of weights: only that of floats. */
+static void
+test_int8_correction (void)
+{
+  const guint groups = random_int (1, 3);
+  Case *c =
+      case_new (1, 1, groups, random_size (40), random_int (DICENET_BLOCK, 40), random_size (12), random_size (40));
+  const DicenetDense conv = { c->cin, c->cout, groups, 1, 1 };
+  const gsize terms = c->cin / groups, pixels = (gsize) c->x.planes.h * c->x.planes.w;
+  g_autofree float *plain = random_floats (c->cout * terms), *means = g_new (float, c->cin),
+                   *bias = random_floats (c->cout), *corrected = g_memdup2 (bias, c->cout * sizeof *bias);
+
+  for (guint i = 0; i < c->cin; i++) {
+    means[i] = (float) random_int (0, 255); /* exact in the range from 0 to 255 */
+    for (gsize p = 0; p < pixels; p++)
+      dicenet_plane (&c->x.planes, i)[p] = means[i];
+  }
+  c->input = dicenet_int8_input (0, 255);
+  c->conv.activation = DICENET_ACTIVATION_NONE;
+  c->conv.gate = NULL;
+  c->conv.input = &c->input;
+  c->quads = int8_weights (&conv, DICENET_INT8_QUADS, plain);
+  c->conv.int8 = c->quads;
+  dicenet_correct_int8 (&conv, plain, means, corrected);
+  c->conv.bias = corrected;
+  dicenet_int8_ref_conv_dense3x3 (&c->x.planes, &c->z.planes, &c->conv, 0, c->out_h, NULL);
+  case_weights (c, dicenet_blocks_floats (&conv), 0);
+  dicenet_pack_blocks (&conv, plain, c->weight);
+  c->conv.bias = bias;
+  ref->conv_dense3x3 (&c->x.planes, &c->y.planes, &c->conv, 0, c->out_h, c->scratch);
+  tolerance = 1;
+  compare_tensors (&c->y, &c->z, (float) terms * 255 * 4e-6f, c->shape);
+  tolerance = TOLERANCE;
+  case_end (c, 1, INFINITY);
+}
+
 static void
 test_pad (void)
 {
@@ -755,7 +791,9 @@ static const Test int8_tests[] = {
 #undef K
 };
 
-static const Test int8_ref_tests[] = { { "pack_int8", test_int8_pack }, { "int8", test_int8_is_near_float } };
+static const Test int8_ref_tests[] = { { "pack_int8", test_int8_pack },
+                                       { "int8", test_int8_is_near_float },
+                                       { "correct_int8", test_int8_correction } };
 
 static void
 run_tests (const Test *list, guint n, guint rounds)

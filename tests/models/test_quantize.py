@@ -31,7 +31,15 @@ def histogram_of(values):
     values = np.asarray(values, np.float32)
     bins, counts = np.unique(values.view(np.uint32) >> 18, return_counts=True)
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    return {"name": "x", "bits": 14, "low": low, "high": high, "bins": bins.tolist(), "counts": counts.tolist()}
+    return {
+        "name": "x",
+        "bits": 14,
+        "low": low,
+        "high": high,
+        "bins": bins.tolist(),
+        "counts": counts.tolist(),
+        "means": [],
+    }
 
 
 def squared_error(values, low, high):
@@ -106,10 +114,8 @@ class Ranges(unittest.TestCase):
         )
 
     def test_beyond(self):
-        for values in ([np.inf], [3e38], [-2e30, 1]):
+        for values in ([np.inf], [3e38], [-2e30, 1], [np.nan, 1]):
             histogram = histogram_of(values)
-            if np.isinf(histogram["high"]):
-                histogram["high"] = None
             with self.assertRaisesRegex(ModelError, "^x: its input has values beyond 1e\\+30"):
                 quantize.best_range(histogram)
 
@@ -133,7 +139,10 @@ class Inputs(TestCase):
         bins, counts = np.unique(np.repeat(expected, 64 * 80).view(np.uint32) >> 18, return_counts=True)
         self.assertEqual(first["bins"], bins.tolist())
         self.assertEqual(first["counts"], counts.tolist())
+        np.testing.assert_allclose(first["means"], expected.mean(axis=0), atol=1e-5)
         for other in report["convolutions"]:
+            middle = np.mean(other["means"])
+            self.assertTrue(other["low"] <= middle <= other["high"], other["name"])
             self.assertTrue(other["low"] <= 0 <= other["high"])
             self.assertEqual(len(other["bins"]), len(other["counts"]))
         # Whatever the order, and with comments.
@@ -193,12 +202,13 @@ class Quantize(TestCase):
                 arrays, metadata = common.read_model(model)
                 theirs, described = common.read_model(out)
                 self.assertEqual([self.info(path)["int8_ranges"] for path in (model, out)], [False, True])
-                ranges = json.loads(described.pop("int8_ranges"))
+                ranges, means = (json.loads(described.pop(key)) for key in ("int8_ranges", "int8_means"))
                 self.assertEqual(described, metadata)
                 self.assertEqual(set(theirs), set(arrays))
                 for name, array in arrays.items():
                     self.assertTrue(array.dtype == theirs[name].dtype and np.array_equal(array, theirs[name]), name)
                 self.assertTrue(all(low <= 0 <= high and high - low > 0 for low, high in ranges), ranges)
+                self.assertEqual(len(means), len(ranges))
                 without, said = self.int8(model)
                 error, silence = self.int8(out)
                 if "computing in float32" in said:
@@ -245,6 +255,12 @@ class Quantize(TestCase):
         self.assertEqual(common.read_model(one)[1], common.read_model(two)[1])
         self.assertEqual(self.quantize(one, photos, "-o", three).returncode, 0)
         self.assertNotEqual(common.read_model(one)[1], common.read_model(three)[1])
+        # Those of another network, with which the program refuses the file.
+        arrays, metadata = common.read_model(one)
+        common.tensorfile.write(model, arrays, {**metadata, "int8_ranges": "[[0, 1]]"})
+        self.assertEqual(subprocess.run([DICENET, "info", model], capture_output=True).returncode, 1)
+        self.assertEqual(self.quantize(model, photos, "-o", two, "--limit", "2", "--force").returncode, 0)
+        self.assertEqual(common.read_model(one)[1], common.read_model(two)[1])
 
     def test_refused(self):
         """Nothing is written then."""

@@ -404,14 +404,14 @@ class Training(common.TestCase):
         folders = [self.path(run) for run in runs]
         last = os.path.join(folders[-1], "model.safetensors")
         arrays, metadata = modelfile.read(last)
-        modelfile.write(last, arrays, {**metadata, "int8_ranges": "[]"})
+        modelfile.write(last, arrays, {**metadata, "int8_ranges": "[]", "int8_means": "[]"})
         process = self.run_script("average.py", *folders, "--output", self.path("mean"))
         self.assertEqual(process.returncode, 0, process.stderr)
         mean, metadata = modelfile.read(process.stdout.strip())
         each = [modelfile.read(os.path.join(folder, "model.safetensors"))[0] for folder in folders]
         for name, array in mean.items():
             np.testing.assert_allclose(array, (each[0][name] + each[1][name]) / 2, rtol=1e-5, atol=1e-7)
-        self.assertFalse({"metrics", "int8_ranges"} & set(metadata), "what belongs to a single run")
+        self.assertFalse({"metrics", "int8_ranges", "int8_means"} & set(metadata), "what belongs to a single run")
         self.assertEqual(json.loads(metadata["training"])["averaged"], 2)
         weights = torch.load(self.path("mean", "weights.pth"), weights_only=True)
         np.testing.assert_array_equal(weights["level1.cbr.0.weight"].numpy(), mean["level1.cbr.0.weight"])
