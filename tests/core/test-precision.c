@@ -22,21 +22,28 @@ open_session (DicenetModel *model, DicenetPrecision precision, guint threads)
   return test_open (model, DICENET_BACKEND_CPU, precision, threads);
 }
 
-static const char *
-output_name (DicenetModel *model)
+static void
+append_output (GArray *out, DicenetResult *result, const char *name)
 {
-  return dicenet_model_get_task (model) == DICENET_TASK_DETECT ? "confidences" : "logits";
+  gsize n;
+  const gfloat *values = dicenet_result_get_output (result, name, 0, &n);
+
+  ck_assert_uint_gt (n, 0);
+  g_array_append_vals (out, values, (guint) n);
 }
 
 /* Takes ownership of @result. */
 static GArray *
 outputs_of (DicenetSession *session, DicenetResult *result)
 {
-  gsize n;
-  const gfloat *values = dicenet_result_get_output (result, output_name (dicenet_session_get_model (session)), 0, &n);
   GArray *out = g_array_new (FALSE, FALSE, sizeof (gfloat));
-  g_array_append_vals (out, values, (guint) n);
-  ck_assert_uint_gt (out->len, 0);
+
+  if (dicenet_model_get_task (dicenet_session_get_model (session)) == DICENET_TASK_DETECT) {
+    append_output (out, result, "confidences");
+    append_output (out, result, "locations");
+  } else {
+    append_output (out, result, "logits");
+  }
   dicenet_result_unref (result);
   return out;
 }
