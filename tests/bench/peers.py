@@ -39,7 +39,7 @@ ROOT = os.path.join(networks.TESTS, "..")
 TRAINING = os.path.join(ROOT, "models", "training")
 OTHERS = {"MobileNetV2 1.0 @224": "mobilenet_v2", "ShuffleNetV2 1.0x @224": "shufflenet_v2_x1_0"}
 OURS, FIRST = "dicenet", "float32"
-PRECISIONS = (FIRST, "bfloat16")
+PRECISIONS = (FIRST, "bfloat16", "int8")
 # Random networks amplify rounding errors; the outputs of a different network would differ by about their maximum.
 SAME = 2e-2
 TORCHVISION = """

@@ -68,7 +68,7 @@ class Peers(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             with open(figures, encoding="utf-8") as file:
                 times = json.load(file)["classify 0.2 @224"]
-        self.assertEqual(set(times), {"dicenet float32", "dicenet bfloat16", "onnxruntime float32"})
+        self.assertEqual(set(times), {"dicenet float32", "dicenet bfloat16", "dicenet int8", "onnxruntime float32"})
         for figures in times.values():
             self.assertEqual([ms > 0 for ms in figures], [True, True])
         rows = [line for line in done.stdout.splitlines() if line.startswith("| classify 0.2 @224")]
