@@ -25,14 +25,20 @@ gate_of (const DicenetConv *conv, unsigned channel)
   return conv->gate ? *dicenet_plane (conv->gate, channel) : 1;
 }
 
+/* The slope of the activation as a PReLU; sigmoids come before it. */
+static inline float
+slope_of (const DicenetConv *conv, unsigned channel)
+{
+  return conv->activation == DICENET_ACTIVATION_PRELU  ? conv->slope[channel]
+         : conv->activation == DICENET_ACTIVATION_RELU ? 0
+                                                       : 1;
+}
+
 INLINE Epilogue
 epilogue (const DicenetConv *conv, unsigned channel)
 {
-  const float slope = conv->activation == DICENET_ACTIVATION_PRELU  ? conv->slope[channel]
-                      : conv->activation == DICENET_ACTIVATION_RELU ? 0
-                                                                    : 1;
-  return (Epilogue){ all (conv->bias ? conv->bias[channel] : 0), all (slope), all (gate_of (conv, channel)),
-                     conv->activation == DICENET_ACTIVATION_SIGMOID };
+  return (Epilogue){ all (conv->bias ? conv->bias[channel] : 0), all (slope_of (conv, channel)),
+                     all (gate_of (conv, channel)), conv->activation == DICENET_ACTIVATION_SIGMOID };
 }
 
 INLINE vf

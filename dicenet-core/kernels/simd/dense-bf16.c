@@ -115,14 +115,6 @@ bend (__m512 x, __m512 slope)
   return _mm512_mask_mul_ps (x, _mm512_cmp_ps_mask (x, _mm512_setzero_ps (), _CMP_NGT_UQ), x, slope);
 }
 
-INLINE float
-slope_of (const DicenetConv *conv, unsigned channel)
-{
-  return conv->activation == DICENET_ACTIVATION_PRELU  ? conv->slope[channel]
-         : conv->activation == DICENET_ACTIVATION_RELU ? 0
-                                                       : 1;
-}
-
 static void
 finish_rarities (const Group *g, unsigned first, unsigned end, size_t pixel, size_t n)
 {

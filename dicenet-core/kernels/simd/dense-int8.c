@@ -260,14 +260,6 @@ find_group (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
                   channels };
 }
 
-static float
-slope_of (const DicenetConv *conv, unsigned channel)
-{
-  return conv->activation == DICENET_ACTIVATION_PRELU  ? conv->slope[channel]
-         : conv->activation == DICENET_ACTIVATION_RELU ? 0
-                                                       : 1;
-}
-
 /* PReLU covers all activations except the sigmoid, which is rare, as is the gate: they are applied in memory
  * afterwards. */
 static void

@@ -74,14 +74,33 @@ finish_block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, u
   }
 }
 
+/* Channels of a block whose epilogue is applied in registers; those after the last one go to @unused. */
+static void
+find_finishes (const DicenetPlanes *y, const DicenetConv *conv, unsigned first, unsigned count, size_t pixel,
+               float *unused, Finish out[DICENET_BLOCK])
+{
+  for (unsigned r = 0; r < count; r++)
+    out[r] = (Finish){ dicenet_plane (y, first + r) + pixel, conv->bias ? conv->bias[first + r] : 0,
+                       slope_of (conv, first + r) };
+  for (unsigned r = count; r < DICENET_BLOCK; r++)
+    out[r] = (Finish){ unused, 0, 1 };
+}
+
 /* Computes all of a block's channels for a panel. */
 static void
 block (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsigned b, const Panel *panel)
 {
+  const unsigned group_out = y->c / conv->groups, count = block_channels (group_out, b);
+  const float *w = block_weights (y, conv, group, b, panel->inputs.n);
   float sums[DICENET_BLOCK * NR] __attribute__ ((aligned (64)));
 
-  gemm_block (block_weights (y, conv, group, b, panel->inputs.n), &panel->inputs,
-              block_channels (y->c / conv->groups, b), panel->wide, sums);
+  if (panel->n == panel->wide * (size_t) VL && !conv->gate && conv->activation != DICENET_ACTIVATION_SIGMOID) {
+    Finish out[DICENET_BLOCK];
+    find_finishes (y, conv, group * group_out + b * DICENET_BLOCK, count, panel->pixel, sums, out);
+    gemm_block (w, &panel->inputs, count, panel->wide, out, sums);
+    return;
+  }
+  gemm_block (w, &panel->inputs, count, panel->wide, NULL, sums);
   finish_block (y, conv, group, b, panel, sums, NR);
 }
 

@@ -26,11 +26,17 @@ typedef struct {
   size_t n, stride;
 } Inputs;
 
-/* sums[r][p] = sum over k of w[k][r] * x[k][p]. Sums are passed in memory, once per block, which costs nothing compared
- * with n steps. If they were kept in registers for the epilogue, the compiler would spill them inside the loop. */
+/* Where a channel's results go, and its epilogue. */
+typedef struct {
+  float *to;
+  float bias, slope;
+} Finish;
+
+/* sums[r][p] = sum over k of w[k][r] * x[k][p]; or, if @fused, the same with epilogues to the channels of @out, without
+ * storing and loading the sums: with few inputs, that takes much of the time. */
 INLINE void
-gemm (const float *restrict w, const Inputs *inputs, float *restrict sums, const int rows, const int wide,
-      const int packed)
+gemm (const float *restrict w, const Inputs *inputs, const Finish *restrict out, float *restrict sums, const int rows,
+      const int wide, const int packed, const int fused)
 {
   const float *restrict x = inputs->x;
   const size_t n = inputs->n;
@@ -59,50 +65,59 @@ gemm (const float *restrict w, const Inputs *inputs, float *restrict sums, const
   UNROLL
   for (int r = 0; r < rows; r++)
     UNROLL
-  for (int v = 0; v < wide; v++)
-    store (sums + r * NR + v * VL, acc[r * wide + v]);
+  for (int v = 0; v < wide; v++) {
+    const vf sum = acc[r * wide + v];
+    if (fused)
+      store (out[r].to + v * VL, prelu (sum + all (out[r].bias), all (out[r].slope)));
+    else
+      store (sums + r * NR + v * VL, sum);
+  }
 }
 
 /* Separate functions, so that the compiler allocates registers for each of them independently. */
-#define GEMM(rows, wide, packed)                                                                                       \
+#define GEMM(rows, wide, packed, fused)                                                                                \
   static void __attribute__ ((noinline))                                                                               \
-  gemm_##rows##_##wide##_##packed (const float *w, const Inputs *inputs, float *sums)                                  \
+  gemm_##rows##_##wide##_##packed##_##fused (const float *w, const Inputs *inputs, const Finish *out, float *sums)     \
   {                                                                                                                    \
-    gemm (w, inputs, sums, rows, wide, packed);                                                                        \
+    gemm (w, inputs, out, sums, rows, wide, packed, fused);                                                            \
   }
-#define MULTIPLIES(rows)                                                                                               \
-  GEMM (rows, 1, 0)                                                                                                    \
-  GEMM (rows, 2, 0) GEMM (rows, 3, 0) GEMM (rows, 1, 1) GEMM (rows, 2, 1) GEMM (rows, 3, 1)
-typedef void (*Gemm) (const float *w, const Inputs *inputs, float *sums);
+#define GEMMS(rows, packed, fused)                                                                                     \
+  GEMM (rows, 1, packed, fused) GEMM (rows, 2, packed, fused) GEMM (rows, 3, packed, fused)
+#define ALL_GEMMS(rows) GEMMS (rows, 0, 0) GEMMS (rows, 0, 1) GEMMS (rows, 1, 0) GEMMS (rows, 1, 1)
+#define NAMES(rows, packed, fused)                                                                                     \
+  {                                                                                                                    \
+    gemm_##rows##_1_##packed##_##fused, gemm_##rows##_2_##packed##_##fused, gemm_##rows##_3_##packed##_##fused         \
+  }
+#define ALL_NAMES(rows)                                                                                                \
+  {                                                                                                                    \
+    { NAMES (rows, 0, 0), NAMES (rows, 0, 1) },                                                                        \
+    {                                                                                                                  \
+      NAMES (rows, 1, 0), NAMES (rows, 1, 1)                                                                           \
+    }                                                                                                                  \
+  }
+typedef void (*Gemm) (const float *w, const Inputs *inputs, const Finish *out, float *sums);
 
-MULTIPLIES (4)
-static const Gemm gemm_half[2][WIDE] = {
-  { gemm_4_1_0, gemm_4_2_0, gemm_4_3_0 },
-  { gemm_4_1_1, gemm_4_2_1, gemm_4_3_1 },
-};
+/* By rows, @packed, @fused, and width. */
+ALL_GEMMS (2)
+ALL_GEMMS (4)
 #if ROWS == DICENET_BLOCK
-MULTIPLIES (8)
-static const Gemm gemm_whole[2][WIDE] = {
-  { gemm_8_1_0, gemm_8_2_0, gemm_8_3_0 },
-  { gemm_8_1_1, gemm_8_2_1, gemm_8_3_1 },
-};
+ALL_GEMMS (8)
+static const Gemm gemms[][2][2][WIDE] = { ALL_NAMES (2), ALL_NAMES (4), ALL_NAMES (8) };
+#else
+static const Gemm gemms[][2][2][WIDE] = { ALL_NAMES (2), ALL_NAMES (4) };
 #endif
 
-/* Computes registers of pixels of the block's first @count channels. */
+/* Computes registers of pixels of the block's first @count channels: sums, or, if @out is not NULL, results. Rows that
+ * follow the last channel's are computed, too, up to the block's end. */
 static void
-gemm_block (const float *w, const Inputs *inputs, unsigned count, unsigned wide, float *sums)
+gemm_block (const float *w, const Inputs *inputs, unsigned count, unsigned wide, const Finish *out, float *sums)
 {
   const int packed = inputs->offsets == NULL;
 
-#if ROWS == DICENET_BLOCK
-  if (count > DICENET_BLOCK / 2) {
-    gemm_whole[packed][wide - 1](w, inputs, sums);
-    return;
+  for (unsigned r = 0, i; r < count; r += 2u << i) {
+    i = count - r <= 2 ? 0 : count - r <= 4 || ROWS == 4 ? 1 : 2;
+    gemms[i][packed][out != NULL][wide - 1](w + r, inputs, out ? out + r : NULL, sums + r * NR);
   }
-#endif
-  gemm_half[packed][wide - 1](w, inputs, sums);
-  if (count > DICENET_BLOCK / 2)
-    gemm_half[packed][wide - 1](w + DICENET_BLOCK / 2, inputs, sums + DICENET_BLOCK / 2 * NR);
 }
 
 /* Stores n sums of a channel with bias and activation applied. */

@@ -134,7 +134,7 @@ panel_outputs (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, 
     const float *w = conv->weight + ((size_t) group * blocks + b) * TILE * channels * DICENET_BLOCK;
     for (size_t k = 0; k < TILE; k++) {
       const Inputs inputs = { panel->inputs + k * panel->input_floats, NULL, channels, NR };
-      gemm_block (w + k * channels * DICENET_BLOCK, &inputs, count, wide, sums + k * DICENET_BLOCK * NR);
+      gemm_block (w + k * channels * DICENET_BLOCK, &inputs, count, wide, NULL, sums + k * DICENET_BLOCK * NR);
     }
     for (unsigned r = 0; r < count; r++)
       for (unsigned i = 0; i < panel->n_segments; i++)
