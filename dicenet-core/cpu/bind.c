@@ -333,7 +333,7 @@ chunk_scratch (const DicenetCpuPrecision *precision, const DicenetNode *node, Di
     return dicenet_cpu_dice_scratch (node, input.h, input.w);
   case DICENET_OP_UPSAMPLE:
   case DICENET_OP_UPSAMPLE_ADD:
-    return dicenet_align_floats (MAX (input.w, 3 * (gsize) output.w)); /* see dicenet_resize_scratch() */
+    return dicenet_align_floats (dicenet_scale_up_scratch (MAX (input.w, output.w)));
   case DICENET_OP_EPP:
     return dicenet_align_floats (epp_scratch (input.h, input.w));
   default:

@@ -4,13 +4,12 @@
 #include "bind.h"
 
 /* The DiCE unit. A thread's scratch holds padded planes of three neighbouring channels and one of zeros, in three
- * versions: unscaled; scaled to the height kernels' rows; transposed, and scaled to the width kernels' columns. Scaling
- * is only needed if sizes differ (dynamic scaling, paper 3.3). On transposed planes, columns are scaled and convolved
- * like rows, without gathering. The rest is a branch before it is scaled back, a transposed plane, and the two
- * branches. */
+ * versions: unscaled; scaled to the height kernels' rows; scaled to the width kernels' columns. Scaling is only needed
+ * if sizes differ (dynamic scaling, paper 3.3). The rest is the two branches and what scaling columns needs. */
 typedef struct {
   gfloat *center[4], *tall[4], *wide[4];
-  gfloat *unscaled, *transposed, *branch[3];
+  gfloat *height, *width, *width_back; /* branches before scaling back, and after */
+  gfloat *turned[2];
   gsize zeroed; /* number of floats at the start that must be zeroed */
 } DiceScratch;
 
@@ -27,7 +26,7 @@ static gsize
 lay_out (guint h0, guint w0, guint h, guint w, gfloat *at, DiceScratch *out)
 {
   const gsize center = dicenet_padded_floats (h, w);
-  const gsize tall = h != h0 ? dicenet_padded_floats (h0, w) : 0, wide = w != w0 ? dicenet_padded_floats (w0, h) : 0;
+  const gsize tall = h != h0 ? dicenet_padded_floats (h0, w) : 0, wide = w != w0 ? dicenet_padded_floats (h, w0) : 0;
   gsize n = 0;
 
   for (guint i = 0; i < 4; i++) {
@@ -36,12 +35,29 @@ lay_out (guint h0, guint w0, guint h, guint w, gfloat *at, DiceScratch *out)
     out->wide[i] = take (&at, &n, wide);
   }
   out->zeroed = n;
-  out->unscaled = take (&at, &n, MAX (tall, wide));
-  out->transposed = take (&at, &n, wide ? dicenet_padded_floats (w, h) : 0);
-  out->branch[0] = NULL;
-  out->branch[1] = take (&at, &n, tall ? center : 0);
-  out->branch[2] = take (&at, &n, wide ? center : 0);
+  out->height = take (&at, &n, tall);
+  out->width = take (&at, &n, wide);
+  out->width_back = take (&at, &n, wide ? center : 0);
+  for (guint i = 0; i < 2; i++)
+    out->turned[i] = take (&at, &n, wide ? dicenet_padded_floats (MAX (w, w0), h) : 0);
   return n;
+}
+
+/* Scales the columns of @h rows. Few columns of many are averages of distant ones, which are cheaper to compute as
+ * rows. */
+static void
+scale_columns (const DicenetKernels *k, const DiceScratch *scratch, const gfloat *x, gfloat *y, guint h,
+               const DicenetAxis *columns)
+{
+  const DicenetAxis same = { .in = h, .out = h };
+
+  if (2 * columns->in <= 3 * columns->out) {
+    k->resize (x, dicenet_padded_stride (columns->in), y, dicenet_padded_stride (columns->out), &same, columns, NULL);
+    return;
+  }
+  k->transpose (x, scratch->turned[0], h, columns->in);
+  k->resize_rows (scratch->turned[0], scratch->turned[1], h, columns);
+  k->transpose (scratch->turned[1], y, columns->out, h);
 }
 
 /* Copies and scales channel @c into its slot of the three, unless there is no such channel. */
@@ -58,10 +74,8 @@ enter_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
   center = dicenet_padded_origin (center, x->w);
   if (s->dice.rows)
     k->resize_rows (center, dicenet_padded_origin (scratch->tall[c % 3], x->w), x->w, s->dice.rows);
-  if (s->dice.columns) {
-    k->transpose (center, scratch->transposed, x->h, x->w);
-    k->resize_rows (scratch->transposed, dicenet_padded_origin (scratch->wide[c % 3], x->h), x->h, s->dice.columns);
-  }
+  if (s->dice.columns)
+    scale_columns (k, scratch, center, dicenet_padded_origin (scratch->wide[c % 3], s->dice.w0), x->h, s->dice.columns);
 }
 
 /* Returns the planes of channels c - 1, c and c + 1; the plane of zeros for channels that do not exist. */
@@ -85,18 +99,17 @@ dice_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
   if (dice->rows) {
     DicenetDice tall = { .h = dice->h0, .w = x->w, .height = dice->height };
     neighbours (scratch->tall, c, x->c, tall.around);
-    k->dimconv_height (&tall, scratch->unscaled);
-    k->resize_rows (scratch->unscaled, scratch->branch[1], x->w, dice->rows_back);
-    d.branch[1] = scratch->branch[1];
+    k->dimconv_height (&tall, scratch->height);
+    d.tall = scratch->height;
+    d.rows = dice->rows_back;
   } else
     d.height = dice->height;
   if (dice->columns) {
-    DicenetDice wide = { .h = dice->w0, .w = x->h, .height = dice->width_rows };
+    DicenetDice wide = { .h = x->h, .w = dice->w0, .width = dice->width };
     neighbours (scratch->wide, c, x->c, wide.around);
-    k->dimconv_height (&wide, scratch->unscaled);
-    k->resize_rows (scratch->unscaled, scratch->transposed, x->h, dice->columns_back);
-    k->transpose (scratch->transposed, scratch->branch[2], x->w, x->h);
-    d.branch[2] = scratch->branch[2];
+    k->dimconv_width (&wide, scratch->width);
+    scale_columns (k, scratch, scratch->width, scratch->width_back, x->h, dice->columns_back);
+    d.wide = scratch->width_back;
   } else
     d.width = dice->width;
   neighbours (scratch->center, c, x->c, d.around);
@@ -131,7 +144,6 @@ dicenet_cpu_bind_dice (DicenetCpuStep *s, const DicenetCpuBinding *b)
                               .depth = from->weight,
                               .height = from->height,
                               .width = from->width,
-                              .width_rows = from->width_rows,
                               .fusion = { from->branch_scale, from->branch_bias, from->branch_slope, from->fuse_weight,
                                           from->fuse_bias, from->slope } };
   if (h != h0) {

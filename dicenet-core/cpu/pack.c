@@ -62,12 +62,9 @@ static void
 pack_width (DicenetPacking *p, const DicenetNode *node, const DicenetArray *width, DicenetCpuWeights *out)
 {
   float *columns = dicenet_packing_take (p, 9 * dicenet_padded_stride (node->kernel_width), &out->width);
-  float *transposed = dicenet_packing_take (p, width->n, &out->width_rows);
 
-  if (columns != NULL) {
+  if (columns != NULL)
     dicenet_pack_columns (node->kernel_width, width->values, columns);
-    dicenet_pack_transposed (node->kernel_width, width->values, transposed);
-  }
 }
 
 static void

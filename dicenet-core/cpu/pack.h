@@ -15,7 +15,6 @@ typedef struct {
   const float *weight; /* CONV, grouped; DICE, EPP: see DicenetNodeWeights, also for the following */
   const float *bias, *scale, *slope;
   const float *height, *width; /* DICE: see DicenetDice */
-  const float *width_rows;     /* the width kernels arranged as height kernels of a transposed plane */
   const float *branch_scale, *branch_bias, *branch_slope;
   const float *fuse_weight, *fuse_bias;
 } DicenetCpuWeights;

@@ -163,15 +163,25 @@ dicenet_padded_origin (float *padded, unsigned w)
   return padded + dicenet_padded_stride (w) + DICENET_PAD;
 }
 
+/* A resampling of one axis: out[i] = sum over t < taps of weight[t * out + i] * in[start[i] + t]. Covers bilinear
+ * scaling and adaptive average pooling, separately for rows and columns. All of start[i] + t are valid positions. */
+typedef struct {
+  unsigned in, out, taps;
+  const int *start;
+  const float *weight;
+} DicenetAxis;
+
 /* The DiCE unit's DimConv and local fusion for one channel. */
 typedef struct {
   const float *around[3]; /* padded planes of the previous, this and the next channel; zeros if there is none */
   unsigned h, w;
-  const float *depth;     /* [3][3], scaled */
-  const float *height;    /* [h][3][3]; NULL: the branch is in @branch[1] */
-  const float *width;     /* [3][3][dicenet_padded_stride (w)], interleaved by column; NULL: the branch is in
-                           * @branch[2] */
-  const float *branch[3]; /* h rows of w floats, dicenet_padded_stride() apart; [0] unused */
+  const float *depth;  /* [3][3], scaled */
+  const float *height; /* [h][3][3]; NULL: the branch is in @tall */
+  const float *width;  /* [3][3][dicenet_padded_stride (w)], interleaved by column; NULL: the branch is in @wide */
+  /* Rows of w floats, dicenet_padded_stride() apart: the height branch, still to be scaled by @rows to h rows; and the
+   * width branch, h rows. */
+  const float *tall, *wide;
+  const DicenetAxis *rows;
 } DicenetDice;
 
 /* Parameters of local fusion. Arrays of 3 x c are branch by branch: depth, height, width. */
@@ -181,13 +191,16 @@ typedef struct {
   const float *fuse_bias, *fuse_slope; /* [c] */
 } DicenetFusion;
 
-/* A resampling of one axis: out[i] = sum over t < taps of weight[t * out + i] * in[start[i] + t]. Covers bilinear
- * scaling and adaptive average pooling, separately for rows and columns. All of start[i] + t are valid positions. */
-typedef struct {
-  unsigned in, out, taps;
-  const int *start;
-  const float *weight;
-} DicenetAxis;
+/* Rows whose columns are scaled together. */
+#define DICENET_RESIZE_ROWS 4
+
+/* Floats of scratch for scaling up rows of @w floats: two batches of rows, as far apart as padded ones, because powers
+ * of two would map them to the same sets of the first-level cache. */
+static inline size_t
+dicenet_scale_up_scratch (unsigned w)
+{
+  return 2 * DICENET_RESIZE_ROWS * dicenet_padded_stride (w);
+}
 
 /* Floats of scratch for resize; none if only one axis is scaled. */
 static inline size_t
@@ -195,7 +208,8 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
 {
   if (rows->in == rows->out || columns->in == columns->out)
     return 0;
-  return rows->out < rows->in ? columns->in : ((size_t) rows->taps + 1) * columns->out;
+  return rows->out < rows->in ? DICENET_RESIZE_ROWS * dicenet_padded_stride (columns->in)
+                              : dicenet_scale_up_scratch (columns->out);
 }
 
 /* One axis of a 3 x 3 kernel that works on a larger scale, combined with scaling up to it and back. All of it is
@@ -248,8 +262,8 @@ dicenet_epp_scratch (unsigned h, unsigned w, const DicenetEppBranch branches[DIC
              (DICENET_EPP_BRANCHES * (DICENET_EPP_ROWS + 2) + 3 * DICENET_EPP_RING) * stride + 3 * DICENET_PAD;
 
   for (unsigned k = DICENET_EPP_IDENTITY + 1; k < DICENET_EPP_BRANCHES; k++)
-    n += 2 * dicenet_padded_floats (branches[k].h, branches[k].w) + branches[k].h * stride + w +
-         3 * (size_t) branches[k].w;
+    n += 2 * dicenet_padded_floats (branches[k].h, branches[k].w) + branches[k].h * stride +
+         DICENET_RESIZE_ROWS * stride;
   return n;
 }
 
@@ -285,9 +299,10 @@ dicenet_channel_or (const float *values, unsigned c, float otherwise)
                     unsigned end, float *scratch))                                                                     \
   /* Copies a plane into the middle of a padded one. */                                                                \
   K (pad, (const float *x, unsigned h, unsigned w, float *padded))                                                     \
-  /* Only the height branch of DimConv (paper 3.1), before BatchNorm. Output: rows of w floats,                        \
-   * dicenet_padded_stride() apart. On transposed planes this is the width branch. */                                  \
+  /* Only the height branch of DimConv (paper 3.1), or the width branch, before BatchNorm. Output: rows of w floats,   \
+   * dicenet_padded_stride() apart. */                                                                                 \
   K (dimconv_height, (const DicenetDice *dice, float *out))                                                            \
+  K (dimconv_width, (const DicenetDice *dice, float *out))                                                             \
   /* Resamples rows of @w floats, dicenet_padded_stride (w) apart; reads and writes whole registers. */                \
   K (resize_rows, (const float *x, float *y, unsigned w, const DicenetAxis *rows))                                     \
   /* y[j][i] = x[i][j]. Rows are dicenet_padded_stride() of their widths apart; those of y are padded with zeros to    \
@@ -300,7 +315,8 @@ dicenet_channel_or (const float *values, unsigned c, float otherwise)
   K (global_avg_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                  \
   /* The smallest and the largest of 0 and all values of channels [begin, end), but NaN. */                            \
   K (range, (const DicenetPlanes *x, unsigned begin, unsigned end, float range[2]))                                    \
-  /* y = PReLU (scale * (x0 scaled up to y's size + gate * x1) + bias). @scratch: 3 rows of y. */                      \
+  /* y = PReLU (scale * (x0 scaled up to y's size + gate * x1) + bias). @scratch: dicenet_scale_up_scratch() floats.   \
+   */                                                                                                                  \
   K (upsample_add, (const DicenetPlanes *x0, const DicenetPlanes *x1, const DicenetPlanes *y,                          \
                     const DicenetUpsampleAdd *merge, unsigned begin, unsigned end, float *scratch))                    \
   /* One plane; @x_stride and @y_stride are the distances of rows. @scratch: dicenet_resize_scratch() floats. */       \

@@ -99,7 +99,9 @@ prepare_dice (Bench *b, const guint *size)
                            random_floats (9),
                            random_floats (9 * side),
                            random_floats (9 * dicenet_padded_stride (side)),
-                           { NULL } };
+                           NULL,
+                           NULL,
+                           NULL };
   b->fusion = (DicenetFusion){ per, per + 3 * c, per + 6 * c, per + 9 * c, per + 12 * c, per + 13 * c };
   b->out = random_floats (side * dicenet_padded_stride (side));
   b->flops = 2.0 * size[2] * c * side * side;
@@ -171,7 +173,7 @@ prepare_upsample_add (Bench *b, const guint *size)
                                    rest,
                                    rest + c,
                                    rest + 2 * c };
-  b->scratch = random_floats (3 * out);
+  b->scratch = random_floats (dicenet_scale_up_scratch (out));
   b->flops = 2.0 * c * (2.0 * in * out + 4.0 * out * out);
   b->bytes = 4.0 * c * ((double) in * in + 2.0 * out * out);
 }
@@ -292,6 +294,17 @@ run_dimconv_height (const Bench *b, const DicenetKernels *k)
 }
 
 static const Row rows_dimconv_height[] = {
+  { "139, 28 x 28", prepare_dice, { 139, 28, 9 } },
+};
+
+static void
+run_dimconv_width (const Bench *b, const DicenetKernels *k)
+{
+  for (guint c = 0; c < b->y.planes.c; c++)
+    k->dimconv_width (&b->dice, b->out);
+}
+
+static const Row rows_dimconv_width[] = {
   { "139, 28 x 28", prepare_dice, { 139, 28, 9 } },
 };
 

@@ -516,39 +516,56 @@ test_pad (void)
 }
 
 static void
-test_dimconv_height (void)
+test_branch (void (*expected) (const DicenetDice *, float *), void (*found) (const DicenetDice *, float *))
 {
   const guint h = random_size (30), w = random_size (70);
   const gsize stride = dicenet_padded_stride (w);
   g_autofree float *p0 = random_padded (h, w), *p1 = random_padded (h, w), *p2 = random_padded (h, w);
-  g_autofree float *height = random_floats (9 * h);
-  g_autofree float *expected = g_new0 (float, h *stride), *found = g_new0 (float, h *stride);
-  const DicenetDice dice = { .around = { p0, p1, p2 }, .h = h, .w = w, .height = height };
+  g_autofree float *height = random_floats (9 * h), *width = random_floats (9 * stride);
+  g_autofree float *y = g_new0 (float, h *stride), *z = g_new0 (float, h *stride);
+  const DicenetDice dice = { .around = { p0, p1, p2 }, .h = h, .w = w, .height = height, .width = width };
   g_autofree char *shape = g_strdup_printf ("%u x %u", h, w);
 
-  ref->dimconv_height (&dice, expected);
-  tested->dimconv_height (&dice, found);
+  expected (&dice, y);
+  found (&dice, z);
   for (guint i = 0; i < h; i++)
-    compare (expected + i * stride, found + i * stride, w, 1e3f, shape);
+    compare (y + i * stride, z + i * stride, w, 1e3f, shape);
+}
+
+static void
+test_dimconv_height (void)
+{
+  test_branch (ref->dimconv_height, tested->dimconv_height);
+}
+
+static void
+test_dimconv_width (void)
+{
+  test_branch (ref->dimconv_width, tested->dimconv_width);
 }
 
 static void
 test_dice (void)
 {
   const guint c = random_int (1, 3), h = random_size (30), w = random_size (70), channel = random_int (0, c - 1);
-  const gsize stride = dicenet_padded_stride (w), rows = h * stride;
+  const guint tall_h = random_size (30);
+  const gsize stride = dicenet_padded_stride (w);
+  g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
+  const DicenetAxis *rows = dicenet_axis_get (cache, tall_h, h, tall_h < h ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
   g_autofree float *p0 = random_padded (h, w), *p1 = random_padded (h, w), *p2 = random_padded (h, w);
   g_autofree float *depth = random_floats (9), *height = random_floats (9 * h), *width = random_floats (9 * stride);
-  g_autofree float *b1 = random_floats (rows), *b2 = random_floats (rows), *per_branch = random_floats (12 * c),
-                   *per_channel = random_floats (2 * c);
+  g_autofree float *tall = random_floats (tall_h * stride), *wide = random_floats (h * stride),
+                   *per_branch = random_floats (12 * c), *per_channel = random_floats (2 * c);
   const DicenetFusion fusion = { per_branch,         per_branch + 3 * c, per_branch + 6 * c,
                                  per_branch + 9 * c, per_channel,        per_channel + c };
   const gboolean has_height = random_int (0, 1), has_width = random_int (0, 1);
-  const DicenetDice dice = { { p0, p1, p2 },  h, w, depth, has_height ? height : NULL, has_width ? width : NULL,
-                             { NULL, b1, b2 } };
+  const DicenetDice dice = { { p0, p1, p2 },           h,    w,    depth, has_height ? height : NULL,
+                             has_width ? width : NULL, tall, wide, rows };
   Tensor y = tensor_new (c, h, w, FALSE), z = tensor_like (&y);
   g_autofree char *shape = g_strdup_printf ("%u x %u, height %d, width %d", h, w, has_height, has_width);
 
+  if (random_int (0, 3) == 0) /* BatchNorm may have learnt to ignore a branch */
+    per_branch[random_int (0, 2) * c + channel] = 0;
   ref->dice (&dice, &y.planes, &fusion, channel);
   tested->dice (&dice, &z.planes, &fusion, channel);
   compare_tensors (&y, &z, 1e5f, shape); /* three products of values up to 100 */
@@ -692,7 +709,7 @@ test_upsample_add (void)
               end = random_int (begin + 1, c);
   const guint coarse_h = random_int (0, 3) ? random_size (h) : h, coarse_w = random_int (0, 3) ? random_size (w) : w;
   g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
-  g_autofree float *per_channel = small_floats (3 * c), *scratch = random_floats (3 * w);
+  g_autofree float *per_channel = small_floats (3 * c), *scratch = random_floats (dicenet_scale_up_scratch (w));
   Tensor gate = small_tensor (c, 1, 1);
   const gboolean has_norm = random_int (0, 1);
   const DicenetUpsampleAdd merge = { dicenet_axis_get (cache, coarse_h, h, DICENET_RESIZE_UP),

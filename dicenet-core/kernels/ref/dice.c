@@ -60,18 +60,30 @@ dicenet_ref_dimconv_height (const DicenetDice *d, float *out)
 }
 
 void
+dicenet_ref_dimconv_width (const DicenetDice *d, float *out)
+{
+  for (unsigned h = 0; h < d->h; h++)
+    for (unsigned w = 0; w < d->w; w++)
+      out[h * dicenet_padded_stride (d->w) + w] = width_branch (d, h, w);
+}
+
+static float
+resampled (const float *x, size_t stride, const DicenetAxis *rows, unsigned i, unsigned j)
+{
+  float sum = 0;
+  for (unsigned t = 0; t < rows->taps; t++)
+    sum += rows->weight[(size_t) t * rows->out + i] * x[((size_t) rows->start[i] + t) * stride + j];
+  return sum;
+}
+
+void
 dicenet_ref_resize_rows (const float *x, float *y, unsigned w, const DicenetAxis *rows)
 {
   const size_t stride = dicenet_padded_stride (w);
 
-  for (unsigned i = 0; i < rows->out; i++) {
-    for (unsigned j = 0; j < w; j++) {
-      float sum = 0;
-      for (unsigned t = 0; t < rows->taps; t++)
-        sum += rows->weight[(size_t) t * rows->out + i] * x[((size_t) rows->start[i] + t) * stride + j];
-      y[i * stride + j] = sum;
-    }
-  }
+  for (unsigned i = 0; i < rows->out; i++)
+    for (unsigned j = 0; j < w; j++)
+      y[i * stride + j] = resampled (x, stride, rows, i, j);
 }
 
 void
@@ -99,8 +111,8 @@ dicenet_ref_dice (const DicenetDice *d, const DicenetPlanes *y, const DicenetFus
     for (unsigned w = 0; w < d->w; w++) {
       const float branches[3] = {
         depth_branch (d, h, w),
-        d->height ? height_branch (d, h, w) : d->branch[1][h * stride + w],
-        d->width ? width_branch (d, h, w) : d->branch[2][h * stride + w],
+        d->height ? height_branch (d, h, w) : resampled (d->tall, stride, d->rows, h, w),
+        d->width ? width_branch (d, h, w) : d->wide[h * stride + w],
       };
       float sum = f->fuse_bias[c];
       for (unsigned b = 0; b < 3; b++) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
 #include "simd.h"
 #include "vec.h"
 
@@ -13,6 +14,7 @@
 void dicenet_dice_narrow (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion,
                           unsigned channel);
 void dicenet_dimconv_height_narrow (const DicenetDice *dice, float *out);
+void dicenet_dimconv_width_narrow (const DicenetDice *dice, float *out);
 void dicenet_resize_rows_narrow (const float *x, float *y, unsigned w, const DicenetAxis *rows);
 void dicenet_transpose_narrow (const float *x, float *y, unsigned h, unsigned w);
 
@@ -34,11 +36,12 @@ KERNEL (pad) (const float *x, unsigned h, unsigned w, float *padded)
     copy_row (origin + i * dicenet_padded_stride (w), x + (size_t) i * w, w);
 }
 
-/* depth: kc[i][j] over rows and columns of this channel. @p: the pixel in this channel's plane. */
+/* The branches add to @sum.
+ *
+ * depth: kc[i][j] over rows and columns of this channel. @p: the pixel in this channel's plane. */
 INLINE vf
-depth_branch (const float *p, size_t stride, const float *k)
+depth_branch (vf sum, const float *p, size_t stride, const float *k)
 {
-  vf sum = { 0 };
   UNROLL
   for (int i = -1; i <= 1; i++)
     UNROLL
@@ -49,9 +52,8 @@ depth_branch (const float *p, size_t stride, const float *k)
 
 /* height: kh[h][i][j] over channels and columns of this row. @p: the pixel in each channel's plane. */
 INLINE vf
-height_branch (const float *const p[3], const float *k)
+height_branch (vf sum, const float *const p[3], const float *k)
 {
-  vf sum = { 0 };
   UNROLL
   for (int i = 0; i < 3; i++)
     UNROLL
@@ -62,9 +64,8 @@ height_branch (const float *const p[3], const float *k)
 
 /* width: kw[w][i][j] over rows and channels of this column. @k: the kernels of these columns. */
 INLINE vf
-width_branch (const float *const p[3], size_t stride, const vf k[9])
+width_branch (vf sum, const float *const p[3], size_t stride, const vf k[9])
 {
-  vf sum = { 0 };
   UNROLL
   for (int i = 0; i < 3; i++)
     UNROLL
@@ -111,15 +112,62 @@ KERNEL (dimconv_height) (const DicenetDice *d, float *out)
     const size_t row = (i + 1) * stride + DICENET_PAD;
     const float *const p[3] = { d->around[0] + row, d->around[1] + row, d->around[2] + row };
     vf k[9], sums[3], next[3], left = all (0);
+    size_t j = 0;
     UNROLL
     for (int tap = 0; tap < 9; tap++)
       k[tap] = all (d->height[9 * i + (size_t) tap]);
     sum_channels (p, 0, k, sums);
-    for (size_t j = 0; j < d->w; j += VL) { /* rows are followed by zeros */
+    for (; j + VL < d->w; j += VL) {
       sum_channels (p, j + VL, k, next);
       store (out + j, sums[1] + shift_up (left, sums[0]) + shift_down (sums[2], next[2]));
       left = sums[0];
       sums[0] = next[0], sums[1] = next[1], sums[2] = next[2];
+    }
+    store (out + j, sums[1] + shift_up (left, sums[0]) + shift_down (sums[2], all (0))); /* zeros follow the row */
+  }
+}
+
+/* @n rows of a register, which share loads. @p: the first of them in each channel's plane. */
+INLINE void
+width_rows (const float *const p[3], size_t stride, const vf k[9], float *out, const int n)
+{
+  vf sum[4] = { { 0 } };
+
+  UNROLL
+  for (int channel = 0; channel < 3; channel++)
+    UNROLL
+  for (int r = 0; r < n + 2; r++) {
+    const vf x = once (load (p[channel] + (r - 1) * (long) stride));
+    UNROLL
+    for (int o = 0; o < n; o++)
+      if (r - o >= 0 && r - o < 3)
+        sum[o] += k[3 * (r - o) + channel] * x;
+  }
+  UNROLL
+  for (int o = 0; o < n; o++)
+    store (out + o * (long) stride, sum[o]);
+}
+
+void
+KERNEL (dimconv_width) (const DicenetDice *d, float *out)
+{
+  NARROW (d->w, dimconv_width, d, out)
+  const size_t stride = dicenet_padded_stride (d->w);
+
+  for (size_t j = 0; j < d->w; j += VL) {
+    const size_t first = stride + DICENET_PAD + j;
+    const float *p[3] = { d->around[0] + first, d->around[1] + first, d->around[2] + first };
+    float *to = out + j;
+    size_t i = 0;
+    vf k[9];
+    load_columns (d->width + j, stride, k);
+    for (; i + 4 <= d->h; i += 4, to += 4 * stride) {
+      width_rows (p, stride, k, to, 4);
+      p[0] += 4 * stride, p[1] += 4 * stride, p[2] += 4 * stride;
+    }
+    for (; i < d->h; i++, to += stride) {
+      width_rows (p, stride, k, to, 1);
+      p[0] += stride, p[1] += stride, p[2] += stride;
     }
   }
 }
@@ -210,62 +258,95 @@ KERNEL (transpose) (const float *x, float *y, unsigned h, unsigned w)
 }
 #endif
 
-/* A channel's parameters of the fusion, copied so that the compiler knows that stores do not alias them. */
+/* A channel's parameters of the fusion. A branch's contribution, weight * PReLU (scale * x + bias), is t * positive or
+ * t * negative, by the sign of t = x + offset: the offset costs nothing, because the taps are added to it. */
 typedef struct {
-  float scale[3], bias[3], slope[3], weight[3], fuse_bias, fuse_slope;
+  float offset[3], positive[3], negative[3], fuse_bias, fuse_slope;
 } Fusion;
 
-static inline Fusion
+static void
+fuse_branch (const DicenetFusion *f, size_t i, int b, Fusion *g)
+{
+  const float scale = f->branch_scale[i], bias = f->branch_bias[i], slope = f->branch_slope[i],
+              weight = f->fuse_weight[i], offset = bias / scale;
+
+  if (fabsf (offset) < 1e30f) {
+    g->offset[b] = offset;
+    g->positive[b] = weight * scale * (scale > 0 ? 1 : slope);
+    g->negative[b] = weight * scale * (scale > 0 ? slope : 1);
+  } else /* the scale is 0 or as good as 0 */
+    g->fuse_bias += weight * (bias > 0 ? bias : bias * slope);
+}
+
+static Fusion
 fusion_of (const DicenetFusion *f, unsigned channels, unsigned c)
 {
   Fusion g = { .fuse_bias = f->fuse_bias[c], .fuse_slope = f->fuse_slope[c] };
 
-  for (size_t b = 0; b < 3; b++) {
-    const size_t i = b * channels + c;
-    g.scale[b] = f->branch_scale[i];
-    g.bias[b] = f->branch_bias[i];
-    g.slope[b] = f->branch_slope[i];
-    g.weight[b] = f->fuse_weight[i];
-  }
+  for (int b = 0; b < 3; b++)
+    fuse_branch (f, (size_t) b * channels + c, b, &g);
   return g;
 }
 
-/* A branch's contribution to the local fusion: weight * PReLU (scale * x + bias). */
 INLINE vf
-fuse (vf x, const Fusion *f, const int branch)
+fuse (vf sum, vf t, const Fusion *f, const int branch)
 {
-  return all (f->weight[branch]) * prelu (x * all (f->scale[branch]) + all (f->bias[branch]), all (f->slope[branch]));
+  return sum + t * by_sign (t, all (f->positive[branch]), all (f->negative[branch]));
+}
+
+/* Row i of the height branch, scaled back, is added to @sum. @tall: the column in the branch's first row. */
+INLINE vf
+scaled_back (vf sum, const float *tall, size_t stride, const DicenetAxis *rows, size_t i)
+{
+  const float *from = tall + (size_t) rows->start[i] * stride, *weight = rows->weight + i;
+
+  for (unsigned t = 0; t < rows->taps; t++, from += stride, weight += rows->out)
+    sum += all (*weight) * load (from);
+  return sum;
 }
 
 /* Read and write positions of the next rows. */
 typedef struct {
-  const float *p[3], *height, *branch[3];
+  const float *p[3], *height, *tall, *wide;
   float *out;
+  size_t i;
 } Cursor;
 
 /* Computes @n rows of one register. Two rows share loads, which are the bottleneck. */
 INLINE void
-dice_rows (Cursor *at, size_t stride, size_t w, const float depth[9], const vf columns[9], const Fusion *f, const int n,
-           const int has_height, const int has_width)
+dice_rows (Cursor *at, const DicenetDice *d, size_t stride, const float depth[9], const vf columns[9], const Fusion *f,
+           const int n, const int has_height, const int has_width)
 {
+  const size_t w = d->w;
   vf sum[2];
 
   UNROLL
-  for (int r = 0; r < n; r++)
-    sum[r] = all (f->fuse_bias) + fuse (depth_branch (at->p[1] + r * (long) stride, stride, depth), f, 0);
-  UNROLL
   for (int r = 0; r < n; r++) {
-    const float *const p[3] = { at->p[0] + r * (long) stride, at->p[1] + r * (long) stride,
-                                at->p[2] + r * (long) stride };
-    sum[r] +=
-        fuse (has_height ? height_branch (p, at->height + 9 * r) : load (at->branch[1] + r * (long) stride), f, 1);
+    const vf t = depth_branch (all (f->offset[0]), at->p[1] + r * (long) stride, stride, depth);
+    sum[r] = fuse (all (f->fuse_bias), t, f, 0);
   }
   UNROLL
   for (int r = 0; r < n; r++) {
     const float *const p[3] = { at->p[0] + r * (long) stride, at->p[1] + r * (long) stride,
                                 at->p[2] + r * (long) stride };
-    sum[r] += fuse (has_width ? width_branch (p, stride, columns) : load (at->branch[2] + r * (long) stride), f, 2);
-    sum[r] = prelu (sum[r], all (f->fuse_slope));
+    vf t = all (f->offset[1]);
+    if (has_height)
+      t = height_branch (t, p, at->height + 9 * r);
+    else
+      t = scaled_back (t, at->tall, stride, d->rows, at->i + (size_t) r);
+    sum[r] = fuse (sum[r], t, f, 1);
+  }
+  UNROLL
+  for (int r = 0; r < n; r++) {
+    const float *const p[3] = { at->p[0] + r * (long) stride, at->p[1] + r * (long) stride,
+                                at->p[2] + r * (long) stride };
+    vf t = all (f->offset[2]);
+    if (has_width)
+      t = width_branch (t, p, stride, columns);
+    else
+      t += load (at->wide + r * (long) stride);
+    sum[r] = fuse (sum[r], t, f, 2);
+    sum[r] *= by_sign (sum[r], all (1), all (f->fuse_slope));
   }
   UNROLL
   for (int r = 0; r < n; r++) {
@@ -277,43 +358,42 @@ dice_rows (Cursor *at, size_t stride, size_t w, const float depth[9], const vf c
   }
   for (int k = 0; k < 3; k++)
     at->p[k] += n * (long) stride;
+  at->i += (size_t) n;
   if (has_height)
     at->height += 9 * n;
-  else
-    at->branch[1] += n * (long) stride;
   if (!has_width)
-    at->branch[2] += n * (long) stride;
+    at->wide += n * (long) stride;
 }
 
 /* Walks down the rows, one register of columns after the other. The width kernels, which differ between columns, stay
  * in registers, and rows need no setup. */
 INLINE void
-dice_plane (const DicenetDice *d, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned c, const int has_height,
-            const int has_width)
+dice_plane (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned c,
+            const int has_height, const int has_width)
 {
-  const size_t stride = dicenet_padded_stride (d->w), w = d->w;
+  const DicenetDice d = *dice;
+  const size_t stride = dicenet_padded_stride (d.w);
   const Fusion f = fusion_of (fusion, y->c, c);
   float depth[9];
 
-  memcpy (depth, d->depth, sizeof depth);
-  for (size_t j = 0; j < w; j += VL) {
-    const size_t column = register_at (j, w);
-    Cursor at = { .height = d->height, .out = dicenet_plane (y, c) + column };
+  memcpy (depth, d.depth, sizeof depth);
+  for (size_t j = 0; j < d.w; j += VL) {
+    const size_t column = register_at (j, d.w);
+    Cursor at = { .height = d.height, .out = dicenet_plane (y, c) + column };
     vf columns[9];
-    size_t i = 0;
 
     for (int k = 0; k < 3; k++)
-      at.p[k] = d->around[k] + stride + DICENET_PAD + column;
+      at.p[k] = d.around[k] + stride + DICENET_PAD + column;
     if (has_width)
-      load_columns (d->width + column, stride, columns);
+      load_columns (d.width + column, stride, columns);
     else
-      at.branch[2] = d->branch[2] + column;
+      at.wide = d.wide + column;
     if (!has_height)
-      at.branch[1] = d->branch[1] + column;
-    for (; i + 2 <= d->h; i += 2)
-      dice_rows (&at, stride, w, depth, columns, &f, 2, has_height, has_width);
-    if (i < d->h)
-      dice_rows (&at, stride, w, depth, columns, &f, 1, has_height, has_width);
+      at.tall = d.tall + column;
+    while (at.i + 2 <= d.h)
+      dice_rows (&at, &d, stride, depth, columns, &f, 2, has_height, has_width);
+    if (at.i < d.h)
+      dice_rows (&at, &d, stride, depth, columns, &f, 1, has_height, has_width);
   }
 }
 

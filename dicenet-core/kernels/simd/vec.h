@@ -145,6 +145,22 @@ prelu (vf x, vf slope)
 #endif
 }
 
+/* @positive or @negative, by the sign bit of x: unlike a comparison, this leaves the units that multiply alone. */
+INLINE vf
+by_sign (vf x, vf positive, vf negative)
+{
+#if VL == 16
+  return (vf) _mm512_mask_blend_ps (_mm512_movepi32_mask ((__m512i) x), (__m512) positive, (__m512) negative);
+#elif defined(__AVX512VL__)
+  return (vf) _mm256_mask_blend_ps (_mm256_movepi32_mask ((__m256i) x), (__m256) positive, (__m256) negative);
+#elif defined(__AVX__)
+  return (vf) _mm256_blendv_ps ((__m256) positive, (__m256) negative, (__m256) x);
+#else
+  const vi is_negative = (vi) x < 0;
+  return (vf) (((vi) negative & is_negative) | ((vi) positive & ~is_negative));
+#endif
+}
+
 /* The last lane of before, followed by all but the last of x; and all but the first of x, followed by the first lane of
  * after. */
 INLINE vf
