@@ -8,7 +8,7 @@
  * if sizes differ (dynamic scaling, paper 3.3). The rest is the two branches and what scaling columns needs. */
 typedef struct {
   gfloat *center[4], *tall[4], *wide[4];
-  gfloat *height, *width, *width_back; /* branches before scaling back, and after */
+  gfloat *height, *width, *width_back; /* branches; and after scaling columns back */
   gfloat *turned[2];
   gsize zeroed; /* number of floats at the start that must be zeroed */
 } DiceScratch;
@@ -35,8 +35,8 @@ lay_out (guint h0, guint w0, guint h, guint w, gfloat *at, DiceScratch *out)
     out->wide[i] = take (&at, &n, wide);
   }
   out->zeroed = n;
-  out->height = take (&at, &n, tall);
-  out->width = take (&at, &n, wide);
+  out->height = take (&at, &n, dicenet_padded_floats (h0, w));
+  out->width = take (&at, &n, dicenet_padded_floats (h, w0));
   out->width_back = take (&at, &n, wide ? center : 0);
   for (guint i = 0; i < 2; i++)
     out->turned[i] = take (&at, &n, wide ? dicenet_padded_floats (MAX (w, w0), h) : 0);
@@ -94,25 +94,24 @@ dice_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
   const DicenetKernels *k = s->kernels;
   const DicenetPlanes *x = &s->x[0];
   const DicenetCpuDice *dice = &s->dice;
-  DicenetDice d = { .h = x->h, .w = x->w, .depth = dice->depth + 9 * (gsize) c };
+  DicenetDice d = { .h = x->h,
+                    .w = x->w,
+                    .depth = dice->depth + 9 * (gsize) c,
+                    .tall = scratch->height,
+                    .wide = scratch->width,
+                    .rows = dice->rows_back },
+              tall = { .h = dice->h0, .w = x->w, .height = dice->height },
+              wide = { .h = x->h, .w = dice->w0, .width = dice->width };
 
-  if (dice->rows) {
-    DicenetDice tall = { .h = dice->h0, .w = x->w, .height = dice->height };
-    neighbours (scratch->tall, c, x->c, tall.around);
-    k->dimconv_height (&tall, scratch->height);
-    d.tall = scratch->height;
-    d.rows = dice->rows_back;
-  } else
-    d.height = dice->height;
+  neighbours (scratch->center, c, x->c, d.around);
+  neighbours (dice->rows ? scratch->tall : scratch->center, c, x->c, tall.around);
+  neighbours (dice->columns ? scratch->wide : scratch->center, c, x->c, wide.around);
+  k->dimconv_height (&tall, scratch->height);
+  k->dimconv_width (&wide, scratch->width);
   if (dice->columns) {
-    DicenetDice wide = { .h = x->h, .w = dice->w0, .width = dice->width };
-    neighbours (scratch->wide, c, x->c, wide.around);
-    k->dimconv_width (&wide, scratch->width);
     scale_columns (k, scratch, scratch->width, scratch->width_back, x->h, dice->columns_back);
     d.wide = scratch->width_back;
-  } else
-    d.width = dice->width;
-  neighbours (scratch->center, c, x->c, d.around);
+  }
   k->dice (&d, &s->y, &dice->fusion, c);
 }
 

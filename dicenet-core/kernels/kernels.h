@@ -176,12 +176,11 @@ typedef struct {
   const float *around[3]; /* padded planes of the previous, this and the next channel; zeros if there is none */
   unsigned h, w;
   const float *depth;  /* [3][3], scaled */
-  const float *height; /* [h][3][3]; NULL: the branch is in @tall */
-  const float *width;  /* [3][3][dicenet_padded_stride (w)], interleaved by column; NULL: the branch is in @wide */
-  /* Rows of w floats, dicenet_padded_stride() apart: the height branch, still to be scaled by @rows to h rows; and the
-   * width branch, h rows. */
+  const float *height; /* [h][3][3] */
+  const float *width;  /* [3][3][dicenet_padded_stride (w)], interleaved by column */
+  /* The height and the width branch: rows of w floats, dicenet_padded_stride() apart. */
   const float *tall, *wide;
-  const DicenetAxis *rows;
+  const DicenetAxis *rows; /* scales @tall to h rows; NULL if it has as many */
 } DicenetDice;
 
 /* Parameters of local fusion. Arrays of 3 x c are branch by branch: depth, height, width. */
@@ -299,7 +298,7 @@ dicenet_channel_or (const float *values, unsigned c, float otherwise)
                     unsigned end, float *scratch))                                                                     \
   /* Copies a plane into the middle of a padded one. */                                                                \
   K (pad, (const float *x, unsigned h, unsigned w, float *padded))                                                     \
-  /* Only the height branch of DimConv (paper 3.1), or the width branch, before BatchNorm. Output: rows of w floats,   \
+  /* The height or the width branch of DimConv (paper 3.1), before BatchNorm. Output: rows of w floats,                \
    * dicenet_padded_stride() apart. */                                                                                 \
   K (dimconv_height, (const DicenetDice *dice, float *out))                                                            \
   K (dimconv_width, (const DicenetDice *dice, float *out))                                                             \
@@ -308,7 +307,7 @@ dicenet_channel_or (const float *values, unsigned c, float otherwise)
   /* y[j][i] = x[i][j]. Rows are dicenet_padded_stride() of their widths apart; those of y are padded with zeros to    \
    * whole registers. */                                                                                               \
   K (transpose, (const float *x, float *y, unsigned h, unsigned w))                                                    \
-  /* The branches for which @dice has kernels, then BatchNorm, PReLU and local fusion (3.2) to @channel of y. */       \
+  /* The depth branch, then BatchNorm and PReLU of all three and local fusion (3.2) to @channel of y. */               \
   K (dice, (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned channel))           \
   K (max_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
   K (avg_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \

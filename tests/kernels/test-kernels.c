@@ -552,17 +552,21 @@ test_dice (void)
   const gsize stride = dicenet_padded_stride (w);
   g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
   const DicenetAxis *rows = dicenet_axis_get (cache, tall_h, h, tall_h < h ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
-  g_autofree float *p0 = random_padded (h, w), *p1 = random_padded (h, w), *p2 = random_padded (h, w);
-  g_autofree float *depth = random_floats (9), *height = random_floats (9 * h), *width = random_floats (9 * stride);
-  g_autofree float *tall = random_floats (tall_h * stride), *wide = random_floats (h * stride),
+  g_autofree float *plane = random_padded (h, w), *depth = random_floats (9);
+  g_autofree float *tall = random_floats (MAX (tall_h, h) * stride), *wide = random_floats (h * stride),
                    *per_branch = random_floats (12 * c), *per_channel = random_floats (2 * c);
   const DicenetFusion fusion = { per_branch,         per_branch + 3 * c, per_branch + 6 * c,
                                  per_branch + 9 * c, per_channel,        per_channel + c };
-  const gboolean has_height = random_int (0, 1), has_width = random_int (0, 1);
-  const DicenetDice dice = { { p0, p1, p2 },           h,    w,    depth, has_height ? height : NULL,
-                             has_width ? width : NULL, tall, wide, rows };
+  const gboolean is_scaled = random_int (0, 1);
+  const DicenetDice dice = { .around = { NULL, plane, NULL },
+                             .h = h,
+                             .w = w,
+                             .depth = depth,
+                             .tall = tall,
+                             .wide = wide,
+                             .rows = is_scaled ? rows : NULL };
   Tensor y = tensor_new (c, h, w, FALSE), z = tensor_like (&y);
-  g_autofree char *shape = g_strdup_printf ("%u x %u, height %d, width %d", h, w, has_height, has_width);
+  g_autofree char *shape = g_strdup_printf ("%u x %u from %u rows", h, w, is_scaled ? tall_h : h);
 
   if (random_int (0, 3) == 0) /* BatchNorm may have learnt to ignore a branch */
     per_branch[random_int (0, 2) * c + channel] = 0;

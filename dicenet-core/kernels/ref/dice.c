@@ -111,8 +111,8 @@ dicenet_ref_dice (const DicenetDice *d, const DicenetPlanes *y, const DicenetFus
     for (unsigned w = 0; w < d->w; w++) {
       const float branches[3] = {
         depth_branch (d, h, w),
-        d->height ? height_branch (d, h, w) : resampled (d->tall, stride, d->rows, h, w),
-        d->width ? width_branch (d, h, w) : d->wide[h * stride + w],
+        d->rows ? resampled (d->tall, stride, d->rows, h, w) : d->tall[h * stride + w],
+        d->wide[h * stride + w],
       };
       float sum = f->fuse_bias[c];
       for (unsigned b = 0; b < 3; b++) {

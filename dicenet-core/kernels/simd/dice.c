@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 #include "simd.h"
-#include "vec.h"
+#include "conv3x3.h"
 
-/* The DiCE unit's 27 taps: three planes (channels), three rows, three columns, of which each branch uses nine (paper
- * 3.1). One pass computes the branches, BatchNorm, PReLU and local fusion, so that no tensor of 3C channels is
- * stored. */
+/* The DiCE unit (paper 3.1 and 3.2), channel by channel: the height and the width branch to planes in the cache, then
+ * the depth branch, BatchNorm, PReLU and local fusion in one pass, so that no tensor of 3C channels is stored. One pass
+ * over all 27 taps would need more registers than there are. */
 
 #if VL == 16
 /* The same kernels with registers of eight lanes. Processors that take as long for one operation on sixteen lanes as
@@ -36,44 +36,6 @@ KERNEL (pad) (const float *x, unsigned h, unsigned w, float *padded)
     copy_row (origin + i * dicenet_padded_stride (w), x + (size_t) i * w, w);
 }
 
-/* The branches add to @sum.
- *
- * depth: kc[i][j] over rows and columns of this channel. @p: the pixel in this channel's plane. */
-INLINE vf
-depth_branch (vf sum, const float *p, size_t stride, const float *k)
-{
-  UNROLL
-  for (int i = -1; i <= 1; i++)
-    UNROLL
-  for (int j = -1; j <= 1; j++)
-    sum += all (k[3 * (i + 1) + j + 1]) * load (p + i * (long) stride + j);
-  return sum;
-}
-
-/* height: kh[h][i][j] over channels and columns of this row. @p: the pixel in each channel's plane. */
-INLINE vf
-height_branch (vf sum, const float *const p[3], const float *k)
-{
-  UNROLL
-  for (int i = 0; i < 3; i++)
-    UNROLL
-  for (int j = 0; j < 3; j++)
-    sum += all (k[3 * i + j]) * load (p[i] + j - 1);
-  return sum;
-}
-
-/* width: kw[w][i][j] over rows and channels of this column. @k: the kernels of these columns. */
-INLINE vf
-width_branch (vf sum, const float *const p[3], size_t stride, const vf k[9])
-{
-  UNROLL
-  for (int i = 0; i < 3; i++)
-    UNROLL
-  for (int j = 0; j < 3; j++)
-    sum += k[3 * i + j] * load (p[j] + (i - 1) * (long) stride);
-  return sum;
-}
-
 INLINE void
 load_columns (const float *width, size_t stride, vf k[9])
 {
@@ -82,19 +44,24 @@ load_columns (const float *width, size_t stride, vf k[9])
     k[tap] = load (width + (size_t) tap * stride);
 }
 
-/* Position of a row's register @j: the last register overlaps the previous one, so that it is full, unless the row is
- * shorter than a register. */
+/* Position of a row's register @j. If storing a part is expensive, the last register overlaps the previous one, so that
+ * it is full, unless the row is shorter than a register. Otherwise, loads do not cross cache lines. */
 INLINE size_t
 register_at (size_t j, size_t w)
 {
+#if defined(__AVX512VL__)
+  (void) w;
+  return j;
+#else
   return j + VL <= w || w < VL ? j : w - VL;
+#endif
 }
 
 /* Sums over the channels of one register, for the left, centre and right columns. */
 INLINE void
 sum_channels (const float *const p[3], size_t at, const vf k[9], vf sums[3])
 {
-  const vf before = load (p[0] + at), here = load (p[1] + at), after = load (p[2] + at);
+  const vf before = once (load (p[0] + at)), here = once (load (p[1] + at)), after = once (load (p[2] + at));
 
   UNROLL
   for (int j = 0; j < 3; j++)
@@ -264,27 +231,24 @@ typedef struct {
   float offset[3], positive[3], negative[3], fuse_bias, fuse_slope;
 } Fusion;
 
-static void
-fuse_branch (const DicenetFusion *f, size_t i, int b, Fusion *g)
-{
-  const float scale = f->branch_scale[i], bias = f->branch_bias[i], slope = f->branch_slope[i],
-              weight = f->fuse_weight[i], offset = bias / scale;
-
-  if (fabsf (offset) < 1e30f) {
-    g->offset[b] = offset;
-    g->positive[b] = weight * scale * (scale > 0 ? 1 : slope);
-    g->negative[b] = weight * scale * (scale > 0 ? slope : 1);
-  } else /* the scale is 0 or as good as 0 */
-    g->fuse_bias += weight * (bias > 0 ? bias : bias * slope);
-}
-
-static Fusion
+static inline Fusion
 fusion_of (const DicenetFusion *f, unsigned channels, unsigned c)
 {
   Fusion g = { .fuse_bias = f->fuse_bias[c], .fuse_slope = f->fuse_slope[c] };
 
-  for (int b = 0; b < 3; b++)
-    fuse_branch (f, (size_t) b * channels + c, b, &g);
+  for (unsigned b = 0; b < 3; b++) {
+    const size_t i = (size_t) b * channels + c;
+    const float scale = f->branch_scale[i], bias = f->branch_bias[i], slope = f->branch_slope[i],
+                weight = f->fuse_weight[i], offset = bias / scale;
+    if (fabsf (offset) < 1e30f) {
+      /* Without branches, as signs of scales cannot be predicted. */
+      const vf product = all (weight * scale), sign = all (scale);
+      g.offset[b] = offset;
+      g.positive[b] = (product * by_sign (sign, all (1), all (slope)))[0];
+      g.negative[b] = (product * by_sign (sign, all (slope), all (1)))[0];
+    } else /* the scale is 0 or as good as 0 */
+      g.fuse_bias += weight * (bias > 0 ? bias : bias * slope);
+  }
   return g;
 }
 
@@ -305,95 +269,56 @@ scaled_back (vf sum, const float *tall, size_t stride, const DicenetAxis *rows, 
   return sum;
 }
 
-/* Read and write positions of the next rows. */
-typedef struct {
-  const float *p[3], *height, *tall, *wide;
-  float *out;
-  size_t i;
-} Cursor;
-
-/* Computes @n rows of one register. Two rows share loads, which are the bottleneck. */
+/* Rows i .. i + n - 1 of the columns from @column on; @depth: the kernel. */
 INLINE void
-dice_rows (Cursor *at, const DicenetDice *d, size_t stride, const float depth[9], const vf columns[9], const Fusion *f,
-           const int n, const int has_height, const int has_width)
+dice_rows (const DicenetDice *d, const vf depth[9], const Fusion *f, float *out, size_t i, size_t column, const int n,
+           const int is_scaled)
 {
-  const size_t w = d->w;
-  vf sum[2];
+  const size_t stride = dicenet_padded_stride (d->w);
+  vf t[4], sum[4];
 
   UNROLL
-  for (int r = 0; r < n; r++) {
-    const vf t = depth_branch (all (f->offset[0]), at->p[1] + r * (long) stride, stride, depth);
-    sum[r] = fuse (all (f->fuse_bias), t, f, 0);
-  }
+  for (int r = 0; r < n; r++)
+    t[r] = all (f->offset[0]);
+  conv3x3 (d->around[1] + i * stride + DICENET_PAD, stride, column, depth, t, n, 1, 1);
   UNROLL
   for (int r = 0; r < n; r++) {
-    const float *const p[3] = { at->p[0] + r * (long) stride, at->p[1] + r * (long) stride,
-                                at->p[2] + r * (long) stride };
-    vf t = all (f->offset[1]);
-    if (has_height)
-      t = height_branch (t, p, at->height + 9 * r);
+    sum[r] = fuse (all (f->fuse_bias), t[r], f, 0);
+    t[r] = all (f->offset[1]);
+    if (is_scaled)
+      t[r] = scaled_back (t[r], d->tall + column, stride, d->rows, i + (size_t) r);
     else
-      t = scaled_back (t, at->tall, stride, d->rows, at->i + (size_t) r);
-    sum[r] = fuse (sum[r], t, f, 1);
-  }
-  UNROLL
-  for (int r = 0; r < n; r++) {
-    const float *const p[3] = { at->p[0] + r * (long) stride, at->p[1] + r * (long) stride,
-                                at->p[2] + r * (long) stride };
-    vf t = all (f->offset[2]);
-    if (has_width)
-      t = width_branch (t, p, stride, columns);
-    else
-      t += load (at->wide + r * (long) stride);
-    sum[r] = fuse (sum[r], t, f, 2);
+      t[r] += load (d->tall + (i + (size_t) r) * stride + column);
+    sum[r] = fuse (sum[r], t[r], f, 1);
+    t[r] = all (f->offset[2]) + load (d->wide + (i + (size_t) r) * stride + column);
+    sum[r] = fuse (sum[r], t[r], f, 2);
     sum[r] *= by_sign (sum[r], all (1), all (f->fuse_slope));
+    store_part (out + (i + (size_t) r) * d->w + column, sum[r], d->w - column);
   }
-  UNROLL
-  for (int r = 0; r < n; r++) {
-    if (w < VL)
-      store_first (at->out, sum[r], w);
-    else
-      store (at->out, sum[r]);
-    at->out += w;
-  }
-  for (int k = 0; k < 3; k++)
-    at->p[k] += n * (long) stride;
-  at->i += (size_t) n;
-  if (has_height)
-    at->height += 9 * n;
-  if (!has_width)
-    at->wide += n * (long) stride;
 }
 
-/* Walks down the rows, one register of columns after the other. The width kernels, which differ between columns, stay
- * in registers, and rows need no setup. */
 INLINE void
 dice_plane (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned c,
-            const int has_height, const int has_width)
+            const int is_scaled)
 {
   const DicenetDice d = *dice;
-  const size_t stride = dicenet_padded_stride (d.w);
   const Fusion f = fusion_of (fusion, y->c, c);
-  float depth[9];
+  float *out = dicenet_plane (y, c);
+  vf depth[9];
 
-  memcpy (depth, d.depth, sizeof depth);
+  broadcast_taps (d.depth, depth);
   for (size_t j = 0; j < d.w; j += VL) {
     const size_t column = register_at (j, d.w);
-    Cursor at = { .height = d.height, .out = dicenet_plane (y, c) + column };
-    vf columns[9];
+    size_t i = 0;
 
-    for (int k = 0; k < 3; k++)
-      at.p[k] = d.around[k] + stride + DICENET_PAD + column;
-    if (has_width)
-      load_columns (d.width + column, stride, columns);
-    else
-      at.wide = d.wide + column;
-    if (!has_height)
-      at.tall = d.tall + column;
-    while (at.i + 2 <= d.h)
-      dice_rows (&at, &d, stride, depth, columns, &f, 2, has_height, has_width);
-    if (at.i < d.h)
-      dice_rows (&at, &d, stride, depth, columns, &f, 1, has_height, has_width);
+    for (; i + 4 <= d.h; i += 4)
+      dice_rows (&d, depth, &f, out, i, column, 4, is_scaled);
+    if (i + 2 <= d.h) {
+      dice_rows (&d, depth, &f, out, i, column, 2, is_scaled);
+      i += 2;
+    }
+    if (i < d.h)
+      dice_rows (&d, depth, &f, out, i, column, 1, is_scaled);
   }
 }
 
@@ -401,12 +326,8 @@ void
 KERNEL (dice) (const DicenetDice *d, const DicenetPlanes *y, const DicenetFusion *f, unsigned c)
 {
   NARROW (d->w, dice, d, y, f, c)
-  if (d->height && d->width)
-    dice_plane (d, y, f, c, 1, 1);
-  else if (d->height)
-    dice_plane (d, y, f, c, 1, 0);
-  else if (d->width)
-    dice_plane (d, y, f, c, 0, 1);
+  if (d->rows)
+    dice_plane (d, y, f, c, 1);
   else
-    dice_plane (d, y, f, c, 0, 0);
+    dice_plane (d, y, f, c, 0);
 }
