@@ -271,7 +271,7 @@ scaled_back (vf sum, const float *tall, size_t stride, const DicenetAxis *rows, 
 
 /* Rows i .. i + n - 1 of the columns from @column on; @depth: the kernel. */
 INLINE void
-dice_rows (const DicenetDice *d, const vf depth[9], const Fusion *f, float *out, size_t i, size_t column, const int n,
+dice_rows (const DicenetDice *d, const Tap depth[9], const Fusion *f, float *out, size_t i, size_t column, const int n,
            const int is_scaled)
 {
   const size_t stride = dicenet_padded_stride (d->w);
@@ -304,9 +304,9 @@ dice_plane (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion
   const DicenetDice d = *dice;
   const Fusion f = fusion_of (fusion, y->c, c);
   float *out = dicenet_plane (y, c);
-  vf depth[9];
+  Tap depth[9];
 
-  broadcast_taps (d.depth, depth);
+  load_kernel (d.depth, depth);
   for (size_t j = 0; j < d.w; j += VL) {
     const size_t column = register_at (j, d.w);
     size_t i = 0;

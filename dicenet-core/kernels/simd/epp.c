@@ -9,12 +9,12 @@
 
 #define RING DICENET_EPP_RING /* >= DICENET_COMPOSED_TAPS + ENTER - 1 */
 
-/* Number of registers of columns, and of rows that enter the ring, at a time. */
+#define WIDE 2 /* registers of columns at a time */
+
+/* Number of rows that enter the ring at a time. */
 #if VL == 16
-#define WIDE  2
 #define ENTER 4
 #else
-#define WIDE  1
 #define ENTER 2
 #endif
 
@@ -211,7 +211,7 @@ typedef struct {
 
 /* Computes rows row .. row + n - 1. */
 INLINE void
-convolve_rows (const Convolution *v, unsigned row, const vf *weight, const unsigned n_planes, const int n,
+convolve_rows (const Convolution *v, unsigned row, const Tap weight[9], const unsigned n_planes, const int n,
                const int wide)
 {
   for (size_t at = 0; at < v->w; at += wide * VL) {
@@ -223,8 +223,8 @@ convolve_rows (const Convolution *v, unsigned row, const vf *weight, const unsig
       conv3x3 (v->planes[0] + row * v->stride, v->stride, at, weight, sum, n, wide, 1);
     else
       for (unsigned s = 0; s < n_planes; s++) {
-        vf taps[9];
-        broadcast_taps (v->weight + 9 * (size_t) s, taps);
+        Tap taps[9];
+        load_kernel (v->weight + 9 * (size_t) s, taps);
         conv3x3 (v->planes[s] + row * v->stride, v->stride, at, taps, sum, n, wide, 1);
       }
     UNROLL
@@ -241,9 +241,9 @@ INLINE void
 convolve (const Convolution *v, unsigned rows, const unsigned n_planes, const int wide)
 {
   unsigned i = 0;
-  vf weight[9];
+  Tap weight[9];
 
-  broadcast_taps (v->weight, weight);
+  load_kernel (v->weight, weight);
   for (; i + 4 <= rows; i += 4)
     convolve_rows (v, i, weight, n_planes, 4, wide);
   if (i < rows && rows >= 4) /* the last four, some of which are computed again */

@@ -46,7 +46,7 @@ enter_rows (const Sparse *s, unsigned group, long first)
  * keeping values in registers. */
 typedef struct {
   const float *weight; /* [group_in][3][3] */
-  vf taps[9];          /* broadcast, if there is one input channel */
+  Tap taps[9];         /* of the first input channel */
   Epilogue epilogue;
 } Channel;
 
@@ -68,8 +68,8 @@ columns (const Sparse *s, const Channel *c, unsigned row, float *out, size_t at,
     conv3x3 (rows, s->stride, at, c->taps, sum, n, wide, step);
   else
     for (unsigned i = 0; i < s->group_in; i++, rows += s->rows * s->stride) {
-      vf taps[9];
-      broadcast_taps (c->weight + 9 * (size_t) i, taps);
+      Tap taps[9];
+      load_kernel (c->weight + 9 * (size_t) i, taps);
       conv3x3 (rows, s->stride, at, taps, sum, n, wide, step);
     }
   UNROLL
@@ -120,7 +120,7 @@ channel_band (const Sparse *s, unsigned channel, unsigned begin, unsigned end)
 
   if (c.epilogue.is_sigmoid)
     c.epilogue.gate = all (1);
-  broadcast_taps (c.weight, c.taps);
+  load_kernel (c.weight, c.taps);
   if (s->conv->stride == 1 && s->group_in == 1)
     output_band (s, &c, out, end - begin, 1, 1);
   else if (s->conv->stride == 1)

@@ -138,7 +138,7 @@ prelu (vf x, vf slope)
   const __m256 v = (__m256) x;
   return (vf) _mm256_mask_mul_ps (v, _mm256_cmp_ps_mask (v, _mm256_setzero_ps (), _CMP_NGT_UQ), v, (__m256) slope);
 #elif defined(__AVX__)
-  return (vf) _mm256_blendv_ps ((__m256) (x * slope), (__m256) x, (__m256) (x > 0));
+  return (vf) _mm256_blendv_ps ((__m256) x, (__m256) (x * slope), (__m256) x); /* by the sign bit */
 #else
   const vi positive = x > 0;
   return (vf) (((vi) x & positive) | ((vi) (x * slope) & ~positive));
@@ -247,7 +247,7 @@ copy_row (float *restrict to, const float *restrict from, size_t n)
   size_t i = 0;
 
   for (; i + VL <= n; i += VL)
-    store (to + i, load (from + i));
+    store (to + i, once (load (from + i))); /* no call of memcpy() */
   if (i == n)
     return;
 #if defined(__AVX512VL__)
