@@ -44,19 +44,6 @@ load_columns (const float *width, size_t stride, vf k[9])
     k[tap] = load (width + (size_t) tap * stride);
 }
 
-/* Position of a row's register @j. If storing a part is expensive, the last register overlaps the previous one, so that
- * it is full, unless the row is shorter than a register. Otherwise, loads do not cross cache lines. */
-INLINE size_t
-register_at (size_t j, size_t w)
-{
-#if defined(__AVX512VL__)
-  (void) w;
-  return j;
-#else
-  return j + VL <= w || w < VL ? j : w - VL;
-#endif
-}
-
 /* Sums over the channels of one register, for the left, centre and right columns. */
 INLINE void
 sum_channels (const float *const p[3], size_t at, const vf k[9], vf sums[3])

@@ -8,12 +8,7 @@
 
 #define ROWS 4 /* output rows at a time with stride 1; half as many with stride 2 */
 
-/* Registers of columns at a time, so that sums, weights and inputs fit the registers. */
-#if VL == 16
-#define WIDE 2
-#else
-#define WIDE 1
-#endif
+#define WIDE 2 /* registers of columns at a time; one if there are too few for the only channel's kernel, too */
 
 typedef struct {
   const DicenetPlanes *x, *y;
@@ -84,13 +79,15 @@ columns (const Sparse *s, const Channel *c, unsigned row, float *out, size_t at,
 INLINE void
 output_rows (const Sparse *s, const Channel *c, unsigned i, float *out, const int n, const int step, const int single)
 {
+  const size_t w = s->y->w;
   size_t at = 0;
 
-  out += (size_t) i * s->y->w;
-  for (; at + (WIDE - 1) * VL < s->y->w; at += WIDE * VL)
-    columns (s, c, i * step, out, at, n, WIDE, step, single);
-  for (; at < s->y->w; at += VL)
-    columns (s, c, i * step, out, at, n, 1, step, single);
+  out += (size_t) i * w;
+  if (BY_ROWS || !single)
+    for (; at + (WIDE - 1) * VL < w; at += WIDE * VL)
+      columns (s, c, i * step, out, at, n, WIDE, step, single);
+  for (; at < w; at += VL)
+    columns (s, c, i * step, out, register_at (at, w), n, 1, step, single);
 }
 
 /* @rows output rows, the first of which is computed from the first padded row on; @single: one channel per group. */

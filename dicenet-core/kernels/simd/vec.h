@@ -116,6 +116,19 @@ load_part (const float *p, size_t n)
   return n >= VL ? load (p) : load_first (p, n);
 }
 
+/* Position of a row's register @j. If storing a part is expensive, the last register overlaps the previous one, so that
+ * it is full, unless the row is shorter than a register. Otherwise, loads do not cross cache lines. */
+INLINE size_t
+register_at (size_t j, size_t w)
+{
+#if defined(__AVX512VL__)
+  (void) w;
+  return j;
+#else
+  return j + VL <= w || w < VL ? j : w - VL;
+#endif
+}
+
 /* Forces a single load. Compilers otherwise repeat it for each multiply-add, which can have a memory operand. */
 INLINE vf
 once (vf x)
