@@ -250,6 +250,14 @@ typedef struct {
 #define DICENET_EPP_ROWS 32
 #define DICENET_EPP_RING 8
 
+/* Floats of scratch for scaling to a scale below the input's: the minimum size of a scale may be above the input's. */
+static inline size_t
+dicenet_epp_resize_scratch (unsigned w, unsigned scaled_w)
+{
+  const size_t down = DICENET_RESIZE_ROWS * dicenet_padded_stride (w), up = dicenet_scale_up_scratch (scaled_w);
+  return down > up ? down : up;
+}
+
 /* Floats of scratch for epp: the padded input; per scale above it, the combined taps of both axes; per scale below it,
  * its plane before and after the convolution and with columns scaled back; the rows in progress. */
 static inline size_t
@@ -262,7 +270,7 @@ dicenet_epp_scratch (unsigned h, unsigned w, const DicenetEppBranch branches[DIC
 
   for (unsigned k = DICENET_EPP_IDENTITY + 1; k < DICENET_EPP_BRANCHES; k++)
     n += 2 * dicenet_padded_floats (branches[k].h, branches[k].w) + branches[k].h * stride +
-         DICENET_RESIZE_ROWS * stride;
+         dicenet_epp_resize_scratch (w, branches[k].w);
   return n;
 }
 

@@ -693,13 +693,15 @@ test_resize (void)
   const DicenetResize mode = random_int (0, 1) ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN;
   g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
   const DicenetAxis *rows = dicenet_axis_get (cache, h, oh, mode), *columns = dicenet_axis_get (cache, w, ow, mode);
-  g_autofree float *scratch = random_floats (dicenet_resize_scratch (rows, columns));
+  const gsize n_scratch = dicenet_resize_scratch (rows, columns);
+  g_autofree float *scratch = guarded_scratch (n_scratch);
   Tensor x = tensor_new (1, h, w, TRUE), y = tensor_new (1, oh, ow, FALSE), z = tensor_like (&y);
   g_autofree char *shape =
       g_strdup_printf ("%u x %u to %u x %u, %s", h, w, oh, ow, mode == DICENET_RESIZE_UP ? "up" : "down");
 
   ref->resize (dicenet_plane (&x.planes, 0), w, dicenet_plane (&y.planes, 0), ow, rows, columns, scratch);
   tested->resize (dicenet_plane (&x.planes, 0), w, dicenet_plane (&z.planes, 0), ow, rows, columns, scratch);
+  check_guard (scratch, n_scratch, shape);
   compare_tensors (&y, &z, 100, shape);
   tensor_free (&x);
   tensor_free (&y);
@@ -713,7 +715,7 @@ test_upsample_add (void)
               end = random_int (begin + 1, c);
   const guint coarse_h = random_int (0, 3) ? random_size (h) : h, coarse_w = random_int (0, 3) ? random_size (w) : w;
   g_autoptr (GHashTable) cache = dicenet_axis_cache_new ();
-  g_autofree float *per_channel = small_floats (3 * c), *scratch = random_floats (dicenet_scale_up_scratch (w));
+  g_autofree float *per_channel = small_floats (3 * c), *scratch = guarded_scratch (dicenet_scale_up_scratch (w));
   Tensor gate = small_tensor (c, 1, 1);
   const gboolean has_norm = random_int (0, 1);
   const DicenetUpsampleAdd merge = { dicenet_axis_get (cache, coarse_h, h, DICENET_RESIZE_UP),
@@ -728,6 +730,7 @@ test_upsample_add (void)
 
   ref->upsample_add (&x0.planes, &x1.planes, &y.planes, &merge, begin, end, scratch);
   tested->upsample_add (&x0.planes, &x1.planes, &z.planes, &merge, begin, end, scratch);
+  check_guard (scratch, dicenet_scale_up_scratch (w), shape);
   compare_tensors (&y, &z, 10, shape);
   tensor_free (&gate);
   tensor_free (&x0);
@@ -747,12 +750,14 @@ test_epp (void)
     { { 0 } }, weight, rest, rest + 5 * c, merge, rest + 10 * c, rest + 11 * c,
   };
   fill_branches (&p, h, w, cache);
-  g_autofree float *scratch = random_floats (dicenet_epp_scratch (h, w, p.branches));
+  const gsize n_scratch = dicenet_epp_scratch (h, w, p.branches);
+  g_autofree float *scratch = guarded_scratch (n_scratch);
   Tensor x = small_tensor (c, h, w), y = tensor_new (c, h, w, FALSE), z = tensor_like (&y);
   g_autofree char *shape = g_strdup_printf ("%u x %u x %u", c, h, w);
 
   ref->epp (&x.planes, &y.planes, &p, begin, end, scratch);
   tested->epp (&x.planes, &z.planes, &p, begin, end, scratch);
+  check_guard (scratch, n_scratch, shape);
   compare_tensors (&y, &z, 100, shape);
   tensor_free (&x);
   tensor_free (&y);

@@ -57,7 +57,7 @@ lay_out (Work *k, float *at)
     k->before[s] = take (&at, dicenet_padded_floats (h, w));
     k->after[s] = take (&at, dicenet_padded_floats (h, w));
     k->wide[s] = take (&at, h * k->stride);
-    k->scratch[s] = take (&at, DICENET_RESIZE_ROWS * k->stride);
+    k->scratch[s] = take (&at, dicenet_epp_resize_scratch (k->w, w));
   }
 }
 
