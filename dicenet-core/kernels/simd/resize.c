@@ -149,8 +149,15 @@ blend_rows (const Rows *rows, const DicenetAxis *a, unsigned i, float *restrict 
   }
 }
 
-/* Scaling up needs the last rows entered, and more enter at a time. */
-#define RING (2 * DICENET_RESIZE_ROWS)
+/* Scaling up needs the last rows entered, and as many enter at a time. Long rows, which come from memory, enter one by
+ * one. */
+#define LONG 192
+
+static Rows
+new_ring (float *scratch, unsigned w)
+{
+  return (Rows){ scratch, w > LONG ? 2 : 2 * DICENET_RESIZE_ROWS, dicenet_padded_stride (w) };
+}
 
 /* Enters the rows for output row @i that are missing, from @next on, with resized columns into the ring, and some that
  * follow; returns the next row to enter. */
@@ -162,9 +169,10 @@ enter_rows (const float *x, size_t x_stride, const Rows *ring, const DicenetAxis
 
   next = next > first ? next : first; /* starts are ascending */
   while (next < end) {
-    const unsigned batch = DICENET_RESIZE_ROWS - next % DICENET_RESIZE_ROWS,
+    const unsigned at_once = (unsigned) ring->places / 2, batch = at_once - next % at_once,
                    n = rows->in - next < batch ? rows->in - next : batch;
-    resize_rows (x + next * x_stride, x_stride, ring->base + next % RING * ring->stride, ring->stride, n, columns);
+    resize_rows (x + next * x_stride, x_stride, ring->base + next % ring->places * ring->stride, ring->stride, n,
+                 columns);
     next += n;
   }
   return next;
@@ -189,8 +197,7 @@ void
 KERNEL (resize) (const float *x, size_t x_stride, float *y, size_t y_stride, const DicenetAxis *rows,
                  const DicenetAxis *columns, float *scratch)
 {
-  const Rows source = { (float *) x, rows->in, x_stride },
-             ring = { scratch, RING, dicenet_padded_stride (columns->out) };
+  const Rows source = { (float *) x, rows->in, x_stride }, ring = new_ring (scratch, columns->out);
   unsigned next = 0;
 
   if (rows->in == rows->out)
@@ -233,7 +240,7 @@ KERNEL (upsample_add) (const DicenetPlanes *x0, const DicenetPlanes *x1, const D
                        const DicenetUpsampleAdd *merge, unsigned begin, unsigned end, float *scratch)
 {
   const DicenetAxis *rows = merge->rows;
-  const Rows ring = { scratch, RING, dicenet_padded_stride (y->w) };
+  const Rows ring = new_ring (scratch, y->w);
   const int two = rows->taps == 2; /* otherwise one: unscaled, or only one row */
 
   for (unsigned c = begin; c < end; c++) {
