@@ -44,6 +44,7 @@ typedef struct {
   DicenetFusion fusion;
   /* From the input's size to the trained size, and back; NULL if they are equal. */
   const DicenetAxis *rows, *columns, *rows_back, *columns_back;
+  const DicenetAxis *same_rows; /* while columns are scaled */
 } DicenetCpuDice;
 
 /* One step of a plan with all its parameters. */

@@ -43,16 +43,18 @@ lay_out (guint h0, guint w0, guint h, guint w, gfloat *at, DiceScratch *out)
   return n;
 }
 
-/* Scales the columns of @h rows. Few columns of many are averages of distant ones, which are cheaper to compute as
+/* Scales the columns of all rows. Few columns of many are averages of distant ones, which are cheaper to compute as
  * rows. */
 static void
-scale_columns (const DicenetKernels *k, const DiceScratch *scratch, const gfloat *x, gfloat *y, guint h,
+scale_columns (const DicenetCpuStep *s, const DiceScratch *scratch, const gfloat *x, gfloat *y,
                const DicenetAxis *columns)
 {
-  const DicenetAxis same = { .in = h, .out = h };
+  const DicenetKernels *k = s->kernels;
+  const guint h = s->x[0].h;
 
   if (2 * columns->in <= 3 * columns->out) {
-    k->resize (x, dicenet_padded_stride (columns->in), y, dicenet_padded_stride (columns->out), &same, columns, NULL);
+    k->resize (x, dicenet_padded_stride (columns->in), y, dicenet_padded_stride (columns->out), s->dice.same_rows,
+               columns, NULL);
     return;
   }
   k->transpose (x, scratch->turned[0], h, columns->in);
@@ -75,7 +77,7 @@ enter_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
   if (s->dice.rows)
     k->resize_rows (center, dicenet_padded_origin (scratch->tall[c % 3], x->w), x->w, s->dice.rows);
   if (s->dice.columns)
-    scale_columns (k, scratch, center, dicenet_padded_origin (scratch->wide[c % 3], s->dice.w0), x->h, s->dice.columns);
+    scale_columns (s, scratch, center, dicenet_padded_origin (scratch->wide[c % 3], s->dice.w0), s->dice.columns);
 }
 
 /* Returns the planes of channels c - 1, c and c + 1; the plane of zeros for channels that do not exist. */
@@ -109,7 +111,7 @@ dice_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
   k->dimconv_height (&tall, scratch->height);
   k->dimconv_width (&wide, scratch->width);
   if (dice->columns) {
-    scale_columns (k, scratch, scratch->width, scratch->width_back, x->h, dice->columns_back);
+    scale_columns (s, scratch, scratch->width, scratch->width_back, dice->columns_back);
     d.wide = scratch->width_back;
   }
   k->dice (&d, &s->y, &dice->fusion, c);
@@ -150,6 +152,7 @@ dicenet_cpu_bind_dice (DicenetCpuStep *s, const DicenetCpuBinding *b)
     s->dice.rows_back = dicenet_axis_get (b->axes, h0, h, h < h0 ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP);
   }
   if (w != w0) {
+    s->dice.same_rows = dicenet_axis_get (b->axes, h, h, DICENET_RESIZE_UP);
     s->dice.columns = dicenet_axis_get (b->axes, w, w0, w < w0 ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
     s->dice.columns_back = dicenet_axis_get (b->axes, w0, w, w < w0 ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP);
   }
