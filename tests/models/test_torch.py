@@ -14,7 +14,7 @@ import unittest
 
 import common
 import numpy as np
-from common import reference, safetensors
+from common import reference, tensorfile
 
 try:
     import torch
