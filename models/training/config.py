@@ -75,6 +75,7 @@ class Config:
     ema: float = 0.0  # decay per step of the average of the weights, which is evaluated and exported; 0: off
     frozen_levels: int = 0  # of the backbone, which stay as in --init; saves a third of the time
     frozen_norm: bool = False  # BatchNorm keeps the statistics of --init: for batches that are too small
+    frozen_encoder_norm: bool = False  # that of the encoder only: saves a third of its time on a CPU
     init: str = ""  # model, its name, or checkpoint for the initial tensors
     teacher: str = ""  # segment: model for distillation
     distill: float = 1.0  # weight of the distillation loss

@@ -38,9 +38,11 @@ static Plane
 plane_new (int h, int w)
 {
   Plane p = { .h = h, .w = w, .stride = (w + LANES) / LANES * LANES };
-  float *memory = calloc ((size_t) (h + 2) * p.stride + 2 * LANES, sizeof (float));
+  size_t size = ((size_t) (h + 2) * p.stride + 2 * LANES) * sizeof (float);
+  float *memory = aligned_alloc (64, (size + 63) / 64 * 64);
   if (memory == NULL)
     abort ();
+  memset (memory, 0, size);
   p.at = memory + p.stride + LANES;
   return p;
 }
@@ -57,15 +59,18 @@ plane_clear (Plane p)
   memset (p.at, 0, (size_t) p.h * p.stride * sizeof (float));
 }
 
-/* Rows are short: calling memcpy() would take longer than the copy. */
+/* Rows are short: calling memcpy() would take longer than the copy. The last vector overlaps the one before. */
 static inline void
 copy_row (float *to, const float *from, int w)
 {
   int j = 0;
   for (; j + LANES <= w; j += LANES)
     put (to + j, get (from + j));
-  for (; j < w; j++)
-    to[j] = from[j];
+  if (j < w && w > LANES)
+    put (to + w - LANES, get (from + w - LANES));
+  else
+    for (; j < w; j++)
+      to[j] = from[j];
 }
 
 /* Writes the `h` x `w` values at `x` to every `step`-th row and column. */
@@ -96,25 +101,30 @@ store (Plane p, float *x, int h, int w, int step, int add)
   }
 }
 
+/* Which elements of two vectors form a new one, where blocks of `half` elements are swapped between them. */
+#define SWAPPED(i, half, high) (((i) & (half) ? (i) - (half) + LANES : (i)) + ((high) ? (half) : 0))
+#define SWAPPED_4(i, half, high)                                                                                       \
+  SWAPPED (i, half, high), SWAPPED (i + 1, half, high), SWAPPED (i + 2, half, high), SWAPPED (i + 3, half, high)
+#define SWAPPED_ALL(half, high)                                                                                        \
+  {                                                                                                                    \
+    SWAPPED_4 (0, half, high), SWAPPED_4 (4, half, high), SWAPPED_4 (8, half, high), SWAPPED_4 (12, half, high)        \
+  }
+
 /* Transposes a block of LANES rows: swaps halves, then quarters, and so on. */
 static inline void
 turn_block (Vector v[LANES])
 {
+  static const Indices low[] = { SWAPPED_ALL (8, 0), SWAPPED_ALL (4, 0), SWAPPED_ALL (2, 0), SWAPPED_ALL (1, 0) };
+  static const Indices high[] = { SWAPPED_ALL (8, 1), SWAPPED_ALL (4, 1), SWAPPED_ALL (2, 1), SWAPPED_ALL (1, 1) };
 #pragma GCC unroll 4
-  for (int half = LANES / 2; half > 0; half /= 2) {
-    Indices low, high;
-    for (int i = 0; i < LANES; i++) {
-      low[i] = i & half ? i - half + LANES : i;
-      high[i] = i & half ? i + LANES : i + half;
-    }
+  for (int k = 0; k < 4; k++)
 #pragma GCC unroll 16
     for (int r = 0; r < LANES; r++)
-      if (!(r & half)) {
-        Vector first = v[r], second = v[r + half];
-        v[r] = __builtin_shuffle (first, second, low);
-        v[r + half] = __builtin_shuffle (first, second, high);
+      if (!(r & LANES >> (k + 1))) {
+        Vector first = v[r], second = v[r + (LANES >> (k + 1))];
+        v[r] = __builtin_shuffle (first, second, low[k]);
+        v[r + (LANES >> (k + 1))] = __builtin_shuffle (first, second, high[k]);
       }
-  }
 }
 
 /* Transposes a plane. */
@@ -978,6 +988,17 @@ multiply_tile (const uint32_t *kernel, const uint32_t *columns, int pairs, float
     }
 }
 
+/* Columns from j on of the product of a photo; `columns` is a buffer. */
+static void
+product_block (const uint32_t *weights, int inputs, int outputs, int size, int j, const float *x, float *y,
+               uint32_t *columns)
+{
+  int pairs = (inputs + 1) / 2, count = size - j < BLOCK ? size - j : BLOCK;
+  pack_columns (x + j, inputs, size, count, columns);
+  for (int o = 0; o < outputs; o += TILE)
+    multiply_tile (weights + (size_t) o * pairs, columns, pairs, y + (size_t) o * size + j, size, outputs - o, count);
+}
+
 /* Maps `inputs` planes of `size` values to `outputs` planes, for n photos; the kernel is outputs x inputs, or inputs x
  * outputs when `transposed`. */
 void
@@ -985,21 +1006,29 @@ points_product (int n, int inputs, int outputs, int size, int transposed, const 
                 int threads)
 {
   uint32_t *weights = pack_kernel (kernel, inputs, outputs, transposed);
-  int pairs = (inputs + 1) / 2, blocks = (size + BLOCK - 1) / BLOCK;
+  int blocks = (size + BLOCK - 1) / BLOCK;
 #pragma omp parallel num_threads(threads)
   {
-    uint32_t *columns = allocate ((size_t) pairs * BLOCK * sizeof (uint32_t));
+    uint32_t *columns = allocate ((size_t) (inputs + 1) / 2 * BLOCK * sizeof (uint32_t));
 #pragma omp for
     for (int b = 0; b < n * blocks; b++) {
-      int i = b / blocks, j = b % blocks * BLOCK, count = size - j < BLOCK ? size - j : BLOCK;
-      pack_columns (x + (size_t) i * inputs * size + j, inputs, size, count, columns);
-      for (int o = 0; o < outputs; o += TILE)
-        multiply_tile (weights + (size_t) o * pairs, columns, pairs, y + ((size_t) i * outputs + o) * size + j, size,
-                       outputs - o, count);
+      size_t i = b / blocks;
+      product_block (weights, inputs, outputs, size, b % blocks * BLOCK, x + i * inputs * size, y + i * outputs * size,
+                     columns);
     }
     free (columns);
   }
   free (weights);
+}
+
+/* Likewise for one photo, with a packed kernel. */
+static void
+points_of_photo (const uint32_t *weights, int inputs, int outputs, int size, const float *x, float *y)
+{
+  uint32_t *columns = allocate ((size_t) (inputs + 1) / 2 * BLOCK * sizeof (uint32_t));
+  for (int j = 0; j < size; j += BLOCK)
+    product_block (weights, inputs, outputs, size, j, x, y, columns);
+  free (columns);
 }
 
 /* Packs rows of `size` values as bf16, padded with zeros to `stride` and to a multiple of SIDE rows. */
@@ -1063,6 +1092,801 @@ points_gradient (int n, int inputs, int outputs, int size, const float *x, const
     free (left);
     free (right);
   }
+}
+
+/* Whole parts of a network whose BatchNorm uses fixed statistics, so that photos are independent: all of a part's
+ * steps for one photo, then the next photo. What lies between steps stays in the cache, and most of it is computed
+ * again for the backward pass, which takes less time than fetching it from memory. */
+
+enum { POINTS, PLANES, POOL, UNIT }; /* convolutions with BatchNorm and PReLU; average pooling; the DiCE unit */
+
+typedef struct {
+  const float *weight, *bias, *slope, *mean, *variance;
+} Fixed;
+
+typedef struct {
+  int kind, inputs, outputs, groups, step;
+  int rows, columns, hidden;                                          /* UNIT: its kernels, and channels of its gate */
+  const float *kernel, *depth, *height, *width, *mix, *shrink, *grow; /* all but the first: UNIT */
+  Fixed norm, branches, fusion;                                       /* of `kernel`; UNIT: before it */
+  float epsilon[3];
+} Step;
+
+/* Its kernels as they are used. */
+typedef struct {
+  const Step *step;
+  uint32_t *packed, *packed_back;
+  float *flipped, *depth_flipped, *height_flipped, *width, *width_flipped;
+} Ready;
+
+/* The steps from the channels of x from `first` on to those of y from `to` on, before y is shuffled. */
+typedef struct {
+  int first, inputs, to, outputs, count;
+  const Step *steps;
+} Path;
+
+/* Planes of a photo from number `to` on of `total`, which are shuffled in `groups`. */
+typedef struct {
+  float *at;
+  int to, total, groups;
+  size_t size;
+} Planes;
+
+static float *
+plane_at (Planes p, int k)
+{
+  int row = p.total / p.groups;
+  k += p.to;
+  return p.at + (size_t) (k % row * p.groups + k / row) * p.size;
+}
+
+static float *
+floats (size_t count)
+{
+  return allocate ((count > 0 ? count : 1) * sizeof (float));
+}
+
+static float *
+take (float **from, size_t count)
+{
+  float *taken = *from;
+  *from += count;
+  return taken;
+}
+
+static int
+strided (int size, int step)
+{
+  return (size - 1) / step + 1;
+}
+
+/* Flips 3 x 3 kernels. */
+static float *
+flipped (const float *kernels, int count)
+{
+  float *found = floats ((size_t) count * 9);
+  for (int k = 0; k < count; k++)
+    for (int i = 0; i < 9; i++)
+      found[k * 9 + i] = kernels[k * 9 + 8 - i];
+  return found;
+}
+
+/* Transposes 3 x 3 kernels. */
+static void
+turn_kernels (const float *kernels, int count, float *turned)
+{
+  for (int k = 0; k < count; k++)
+    for (int i = 0; i < 9; i++)
+      turned[k * 9 + i] = kernels[k * 9 + i % 3 * 3 + i / 3];
+}
+
+static Ready
+ready_new (const Step *s, int backward)
+{
+  Ready r = { .step = s };
+  if (s->kind == POINTS) {
+    r.packed = pack_kernel (s->kernel, s->inputs, s->outputs, 0);
+    r.packed_back = backward ? pack_kernel (s->kernel, s->outputs, s->inputs, 1) : NULL;
+  } else if (s->kind != POOL && backward)
+    r.flipped = flipped (s->kernel, s->outputs * (s->inputs / s->groups));
+  if (s->kind == UNIT) {
+    r.width = floats ((size_t) s->columns * 9);
+    turn_kernels (s->width, s->columns, r.width);
+    r.depth_flipped = flipped (s->depth, s->inputs);
+    r.height_flipped = flipped (s->height, s->rows);
+    r.width_flipped = flipped (r.width, s->columns);
+  }
+  if (s->kind == POOL) { /* averages of 3 x 3 with padding, as a convolution */
+    r.flipped = floats ((size_t) s->inputs * 9);
+    for (int i = 0; i < 9 * s->inputs; i++)
+      r.flipped[i] = 1.0f / 9;
+  }
+  return r;
+}
+
+static void
+ready_free (Ready r)
+{
+  free (r.packed);
+  free (r.packed_back);
+  free (r.flipped);
+  free (r.depth_flipped);
+  free (r.height_flipped);
+  free (r.width);
+  free (r.width_flipped);
+}
+
+/* BatchNorm and PReLU of a channel. */
+
+typedef struct {
+  float mean, inverse, weight, bias, slope;
+} Channel;
+
+static Channel
+channel_of (const Fixed *f, float epsilon, int k)
+{
+  float inverse = 1 / sqrt (f->variance[k] + (double) epsilon);
+  return (Channel){ f->mean[k], inverse, f->weight[k], f->bias[k], f->slope[k] };
+}
+
+/* y = `times` times the result, or adds that. */
+static void
+activate (Channel a, const float *x, float times, float *y, int add, int count)
+{
+  float gain = a.weight * a.inverse, offset = a.bias - a.mean * gain, below = times * a.slope;
+  if (add)
+    for (int j = 0; j < count; j++) {
+      float z = x[j] * gain + offset;
+      y[j] += (z > 0 ? times : below) * z;
+    }
+  else
+    for (int j = 0; j < count; j++) {
+      float z = x[j] * gain + offset;
+      y[j] = (z > 0 ? times : below) * z;
+    }
+}
+
+/* Gradients of `times` times the results `dy`: of x and, at index k, of the parameters. Returns that of `times`. */
+static float
+activate_backward (Channel a, const float *x, float times, const float *dy, float *dx, int count, int k, float *dweight,
+                   float *dbias, float *dslope)
+{
+  float above = 0, below = 0, above_dot = 0, below_dot = 0, gain = a.weight * a.inverse * times;
+  for (int j = 0; j < count; j++) {
+    float normal = (x[j] - a.mean) * a.inverse, z = normal * a.weight + a.bias;
+    float over = z > 0 ? dy[j] : 0, under = dy[j] - over;
+    above += over;
+    below += under;
+    above_dot += over * normal;
+    below_dot += under * normal;
+    dx[j] = gain * (over + a.slope * under);
+  }
+  float negative = a.weight * below_dot + a.bias * below;
+  dbias[k] = times * (above + a.slope * below);
+  dweight[k] = times * (above_dot + a.slope * below_dot);
+  dslope[k] = times * negative;
+  return a.weight * above_dot + a.bias * above + a.slope * negative;
+}
+
+/* Sets the columns after each row, which may have any values, to 0. All are in its last vector. */
+static void
+plane_mask (Plane p)
+{
+  Indices inside;
+  for (int i = 0; i < LANES; i++)
+    inside[i] = i < p.w - (p.stride - LANES) ? -1 : 0;
+  for (float *at = p.at + p.stride - LANES; at < p.at + (size_t) p.h * p.stride; at += p.stride)
+    put (at, (Vector) ((Indices) get (at) & inside));
+}
+
+static void
+plane_add (Plane p, float value)
+{
+  for (int j = 0; j < p.h * p.stride; j++)
+    p.at[j] += value;
+  plane_mask (p);
+}
+
+static float
+plane_sum (Plane p)
+{
+  float sum = 0;
+  for (int j = 0; j < p.h * p.stride; j++)
+    sum += p.at[j];
+  return sum;
+}
+
+/* DimConv's branch along an axis, as in axis_forward(), for channels in sequence. */
+
+typedef struct {
+  int turned;
+  Map there, back, there_back, back_back; /* to the kernels' size and from it; their backward passes */
+  const float *kernel, *flipped;
+  Plane source, found, wide, last; /* wide: high x wide; last: of the photo's shape */
+  Plane ring[3], d_ring[3];
+  float *sums;
+} Branch;
+
+static Branch
+branch_new (int h, int w, int kernels, int turned, const float *kernel, const float *back)
+{
+  int high = turned ? w : h, wide = turned ? h : w, how = high < kernels ? UP : DOWN;
+  Branch b = { .turned = turned, .kernel = kernel, .flipped = back };
+  b.there = map_new (high, kernels, how, 0);
+  b.there_back = map_new (high, kernels, how, 1);
+  b.back = map_new (kernels, high, !how, 0);
+  b.back_back = map_new (kernels, high, !how, 1);
+  b.source = plane_new (high, wide);
+  b.found = plane_new (kernels, wide);
+  b.wide = plane_new (high, wide);
+  b.last = plane_new (h, w);
+  for (int k = 0; k < 3; k++) {
+    b.ring[k] = plane_new (kernels, wide);
+    b.d_ring[k] = plane_new (kernels, wide);
+  }
+  b.sums = floats ((size_t) kernels * 9 * LANES);
+  memset (b.sums, 0, (size_t) kernels * 9 * LANES * sizeof (float));
+  return b;
+}
+
+static void
+branch_free (Branch b)
+{
+  Map maps[] = { b.there, b.there_back, b.back, b.back_back };
+  for (int k = 0; k < 4; k++)
+    map_free (maps[k]);
+  Plane planes[] = { b.source,  b.found,   b.wide,      b.last,      b.ring[0],
+                     b.ring[1], b.ring[2], b.d_ring[0], b.d_ring[1], b.d_ring[2] };
+  for (int k = 0; k < 10; k++)
+    plane_free (planes[k]);
+  free (b.sums);
+}
+
+/* Channel k as rows of the branch, resized. */
+static void
+branch_enter (const Branch *b, Map m, Plane in, Plane out)
+{
+  if (b->turned)
+    turn (in, b->source);
+  resize_rows (m, b->turned ? b->source : in, out);
+}
+
+/* Convolves channel k of the ring and resizes the result. */
+static void
+branch_leave (const Branch *b, const Plane *ring, int k, const float *kernel, Map m, Plane out)
+{
+  const float *sources[3] = { ring[(k + 2) % 3].at, ring[k % 3].at, ring[(k + 1) % 3].at };
+  convolve (sources, kernel, 9, b->found, 0);
+  resize_rows (m, b->found, b->turned ? b->wide : out);
+  if (b->turned)
+    turn (b->wide, out);
+}
+
+static void
+branch_correlate (const Branch *b, int k)
+{
+  const float *sources[3] = { b->ring[(k + 2) % 3].at, b->ring[k % 3].at, b->ring[(k + 1) % 3].at };
+  correlate (sources, b->d_ring[k % 3], 9, b->sums);
+}
+
+/* The DiCE unit */
+
+typedef struct {
+  const Step *step;
+  const Ready *ready;
+  int h, w, size, count; /* count: of a plane with its padding */
+  Branch height, width;
+  Plane in[2], out[3], fused, active, last, d, d_last, d_out[3], d_in[2];
+} Unit;
+
+enum { UNIT_PLANES = 14 };
+
+static Unit
+unit_new (const Ready *r, int h, int w)
+{
+  const Step *s = r->step;
+  Unit u = { .step = s, .ready = r, .h = h, .w = w, .size = h * w };
+  u.height = branch_new (h, w, s->rows, 0, s->height, r->height_flipped);
+  u.width = branch_new (h, w, s->columns, 1, r->width, r->width_flipped);
+  Plane *planes[UNIT_PLANES] = { &u.in[0], &u.in[1], &u.out[0], &u.out[1],   &u.out[2],   &u.fused,    &u.active,
+                                 &u.last,  &u.d,     &u.d_last, &u.d_out[0], &u.d_out[1], &u.d_out[2], &u.d_in[0] };
+  for (int k = 0; k < UNIT_PLANES; k++)
+    *planes[k] = plane_new (h, w);
+  u.d_in[1] = plane_new (h, w);
+  u.count = h * u.last.stride;
+  return u;
+}
+
+static void
+unit_free (Unit u)
+{
+  branch_free (u.height);
+  branch_free (u.width);
+  Plane planes[] = { u.in[0], u.in[1],  u.out[0],   u.out[1],   u.out[2],   u.fused,   u.active, u.last,
+                     u.d,     u.d_last, u.d_out[0], u.d_out[1], u.d_out[2], u.d_in[0], u.d_in[1] };
+  for (int k = 0; k < UNIT_PLANES + 1; k++)
+    plane_free (planes[k]);
+}
+
+/* What is kept of a photo. */
+typedef struct {
+  float *fused, *means, *hidden, *scale;
+} Kept;
+
+static Kept
+kept_of (const Step *s, int size, float *memory)
+{
+  Kept k = { .fused = take (&memory, (size_t) s->inputs * size), .means = take (&memory, s->inputs) };
+  k.hidden = take (&memory, s->hidden);
+  k.scale = memory;
+  return k;
+}
+
+/* The number of values that are kept of a step for the backward pass. */
+static size_t
+kept_size (const Step *s, int h, int w)
+{
+  size_t size = (size_t) h * w;
+  if (s->kind == UNIT)
+    return s->inputs * size + s->inputs + s->hidden + s->outputs;
+  return s->kind == POINTS ? s->outputs * size : 0;
+}
+
+/* Reads channel k, or zeros after the last one. */
+static void
+unit_enter (Unit *u, int k, const float *x)
+{
+  if (k < u->step->inputs) {
+    load (u->in[k % 2], x + (size_t) k * u->size, u->h, u->w, 1);
+    branch_enter (&u->height, u->height.there, u->in[k % 2], u->height.ring[k % 3]);
+    branch_enter (&u->width, u->width.there, u->in[k % 2], u->width.ring[k % 3]);
+  } else {
+    plane_clear (u->height.ring[k % 3]);
+    plane_clear (u->width.ring[k % 3]);
+  }
+}
+
+/* The three branches of channel k. */
+static void
+unit_branches (Unit *u, int k)
+{
+  const float *sources[3];
+  around (u->in[k % 2], sources);
+  convolve (sources, u->step->depth + 9 * k, 0, u->out[0], 0);
+  branch_leave (&u->height, u->height.ring, k, u->height.kernel, u->height.back, u->out[1]);
+  branch_leave (&u->width, u->width.ring, k, u->width.kernel, u->width.back, u->out[2]);
+}
+
+/* From the fused channel k to its plane before the last BatchNorm. */
+static void
+unit_last (Unit *u, int k, const Kept *kept)
+{
+  const Step *s = u->step;
+  const float *sources[3];
+  load (u->fused, kept->fused + (size_t) k * u->size, u->h, u->w, 1);
+  activate (channel_of (&s->fusion, s->epsilon[2], k), u->fused.at, 1, u->active.at, 0, u->count);
+  plane_mask (u->active);
+  around (u->active, sources);
+  convolve (sources, s->kernel + 9 * k, 0, u->last, 0);
+}
+
+/* out = matrix (rows x columns) times x */
+static void
+times_vector (const float *matrix, int rows, int columns, const float *x, float *out)
+{
+  for (int r = 0; r < rows; r++, matrix += columns) {
+    float sum = 0;
+    for (int k = 0; k < columns; k++)
+      sum += matrix[k] * x[k];
+    out[r] = sum;
+  }
+}
+
+/* Gradients of the matrix, d x, and of the vector, its transpose times d. */
+static void
+vector_backward (const float *matrix, int rows, int columns, const float *x, const float *d, float *dmatrix, float *dx)
+{
+  memset (dx, 0, columns * sizeof (float));
+  for (int r = 0; r < rows; r++)
+    for (int k = 0; k < columns; k++) {
+      dmatrix[(size_t) r * columns + k] = d[r] * x[k];
+      dx[k] += d[r] * matrix[(size_t) r * columns + k];
+    }
+}
+
+static void
+gate_forward (const Step *s, const Kept *k)
+{
+  times_vector (s->shrink, s->hidden, s->inputs, k->means, k->hidden);
+  for (int i = 0; i < s->hidden; i++)
+    k->hidden[i] = k->hidden[i] > 0 ? k->hidden[i] : 0;
+  times_vector (s->grow, s->outputs, s->hidden, k->hidden, k->scale);
+  for (int o = 0; o < s->outputs; o++)
+    k->scale[o] = 1 / (1 + expf (-k->scale[o]));
+}
+
+/* `dscale` is replaced. */
+static void
+gate_backward (const Step *s, const Kept *k, float *dscale, float *dmeans, float *dshrink, float *dgrow)
+{
+  float *dhidden = floats (s->hidden);
+  for (int o = 0; o < s->outputs; o++)
+    dscale[o] *= k->scale[o] * (1 - k->scale[o]);
+  vector_backward (s->grow, s->outputs, s->hidden, k->hidden, dscale, dgrow, dhidden);
+  for (int i = 0; i < s->hidden; i++)
+    dhidden[i] = k->hidden[i] > 0 ? dhidden[i] : 0;
+  vector_backward (s->shrink, s->hidden, s->inputs, k->means, dhidden, dshrink, dmeans);
+  free (dhidden);
+}
+
+static Channel
+branch_channel (const Step *s, int branch, int k)
+{
+  return channel_of (&s->branches, s->epsilon[1], branch * s->inputs + k);
+}
+
+static void
+unit_forward (Unit *u, const float *x, const Kept *kept)
+{
+  const Step *s = u->step;
+  for (int k = 0; k <= s->inputs; k++) { /* reads channel k, computes channel `here` */
+    unit_enter (u, k, x);
+    if (k == 0)
+      continue;
+    int here = k - 1;
+    unit_branches (u, here);
+    for (int b = 0; b < 3; b++)
+      activate (branch_channel (s, b, here), u->out[b].at, s->mix[3 * here + b], u->fused.at, b > 0, u->count);
+    store (u->fused, kept->fused + (size_t) here * u->size, u->h, u->w, 1, 0);
+    activate (channel_of (&s->fusion, s->epsilon[2], here), u->fused.at, 1, u->active.at, 0, u->count);
+    plane_mask (u->active);
+    kept->means[here] = plane_sum (u->active) / u->size;
+  }
+  gate_forward (s, kept);
+}
+
+static void
+unit_finish (Unit *u, const Kept *kept, Planes y)
+{
+  const Step *s = u->step;
+  for (int k = 0; k < s->outputs; k++) {
+    unit_last (u, k, kept);
+    activate (channel_of (&s->norm, s->epsilon[0], k), u->last.at, kept->scale[k], u->last.at, 0, u->count);
+    store (u->last, plane_at (y, k), u->h, u->w, 1, 0);
+  }
+}
+
+static void
+planes_correlate (Plane x, Plane d, float *dkernel)
+{
+  const float *sources[3];
+  float sums[9 * LANES] = { 0 };
+  around (x, sources);
+  correlate (sources, d, 0, sums);
+  add_lanes (sums, 9, dkernel);
+}
+
+/* Gradients are in the order of the parameters of Step in fused.py. */
+static void
+unit_backward (Unit *u, const float *x, const Kept *kept, Planes dy, float *dx, float **gradients)
+{
+  const Step *s = u->step;
+  int c = s->inputs, size = u->size, count = u->count;
+  float *dkernel = take (gradients, 9 * c), *dweight = take (gradients, c), *dbias = take (gradients, c);
+  float *dslope = take (gradients, c), *ddepth = take (gradients, 9 * c), *dheight = take (gradients, 9 * s->rows);
+  float *dwidth = take (gradients, 9 * s->columns), *dmix = take (gradients, 3 * c);
+  float *dshrink = take (gradients, s->hidden * c), *dgrow = take (gradients, c * s->hidden);
+  float *b_weight = take (gradients, 3 * c), *b_bias = take (gradients, 3 * c), *b_slope = take (gradients, 3 * c);
+  float *f_weight = take (gradients, c), *f_bias = take (gradients, c), *f_slope = take (gradients, c);
+  float *dscale = floats (c), *dmeans = floats (c), *dactive = floats ((size_t) c * size);
+  const float *sources[3];
+
+  for (int k = 0; k < c; k++) {
+    unit_last (u, k, kept);
+    load (u->d, plane_at (dy, k), u->h, u->w, 1);
+    dscale[k] = activate_backward (channel_of (&s->norm, s->epsilon[0], k), u->last.at, kept->scale[k], u->d.at,
+                                   u->d_last.at, count, k, dweight, dbias, dslope);
+    planes_correlate (u->active, u->d_last, dkernel + 9 * k);
+    around (u->d_last, sources);
+    convolve (sources, u->ready->flipped + 9 * k, 0, u->last, 0);
+    store (u->last, dactive + (size_t) k * size, u->h, u->w, 1, 0);
+  }
+  gate_backward (s, kept, dscale, dmeans, dshrink, dgrow);
+
+  for (int k = 0; k <= c + 1; k++) { /* reads channel k, computes channels `here` and `there` */
+    int here = k - 1, there = k - 2;
+    if (k <= c)
+      unit_enter (u, k, x);
+    if (here >= 0 && here < c) {
+      unit_branches (u, here);
+      load (u->fused, kept->fused + (size_t) here * size, u->h, u->w, 1);
+      load (u->d, dactive + (size_t) here * size, u->h, u->w, 1);
+      plane_add (u->d, dmeans[here] / size);
+      activate_backward (channel_of (&s->fusion, s->epsilon[2], here), u->fused.at, 1, u->d.at, u->d.at, count, here,
+                         f_weight, f_bias, f_slope);
+      for (int b = 0; b < 3; b++)
+        dmix[3 * here + b] =
+            activate_backward (branch_channel (s, b, here), u->out[b].at, s->mix[3 * here + b], u->d.at, u->d_out[b].at,
+                               count, b * c + here, b_weight, b_bias, b_slope);
+      planes_correlate (u->in[here % 2], u->d_out[0], ddepth + 9 * here);
+      around (u->d_out[0], sources);
+      convolve (sources, u->ready->depth_flipped + 9 * here, 0, u->d_in[here % 2], 0);
+      branch_enter (&u->height, u->height.back_back, u->d_out[1], u->height.d_ring[here % 3]);
+      branch_enter (&u->width, u->width.back_back, u->d_out[2], u->width.d_ring[here % 3]);
+      branch_correlate (&u->height, here);
+      branch_correlate (&u->width, here);
+    } else if (here == c) {
+      plane_clear (u->height.d_ring[here % 3]);
+      plane_clear (u->width.d_ring[here % 3]);
+    }
+    if (there >= 0) {
+      Plane to = u->d_in[there % 2];
+      Branch *branches[2] = { &u->height, &u->width };
+      for (int i = 0; i < 2; i++) {
+        Branch *b = branches[i];
+        branch_leave (b, b->d_ring, there, b->flipped, b->there_back, b->last);
+        for (int j = 0; j < count; j++)
+          to.at[j] += b->last.at[j];
+      }
+      store (to, dx + (size_t) there * size, u->h, u->w, 1, 0);
+    }
+  }
+  add_lanes (u->height.sums, 9 * s->rows, dheight);
+  float *turned = floats ((size_t) 9 * s->columns);
+  add_lanes (u->width.sums, 9 * s->columns, turned);
+  turn_kernels (turned, s->columns, dwidth);
+  free (turned);
+  free (dscale);
+  free (dmeans);
+  free (dactive);
+}
+
+/* A step */
+
+static void
+norm_planes (const Step *s, const float *x, size_t size, Planes y)
+{
+  for (int k = 0; k < s->outputs; k++)
+    activate (channel_of (&s->norm, s->epsilon[0], k), x + k * size, 1, plane_at (y, k), 0, size);
+}
+
+static void
+step_planes (const Ready *r, int h, int w, const float *x, float *y)
+{
+  const Step *s = r->step;
+  const float *kernel = s->kind == POOL ? r->flipped : s->kernel;
+  planes_forward (1, s->groups, s->inputs / s->groups, s->outputs / s->groups, h, w, s->step, x, kernel, 1, y, 1);
+}
+
+/* Fills `kept` unless it is `known`; `y` may be NULL. */
+static void
+step_forward (const Ready *r, int h, int w, const float *x, float *kept, int known, Planes *y)
+{
+  const Step *s = r->step;
+  size_t size = (size_t) strided (h, s->step) * strided (w, s->step);
+  if (s->kind == UNIT && (y || !known)) {
+    Unit u = unit_new (r, h, w);
+    Kept k = kept_of (s, size, kept);
+    if (!known)
+      unit_forward (&u, x, &k);
+    if (y)
+      unit_finish (&u, &k, *y);
+    unit_free (u);
+  } else if (s->kind == POINTS) {
+    if (!known)
+      points_of_photo (r->packed, s->inputs, s->outputs, size, x, kept);
+    if (y)
+      norm_planes (s, kept, size, *y);
+  } else if (s->kind == POOL && y) {
+    float *made = y->groups == 1 ? y->at : floats (s->outputs * size);
+    step_planes (r, h, w, x, made);
+    for (int k = 0; k < s->outputs && made != y->at; k++)
+      memcpy (plane_at (*y, k), made + k * size, size * sizeof (float));
+    if (made != y->at)
+      free (made);
+  } else if (s->kind == PLANES && y) {
+    float *made = floats (s->outputs * size);
+    step_planes (r, h, w, x, made);
+    norm_planes (s, made, size, *y);
+    free (made);
+  }
+}
+
+static void
+step_backward (const Ready *r, int h, int w, const float *x, float *kept, Planes dy, float *dx, float **gradients)
+{
+  const Step *s = r->step;
+  int out_h = strided (h, s->step), out_w = strided (w, s->step), inputs = s->inputs / s->groups;
+  size_t size = (size_t) out_h * out_w, all = s->outputs * size;
+  if (s->kind == UNIT) {
+    Unit u = unit_new (r, h, w);
+    Kept k = kept_of (s, size, kept);
+    unit_backward (&u, x, &k, dy, dx, gradients);
+    unit_free (u);
+    return;
+  }
+  float *d = floats (all), *made = s->kind == PLANES ? floats (all) : NULL;
+  if (s->kind == POOL) {
+    float *unused = floats ((size_t) s->inputs * 9);
+    for (int k = 0; k < s->outputs; k++)
+      memcpy (d + k * size, plane_at (dy, k), size * sizeof (float));
+    planes_backward (1, s->groups, 1, 1, h, w, s->step, x, r->flipped, 1, d, dx, unused, 1);
+    free (unused);
+  } else {
+    float *dkernel = take (gradients, (size_t) s->outputs * inputs * (made ? 9 : 1));
+    float *dweight = take (gradients, s->outputs), *dbias = take (gradients, s->outputs);
+    float *dslope = take (gradients, s->outputs);
+    if (made)
+      step_planes (r, h, w, x, made);
+    for (int k = 0; k < s->outputs; k++)
+      activate_backward (channel_of (&s->norm, s->epsilon[0], k), (made ? made : kept) + k * size, 1, plane_at (dy, k),
+                         d + k * size, size, k, dweight, dbias, dslope);
+    if (made)
+      planes_backward (1, s->groups, inputs, s->outputs / s->groups, h, w, s->step, x, r->flipped, 1, d, dx, dkernel,
+                       1);
+    else {
+      points_of_photo (r->packed_back, s->outputs, s->inputs, size, d, dx);
+      points_gradient (1, s->inputs, s->outputs, size, x, d, dkernel, 1);
+    }
+  }
+  free (d);
+  free (made);
+}
+
+/* A path */
+
+static void
+path_forward (const Path *p, const Ready *ready, int h, int w, const float *x, float *kept, Planes y)
+{
+  float *made = NULL;
+  for (int i = 0; i < p->count; i++) {
+    const Step *s = p->steps + i;
+    int out_h = strided (h, s->step), out_w = strided (w, s->step);
+    size_t size = (size_t) out_h * out_w;
+    Planes next = { .total = s->outputs, .groups = 1, .size = size };
+    if (i == p->count - 1)
+      next = y;
+    else
+      next.at = floats (s->outputs * size);
+    step_forward (ready + i, h, w, made ? made : x, kept, 0, &next);
+    kept += kept_size (s, h, w);
+    free (made);
+    made = i == p->count - 1 ? NULL : next.at;
+    h = out_h;
+    w = out_w;
+  }
+  for (int k = 0; k < p->outputs && p->count == 0; k++)
+    memcpy (plane_at (y, k), x + k * y.size, y.size * sizeof (float));
+}
+
+/* Adds to dx if `add`. */
+static void
+path_backward (const Path *p, const Ready *ready, int h, int w, const float *x, float *kept, Planes dy, float *dx,
+               int add, float **gradients)
+{
+  int heights[p->count + 1], widths[p->count + 1], count = p->count;
+  const float *inputs[p->count + 1];
+  float *keeps[p->count + 1];
+  heights[0] = h;
+  widths[0] = w;
+  inputs[0] = x;
+  for (int i = 0; i < count; i++) {
+    const Step *s = p->steps + i;
+    heights[i + 1] = strided (heights[i], s->step);
+    widths[i + 1] = strided (widths[i], s->step);
+    keeps[i] = kept;
+    kept += kept_size (s, heights[i], widths[i]);
+    if (i == count - 1)
+      break;
+    size_t size = (size_t) heights[i + 1] * widths[i + 1];
+    Planes y = { .at = floats (s->outputs * size), .total = s->outputs, .groups = 1, .size = size };
+    step_forward (ready + i, heights[i], widths[i], inputs[i], keeps[i], 1, &y);
+    inputs[i + 1] = y.at;
+  }
+  for (int i = count - 1; i >= 0; i--) {
+    int inside = i > 0, channels = p->steps[i].inputs;
+    size_t size = (size_t) heights[i] * widths[i];
+    float *next = inside || add ? floats (channels * size) : dx;
+    step_backward (ready + i, heights[i], widths[i], inputs[i], keeps[i], dy, next, gradients);
+    if (i < count - 1)
+      free (dy.at);
+    if (inside)
+      free ((float *) inputs[i]);
+    dy = (Planes){ .at = next, .total = channels, .groups = 1, .size = size };
+  }
+  size_t size = (size_t) h * w;
+  for (int k = 0; k < p->inputs && (count == 0 || add); k++) {
+    float *from = plane_at (dy, k), *to = dx + k * size;
+    for (size_t j = 0; j < size; j++)
+      to[j] = from[j] + (add ? to[j] : 0);
+  }
+  if (count > 0 && add)
+    free (dy.at);
+}
+
+static Ready *
+ready_all (const Path *paths, int count, int backward)
+{
+  int steps = 0;
+  for (int k = 0; k < count; k++)
+    steps += paths[k].count;
+  Ready *ready = allocate ((steps + 1) * sizeof (Ready)), *next = ready;
+  for (int k = 0; k < count; k++)
+    for (int i = 0; i < paths[k].count; i++)
+      *next++ = ready_new (paths[k].steps + i, backward);
+  *next = (Ready){ 0 };
+  return ready;
+}
+
+static void
+ready_free_all (Ready *ready)
+{
+  for (Ready *r = ready; r->step; r++)
+    ready_free (*r);
+  free (ready);
+}
+
+static size_t
+path_kept (const Path *p, int h, int w)
+{
+  size_t kept = 0;
+  for (int i = 0; i < p->count; i++) {
+    kept += kept_size (p->steps + i, h, w);
+    h = strided (h, p->steps[i].step);
+    w = strided (w, p->steps[i].step);
+  }
+  return kept;
+}
+
+/* `y` has `total` planes of `size` values, shuffled in `groups`; `kept`, n x `keep`, is for the backward pass, or
+ * NULL. */
+void
+paths_forward (int n, int channels, int h, int w, int count, const Path *paths, int total, int groups, int size,
+               int keep, const float *x, float *kept, float *y, int threads)
+{
+  Ready *ready = ready_all (paths, count, 0);
+#pragma omp parallel num_threads(threads)
+  {
+    float *memory = kept ? NULL : floats (keep);
+#pragma omp for
+    for (int i = 0; i < n; i++) {
+      float *here = kept ? kept + (size_t) i * keep : memory;
+      const Ready *steps = ready;
+      for (int k = 0; k < count; k++) {
+        const Path *p = paths + k;
+        Planes to = { y + (size_t) i * total * size, p->to, total, groups, size };
+        path_forward (p, steps, h, w, x + ((size_t) i * channels + p->first) * h * w, here, to);
+        here += path_kept (p, h, w);
+        steps += p->count;
+      }
+    }
+    free (memory);
+  }
+  ready_free_all (ready);
+}
+
+/* `gradients` is n x `parameters`: those of all steps of all paths, of a path the last step's first. Each path begins
+ * with the first channel or after the channels of those before it. */
+void
+paths_backward (int n, int channels, int h, int w, int count, const Path *paths, int total, int groups, int size,
+                int keep, const float *x, float *kept, float *dy, float *dx, int parameters, float *gradients,
+                int threads)
+{
+  Ready *ready = ready_all (paths, count, 1);
+#pragma omp parallel for num_threads(threads)
+  for (int i = 0; i < n; i++) {
+    float *here = kept + (size_t) i * keep, *to = gradients + (size_t) i * parameters;
+    const Ready *steps = ready;
+    for (int k = 0; k < count; k++) {
+      const Path *p = paths + k;
+      size_t at = ((size_t) i * channels + p->first) * h * w;
+      Planes from = { dy + (size_t) i * total * size, p->to, total, groups, size };
+      path_backward (p, steps, h, w, x + at, here, from, dx + at, k > 0 && p->first == 0, &to);
+      here += path_kept (p, h, w);
+      steps += p->count;
+    }
+  }
+  ready_free_all (ready);
 }
 
 #else

@@ -266,6 +266,131 @@ class Pool(Function):
         return dx
 
 
+# Parts of a network, photo by photo
+
+POINTS, PLANES, POOL, UNIT = range(4)  # kinds of steps
+
+
+class Fixed(ctypes.Structure):
+    """As in fused.c."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("weight", "bias", "slope", "mean", "variance")]
+
+
+class Step(ctypes.Structure):
+    """As in fused.c."""
+
+    NUMBERS = ("kind", "inputs", "outputs", "groups", "step", "rows", "columns", "hidden")
+    KERNELS = ("kernel", "depth", "height", "width", "mix", "shrink", "grow")
+    NORMS = ("norm", "branches", "fusion")
+    _fields_ = [(name, ctypes.c_int) for name in NUMBERS] + [(name, ctypes.c_void_p) for name in KERNELS]
+    _fields_ += [(name, Fixed) for name in NORMS] + [("epsilon", ctypes.c_float * len(NORMS))]
+
+    @classmethod
+    def of(cls, kind, numbers, kernels=(), norms=()):
+        """`numbers` from inputs on; `norms` are pairs of BatchNorm and PReLU."""
+        step = cls(kind, *numbers)
+        for name, kernel in zip(cls.KERNELS, kernels):
+            setattr(step, name, kernel.data_ptr())
+        for k, (name, (bn, prelu)) in enumerate(zip(cls.NORMS, norms)):
+            tensors = bn.weight, bn.bias, prelu.weight, bn.running_mean, bn.running_var
+            setattr(step, name, Fixed(*(t.data_ptr() for t in tensors)))
+            step.epsilon[k] = bn.eps
+        step.norms = norms
+        parameters = [(bn.weight, bn.bias, prelu.weight) for bn, prelu in norms]
+        step.parameters = [*kernels[:1], *sum(parameters[:1], ()), *kernels[1:], *sum(parameters[1:], ())]
+        return step
+
+    def kept(self, area):
+        """The number of values that are kept of a photo for the backward pass."""
+        if self.kind == UNIT:
+            return self.inputs * area + self.inputs + self.hidden + self.outputs
+        return self.outputs * area if self.kind == POINTS else 0
+
+
+class Path(ctypes.Structure):
+    """As in fused.c."""
+
+    _fields_ = [(name, ctypes.c_int) for name in ("first", "inputs", "to", "outputs", "count")]
+    _fields_ += [("steps", ctypes.POINTER(Step))]
+
+
+class Paths(Function):
+    """The steps of each of `paths`, from the `first` channel of x on; their outputs are concatenated, and shuffled in
+    `groups`."""
+
+    @staticmethod
+    def forward(ctx, x, paths, groups, *parameters):
+        x = x.contiguous()
+        n, c, h, w = x.shape
+        ctx.kept = paths  # with the statistics
+        described, total, keep = [], 0, 0
+        for first, inputs, steps in paths:
+            outputs = steps[-1].outputs if steps else inputs
+            described.append(Path(first, inputs, total, outputs, len(steps), (Step * len(steps))(*steps)))
+            total += outputs
+            h, w = x.shape[2:]
+            for step in steps:
+                keep += step.kept(h * w)
+                h, w = (h - 1) // step.step + 1, (w - 1) // step.step + 1
+        ctx.numbers = *x.shape, len(paths), (Path * len(paths))(*described), total, groups, h * w, keep
+        kept = x.new_empty(n, keep) if any(ctx.needs_input_grad) else None
+        y = x.new_empty(n, total, h, w)
+        call("paths_forward", *ctx.numbers, x, kept, y)
+        ctx.save_for_backward(x, kept, *parameters)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        x, kept, *parameters = ctx.saved_tensors
+        sizes = [t.numel() for t in parameters]
+        dx, found = torch.empty_like(x), x.new_empty(len(x), sum(sizes))
+        call("paths_backward", *ctx.numbers, x, kept, dy.contiguous(), dx, sum(sizes), found)
+        found = [grad.view_as(t) for grad, t in zip(found.sum(0).split(sizes), parameters)]
+        return dx, None, None, *found
+
+
+def convolution(layer):
+    """The step of a CBR, or None."""
+    conv, bn, prelu = layer.cbr
+    numbers = conv.in_channels, conv.out_channels, conv.groups, conv.stride[0]
+    if conv.is_points():
+        return Step.of(POINTS, numbers, [conv.weight], [(bn, prelu)]) if conv.rounded and numbers[3] == 1 else None
+    return Step.of(PLANES, numbers, [conv.weight], [(bn, prelu)]) if conv.is_planes() else None
+
+
+def unit(layer):
+    """The step of a DiCE unit, or None."""
+    fusion, *fusion_norm = layer.weight_avg_layer.cbr
+    conv, *norm = layer.proj_layer.cbr
+    kernels = [conv, layer.conv_channel, layer.conv_height, layer.conv_width, fusion]
+    kernels = [part.weight for part in (*kernels, layer.linear_comb_layer[1], layer.linear_comb_layer[3])]
+    numbers = conv.in_channels, conv.out_channels, conv.groups, 1, *map(len, (kernels[2], kernels[3], kernels[5]))
+    depthwise = conv.in_channels == conv.out_channels == conv.groups
+    return Step.of(UNIT, numbers, kernels, [norm, layer.br_act.br, fusion_norm]) if depthwise else None
+
+
+def pooling(inputs):
+    """The step of AvgPool2d(3, 2, 1)."""
+    return Step.of(POOL, (inputs, inputs, inputs, 2))
+
+
+def by_photo(x, paths, groups=1):
+    """Paths of x, or None if they can't be used. `paths`: first channel, number of channels, and steps or None."""
+    parameters = []
+    for _, _, steps in paths:
+        h, w = x.shape[2:]
+        for step in steps:
+            if step is None or any(bn.training for bn, _ in step.norms):
+                return None
+            if step.kind == POINTS and h * w < LARGE:
+                return None
+            h, w = (h - 1) // step.step + 1, (w - 1) // step.step + 1
+        parameters += sum((step.parameters for step in reversed(steps)), [])
+    return Paths.apply(x, paths, groups, *parameters)
+
+
 # Modules
 
 
@@ -279,6 +404,11 @@ def autocast():
 def usable(module, x):
     usual = x.dtype == torch.float32 and x.device.type == "cpu"
     return usual and module.training and not autocast()
+
+
+def fixed(module):
+    """Whether a BatchNorm layer, and thus probably all of the module, uses fixed statistics."""
+    return not next(part for part in module.modules() if isinstance(part, nn.BatchNorm2d)).training
 
 
 def normalise(x, bn, prelu, mix=None, scale=None, groups=1, fold=1, means=False):
@@ -299,13 +429,19 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x):
         groups, area = self.groups, x.shape[2] * x.shape[3]
-        if usable(self, x) and self.kernel_size == (1, 1) and groups == 1 and area >= LARGE:
+        if usable(self, x) and self.is_points() and area >= LARGE:
             y = (RoundedPoints if self.rounded else Points).apply(x, self.weight)
             return y if self.bias is None else y + self.bias.view(-1, 1, 1)
-        few = self.in_channels // groups * (self.out_channels // groups) <= FEW
-        if usable(self, x) and self.kernel_size == (3, 3) and few:
+        if usable(self, x) and self.is_planes():
             return Planes.apply(x, self.weight, groups, self.stride[0])
         return super().forward(x)
+
+    def is_points(self):
+        return self.kernel_size == (1, 1) and self.groups == 1
+
+    def is_planes(self):
+        few = self.in_channels // self.groups * (self.out_channels // self.groups) <= FEW
+        return self.kernel_size == (3, 3) and few
 
 
 class CBR(dicenet.CBR):
@@ -338,15 +474,28 @@ class DICE(dicenet.DICE):
 
 class StridedDICE(dicenet.StridedDICE):
     def forward(self, x):
-        return shuffled(self.left_layer(x), self.right_layer(x)) if usable(self, x) else super().forward(x)
+        if not usable(self, x):
+            return super().forward(x)
+        y, c = None, x.shape[1]
+        if fixed(self):
+            (depth, points), (_, dice, last) = self.left_layer, self.right_layer
+            left = [convolution(depth), convolution(points)]
+            y = by_photo(x, [(0, c, left), (0, c, [pooling(c), unit(dice), convolution(last)])], 2)
+        return shuffled(self.left_layer(x), self.right_layer(x)) if y is None else y
 
 
 class ShuffleDICEBlock(dicenet.ShuffleDICEBlock):
     def forward(self, x):
         if not usable(self, x):
             return super().forward(x)
-        left, right = x.split((self.passed, x.shape[1] - self.passed), 1)
-        return shuffled(left, self.layer_right(right))
+        y, counts = None, (self.passed, x.shape[1] - self.passed)
+        if fixed(self):
+            points, dice = self.layer_right
+            y = by_photo(x, [(0, counts[0], []), (*counts, [convolution(points), unit(dice)])], 2)
+        if y is None:
+            left, right = x.split(counts, 1)
+            y = shuffled(left, self.layer_right(right))
+        return y
 
 
 class EPP(dicenet.EPP):

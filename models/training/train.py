@@ -13,6 +13,7 @@ model.safetensors, metrics.json, history.csv, history.svg, and checkpoint.pt, fr
 
 import argparse
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -107,8 +108,9 @@ def backbone_of(net):
 
 def freeze_norm(net, config):
     """Makes BatchNorm layers use their current statistics, if so configured."""
-    levels = [getattr(backbone_of(net), f"level{k + 1}") for k in range(config.frozen_levels)]
-    for part in [net] if config.frozen_norm else levels:
+    backbone = backbone_of(net)
+    levels = [getattr(backbone, f"level{k + 1}") for k in range(config.frozen_levels)]
+    for part in [net] if config.frozen_norm else [backbone] if config.frozen_encoder_norm else levels:
         for module in part.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
@@ -382,7 +384,7 @@ def check_output(config, arguments, checkpoint):
 
 def check_frozen(config):
     """Raises ModelError if parts would stay random."""
-    for key in ("frozen_levels", "frozen_norm"):
+    for key in ("frozen_levels", "frozen_norm", "frozen_encoder_norm"):
         value = getattr(config, key)
         if value and not config.init:
             text = str(value).lower()
@@ -405,6 +407,7 @@ def train(config, arguments, device):
         raise ModelError(f"processes = {config.processes}: expected 1, or --device cpu")
     photos = data.Photos(records, task.data_names, config.photo_side, device, task.masks)
     run = Run(config, task, device, photos)
+    gc.freeze()  # what lives as long as the run, such as the photos' records, needs no search in each step
     if arguments.time:
         return time_steps(run, arguments.time)
     if arguments.resume and os.path.exists(checkpoint):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """models/training/fused.py against PyTorch's own operations: outputs, running statistics and gradients of all kinds of
-networks; products in bf16; views of photos; reproducibility; and cases in which it must not be used.
+networks; products in bf16; parts photo by photo; views; reproducibility; and cases in which it must not be used.
 
 Skipped without PyTorch or a C compiler.
 """
@@ -63,8 +63,19 @@ FORWARD = 1e-4
 MEDIAN = 2e-3
 WORST = 0.1
 ROUNDED = 0.02  # bf16 has eight bits
+# Of parts with products in bf16: a sum that differs in its last bits may round to the other neighbour in bf16.
+NEIGHBOURS = 5e-3
 # Sizes of photos, and inputs, outputs and points of products: less and more than fits in registers.
 POINTS = ((1, 1, 64), (5, 7, 65), (8, 8, 96), (17, 9, 111), (58, 33, 169), (33, 58, 400))
+# Parts that are computed photo by photo, and their input channels: kernels for 9 x 12.
+PARTS = {
+    "block": (lambda: dicenet.ShuffleDICEBlock(10, 10, 9, 12), 10),
+    "first block": (lambda: dicenet.ShuffleDICEBlock(20, 14, 9, 12), 20),
+    "uneven block": (lambda: dicenet.ShuffleDICEBlock(18, 14, 9, 12), 18),  # nine channels beside five
+    "strided": (lambda: dicenet.StridedDICE(7, 9, 12), 7),
+}
+# As large as the kernels, smaller, larger, and mixed; full vectors and not; halved for those with a stride.
+PART_SIZES = ((9, 12), (8, 8), (17, 31), (16, 32), (33, 4), (40, 40))
 VIEWS = ((64, 64), (96, 32), (33, 130))
 
 
@@ -87,6 +98,53 @@ def attached(net):
     net = copy.deepcopy(net)
     assert fused.attach(net)
     return net
+
+
+class RoundedProduct(torch.autograd.Function):
+    """A 1 x 1 convolution whose factors are rounded to bf16."""
+
+    @staticmethod
+    def forward(ctx, x, kernel):
+        ctx.save_for_backward(x, kernel)
+        return torch.einsum("oi,nihw->nohw", nearest(kernel).flatten(1), nearest(x))
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, kernel = map(nearest, ctx.saved_tensors)
+        dkernel = torch.einsum("nohw,nihw->oi", nearest(dy), x).view_as(kernel)
+        return torch.einsum("oi,nohw->nihw", kernel.flatten(1), nearest(dy)), dkernel
+
+
+def nearest(x):
+    return x.float().bfloat16().to(x.dtype)
+
+
+class RoundedConv2d(torch.nn.Conv2d):
+    def forward(self, x):
+        return RoundedProduct.apply(x, self.weight)
+
+
+def make_part(name):
+    """Its statistics are fixed; parameters differ by channel."""
+    torch.manual_seed(1)
+    part = PARTS[name][0]()
+    for parameter in part.parameters():
+        torch.nn.init.normal_(parameter)
+    for module in part.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+            torch.nn.init.normal_(module.running_mean)
+            module.eval()
+    return part
+
+
+def with_rounding(part):
+    """PyTorch's own operations, with products rounded as fused.c does."""
+    part = copy.deepcopy(part)
+    for module in part.modules():
+        if isinstance(module, dicenet.CBR) and module.cbr[0].kernel_size == (1, 1) and module.cbr[0].groups == 1:
+            module.cbr[0].__class__ = RoundedConv2d
+    return part
 
 
 def pictures(height, width, channels=3):
@@ -144,8 +202,7 @@ class Fused(common.TestCase):
 
     def test_bf16(self):
         """Products of values rounded to bf16 equal those of the rounded values, up to the order of sums."""
-        if not fused.has_bf16():
-            self.skipTest("the processor has no bf16")
+        self.needs_bf16()
         for inputs, outputs, points in POINTS:
             with self.subTest(inputs=inputs, outputs=outputs, points=points):
                 layer = fused.Conv2d(inputs, outputs, 1, bias=False)
@@ -171,8 +228,7 @@ class Fused(common.TestCase):
 
     def test_bf16_network(self):
         """The step has the same direction."""
-        if not fused.has_bf16():
-            self.skipTest("the processor has no bf16")
+        self.needs_bf16()
         net, x = make(NETWORKS["detect"]), pictures(96, 64)
         exact, rounded = copy.deepcopy(net), copy.deepcopy(net)
         fused.attach(exact), fused.attach(rounded, bf16=True)
@@ -182,6 +238,64 @@ class Fused(common.TestCase):
             self.assertTrue(0 < float(error) < ROUNDED)
         gradients = [torch.cat([made[n].flatten() for n in first if "gradient" in n]) for made in (first, second)]
         self.assertGreater(float(torch.cosine_similarity(*gradients, 0)), 0.95)
+
+    def needs_bf16(self):
+        if not fused.has_bf16():
+            self.skipTest("the processor has no bf16")
+
+    def test_parts(self):
+        """Blocks with fixed statistics, computed photo by photo."""
+        self.needs_bf16()
+        for name, (_, channels) in PARTS.items():
+            part = make_part(name)
+            rounded, fast = with_rounding(part), copy.deepcopy(part)
+            fused.attach(fast, bf16=True)
+            for height, width in PART_SIZES:
+                if "strided" in name:
+                    height, width = 2 * height + 1, 2 * width + 8
+                with self.subTest(name, height=height, width=width):
+                    x = pictures(height, width, channels)
+                    self.assertEqual(self.function(fast, x), "PathsBackward")
+                    found = step(fast, x)
+                    for key, truth in step(rounded, x.double()).items():
+                        error = float((found[key] - truth).abs().max()) / max(float(truth.abs().max()), 1e-3)
+                        self.assertLess(error, NEIGHBOURS, key)
+                    with torch.no_grad():  # keeps nothing
+                        self.assertTrue(torch.equal(fast(x), found["output 0"]))
+
+    @staticmethod
+    def function(part, x):
+        return type(part(x).grad_fn).__name__
+
+    def test_parts_stand_back(self):
+        """Batch statistics, in any of the layers, products in float32, and few points."""
+        self.needs_bf16()
+        for name, (_, channels) in PARTS.items():
+            part, x = make_part(name), pictures(24, 40, channels)
+            exact, rounded = copy.deepcopy(part), copy.deepcopy(part)
+            fused.attach(exact), fused.attach(rounded, bf16=True)
+            self.assertEqual(self.function(rounded, x), "PathsBackward")
+            self.assertNotEqual(self.function(exact, x), "PathsBackward")
+            self.assertNotEqual(self.function(rounded, pictures(7, 5, channels)), "PathsBackward")
+            for module in rounded.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.train()
+                    self.assertNotEqual(self.function(rounded, x), "PathsBackward")
+                    module.eval()
+
+    def test_parts_threads(self):
+        """The number of threads changes nothing."""
+        self.needs_bf16()
+        threads = torch.get_num_threads()
+        for name, (_, channels) in PARTS.items():
+            part, x, made = make_part(name), pictures(24, 40, channels), []
+            fused.attach(part, bf16=True)
+            for count in (1, 3):
+                torch.set_num_threads(count)
+                made.append(step(part, x))
+            torch.set_num_threads(threads)
+            for key in made[0]:
+                self.assertTrue(torch.equal(made[0][key], made[1][key]), (name, key))
 
     def test_views(self):
         """Photos that fill the canvas or not, enlarged and reduced."""

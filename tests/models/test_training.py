@@ -49,6 +49,7 @@ import train  # noqa: E402
 
 import modelfile  # noqa: E402  of models/
 from errors import ModelError  # noqa: E402
+from network import Network  # noqa: E402
 
 DICENET = None
 torch.set_num_threads(1)
@@ -619,7 +620,8 @@ class Training(common.TestCase):
         for sizes in ("[1, 2, 3, 4, 5, 5, 6]", "[1, 2, 3, 4, 5, 6, 8193]"):
             fails("prior_sizes", "expected seven", arguments=("--train", "voc", "--set", f"prior_sizes = {sizes}"))
         fails("frozen_levels = 4: expected --init", arguments=("--train", "voc", "--set", "frozen_levels = 4"))
-        fails("frozen_norm = true: expected --init", arguments=("--train", "voc", "--set", "frozen_norm = true"))
+        for key in ("frozen_norm", "frozen_encoder_norm"):
+            fails(f"{key} = true: expected --init", arguments=("--train", "voc", "--set", f"{key} = true"))
         fails("nowhere", "expected a TOML file or one of", config="nowhere")
         fails("at least one source", arguments=())
         fails("none.json", "cannot be read", arguments=("--train", "none.json"))
@@ -694,6 +696,23 @@ class Training(common.TestCase):
 
 
 class Arithmetic(unittest.TestCase):
+    def test_frozen_norm(self):
+        """Which BatchNorm layers keep their statistics."""
+        sizes = {"kernel_width": 64, "kernel_height": 64, "head_width": 8, "context_width": 8}
+        net = dicenet.build(Network("detect", "0.2", classes=3, head="anchor-free", **sizes))
+        encoder = ("base_net.level1.", "base_net.level2.", "base_net.level3.", "base_net.level4.")
+        for settings, frozen in (
+            ({}, ()),
+            ({"frozen_levels": 2}, encoder[:2]),
+            ({"frozen_levels": 2, "frozen_encoder_norm": True}, encoder),
+            ({"frozen_norm": True}, ("",)),
+        ):
+            net.train()
+            train.freeze_norm(net, configs.Config(task="detect", **settings))
+            for name, module in net.named_modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    self.assertEqual(module.training, not name.startswith(frozen), (settings, name))
+
     def test_generalised_iou(self):
         unit = [0.0, 0.0, 1.0, 1.0]
         others = torch.tensor([unit, [0.5, 0, 1.5, 1], [0, 0, 0.5, 0.5], [2, 0, 3, 1]])
