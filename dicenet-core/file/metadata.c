@@ -132,6 +132,17 @@ refuse_element (const DicenetMetadata *m, const char *key, const char *expected,
   return refuse_part (m, key, expected, which, text);
 }
 
+/* Reads the number at @at, and skips it. */
+static gboolean
+read_number (const char **at, gdouble min, gdouble max, gfloat *out)
+{
+  g_autofree char *number = dicenet_json_read_number (at);
+  const gdouble value = number ? g_ascii_strtod (number, NULL) : NAN;
+
+  *out = (gfloat) value;
+  return value >= min && value <= max;
+}
+
 gboolean
 dicenet_metadata_read_numbers (const DicenetMetadata *m, const char *key, guint n, gdouble min, gdouble max,
                                const char *expected, gfloat *out)
@@ -145,28 +156,16 @@ dicenet_metadata_read_numbers (const DicenetMetadata *m, const char *key, guint 
     return dicenet_metadata_refuse (m, key, expected, text);
   guint found = 0;
   for (; dicenet_json_next (&at); found++) {
-    g_autofree char *number = dicenet_json_read_number (&at);
-    const gdouble value = number ? g_ascii_strtod (number, NULL) : NAN;
-    if (!(value >= min && value <= max))
+    gfloat value;
+    if (!read_number (&at, min, max, &value))
       return refuse_element (m, key, expected, found, text);
     if (found < n)
-      out[found] = (gfloat) value;
+      out[found] = value;
   }
   if (found == n)
     return TRUE;
   g_autofree char *count = g_strdup_printf ("%u in ", found);
   return refuse_part (m, key, expected, count, text);
-}
-
-/* Reads the number at @at, and skips it. */
-static gboolean
-read_bound (const char **at, gdouble min, gdouble max, gfloat *out)
-{
-  g_autofree char *number = dicenet_json_read_number (at);
-  const gdouble value = number ? g_ascii_strtod (number, NULL) : NAN;
-
-  *out = (gfloat) value;
-  return value >= min && value <= max;
 }
 
 /* Reads the pair at @at, and skips it. */
@@ -176,8 +175,8 @@ read_range (const char **at, DicenetRange *out)
   if (dicenet_json_type (*at) != '[')
     return FALSE;
   dicenet_json_enter (at);
-  return dicenet_json_next (at) && read_bound (at, -DICENET_MAX_BOUND, 0, &out->low) && dicenet_json_next (at) &&
-         read_bound (at, 0, DICENET_MAX_BOUND, &out->high) && !dicenet_json_next (at);
+  return dicenet_json_next (at) && read_number (at, -DICENET_MAX_BOUND, 0, &out->low) && dicenet_json_next (at) &&
+         read_number (at, 0, DICENET_MAX_BOUND, &out->high) && !dicenet_json_next (at);
 }
 
 gboolean
@@ -208,7 +207,7 @@ read_list (const char **at, guint most, GArray *out)
   dicenet_json_enter (at);
   while (dicenet_json_next (at)) {
     gfloat value;
-    if (out->len == most || !read_bound (at, -DICENET_MAX_BOUND, DICENET_MAX_BOUND, &value))
+    if (out->len == most || !read_number (at, -DICENET_MAX_BOUND, DICENET_MAX_BOUND, &value))
       return FALSE;
     g_array_append_val (out, value);
   }

@@ -36,6 +36,10 @@ def made_since(path, source):
     return os.path.exists(path) and (source is None or os.path.getmtime(path) >= os.path.getmtime(source))
 
 
+def random_input(path):
+    return np.random.default_rng(1).uniform(-2, 2, shape_of(path)).astype(np.float32)
+
+
 class OnnxRuntime:
     """All optimisations, denormals as zero, the fastest form of the graph (forms.py)."""
 
@@ -54,7 +58,7 @@ class OnnxRuntime:
         import forms
 
         self.clock = clock
-        self.x = np.random.default_rng(1).uniform(-2, 2, shape_of(path)).astype(np.float32)
+        self.x = random_input(path)
         self.sessions = {name: self.load(graph, threads) for name, graph in forms.forms(onnx.load(path)).items()}
         self.choose()
 

@@ -33,7 +33,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import networks
 import numpy as np
-from engines import ENGINES, close, made_since, shape_of, with_training
+from engines import ENGINES, close, made_since, random_input, shape_of, with_training
 
 ROOT = os.path.join(networks.TESTS, "..")
 TRAINING = os.path.join(ROOT, "models", "training")
@@ -52,10 +52,6 @@ export_onnx.export(getattr(torchvision.models, sys.argv[1])(), sys.argv[2], 224,
 # In an engine's own process: they bring thread pools of their own, and one that crashes takes nothing else with it.
 
 loaded = {}
-
-
-def random_input(path):
-    return np.random.default_rng(1).uniform(-2, 2, shape_of(path)).astype(np.float32)
 
 
 def clock_of(cpu_time):

@@ -38,6 +38,7 @@ except (ImportError, ValueError) as error:
     sys.exit(f"error: {error}: install python3-gi and gir1.2-gstreamer-1.0")
 
 from plugin import use_build
+from turns import quoted
 
 
 def numbers_of_streams(text):
@@ -92,11 +93,6 @@ def parse_arguments():
 
 
 # --- a turn, in a process of its own ---
-
-
-def quoted(text):
-    """As a value in a description of a pipeline."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def build_pipeline(arguments, streams):
