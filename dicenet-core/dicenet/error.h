@@ -39,6 +39,13 @@ typedef enum {
   DICENET_ERROR_NOT_FOUND,
 } DicenetError;
 
+/**
+ * dicenet_error_quark: (skip)
+ *
+ * Gets the domain of the library's errors.
+ *
+ * Returns: the domain, which is %DICENET_ERROR
+ */
 DICENET_API GQuark dicenet_error_quark (void);
 
 G_END_DECLS

@@ -6,8 +6,18 @@
 
 G_BEGIN_DECLS
 
-/* Minimum and maximum inference width and height, in pixels. */
+/**
+ * DICENET_MIN_SIZE:
+ *
+ * Minimum inference width and height, in pixels.
+ */
 #define DICENET_MIN_SIZE 32
+
+/**
+ * DICENET_MAX_SIZE:
+ *
+ * Maximum inference width and height, in pixels.
+ */
 #define DICENET_MAX_SIZE 4096
 
 /**
@@ -24,8 +34,27 @@ DICENET_API gboolean dicenet_parse_size (const char *text, guint *width, guint *
 
 /**
  * DicenetPixelFormat:
+ * @DICENET_PIXEL_FORMAT_UNKNOWN: none
+ * @DICENET_PIXEL_FORMAT_RGB: R, G, B
+ * @DICENET_PIXEL_FORMAT_BGR: B, G, R
+ * @DICENET_PIXEL_FORMAT_RGBX: R, G, B, unused
+ * @DICENET_PIXEL_FORMAT_BGRX: B, G, R, unused
+ * @DICENET_PIXEL_FORMAT_XRGB: unused, R, G, B
+ * @DICENET_PIXEL_FORMAT_XBGR: unused, B, G, R
+ * @DICENET_PIXEL_FORMAT_RGBA: R, G, B, alpha
+ * @DICENET_PIXEL_FORMAT_BGRA: B, G, R, alpha
+ * @DICENET_PIXEL_FORMAT_ARGB: alpha, R, G, B
+ * @DICENET_PIXEL_FORMAT_ABGR: alpha, B, G, R
+ * @DICENET_PIXEL_FORMAT_GRAY8: luma
+ * @DICENET_PIXEL_FORMAT_NV12: planes of Y and of interleaved U and V
+ * @DICENET_PIXEL_FORMAT_NV21: planes of Y and of interleaved V and U
+ * @DICENET_PIXEL_FORMAT_I420: planes of Y, U and V
+ * @DICENET_PIXEL_FORMAT_YV12: planes of Y, V and U, in this order
+ * @DICENET_PIXEL_FORMAT_YUY2: Y, U, Y, V
+ * @DICENET_PIXEL_FORMAT_UYVY: U, Y, V, Y
  *
- * Memory layout of a picture. Names and layouts are those of GstVideoFormat and FourCC; 8 bits per sample.
+ * Memory layout of a picture. Names and layouts are those of GstVideoFormat and FourCC; 8 bits per sample. Alpha is
+ * ignored: colours are used as stored. U and V are half as wide as Y, and half as high where they are planes.
  */
 typedef enum {
   DICENET_PIXEL_FORMAT_UNKNOWN,
@@ -35,15 +64,15 @@ typedef enum {
   DICENET_PIXEL_FORMAT_BGRX,
   DICENET_PIXEL_FORMAT_XRGB,
   DICENET_PIXEL_FORMAT_XBGR,
-  DICENET_PIXEL_FORMAT_RGBA, /* this and the next three: alpha is ignored, colours are used as stored */
+  DICENET_PIXEL_FORMAT_RGBA,
   DICENET_PIXEL_FORMAT_BGRA,
   DICENET_PIXEL_FORMAT_ARGB,
   DICENET_PIXEL_FORMAT_ABGR,
   DICENET_PIXEL_FORMAT_GRAY8,
-  DICENET_PIXEL_FORMAT_NV12, /* planes: Y, interleaved UV */
-  DICENET_PIXEL_FORMAT_NV21, /* planes: Y, interleaved VU */
-  DICENET_PIXEL_FORMAT_I420, /* planes: Y, U, V */
-  DICENET_PIXEL_FORMAT_YV12, /* planes: Y, V, U, in this order of @planes */
+  DICENET_PIXEL_FORMAT_NV12,
+  DICENET_PIXEL_FORMAT_NV21,
+  DICENET_PIXEL_FORMAT_I420,
+  DICENET_PIXEL_FORMAT_YV12,
   DICENET_PIXEL_FORMAT_YUY2,
   DICENET_PIXEL_FORMAT_UYVY,
 } DicenetPixelFormat;

@@ -11,6 +11,8 @@ G_BEGIN_DECLS
  * @DICENET_TASK_CLASSIFY: classification of the whole picture: one logit per class
  * @DICENET_TASK_DETECT: object detection: a class and a box per object
  * @DICENET_TASK_SEGMENT: semantic segmentation: a mask with one class per pixel
+ *
+ * What a network computes.
  */
 typedef enum {
   DICENET_TASK_CLASSIFY,
@@ -61,6 +63,8 @@ DICENET_API DicenetModel *dicenet_model_load (const char *path, GError **error);
  * dicenet_model_get_path:
  * @self: a model
  *
+ * Gets the file that the model was loaded from.
+ *
  * Returns: (type filename): the path that the model was loaded from
  */
 DICENET_API const char *dicenet_model_get_path (DicenetModel *self);
@@ -68,6 +72,8 @@ DICENET_API const char *dicenet_model_get_path (DicenetModel *self);
 /**
  * dicenet_model_get_name:
  * @self: a model
+ *
+ * Gets the model's name.
  *
  * Returns: the file name without folder and extension, which identifies the model in results. UTF-8; invalid bytes
  *   become U+FFFD.
@@ -78,6 +84,8 @@ DICENET_API const char *dicenet_model_get_name (DicenetModel *self);
  * dicenet_model_get_task:
  * @self: a model
  *
+ * Gets what the network computes.
+ *
  * Returns: the model's task
  */
 DICENET_API DicenetTask dicenet_model_get_task (DicenetModel *self);
@@ -85,6 +93,8 @@ DICENET_API DicenetTask dicenet_model_get_task (DicenetModel *self);
 /**
  * dicenet_model_get_scale:
  * @self: a model
+ *
+ * Gets the factor on the network's channels.
  *
  * Returns: width multiplier: s of the paper's Table VIII, or of another backbone's table (docs/networks.md)
  */
@@ -94,6 +104,8 @@ DICENET_API gdouble dicenet_model_get_scale (DicenetModel *self);
  * dicenet_model_get_n_classes:
  * @self: a model
  *
+ * Gets the number of classes.
+ *
  * Returns: number of classes; for detection, including the background (class 0).
  */
 DICENET_API guint dicenet_model_get_n_classes (DicenetModel *self);
@@ -101,6 +113,8 @@ DICENET_API guint dicenet_model_get_n_classes (DicenetModel *self);
 /**
  * dicenet_model_get_multi_label:
  * @self: a model
+ *
+ * Tells whether a picture may have several classes, or none.
  *
  * Returns: %TRUE if classes are independent (sigmoid per class), %FALSE if they exclude each other (softmax). Only
  *   classification can be multi-label.
@@ -110,6 +124,8 @@ DICENET_API gboolean dicenet_model_get_multi_label (DicenetModel *self);
 /**
  * dicenet_model_get_threshold:
  * @self: a model
+ *
+ * Gets the confidence from which results are reported by default.
  *
  * Returns: default minimum confidence of reported classes and objects, from 0 to 1, unless the model has
  *   dicenet_model_get_thresholds(): `threshold` of the model file; otherwise 0.5 for objects and tags (multi-label),
@@ -122,6 +138,8 @@ DICENET_API gfloat dicenet_model_get_threshold (DicenetModel *self);
  * @self: a model
  * @n: (out) (optional): number of thresholds: dicenet_model_get_n_classes(), or 0 if there are none
  *
+ * Gets the confidence from which results of each class are reported by default.
+ *
  * Returns: (transfer none) (nullable) (array length=n): default minimum confidence of each class, from 0 to 1, in the
  *   order of labels: `thresholds` of the model file. A detector's first is that of the background, which is never
  *   reported. %NULL if the file has none: dicenet_model_get_threshold() is then that of all classes. The model owns
@@ -133,6 +151,8 @@ DICENET_API const gfloat *dicenet_model_get_thresholds (DicenetModel *self, gsiz
  * dicenet_model_get_head:
  * @self: a model
  *
+ * Gets the kind of detection head.
+ *
  * Returns: form of a detector; %DICENET_HEAD_SSD for other tasks.
  */
 DICENET_API DicenetHead dicenet_model_get_head (DicenetModel *self);
@@ -141,6 +161,8 @@ DICENET_API DicenetHead dicenet_model_get_head (DicenetModel *self);
  * dicenet_model_get_pyramid:
  * @self: a model
  *
+ * Tells whether an SSD head has a feature pyramid.
+ *
  * Returns: %TRUE for a detector with SSD's head and the feature pyramid.
  */
 DICENET_API gboolean dicenet_model_get_pyramid (DicenetModel *self);
@@ -148,6 +170,8 @@ DICENET_API gboolean dicenet_model_get_pyramid (DicenetModel *self);
 /**
  * dicenet_model_get_background:
  * @self: a model
+ *
+ * Gets the class that stands for none of the others.
  *
  * Returns: index of the background class (segmentation, detection), or -1 if there is none.
  */
@@ -167,6 +191,8 @@ DICENET_API void dicenet_model_get_size (DicenetModel *self, guint *width, guint
  * dicenet_model_get_n_parameters:
  * @self: a model
  *
+ * Gets the number of parameters.
+ *
  * Returns: number of trained parameters: convolution weights and biases, BatchNorm's weight and bias, PReLU slopes.
  */
 DICENET_API guint64 dicenet_model_get_n_parameters (DicenetModel *self);
@@ -174,6 +200,8 @@ DICENET_API guint64 dicenet_model_get_n_parameters (DicenetModel *self);
 /**
  * dicenet_model_get_weight_bytes:
  * @self: a model
+ *
+ * Gets the size of the weights in memory.
  *
  * Returns: bytes of memory that the weights take on the CPU in single precision. They are allocated once per process,
  *   by the first session. In bfloat16 they take about half of that; if sessions of both precisions are opened, both
@@ -184,6 +212,8 @@ DICENET_API gsize dicenet_model_get_weight_bytes (DicenetModel *self);
 /**
  * dicenet_model_get_labels:
  * @self: a model
+ *
+ * Gets the names of the classes.
  *
  * Returns: (transfer none) (array zero-terminated=1): dicenet_model_get_n_classes() names, in the order of the classes.
  *   Owned by the model. If the file has no labels, they are "class 0", "class 1", ...

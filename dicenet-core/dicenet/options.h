@@ -11,6 +11,8 @@ G_BEGIN_DECLS
  * @DICENET_BACKEND_AUTO: the fastest one that works on this machine
  * @DICENET_BACKEND_CPU: the CPU
  * @DICENET_BACKEND_CUDA: an NVIDIA GPU; an error if there is none
+ *
+ * What a session runs on.
  */
 typedef enum {
   DICENET_BACKEND_AUTO,
@@ -56,6 +58,8 @@ DICENET_API GType dicenet_options_get_type (void);
 /**
  * dicenet_options_new:
  *
+ * Creates options with the defaults.
+ *
  * Returns: (transfer full): the default options; free with dicenet_options_free()
  */
 DICENET_API DicenetOptions *dicenet_options_new (void);
@@ -64,6 +68,8 @@ DICENET_API DicenetOptions *dicenet_options_new (void);
  * dicenet_options_copy: (skip)
  * @self: options
  *
+ * Copies options.
+ *
  * Returns: (transfer full): a copy
  */
 DICENET_API DicenetOptions *dicenet_options_copy (const DicenetOptions *self);
@@ -71,6 +77,8 @@ DICENET_API DicenetOptions *dicenet_options_copy (const DicenetOptions *self);
 /**
  * dicenet_options_free: (skip)
  * @self: (transfer full): options
+ *
+ * Frees options.
  */
 DICENET_API void dicenet_options_free (DicenetOptions *self);
 
@@ -80,6 +88,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetOptions, dicenet_options_free)
  * dicenet_options_set_backend:
  * @self: options
  * @backend: what to run on; %DICENET_BACKEND_AUTO by default
+ *
+ * Sets what to run on.
  */
 DICENET_API void dicenet_options_set_backend (DicenetOptions *self, DicenetBackend backend);
 
@@ -88,6 +98,8 @@ DICENET_API void dicenet_options_set_backend (DicenetOptions *self, DicenetBacke
  * @self: options
  * @device: index of one of the backend's devices, from 0; -1, the default, for its default device. The CPU backend,
  *   which has a single device, ignores it
+ *
+ * Sets which of the backend's devices to run on.
  */
 DICENET_API void dicenet_options_set_device (DicenetOptions *self, gint device);
 
@@ -109,6 +121,8 @@ DICENET_API void dicenet_options_set_context (DicenetOptions *self, gpointer con
  * @self: options
  * @precision: precision of the computation; %DICENET_PRECISION_FLOAT32 by default. If the machine does not support it,
  *   the session computes in single precision and dicenet_session_get_warning() says so
+ *
+ * Sets the precision of the computation.
  */
 DICENET_API void dicenet_options_set_precision (DicenetOptions *self, DicenetPrecision precision);
 
@@ -117,6 +131,8 @@ DICENET_API void dicenet_options_set_precision (DicenetOptions *self, DicenetPre
  * @self: options
  * @n_threads: threads to compute with, including the caller's; 0, the default, for one per processor that this process
  *   may use
+ *
+ * Sets the number of threads that compute.
  */
 DICENET_API void dicenet_options_set_threads (DicenetOptions *self, guint n_threads);
 
@@ -125,6 +141,8 @@ DICENET_API void dicenet_options_set_threads (DicenetOptions *self, guint n_thre
  * @self: options
  * @worker: %TRUE to compute submissions in a thread of the session, as soon as they are submitted; %FALSE, the default,
  *   to compute them in the thread that waits. A GPU computes asynchronously and needs no worker
+ *
+ * Sets which thread computes submissions on the CPU.
  */
 DICENET_API void dicenet_options_set_worker (DicenetOptions *self, gboolean worker);
 

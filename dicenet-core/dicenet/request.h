@@ -22,6 +22,8 @@ DICENET_API GType dicenet_request_get_type (void);
 /**
  * dicenet_request_new:
  *
+ * Creates a request for the defaults.
+ *
  * Returns: (transfer full): a request; free with dicenet_request_free()
  */
 DICENET_API DicenetRequest *dicenet_request_new (void);
@@ -30,6 +32,8 @@ DICENET_API DicenetRequest *dicenet_request_new (void);
  * dicenet_request_copy: (skip)
  * @self: a request
  *
+ * Copies a request.
+ *
  * Returns: (transfer full): a copy
  */
 DICENET_API DicenetRequest *dicenet_request_copy (const DicenetRequest *self);
@@ -37,6 +41,8 @@ DICENET_API DicenetRequest *dicenet_request_copy (const DicenetRequest *self);
 /**
  * dicenet_request_free: (skip)
  * @self: (transfer full): a request
+ *
+ * Frees a request.
  */
 DICENET_API void dicenet_request_free (DicenetRequest *self);
 
@@ -70,6 +76,8 @@ DICENET_API void dicenet_request_set_rectangle (DicenetRequest *self, guint x, g
  * dicenet_request_set_decode:
  * @self: a request
  * @decode: whether outputs are decoded to classes, boxes or a mask; %TRUE by default
+ *
+ * Sets whether raw outputs are made into classes, boxes or a mask.
  */
 DICENET_API void dicenet_request_set_decode (DicenetRequest *self, gboolean decode);
 
@@ -77,6 +85,8 @@ DICENET_API void dicenet_request_set_decode (DicenetRequest *self, gboolean deco
  * dicenet_request_set_outputs:
  * @self: a request
  * @outputs: whether the result contains the network's raw outputs; %FALSE by default
+ *
+ * Sets whether the result has the network's raw outputs.
  */
 DICENET_API void dicenet_request_set_outputs (DicenetRequest *self, gboolean outputs);
 
@@ -85,6 +95,8 @@ DICENET_API void dicenet_request_set_outputs (DicenetRequest *self, gboolean out
  * @self: a request
  * @threshold: minimum confidence of classes and boxes, for all classes; below 0, the default, for the model's own
  *   thresholds
+ *
+ * Sets the confidence from which results are reported.
  */
 DICENET_API void dicenet_request_set_threshold (DicenetRequest *self, gfloat threshold);
 
@@ -92,6 +104,8 @@ DICENET_API void dicenet_request_set_threshold (DicenetRequest *self, gfloat thr
  * dicenet_request_set_top_k:
  * @self: a request
  * @top_k: classification: maximum number of classes, most confident first; 0 for all. 5 by default
+ *
+ * Sets the maximum number of classes of a picture.
  */
 DICENET_API void dicenet_request_set_top_k (DicenetRequest *self, guint top_k);
 
@@ -102,6 +116,8 @@ DICENET_API void dicenet_request_set_top_k (DicenetRequest *self, guint top_k);
  *   of dicenet_request_set_threshold(). Below 0 leaves that one, or the model's own, to the class; above 1 excludes
  *   it. %NULL, the default, for none. The array is copied
  * @n: number of thresholds, dicenet_model_get_n_classes()
+ *
+ * Sets a confidence for each class from which its results are reported.
  */
 DICENET_API void dicenet_request_set_class_thresholds (DicenetRequest *self, const gfloat *thresholds, gsize n);
 
@@ -110,6 +126,8 @@ DICENET_API void dicenet_request_set_class_thresholds (DicenetRequest *self, con
  * @self: a request
  * @iou_threshold: detection: of two boxes of a class whose intersection over union exceeds this, the one with lower
  *   confidence is suppressed. 0.45 by default
+ *
+ * Sets how far boxes of one class may overlap.
  */
 DICENET_API void dicenet_request_set_iou_threshold (DicenetRequest *self, gfloat iou_threshold);
 
@@ -118,6 +136,8 @@ DICENET_API void dicenet_request_set_iou_threshold (DicenetRequest *self, gfloat
  * @self: a request
  * @max_detections: detection: maximum number of boxes of a picture, most confident first, up to %DICENET_MAX_BOXES; 0
  *   means %DICENET_MAX_BOXES. 100 by default
+ *
+ * Sets the maximum number of boxes in a picture.
  */
 DICENET_API void dicenet_request_set_max_detections (DicenetRequest *self, guint max_detections);
 
@@ -125,6 +145,8 @@ DICENET_API void dicenet_request_set_max_detections (DicenetRequest *self, guint
  * dicenet_request_set_max_per_class:
  * @self: a request
  * @max_per_class: detection: maximum number of boxes of each class after suppression; 0 for no limit. 200 by default
+ *
+ * Sets the maximum number of boxes of a class.
  */
 DICENET_API void dicenet_request_set_max_per_class (DicenetRequest *self, guint max_per_class);
 

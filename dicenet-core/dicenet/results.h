@@ -11,6 +11,8 @@ G_BEGIN_DECLS
  * DicenetClass:
  * @label_id: index of the class
  * @confidence: 0 to 1: softmax over the classes, or the class's own sigmoid for a multi-label model
+ *
+ * A class that a picture shows.
  */
 typedef struct {
   guint label_id;
@@ -42,7 +44,11 @@ typedef struct {
 #define DICENET_TYPE_BOX (dicenet_box_get_type ())
 DICENET_API GType dicenet_box_get_type (void);
 
-/* Maximum number of boxes of a picture. */
+/**
+ * DICENET_MAX_BOXES:
+ *
+ * Maximum number of boxes of a picture.
+ */
 #define DICENET_MAX_BOXES 16384
 
 /**
@@ -61,6 +67,8 @@ DICENET_API GType dicenet_result_get_type (void);
  * dicenet_result_ref: (skip)
  * @self: a result
  *
+ * Takes a reference.
+ *
  * Returns: (transfer full): the result, with another reference
  */
 DICENET_API DicenetResult *dicenet_result_ref (DicenetResult *self);
@@ -68,6 +76,8 @@ DICENET_API DicenetResult *dicenet_result_ref (DicenetResult *self);
 /**
  * dicenet_result_unref: (skip)
  * @self: (transfer full): a result
+ *
+ * Drops a reference.
  */
 DICENET_API void dicenet_result_unref (DicenetResult *self);
 
@@ -77,6 +87,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DicenetResult, dicenet_result_unref)
  * dicenet_result_get_model:
  * @self: a result
  *
+ * Gets the model that found this.
+ *
  * Returns: (transfer none): the model of the session that produced the result
  */
 DICENET_API DicenetModel *dicenet_result_get_model (DicenetResult *self);
@@ -84,6 +96,8 @@ DICENET_API DicenetModel *dicenet_result_get_model (DicenetResult *self);
 /**
  * dicenet_result_get_n_pictures:
  * @self: a result
+ *
+ * Gets the number of pictures of the run.
  *
  * Returns: number of pictures in the batch; always 1 except for tensors
  */
@@ -94,6 +108,8 @@ DICENET_API guint dicenet_result_get_n_pictures (DicenetResult *self);
  * @self: a result
  * @width: (out) (optional): inference width in pixels
  * @height: (out) (optional): inference height in pixels
+ *
+ * Gets the size that the network ran at.
  */
 DICENET_API void dicenet_result_get_size (DicenetResult *self, guint *width, guint *height);
 
@@ -103,6 +119,8 @@ DICENET_API void dicenet_result_get_size (DicenetResult *self, guint *width, gui
  * @picture: index in the batch
  * @n: (out): number of elements, may be 0
  *
+ * Gets the classes that were found.
+ *
  * Returns: (transfer none) (array length=n) (nullable): classes, most confident first
  */
 DICENET_API const DicenetClass *dicenet_result_get_classes (DicenetResult *self, guint picture, guint *n);
@@ -111,6 +129,8 @@ DICENET_API const DicenetClass *dicenet_result_get_classes (DicenetResult *self,
  * dicenet_result_dup_classes: (rename-to dicenet_result_get_classes)
  * @self: a classification result, of a request with decoding
  * @picture: index in the batch
+ *
+ * Copies the classes that were found, for other languages.
  *
  * Returns: (transfer full) (element-type DicenetClass): copies of dicenet_result_get_classes()
  */
@@ -122,6 +142,8 @@ DICENET_API GList *dicenet_result_dup_classes (DicenetResult *self, guint pictur
  * @picture: index in the batch
  * @n: (out): number of elements, may be 0
  *
+ * Gets the boxes that were found.
+ *
  * Returns: (transfer none) (array length=n) (nullable): boxes, most confident first
  */
 DICENET_API const DicenetBox *dicenet_result_get_boxes (DicenetResult *self, guint picture, guint *n);
@@ -131,6 +153,8 @@ DICENET_API const DicenetBox *dicenet_result_get_boxes (DicenetResult *self, gui
  * @self: a detection result, of a request with decoding
  * @picture: index in the batch
  *
+ * Copies the boxes that were found, for other languages.
+ *
  * Returns: (transfer full) (element-type DicenetBox): copies of dicenet_result_get_boxes()
  */
 DICENET_API GList *dicenet_result_dup_boxes (DicenetResult *self, guint picture);
@@ -139,6 +163,8 @@ DICENET_API GList *dicenet_result_dup_boxes (DicenetResult *self, guint picture)
  * dicenet_result_get_mask:
  * @self: a segmentation result, of a request with decoding
  * @picture: index in the batch
+ *
+ * Gets the class of each pixel.
  *
  * Returns: (transfer none): the most likely class of each pixel: inference width x inference height bytes
  */
@@ -153,6 +179,8 @@ DICENET_API GBytes *dicenet_result_get_mask (DicenetResult *self, guint picture)
  * before a sigmoid each, without the background) and "locations" (cells x 4)
  * @picture: index in the batch
  * @n: (out) (optional): number of floats
+ *
+ * Gets a raw output of the network.
  *
  * Returns: (transfer none) (nullable) (array length=n): a raw output, or %NULL if there is none of this name or outputs
  *   were not requested

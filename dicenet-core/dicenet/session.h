@@ -10,7 +10,11 @@
 
 G_BEGIN_DECLS
 
-/* Maximum number of submissions of a session that have not been waited for. */
+/**
+ * DICENET_MAX_SUBMISSIONS:
+ *
+ * Maximum number of submissions of a session that have not been waited for.
+ */
 #define DICENET_MAX_SUBMISSIONS 8
 
 /**
@@ -34,12 +38,16 @@ G_DECLARE_FINAL_TYPE (DicenetSession, dicenet_session, DICENET, SESSION, GObject
  * @options: (nullable): what to run on, and how; %NULL for the defaults
  * @error: return location for a #GError of domain %DICENET_ERROR
  *
+ * Prepares a model for running.
+ *
  * Returns: (transfer full): the session, or %NULL with @error set
  */
 DICENET_API DicenetSession *dicenet_session_new (DicenetModel *model, const DicenetOptions *options, GError **error);
 
 /**
  * dicenet_session_get_model:
+ *
+ * Gets the session's model.
  *
  * Returns: (transfer none): the session's model
  */
@@ -49,6 +57,8 @@ DICENET_API DicenetModel *dicenet_session_get_model (DicenetSession *self);
  * dicenet_session_get_backend:
  * @self: a session
  *
+ * Gets what the session runs on.
+ *
  * Returns: the backend in use, never %DICENET_BACKEND_AUTO.
  */
 DICENET_API DicenetBackend dicenet_session_get_backend (DicenetSession *self);
@@ -56,6 +66,8 @@ DICENET_API DicenetBackend dicenet_session_get_backend (DicenetSession *self);
 /**
  * dicenet_session_get_precision:
  * @self: a session
+ *
+ * Gets the precision of the computation.
  *
  * Returns: the precision in effect, never %DICENET_PRECISION_AUTO.
  */
@@ -65,6 +77,8 @@ DICENET_API DicenetPrecision dicenet_session_get_precision (DicenetSession *self
  * dicenet_session_get_warning:
  * @self: a session
  *
+ * Tells how the session differs from what was asked for.
+ *
  * Returns: (nullable): a message for users that says which option could not be satisfied, and why; %NULL if all were.
  */
 DICENET_API const char *dicenet_session_get_warning (DicenetSession *self);
@@ -72,6 +86,8 @@ DICENET_API const char *dicenet_session_get_warning (DicenetSession *self);
 /**
  * dicenet_session_get_n_threads:
  * @self: a session
+ *
+ * Gets the number of threads that compute.
  *
  * Returns: number of threads that the session computes with.
  */
@@ -81,6 +97,8 @@ DICENET_API guint dicenet_session_get_n_threads (DicenetSession *self);
  * dicenet_session_get_device:
  * @self: a session
  *
+ * Gets the name of the device.
+ *
  * Returns: a description of the device for users: the instruction set of the CPU kernels ("avx512", "avx2", "baseline";
  *   "ref" for plain C), or the GPU.
  */
@@ -89,6 +107,8 @@ DICENET_API const char *dicenet_session_get_device (DicenetSession *self);
 /**
  * dicenet_session_get_arena_bytes:
  * @self: a session
+ *
+ * Gets the size of the memory for activations.
  *
  * Returns: size in bytes of the activation memory that the session currently holds.
  */
@@ -126,6 +146,8 @@ DICENET_API GType dicenet_submission_get_type (void);
  * dicenet_submission_ref: (skip)
  * @self: a submission
  *
+ * Takes a reference.
+ *
  * Returns: (transfer full): the submission, with another reference
  */
 DICENET_API DicenetSubmission *dicenet_submission_ref (DicenetSubmission *self);
@@ -133,6 +155,8 @@ DICENET_API DicenetSubmission *dicenet_submission_ref (DicenetSubmission *self);
 /**
  * dicenet_submission_unref: (skip)
  * @self: (transfer full): a submission
+ *
+ * Drops a reference; the last one cancels a submission that nobody waited for.
  */
 DICENET_API void dicenet_submission_unref (DicenetSubmission *self);
 

@@ -26,6 +26,8 @@ DICENET_API char *dicenet_json_minify (const char *text, GError **error);
  * dicenet_json_quote:
  * @text: any bytes, NUL-terminated
  *
+ * Makes a JSON string of a text.
+ *
  * Returns: (transfer full): @text as a quoted JSON string, on one line. Invalid UTF-8 becomes U+FFFD.
  */
 DICENET_API char *dicenet_json_quote (const char *text);

@@ -9,6 +9,8 @@ G_BEGIN_DECLS
 /**
  * dicenet_get_version:
  *
+ * Gets the version of the library that runs.
+ *
  * Returns: the version of the library in use at run time, for example "1.2.3". pkg-config has the version at compile
  *   time
  */

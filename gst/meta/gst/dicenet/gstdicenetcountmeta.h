@@ -52,6 +52,8 @@ GST_DICENET_META_EXPORT GType gst_dicenet_count_tally_get_type (void);
  * GstDicenetCountPoint: (skip)
  * @x: as a fraction of the frame's width; below 0 or above 1 if a crop cut it off
  * @y: as a fraction of the frame's height
+ *
+ * A point of a line or of a zone's outline.
  */
 typedef struct {
   gdouble x, y;
@@ -102,6 +104,8 @@ GST_DICENET_META_EXPORT void gst_dicenet_count_shape_get_point (const GstDicenet
  * gst_dicenet_count_shape_get_class:
  * @self: a line or zone
  * @index: less than `n_classes`
+ *
+ * Gets the counts of one class.
  *
  * Returns: (transfer none) (nullable): the counts of a class, valid as long as @self
  */
@@ -181,7 +185,23 @@ typedef struct {
 
 #define GST_DICENET_COUNT_META_API_TYPE (gst_dicenet_count_meta_api_get_type ())
 #define GST_DICENET_COUNT_META_INFO     (gst_dicenet_count_meta_get_info ())
+
+/**
+ * gst_dicenet_count_meta_api_get_type:
+ *
+ * Gets the type of the meta's API.
+ *
+ * Returns: the type, which gst_buffer_get_meta() takes
+ */
 GST_DICENET_META_EXPORT GType gst_dicenet_count_meta_api_get_type (void);
+
+/**
+ * gst_dicenet_count_meta_get_info:
+ *
+ * Gets how GStreamer handles the meta.
+ *
+ * Returns: (transfer none): the registration, which gst_buffer_add_meta() takes
+ */
 GST_DICENET_META_EXPORT const GstMetaInfo *gst_dicenet_count_meta_get_info (void);
 
 /**
@@ -208,6 +228,8 @@ GST_DICENET_META_EXPORT GstDicenetCountMeta *gst_buffer_add_dicenet_count_meta (
  * gst_buffer_get_dicenet_count_metas:
  * @buffer: a buffer
  *
+ * Gets all counts that a buffer carries.
+ *
  * Returns: (transfer container) (element-type GstDicenetMeta.DicenetCountMeta): all such metas of @buffer, one per
  * dicenetcount that it passed. They are owned by @buffer
  */
@@ -228,6 +250,8 @@ GST_DICENET_META_EXPORT GstDicenetCountMeta *gst_buffer_iterate_dicenet_count_me
  * gst_dicenet_count_meta_get_n_shapes:
  * @self: a meta
  *
+ * Gets the number of lines and zones.
+ *
  * Returns: number of lines and zones
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_count_meta_get_n_shapes (const GstDicenetCountMeta *self);
@@ -236,6 +260,8 @@ GST_DICENET_META_EXPORT guint gst_dicenet_count_meta_get_n_shapes (const GstDice
  * gst_dicenet_count_meta_get_shape:
  * @self: a meta
  * @index: less than gst_dicenet_count_meta_get_n_shapes()
+ *
+ * Gets one of the lines and zones.
  *
  * Returns: (transfer none) (nullable): a line or zone, valid as long as the buffer
  */
@@ -247,6 +273,8 @@ GST_DICENET_META_EXPORT const GstDicenetCountShape *gst_dicenet_count_meta_get_s
  * @self: a meta
  * @name: a name
  *
+ * Finds a line or a zone by its name.
+ *
  * Returns: (transfer none) (nullable): the line or zone of this name, valid as long as the buffer; %NULL if there is
  * none
  */
@@ -257,6 +285,8 @@ GST_DICENET_META_EXPORT const GstDicenetCountShape *gst_dicenet_count_meta_find_
  * gst_dicenet_count_meta_get_n_events:
  * @self: a meta
  *
+ * Gets the number of events in this frame.
+ *
  * Returns: number of events
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_count_meta_get_n_events (const GstDicenetCountMeta *self);
@@ -265,6 +295,8 @@ GST_DICENET_META_EXPORT guint gst_dicenet_count_meta_get_n_events (const GstDice
  * gst_dicenet_count_meta_get_event:
  * @self: a meta
  * @index: less than gst_dicenet_count_meta_get_n_events()
+ *
+ * Gets one of what happened in this frame.
  *
  * Returns: (transfer none) (nullable): what happened on this frame, valid as long as the buffer
  */
@@ -275,6 +307,8 @@ GST_DICENET_META_EXPORT const GstDicenetCountEvent *gst_dicenet_count_meta_get_e
  * gst_dicenet_count_meta_get_n_visits:
  * @self: a meta
  *
+ * Gets the number of objects that are in zones.
+ *
  * Returns: number of visits: objects in zones. An object may be in several
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_count_meta_get_n_visits (const GstDicenetCountMeta *self);
@@ -283,6 +317,8 @@ GST_DICENET_META_EXPORT guint gst_dicenet_count_meta_get_n_visits (const GstDice
  * gst_dicenet_count_meta_get_visit:
  * @self: a meta
  * @index: less than gst_dicenet_count_meta_get_n_visits()
+ *
+ * Gets one of the objects that are in zones.
  *
  * Returns: (transfer none) (nullable): an object that is in a zone, valid as long as the buffer
  */

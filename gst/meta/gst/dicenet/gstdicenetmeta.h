@@ -23,6 +23,8 @@ G_BEGIN_DECLS
  * @GST_DICENET_TASK_CLASSIFY: classification: classes of the whole frame
  * @GST_DICENET_TASK_DETECT: detection: one box per object
  * @GST_DICENET_TASK_SEGMENT: segmentation: a mask with one class per pixel
+ *
+ * What a result is of.
  */
 typedef enum {
   GST_DICENET_TASK_CLASSIFY,
@@ -34,6 +36,8 @@ typedef enum {
  * GstDicenetClass:
  * @label_id: index of the class in the model
  * @confidence: 0 to 1
+ *
+ * A class of a classification.
  */
 typedef struct {
   guint label_id;
@@ -169,6 +173,8 @@ GST_DICENET_META_EXPORT void gst_dicenet_result_set_mask (GstDicenetResult *self
  * gst_dicenet_result_set_analytics:
  * @self: a result that is not attached yet
  * @analytics: %FALSE to leave the result out of #GstAnalyticsRelationMeta; %TRUE by default
+ *
+ * Sets whether the result is also attached as #GstAnalyticsRelationMeta.
  */
 GST_DICENET_META_EXPORT void gst_dicenet_result_set_analytics (GstDicenetResult *self, gboolean analytics);
 
@@ -176,6 +182,8 @@ GST_DICENET_META_EXPORT void gst_dicenet_result_set_analytics (GstDicenetResult 
  * gst_dicenet_result_get_label:
  * @self: a result
  * @label_id: index of a class
+ *
+ * Gets the name of a class.
  *
  * Returns: name of the class, or "class N" if the model has no name for it. Valid as long as @self
  */
@@ -185,6 +193,8 @@ GST_DICENET_META_EXPORT const gchar *gst_dicenet_result_get_label (const GstDice
  * gst_dicenet_result_get_n_classes:
  * @self: a result
  *
+ * Gets the number of classes of a classification.
+ *
  * Returns: number of classes; 0 if @self is not a classification
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_result_get_n_classes (const GstDicenetResult *self);
@@ -193,6 +203,8 @@ GST_DICENET_META_EXPORT guint gst_dicenet_result_get_n_classes (const GstDicenet
  * gst_dicenet_result_get_class:
  * @self: a result
  * @index: less than gst_dicenet_result_get_n_classes()
+ *
+ * Gets one of the classes of a classification.
  *
  * Returns: (transfer none) (nullable): the class, valid as long as @self
  */
@@ -238,7 +250,23 @@ typedef struct {
 
 #define GST_DICENET_META_API_TYPE (gst_dicenet_meta_api_get_type ())
 #define GST_DICENET_META_INFO     (gst_dicenet_meta_get_info ())
+
+/**
+ * gst_dicenet_meta_api_get_type:
+ *
+ * Gets the type of the meta's API.
+ *
+ * Returns: the type, which gst_buffer_get_meta() takes
+ */
 GST_DICENET_META_EXPORT GType gst_dicenet_meta_api_get_type (void);
+
+/**
+ * gst_dicenet_meta_get_info:
+ *
+ * Gets how GStreamer handles the meta.
+ *
+ * Returns: (transfer none): the registration, which gst_buffer_add_meta() takes
+ */
 GST_DICENET_META_EXPORT const GstMetaInfo *gst_dicenet_meta_get_info (void);
 
 /**
@@ -312,6 +340,8 @@ gst_buffer_add_dicenet_meta_in_region (GstBuffer *buffer, GstDicenetResult *resu
  * @buffer: a buffer
  * @task: the task
  *
+ * Gets the result of one task that a buffer carries.
+ *
  * Returns: (transfer none) (nullable): the first meta of this task, or %NULL. To get all metas, use
  * gst_buffer_get_dicenet_metas() or gst_buffer_iterate_dicenet_meta()
  */
@@ -320,6 +350,8 @@ GST_DICENET_META_EXPORT GstDicenetMeta *gst_buffer_get_dicenet_meta (GstBuffer *
 /**
  * gst_buffer_get_dicenet_metas:
  * @buffer: a buffer
+ *
+ * Gets all results that a buffer carries.
  *
  * Returns: (transfer container) (element-type GstDicenetMeta.DicenetMeta): all metas of @buffer, in the order in which
  * they were attached. There can be several of one task. They are owned by @buffer
@@ -354,6 +386,8 @@ GST_DICENET_META_EXPORT GstBuffer *gst_buffer_apply_crop_to_dicenet_meta (GstBuf
  * gst_dicenet_meta_get_n_detections:
  * @self: a meta
  *
+ * Gets the number of objects.
+ *
  * Returns: number of detections; 0 if @self is not a detection
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_meta_get_n_detections (const GstDicenetMeta *self);
@@ -362,6 +396,8 @@ GST_DICENET_META_EXPORT guint gst_dicenet_meta_get_n_detections (const GstDicene
  * gst_dicenet_meta_get_detection:
  * @self: a meta
  * @index: less than gst_dicenet_meta_get_n_detections()
+ *
+ * Gets one of the objects.
  *
  * Returns: (transfer none) (nullable): the detection, valid as long as the buffer. Detections are in the order in which
  * they were added: the elements add them by decreasing confidence
@@ -397,6 +433,8 @@ GST_DICENET_META_EXPORT void gst_dicenet_meta_add_detection_result (GstDicenetMe
  * gst_dicenet_detection_get_n_results:
  * @self: a detection
  *
+ * Gets the number of results of second looks at the object.
+ *
  * Returns: number of second-stage results of this object; 0 if there is no second stage
  */
 GST_DICENET_META_EXPORT guint gst_dicenet_detection_get_n_results (const GstDicenetDetection *self);
@@ -405,6 +443,8 @@ GST_DICENET_META_EXPORT guint gst_dicenet_detection_get_n_results (const GstDice
  * gst_dicenet_detection_get_result:
  * @self: a detection
  * @index: less than gst_dicenet_detection_get_n_results()
+ *
+ * Gets one of the results of second looks at the object.
  *
  * Returns: (transfer none) (nullable): the second-stage result, which has its own labels
  */
