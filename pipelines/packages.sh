@@ -14,7 +14,7 @@ packages_of() {
   case $1 in
     build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libglib2.0-dev libgstreamer1.0-dev \
       libgstreamer-plugins-base1.0-dev libcairo2-dev libpango1.0-dev gobject-introspection \
-      libgirepository1.0-dev libmosquitto-dev librdkafka-dev libsqlite3-dev python3
+      libgirepository1.0-dev libmosquitto-dev librdkafka-dev libsqlite3-dev python3 go-md2man
       # For GstAnalytics, which Debian 12's GStreamer lacks, and for frames in a GPU's memory, which need the CUDA toolkit's
       # headers as well. OpenCV comes with it.
       if ! grep -qs '^12' /etc/debian_version || command -v nvcc /usr/local/cuda/bin/nvcc >/dev/null; then
@@ -24,10 +24,10 @@ packages_of() {
       gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav fonts-dejavu-core \
       ca-certificates ;;
     show) echo gstreamer1.0-x gstreamer1.0-gl ;;
-    tests) echo check libjson-glib-dev locales python3-numpy python3-pil python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 \
+    tests) echo check libjson-glib-dev locales bash-completion python3-numpy python3-pil python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 \
       gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp valgrind libc6-dbg mosquitto openssl sqlite3 ;;
     ci) echo python3-venv clang libclang-rt-dev shellcheck python3-torch libopenblas0-pthread qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-      debootstrap ;;
+      debootstrap gi-docgen ;;
     *) echo "packages.sh: no group '$1': expected build, run, show, tests or ci" >&2 && exit 2 ;;
   esac
 }

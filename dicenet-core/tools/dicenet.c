@@ -193,7 +193,7 @@ main (int argc, char **argv)
     if (commands[i].main (argc - 1, argv + 1, &error) && is_all_written (&error))
       return 0;
     fprintf (stderr, "dicenet %s: %s\n", argv[1], error->message);
-    return 1;
+    return error->domain == G_OPTION_ERROR ? 2 : 1;
   }
   g_autofree char *shown = dicenet_text_excerpt (argv[1]);
   fprintf (stderr, "dicenet: there is no command \"%s\"\n\n", shown);
