@@ -97,9 +97,9 @@ qemu-aarch64 -L "$sysroot" "$build/build/tests/kernels/test-kernels" 0 50 || sta
 for test in threads session preprocess; do
   meson test -C "$build/build" --no-rebuild --print-errorlogs --timeout-multiplier 10 "$test" || status=1
 done
-for golden in classify/0.2_random segment/1.0_pascal_256x256/sample2_48x64; do
+for golden in included classify/0.2_random segment/1.0_pascal_256x256/sample2_48x64; do
   code=0
-  "${PYTHON:-/usr/bin/python3}" "$root/tests/golden/golden.py" "$program" "$root" "$golden.safetensors" || code=$?
+  "${PYTHON:-/usr/bin/python3}" "$root/tests/golden/golden.py" "$program" "$golden" || code=$?
   [ "$code" = 0 ] || [ "$code" = 77 ] || status=1
 done
 exit "$status"

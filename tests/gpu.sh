@@ -32,7 +32,7 @@ done
 
 dicenet=$build/dicenet-core/tools/dicenet
 kernels=(test-gpu-units test-gpu-planes test-gpu-pixels)
-goldens=(classify/0.2_random detect/ssd300_0.5_voc_pyramid segment/1.0_pascal_256x256/sample13_333x257
+goldens=(included classify/0.2_random detect/ssd300_0.5_voc_pyramid segment/1.0_pascal_256x256/sample13_333x257
   segment/1.75_pascal_384x384/sample4_384x384)
 
 # --- packing ---
@@ -49,7 +49,7 @@ pack_build() {
   ldd "${programs[@]}" | awk '$2 == "=>" && $3 ~ /^\// && $1 !~ /^lib(c|m|dl|rt|pthread|dicenet)\.so/ { print $3 }' | sort -u |
     xargs cp -L -t "$pack/lib"
   if [ -d "$shared/golden" ]; then
-    for golden in "${goldens[@]}"; do
+    for golden in "${goldens[@]:1}"; do # the included ones are in the checkout
       mkdir -p "$pack/shared/golden/$(dirname "$golden")"
       cp "$shared/golden/$golden.safetensors" "$pack/shared/golden/$golden.safetensors"
     done
@@ -104,7 +104,7 @@ python_with() {
 }
 
 golden() {
-  check "golden-${1//\//-}${2:+-$2}" 60 "$python" "$root/tests/golden/golden.py" "$dicenet" "$root" "$1.safetensors" ${2:+"$2"}
+  check "golden-${1//\//-}${2:+-$2}" 60 "$python" "$root/tests/golden/golden.py" "$dicenet" "$1" ${2:+"$2"}
 }
 
 # NAME and options for random_model.py: times on the device, and including copies.
@@ -144,7 +144,7 @@ for step in "${steps[@]}"; do
         tell "$step" skipped '' 'no Python with numpy'
       elif [ "$step" = golden ]; then
         for name in "${goldens[@]}"; do golden "$name"; done
-        for precision in tf32 float16 bfloat16; do golden "${goldens[2]}" "$precision"; done
+        for precision in tf32 float16 bfloat16; do golden included "$precision"; done
         check parity-anchor-free 120 "$python" "$root/tests/golden/parity.py" "$dicenet" anchor-free
       else
         bench classify-2.4 --task classify --scale 2.4 --classes 1000 --size 224x224

@@ -86,6 +86,6 @@ def found_again(what, found, expected, margin):
         mine = labels == label
         near = np.abs(boxes[mine] - box).max(axis=1) <= margin
         matched += np.any(near & (np.abs(scores[mine] - score) <= margin))
-    share = matched / max(len(expected[0]), 1)
+    share = matched / len(expected[0]) if len(expected[0]) else 1.0
     print(f"  {what}: {matched} of {len(expected[0])} expected boxes, {len(boxes)} found")
     assert share >= tolerances.BOXES, f"{what}: {share:.2%} of the expected boxes, at least {tolerances.BOXES:.0%}"

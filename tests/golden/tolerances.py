@@ -55,5 +55,8 @@ INT8_PIXELS = 0.15
 # Random classifiers: 0 and 20 %.
 INT8_CLASSES = 0.4
 
-# With float16 or TF32 products, which have 11 bits: an eighth of bfloat16's.
-FLOAT16 = 8e-3
+# With float16 or TF32 products, which have 11 bits: 1.9e-3 was measured in the published networks and most random ones,
+# 7.4e-3 in one of these.
+FLOAT16 = 1.2e-2
+# 99.87 to 100 % were measured, the least in a picture of 64 x 48.
+FLOAT16_ARGMAX = 0.998

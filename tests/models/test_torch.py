@@ -3,7 +3,8 @@
 """Networks of models/training: against numpy and the program on random models of all kinds, against the golden outputs,
 and as ONNX.
 
-Skipped without PyTorch; the golden outputs also without ../shared. DICENET in the environment is the program.
+Skipped without PyTorch. The golden outputs are those of tests/golden/data, and of ../shared where that is. DICENET in the
+environment is the program.
 """
 
 import glob
@@ -23,7 +24,9 @@ except ImportError:
     sys.exit(common.SKIPPED)
 
 sys.path.append(os.path.join(common.MODELS, "training"))
+sys.path.append(os.path.join(common.TESTS, "golden"))
 import dicenet  # noqa: E402
+import material  # noqa: E402
 
 import modelfile  # noqa: E402  of models/, as dicenet.py finds it
 from errors import ModelError  # noqa: E402
@@ -103,39 +106,37 @@ class Torch(common.TestCase):
                     self.close(run_program(self.folder, path, x), run(dicenet.load(path), x)[0], PROGRAM_TOLERANCE)
 
     def test_golden(self):
-        goldens = sorted(glob.glob(os.path.join(GOLDEN, "**", "*.safetensors"), recursive=True))
-        if not goldens:
-            self.skipTest(f"no golden outputs in {GOLDEN}")
-        for path in goldens:
-            with self.subTest(os.path.relpath(path, GOLDEN)):
-                self.check_golden(path)
+        paths = sorted(glob.glob(os.path.join(GOLDEN, "**", "*.safetensors"), recursive=True))
+        for path in [*map(material.find, material.included()), *paths]:
+            with self.subTest(os.path.basename(path)):
+                self.check_golden(*material.read(path, self.folder))
 
-    def check_golden(self, path):
-        golden, metadata = tensorfile.read(path)
-        pattern = os.path.join(common.SHARED, "models", "*", metadata["checkpoint"])
-        net = dicenet.load(glob.glob(pattern)[0])
+    def check_golden(self, golden, metadata):
+        net = dicenet.load(material.model_of(metadata, self.folder))
         normal = {"mean": "[0.485, 0.456, 0.406]", "std": "[0.229, 0.224, 0.225]"}
         for name in golden:
             kind, _, case = name.partition("_")
-            if kind == "input":
-                self.close(run(net, golden[name])[0], golden["logits_" + case])
-            elif kind == "pixels" and case:
-                outputs = run(net, reference.normalise(golden[name], normal))
-                for key, found in zip(("confidences", "locations"), outputs):
-                    self.close(found, golden[f"{key}_{case}"])
-            elif kind == "pixels":
-                self.check_segment(net, reference.normalise(golden[name], normal), golden, metadata)
+            case = "_" + case if case else ""
+            if kind not in ("input", "pixels"):
+                continue
+            outputs = run(net, golden[name] if kind == "input" else reference.normalise(golden[name], normal))
+            if "argmax" + case in golden:
+                self.check_segment(outputs[0], golden, case, metadata)
+            for key, found in zip(("confidences", "locations") if len(outputs) > 1 else ("logits",), outputs):
+                if key + case in golden:
+                    self.close(found, golden[key + case])
 
-    def check_segment(self, net, x, golden, metadata):
-        logits = run(net, x)[0]
-        if "logits" in golden:
-            self.close(logits, golden["logits"])
-        elif "logits_half" in golden:
-            half = golden["logits_half"].astype(np.float64)
-            self.close(logits, reference.up(half, *golden["argmax"].shape))
-        else:
+    def check_segment(self, logits, golden, case, metadata):
+        if "logits_half" + case in golden:
+            half = golden["logits_half" + case].astype(np.float64)
+            self.close(logits, reference.up(half, *golden["argmax" + case].shape))
+        elif "logits_sparse" + case in golden:
+            expected = golden["logits_sparse" + case]
+            step = -(-logits.shape[2] // expected.shape[2])
+            self.close(logits[..., ::step, ::step], expected)
+        elif "max_abs_logit" in metadata:
             self.close(np.abs(logits).max(), np.array(float(metadata["max_abs_logit"])))
-        self.assertGreater(np.mean(logits[0].argmax(axis=0) == golden["argmax"]), 0.9999)
+        self.assertGreater(np.mean(logits[0].argmax(axis=0) == golden["argmax" + case]), 0.9999)
 
     def test_onnx(self):
         for name in ("segment", "mobilenet", "resnet", "anchor-free"):

@@ -28,7 +28,7 @@ from network import BACKBONES, HEADS, Network, tensors  # of models/, as referen
 
 # A network calibrated for a single size would have growing activations at others: at borders, kernels use fewer of
 # their weights, and dynamic scaling smooths. The larger variance of these two sizes is used.
-CALIBRATION_SIZES = (64, 224)
+CALIBRATION_SIZES = ((64, 64), (224, 224))
 DEAD_CHANNELS = 0.05  # trained checkpoints have 3 to 14 %
 LOGIT_STD = 3.0
 
@@ -191,10 +191,10 @@ class Calibration(reference.Blocks):
         }
 
 
-def calibrate(random, tensors, metadata, objects):
+def calibrate(random, tensors, metadata, objects, sizes=CALIBRATION_SIZES):
     blocks = Calibration(random, tensors)
-    for size in CALIBRATION_SIZES:
-        reference.run_blocks(blocks, metadata, picture(random, size, size))
+    for width, height in sizes:
+        reference.run_blocks(blocks, metadata, picture(random, width, height))
     if metadata["task"] == "detect":
         width, height = (int(n) for n in metadata["size"].split("x"))
         outputs = reference.run(blocks.tensors, metadata, picture(random, width, height))
