@@ -1,18 +1,23 @@
 #!/usr/bin/env bash
-# Builds with warnings as errors and runs all tests, after installing missing packages.
+# Builds with warnings as errors and runs the tests, after installing missing packages.
 #
-#   run.sh [--sanitize] [MESON-OPTION...]
+#   run.sh [quick | thorough] [--sanitize] [MESON-OPTION...]
 #
-# --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer. Other arguments are passed to `meson setup`,
-# for example -Dcuda=disabled. The last line counts the tests; the exit status is that of the tests. Requires Debian 12
-# or later, or a derivative; root, or sudo, if packages are missing. DICENET_BUILD is the build folder, by default
-# build-test, or build-asan with --sanitize.
+# quick runs what takes seconds only; thorough adds what other tests cover in part, and what needs the test material
+# (docs/testing.md). --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer. Other arguments are passed to
+# `meson setup`, for example -Dcuda=disabled. The last line counts the tests; the exit status is that of the tests.
+# Requires Debian 12 or later, or a derivative; root, or sudo, if packages are missing. DICENET_BUILD is the build folder,
+# by default build-test, or build-asan with --sanitize.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${DICENET_BUILD:-$root/build-test}
-options=(-Dwerror=true)
+options=(-Dwerror=true) which=(--setup default)
+case ${1:-} in
+  quick) which+=(--suite quick) && shift ;;
+  thorough) which=(--setup thorough) && shift ;;
+esac
 case ${1:-} in
   --help | -h) sed -n '2,/^[^#]/{/^# SPDX/d;/^#/s/^# \{0,1\}//p}' "$0" && exit 0 ;;
   --sanitize)
@@ -30,9 +35,9 @@ meson setup "$build" "$root" "${reconfigure[@]}" "${options[@]}" "$@"
 meson compile -C "$build"
 
 status=0
-meson test -C "$build" --no-rebuild --print-errorlogs || status=$?
+meson test -C "$build" --no-rebuild --print-errorlogs "${which[@]}" || status=$?
 
-count() { sed -n "s/^$1: *\([0-9]*\) *$/\1/p" "$build/meson-logs/testlog.txt" | tail -n 1; }
+count() { sed -n "s/^$1: *\([0-9]*\) *$/\1/p" "$build/meson-logs/testlog-${which[1]}.txt" | tail -n 1; }
 passed=$(count 'Ok')
 failed=$(($(count 'Fail') + $(count 'Unexpected Pass') + $(count 'Timeout')))
 skipped=$(count 'Skipped')

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Effect of bfloat16 or int8 on results: the same photos in float32 and in it.
 
-    precision.py PROJECT_ROOT [PHOTOS [PRECISION]]
+    precision.py PROJECT_ROOT [PHOTOS [PRECISION [included]]]
 
-For every checkpoint among the test material ($DICENET_SHARED, else ../shared beside the project): pixels of the mask
-that change, and, over photos with a known mask, the mean intersection over union in both; photos whose likeliest class
-changes; boxes that change. PHOTOS limits how many are looked at (0 for all; 30). PRECISION is
-bfloat16 (the default) or int8. Fails where more changes than tolerances.py allows; skipped where bindings, photos or
-the precision are missing. docs/numerics.md has the figures.
+For the included segmenter and classifier, and without "included" every checkpoint among the test material
+($DICENET_SHARED, else ../shared beside the project): pixels of the mask that change, and, over photos with a known mask,
+the mean intersection over union in both; photos whose likeliest class changes; boxes that change. PHOTOS limits how many
+are looked at (0 for all; 30): the test material's, or the project's own pictures. PRECISION is bfloat16 (the default) or
+int8. Fails where more changes than tolerances.py allows; skipped where bindings or the precision are missing.
+docs/numerics.md has the figures.
 """
 
 import glob
@@ -30,30 +31,33 @@ except (ImportError, ValueError) as error:
     print(f"SKIP: {error}")
     sys.exit(SKIPPED)
 
-import tolerances
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference"))
 
+import tolerances  # noqa: E402
+from photos import find_photos  # noqa: E402
+
+INCLUDED = ("dicenet-segment", "dicenet-classify")
 UNKNOWN = 255  # in masks: pixels that do not count
 
 
-def main(root, limit=30, precision="bfloat16"):
+def main(root, limit=30, precision="bfloat16", networks="all"):
     shared = os.environ.get("DICENET_SHARED") or os.path.join(root, "..", "shared")
-    checkpoints = sorted(glob.glob(os.path.join(shared, "models", "*", "*.pth")))
-    samples = sorted(glob.glob(os.path.join(shared, "images", "*.jpg")))
+    checkpoints = sorted(glob.glob(os.path.join(shared, "models", "*", "*.pth"))) if networks == "all" else []
     known = known_masks(os.path.join(shared, "data"))
-    if not checkpoints or not samples:
-        print(f"SKIP: no checkpoints or photos in {shared}; set DICENET_SHARED to the folder of test material")
-        return SKIPPED
-    photos = [(path, None) for path in samples] + known
+    photos = [(path, None) for path in find_photos()] + known
     photos = photos[: int(limit) or None]
     print(f"{len(photos)} photos, {sum(mask is not None for _, mask in photos)} of them with known masks")
     with tempfile.TemporaryDirectory() as folder:
+        for name in INCLUDED:
+            model = Dicenet.Model.load(os.path.join(root, "models", name + ".safetensors"))
+            if not compare(model, photos, precision):
+                print(f"SKIP: this processor has no {precision}")
+                return SKIPPED
         for checkpoint in checkpoints:
             model = os.path.join(folder, os.path.basename(checkpoint)[:-4] + ".safetensors")
             script = os.path.join(root, "models", "convert.py")
             subprocess.run([sys.executable, script, checkpoint, model], check=True, stdout=subprocess.DEVNULL)
-            if not compare(Dicenet.Model.load(model), photos, precision):
-                print(f"SKIP: this processor has no {precision}")
-                return SKIPPED
+            compare(Dicenet.Model.load(model), photos, precision)
     return 0
 
 

@@ -14,11 +14,20 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PIPELINES = os.path.join(ROOT, "pipelines")
 BUILD = os.environ["DICENET_BUILD"]
 MODELS = os.environ["DICENET_TEST_MODELS"]
+CLIPS = os.path.join(ROOT, "tests", "clips")
+WITHOUT_DECODER = os.path.join(CLIPS, "video-without-decoder-with-sound.mkv")
 SHARED = os.environ.get("DICENET_SHARED") or os.path.join(os.path.dirname(ROOT), "shared")
 SKIPPED = 77
 
 # Set for builds with AddressSanitizer, whose runtime has to be there before the programs that load the plugin are.
 PRELOAD = os.environ.get("DICENET_TEST_PRELOAD", "")
+
+
+def longer_clip(name):
+    """A decorator for tests of a clip of the test material, and its path; only with DICENET_TEST_LONGER_CLIPS."""
+    path = os.path.join(SHARED, "clips", name)
+    wanted = "DICENET_TEST_LONGER_CLIPS" in os.environ
+    return unittest.skipUnless(wanted and os.path.isfile(path), f"no {path}, or no DICENET_TEST_LONGER_CLIPS"), path
 
 
 def model(task):

@@ -228,11 +228,9 @@ class Applications(Installed):
             *command, "dicenetsegment", common.model("segment"), self.path("clip.mp4"), DICENET_PATIENCE="soon"
         )
         self.assert_refused(process, "DICENET_PATIENCE", "'soon'")
-        path = os.path.join(common.SHARED, "faults", "video-without-decoder-with-sound.mkv")
-        if os.path.exists(path):
-            process = self.run_application(command, "segment", path)
-            self.assert_refused(process, path, "no video in it that can be decoded")
-            self.assertRegex(process.stderr, "(?m)^missing: video/x-unknown decoder: .*gstreamer1.0-libav")
+        process = self.run_application(command, "segment", common.WITHOUT_DECODER)
+        self.assert_refused(process, common.WITHOUT_DECODER, "no video in it that can be decoded")
+        self.assertRegex(process.stderr, "(?m)^missing: video/x-unknown decoder: .*gstreamer1.0-libav")
 
     def test_c(self):
         program = self.path("read-results")

@@ -553,10 +553,7 @@ class Streams(TestCase):
             self.assertNotIn("gst-libav", process.stderr)
 
     def test_unknown_codec(self):
-        path = os.path.join(common.SHARED, "faults", "video-without-decoder-with-sound.mkv")
-        if not os.path.exists(path):
-            self.skipTest(f"no {path}")
-        error = self.run_script("json-lines.sh", path).stderr
+        error = self.run_script("json-lines.sh", common.WITHOUT_DECODER).stderr
         self.assertEqual(len(error.splitlines()), 1)
         self.assertEqual(error.count("video/x-"), 1, error)
 

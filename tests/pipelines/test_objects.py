@@ -3,15 +3,8 @@
 """The included networks look at what dicenetdetect found in real clips: classes belong to their objects."""
 
 import os
-import sys
 
 import common
-
-CLIPS = os.path.join(common.SHARED, "clips")
-
-if not os.path.isdir(CLIPS):
-    print(f"skipped: no {CLIPS}")
-    sys.exit(common.SKIPPED)
 
 
 def shipped(task):
@@ -23,7 +16,7 @@ class Objects(common.TestCase):
         """Objects that are in a frame, for each frame of a clip."""
         out = self.path("out.jsonl")
         common.launch(
-            "filesrc", f"location={os.path.join(CLIPS, clip)}", "!", "decodebin", "!", "videoconvert", "!",
+            "filesrc", f"location={os.path.join(common.CLIPS, clip)}", "!", "decodebin", "!", "videoconvert", "!",
             "dicenetdetect", shipped("detect"), "threshold=0.4", "!", *elements, "dicenetjson", "!", "filesink", f"location={out}",
         )  # fmt: skip
         return [line["objects"] for line in common.read_json_lines(out)]
@@ -31,7 +24,7 @@ class Objects(common.TestCase):
     def test_classes_of_cars(self):
         """The classifier, which sees the cars only, agrees with the detector; tracked cars keep their classes."""
         frames = self.look(
-            "person-bicycle-car-detection.fromgif.mp4", "dicenettrack", "!", "dicenetclassify",
+            "street.mp4", "dicenettrack", "!", "dicenetclassify",
             shipped("classify"), "inference-region=objects", "object-class=car", "object-margin=0.1", "reclassify-interval=0", "!",
         )  # fmt: skip
         cars = [o for objects in frames for o in objects if o["roi_type"] == "car"]
@@ -50,7 +43,7 @@ class Objects(common.TestCase):
     def test_masks_of_people(self):
         """Each person's region is a third person or more, and the mask belongs to the person."""
         frames = self.look(
-            "classroom.fromgif.mp4", "identity", "eos-after=6", "!", "dicenetsegment", shipped("segment"),
+            "classroom.mp4", "identity", "eos-after=6", "!", "dicenetsegment", shipped("segment"),
             "inference-region=objects", "object-class=person", "!",
         )  # fmt: skip
         people = [o for objects in frames for o in objects if o["roi_type"] == "person"]

@@ -227,9 +227,7 @@ class Keeps(common.TestCase):
         self.assertFalse(os.path.exists(self.path("bad.jsonl")))
 
     def test_video_without_decoder(self):
-        path = os.path.join(common.SHARED, "faults", "video-without-decoder-with-sound.mkv")
-        if not os.path.exists(path):
-            self.skipTest(f"no {path}")
+        path = common.WITHOUT_DECODER
         self.assert_refused(self.annotate(path, self.path("out.mkv")), path, "decodes")
         self.assertEqual(os.listdir(self.folder), [])
 

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Compares the scaling of the preprocessing with Pillow's BILINEAR, bit for bit.
 
-compare-pillow.py PREPROCESS-DUMP [--photos DIR]
+compare-pillow.py PREPROCESS-DUMP [--photos]
 
-Without --photos: gradients and noise. With it: the JPEG photos in DIR, by default DICENET_SHARED/images if that is set.
-Exit status: 0 all equal, 1 something differs, 77 Pillow, numpy or the photos are missing.
+Without --photos: gradients and noise. With it: those of tests/reference/photos.py.
+Exit status: 0 all equal, 1 something differs, 77 Pillow or numpy is missing.
 """
 import argparse
-import glob
 import os
 import subprocess
 import sys
@@ -19,6 +18,10 @@ try:
 except ImportError as error:
     print(f"skipped: {error} (Debian: python3-pil python3-numpy)")
     sys.exit(77)
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference"))
+
+from photos import find_photos  # noqa: E402
 
 # Positions of R, G and B in a pixel of each format, and bytes per pixel.
 FORMATS = {
@@ -94,16 +97,10 @@ def compare_photos(program, files):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
-    parser.add_argument("--photos", metavar="DIR")
+    parser.add_argument("--photos", action="store_true")
     args = parser.parse_args()
     if args.photos:
-        shared = os.environ.get("DICENET_SHARED")
-        folder = os.path.join(shared, "images") if shared else args.photos
-        files = sorted(glob.glob(os.path.join(folder, "*.jpg")))
-        if not files:
-            print(f"skipped: no *.jpg in {folder}")
-            return 77
-        results = compare_photos(args.program, files)
+        results = compare_photos(args.program, find_photos())
     else:
         results = compare_patterns(args.program)
     print(f"{sum(results)} of {len(results)} equal to Pillow's")

@@ -14,6 +14,7 @@ The rules, which reproduce the published figures to the last digit:
 
 from collections import namedtuple
 from math import prod
+from unittest import mock
 
 import numpy as np
 
@@ -92,6 +93,11 @@ class Counter(reference.Blocks):
         return super().epp(name, x)
 
 
+def resized(x, h, w):
+    return np.broadcast_to(0.0, (*x.shape[:2], h, w))
+
+
+@mock.patch.multiple(reference, up=resized, down=resized)
 def count(network, width, height):
     """The convolutions of a network (models/network.py) for an input of this size, in order of computation."""
     counter, x = Counter(tensors(network)), np.broadcast_to(0.0, (1, 3, height, width))
