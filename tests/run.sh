@@ -15,8 +15,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${DICENET_BUILD:-$root/build-test}
 options=(-Dwerror=true) which=(--setup default)
 case ${1:-} in
-  quick) which+=(--suite quick) && shift ;;
-  thorough) which=(--setup thorough) && shift ;;
+  quick | thorough) which=(--setup "$1") && shift ;;
 esac
 case ${1:-} in
   --help | -h) sed -n '2,/^[^#]/{/^# SPDX/d;/^#/s/^# \{0,1\}//p}' "$0" && exit 0 ;;
