@@ -48,6 +48,7 @@ find_models dicenet-segment
 set_reader "$input" || exit
 set_picture
 set_sound "$tone"
+tell_progress
 set_network "$input"
 begin_output "$place" "$input"
 [[ $input == *://* ]] || watched=true

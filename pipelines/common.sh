@@ -27,6 +27,9 @@ die() {
   fail "$*" || exit 1
 }
 
+# shellcheck source=pipelines/progress.sh
+source "$here/progress.sh"
+
 # The comment on top of the script that runs is its help.
 usage() {
   sed -n '2,/^[^#]/{/^# SPDX/d;/^# shellcheck/d;/^#/s/^# \{0,1\}//p}' "$0"
@@ -153,6 +156,7 @@ set_network() {
     done
     network+=(! "${between[@]}")
   done
+  network+=("${report[@]}")
 }
 
 # A value as gst-launch-1.0 reads it: any character stands for itself.
@@ -178,7 +182,7 @@ set_reader() {
   sounds=()
   size=()
   par=
-  duration=0
+  duration=0 whole=0
   is_live "$1" || look "$1" || return
   if is_camera "$1"; then
     reader=(v4l2src "device=$1" ! decodebin name=decoder)
@@ -219,7 +223,7 @@ look() {
       video) frames=("decoder.src_$value") ;;
       size) read -ra size <<<"$value" ;;
       par) par=${value/ //} ;;
-      duration) duration=$value ;;
+      duration) duration=$value whole=$value ;;
       sound) read -ra sounds <<<"$value" ;;
     esac
   done <<<"${looked[$1]}"
@@ -247,19 +251,28 @@ at_once=false
 # Whether they are shown at all.
 shows_errors=true
 
-# Hands on warnings, which gst-launch-1.0 writes to standard output among what is for nobody: with -q it would write none.
-# One that comes again and again, or from one element after the other, is shown once.
-show_warnings() {
-  local line text last=
+# Reads what gst-launch-1.0 writes to standard output: warnings and progress, among what is for nobody. (With -q it would
+# write none of these.)
+read_chatter() {
+  local line last=
+  launched=${EPOCHREALTIME/[.,]/}
   while IFS= read -r line; do
-    [[ $line == 'WARNING: from element '* ]] || continue
-    line=${line#WARNING: from element *: }
-    text=${line//\'dicenet*\'/} # without the element's name
-    [ "$text" != "$last" ] || continue
-    last=$text
-    [ ! -t 2 ] || printf '\r' >&2 # over the count of frames
-    say "warning: $line"
+    case $line in
+      'WARNING: from element '*) show_warning "$line" ;;
+      progressreport*) note_progress "$line" ;;
+    esac
   done
+  clear_line
+}
+
+# One that comes again and again, or from one element after the other, is shown once.
+show_warning() {
+  local warning=${1#WARNING: from element *: }
+  local text=${warning//\'dicenet*\'/} # without the element's name
+  [ "$text" != "$last" ] || return 0
+  last=$text
+  clear_line
+  say "warning: $warning"
 }
 
 # Runs gst-launch-1.0 to its end. Ctrl-C, SIGTERM and SIGHUP are handed on as $1, and not twice: the command
@@ -273,7 +286,7 @@ launch() {
   trap 'stop 130' INT
   trap 'stop 143' TERM
   trap 'stop 129' HUP
-  exec {chatter}> >(trap '' INT TERM HUP && show_warnings)
+  exec {chatter}> >(trap '' INT TERM HUP && read_chatter)
   listeners=("$!")
   if "$at_once"; then
     exec {faults}> >(trap '' INT TERM HUP && exec tee -- "$messages" >&2)

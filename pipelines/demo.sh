@@ -60,6 +60,7 @@ make_photo_clip() {
 # until all have their first frame, and the container's may need many: so what is small has queues without a limit in time
 # before its sink, and nothing stops the others. (With async=false, which would not wait, GStreamer 1.22 may lose the end.)
 set_pipeline() {
+  tell_progress
   set_encoder
   set_sound opusenc
   set_network "$input"
@@ -78,14 +79,11 @@ set_pipeline() {
 }
 
 run_pipeline() {
-  local progress=
   if is_live "$input"; then seconds=${seconds:-10} at_once=true; fi
   [[ $input == *://* ]] || is_camera "$input" || watched=true
   say "Running ${elements[*]} on ${source:-photos.mkv}; Ctrl-C ends it early"
-  if [ -t 2 ]; then show_progress & progress=$!; fi
   set_launcher
   launch INT "${launcher[@]}" "${pipeline[@]}" || die "$input: ${reason:-the pipeline failed}: nothing was written"
-  [ -z "$progress" ] || kill "$progress"
   [ -e "$work/results.jsonl" ] && [ -e "$work/annotated.mkv" ] || [ "$stopped" != 0 ] ||
     die "$work, where the results were made, was removed while this ran, or part of it: nothing was written"
   [ -s "$work/results.jsonl" ] || { end_if_stopped && no_frames "$input"; } || exit
@@ -129,13 +127,6 @@ keep_results() {
     trap clean_up EXIT
     die "not all results could be put into $output_folder: the others are in $work"
   fi
-}
-
-# Ends by itself where the script does.
-show_progress() {
-  while sleep 1 && kill -0 $$ 2>/dev/null; do
-    printf '\r%d frames ' "$(cat -- "$work/results.jsonl" 2>/dev/null | wc -l)" >&2
-  done
 }
 
 show_where() {

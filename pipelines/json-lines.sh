@@ -24,6 +24,7 @@ place=${arguments[1]:-}
 find_plugin
 find_models dicenet-segment
 set_reader "$input" || exit
+if [ -n "$place" ] || [ ! -t 1 ]; then tell_progress; fi # else the lines themselves tell it
 set_network "$input"
 pipeline=("${reader[@]}" "${frames[@]}" ! "${network[@]}" ! dicenetjson "source=$(quote "$input")")
 

@@ -75,12 +75,17 @@ done
 
 threads=$((${#good[@]} ? $(nproc) / ${#good[@]} : 1))
 properties=("threads=$((threads > 0 ? threads : 1))" "${properties[@]}")
+tell_progress
 pipeline=()
+durations=()
 for i in "${!good[@]}"; do
   begin_output "${places[${good[i]}]}" "${arguments[@]}"
   set_branch "${good[i]}" "$i"
   pipeline+=("${branch[@]}")
+  durations+=("$duration")
 done
+whole=0
+[[ " ${durations[*]} " == *' 0 '* ]] || whole=$(sum "${durations[@]}")
 
 { # to its end in one piece: bash reads on in a script that may have been changed meanwhile
   watched=true
