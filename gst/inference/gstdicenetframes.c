@@ -149,6 +149,7 @@ count_inference (GstDicenetInference *self, GstClockTime elapsed)
 
   GST_OBJECT_LOCK (self);
   priv->n_inferred++;
+  gst_dicenet_rate_add (&priv->rate, g_get_monotonic_time ());
   priv->total_time += elapsed;
   priv->last_time = elapsed;
   GST_OBJECT_UNLOCK (self);
@@ -660,7 +661,7 @@ gst_dicenet_inference_process_frame (GstDicenetVideo *video, GstBuffer *buffer)
   if (!meta) {
     GST_DEBUG_OBJECT (self, "frame %" GST_TIME_FORMAT ": no result yet, or one that is too old (max-age)",
                       GST_TIME_ARGS (GST_BUFFER_PTS (buffer)));
-    return GST_FLOW_OK;
+    return draw (self, buffer, info, NULL, 0);
   }
   const guint age = meta->age;
   const gint64 begin = g_get_monotonic_time ();

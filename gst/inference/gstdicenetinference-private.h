@@ -8,6 +8,7 @@
 #include "gstdicenetsettings.h"
 #include "gstdicenetworker.h"
 #include "overlay/gstdicenetoverlayhelper.h"
+#include "video/gstdicenetrate.h"
 
 G_BEGIN_DECLS
 
@@ -77,11 +78,12 @@ typedef struct {
   GError *class_error;    /* of the region setting, if it was set to nonsense before the start */
   gboolean knows_classes; /* object-class was compared with what was detected */
   guint64 n_frames;
-  guint64 n_begun;    /* inferences */
-  guint64 n_inferred; /* of these, those that have ended */
-  guint64 n_regions;  /* objects that were inferred */
-  guint64 n_left_out; /* objects that were due, but not inferred (max-objects) */
-  guint64 n_aged;     /* results of known age on frames */
+  guint64 n_begun;     /* inferences */
+  guint64 n_inferred;  /* of these, those that have ended */
+  GstDicenetRate rate; /* of these per second */
+  guint64 n_regions;   /* objects that were inferred */
+  guint64 n_left_out;  /* objects that were due, but not inferred (max-objects) */
+  guint64 n_aged;      /* results of known age on frames */
   GstClockTime total_age;
   GstClockTime total_time;
   GstClockTime last_time;

@@ -46,6 +46,7 @@ enum {
   PROP_INFERENCE_INTERVAL,
   PROP_MAX_AGE,
   PROP_OVERLAY,
+  PROP_SHOW_FPS,
   PROP_POST_MESSAGES,
   PROP_ANALYTICS,
   PROP_STATS,
@@ -132,6 +133,7 @@ reset_statistics (GstDicenetInference *self)
   GST_OBJECT_LOCK (self);
   priv->knows_classes = FALSE;
   priv->n_frames = priv->n_begun = priv->n_inferred = priv->n_aged = priv->n_regions = priv->n_left_out = 0;
+  priv->rate = (GstDicenetRate){ 0 };
   priv->total_age = priv->total_time = priv->last_time = priv->mean_time = priv->latency = priv->allowed = 0;
   GST_OBJECT_UNLOCK (self);
 }
@@ -521,6 +523,10 @@ gst_dicenet_inference_set_property (GObject *object, guint id, const GValue *val
     gst_dicenet_overlay_helper_set_active (priv->overlay, g_value_get_boolean (value));
     return;
   }
+  if (id == PROP_SHOW_FPS) {
+    gst_dicenet_overlay_helper_set_show_fps (priv->overlay, g_value_get_boolean (value));
+    return;
+  }
   if (is_region_setting (id)) {
     gst_dicenet_inference_set_region_setting (self, id, value);
     return;
@@ -560,7 +566,8 @@ make_stats (const GstDicenetInferencePrivate *priv)
                             priv->n_inferred, "skipped", G_TYPE_UINT64, priv->n_frames - priv->n_begun, "mean-latency",
                             G_TYPE_UINT64, mean, "last-latency", G_TYPE_UINT64, priv->last_time, "mean-age",
                             G_TYPE_UINT64, mean_age, "regions", G_TYPE_UINT64, priv->n_regions, "left-out",
-                            G_TYPE_UINT64, priv->n_left_out, NULL);
+                            G_TYPE_UINT64, priv->n_left_out, "fps", G_TYPE_DOUBLE,
+                            gst_dicenet_rate_get (&priv->rate, g_get_monotonic_time ()), NULL);
 }
 
 static void
@@ -587,6 +594,9 @@ gst_dicenet_inference_get_property (GObject *object, guint id, GValue *value, GP
     break;
   case PROP_OVERLAY:
     g_value_set_boolean (value, gst_dicenet_overlay_helper_is_active (priv->overlay));
+    break;
+  case PROP_SHOW_FPS:
+    g_value_set_boolean (value, gst_dicenet_overlay_helper_get_show_fps (priv->overlay));
     break;
   case PROP_POST_MESSAGES:
     g_value_set_boolean (value, priv->post_messages);
@@ -649,6 +659,11 @@ install_properties (GObjectClass *klass)
       klass, PROP_OVERLAY,
       g_param_spec_boolean ("overlay", "Overlay", "Draw the results on the frames", FALSE, playing));
   g_object_class_install_property (
+      klass, PROP_SHOW_FPS,
+      g_param_spec_boolean ("show-fps", "Show FPS",
+                            "Draw frames and inferences per second in the lower left corner; only with overlay=true",
+                            FALSE, playing));
+  g_object_class_install_property (
       klass, PROP_POST_MESSAGES,
       g_param_spec_boolean ("post-messages", "Post messages",
                             "Post the results of each inference as an element message on the bus", FALSE, playing));
@@ -663,7 +678,8 @@ install_properties (GObjectClass *klass)
       g_param_spec_boxed (
           "stats", "Statistics",
           "Statistics since start: frames, inferred and skipped (numbers of frames); mean-latency and last-latency of "
-          "an inference, and mean-age of the results on frames, in nanoseconds. With inference-region=objects, all "
+          "an inference, and mean-age of the results on frames, in nanoseconds; fps, inferences per second, over the "
+          "last second. With inference-region=objects, all "
           "objects of a frame are one inference; regions is the number of objects that were inferred, left-out that of "
           "those that max-objects kept from it",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));

@@ -17,6 +17,9 @@
  * timestamps. Up to 1000 objects have trails. They are forgotten after a flush, with a new segment or stream, and when
  * the size of frames changes.
  *
+ * With #GstDicenetOverlay:show-fps, the lower left corner tells how many frames pass per second, and how many of them
+ * bring a new result, over the last second.
+ *
  * ## Example launch line
  * |[
  * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! dicenetsegment !
@@ -41,6 +44,7 @@ enum {
   PROP_0,
   PROP_OPACITY,
   PROP_TRAIL,
+  PROP_SHOW_FPS,
 };
 
 #define DEFAULT_OPACITY 0.5
@@ -291,6 +295,9 @@ gst_dicenet_overlay_set_property (GObject *object, guint id, const GValue *value
     GST_DICENET_OVERLAY (object)->stay = g_value_get_uint64 (value);
     GST_OBJECT_UNLOCK (object);
     break;
+  case PROP_SHOW_FPS:
+    gst_dicenet_overlay_helper_set_show_fps (GST_DICENET_OVERLAY (object)->helper, g_value_get_boolean (value));
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     break;
@@ -308,6 +315,9 @@ gst_dicenet_overlay_get_property (GObject *object, guint id, GValue *value, GPar
     GST_OBJECT_LOCK (object);
     g_value_set_uint64 (value, GST_DICENET_OVERLAY (object)->stay);
     GST_OBJECT_UNLOCK (object);
+    break;
+  case PROP_SHOW_FPS:
+    g_value_set_boolean (value, gst_dicenet_overlay_helper_get_show_fps (GST_DICENET_OVERLAY (object)->helper));
     break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -363,6 +373,11 @@ gst_dicenet_overlay_class_init (GstDicenetOverlayClass *klass)
           "How long the way of each object with a number (see dicenettrack) is shown as a line (ns; 0: "
           "not at all)",
           0, 3600 * GST_SECOND, DEFAULT_TRAIL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (
+      object_class, PROP_SHOW_FPS,
+      g_param_spec_boolean ("show-fps", "Show FPS",
+                            "Draw frames per second, and how many of them bring a new result, in the lower left corner",
+                            FALSE, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
 
   gst_element_class_set_static_metadata (
       GST_ELEMENT_CLASS (klass), "DiCENet results overlay", "Analyzer/Visualization/Video",

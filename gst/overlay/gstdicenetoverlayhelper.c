@@ -10,6 +10,7 @@
 #include "gstdicenetoverlayhelper.h"
 #include "gstdicenetdraw.h"
 #include "gstdicenetdrawcounts.h"
+#include "gstdicenetdrawfps.h"
 #include "gstdicenetdrawtrail.h"
 #include "video/gstdicenetmemory.h"
 
@@ -26,12 +27,14 @@ typedef enum {
 
 struct _GstDicenetOverlayHelper {
   GstBaseTransform *element;
-  gint active; /* atomic */
+  gint active;   /* atomic */
+  gint show_fps; /* atomic */
 
   /* Streaming thread only. */
   GstDicenetRenderer *renderer;
   GstDicenetCountRenderer *counts;
   GstDicenetTrailRenderer *trails;
+  GstDicenetFpsRenderer *fps; /* NULL while it is off */
   DrawMode mode;
   gboolean undecided; /* caps were negotiated, but @mode is not known yet */
   gboolean refused;   /* downstream accepted the caps, but does not draw compositions */
@@ -61,6 +64,7 @@ gst_dicenet_overlay_helper_free (GstDicenetOverlayHelper *self)
   gst_dicenet_renderer_free (self->renderer);
   gst_dicenet_count_renderer_free (self->counts);
   gst_dicenet_trail_renderer_free (self->trails);
+  g_clear_pointer (&self->fps, gst_dicenet_fps_renderer_free);
   g_free (self);
 }
 
@@ -78,6 +82,18 @@ gst_dicenet_overlay_helper_is_active (const GstDicenetOverlayHelper *self)
 }
 
 void
+gst_dicenet_overlay_helper_set_show_fps (GstDicenetOverlayHelper *self, gboolean show)
+{
+  g_atomic_int_set (&self->show_fps, show);
+}
+
+gboolean
+gst_dicenet_overlay_helper_get_show_fps (const GstDicenetOverlayHelper *self)
+{
+  return g_atomic_int_get (&self->show_fps);
+}
+
+void
 gst_dicenet_overlay_helper_reset (GstDicenetOverlayHelper *self)
 {
   gst_dicenet_renderer_free (self->renderer);
@@ -86,6 +102,7 @@ gst_dicenet_overlay_helper_reset (GstDicenetOverlayHelper *self)
   self->counts = gst_dicenet_count_renderer_new ();
   gst_dicenet_trail_renderer_free (self->trails);
   self->trails = gst_dicenet_trail_renderer_new ();
+  g_clear_pointer (&self->fps, gst_dicenet_fps_renderer_free);
   self->mode = DRAW_NOTHING;
   self->told = NULL;
 }
@@ -408,9 +425,27 @@ warn_of_problem (GstDicenetOverlayHelper *self)
     problem = gst_dicenet_count_renderer_get_problem (self->counts);
   if (!problem)
     problem = gst_dicenet_trail_renderer_get_problem (self->trails);
+  if (!problem && self->fps)
+    problem = gst_dicenet_fps_renderer_get_problem (self->fps);
   if (problem && problem != self->told)
     GST_ELEMENT_WARNING (self->element, RESOURCE, FAILED, ("%s.", problem), (NULL));
   self->told = problem;
+}
+
+static GstVideoOverlayComposition *
+draw_fps (GstDicenetOverlayHelper *self, const GstDicenetMeta *const *metas, guint n_metas, const GstVideoInfo *info,
+          GstVideoOverlayComposition *composition)
+{
+  const gint64 now = g_get_monotonic_time ();
+
+  if (!gst_dicenet_overlay_helper_get_show_fps (self)) {
+    g_clear_pointer (&self->fps, gst_dicenet_fps_renderer_free);
+    return composition;
+  }
+  if (!self->fps)
+    self->fps = gst_dicenet_fps_renderer_new ();
+  gst_dicenet_fps_renderer_count (self->fps, metas, n_metas, now);
+  return gst_dicenet_fps_renderer_compose (self->fps, info, composition, now);
 }
 
 GstFlowReturn
@@ -431,6 +466,7 @@ gst_dicenet_overlay_helper_draw (GstDicenetOverlayHelper *self, GstBuffer *buffe
     composition = gst_dicenet_trail_renderer_compose (self->trails, trail, info, composition);
   if (counts)
     composition = gst_dicenet_count_renderer_compose (self->counts, counts, info, composition);
+  composition = draw_fps (self, metas, n_metas, info, composition);
   if (self->mode == DRAW_ATTACH && composition)
     attach (buffer, composition);
   else if (self->mode == DRAW_BLEND && (composition || (layers && layers->len > 0)))

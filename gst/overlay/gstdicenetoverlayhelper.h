@@ -33,6 +33,11 @@ void gst_dicenet_overlay_helper_set_active (GstDicenetOverlayHelper *self, gbool
 /** Thread-safe. */
 gboolean gst_dicenet_overlay_helper_is_active (const GstDicenetOverlayHelper *self);
 
+/** Turns the drawing of frames and inferences per second on or off. Thread-safe. */
+void gst_dicenet_overlay_helper_set_show_fps (GstDicenetOverlayHelper *self, gboolean show);
+/** Thread-safe. */
+gboolean gst_dicenet_overlay_helper_get_show_fps (const GstDicenetOverlayHelper *self);
+
 /** Call this from start() and stop(): discards negotiated and cached state. */
 void gst_dicenet_overlay_helper_reset (GstDicenetOverlayHelper *self);
 

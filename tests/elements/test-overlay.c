@@ -360,6 +360,52 @@ GST_START_TEST (test_overlay_of_others)
 }
 GST_END_TEST;
 
+/* A second of frames, ten of them. */
+static void
+push_second (GstHarness *h, guint first)
+{
+  for (guint i = 0; i < 10; i++) {
+    gst_buffer_unref (gst_harness_push_and_pull (h, frame_like (h, first + i)));
+    g_usleep (G_USEC_PER_SEC / 9);
+  }
+}
+
+static guint
+n_drawn (GstHarness *h, guint index)
+{
+  gboolean drawn;
+  GstBuffer *out = push_shared (h, index, &drawn);
+  GstVideoOverlayComposition *composition = composition_of (out);
+  const guint n = composition ? gst_video_overlay_composition_n_rectangles (composition) : 0;
+
+  gst_buffer_unref (out);
+  return n;
+}
+
+/* Not until a second has passed, not after it was switched off, and counted anew after a stop. The first is drawn by an
+ * inference element with its results, the second by the overlay on frames without any. */
+GST_START_TEST (test_show_fps)
+{
+  GstHarness *h =
+      __i__ == 0 ? harness_new ("dicenetclassify", "overlay=true", "RGB", 320, 240) : overlay_harness_new (NULL);
+  gboolean shows;
+
+  g_object_get (h->element, "show-fps", &shows, NULL);
+  fail_if (shows);
+  downstream_composes (h);
+  const guint without = n_drawn (h, 0);
+  push_second (h, 1);
+  fail_unless_equals_int (n_drawn (h, 11), without);
+  g_object_set (h->element, "show-fps", TRUE, NULL);
+  fail_unless_equals_int (n_drawn (h, 12), without);
+  push_second (h, 13);
+  fail_unless_equals_int (n_drawn (h, 23), without + 1);
+  g_object_set (h->element, "show-fps", FALSE, NULL);
+  fail_unless_equals_int (n_drawn (h, 24), without);
+  harness_free (h);
+}
+GST_END_TEST;
+
 int
 main (int argc, char **argv)
 {
@@ -379,5 +425,6 @@ main (int argc, char **argv)
   tcase_add_test (tests, test_overlay_of_crop);
   tcase_add_test (tests, test_overlay_of_others);
   tcase_add_test (tests, test_two_in_a_row);
+  tcase_add_loop_test (tests, test_show_fps, 0, 2);
   return run_tests (argc, argv, "overlay", tests);
 }

@@ -111,6 +111,35 @@ push_for_age (GstHarness *h, guint index, GstDicenetResult **result)
   return age;
 }
 
+static gdouble
+fps_of (GstHarness *h)
+{
+  GstStructure *stats;
+  gdouble fps = -1;
+
+  g_object_get (h->element, "stats", &stats, NULL);
+  fail_unless (gst_structure_get_double (stats, "fps", &fps));
+  gst_structure_free (stats);
+  return fps;
+}
+
+/* Inferences per second: of every second frame of ten per second at most. */
+GST_START_TEST (test_fps)
+{
+  GstHarness *h = harness_new ("dicenetdetect", "inference-interval=2", "I420", 64, 48);
+  const gint64 begin = g_get_monotonic_time ();
+  guint i = 0;
+
+  fail_unless (fps_of (h) == 0);
+  while (g_get_monotonic_time () - begin < 1300 * G_TIME_SPAN_MILLISECOND) {
+    gst_buffer_unref (gst_harness_push_and_pull (h, frame_like (h, i++)));
+    g_usleep (G_USEC_PER_SEC / 10);
+  }
+  fail_unless (fps_of (h) > 0 && fps_of (h) <= 5, "%g", fps_of (h));
+  harness_free (h);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_interval)
 {
   GstHarness *h = harness_new ("dicenetdetect", "inference-interval=3", "I420", 64, 48);
@@ -604,6 +633,7 @@ main (int argc, char **argv)
 
   tcase_add_loop_test (tests, test_buffers_untouched, 0, n);
   tcase_add_loop_test (tests, test_caps_change, 0, n);
+  tcase_add_test (tests, test_fps);
   tcase_add_test (tests, test_interval);
   tcase_add_test (tests, test_flush);
   tcase_add_test (tests, test_gap);
