@@ -14,7 +14,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import sys
 import time
@@ -22,6 +21,7 @@ import urllib.error
 import urllib.request
 
 from errors import ModelError
+from progress import Progress
 from readfile import read_bytes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -196,7 +196,7 @@ class Download:
 
     def _store(self, response, have, total, limit):
         """Appends the response to the partial file, and returns its size."""
-        with open(self.part, "ab") as file, _progress(self.entry.file, total) as show:
+        with open(self.part, "ab") as file, Progress(self.entry.file) as progress:
             file.truncate(have)
             while True:
                 try:
@@ -214,7 +214,7 @@ class Download:
                         again=False,
                     )
                 file.write(chunk)
-                show(have)
+                progress.show(*_share(have, total))
 
     def _drop_part(self):
         with contextlib.suppress(FileNotFoundError):
@@ -230,35 +230,11 @@ def _reason(error, timeout):
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
-@contextlib.contextmanager
-def _progress(name, total):
-    """Returns a function that shows the progress on a terminal; the line is erased afterwards."""
-    if not sys.stderr.isatty():
-        yield lambda have: None
-        return
-    state = {"drawn": -1.0}
-
-    def show(have):
-        if time.monotonic() - state["drawn"] < 0.1 and have != total:
-            return
-        state["drawn"] = time.monotonic()
-        print(
-            "\r" + _bar(name, have, total, shutil.get_terminal_size().columns - 1), end="", file=sys.stderr, flush=True
-        )
-
-    try:
-        yield show
-    finally:
-        print("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r", end="", file=sys.stderr, flush=True)
-
-
-def _bar(name, have, total, columns):
-    figures = f" {have / 1e6:.1f} MB"
+def _share(have, total):
+    """The fraction that is there, or None, and what is said of it."""
     if total:
-        width = max(0, min(30, columns - len(name) - 24))
-        done = int(width * min(1, have / total))
-        figures = f" [{'#' * done}{'.' * (width - done)}] {100 * have // total:3d} % of {total / 1e6:.1f} MB"
-    return (name + figures)[:columns].ljust(columns)
+        return have / total, f"{have / 1e6:.1f} of {total / 1e6:.1f} MB"
+    return None, f"{have / 1e6:.1f} MB"
 
 
 def _checkpoint(entry, mirror, folder, timeout, tries):

@@ -128,10 +128,10 @@ def histograms(model, photos):
 
 
 def feed(pipe, photos):
-    progress = Progress()
-    for i, path in enumerate(photos):
+    progress = Progress(unit="photos")
+    for i, path in enumerate(photos, 1):
         pipe.write(as_ppm(path))
-        progress.show((i + 1) / len(photos), path)
+        progress.show(i / len(photos), count=i)
     progress.line(f"{len(photos)} photos")
 
 

@@ -30,6 +30,7 @@ import outfile  # noqa: E402
 from errors import ModelError  # noqa: E402
 from network import MAX_SIZE, MIN_SIZE  # noqa: E402
 from pictures import BLACK, FITS, middle, read_list, view  # noqa: E402
+from progress import Progress  # noqa: E402
 from readfile import regular  # noqa: E402
 
 # For each kind of ground truth: name of the count per class, metrics, and whether the main metric is a mean over
@@ -59,11 +60,11 @@ def run(engine, pictures, options, n_classes):
     views = [view_of(picture, options) for picture in pictures]
     found, truths = [None] * len(pictures), [None] * len(pictures)
     # Sorted by inference size, because the pipeline stops for each change of it.
-    for n, i in enumerate(sorted(range(len(pictures)), key=lambda i: views[i].size), 1):
-        photo, truths[i] = pictures[i].load(n_classes, options.shape)
-        found[i] = views[i].on_photo(engine.run(views[i].frame(photo), views[i].size), photo.size)
-        if sys.stderr.isatty():
-            print(f"\r{engine.name}: {n} of {len(pictures)}", end="" if n < len(pictures) else "\n", file=sys.stderr)
+    with Progress(engine.name, "photos") as progress:
+        for n, i in enumerate(sorted(range(len(pictures)), key=lambda i: views[i].size), 1):
+            photo, truths[i] = pictures[i].load(n_classes, options.shape)
+            found[i] = views[i].on_photo(engine.run(views[i].frame(photo), views[i].size), photo.size)
+            progress.show(n / len(pictures), count=n)
     return found, truths
 
 

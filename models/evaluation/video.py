@@ -16,7 +16,6 @@ import functools
 import json
 import os
 import sys
-import time
 
 import evaluate  # reports missing packages; adds models/ to the module path
 import clips
@@ -25,13 +24,13 @@ import outfile
 from errors import ModelError
 from metrics import Found, match, overlaps
 from plugin import load, result_of, task_of
+from progress import Progress
 from sheet import Sheet
 from teachers import FOLDER, FUSED, KEPT, TEACHERS, Labels, Teachers, objects_of
 
 CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
 OVERLAP = 0.5  # intersection over union from which on a detection matches an object
 SCORE = 0.35  # from which on what a single teacher says counts
-INTERVAL = 30  # seconds between lines of progress in a log
 
 
 # Who is judged
@@ -182,7 +181,7 @@ class Judge:
                 found = self.candidate.answer(sample, labelled)
                 if found is not None:
                     self._frame(n, sample, found, labelled)
-                progress(share)
+                progress.show(share, count=n)
         if n + 1 != self.labels.frames:
             self._refuse()
         self.tally.unseen += self.unseen.end()
@@ -276,36 +275,6 @@ def cells(row):
     return [str(row["objects"]), *rates, f"{row['false_per_100_frames']:.2f}"]
 
 
-class Progress:
-    """How far something is: a line that changes on a terminal, elsewhere a line now and then. Call end() after it."""
-
-    def __init__(self, text):
-        self.text, self.shown, self.last = text, None, time.monotonic()
-        self.terminal = sys.stderr.isatty()
-
-    def __call__(self, share):
-        percent = int(100 * share)
-        due = self.terminal or time.monotonic() - self.last >= INTERVAL
-        if percent == self.shown or not due:
-            return
-        self.shown, self.last = percent, time.monotonic()
-        before, after = ("\r\033[K", "") if self.terminal else ("", "\n")
-        print(f"{before}{self.text}: {percent} %", end=after, file=sys.stderr, flush=True)
-
-    def end(self):
-        if self.terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def progress_of(text):
-    progress = Progress(text)
-    try:
-        yield progress
-    finally:
-        progress.end()
-
-
 # Command line
 
 
@@ -369,9 +338,9 @@ def label(clip, teachers, options):
     """The labels of a clip; makes them if they are not there."""
 
     def frames_of(path):
-        with progress_of(f"labelling {path}") as progress, contextlib.closing(clips.frames(path)) as frames:
-            for sample, share_done in frames:
-                progress(share_done)
+        with Progress(f"labelling {os.path.basename(path)}", "frames") as progress, contextlib.closing(clips.frames(path)) as frames:
+            for n, (sample, share_done) in enumerate(frames):
+                progress.show(share_done, count=n)
                 yield functools.partial(clips.pixels, sample)
 
     return Labels(clip, options.every, teachers, options.labels, frames_of)
@@ -392,7 +361,7 @@ def judge(options):
         labels = label(clip, teachers, options)
         title = f"{candidate.name} on {os.path.basename(clip)}"
         one = Judge(candidate, labels, tags, sheet and sheet.begin(title, labels.count, labels.labels))
-        with progress_of(title) as progress:
+        with Progress(title, "frames") as progress:
             tally = one.run(clip, progress)
         not_judged |= {candidate.labels[i] for i in one.not_judged}
         total = total or Tally(len(labels.labels))

@@ -68,7 +68,9 @@ def digest(path):
 def converted(checkpoint, folder):
     found = glob.glob(os.path.join(SHARED, "models", "**", checkpoint), recursive=True)
     assert len(found) == 1, f"expected one {checkpoint} below {SHARED}/models, found {len(found)}"
-    model = os.path.join(folder, "converted.safetensors")
+    model = os.path.join(folder, checkpoint + ".safetensors")
     script = os.path.join(ROOT, "models", "convert.py")
+    if os.path.exists(model):
+        return model
     subprocess.run([sys.executable, script, found[0], model], check=True, stdout=subprocess.DEVNULL)
     return model

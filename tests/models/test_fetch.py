@@ -145,13 +145,7 @@ class Good(FetchCase):
                 env={**os.environ, "no_proxy": "*"},
             )
         self.assertEqual(process.returncode, 0)
-        self.assertRegex(os.read(terminal, 1 << 16).decode(), r"\[#+\] 100 % of 0\.\d MB")
-
-    def test_bar_fits_its_line(self):
-        for columns in (10, 40, 79, 200):
-            for total in (None, 0, 3_000_000):
-                for have in (0, 1_500_000, 3_000_000, 4_000_000):
-                    self.assertEqual(len(fetch._bar(STEM, have, total, columns)), columns)
+        self.assertRegex(os.read(terminal, 1 << 16).decode(), r"\[#+\] 100\.0 %  .*: 0\.\d of 0\.\d MB")
 
 
 class Broken(FetchCase):
