@@ -37,7 +37,8 @@ def read(path, folder):
 
 
 def unpacked(path, folder):
-    target = os.path.join(folder, os.path.basename(path).removesuffix(".xz"))
+    name = os.path.basename(path).removesuffix(".xz").removesuffix(".safetensors")
+    target = os.path.join(folder, name + ".safetensors")
     with lzma.open(path) as packed, open(target, "wb") as file:
         file.write(packed.read())
     return target

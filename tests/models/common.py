@@ -70,10 +70,22 @@ def read_model(path):
     return arrays, metadata
 
 
+# Which tests run: "short" or "long", or all. Only the short ones are in Meson's setup "default".
+PART = os.environ.get("DICENET_TEST_PART", "")
+
+
+def long_test(function):
+    """A decorator for tests that take many seconds, of what other tests cover in part."""
+    function.is_long = True
+    return function
+
+
 class TestCase(unittest.TestCase):
     """A test with its own temporary folder."""
 
     def setUp(self):
+        if PART and (PART == "long") != hasattr(getattr(self, self._testMethodName), "is_long"):
+            self.skipTest(f"only the {PART} tests")
         folder = tempfile.TemporaryDirectory(prefix="dicenet-test-")
         self.addCleanup(folder.cleanup)
         self.folder = folder.name

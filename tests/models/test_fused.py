@@ -175,6 +175,7 @@ class Fused(common.TestCase):
             errors.append(error)
         self.assertLess(sorted(errors)[len(errors) // 2], median)
 
+    @common.long_test
     def test_networks(self):
         for name, settings in NETWORKS.items():
             net = make(settings)

@@ -138,6 +138,7 @@ class Torch(common.TestCase):
             self.close(np.abs(logits).max(), np.array(float(metadata["max_abs_logit"])))
         self.assertGreater(np.mean(logits[0].argmax(axis=0) == golden["argmax" + case]), 0.9999)
 
+    @common.long_test
     def test_onnx(self):
         for name in ("segment", "mobilenet", "resnet", "anchor-free"):
             with self.subTest(name):

@@ -189,6 +189,7 @@ class Training(common.TestCase):
 
     # All tasks and layouts
 
+    @common.long_test
     def test_classify_folders(self):
         self.train("classify", "out", "--train", "folder", "--epochs", 25, "--onnx", settings=["label_smoothing = 0"])
         self.learned("out")
@@ -208,6 +209,7 @@ class Training(common.TestCase):
         own = self.metrics("out")["thresholds"]
         self.assertEqual(json.loads(metadata["thresholds"]), [own[name] for name in json.loads(metadata["labels"])])
 
+    @common.long_test
     def test_detect_voc_and_judge(self):
         # It memorises a few photos, which are then evaluated under another name of their folder.
         few = "\n".join(f"photo{i}" for i in range(8))
@@ -234,6 +236,7 @@ class Training(common.TestCase):
         process = self.train("detect", "other", *lists, *judged, settings=settings)
         self.assertAlmostEqual(json.loads(process.stdout)["same@few.txt"]["ap50"], found, delta=0.05)
 
+    @common.long_test
     def test_detect_anchor_free_and_guided(self):
         few = "\n".join(f"photo{i}" for i in range(8))
         write(self.path("few.txt"), few)
@@ -370,6 +373,7 @@ class Training(common.TestCase):
             with self.assertRaisesRegex(ModelError, "a PicoDet for 416 x 416 pixels: the input has 320 pixels"):
                 guide.PicoDet("x.onnx", ["sheep"])
 
+    @common.long_test
     def test_segment_masks_and_teacher(self):
         names = ("--classes", "background,disc,square")
         self.train("segment", "teacher", "--train", "voc@train", "--validate", "voc@val", "--epochs", 35, *names)
@@ -383,6 +387,7 @@ class Training(common.TestCase):
         self.train("segment", "pupil", *lists, *options, settings=["sides = [0.5, 2.0]"])
         self.assertGreater(self.metrics("pupil")["miou"], 0.45)
 
+    @common.long_test
     def test_frozen_parts_stay(self):
         options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "1")
         self.train("tags", "first", *options, settings=["dtype = 'f32'"])
@@ -425,6 +430,7 @@ class Training(common.TestCase):
         for name, array in modelfile.read(os.path.join(folders[0], "model.safetensors"))[0].items():
             np.testing.assert_array_equal(array, each[0][name])
 
+    @common.long_test
     def test_outputs_of_others_stay(self):
         """Files with the names of a run's outputs that do not belong to a run, and the initial model of a run, are not
         overwritten."""
@@ -444,6 +450,7 @@ class Training(common.TestCase):
         init = ("--init", os.path.join(out, "model.safetensors"), "--output", out, "--resume")
         self.assert_failed(self.run_script("train.py", "classify", *options, *init), "is read")
 
+    @common.long_test
     def test_resume_is_exact(self):
         options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "3")
         settings = ["sides = [0.5, 1.5]", "dropout = 0.3", "batch = 4", "accumulate = 2"]
@@ -459,6 +466,7 @@ class Training(common.TestCase):
         for name, array in whole.items():
             np.testing.assert_array_equal(array, parts[name], name)
 
+    @common.long_test
     def test_processes(self):
         """Two processes give the same result as one with two parts per batch, and resuming is exact."""
         plain = ["zoom = [1.0, 1.0]", "stretch = 1.0", "focus = 0.0", "flip = false", "colour = 0.0", "batch = 8"]
@@ -608,6 +616,7 @@ class Training(common.TestCase):
             for x, y in zip(vars(a).values(), vars(b).values()):
                 self.assertTrue(torch.equal(x, y))
 
+    @common.long_test
     def test_errors(self):
         def fails(*parts, config="detect", arguments=("--train", "voc")):
             self.assert_failed(self.run_script("train.py", config, "--data", self.folder, *arguments), *parts)
@@ -648,6 +657,7 @@ class Training(common.TestCase):
         with self.assertRaisesRegex(ModelError, "none.safetensors: cannot be read: No such file"):
             configs.read("detect", [], init="none.safetensors", train=["a"])
 
+    @common.long_test
     def test_what_is_judged(self):
         """The model says what the network is, in whatever the configuration differs."""
         arrays = common.random_arrays("detect", 0.2, 4, "dicenet", (64, 64), False, 16, "ssd")
