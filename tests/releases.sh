@@ -112,4 +112,4 @@ reconfigure=()
 within "$folder" meson setup /mnt/build /mnt/dicenet "${reconfigure[@]}" -Dwerror=true -Danalytics=enabled
 within "$folder" meson compile -C /mnt/build
 within "$folder" meson test -C /mnt/build --no-rebuild --print-errorlogs \
-  --suite elements --suite meta --suite interop --suite pipelines --no-suite slow --no-suite thorough
+  --suite elements --suite meta --suite interop --suite pipelines --no-suite slow

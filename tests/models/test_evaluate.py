@@ -285,6 +285,7 @@ class Names(TestCase):
 
 
 class Errors(TestCase):
+    @common.long_test
     def test_arguments(self):
         model = self.model("segment", "--classes", "5")
         self.photos("images")
@@ -338,6 +339,7 @@ class Errors(TestCase):
         self.file(os.path.join("masks", "a.png"), b"no picture")
         self.assert_failed(self.refused(model, listed), "a.png", "cannot be read as a picture")
 
+    @common.long_test
     def test_lists(self):
         model = self.model("detect", "--classes", "4", "--labels", "background,a,b,c")
         content = {

@@ -171,6 +171,7 @@ class Torch(common.TestCase):
         onto = common.run_script(os.path.join("training", "export_onnx.py"), model, model, "--force")
         self.assert_failed(onto, "is read")
 
+    @common.long_test
     def test_mistakes(self):
         for arguments, message in (
             ((self.path("none.pth"), self.path("o.onnx")), "cannot be read"),

@@ -23,11 +23,20 @@ SKIPPED = 77
 PRELOAD = os.environ.get("DICENET_TEST_PRELOAD", "")
 
 
+# Which tests run: "short" or "long", or all. Only the short ones are in Meson's setup "default".
+PART = os.environ.get("DICENET_TEST_PART", "")
+
+
+def long_test(function):
+    """A decorator for tests that take many seconds, of what other tests cover in part."""
+    function.is_long = True
+    return function
+
+
 def longer_clip(name):
-    """A decorator for tests of a clip of the test material, and its path; only with DICENET_TEST_LONGER_CLIPS."""
+    """A decorator for long tests of a clip of the test material, and its path."""
     path = os.path.join(SHARED, "clips", name)
-    wanted = "DICENET_TEST_LONGER_CLIPS" in os.environ
-    return unittest.skipUnless(wanted and os.path.isfile(path), f"no {path}, or no DICENET_TEST_LONGER_CLIPS"), path
+    return lambda function: long_test(unittest.skipUnless(os.path.isfile(path), f"no {path}")(function)), path
 
 
 def model(task):
@@ -96,6 +105,8 @@ class TestCase(unittest.TestCase):
     """A test with a folder of its own, whose name is one that careless scripts stumble over."""
 
     def setUp(self):
+        if PART and (PART == "long") != hasattr(getattr(self, self._testMethodName), "is_long"):
+            self.skipTest(f"only the {PART} tests")
         self.folder = tempfile.mkdtemp(prefix="dicenet test ")
         self.addCleanup(shutil.rmtree, self.folder)
 

@@ -68,6 +68,7 @@ class TestCase(common.TestCase):
 
 
 class Names(TestCase):
+    @common.long_test
     def test_odd_names(self):
         clip = self.clip(frames=2, sound=False)
         self.clip("other.mp4", frames=2, sound=False)
@@ -163,6 +164,7 @@ class Places(TestCase):
         )
         self.assert_refused(self.shell(f"ulimit -f 1; {line} > lines"), "clip.mp4: a file became larger", "ulimit -f")
 
+    @common.long_test
     def test_lines_of_several_scripts(self):
         """All into one file: each is whole."""
         self.clip(frames=60, sound=False)
@@ -236,6 +238,7 @@ class Places(TestCase):
         (kept,) = self.left()
         self.assertEqual(len(common.read_json_lines(os.path.join(kept, "results.jsonl"))), 2)
 
+    @common.long_test
     def test_results_that_vanish_meanwhile(self):
         """A cleaning job removes what it does not know; the results of other files are kept."""
         clips = [self.clip(name, frames=2, sound=False) for name in ("clip.mp4", "other.mp4")]
@@ -365,6 +368,7 @@ class Stopped(TestCase):
             time.sleep(0.1)
         self.fail(f"no {pattern}")
 
+    @common.long_test
     def test_nothing_unfinished(self):
         clip, other = self.clip(frames=1500, sound=False), self.clip("other.mp4", frames=1500, sound=False)
         for name, arguments, _ in list(self.commands(clip, other))[:3]:
@@ -403,6 +407,7 @@ class Stopped(TestCase):
             self.assertEqual(process.returncode, 0, errors)
             self.assertGreaterEqual(len(common.read_lines(first + rest)), 1)
 
+    @common.long_test
     def test_script_changes_meanwhile(self):
         """An update under a script that runs is none of its business."""
         shutil.copytree(common.PIPELINES, self.path("pipelines"))
@@ -421,6 +426,7 @@ class Stopped(TestCase):
             _, errors = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 0, errors)
 
+    @common.long_test
     def test_demo_keeps_what_it_has(self):
         clip = self.clip(frames=1500)
         for number in signal.SIGINT, signal.SIGTERM:
@@ -513,6 +519,7 @@ class Streams(TestCase):
                 self.assertGreater(os.path.getsize(self.path(result)), 100)
         self.assertEqual(len(glob.glob(self.path("o", "photo", "frame-*.png"))), 1)
 
+    @common.long_test
     def test_small_pictures(self):
         for size in (1, 1), (3, 401), (401, 14), (15, 15):
             common.launch("videotestsrc", "num-buffers=1", "!", f"video/x-raw,width={size[0]},height={size[1]}", "!", "pngenc",
@@ -524,6 +531,7 @@ class Streams(TestCase):
                 else:
                     self.assert_refused(process, "small.png", "15 a side", ".mkv")
 
+    @common.long_test
     def test_sizes_that_change(self):
         """Also to odd sides: the video has one."""
         content = b""

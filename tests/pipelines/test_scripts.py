@@ -381,6 +381,7 @@ class Mistakes(common.TestCase):
         process = common.script("json-lines.sh", "--model", common.model("segment"), "--set", "topk=3", self.clip())
         self.assert_refused(process, "'topk'", "gst-inspect-1.0 dicenetsegment")
 
+    @common.long_test
     def test_values_of_properties(self):
         """gst-launch-1.0 takes the default for numbers out of range, and negative ones for large ones."""
         clip = self.clip(frames=2, sound=False)
@@ -423,6 +424,7 @@ class Mistakes(common.TestCase):
         self.assert_refused(process, "rtsp://")
 
     @unittest.skipUnless(shutil.which("shellcheck"), "no shellcheck here")
+    @common.long_test
     def test_shellcheck(self):
         scripts = [path for folder in ("pipelines", "tests") for path in
                    glob.glob(os.path.join(glob.escape(common.ROOT), folder, "*.sh"))]  # fmt: skip
