@@ -1,8 +1,266 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs networks on folders of recordings: a results file and a summary of each. The same command goes on where it was
-stopped."""
+"""Runs networks on folders of recordings: a results file and a summary of each. What is done is not done again: the same
+command goes on where it was stopped, and takes new files."""
+
+import argparse
+import datetime
+import errno
+import json
+import os
+import signal
+import sys
+import time
+
+from . import settings as settings_of
+from . import slurm
+from .errors import DONE, FAILED, ArchiveError, UsageError
+from .files import FATAL, WORK, Lock, make_folder, read_json, shown, write_json
+from .find import Found, Recording, cost, find, give_places, is_same, shard, utc
+from .machine import memory_of_worker, processors
+from .pool import MIB, Pool, Stop
+from .progress import Progress, span
+from .worker import Names, head
+
+MOST_LISTED = 100
 
 
 def add_arguments(parser):
-    parser.add_argument("inputs", nargs="+", metavar="FOLDER|FILE")
-    parser.add_argument("--output", "-o", metavar="DIR", required=True)
+    parser.add_argument("inputs", nargs="*", metavar="FOLDER|FILE", help="recordings: videos, folders with pictures")
+    parser.add_argument("--output", "-o", metavar="DIR", required=True, help="folder for all that is written")
+    settings_of.add_arguments(parser)
+    group = parser.add_argument_group("how")
+    group.add_argument("--workers", type=settings_of.whole, metavar="N", help="processes (default: one per processor)")
+    group.add_argument("--memory", type=settings_of.whole, metavar="MIB", help="most memory of a worker: a recording that "
+                       "needs more fails (default: 80 %% of the machine's, shared)")  # fmt: skip
+    group.add_argument("--stall-timeout", type=float, default=120, metavar="SECONDS",
+                       help="a recording that makes no progress for so long fails (default: %(default)s)")  # fmt: skip
+    group.add_argument("--retry-failed", action="store_true", help="do those again that failed before")
+    group.add_argument("--shard", type=shard_of, default=(1, 1), metavar="K/N", help="only the K-th of N parts of about "
+                       "equal size: run the others elsewhere with the same DIR")  # fmt: skip
+    parser.add_argument("--list", help=argparse.SUPPRESS)  # what --slurm found
+    slurm.add_arguments(parser)
+    parser.add_argument("--slurm",action="store_true")
+
+
+def shard_of(text):
+    number, count = map(int, text.split("/"))
+    if not 1 <= number <= count <= 100_000:
+        raise ValueError
+    return number, count
+
+
+class Stopped(BaseException):
+    """By a signal."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.status = 128 + number
+
+
+def stop(number, _frame):
+    raise Stopped(number)
+
+
+def main(arguments):
+    sys.stdout.reconfigure(errors="backslashreplace")
+    # Installed programs are beside this one.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), os.path.dirname(os.path.realpath(sys.argv[0]))])
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
+            signal.signal(number, stop)
+    if not arguments.list and not arguments.inputs:
+        raise UsageError("name the folders or files to look at")
+    if not arguments.stall_timeout > 0:
+        raise UsageError("--stall-timeout takes seconds, more than 0")
+    archive = Archive(arguments)
+    try:
+        return slurm.submit(arguments, archive) if arguments.slurm else archive.run()
+    except Stopped as stopped:
+        print("stopped: what is done stays, and the same command goes on from there", file=sys.stderr)
+        return stopped.status
+    except (Stop, OSError) as error:
+        raise ArchiveError(archive.no_room(error)) from None
+
+
+class Archive:
+    """An output folder and what is to be done for it."""
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.output = os.path.abspath(arguments.output)
+        self.settings = settings_of.from_arguments(arguments)
+        self.check_output()
+        self.lock = Lock(self.output, arguments.shard)
+        self.found, self.todo, self.failed, self.kept = None, [], [], 0
+        self.progress = None
+        self.size_done = self.frames_done = 0
+
+    # --- the output folder ---
+
+    def check_output(self):
+        """Refuses a folder of something else."""
+        if os.path.lexists(self.output) and not os.path.isdir(self.output):
+            raise UsageError(f"--output {shown(self.output)} is not a folder: name one")
+        names = set(os.listdir(self.output)) - {WORK} if os.path.isdir(self.output) else set()
+        if names and settings_of.NAME not in names:
+            raise UsageError(f"--output {shown(self.output)} is not empty, and not an archive's: name another folder")
+        for given in self.arguments.inputs:
+            if os.path.realpath(given) == os.path.realpath(self.output):
+                raise UsageError(f"--output {shown(self.output)} is what is to be read: name another folder")
+
+    def write_settings(self, version):
+        """Writes archive.json, or sees that it says the same."""
+        place = os.path.join(self.output, settings_of.NAME)
+        if not os.path.exists(place):
+            now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            value = {"format": 1, "version": version, "created": now, **settings_of.text_of(self.settings)}
+            write_json(value, place, os.path.join(self.lock.folder, "archive.part"))
+            return
+        self.check_settings(place)
+
+    def check_settings(self, place):
+        old = read_json(place)
+        if old is None:
+            raise ArchiveError(f"{shown(place)} can't be read: it is no JSON object; name another --output")
+        different = settings_of.differences(old, self.settings)
+        if different:
+            raise UsageError(f"{shown(self.output)} was begun with other settings ({'; '.join(different)}): use the same, "
+                             "or name another --output")  # fmt: skip
+
+    def names(self, recording):
+        return Names(self.output, recording.path, self.settings)
+
+    def summary_of(self, path):
+        return read_json(os.path.join(self.output, "summaries", path + ".json"))
+
+    def no_room(self, error):
+        if isinstance(error, OSError):
+            where = f" {shown(str(error.filename))}" if error.filename else ""
+            error = f"{error.strerror}{where}"
+        what = "make room" if os.strerror(errno.ENOSPC) in str(error) or "space" in str(error) else "mend that"
+        return (f"{shown(self.output)}: nothing more can be written: {error}. All {self.done_now()} recordings that are done "
+                f"stay so: {what}, and run the same command again")  # fmt: skip
+
+    def done_now(self):
+        return self.kept + (self.progress.done if self.progress else 0)
+
+    # --- what there is to do ---
+
+    def look(self):
+        """Finds recordings, and those among them that are still to be done."""
+        if self.arguments.list:
+            self.found = Found([Recording(**json.loads(line)) for line in read_list(self.arguments.list)])
+        else:
+            self.found = find(self.arguments.inputs, self.output)
+            give_places(self.found.recordings, self.summary_of)
+        for recording in shard(self.found.recordings, *self.arguments.shard):
+            summary = self.summary_of(recording.path)
+            state = summary.get("state") if summary and is_same(recording, summary) else None
+            if state == "done":
+                self.kept += 1
+            elif state == "failed" and not self.arguments.retry_failed:
+                self.failed.append((recording.path, summary.get("error") or "unknown"))
+            else:
+                self.todo.append(recording)
+        self.todo.sort(key=cost)  # the largest first, from the end: they would keep one processor busy at the end
+
+    def tell_found(self):
+        kinds = f"{len(self.todo)} recordings to do, {self.kept} done before, {len(self.failed)} failed before"
+        print(f"{kinds}; {self.found.skipped} other files skipped", flush=True)
+        for folder, reason in self.found.unreadable[:MOST_LISTED]:
+            print(f"can't look into {shown(folder)}: {reason}")
+
+    # --- doing it ---
+
+    def run(self):
+        make_folder(self.output)
+        self.lock.take()
+        try:
+            place = os.path.join(self.output, settings_of.NAME)
+            if os.path.exists(place):
+                self.check_settings(place)
+            self.look()
+            self.tell_found()
+            if self.todo or not os.path.exists(place):
+                self.work()
+            return self.tell_end()
+        finally:
+            self.lock.release()
+
+    def work(self):
+        count = min(self.arguments.workers or processors(), max(1, len(self.todo)))
+        memory = self.arguments.memory * MIB if self.arguments.memory else memory_of_worker(count)
+        order = {"settings": self.settings, "output": self.output, "threads": max(1, processors() // count)}
+        self.progress = Progress(len(self.todo), sum(map(cost, self.todo)))
+        tasks = [task_of(recording) for recording in self.todo]
+        try:
+            with Pool(order, self.lock.folder, count, memory, self.arguments.stall_timeout, self.ended, self.moved) as pool:
+                self.write_settings(pool.check())
+                pool.run(tasks)
+        finally:
+            self.progress.close()
+
+    def moved(self, frames, size):
+        self.progress.show(self.size_done + size, self.frames_done + frames)
+
+    def ended(self, task, event):
+        self.size_done += task["size"] + cost_of_any()
+        if event["state"] == "done":
+            self.frames_done += event["frames"]
+            self.progress.done += 1
+            return
+        reason = event["reason"]
+        self.progress.failed += 1
+        self.failed.append((task["place"], reason))
+        self.progress.line(f"failed: {shown(task['place'])}: {shown(reason)}")
+        self.write_failed(task, reason)
+
+    def write_failed(self, task, reason):
+        names = Names(self.output, task["place"], self.settings)
+        summary = {**head(task, "failed", reason), "width": 0, "height": 0, "duration": 0.0, "frames": 0, "seconds": 0.0,
+                   "networks": [], "classes": {}, "bin": 1.0, "timeline": {}, "counts": None, "moments": [],
+                   "warnings": []}  # fmt: skip
+        try:
+            write_json(summary, names.summary, os.path.join(self.lock.folder, "failed.part"))
+        except OSError as error:
+            if error.errno in FATAL:
+                raise
+            self.progress.line(f"{shown(task['place'])}: that can't be written down: {error.strerror}")
+
+    def tell_end(self):
+        done = self.progress.done if self.progress else 0
+        if self.progress:
+            seconds = max(1e-3, time_since(self.progress.begin))
+            print(f"{done} recordings done in {span(seconds)}: {self.frames_done:,} frames, "
+                  f"{self.frames_done / seconds:.1f} per second")  # fmt: skip
+        if not self.failed and not self.found.unreadable:
+            print(f"all {self.kept + done} recordings are done: {shown(self.output)}")
+            return DONE
+        if self.failed:
+            print(f"{len(self.failed)} failed (--retry-failed does them again):")
+        for path, reason in self.failed[:MOST_LISTED]:
+            print(f"  {shown(path)}: {shown(reason)}")
+        if len(self.failed) > MOST_LISTED:
+            print(f"  and {len(self.failed) - MOST_LISTED} more: the report lists all")
+        return FAILED
+
+
+def time_since(begin):
+    return time.monotonic() - begin
+
+
+def cost_of_any():
+    return cost(Recording("", "", "", 0, 0))
+
+
+def task_of(recording):
+    return {"source": recording.source, "place": recording.path, "kind": recording.kind, "size": recording.size,
+            "modified": utc(recording.modified)}  # fmt: skip
+
+
+def read_list(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readlines()
+    except OSError as error:
+        raise UsageError(f"--list {shown(path)}: {error.strerror}") from None

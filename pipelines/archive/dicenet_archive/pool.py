@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Gives recordings to worker processes, and looks after these."""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+
+from .errors import ArchiveError
+
+TICK = 1.0
+FILES_PER_WORKER = 200  # what decoders leak goes with their process
+LONGEST_EVENT = 1 << 20
+END_SECONDS = 10
+PAGE = os.sysconf("SC_PAGE_SIZE")
+MIB = 1 << 20
+
+
+class Worker:
+    """A process and what it is doing."""
+
+    def __init__(self, order):
+        self.part = order["part"]
+        folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")])),
+            "DICENET_ARCHIVE_PARENT": str(os.getpid()),
+        }
+        # Where somebody looks for a fault, what libraries print is of use; else it would only disturb.
+        errors = None if os.environ.get("GST_DEBUG") else subprocess.DEVNULL
+        self.process = subprocess.Popen([sys.executable, "-m", "dicenet_archive.worker"], env=environment,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)  # fmt: skip
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.buffer, self.ready, self.done = b"", False, 0
+        self.task, self.frames, self.fraction, self.still = None, 0, 0.0, 0
+        self.send(order)
+
+    def send(self, value):
+        with contextlib.suppress(BrokenPipeError):  # its end is noticed where its events are read
+            self.process.stdin.write(json.dumps(value).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def give(self, task):
+        self.task, self.frames, self.fraction, self.still = task, 0, 0.0, 0
+        self.send(task)
+
+    def read(self):
+        """Its new events; None at its end."""
+        try:
+            data = os.read(self.process.stdout.fileno(), 1 << 16)
+        except BlockingIOError:
+            return []
+        if not data:
+            return None
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        if len(self.buffer) > LONGEST_EVENT:
+            return None
+        return [json.loads(line) for line in lines]
+
+    def memory(self):
+        """Resident bytes."""
+        try:
+            with open(f"/proc/{self.process.pid}/statm", "rb") as file:
+                return int(file.read().split()[1]) * PAGE
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    def kill(self):
+        """Ends it, and waits for that, but not for one that hangs in the kernel (a server that has gone). Returns its
+        status, or None."""
+        with contextlib.suppress(OSError):
+            self.process.kill()
+        for pipe in self.process.stdin, self.process.stdout:
+            with contextlib.suppress(OSError):
+                pipe.close()
+        try:
+            status = self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            status = None
+        with contextlib.suppress(OSError):
+            os.unlink(self.part)
+        with contextlib.suppress(OSError):
+            os.unlink(self.part + ".mkv")
+        return status
+
+
+class Stop(ArchiveError):
+    """No recording can be written any more."""
+
+
+class Pool:
+    """Runs tasks in at most `count` processes. `ended(task, event)` hears of each task's end, `moved(frames, size)` of
+    the state of those in work."""
+
+    def __init__(self, order, folder, count, memory, stall, ended, moved):
+        self.order, self.folder, self.count = order, folder, count
+        self.memory, self.stall = memory, stall
+        self.ended, self.moved = ended, moved
+        self.selector, self.workers, self.number = selectors.DefaultSelector(), [], 0
+        self.bad_starts, self.version = 0, None
+        self.again = []  # tasks to try once more
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        while self.workers:
+            self._remove(self.workers[0])
+        self.selector.close()
+
+    def check(self):
+        """Starts a worker, and returns what it says of the version. ArchiveError where the settings can't be run."""
+        worker = self._add()
+        while not worker.ready:
+            self._step()
+        return self.version
+
+    def run(self, tasks):
+        """Does all tasks, from the last one to the first."""
+        while tasks or any(worker.task for worker in self.workers):
+            self._supply(tasks)
+            self._step()
+            for task in self.again:
+                tasks.append(task)
+            self.again.clear()
+
+    def _supply(self, tasks):
+        for worker in [worker for worker in self.workers if worker.ready and not worker.task]:
+            if worker.done >= FILES_PER_WORKER or worker.memory() > self.memory / 2:
+                self._remove(worker)
+            elif tasks:
+                worker.give(tasks.pop())
+        starting = sum(not worker.ready for worker in self.workers)
+        while len(self.workers) < self.count and starting < len(tasks):
+            self._add()
+            starting += 1
+
+    def _add(self):
+        self.number += 1
+        worker = Worker({**self.order, "part": os.path.join(self.folder, f"{self.number}.part")})
+        self.workers.append(worker)
+        self.selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+        return worker
+
+    def _remove(self, worker):
+        self.selector.unregister(worker.process.stdout)
+        self.workers.remove(worker)
+        return worker.kill()
+
+    def _step(self):
+        begin = time.monotonic()
+        for key, _ in self.selector.select(TICK):
+            worker = key.data
+            events = worker.read()
+            for event in events or []:
+                getattr(self, "_on_" + event.pop("event"))(worker, event)
+            if events is None:
+                self._died(worker)
+        # Seconds in which this process stood still (Ctrl-Z) are nobody's fault.
+        self._look_after(min(time.monotonic() - begin, 2 * TICK))
+        self.moved(sum(worker.frames for worker in self.workers),
+                   sum(worker.fraction * worker.task["size"] for worker in self.workers if worker.task))  # fmt: skip
+
+    def _look_after(self, seconds):
+        for worker in list(self.workers):
+            worker.still += seconds
+            if worker.memory() > self.memory:
+                self._end(worker, f"it needed more than {self.memory // MIB} MiB of memory: --memory allows more")
+            elif worker.still > self.stall and (worker.task or not worker.ready):
+                self._end(worker, f"no progress for {self.stall:g} seconds after {worker.frames} frames")
+
+    def _end(self, worker, reason):
+        self._remove(worker)
+        if worker.task:
+            self.ended(worker.task, {"state": "failed", "reason": reason})
+        else:
+            self._bad_start(reason)
+
+    def _bad_start(self, reason):
+        self.bad_starts += 1
+        if self.bad_starts >= 3:
+            raise ArchiveError(f"workers do not start: {reason}; GST_DEBUG=2 shows what they print")
+
+    def _died(self, worker):
+        task, ready = worker.task, worker.ready
+        status = self._remove(worker)
+        if not task:
+            if not ready:
+                self._bad_start(f"one ended {ending(status)}")
+            return
+        if status == -signal.SIGKILL and not task.get("killed"):
+            # Not by its own fault, perhaps: somebody may be ending all of this.
+            time.sleep(1)
+            self.again.append({**task, "killed": True})
+        elif status == -signal.SIGKILL:
+            self.ended(task, {"state": "failed", "reason": "its worker was killed (signal 9) twice, as happens when "
+                              "memory runs out: fewer --workers need less"})  # fmt: skip
+        else:
+            self.ended(task, {"state": "failed", "reason": f"the decoder crashed {ending(status)} after {worker.frames} frames"})
+
+    # --- what workers tell ---
+
+    def _on_ready(self, worker, event):
+        worker.ready, self.version, worker.still = True, event["version"], 0
+        self.bad_starts = 0
+
+    def _on_refused(self, _worker, event):
+        error = ArchiveError(event["reason"])
+        error.status = event["status"]
+        raise error
+
+    def _on_progress(self, worker, event):
+        worker.still = 0
+        worker.frames, worker.fraction = event["frames"], event["fraction"]
+
+    def _on_done(self, worker, event):
+        self._finish(worker, {"state": "done", **event})
+
+    def _on_failed(self, worker, event):
+        self._finish(worker, {"state": "failed", **event})
+
+    def _on_stop(self, worker, event):
+        raise Stop(event["reason"])
+
+    def _finish(self, worker, event):
+        task, worker.task = worker.task, None
+        worker.done += 1
+        worker.frames, worker.fraction, worker.still = 0, 0.0, 0
+        self.ended(task, event)
+
+
+def ending(status):
+    if status is None:
+        return "and hangs"
+    return f"(signal {-status})" if status < 0 else f"(exit status {status})"
