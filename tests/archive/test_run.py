@@ -145,7 +145,7 @@ class Run(archive.TestCase):
         for words, part in {
             ("--networks", "detect,cars"): "--networks takes some of classify,detect,segment",
             ("--set", "detect.nothing=1"): "has no property 'nothing'",
-            ("--set", "detect.max-detections=many"): "must be a whole number from 1",
+            ("--set", "detect.max-detections=many"): "must be a whole number from 0",
             ("--set", "detect.precision=int9"): "must be one of",
             ("--lines", "door"): "door",
             ("--networks", "classify", "--track"): "need a detector",

@@ -12,8 +12,10 @@ from .errors import UsageError  # noqa: E402
 
 TASKS = ["classify", "detect", "segment"]
 # What decodebin does not open: sound and text are not looked at, and a playlist would fetch what it names.
-LEFT_ALONE = ("audio/", "text/", "subpicture/", "closedcaption/", "application/x-subtitle", "application/x-hls",
-              "application/dash", "application/vnd.ms-sstr", "application/sdp", "application/x-ssa", "application/x-ass")  # fmt: skip
+PLAYLISTS = ("application/x-hls", "application/dash+xml", "application/vnd.ms-sstr+xml", "application/sdp", "text/uri-list",
+             "application/smil", "application/xspf+xml")  # fmt: skip
+LEFT_ALONE = ("audio/", "text/", "subpicture/", "closedcaption/", "application/x-ssa", "application/x-ass",
+              "application/x-subtitle", *PLAYLISTS)  # fmt: skip
 HELP = {
     "dicenet": "build the plugin, or install it and see that GST_PLUGIN_PATH leads to it",
     "x264enc": "--annotated needs it: install gstreamer1.0-plugins-ugly",
@@ -111,15 +113,21 @@ def flip():
 def make_decoder(threads):
     """A decodebin for the picture only, whose decoders don't take the other workers' processors."""
     decoder = make("decodebin")
-    decoder.connect("autoplug-continue", lambda _bin, _pad, caps: goes_on(caps))
     decoder.connect("deep-element-added", lambda _bin, _inner, element: set_threads(element, threads))
     return decoder
 
 
+def name_of(caps):
+    return "" if caps.is_any() or caps.is_empty() else caps.get_structure(0).get_name()
+
+
+def is_playlist(caps):
+    return name_of(caps).startswith(PLAYLISTS)
+
+
 def goes_on(caps):
-    if caps.is_any() or caps.is_empty():
-        return True
-    name = caps.get_structure(0).get_name()
+    """Whether decodebin is to look into a stream."""
+    name = name_of(caps)
     # Decoders of GIF before GStreamer 1.24 repeat the first frame for ever.
     endless = name.endswith("gif") and Gst.version()[1] < 24
     return not name.startswith(LEFT_ALONE) and not endless
@@ -159,22 +167,24 @@ def keep_size(_pad, info, elements):
 
 
 def drain(bus, warn, tags=None):
-    """Reads what a pipeline said. Warnings go to `warn`, tags to `tags`. Failure, or OutOfRoom, with its first error:
-    elements before the one that failed say only that the stream stopped."""
-    first = None
-    wanted = Gst.MessageType.ERROR | Gst.MessageType.WARNING | Gst.MessageType.TAG
+    """Reads all that a pipeline said, and returns whether it has ended. Warnings go to `warn`, tags to `tags`. Failure, or
+    OutOfRoom, with its first error: elements before the one that failed say only that the stream stopped."""
+    first, ended = None, False
+    wanted = Gst.MessageType.ERROR | Gst.MessageType.WARNING | Gst.MessageType.TAG | Gst.MessageType.EOS
     while message := bus.pop_filtered(wanted):
         if message.type == Gst.MessageType.TAG:
             if tags is not None:
                 tags(message.parse_tag())
         elif message.type == Gst.MessageType.WARNING:
             warn(message.parse_warning().gerror.message)
+        elif message.type == Gst.MessageType.EOS:
+            ended = True
         else:
             error = message.parse_error().gerror
             if first is None or first.message.startswith("Internal data stream error"):
                 first = error
     if first is None:
-        return
+        return ended
     if first.matches(Gst.ResourceError.quark(), Gst.ResourceError.NO_SPACE_LEFT):
         raise OutOfRoom(first.message)
     raise Failure(first.message)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from .errors import ArchiveError
+from .errors import ArchiveError, UsageError
 
 TICK = 1.0
 FILES_PER_WORKER = 200  # what decoders leak goes with their process
@@ -115,9 +115,14 @@ class Pool:
 
     def check(self):
         """Starts a worker, and returns what it says of the version. ArchiveError where the settings can't be run."""
-        worker = self._add()
-        while not worker.ready:
+        while self.version is None:
+            if not self.workers:
+                self._add()
             self._step()
+        needed = max((worker.memory() for worker in self.workers), default=0)
+        if needed > self.memory / 2:
+            raise UsageError(f"--memory: a worker needs {needed // MIB} MiB before its first recording, and may have "
+                             f"{self.memory // MIB}: allow at least {4 * needed // MIB}, or fewer --workers")  # fmt: skip
         return self.version
 
     def run(self, tasks):
@@ -131,7 +136,7 @@ class Pool:
 
     def _supply(self, tasks):
         for worker in [worker for worker in self.workers if worker.ready and not worker.task]:
-            if worker.done >= FILES_PER_WORKER or worker.memory() > self.memory / 2:
+            if worker.done and (worker.done >= FILES_PER_WORKER or worker.memory() > self.memory / 2):
                 self._remove(worker)
             elif tasks:
                 worker.give(tasks.pop())
@@ -169,8 +174,9 @@ class Pool:
     def _look_after(self, seconds):
         for worker in list(self.workers):
             worker.still += seconds
-            if worker.memory() > self.memory:
-                self._end(worker, f"it needed more than {self.memory // MIB} MiB of memory: --memory allows more")
+            if worker.task and worker.memory() > self.memory:
+                self._end(worker, f"it needed more than {self.memory // MIB} MiB of memory: --memory allows more, and so do "
+                          "fewer --workers")  # fmt: skip
             elif worker.still > self.stall and (worker.task or not worker.ready):
                 self._end(worker, f"no progress for {self.stall:g} seconds after {worker.frames} frames")
 
@@ -207,7 +213,6 @@ class Pool:
 
     def _on_ready(self, worker, event):
         worker.ready, self.version, worker.still = True, event["version"], 0
-        self.bad_starts = 0
 
     def _on_refused(self, _worker, event):
         error = ArchiveError(event["reason"])
@@ -230,6 +235,7 @@ class Pool:
     def _finish(self, worker, event):
         task, worker.task = worker.task, None
         worker.done += 1
+        self.bad_starts = 0
         worker.frames, worker.fraction, worker.still = 0, 0.0, 0
         self.ended(task, event)
 

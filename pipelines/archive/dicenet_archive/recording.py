@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 from . import pipeline as gst
 from .files import readable
@@ -25,6 +26,7 @@ PLAIN = {
     "Could not determine type of stream.": "it is of no kind that GStreamer knows: it may be no video, or be damaged",
 }
 EMPTY = "it is empty: 0 bytes"
+PLAYLIST = "it is a list of other files or addresses, which is not followed"
 NO_FRAMES = "not one frame came from it: it may be damaged"
 
 
@@ -72,7 +74,7 @@ class Run:
     def __init__(self, task, settings, threads, thumbnails, out, annotated, progress):
         self.task, self.settings, self.threads = task, settings, threads
         self.thumbnails, self.out, self.progress = thumbnails, out, progress
-        self.annotated = annotated
+        self.annotated, self.eos = annotated, False
         self.summary = Summary(settings["tracking"])
         self.started, self.claimed = None, 0.0
         self.pipeline = Gst.Pipeline.new()
@@ -88,8 +90,7 @@ class Run:
         self._tell_early_end()
         return {"started": self.started, **self.summary.as_json()}
 
-    def _results(self):
-        source = readable(self.task["source"])
+    def _results(self, source=None):
         return Results(self.pipeline, self.settings, self.threads, self.annotated, source)
 
     def _take(self, line, duration, frame):
@@ -107,19 +108,17 @@ class Run:
         self.progress(self.summary.frames, min(1.0, end / self.claimed) if self.claimed else 0.0)
 
     def _check(self):
-        gst.drain(self.pipeline.get_bus(), self.summary.warn, self._read_tags)
+        self.eos |= gst.drain(self.pipeline.get_bus(), self.summary.warn, self._read_tags)
 
     def _read_tags(self, tags):
         self.started = self.started or gst.started_at(tags)
 
     def _end(self):
         """Waits for the annotated file: its last frames may still be on their way."""
-        if self.annotated:
-            message = self.pipeline.get_bus().timed_pop_filtered(
-                Gst.CLOCK_TIME_NONE, Gst.MessageType.ERROR | Gst.MessageType.EOS
-            )
-            self.pipeline.get_bus().post(message)
         self._check()
+        while self.annotated and not self.eos:
+            time.sleep(0.02)
+            self._check()
 
     # --- videos ---
 
@@ -137,7 +136,7 @@ class Run:
     def _play(self, source):
         decoder, chain = gst.make_decoder(self.threads), gst.upright()
         gst.chain(self.pipeline, source, decoder)
-        results = self._results()
+        results = self._results(readable(self.task["source"]))
         gst.chain(self.pipeline, *chain)
         if not chain[-1].link(results.first):
             raise Failure("its frames can't be given to the networks")
@@ -150,6 +149,8 @@ class Run:
                     self.claimed = max(self.claimed, length_of(self.pipeline))
                 self._take(*pulled)
                 continue
+            if videos.playlist:
+                raise Failure(PLAYLIST)
             self._check()
             if videos.none:
                 raise Failure("there is no video in it that can be decoded here")
@@ -164,7 +165,7 @@ class Run:
         if self.summary.frames:
             return f"{reason} (after {self.summary.frames} frames)"
         program = shutil.which("dicenet-probe")
-        if program is None or reason == EMPTY:
+        if program is None or reason in (EMPTY, PLAYLIST):
             return PLAIN.get(reason, reason)
         name = f"/proc/self/fd/{descriptor}"
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
@@ -203,8 +204,7 @@ class Run:
                 failures.append(f"{readable(os.path.basename(name))}: {reason_of(failure)}")
                 self.progress(self.summary.frames, 0.0)
                 continue
-            results.json.set_property("source", readable(name))
-            self._feed(feed, results, sample)
+            self._feed(feed, results, sample, readable(name))
         feed.emit("end-of-stream")
         self._end()
         if failures and self.summary.frames == 0:
@@ -214,24 +214,30 @@ class Run:
         if len(failures) > 5:
             self.summary.warn(f"{len(failures)} of {len(names)} pictures can't be read")
 
-    def _feed(self, feed, results, sample):
-        """Pictures have a second each."""
+    def _feed(self, feed, results, sample, name):
+        """Pictures have a second each, and their lines say which they are of."""
         caps = Gst.Caps.from_string(FRAMERATE.sub("framerate=1/1", sample.get_caps().to_string()))
         buffer = sample.get_buffer().copy()
         buffer.pts, buffer.duration = self.summary.frames * Gst.SECOND, Gst.SECOND
         feed.emit("push-sample", Gst.Sample.new(buffer, caps, None, None))
         while (pulled := results.pull()) is None:
             self._check()
-        self._take(*pulled)
+        line, duration, frame = pulled
+        self._take(b'{"source":' + json.dumps(name).encode() + b"," + line.removeprefix(b"{"), duration, frame)
 
 
 class Videos:
     """Links a decoder's first video."""
 
     def __init__(self, decoder, sink):
-        self.count, self.none, self.sink = 0, False, sink
+        self.count, self.none, self.playlist, self.sink = 0, False, False, sink
+        decoder.connect("autoplug-continue", self._goes_on)
         decoder.connect("pad-added", self._added)
         decoder.connect("no-more-pads", self._ended)
+
+    def _goes_on(self, _decoder, _pad, caps):
+        self.playlist = self.playlist or gst.is_playlist(caps)
+        return gst.goes_on(caps)
 
     def _added(self, _decoder, pad):
         caps = pad.get_current_caps() or pad.query_caps(None)
