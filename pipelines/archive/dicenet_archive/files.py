@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import struct
+import time
 
 from .errors import ArchiveError
 
@@ -103,9 +104,21 @@ class Lock:
         self.folder = os.path.join(self.work, "{}-of-{}".format(*shard))
         self.held = []
 
-    def take(self):
-        """Takes the lock, and removes what earlier runs left unfinished. ArchiveError where another run has it."""
+    def take(self, patience=0):
+        """Takes the lock, and removes what earlier runs left unfinished. ArchiveError where another run has it for longer
+        than `patience`, in seconds."""
         make_folder(self.work)
+        while True:
+            try:
+                return self._take_all()
+            except ArchiveError:
+                self.release()
+                if patience <= 0:
+                    raise
+            time.sleep(1)
+            patience -= 1
+
+    def _take_all(self):
         number, count = self.shard
         if not self._take(f"of-{count}", shared=count > 1):
             raise ArchiveError(self._busy())
@@ -118,8 +131,12 @@ class Lock:
         self._clean()
         make_folder(self.folder)
 
-    def release(self):
+    def close(self):
+        """Gives it back, with nothing left unfinished."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.release()
+
+    def release(self):
         while self.held:
             os.close(self.held.pop())
 

@@ -22,6 +22,7 @@ from .progress import Progress, span
 from .worker import Names, head
 
 MOST_LISTED = 100
+JOB_PATIENCE = 60  # seconds
 
 
 def add_arguments(parser):
@@ -39,7 +40,6 @@ def add_arguments(parser):
                        "equal size: run the others elsewhere with the same DIR")  # fmt: skip
     parser.add_argument("--list", help=argparse.SUPPRESS)  # what --slurm found
     slurm.add_arguments(parser)
-    parser.add_argument("--slurm",action="store_true")
 
 
 def shard_of(text):
@@ -72,6 +72,7 @@ def main(arguments):
         raise UsageError("name the folders or files to look at")
     if not arguments.stall_timeout > 0:
         raise UsageError("--stall-timeout takes seconds, more than 0")
+    slurm.check(arguments)
     archive = Archive(arguments)
     try:
         return slurm.submit(arguments, archive) if arguments.slurm else archive.run()
@@ -110,18 +111,19 @@ class Archive:
 
     def write_settings(self, version):
         """Writes archive.json, or sees that it says the same."""
-        place = os.path.join(self.output, settings_of.NAME)
-        if not os.path.exists(place):
+        if not os.path.exists(self.place()):
             now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
             value = {"format": 1, "version": version, "created": now, **settings_of.text_of(self.settings)}
-            write_json(value, place, os.path.join(self.lock.folder, "archive.part"))
-            return
-        self.check_settings(place)
+            write_json(value, self.place(), os.path.join(self.lock.folder, "archive.part"))
+        self.check_settings()
 
-    def check_settings(self, place):
-        old = read_json(place)
+    def place(self):
+        return os.path.join(self.output, settings_of.NAME)
+
+    def check_settings(self):
+        old = read_json(self.place())
         if old is None:
-            raise ArchiveError(f"{shown(place)} can't be read: it is no JSON object; name another --output")
+            raise ArchiveError(f"{shown(self.place())} can't be read: it is no JSON object; name another --output")
         different = settings_of.differences(old, self.settings)
         if different:
             raise UsageError(f"{shown(self.output)} was begun with other settings ({'; '.join(different)}): use the same, "
@@ -148,6 +150,8 @@ class Archive:
 
     def look(self):
         """Finds recordings, and those among them that are still to be done."""
+        if os.path.exists(self.place()):
+            self.check_settings()
         if self.arguments.list:
             self.found = Found([Recording(**json.loads(line)) for line in read_list(self.arguments.list)])
         else:
@@ -162,6 +166,7 @@ class Archive:
                 self.failed.append((recording.path, summary.get("error") or "unknown"))
             else:
                 self.todo.append(recording)
+        self.tell_found()
         self.todo.sort(key=cost)  # the largest first, from the end: they would keep one processor busy at the end
 
     def tell_found(self):
@@ -174,25 +179,33 @@ class Archive:
 
     def run(self):
         make_folder(self.output)
-        self.lock.take()
+        # A requeued job may begin before all have heard that its node is gone.
+        self.lock.take(JOB_PATIENCE if self.arguments.list else 0)
         try:
-            place = os.path.join(self.output, settings_of.NAME)
-            if os.path.exists(place):
-                self.check_settings(place)
             self.look()
-            self.tell_found()
-            if self.todo or not os.path.exists(place):
-                self.work()
+            if self.todo or not os.path.exists(self.place()):
+                self.work(self.todo)
             return self.tell_end()
         finally:
-            self.lock.release()
+            self.lock.close()
 
-    def work(self):
-        count = min(self.arguments.workers or processors(), max(1, len(self.todo)))
+    def prepare(self):
+        """Does all but the work, and returns what there is to do."""
+        make_folder(self.output)
+        self.lock.take()
+        try:
+            self.look()
+            self.work([])
+            return self.todo
+        finally:
+            self.lock.close()
+
+    def work(self, todo):
+        count = min(self.arguments.workers or processors(), max(1, len(todo)))
         memory = self.arguments.memory * MIB if self.arguments.memory else memory_of_worker(count)
         order = {"settings": self.settings, "output": self.output, "threads": max(1, processors() // count)}
-        self.progress = Progress(len(self.todo), sum(map(cost, self.todo)))
-        tasks = [task_of(recording) for recording in self.todo]
+        self.progress = Progress(len(todo), sum(map(cost, todo)))
+        tasks = [task_of(recording) for recording in todo]
         try:
             with Pool(order, self.lock.folder, count, memory, self.arguments.stall_timeout, self.ended, self.moved) as pool:
                 self.write_settings(pool.check())

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-from .errors import ArchiveError
+from .errors import ArchiveError, UsageError
 from .files import FATAL, put_in_place, readable, write_json
 
 PR_SET_PDEATHSIG = 1
@@ -202,14 +202,14 @@ class open_lines:
 
 
 def start(element):
-    """Takes an element to where it has loaded its model. ArchiveError where it can't."""
+    """Takes an element to where it has loaded its model. UsageError where it can't."""
     from .pipeline import Gst
 
     bus = Gst.Bus.new()
     element.set_bus(bus)
     if element.set_state(Gst.State.PAUSED) == Gst.StateChangeReturn.FAILURE:
         message = bus.pop_filtered(Gst.MessageType.ERROR)
-        raise ArchiveError(message.parse_error().gerror.message if message else f"{element.get_name()} does not start")
+        raise UsageError(message.parse_error().gerror.message if message else f"{element.get_name()} does not start")
     element.set_bus(None)
 
 
