@@ -22,10 +22,11 @@ packages_of() {
       fi ;;
     run) echo gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps \
       gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav fonts-dejavu-core \
-      ca-certificates ;;
+      ca-certificates python3-gi gir1.2-gstreamer-1.0 ;;
     show) echo gstreamer1.0-x gstreamer1.0-gl ;;
-    tests) echo check libjson-glib-dev locales bash-completion python3-numpy python3-pil python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 \
-      gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp valgrind libc6-dbg mosquitto openssl sqlite3 ;;
+    tests) echo check libjson-glib-dev locales bash-completion python3-numpy python3-pil python3-gi gir1.2-gstreamer-1.0 \
+      gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp valgrind libc6-dbg mosquitto openssl sqlite3 \
+      python3-zstandard munge slurm-client slurmctld slurmd ;;
     ci) echo python3-venv clang libclang-rt-dev shellcheck python3-torch libopenblas0-pthread qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
       debootstrap gi-docgen ;;
     *) echo "packages.sh: no group '$1': expected build, run, show, tests or ci" >&2 && exit 2 ;;

@@ -44,7 +44,9 @@ def is_worker(pid):
         return False
 
 
-@unittest.skipIf(no_bindings(), "GStreamer's bindings for Python are missing (Debian: python3-gi, gir1.2-gstreamer-1.0)")
+@unittest.skipIf(
+    no_bindings(), "GStreamer's bindings for Python are missing (Debian: python3-gi, gir1.2-gstreamer-1.0)"
+)
 class TestCase(common.TestCase):
     def setUp(self):
         super().setUp()

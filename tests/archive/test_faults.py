@@ -65,7 +65,9 @@ class Faults(archive.TestCase):
         """It stops at once, says so, and goes on when there is room."""
         disk = self.path("disk")
         os.mkdir(disk)
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "none", disk], capture_output=True, check=False).returncode:
+        if subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=100k", "none", disk], capture_output=True, check=False
+        ).returncode:
             self.skipTest("no disk can be made here: needs root")
         self.addCleanup(subprocess.run, ["umount", disk], check=True)
         self.clips(*[f"{number}.mp4" for number in range(8)], frames=30)
@@ -86,7 +88,9 @@ class Faults(archive.TestCase):
         """GStreamer writes annotated ones, and says in its own way that there is no room."""
         disk = self.path("disk")
         os.mkdir(disk)
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "none", disk], capture_output=True, check=False).returncode:
+        if subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=48k", "none", disk], capture_output=True, check=False
+        ).returncode:
             self.skipTest("no disk can be made here: needs root")
         self.addCleanup(subprocess.run, ["umount", disk], check=True)
         self.clips(*[f"{number}.mp4" for number in range(3)], frames=60)

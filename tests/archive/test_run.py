@@ -23,14 +23,15 @@ class Run(archive.TestCase):
                    "no-ending", ".hidden.mp4")  # fmt: skip
         for number in range(3):
             self.picture(f"sub/pictures/p{9 + number}.png", 40 + 8 * number)
-        for name, content in {"notes.txt": "text", "sub/data.bin": "\0" * 9, "empty.mp4": "", "cut.mp4": "no video"}.items():
+        for name, content in {"notes.txt": "text", "sub/data.bin": "\0" * 9, "empty.mp4": "", "cut.mp4": "no video",
+                              "sound.m4a": "\0\0\0\x20ftypM4A "}.items():  # fmt: skip
             with open(os.path.join(self.input, name), "w", encoding="ascii") as file:
                 file.write(content)
         os.symlink(self.input, os.path.join(self.input, "sub", "loop"))
         os.symlink("nowhere", os.path.join(self.input, "nowhere.mp4"))
         out, err = self.run_archive(expect=1)
         self.assertIn("11 recordings to do", out)
-        self.assertIn("3 other files skipped", out)
+        self.assertIn("4 other files skipped", out)
         states = self.states()
         failed = {path for path, state in states.items() if state == "failed"}
         self.assertEqual(failed, {"empty.mp4", "cut.mp4"})
@@ -82,13 +83,18 @@ class Run(archive.TestCase):
             _, err = self.end(process, 128 + number)
             self.assertIn("the same command goes on from there", err)
             self.assert_gone(workers)
-            self.assertFalse([n for n in os.listdir(os.path.join(self.output, ".dicenet-work")) if not n.endswith(".lock")])
+            self.assertFalse(
+                [n for n in os.listdir(os.path.join(self.output, ".dicenet-work")) if not n.endswith(".lock")]
+            )
 
     def test_again(self):
         """New and changed recordings are done, the others are left as they are."""
         self.clips("a.mp4", "b.mp4")
         self.run_archive()
-        before = {name: os.stat(os.path.join(self.output, "results", name)).st_mtime_ns for name in ("a.mp4.jsonl", "b.mp4.jsonl")}
+        before = {
+            name: os.stat(os.path.join(self.output, "results", name)).st_mtime_ns
+            for name in ("a.mp4.jsonl", "b.mp4.jsonl")
+        }
         self.clips("c.mp4", frames=5)
         os.utime(os.path.join(self.input, "b.mp4"), (1_600_000_000,) * 2)
         out, _ = self.run_archive()
@@ -136,7 +142,10 @@ class Run(archive.TestCase):
         for words, parts in {
             ("--interval", "2"): ["interval: 1 there, 2 now"],
             ("--networks", "detect"): ["--networks: classify,detect,segment there, detect now"],
-            ("--threshold-detect", "0.5", "--track"): ["threshold of detect: 0.05 there, 0.5 now", "tracking: False there"],
+            ("--threshold-detect", "0.5", "--track"): [
+                "threshold of detect: 0.05 there, 0.5 now",
+                "tracking: False there",
+            ],
             ("--set", "detect.max-detections=7"): ["properties of detect"],
         }.items():
             _, err = self.run_archive(*words, expect=2)

@@ -144,7 +144,9 @@ class Slurm(archive.TestCase):
 
     def started(self, job, part):
         """Whether a part has begun with a recording."""
-        return bool([p for p in glob.glob(f"{glob.escape(self.output)}/.dicenet-work/{part}-of-*/*.part") if os.path.getsize(p)])
+        return bool(
+            [p for p in glob.glob(f"{glob.escape(self.output)}/.dicenet-work/{part}-of-*/*.part") if os.path.getsize(p)]
+        )
 
     def test_array(self):
         """On a drained node nothing runs; a job that is requeued in the middle and one that is killed lose nothing."""

@@ -3,7 +3,9 @@
 """Summaries say what the lines say."""
 
 import base64
+import datetime
 import os
+import time
 import unittest
 
 import archive
@@ -17,7 +19,9 @@ class Summary(archive.TestCase):
         self.run_archive("--lines=a:0.5,0,0.5,1", "--zones=z:0,0,1,0,1,1,0,1", "--interval=3")
         summary = self.summaries()["a.mp4"]
         lines = common.read_json_lines(os.path.join(self.output, "results", "a.mp4.jsonl"))
-        self.assertEqual((summary["state"], summary["frames"], summary["width"], summary["height"]), ("done", 30, 96, 64))
+        self.assertEqual(
+            (summary["state"], summary["frames"], summary["width"], summary["height"]), ("done", 30, 96, 64)
+        )
         self.assertAlmostEqual(summary["duration"], 3.0, places=2)
         expected = count(lines)
         self.assertEqual(set(summary["classes"]), set(expected))
@@ -35,6 +39,14 @@ class Summary(archive.TestCase):
         self.check_moments(summary)
         self.check_timeline(summary, lines)
 
+    def test_started(self):
+        """What the container says, in UTC."""
+        before = time.time()
+        self.clips("a.mp4")
+        self.run_archive("--networks", "classify")
+        started = datetime.datetime.fromisoformat(self.summaries()["a.mp4"]["started"].replace("Z", "+00:00"))
+        self.assertTrue(before - 2 <= started.timestamp() <= time.time() + 2, started)
+
     def check_moments(self, summary):
         moments = summary["moments"]
         self.assertTrue(1 <= len(moments) <= 4)
@@ -44,7 +56,9 @@ class Summary(archive.TestCase):
             self.assertTrue(moment["thumbnail"].startswith("data:image/jpeg;base64,"))
             self.assertEqual(base64.b64decode(moment["thumbnail"].split(",")[1])[:3], b"\xff\xd8\xff")
             self.assertEqual(moment["frame"], round(moment["time"] * 10))
-            self.assertAlmostEqual(moment["score"], summary["classes"][f"{moment['task']}:{moment['class']}"]["best"], delta=0.2)
+            self.assertAlmostEqual(
+                moment["score"], summary["classes"][f"{moment['task']}:{moment['class']}"]["best"], delta=0.2
+            )
 
     def check_timeline(self, summary, lines):
         key = next(key for key in summary["timeline"] if key.startswith("detect:"))
@@ -63,7 +77,9 @@ class Summary(archive.TestCase):
         summary = Summary(tracking=True)
         for frame in range(20000):
             time = 2**63 - 1 if frame == 19999 else frame * 10**9
-            summary.add({"timestamp": time, "objects": [detection(f"class {frame % 3000}", 0.5, frame)]}, 0, lambda: "data:")
+            summary.add(
+                {"timestamp": time, "objects": [detection(f"class {frame % 3000}", 0.5, frame)]}, 0, lambda: "data:"
+            )
         for number in range(1000):
             summary.warn(f"{number} " + "x" * 100000)
         found = summary.as_json()

@@ -16,6 +16,8 @@ VIDEOS = set(
     "265 264 3g2 3gp amv asf avi divx dv f4v fli flv gxf h264 h265 hevc insv ivf m1v m2t m2ts m2v m4v mj2 mjpeg mjpg mkv "
     "mov mp4 mpe mpeg mpg mts mxf nuv obu ogm ogv qt rm rmvb vob vro webm wmv wtv y4m".split()
 )
+# Of the same containers.
+SOUNDS = set("aac ac3 aif aiff amr ape au flac m4a m4b m4p m4r mka mks mp2 mp3 oga opus spx wav weba wma".split())
 # How files of any other name begin that are videos: offset and bytes. Names such as .ts and .dat are used for much else.
 BEGINNINGS = [
     (4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1a\x45\xdf\xa3"), (8, b"AVI LIST"), (0, b"FLV\x01"),
@@ -65,6 +67,8 @@ def is_video(path):
     """Whether a file is a video by its name, or else by how it begins."""
     if ending(path) in VIDEOS - {"mts"}:
         return True
+    if ending(path) in SOUNDS:
+        return False
     try:
         with open(path, "rb") as file:
             head = file.read(3 * PACKET)
@@ -94,9 +98,7 @@ def find(inputs, output):
         elif place not in seen:
             seen.add(place)
             kind = "pictures" if is_picture(place) else "video"
-            found.recordings.append(
-                Recording(place, os.path.basename(place), kind, status.st_size, status.st_mtime)
-            )
+            found.recordings.append(Recording(place, os.path.basename(place), kind, status.st_size, status.st_mtime))
     return found
 
 

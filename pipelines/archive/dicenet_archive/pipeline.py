@@ -34,7 +34,9 @@ def make(name, **properties):
     element = Gst.ElementFactory.make(name)
     if element is None:
         what = next((text for start, text in HELP.items() if name.startswith(start)), None)
-        raise UsageError(f"there is no element {name}: {what or 'install GStreamer plugins: base, good, bad and libav'}")
+        raise UsageError(
+            f"there is no element {name}: {what or 'install GStreamer plugins: base, good, bad and libav'}"
+        )
     for key, value in properties.items():
         element.set_property(key.replace("_", "-"), value)
     return element

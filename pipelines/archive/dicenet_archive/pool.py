@@ -207,7 +207,10 @@ class Pool:
             self.ended(task, {"state": "failed", "reason": "its worker was killed (signal 9) twice, as happens when "
                               "memory runs out: fewer --workers need less"})  # fmt: skip
         else:
-            self.ended(task, {"state": "failed", "reason": f"the decoder crashed {ending(status)} after {worker.frames} frames"})
+            self.ended(
+                task,
+                {"state": "failed", "reason": f"the decoder crashed {ending(status)} after {worker.frames} frames"},
+            )
 
     # --- what workers tell ---
 

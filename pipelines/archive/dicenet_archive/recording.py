@@ -208,7 +208,9 @@ class Run:
         feed.emit("end-of-stream")
         self._end()
         if failures and self.summary.frames == 0:
-            raise Failure(failures[0].split(": ", 1)[1] if not folder else f"none of its pictures can be read; {failures[0]}")
+            raise Failure(
+                failures[0].split(": ", 1)[1] if not folder else f"none of its pictures can be read; {failures[0]}"
+            )
         for failure in failures[:5]:
             self.summary.warn(failure)
         if len(failures) > 5:

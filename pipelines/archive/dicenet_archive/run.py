@@ -73,14 +73,15 @@ def main(arguments):
     if not arguments.stall_timeout > 0:
         raise UsageError("--stall-timeout takes seconds, more than 0")
     slurm.check(arguments)
-    archive = Archive(arguments)
+    archive = None
     try:
+        archive = Archive(arguments)
         return slurm.submit(arguments, archive) if arguments.slurm else archive.run()
     except Stopped as stopped:
         print("stopped: what is done stays, and the same command goes on from there", file=sys.stderr)
         return stopped.status
     except (Stop, OSError) as error:
-        raise ArchiveError(archive.no_room(error)) from None
+        raise ArchiveError(archive.no_room(error) if archive else str(error)) from None
 
 
 class Archive:
@@ -93,7 +94,7 @@ class Archive:
         self.check_output()
         self.lock = Lock(self.output, arguments.shard)
         self.found, self.todo, self.failed, self.kept = None, [], [], 0
-        self.progress = None
+        self.progress, self.known = None, {}
         self.size_done = self.frames_done = 0
 
     # --- the output folder ---
@@ -129,11 +130,14 @@ class Archive:
             raise UsageError(f"{shown(self.output)} was begun with other settings ({'; '.join(different)}): use the same, "
                              "or name another --output")  # fmt: skip
 
-    def names(self, recording):
-        return Names(self.output, recording.path, self.settings)
-
     def summary_of(self, path):
-        return read_json(os.path.join(self.output, "summaries", path + ".json"))
+        """What of a summary says whether its recording is done, or None. All of it, with pictures, would be much to keep."""
+        if path not in self.known:
+            summary = read_json(os.path.join(self.output, "summaries", path + ".json"))
+            self.known[path] = summary and {
+                key: summary.get(key) for key in ("source", "size", "modified", "state", "error")
+            }
+        return self.known[path]
 
     def no_room(self, error):
         if isinstance(error, OSError):
@@ -207,7 +211,9 @@ class Archive:
         self.progress = Progress(len(todo), sum(map(cost, todo)))
         tasks = [task_of(recording) for recording in todo]
         try:
-            with Pool(order, self.lock.folder, count, memory, self.arguments.stall_timeout, self.ended, self.moved) as pool:
+            with Pool(
+                order, self.lock.folder, count, memory, self.arguments.stall_timeout, self.ended, self.moved
+            ) as pool:
                 self.write_settings(pool.check())
                 pool.run(tasks)
         finally:

@@ -19,7 +19,9 @@ SAME = ["networks", "interval", "tracking", "lines", "zones", "annotated", "comp
 
 def add_arguments(parser):
     group = parser.add_argument_group("what is looked for")
-    group.add_argument("--networks", metavar="LIST", default=",".join(TASKS), help="which to run (default: %(default)s)")
+    group.add_argument(
+        "--networks", metavar="LIST", default=",".join(TASKS), help="which to run (default: %(default)s)"
+    )
     for task in TASKS:
         group.add_argument(f"--model-{task}", metavar="MODEL", help=f"file or name (default: dicenet-{task})")
     for task in TASKS[:2]:
@@ -110,7 +112,9 @@ def find_model(model, task):
     """The file of a model for a task. UsageError where there is none."""
     program = shutil.which("dicenet")
     if program is None:
-        raise ArchiveError("the program dicenet is not in PATH: install the project, or run this in meson devenv -C build")
+        raise ArchiveError(
+            "the program dicenet is not in PATH: install the project, or run this in meson devenv -C build"
+        )
     said = subprocess.run([program, "info", "--json", model], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           errors="replace")  # fmt: skip
     if said.returncode:
@@ -133,7 +137,9 @@ def differences(old, new):
                   for what in ("name", "threshold", "properties") if one.get(what) != other.get(what)]  # fmt: skip
         if one.get("name") == other.get("name") and one.get("sha256") != other.get("sha256"):
             words.append(f"the model {one.get('name')} of {task} is another file by now")
-    words += [f"{what}: {old.get(what)} there, {new.get(what)} now" for what in SAME[1:] if old.get(what) != new.get(what)]
+    words += [
+        f"{what}: {old.get(what)} there, {new.get(what)} now" for what in SAME[1:] if old.get(what) != new.get(what)
+    ]
     return [shown(word) for word in words]
 
 

@@ -37,7 +37,9 @@ def check(arguments):
         raise UsageError("--slurm needs the program sbatch, which is not in PATH: run this where jobs are submitted")
     for option in arguments.sbatch:
         if not option.startswith("-"):
-            raise UsageError(f"--sbatch takes an option of sbatch, such as --sbatch=--time=8:00:00, not '{shown(option)}'")
+            raise UsageError(
+                f"--sbatch takes an option of sbatch, such as --sbatch=--time=8:00:00, not '{shown(option)}'"
+            )
 
 
 def submit(arguments, archive):

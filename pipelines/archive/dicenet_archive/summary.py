@@ -175,7 +175,9 @@ def findings(line):
         if detection and not detection.get("age"):
             edges = detection.get("bounding_box", {})
             box = [number(edges.get(edge)) for edge in ("x_min", "y_min", "x_max", "y_max")]
-            yield Finding("detect", detection.get("label", ""), number(detection.get("confidence")), found.get("id"), box)
+            yield Finding(
+                "detect", detection.get("label", ""), number(detection.get("confidence")), found.get("id"), box
+            )
         elif classes and not detection and not classes.get("age"):
             for each in classes.get("classes", ()):
                 yield Finding("classify", each.get("label", ""), number(each.get("confidence")))

@@ -26,7 +26,9 @@ class Thumbnails:
         structure = caps.get_structure(0)
         width, height = structure.get_value("width"), structure.get_value("height")
         known, par_n, par_d = structure.get_fraction("pixel-aspect-ratio")
-        self.size.set_property("caps", Gst.Caps.from_string(fitting(width, height, par_n if known else 1, par_d if known else 1)))
+        self.size.set_property(
+            "caps", Gst.Caps.from_string(fitting(width, height, par_n if known else 1, par_d if known else 1))
+        )
         if self.source.emit("push-sample", Gst.Sample.new(buffer, caps, None, None)) != Gst.FlowReturn.OK:
             return None
         sample = self.sink.emit("try-pull-sample", PATIENCE)

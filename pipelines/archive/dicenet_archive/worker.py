@@ -105,7 +105,9 @@ class Worker:
     def _file_error(self, error):
         number = getattr(error, "errno", errno.ENOSPC)
         root = os.path.join(os.fsencode(self.output), b"")
-        names = [os.fsencode(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name]
+        names = [
+            os.fsencode(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name
+        ]
         ours = not isinstance(error, OSError) or not names or any(name.startswith(root) for name in names)
         text = getattr(error, "strerror", None) or str(error)
         if ours and number in FATAL:
