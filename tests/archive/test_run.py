@@ -60,6 +60,7 @@ class Run(archive.TestCase):
         names = [f"{number % 3}/clip{number}.mp4" for number in range(8)]
         self.clips(*names, frames=6)
         self.run_archive("--track", output=self.path("undisturbed"))
+        whole = self.everything(self.path("undisturbed"))
         rng = random.Random(7)
         for _ in range(6):
             process = self.begin("--track")
@@ -69,9 +70,18 @@ class Run(archive.TestCase):
                 workers = self.interrupt(process, signal.SIGKILL)
                 self.assert_gone(workers)
             process.communicate()
+            self.check_whole(whole)
         out, _ = self.run_archive("--track")
         self.assertIn("all 8 recordings are done", out)
-        self.assertEqual(self.everything(), self.everything(self.path("undisturbed")))
+        self.assertEqual(self.everything(), whole)
+
+    def check_whole(self, expected):
+        """What has its own name is whole, and a summary has its results."""
+        found = {path: content for path, content in self.everything().items() if not path.startswith(".")}
+        for path, content in found.items():
+            self.assertEqual(content, expected[path], f"{path} is not whole")
+            if path.startswith("summaries/"):
+                self.assertIn(path.replace("summaries/", "results/").removesuffix(".json") + ".jsonl", found)
 
     def test_stop(self):
         """Ctrl-C and SIGTERM: the status says so, and no worker goes on."""
@@ -160,7 +170,10 @@ class Run(archive.TestCase):
             ("--networks", "classify", "--track"): "need a detector",
             ("--model-detect", common.model("classify")): "is a model for --model-classify",
             ("--model-detect", "no-such"): "no-such",
-            ("--shard", "3/2"): "--shard",
+            ("--shard", "3/2"): "expected K/N, such as 1/4",
+            ("--interval", "0"): "expected a whole number from 1",
+            ("--threshold-detect", "1.5"): "expected a number from 0 to 1",
+            ("--stall-timeout", "nan"): "expected seconds, more than 0",
             ("--compress", "rar"): "--compress",
         }.items():
             output = self.path("other")

@@ -5,7 +5,7 @@ import argparse
 import importlib
 import sys
 
-from .errors import USAGE, ArchiveError
+from .errors import ArchiveError
 
 # Each is a module with add_arguments(parser) and main(arguments), which returns the exit status.
 COMMANDS = {

@@ -7,6 +7,7 @@ import datetime
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -33,7 +34,7 @@ def add_arguments(parser):
     group.add_argument("--workers", type=settings_of.whole, metavar="N", help="processes (default: one per processor)")
     group.add_argument("--memory", type=settings_of.whole, metavar="MIB", help="most memory of a worker: a recording that "
                        "needs more fails (default: 80 %% of the machine's, shared)")  # fmt: skip
-    group.add_argument("--stall-timeout", type=float, default=120, metavar="SECONDS",
+    group.add_argument("--stall-timeout", type=settings_of.seconds, default=120, metavar="SECONDS",
                        help="a recording that makes no progress for so long fails (default: %(default)s)")  # fmt: skip
     group.add_argument("--retry-failed", action="store_true", help="do those again that failed before")
     group.add_argument("--shard", type=shard_of, default=(1, 1), metavar="K/N", help="only the K-th of N parts of about "
@@ -43,10 +44,10 @@ def add_arguments(parser):
 
 
 def shard_of(text):
-    number, count = map(int, text.split("/"))
-    if not 1 <= number <= count <= 100_000:
-        raise ValueError
-    return number, count
+    match = re.fullmatch("([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", text)
+    if not match or int(match[1]) > int(match[2]):
+        raise argparse.ArgumentTypeError(f"expected K/N, such as 1/4, with K from 1 to N, not '{shown(text)}'")
+    return int(match[1]), int(match[2])
 
 
 class Stopped(BaseException):
@@ -70,8 +71,6 @@ def main(arguments):
             signal.signal(number, stop)
     if not arguments.list and not arguments.inputs:
         raise UsageError("name the folders or files to look at")
-    if not arguments.stall_timeout > 0:
-        raise UsageError("--stall-timeout takes seconds, more than 0")
     slurm.check(arguments)
     archive = None
     try:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is done with each recording: from options, and as archive.json keeps it."""
 
+import argparse
 import hashlib
 import json
 import os
@@ -39,17 +40,21 @@ def add_arguments(parser):
 
 
 def fraction(text):
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ValueError
-    return value
+    if not re.fullmatch(r"[01]|[01]?\.[0-9]{1,9}", text) or float(text) > 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, not '{shown(text)}'")
+    return float(text)
 
 
 def whole(text):
-    value = int(text)
-    if not 1 <= value <= 1_000_000:
-        raise ValueError
-    return value
+    if not re.fullmatch("[1-9][0-9]{0,6}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not '{shown(text)}'")
+    return int(text)
+
+
+def seconds(text):
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, not '{shown(text)}'")
+    return float(text)
 
 
 def from_arguments(arguments):

@@ -81,7 +81,7 @@ def words_of(arguments, archive):
     for task, network in networks.items():
         words.append(f"--model-{task}={network['model']}")
         if network["threshold"] is not None:
-            words.append(f"--threshold-{task}={network['threshold']!r}")
+            words.append(f"--threshold-{task}={network['threshold']:.9f}")
     words += [f"--set={word}" for word in arguments.properties]
     words += [f"--{name}" for name in ("track", "annotated") if getattr(arguments, name)]
     words += ["--retry-failed"] * arguments.retry_failed
