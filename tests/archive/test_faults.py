@@ -43,6 +43,17 @@ class Faults(archive.TestCase):
         self.assertEqual({summary["state"] for summary in summaries.values()}, {"done"})
         self.assertIn("all 3 recordings are done", out)
 
+    def test_orphan(self):
+        """A worker that hangs ends with its parent, too."""
+        self.long_and_short()
+        process = self.begin("--workers", "1")
+        worker = self.worker_at_work(process)
+        os.kill(worker, signal.SIGSTOP)
+        self.addCleanup(lambda: archive.is_worker(worker) and os.kill(worker, signal.SIGKILL))
+        process.kill()
+        process.communicate()
+        self.assert_gone([worker])
+
     def test_stalled(self):
         summaries, _, _ = self.with_signal(signal.SIGSTOP, 1, "--stall-timeout", "3")
         self.assertIn("no progress for 3 seconds", summaries["long.mp4"]["error"])

@@ -108,8 +108,9 @@ def throughput(options, folder):
     output = os.path.join(folder, "out")
     seconds, used = run(archive(inputs, output, f"--workers={workers}", f"--interval={options.interval}"))
     frames = frames_in(output)
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     expected = [ms / options.interval for ms in alone]
-    print(f"{frames} frames in {seconds:.1f} s: {frames / seconds:.1f} per second")
+    print(f"{frames} frames in {seconds:.1f} s: {frames / seconds:.1f} per second; largest worker {largest:.0f} MiB")
     print(f"networks alone: {1000 * workers / expected[0]:.1f} per second on {workers} processors")
     print(
         f"processor time per frame: {1000 * used / frames:.2f} ms; networks alone {expected[1]:.2f} ms; decoder alone {decoder:.2f} ms"
