@@ -59,6 +59,7 @@ class Faults(archive.TestCase):
         self.assertIn("no progress for 3 seconds", summaries["long.mp4"]["error"])
         self.assertEqual([summaries[name]["state"] for name in ("b.mp4", "c.mp4")], ["done", "done"])
 
+    @unittest.skipIf(common.PRELOAD, "sanitizers need more memory than a worker is given here")
     def test_memory(self):
         """A picture that needs more than a worker may have."""
         self.clips("b.mp4")

@@ -145,6 +145,12 @@ class Run(archive.TestCase):
         self.clips("bad.mp4")
         out, _ = self.run_archive()
         self.assertIn("all 2 recordings are done", out)
+        results = os.path.join(self.output, "results", "bad.mp4.jsonl")
+        self.assertTrue(os.path.exists(results))
+        with open(bad, "wb") as file:
+            file.write(b"no video any more")
+        self.run_archive(expect=1)
+        self.assertFalse(os.path.exists(results), "results of what the recording was before")
 
     def test_settings(self):
         self.clips("a.mp4")
@@ -234,6 +240,15 @@ class Run(archive.TestCase):
         self.assertEqual(common.count_frames(os.path.join(self.output, "annotated", "a.mp4.mkv"), self.folder), 4)
         self.assertEqual(common.count_frames(os.path.join(self.output, "annotated", "odd.mkv.mkv"), self.folder), 3)
         self.assertEqual(self.states(), {"a.mp4": "done", "odd.mkv": "done"})
+
+    def test_annotated_pictures(self):
+        """Of different sizes, shapes and formats, in one video."""
+        for number, (encoder, size) in enumerate([("jpegenc", (80, 60)), ("pngenc", (51, 37)), ("jpegenc", (64, 96))]):
+            ending = encoder.removesuffix("enc")
+            common.launch("videotestsrc", "num-buffers=1", "!", f"video/x-raw,width={size[0]},height={size[1]}", "!",
+                          "videoconvert", "!", encoder, "!", "filesink", f"location={self.input}/{number}.{ending}")  # fmt: skip
+        self.run_archive("--annotated")
+        self.assertEqual(common.count_frames(os.path.join(self.output, "annotated", "in.mkv"), self.folder), 3)
 
     def strange_size(self):
         common.launch("videotestsrc", "num-buffers=3", "!", "video/x-raw,width=51,height=37", "!", "vp8enc", "!", "matroskamux",

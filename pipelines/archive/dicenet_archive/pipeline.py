@@ -16,6 +16,8 @@ PLAYLISTS = ("application/x-hls", "application/dash+xml", "application/vnd.ms-ss
              "application/smil", "application/xspf+xml")  # fmt: skip
 LEFT_ALONE = ("audio/", "text/", "subpicture/", "closedcaption/", "application/x-ssa", "application/x-ass",
               "application/x-subtitle", *PLAYLISTS)  # fmt: skip
+I420 = "video/x-raw, format=(string)I420"
+FORM = re.compile(r"(?:width|height|pixel-aspect-ratio|colorimetry|chroma-site)=[^,;]+")
 HELP = {
     "dicenet": "build the plugin, or install it and see that GST_PLUGIN_PATH leads to it",
     "x264enc": "--annotated needs it: install gstreamer1.0-plugins-ugly",
@@ -143,28 +145,26 @@ def set_threads(element, threads):
 
 
 def make_encoder():
-    """A file that every player shows. All pictures get the first one's size, made even."""
+    """A file that every player shows. All pictures get the first one's form, with even sides."""
     encoder = make("x264enc", threads=1, quantizer=20)
     for name, text in {"speed-preset": "veryfast", "tune": "zerolatency", "pass": "qual"}.items():
         Gst.util_set_object_arg(encoder, name, text)
-    size = make("capsfilter", caps=Gst.Caps.from_string("video/x-raw,format=I420"))
-    scale, box = make("videoscale", add_borders=True), make("videobox")
-    keep = make("capsfilter")
-    keep.get_static_pad("sink").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, keep_size, (keep, box))
-    return [make("videoconvert"), size, scale, keep, box, encoder, make("h264parse"), make("matroskamux")]
+    scale, box = make("videoconvertscale", add_borders=True), make("videobox")
+    keep = make("capsfilter", caps=Gst.Caps.from_string(I420))
+    keep.get_static_pad("sink").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, keep_form, (keep, box))
+    return [scale, keep, box, encoder, make("h264parse"), make("matroskamux")]
 
 
-def keep_size(_pad, info, elements):
-    """Fixes the size at that of the first caps."""
+def keep_form(_pad, info, elements):
+    """Fixes what a container can't change on the way, at that of the first frame."""
     event = info.get_event()
-    if event.type == Gst.EventType.CAPS:
-        keep, box = elements
-        structure = event.parse_caps().get_structure(0)
-        width, height = structure.get_value("width"), structure.get_value("height")
-        if keep.get_property("caps").is_any():
-            keep.set_property("caps", Gst.Caps.from_string(f"video/x-raw,width={width},height={height}"))
-            box.set_property("right", -(width % 2))
-            box.set_property("bottom", -(height % 2))
+    keep, box = elements
+    if event.type == Gst.EventType.CAPS and keep.get_property("caps").to_string() == I420:
+        caps = event.parse_caps()
+        structure = caps.get_structure(0)
+        keep.set_property("caps", Gst.Caps.from_string(", ".join([I420, *FORM.findall(caps.to_string())])))
+        box.set_property("right", -(structure.get_value("width") % 2))
+        box.set_property("bottom", -(structure.get_value("height") % 2))
     return Gst.PadProbeReturn.OK
 
 

@@ -3,6 +3,7 @@
 command goes on where it was stopped, and takes new files."""
 
 import argparse
+import contextlib
 import datetime
 import errno
 import json
@@ -240,6 +241,9 @@ class Archive:
                    "warnings": []}  # fmt: skip
         try:
             write_json(summary, names.summary, os.path.join(self.lock.folder, "failed.part"))
+            for stale in names.results, names.annotated:  # of the recording as it was before
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(stale)
         except OSError as error:
             if error.errno in FATAL:
                 raise
