@@ -7,7 +7,7 @@
 
 Throughput: copies of CLIP, one worker per processor, all three networks. The limit is what `dicenet bench` says of the
 three at the same inference sizes, one after the other, with one thread on each processor at once: by the clock, and by
-processor time, which a busy machine disturbs less.
+processor time, which a busy machine disturbs less. What the start costs is told apart.
 
 Memory: made clips of 10 small frames, inferred at 96 x 96. Prints the workers' largest resident memory in each tenth of the run.
 """
@@ -35,6 +35,7 @@ from plugin import use_build
 
 TASKS = ("classify", "detect", "segment")
 CLIP = "videotestsrc num-buffers=10 pattern=ball ! video/x-raw,width=160,height=120,framerate=10/1 ! x264enc ! mp4mux ! filesink location={}"
+SMALL = [f"--set={task}.inference-size=96x96" for task in TASKS]
 
 
 def model(task):
@@ -97,26 +98,43 @@ def archive(inputs, output, *words):
     return [sys.executable, PROGRAM, inputs, "--output", output, *words]
 
 
-def throughput(options, folder):
-    inputs = os.path.join(folder, "in")
+def make_clip(folder):
+    """A small one of 10 frames."""
+    clip = os.path.join(folder, "clip.mp4")
+    subprocess.run(["gst-launch-1.0", "-q", *CLIP.format(clip).split()], check=True)
+    return clip
+
+
+def fill(inputs, clip, copies):
     os.mkdir(inputs)
-    for number in range(options.copies):
-        os.symlink(os.path.abspath(options.clip), os.path.join(inputs, f"{number}.mp4"))
+    for number in range(copies):
+        os.symlink(os.path.abspath(clip), os.path.join(inputs, f"{number}.mp4"))
+
+
+def start(options, folder):
+    """Seconds of processor time until the workers have done a small clip each: what a run costs besides its frames."""
+    inputs = os.path.join(folder, "small")
+    fill(inputs, make_clip(folder), options.workers)
+    words = [f"--workers={options.workers}", *SMALL]
+    return run(archive(inputs, os.path.join(folder, "small-out"), *words))[1]
+
+
+def throughput(options, folder):
+    inputs, output = os.path.join(folder, "in"), os.path.join(folder, "out")
+    fill(inputs, options.clip, options.copies)
     workers = options.workers
-    alone = limit(options.clip, options.build, workers)
-    decoder = decoding(options.clip)
-    output = os.path.join(folder, "out")
+    clock, alone = (ms / options.interval for ms in limit(options.clip, options.build, workers))
+    decoder, started = decoding(options.clip), start(options, folder)
     seconds, used = run(archive(inputs, output, f"--workers={workers}", f"--interval={options.interval}"))
     frames = frames_in(output)
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    expected = [ms / options.interval for ms in alone]
+    each = 1000 * (used - started) / frames
     print(f"{frames} frames in {seconds:.1f} s: {frames / seconds:.1f} per second; largest worker {largest:.0f} MiB")
-    print(f"networks alone: {1000 * workers / expected[0]:.1f} per second on {workers} processors")
+    print(f"networks alone: {1000 * workers / clock:.1f} per second on {workers} processors")
+    print(f"processor time: {started:.2f} s for the start; per frame {each:.2f} ms; networks alone {alone:.2f} ms; decoder alone "
+          f"{decoder:.2f} ms")  # fmt: skip
     print(
-        f"processor time per frame: {1000 * used / frames:.2f} ms; networks alone {expected[1]:.2f} ms; decoder alone {decoder:.2f} ms"
-    )
-    print(
-        f"besides both: {1000 * used / frames - expected[1] - decoder:.2f} ms, {(1000 * used / frames - decoder) / expected[1] - 1:.1%}"
+        f"per frame besides the networks: {each / alone - 1:.1%}; without the decoder: {(each - decoder) / alone - 1:.1%}"
     )
 
 
@@ -140,13 +158,8 @@ def count_summaries(output):
 
 def memory(options, folder):
     inputs, output = os.path.join(folder, "in"), os.path.join(folder, "out")
-    os.mkdir(inputs)
-    clip = os.path.join(folder, "clip.mp4")
-    subprocess.run(["gst-launch-1.0", "-q", *CLIP.format(quoted(clip)[1:-1]).split()], check=True)
-    for number in range(options.recordings):
-        os.symlink(clip, os.path.join(inputs, f"{number}.mp4"))
-    words = [f"--set={task}.inference-size=96x96" for task in TASKS]
-    command = archive(inputs, output, f"--workers={options.workers}", *words)
+    fill(inputs, make_clip(folder), options.recordings)
+    command = archive(inputs, output, f"--workers={options.workers}", *SMALL)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     largest = [0.0] * 10
     begin = time.monotonic()

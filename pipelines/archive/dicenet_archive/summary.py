@@ -135,7 +135,7 @@ class Summary:
         if self.moments.wants(key, time, score):
             boxes = [{"class": f.label, "score": rounded(f.score), "box": f.box} for f in seen if f.task == "detect"]
             self.moments.add(key, {"time": rounded(time), "frame": self.frames - 1, "task": task, "class": label,
-                                   "score": rounded(score), "boxes": boxes[:20] if task == "detect" else [],
+                                   "score": rounded(score), "boxes": boxes[:20],
                                    "thumbnail": thumbnail()})  # fmt: skip
 
     def _count(self, line):
