@@ -61,6 +61,7 @@ def work(order, tell):
     tell(event="ready", version=worker.version)
     for line in sys.stdin.buffer:
         worker.do(json.loads(line))
+    worker.close()
 
 
 class Worker:
@@ -81,6 +82,13 @@ class Worker:
         if self.settings["annotated"]:
             make_encoder()
         self.thumbnails = Thumbnails()
+
+    def close(self):
+        from .pipeline import Gst
+
+        for element in self.warm:
+            element.set_state(Gst.State.NULL)
+        self.thumbnails.close()
 
     def do(self, task):
         """Does a recording. Its summary is written last: what has one is whole."""
