@@ -145,7 +145,9 @@ class Archive:
             error = f"{error.strerror}{where}"
         what = "make room" if os.strerror(errno.ENOSPC) in str(error) or "space" in str(error) else "mend that"
         kept = f"; the {self.done_now()} recordings that are done stay done" if self.done_now() else ""
-        return f"{shown(self.output)}: nothing more can be written: {error}: {what}, and run the same command again{kept}"
+        return (
+            f"{shown(self.output)}: nothing more can be written: {error}: {what}, and run the same command again{kept}"
+        )
 
     def done_now(self):
         return self.kept + (self.progress.done if self.progress else 0)
