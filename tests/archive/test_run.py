@@ -6,8 +6,10 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
+import sys
 import unittest
 
 import archive
@@ -213,6 +215,19 @@ class Run(archive.TestCase):
                 self.assertIn("is at work there", err)
             self.interrupt(process)
             self.end(process, 130)
+
+    def test_installed(self):
+        """The program finds its package where both are installed, or says what is missing."""
+        os.makedirs(self.path("prefix", "bin"))
+        program = shutil.copy(archive.PROGRAM, self.path("prefix", "bin"))
+        done = subprocess.run([sys.executable, program, "--help"], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("install both", done.stderr)
+        os.makedirs(self.path("prefix", "share", "dicenet"))
+        shutil.copytree(archive.PACKAGE, self.path("prefix", "share", "dicenet", "archive"))
+        done = subprocess.run([sys.executable, program, "--help"], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("--retry-failed", done.stdout)
 
     def test_compressed(self):
         self.clips("a.mp4")
