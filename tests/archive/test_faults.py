@@ -57,8 +57,8 @@ class Faults(archive.TestCase):
         self.assert_gone([worker])
 
     def test_stalled(self):
-        summaries, _, _ = self.with_signal(signal.SIGSTOP, 1, "--stall-timeout", "3")
-        self.assertIn("no progress for 3 seconds", summaries["long.mp4"]["error"])
+        summaries, _, _ = self.with_signal(signal.SIGSTOP, 1, "--stall-timeout", "6")
+        self.assertIn("no progress for 6 seconds", summaries["long.mp4"]["error"])
         self.assertEqual([summaries[name]["state"] for name in ("b.mp4", "c.mp4")], ["done", "done"])
 
     @unittest.skipIf(common.PRELOAD, "sanitizers need more memory than a worker is given here")

@@ -16,6 +16,7 @@ TICK = 1.0
 FILES_PER_WORKER = 200  # what decoders leak goes with their process
 LONGEST_EVENT = 1 << 20
 END_SECONDS = 10
+START_SECONDS = 120  # on a busy machine, from a file system that sleeps
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
 
@@ -39,6 +40,9 @@ class Worker:
         self.buffer, self.ready, self.done = b"", False, 0
         self.task, self.frames, self.fraction, self.still = None, 0, 0.0, 0
         self.send(order)
+
+    def busy(self):
+        return self.task or not self.ready
 
     def send(self, value):
         with contextlib.suppress(BrokenPipeError):  # its end is noticed where its events are read
@@ -177,7 +181,7 @@ class Pool:
             if worker.task and worker.memory() > self.memory:
                 self._end(worker, f"it needed more than {self.memory // MIB} MiB of memory: --memory allows more, and so do "
                           "fewer --workers")  # fmt: skip
-            elif worker.still > self.stall and (worker.task or not worker.ready):
+            elif worker.still > (self.stall if worker.task else max(self.stall, START_SECONDS)) and worker.busy():
                 self._end(worker, f"no progress for {self.stall:g} seconds after {worker.frames} frames")
 
     def _end(self, worker, reason):
