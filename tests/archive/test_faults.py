@@ -45,6 +45,31 @@ class Faults(archive.TestCase):
         self.assertEqual({summary["state"] for summary in summaries.values()}, {"done"})
         self.assertIn("all 3 recordings are done", out)
 
+    def test_late_crash(self):
+        """After the summary was written, before that was told: nothing is lost."""
+        import argparse
+
+        from dicenet_archive import progress, run
+
+        self.clips("a.mp4")
+        self.run_archive()
+        before = self.everything()
+        parser = argparse.ArgumentParser()
+        run.add_arguments(parser)
+        unfinished = run.Archive(parser.parse_args(self.command()[2:]))
+        unfinished.progress = progress.Progress(1, 1)
+        unfinished.lock.take()
+        self.addCleanup(unfinished.lock.close)
+        status = os.stat(os.path.join(self.input, "a.mp4"))
+        task = {"source": os.path.join(self.input, "a.mp4"), "place": "a.mp4", "kind": "video", "size": status.st_size,
+                "modified": run.utc(status.st_mtime)}  # fmt: skip
+        unfinished.ended(task, {"state": "failed", "reason": "the decoder crashed"})
+        self.assertEqual(self.everything(), before)
+        self.assertEqual((unfinished.progress.done, unfinished.failed), (1, []))
+        task["size"] += 1  # another recording by now
+        unfinished.ended(task, {"state": "failed", "reason": "the decoder crashed"})
+        self.assertEqual(self.states(), {"a.mp4": "failed"})
+
     def test_orphan(self):
         """A worker that hangs ends with its parent, too."""
         self.long_and_short()

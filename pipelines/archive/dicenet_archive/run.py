@@ -80,8 +80,10 @@ def main(arguments):
     except Stopped as stopped:
         print("stopped: what is done stays, and the same command goes on from there", file=sys.stderr)
         return stopped.status
-    except (Stop, OSError) as error:
-        raise ArchiveError(archive.no_room(error) if archive else str(error)) from None
+    except Stop as error:
+        raise ArchiveError(archive.no_room(error)) from None
+    except OSError as error:
+        raise ArchiveError(archive.no_room(error) if archive and archive.is_own(error) else str(error)) from None
 
 
 class Archive:
@@ -138,6 +140,11 @@ class Archive:
                 key: summary.get(key) for key in ("source", "size", "modified", "state", "error")
             }
         return self.known[path]
+
+    def is_own(self, error):
+        """Whether an OSError is about what is written here."""
+        name = os.fsencode(error.filename or b"")
+        return error.errno in FATAL or name.startswith(os.fsencode(self.output))
 
     def no_room(self, error):
         if isinstance(error, OSError):
@@ -226,8 +233,9 @@ class Archive:
 
     def ended(self, task, event):
         self.size_done += task["size"] + cost_of_any()
-        if event["state"] == "done":
-            self.frames_done += event["frames"]
+        frames = event["frames"] if event["state"] == "done" else self.frames_written(task)
+        if frames:
+            self.frames_done += frames
             self.progress.done += 1
             return
         reason = event["reason"]
@@ -235,6 +243,12 @@ class Archive:
         self.failed.append((task["place"], reason))
         self.progress.line(f"failed: {shown(task['place'])}: {shown(reason)}")
         self.write_failed(task, reason)
+
+    def frames_written(self, task):
+        """How many frames a recording has whose worker ended after its summary was written, before it could tell; else 0."""
+        summary = read_json(Names(self.output, task["place"], self.settings).summary) or {}
+        same = all(summary.get(key) == task[key] for key in ("size", "modified"))
+        return summary.get("frames") if same and summary.get("state") == "done" else 0
 
     def write_failed(self, task, reason):
         names = Names(self.output, task["place"], self.settings)
