@@ -22,7 +22,7 @@ MODELS = [f"--model-{task}={common.model(task)}" for task in ("classify", "detec
 # Random networks are sure of nothing.
 EAGER = ["--threshold-detect=0.05", "--threshold-classify=0"]
 # With sanitizers, Python itself has to load their runtime first, and all is slow.
-PATIENCE = 60 if not common.PRELOAD else 240
+PATIENCE = 120 if not common.PRELOAD else 240
 
 
 def no_bindings():
