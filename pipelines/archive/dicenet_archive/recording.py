@@ -151,9 +151,9 @@ class Run:
                 continue
             if videos.playlist:
                 raise Failure(PLAYLIST)
-            self._check()
-            if videos.none:
+            if videos.none:  # before the error that follows from it
                 raise Failure("there is no video in it that can be decoded here")
+            self._check()
             if results.ended():
                 break
         if videos.count > 1:
@@ -292,9 +292,9 @@ def decode_picture(name, threads):
         videos = Videos(decoder, chain[0].get_static_pad("sink"))
         pipeline.set_state(Gst.State.PLAYING)
         while (sample := sink.emit("try-pull-sample", TICK)) is None:
-            gst.drain(pipeline.get_bus(), lambda text: None)
             if videos.none or sink.get_property("eos"):
                 raise Failure("there is no picture in it that can be decoded here")
+            gst.drain(pipeline.get_bus(), lambda text: None)
         return sample
     finally:
         pipeline.set_state(Gst.State.NULL)
