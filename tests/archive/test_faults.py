@@ -173,6 +173,28 @@ class Faults(archive.TestCase):
         with open(os.path.join(self.input, "list.mp4"), "w", encoding="ascii") as file:
             file.write("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:1/x.ts\n")
 
+    def test_broken_pictures(self):
+        """Warnings name them; the others are done."""
+        folder = os.path.join(self.input, "pictures")
+        os.mkdir(folder)
+        for number in range(3):
+            common.launch("videotestsrc", "num-buffers=1", "!", "video/x-raw,width=64,height=48", "!", "pngenc", "!", "filesink",
+                          f"location={folder}/{number}.png")  # fmt: skip
+        with open(os.path.join(folder, "1.png"), "r+b") as file:
+            file.truncate(60)
+        for name, content in {"empty.jpg": b"", "text.jpg": b"no picture"}.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(content)
+        self.run_archive()
+        summary = self.summaries()["pictures"]
+        self.assertEqual((summary["state"], summary["frames"]), ("done", 2))
+        self.assertEqual([w.split(":")[0] for w in summary["warnings"]], ["1.png", "empty.jpg", "text.jpg"])
+        self.assertIn("empty.jpg: it is empty: 0 bytes", summary["warnings"])
+        for number in 0, 2:
+            os.unlink(os.path.join(folder, f"{number}.png"))
+        self.run_archive(expect=1)
+        self.assertIn("none of its pictures can be read; 1.png: ", self.summaries()["pictures"]["error"])
+
     @unittest.skipUnless(os.path.isdir(os.path.join(common.SHARED, "faults")), "no files that failed before")
     def test_earlier_faults(self):
         for path in glob.glob(os.path.join(common.SHARED, "faults", "*.m*")):

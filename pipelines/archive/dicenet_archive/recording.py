@@ -27,6 +27,7 @@ PLAIN = {
 }
 EMPTY = "it is empty: 0 bytes"
 PLAYLIST = "it is a list of other files or addresses, which is not followed"
+NO_PICTURE = "there is no picture in it that can be decoded here"
 NO_FRAMES = "not one frame came from it: it may be damaged"
 
 
@@ -87,7 +88,8 @@ class Run:
                 raise Failure(NO_FRAMES)
         finally:
             self.pipeline.set_state(Gst.State.NULL)
-        self._tell_early_end()
+        if self.task["kind"] == "video":
+            self._tell_early_end()
         return {"started": self.started, **self.summary.as_json()}
 
     def _results(self, source=None):
@@ -292,9 +294,11 @@ def decode_picture(name, threads):
         videos = Videos(decoder, chain[0].get_static_pad("sink"))
         pipeline.set_state(Gst.State.PLAYING)
         while (sample := sink.emit("try-pull-sample", TICK)) is None:
-            if videos.none or sink.get_property("eos"):
-                raise Failure("there is no picture in it that can be decoded here")
+            if videos.none:
+                raise Failure(NO_PICTURE)
             gst.drain(pipeline.get_bus(), lambda text: None)
+            if sink.get_property("eos"):
+                raise Failure(NO_PICTURE)
         return sample
     finally:
         pipeline.set_state(Gst.State.NULL)
