@@ -22,7 +22,7 @@ packages_of() {
       fi ;;
     run) echo gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps \
       gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav fonts-dejavu-core \
-      ca-certificates python3-gi gir1.2-gstreamer-1.0 ;;
+      ca-certificates python3-gi gir1.2-gstreamer-1.0 python3-jinja2 ;;
     show) echo gstreamer1.0-x gstreamer1.0-gl ;;
     tests) echo check libjson-glib-dev locales bash-completion python3-numpy python3-pil python3-gi gir1.2-gstreamer-1.0 \
       gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp valgrind libc6-dbg mosquitto openssl sqlite3 \

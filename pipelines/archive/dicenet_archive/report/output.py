@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Files that appear whole or not at all, and overwrite nothing that is not theirs."""
+
+import contextlib
+import os
+import tempfile
+
+from ..errors import ArchiveError, UsageError
+
+
+def check_place(path, folder, force, is_ours=lambda path: False):
+    """Raises UsageError if writing to `path` would destroy something, a part of the archive in `folder` above all."""
+    real, archive = os.path.realpath(path), os.path.realpath(folder)
+    kept = [
+        os.path.join(archive, name)
+        for name in ("results", "summaries", "annotated", "slurm", ".dicenet-work", "archive.json")
+    ]
+    if any(real == name or real.startswith(name + os.sep) for name in kept):
+        raise UsageError(f"{path}: this is a place of the archive itself: write the report to another one")
+    if os.path.isdir(path):
+        raise UsageError(f"{path}: expected a file's name, but this is a folder")
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        raise UsageError(f"{path}: its folder does not exist: make it first")
+    if os.path.lexists(path) and not force and not is_ours(path):
+        raise UsageError(f"{path}: exists, and is no page of this command: --force overwrites it")
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A binary file to write to, which takes the place of `path` at the end, and is gone if anything fails."""
+    part = None
+    try:
+        descriptor, part = tempfile.mkstemp(prefix=".dicenet-", suffix=".part", dir=os.path.dirname(path) or ".")
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o666 & ~current_umask())
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(part, path)
+        part = None
+    except OSError as error:
+        raise ArchiveError(f"{path}: cannot write it: {error.strerror or error}") from None
+    finally:
+        if part is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part)
+
+
+def current_umask():
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
