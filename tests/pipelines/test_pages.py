@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import unittest
 
 import common
@@ -17,7 +18,9 @@ import common
 DOCS = os.path.join(common.ROOT, "docs")
 BUILT = os.path.join(common.BUILD, "docs")
 DICENET = os.environ["DICENET"]
-COMMANDS = "info", "run", "bench", "inputs"
+ARCHIVE = os.path.join(common.PIPELINES, "archive", "dicenet-archive")
+COMMANDS = {"dicenet": ("info", "run", "bench", "inputs"), "dicenet-archive": ("run", "report")}
+PROGRAMS = {"dicenet": [DICENET], "dicenet-archive": [sys.executable, ARCHIVE]}
 OPTION = re.compile(r"--[a-z][a-z-]*")
 
 
@@ -26,55 +29,69 @@ def read(path):
         return file.read()
 
 
-def options_of(command):
-    text = subprocess.run([DICENET, command, "--help"], capture_output=True, text=True, check=True, timeout=30).stdout
-    entries = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", text, re.M)
+def options_of(program, command):
+    process = subprocess.run([*PROGRAMS[program], command, "--help"], capture_output=True, text=True, check=True, timeout=30)
+    entries = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", process.stdout, re.M)
     return set(entries) - {"--help"}
 
 
 class Manual(unittest.TestCase):
     def test_options(self):
         """Each command's section has the options of its --help, and no others."""
-        text = read(os.path.join(DOCS, "man", "dicenet.1.md"))
-        for command in COMMANDS:
-            section = re.search(rf"^## dicenet {command}\n(.*?)(?=^#)", text, re.M | re.S).group(1)
-            entries = "\n".join(re.findall(r"^\*\*-.*$", section, re.M))
-            self.assertEqual(set(OPTION.findall(entries)), options_of(command), command)
+        for program, commands in COMMANDS.items():
+            text = read(os.path.join(DOCS, "man", program + ".1.md"))
+            for command in commands:
+                section = re.search(rf"^## {program} {command}\n(.*?)(?=^#)", text, re.M | re.S).group(1)
+                entries = "\n".join(re.findall(r"^\*\*-.*$", section, re.M))
+                self.assertEqual(set(OPTION.findall(entries)), options_of(program, command), (program, command))
 
     def test_built(self):
-        path = os.path.join(BUILT, "man", "dicenet.1")
-        if not os.path.exists(path):
-            self.skipTest("built without go-md2man")
-        for wanted in ".TH", "dicenet bench", "DICENET_MODEL_PATH":
-            self.assertIn(wanted, read(path))
-        self.assertNotIn("@VERSION@", read(path))
+        for program, commands in COMMANDS.items():
+            path = os.path.join(BUILT, "man", program + ".1")
+            if not os.path.exists(path):
+                self.skipTest("built without go-md2man")
+            for wanted in ".TH", f"{program} {commands[-1]}":
+                self.assertIn(wanted, read(path))
+            self.assertNotIn("@VERSION@", read(path))
 
 
 class Completion(common.TestCase):
-    def complete(self, *words):
+    SCRIPTS = {"dicenet": os.path.join(BUILT, "completions", "dicenet"),
+               "dicenet-archive": os.path.join(DOCS, "completions", "dicenet-archive.bash")}  # fmt: skip
+
+    def setUp(self):
+        super().setUp()
+        if not os.path.exists("/usr/share/bash-completion/bash_completion"):
+            self.skipTest("needs bash-completion")
+
+    def complete(self, program, *words):
         """What bash offers after these words, the last of which has been begun."""
-        lines = ". /usr/share/bash-completion/bash_completion", f". {shlex.quote(os.path.join(BUILT, 'completions', 'dicenet'))}"
-        words = " ".join(map(shlex.quote, ("dicenet", *words)))
-        lines += f"COMP_WORDS=({words}) COMP_LINE='{words}' COMP_POINT=${{#COMP_LINE}} COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))",
-        lines += "_dicenet dicenet 2>/dev/null", 'printf "%s\\n" "${COMPREPLY[@]}"'
-        path = os.path.dirname(DICENET) + ":" + os.environ["PATH"]
+        words = " ".join(map(shlex.quote, (program, *words)))
+        lines = [f". {shlex.quote(path)}" for path in ("/usr/share/bash-completion/bash_completion", self.SCRIPTS[program])]
+        lines += [f"COMP_WORDS=({words}) COMP_LINE='{words}' COMP_POINT=${{#COMP_LINE}}", "COMP_CWORD=$((${#COMP_WORDS[@]} - 1))"]
+        lines += [f"_{program.replace('-', '_')} {program} 2>/dev/null", 'printf "%s\\n" "${COMPREPLY[@]}"']
+        path = ":".join((os.path.dirname(DICENET), os.path.dirname(ARCHIVE), os.environ["PATH"]))
         process = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, check=True, cwd=self.folder,
                                  env={**os.environ, "PATH": path, "DICENET_MODEL_PATH": self.folder}, timeout=30)  # fmt: skip
         return set(process.stdout.split())
 
-    def test_bash(self):
-        if not os.path.exists("/usr/share/bash-completion/bash_completion"):
-            self.skipTest("needs bash-completion")
+    def test_options(self):
+        for program, commands in COMMANDS.items():
+            for command in commands:
+                offered = {option.rstrip("=") for option in self.complete(program, command, "--")} - {"--help"}
+                self.assertEqual(offered, options_of(program, command), (program, command))
+
+    def test_words(self):
         for name in "birds.safetensors", "notes.txt":
             with open(self.path(name), "w", encoding="utf-8"):
                 pass
-        self.assertEqual(self.complete("b"), {"bench"})
-        self.assertEqual(self.complete("bench", "--precision", "b"), {"bfloat16"})
-        for command in COMMANDS:
-            self.assertEqual({o.rstrip("=") for o in self.complete(command, "--")} - {"--help"}, options_of(command))
-        offered = self.complete("info", "bi")
-        self.assertEqual(offered, {"birds", "birds.safetensors"})
-        self.assertNotIn("notes.txt", self.complete("info", ""))
+        self.assertEqual(self.complete("dicenet", "b"), {"bench"})
+        self.assertEqual(self.complete("dicenet", "bench", "--precision", "b"), {"bfloat16"})
+        self.assertEqual(self.complete("dicenet", "info", "bi"), {"birds", "birds.safetensors"})
+        self.assertNotIn("notes.txt", self.complete("dicenet", "info", ""))
+        self.assertEqual(self.complete("dicenet-archive", "rep"), {"report"})
+        self.assertEqual(self.complete("dicenet-archive", "no"), {"notes.txt"})
+        self.assertEqual(self.complete("dicenet-archive", "run", "--compress", "z"), {"zstd"})
 
 
 class Links(html.parser.HTMLParser):
@@ -150,7 +167,7 @@ class Tutorials(common.TestCase):
             GI_TYPELIB_PATH=libraries,
             LD_LIBRARY_PATH=libraries,
             PKG_CONFIG_PATH=os.path.join(common.BUILD, "meson-uninstalled"),
-            PATH=os.path.dirname(DICENET) + ":" + os.environ["PATH"],
+            PATH=":".join((os.path.dirname(DICENET), os.path.dirname(ARCHIVE), os.environ["PATH"])),
         )
 
     def blocks(self, name):
@@ -186,6 +203,20 @@ class Tutorials(common.TestCase):
         for output in outputs:  # the test's model sees people in a ball
             self.assertRegex(output, r"\d in the picture")
             self.assertEqual(len(output.splitlines()), len(outputs[0].splitlines()))
+
+    def test_archive(self):
+        os.makedirs(self.path("recordings", "north"))
+        self.clip(os.path.join("recordings", "door.mp4"))
+        self.clip(os.path.join("recordings", "north", "gate.mp4"))
+        for language, text in self.blocks("archive.md"):
+            if language == "sh":
+                self.run_block(text)
+        (code,) = [text for language, text in self.blocks("archive.md") if language == "python"]
+        process = subprocess.run([sys.executable, "-c", code], cwd=self.folder, capture_output=True, text=True, timeout=30)
+        self.assert_done(process)
+        self.assertRegex(process.stdout, r"(?m)^gate\.mp4 \S+ \d+$")
+        self.assertTrue(os.path.exists(self.path("found", "report.html")))
+        self.assertEqual(len(glob.glob(self.path("found", "summaries", "**", "*.json"), recursive=True)), 2)
 
 
 if __name__ == "__main__":
