@@ -88,35 +88,17 @@ int8_set (DicenetConv *conv, gconstpointer packed)
   conv->int8 = packed;
 }
 
-/* Functions of one layout. */
-#define INT8_LAYOUT(name, per_unit)                                                                                    \
-  static int name##_is_there (unsigned mask)                                                                           \
-  {                                                                                                                    \
-    return dicenet_int8_is_there (mask, per_unit);                                                                     \
-  }                                                                                                                    \
-  static void name##_take (DicenetKernels *kernels, unsigned mask)                                                     \
-  {                                                                                                                    \
-    dicenet_int8_take (kernels, mask, per_unit);                                                                       \
-  }                                                                                                                    \
-  static gsize name##_floats (const DicenetDense *conv)                                                                \
-  {                                                                                                                    \
-    return dicenet_int8_floats (conv->cin, conv->cout, conv->groups, conv->kernel, per_unit);                          \
-  }                                                                                                                    \
-  static void name##_pack (const DicenetDense *conv, const float *plain, gpointer to)                                  \
-  {                                                                                                                    \
-    dicenet_pack_int8 (conv, per_unit, plain, to);                                                                     \
-  }                                                                                                                    \
-  static size_t name##_pointwise_scratch (unsigned cin, unsigned groups)                                               \
-  {                                                                                                                    \
-    return dicenet_int8_pointwise_scratch (cin, groups, per_unit);                                                     \
-  }                                                                                                                    \
-  static size_t name##_dense3x3_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride)                   \
-  {                                                                                                                    \
-    return dicenet_int8_dense3x3_scratch (cin, groups, w, stride, per_unit);                                           \
-  }
+static void
+int8_take (DicenetKernels *kernels, unsigned mask)
+{
+  dicenet_int8_take (kernels, mask);
+}
 
-INT8_LAYOUT (quads, DICENET_INT8_QUADS)
-INT8_LAYOUT (pairs, DICENET_INT8_PAIRS)
+static gsize
+int8_floats (const DicenetDense *conv)
+{
+  return dicenet_int8_floats (conv->cin, conv->cout, conv->groups, conv->kernel);
+}
 
 /* Winograd's transform only pays off in float32: in bfloat16 its sums would be rounded to 8 bits, and direct products
  * take no longer; in int8 its sums don't fit 8 bits. */
@@ -146,28 +128,16 @@ static const DicenetCpuPrecision precisions[] = {
     .dense3x3_scratch = dicenet_bf16_dense3x3_scratch },
   { .precision = DICENET_PRECISION_INT8,
     .weights = "int8 weights",
-    .is_there = quads_is_there,
-    .take = quads_take,
+    .is_there = dicenet_int8_is_there,
+    .take = int8_take,
     .needs_range = TRUE,
     .covers = int8_covers,
-    .floats = quads_floats,
-    .pack = quads_pack,
+    .floats = int8_floats,
+    .pack = dicenet_pack_int8,
     .set = int8_set,
     .blocks = dicenet_int8_blocks,
-    .pointwise_scratch = quads_pointwise_scratch,
-    .dense3x3_scratch = quads_dense3x3_scratch },
-  { .precision = DICENET_PRECISION_INT8,
-    .weights = "int8 weights",
-    .is_there = pairs_is_there,
-    .take = pairs_take,
-    .needs_range = TRUE,
-    .covers = int8_covers,
-    .floats = pairs_floats,
-    .pack = pairs_pack,
-    .set = int8_set,
-    .blocks = dicenet_int8_blocks,
-    .pointwise_scratch = pairs_pointwise_scratch,
-    .dense3x3_scratch = pairs_dense3x3_scratch },
+    .pointwise_scratch = dicenet_int8_pointwise_scratch,
+    .dense3x3_scratch = dicenet_int8_dense3x3_scratch },
 };
 
 const DicenetCpuPrecision *
@@ -182,10 +152,8 @@ dicenet_cpu_precision (DicenetPrecision precision)
 const DicenetCpuPrecision *
 dicenet_cpu_precision_there (DicenetPrecision precision, unsigned mask)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++)
-    if (precisions[i].precision == precision && precisions[i].is_there (mask))
-      return &precisions[i];
-  return NULL;
+  const DicenetCpuPrecision *row = dicenet_cpu_precision (precision);
+  return row && row->is_there (mask) ? row : NULL;
 }
 
 const DicenetCpuPrecision *

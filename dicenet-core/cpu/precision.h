@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* A precision of dense convolutions on the CPU. To add one, add a row to the table, with its packing and kernels; one
- * with several layouts of weights has several rows, the fastest first. All other operations use float32. */
+/* A precision of dense convolutions on the CPU. To add one, add a row to the table, with its packing and kernels. All
+ * other operations use float32. */
 typedef struct _DicenetCpuPrecision DicenetCpuPrecision;
 
 struct _DicenetCpuPrecision {
@@ -31,10 +31,10 @@ struct _DicenetCpuPrecision {
   size_t (*dense3x3_scratch) (unsigned cin, unsigned groups, unsigned w, unsigned stride);
 };
 
-/* The table's first row, whether or not this processor supports it; NULL for precisions that the CPU backend lacks. */
+/* The table's row, whether or not this processor supports it; NULL for precisions that the CPU backend lacks. */
 const DicenetCpuPrecision *dicenet_cpu_precision (DicenetPrecision precision);
 
-/* The fastest row that this processor supports and @mask allows; NULL if there is none. */
+/* The same; NULL also if this processor does not support it or @mask does not allow it. */
 const DicenetCpuPrecision *dicenet_cpu_precision_there (DicenetPrecision precision, unsigned mask);
 
 /* The row that computes @node with @precision: itself, or float32 for those that it leaves out. */

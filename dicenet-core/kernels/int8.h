@@ -12,23 +12,21 @@
  * where w is -127 to 127 and q is 0 to 255. Every float operation rounds by itself (-ffp-contract=off), so outputs are
  * equal to the last bit on all instruction sets.
  *
- * Inputs are stored in units of 32 bits: the same tap of some neighbouring channels of a group, padded at the end. A
- * quad has four bytes q, for AVX512-VNNI; a pair has two 16-bit numbers q - zero, for PMADDWD. PMADDUBSW, which has
- * more products, would saturate. The order is units, then taps. */
+ * Four numbers of 8 bits make a unit of 32 bits, a quad: the same tap of some neighbouring channels of a group, padded
+ * at the end. The order is quads, then taps. */
 
 /* Channels per unit. */
-#define DICENET_INT8_QUADS 4
-#define DICENET_INT8_PAIRS 2
+#define DICENET_INT8_QUAD 4
 
 /* Layout of a convolution's packed weights: a scale for each output channel, the sum of its weights, the weights. All
  * are in blocks of 16 output channels, padded with zeros at the end of a group's channels: float [group][block][16],
- * int32_t [group][block][16], [group][block][unit of inputs][16][channels of the unit]. */
+ * int32_t [group][block][16], int8_t [group][block][unit of inputs][16][4]. */
 #define DICENET_INT8_BLOCK 16
 
 static inline size_t
-dicenet_int8_units (unsigned cin, unsigned groups, unsigned kernel, unsigned per_unit)
+dicenet_int8_units (unsigned cin, unsigned groups, unsigned kernel)
 {
-  return ((size_t) cin / groups + per_unit - 1) / per_unit * kernel * kernel;
+  return ((size_t) cin / groups + DICENET_INT8_QUAD - 1) / DICENET_INT8_QUAD * kernel * kernel;
 }
 
 static inline unsigned
@@ -39,10 +37,10 @@ dicenet_int8_blocks (unsigned cout, unsigned groups)
 
 /* Size of the packed weights in floats. */
 static inline size_t
-dicenet_int8_floats (unsigned cin, unsigned cout, unsigned groups, unsigned kernel, unsigned per_unit)
+dicenet_int8_floats (unsigned cin, unsigned cout, unsigned groups, unsigned kernel)
 {
   return (size_t) groups * dicenet_int8_blocks (cout, groups) * DICENET_INT8_BLOCK *
-         (2 + dicenet_int8_units (cin, groups, kernel, per_unit));
+         (2 + dicenet_int8_units (cin, groups, kernel));
 }
 
 /* More terms of a sum might not fit 32 bits: 65536 * 255 * 127 does. */
@@ -51,18 +49,24 @@ dicenet_int8_floats (unsigned cin, unsigned cout, unsigned groups, unsigned kern
 /* Maximum number of pixels that are packed at a time: three registers. */
 #define DICENET_INT8_PANEL 48
 
-/* Floats of scratch for conv_pointwise; a unit takes one float. */
+/* Units of inputs take this many floats of scratch on some instruction sets, one on others. */
+#define DICENET_INT8_PARTS 2
+
+/* Floats of scratch for conv_pointwise. */
 static inline size_t
-dicenet_int8_pointwise_scratch (unsigned cin, unsigned groups, unsigned per_unit)
+dicenet_int8_pointwise_scratch (unsigned cin, unsigned groups)
 {
-  return dicenet_int8_units (cin, groups, 1, per_unit) * DICENET_INT8_PANEL;
+  return dicenet_int8_units (cin, groups, 1) * DICENET_INT8_PARTS * DICENET_INT8_PANEL;
 }
 
 /* Floats of scratch for conv_dense3x3. */
 static inline size_t
-dicenet_int8_dense3x3_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride, unsigned per_unit)
+dicenet_int8_dense3x3_scratch (unsigned cin, unsigned groups, unsigned w, unsigned stride)
 {
-  return dicenet_conv_dense3x3_scratch ((unsigned) dicenet_int8_units (cin, groups, 1, per_unit), 1, w, stride);
+  const unsigned units = (unsigned) dicenet_int8_units (cin, groups, 1);
+  const size_t one = dicenet_conv_dense3x3_scratch (units, 1, w, stride),
+               all = dicenet_conv_dense3x3_scratch (DICENET_INT8_PARTS * units, 1, w, stride);
+  return (one > all ? one : all) + DICENET_PAD; /* the height of bands depends on what a unit takes */
 }
 
 /* How to quantise values of [low, high], which contains 0: that is represented exactly, as padding needs it. */
@@ -84,15 +88,15 @@ dicenet_int8_input (float low, float high)
                      unsigned end, float *scratch))
 
 #define K(name, arguments)                                                                                             \
-  void dicenet_int8_ref_##name arguments;      /* quads */                                                             \
-  void dicenet_int8_vnni_##name arguments;     /* quads, AVX512-VNNI */                                                \
-  void dicenet_int8_avx512_##name arguments;   /* pairs */                                                             \
-  void dicenet_int8_avx2_##name arguments;     /* pairs */                                                             \
-  void dicenet_int8_baseline_##name arguments; /* pairs, SSE2 */
+  void dicenet_int8_ref_##name arguments;                                                                              \
+  void dicenet_int8_vnni_##name arguments; /* AVX512-VNNI */                                                           \
+  void dicenet_int8_avx512_##name arguments;                                                                           \
+  void dicenet_int8_avx2_##name arguments;                                                                             \
+  void dicenet_int8_baseline_##name arguments; /* SSE2 */
 DICENET_INT8_KERNELS (K)
 #undef K
 
-/* For either layout: whether this processor has kernels that @mask (DICENET_CPU_*) allows; the function that replaces
- * the float kernels by the fastest of them, and their name. The reference is for quads, with a mask of 0. */
-int dicenet_int8_is_there (unsigned mask, unsigned per_unit);
-const char *dicenet_int8_take (DicenetKernels *kernels, unsigned mask, unsigned per_unit);
+/* Whether this processor has kernels that @mask (DICENET_CPU_*) allows; the function that replaces the float kernels by
+ * the fastest of them, and their name. */
+int dicenet_int8_is_there (unsigned mask);
+const char *dicenet_int8_take (DicenetKernels *kernels, unsigned mask);

@@ -124,41 +124,36 @@ int8_weight (float value, float scale)
 
 /* Output channel @i: its weights from @block on, and their sum. */
 static int32_t
-pack_int8_channel (const DicenetDense *conv, unsigned per_unit, unsigned i, const float *plain, float scale,
-                   void *block)
+pack_int8_channel (const DicenetDense *conv, unsigned i, const float *plain, float scale, int8_t *block)
 {
   const unsigned taps = conv->kernel * conv->kernel, lane = lane_of (conv, i, DICENET_INT8_BLOCK);
   int32_t sum = 0;
 
   for (size_t k = 0; k < inputs_of (conv) && scale > 0; k++) {
-    const size_t channel = k / taps, unit = channel / per_unit * taps + k % taps;
-    const size_t at = (unit * DICENET_INT8_BLOCK + lane) * per_unit + channel % per_unit;
+    const size_t channel = k / taps, unit = channel / DICENET_INT8_QUAD * taps + k % taps;
     const int weight = int8_weight (plain[k], scale);
-    if (per_unit == DICENET_INT8_QUADS)
-      ((int8_t *) block)[at] = (int8_t) weight;
-    else
-      ((int16_t *) block)[at] = (int16_t) weight;
+    block[(unit * DICENET_INT8_BLOCK + lane) * DICENET_INT8_QUAD + channel % DICENET_INT8_QUAD] = (int8_t) weight;
     sum += weight;
   }
   return sum;
 }
 
 void
-dicenet_pack_int8 (const DicenetDense *conv, unsigned per_unit, const float *plain, void *to)
+dicenet_pack_int8 (const DicenetDense *conv, const float *plain, void *to)
 {
   const unsigned blocks = dicenet_int8_blocks (conv->cout, conv->groups);
   const size_t channels = (size_t) conv->groups * blocks * DICENET_INT8_BLOCK, m = inputs_of (conv);
-  const size_t unit_floats = dicenet_int8_units (conv->cin, conv->groups, conv->kernel, per_unit) * DICENET_INT8_BLOCK;
+  const size_t unit_floats = dicenet_int8_units (conv->cin, conv->groups, conv->kernel) * DICENET_INT8_BLOCK;
   float *scales = to, *weights = scales + 2 * channels;
   int32_t *sums = (int32_t *) (scales + channels);
 
-  memset (to, 0, dicenet_int8_floats (conv->cin, conv->cout, conv->groups, conv->kernel, per_unit) * sizeof *scales);
+  memset (to, 0, dicenet_int8_floats (conv->cin, conv->cout, conv->groups, conv->kernel) * sizeof *scales);
   for (unsigned i = 0; i < conv->cout; i++) {
     const size_t block = block_of (conv, i, DICENET_INT8_BLOCK, blocks);
     const size_t at = block * DICENET_INT8_BLOCK + lane_of (conv, i, DICENET_INT8_BLOCK);
     const float *channel = plain + i * m;
     scales[at] = int8_scale (channel, m);
-    sums[at] = pack_int8_channel (conv, per_unit, i, channel, scales[at], weights + block * unit_floats);
+    sums[at] = pack_int8_channel (conv, i, channel, scales[at], (int8_t *) (weights + block * unit_floats));
   }
 }
 

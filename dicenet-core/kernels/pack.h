@@ -23,8 +23,8 @@ void dicenet_pack_winograd (const DicenetDense *conv, const float *plain, float 
 /* Pairs in blocks of DICENET_BF16_BLOCK channels; writes dicenet_bf16_weights() numbers. */
 void dicenet_pack_bf16 (const DicenetDense *conv, const float *plain, DicenetBf16 *to);
 
-/* Quantised, in units of @per_unit channels and blocks of DICENET_INT8_BLOCK channels; writes dicenet_int8_floats(). */
-void dicenet_pack_int8 (const DicenetDense *conv, unsigned per_unit, const float *plain, void *to);
+/* Quantised; writes dicenet_int8_floats(). */
+void dicenet_pack_int8 (const DicenetDense *conv, const float *plain, void *to);
 /* Adds to the bias of each output channel what quantising its weights takes from its sum on average, if the inputs have
  * these @means, one per input channel; at borders, padding makes the difference a little less. */
 void dicenet_correct_int8 (const DicenetDense *conv, const float *plain, const float *means, float *bias);

@@ -90,74 +90,39 @@ dicenet_pixel_kernels_get (unsigned mask, const char **name)
 
 /* --- int8 --- */
 
-typedef enum {
-  INT8_NONE,
-  INT8_REF,
-  INT8_VNNI,
-  INT8_AVX512,
-  INT8_AVX2,
-  INT8_BASELINE,
-} Int8Set;
-
-static Int8Set
-int8_quads (unsigned mask)
-{
-#if defined(__x86_64__)
-  const unsigned wanted = DICENET_CPU_AVX512 | DICENET_CPU_AVX512_VNNI;
-  if ((mask & wanted) == wanted && has_avx512 () && __builtin_cpu_supports ("avx512vnni"))
-    return INT8_VNNI;
-#endif
-  return best_set (mask).kernels == &dicenet_kernels_ref ? INT8_REF : INT8_NONE;
-}
-
-static Int8Set
-int8_pairs (unsigned mask)
-{
-#if defined(__x86_64__)
-  if ((mask & DICENET_CPU_AVX512) && has_avx512 ())
-    return INT8_AVX512;
-  if ((mask & DICENET_CPU_AVX2) && has_avx2 ())
-    return INT8_AVX2;
-  if (mask & DICENET_CPU_BASELINE)
-    return INT8_BASELINE;
-#else
-  (void) mask;
-#endif
-  return INT8_NONE;
-}
-
-static Int8Set
-int8_set (unsigned mask, unsigned per_unit)
-{
-  return per_unit == DICENET_INT8_QUADS ? int8_quads (mask) : int8_pairs (mask);
-}
-
-int
-dicenet_int8_is_there (unsigned mask, unsigned per_unit)
-{
-  return int8_set (mask, per_unit) != INT8_NONE;
-}
-
-const char *
-dicenet_int8_take (DicenetKernels *kernels, unsigned mask, unsigned per_unit)
-{
-  switch (int8_set (mask, per_unit)) {
-#define TAKE(set, suffix, name)                                                                                        \
-  case set:                                                                                                            \
+#define TAKE(suffix)                                                                                                   \
+  do {                                                                                                                 \
     kernels->conv_pointwise = dicenet_int8_##suffix##_conv_pointwise;                                                  \
     kernels->conv_dense3x3 = dicenet_int8_##suffix##_conv_dense3x3;                                                    \
-    return name;
-    TAKE (INT8_REF, ref, "int8-ref")
+    return "int8-" #suffix;                                                                                            \
+  } while (0)
+
+const char *
+dicenet_int8_take (DicenetKernels *kernels, unsigned mask)
+{
 #if defined(__x86_64__)
-    TAKE (INT8_VNNI, vnni, "int8-vnni")
-    TAKE (INT8_AVX512, avx512, "int8-avx512")
-    TAKE (INT8_AVX2, avx2, "int8-avx2")
-    TAKE (INT8_BASELINE, baseline, "int8-baseline")
+  const int may_avx512 = (mask & DICENET_CPU_AVX512) && has_avx512 ();
+
+  if (may_avx512 && (mask & DICENET_CPU_AVX512_VNNI) && __builtin_cpu_supports ("avx512vnni"))
+    TAKE (vnni);
+  if (may_avx512)
+    TAKE (avx512);
+  if ((mask & DICENET_CPU_AVX2) && has_avx2 ())
+    TAKE (avx2);
+  if (mask & DICENET_CPU_BASELINE)
+    TAKE (baseline);
 #endif
+  if (best_set (mask).kernels == &dicenet_kernels_ref)
+    TAKE (ref);
+  return NULL;
+}
 #undef TAKE
-  default:
-    return NULL;
-  }
+
+int
+dicenet_int8_is_there (unsigned mask)
+{
+  DicenetKernels kernels;
+  return dicenet_int8_take (&kernels, mask) != NULL;
 }
 
 /* --- the mask --- */

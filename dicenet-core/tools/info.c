@@ -87,12 +87,10 @@ read_description (Info *info, GError **error)
   return dicenet_graph_list_tensors (info->graph, add_tensor, info, error);
 }
 
-/* In the layout of this processor, if it has the precision. */
 static gsize
 weight_bytes (const Info *info, DicenetPrecision precision)
 {
-  const DicenetCpuPrecision *there = dicenet_cpu_precision_there (precision, dicenet_cpu_mask ());
-  return dicenet_cpu_weight_bytes (info->graph, there ? there : dicenet_cpu_precision (precision));
+  return dicenet_cpu_weight_bytes (info->graph, dicenet_cpu_precision (precision));
 }
 
 static const char *

@@ -18,7 +18,6 @@ typedef struct {
   DicenetConv conv;
   guint blocks, bf16_blocks, int8_blocks;
   DicenetInt8Input input;
-  const float *int8[DICENET_INT8_QUADS + 1]; /* weights by layout */
   DicenetDice dice;
   DicenetFusion fusion;
   const DicenetAxis *rows, *columns;
@@ -48,8 +47,7 @@ prepare_rounded (Bench *b, const DicenetDense *conv)
   b->input = dicenet_int8_input (-1, 1);
   b->conv.input = &b->input;
   b->int8_blocks = conv->groups * dicenet_int8_blocks (conv->cout, conv->groups);
-  b->int8[DICENET_INT8_PAIRS] = int8_weights (conv, DICENET_INT8_PAIRS, plain);
-  b->int8[DICENET_INT8_QUADS] = int8_weights (conv, DICENET_INT8_QUADS, plain);
+  b->conv.int8 = int8_weights (conv, plain);
 }
 
 /* Channels in and out, height, width, kernel, stride, groups. */
@@ -79,8 +77,7 @@ prepare_conv (Bench *b, const guint *size)
            MAX (dicenet_conv_dense3x3_scratch (cin, groups, ow, stride),
                 dicenet_conv_winograd_scratch (cin, groups, ow))) +
       dicenet_bf16_pointwise_scratch (cin, groups) + dicenet_bf16_dense3x3_scratch (cin, groups, ow, stride) +
-      dicenet_int8_pointwise_scratch (cin, groups, DICENET_INT8_PAIRS) +
-      dicenet_int8_dense3x3_scratch (cin, groups, ow, stride, DICENET_INT8_PAIRS));
+      dicenet_int8_pointwise_scratch (cin, groups) + dicenet_int8_dense3x3_scratch (cin, groups, ow, stride));
   b->flops = 2.0 * cout * oh * ow * cin / groups * kernel * kernel;
   b->bytes = 4.0 * ((double) cin * h * w + (double) cout * oh * ow + (double) cout * cin / groups * kernel * kernel);
 }
@@ -522,20 +519,27 @@ print_row (guint kernel, const Row *row, const Bench *b, const char *set, const 
           b->bytes / seconds / 1e9, 100 * least / seconds);
 }
 
-/* VPDPBUSD does four multiply-adds instead of one; PMADDWD two, with another instruction for the addition. */
+/* Relative to the roof of VPDPBUSD, which does four multiply-adds instead of one; without it, other instructions are
+ * needed for its additions. */
 static void
-print_int8_rows (guint kernel, const Row *row, Bench *b, const Roof *roof)
+print_int8_rows (guint kernel, const Row *row, const Bench *b, const Roof *roof)
 {
-  for (guint mask = DICENET_CPU_BASELINE; mask <= DICENET_CPU_AVX512; mask *= 2) {
-    const char *name = dicenet_int8_take (&int8, mask, DICENET_INT8_PAIRS);
-    b->conv.int8 = b->int8[DICENET_INT8_PAIRS];
-    if (name != NULL)
-      print_row (kernel, row, b, name, &int8, 2 * roof->gflops[mask]);
+  static const struct {
+    guint mask, float_mask; /* of the same registers */
+  } sets[] = {
+    { DICENET_CPU_BASELINE, DICENET_CPU_BASELINE },
+    { DICENET_CPU_AVX2, DICENET_CPU_AVX2 },
+    { DICENET_CPU_AVX512, DICENET_CPU_AVX512 },
+    { DICENET_CPU_AVX512 | DICENET_CPU_AVX512_VNNI, DICENET_CPU_AVX512 },
+  };
+  const char *last = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (sets); i++) {
+    const char *name = dicenet_int8_take (&int8, sets[i].mask);
+    if (name != NULL && int8.conv_pointwise != dicenet_int8_ref_conv_pointwise && g_strcmp0 (name, last) != 0)
+      print_row (kernel, row, b, name, &int8, 4 * roof->gflops[sets[i].float_mask]);
+    last = name;
   }
-  const char *name = dicenet_int8_take (&int8, DICENET_CPU_ALL, DICENET_INT8_QUADS);
-  b->conv.int8 = b->int8[DICENET_INT8_QUADS];
-  if (name != NULL)
-    print_row (kernel, row, b, name, &int8, 4 * roof->gflops[DICENET_CPU_AVX512]);
 }
 
 static void

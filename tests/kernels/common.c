@@ -134,10 +134,10 @@ random_bf16 (gsize n)
 }
 
 float *
-int8_weights (const DicenetDense *conv, guint per_unit, const float *plain)
+int8_weights (const DicenetDense *conv, const float *plain)
 {
-  float *packed = g_new (float, dicenet_int8_floats (conv->cin, conv->cout, conv->groups, conv->kernel, per_unit));
-  dicenet_pack_int8 (conv, per_unit, plain, packed);
+  float *packed = g_new (float, dicenet_int8_floats (conv->cin, conv->cout, conv->groups, conv->kernel));
+  dicenet_pack_int8 (conv, plain, packed);
   return packed;
 }
 

@@ -28,7 +28,7 @@ float *small_floats (gsize n);
 DicenetBf16 *random_bf16 (gsize n);
 
 /* Packed weights of a convolution in int8; @plain: as of dicenet_pack_int8(). */
-float *int8_weights (const DicenetDense *conv, guint per_unit, const float *plain);
+float *int8_weights (const DicenetDense *conv, const float *plain);
 
 /* A padded plane: random values surrounded by zeros. */
 float *random_padded (guint h, guint w);

@@ -27,7 +27,6 @@
 static const DicenetKernels *ref = &dicenet_kernels_ref, *tested;
 static const char *isa, *kernel; /* currently tested, for messages */
 static float tolerance = TOLERANCE;
-static guint per_unit; /* layout of the int8 kernels that are tested */
 static guint failures, checks;
 
 /* Compares the whole memory: kernels must not write where the reference does not. */
@@ -83,7 +82,7 @@ typedef struct {
   float *weight, *bias, *slope, *scratch;
   DicenetBf16 *bf16;
   DicenetInt8Input input;
-  float *int8, *quads; /* weights for the tested kernel and for the reference */
+  float *int8;
   gsize n_scratch;
   char *shape;
 } Case;
@@ -138,7 +137,6 @@ case_end (Case *c, guint terms, float largest)
   g_free (c->scratch);
   g_free (c->bf16);
   g_free (c->int8);
-  g_free (c->quads);
   g_free (c->shape);
   g_free (c);
 }
@@ -346,16 +344,9 @@ int8_case (guint kernel_size, guint stride, guint groups, guint h, guint w)
     make_extreme (c, plain, n);
   c->input = random_input (&c->x);
   c->conv.input = &c->input;
-  c->int8 = int8_weights (&conv, per_unit, plain);
-  c->quads = int8_weights (&conv, DICENET_INT8_QUADS, plain);
+  c->int8 = int8_weights (&conv, plain);
+  c->conv.int8 = c->int8;
   return c;
-}
-
-static const DicenetConv *
-with_weights (Case *c, const float *weights)
-{
-  c->conv.int8 = weights;
-  return &c->conv;
 }
 
 static void
@@ -365,9 +356,9 @@ test_int8_conv_pointwise (void)
   Case *c = int8_case (1, 1, groups, random_size (12), random_size (100));
   const DicenetTile tile = random_tile (groups * dicenet_int8_blocks (c->cout, groups), (gsize) c->out_h * c->out_w);
 
-  case_weights (c, 0, dicenet_int8_pointwise_scratch (c->cin, groups, per_unit));
-  dicenet_int8_ref_conv_pointwise (&c->x.planes, &c->y.planes, with_weights (c, c->quads), &tile, NULL);
-  tested->conv_pointwise (&c->x.planes, &c->z.planes, with_weights (c, c->int8), &tile, c->scratch);
+  case_weights (c, 0, dicenet_int8_pointwise_scratch (c->cin, groups));
+  dicenet_int8_ref_conv_pointwise (&c->x.planes, &c->y.planes, &c->conv, &tile, NULL);
+  tested->conv_pointwise (&c->x.planes, &c->z.planes, &c->conv, &tile, c->scratch);
   case_end (c, 1, 0);
 }
 
@@ -379,32 +370,32 @@ test_int8_conv_dense3x3 (void)
   guint begin, end;
 
   random_range (c->out_h, &begin, &end);
-  case_weights (c, 0, dicenet_int8_dense3x3_scratch (c->cin, groups, c->out_w, stride, per_unit));
-  dicenet_int8_ref_conv_dense3x3 (&c->x.planes, &c->y.planes, with_weights (c, c->quads), begin, end, NULL);
-  tested->conv_dense3x3 (&c->x.planes, &c->z.planes, with_weights (c, c->int8), begin, end, c->scratch);
+  case_weights (c, 0, dicenet_int8_dense3x3_scratch (c->cin, groups, c->out_w, stride));
+  dicenet_int8_ref_conv_dense3x3 (&c->x.planes, &c->y.planes, &c->conv, begin, end, NULL);
+  tested->conv_dense3x3 (&c->x.planes, &c->z.planes, &c->conv, begin, end, c->scratch);
   case_end (c, 1, 0);
 }
 
 /* Weight k of output channel @i: [cin / groups][kernel][kernel]. */
 static int
-packed_weight (const DicenetDense *conv, guint layout, const float *packed, guint i, gsize k)
+packed_weight (const DicenetDense *conv, const float *packed, guint i, gsize k)
 {
   const guint group_out = conv->cout / conv->groups, taps = conv->kernel * conv->kernel;
   const gsize blocks = dicenet_int8_blocks (conv->cout, conv->groups), channel = k / taps,
-              units = dicenet_int8_units (conv->cin, conv->groups, conv->kernel, layout),
-              block = i / group_out * blocks + i % group_out / DICENET_INT8_BLOCK;
-  const void *weights = packed + 2 * conv->groups * blocks * DICENET_INT8_BLOCK;
-  const gsize unit = block * units + channel / layout * taps + k % taps,
-              at = (unit * DICENET_INT8_BLOCK + i % group_out % DICENET_INT8_BLOCK) * layout + channel % layout;
+              units = dicenet_int8_units (conv->cin, conv->groups, conv->kernel),
+              block = i / group_out * blocks + i % group_out / DICENET_INT8_BLOCK,
+              unit = block * units + channel / DICENET_INT8_QUAD * taps + k % taps;
+  const int8_t *weights = (const int8_t *) (packed + 2 * conv->groups * blocks * DICENET_INT8_BLOCK);
 
-  return layout == DICENET_INT8_QUADS ? ((const int8_t *) weights)[at] : ((const int16_t *) weights)[at];
+  return weights[(unit * DICENET_INT8_BLOCK + i % group_out % DICENET_INT8_BLOCK) * DICENET_INT8_QUAD +
+                 channel % DICENET_INT8_QUAD];
 }
 
 /* The nearest multiples of the scale, which the largest weight is 127 of; and their sum. */
 static void
 test_int8_pack (void)
 {
-  const guint groups = random_int (1, 3), layout = random_int (0, 1) ? DICENET_INT8_QUADS : DICENET_INT8_PAIRS;
+  const guint groups = random_int (1, 3);
   const DicenetDense conv = { groups * random_size (20), groups * random_size (40), groups, random_int (0, 1) ? 1 : 3,
                               1 };
   const gsize terms = (gsize) conv.cin / groups * conv.kernel * conv.kernel,
@@ -413,14 +404,14 @@ test_int8_pack (void)
   g_autofree float *plain = random_floats (conv.cout * terms), *packed = NULL;
 
   plain[0] = 1; /* the first channel is not only zeros */
-  packed = int8_weights (&conv, layout, plain);
+  packed = int8_weights (&conv, plain);
   for (guint i = 0; i < conv.cout; i++) {
     const gsize at = i / group_out * (padded / groups) + i % group_out;
     const float scale = packed[at];
     int32_t sum = 0, largest = 0;
     checks++;
     for (gsize k = 0; k < terms; k++) {
-      const int w = packed_weight (&conv, layout, packed, i, k);
+      const int w = packed_weight (&conv, packed, i, k);
       sum += w;
       largest = MAX (largest, ABS (w));
       if (fabsf ((float) w * scale - plain[i * terms + k]) > 0.501f * scale + 1e-30f && failures++ < 20)
@@ -450,8 +441,8 @@ test_int8_is_near_float (void)
   ref->range (&c->x.planes, 0, c->cin, range);
   c->input = dicenet_int8_input (range[0], range[1]);
   c->conv.input = &c->input;
-  c->quads = int8_weights (&conv, DICENET_INT8_QUADS, plain);
-  c->conv.int8 = c->quads;
+  c->int8 = int8_weights (&conv, plain);
+  c->conv.int8 = c->int8;
   case_weights (c, dicenet_blocks_floats (&conv), 0);
   dicenet_pack_blocks (&conv, plain, c->weight);
   ref->conv_dense3x3 (&c->x.planes, &c->y.planes, &c->conv, 0, c->out_h, c->scratch);
@@ -485,8 +476,8 @@ test_int8_correction (void)
   c->conv.activation = DICENET_ACTIVATION_NONE;
   c->conv.gate = NULL;
   c->conv.input = &c->input;
-  c->quads = int8_weights (&conv, DICENET_INT8_QUADS, plain);
-  c->conv.int8 = c->quads;
+  c->int8 = int8_weights (&conv, plain);
+  c->conv.int8 = c->int8;
   dicenet_correct_int8 (&conv, plain, means, corrected);
   c->conv.bias = corrected;
   dicenet_int8_ref_conv_dense3x3 (&c->x.planes, &c->z.planes, &c->conv, 0, c->out_h, NULL);
@@ -868,12 +859,8 @@ test_bf16 (guint rounds)
 static void
 test_int8 (guint rounds)
 {
-  static const struct {
-    guint mask, per_unit;
-  } sets[] = { { DICENET_CPU_BASELINE, DICENET_INT8_PAIRS },
-               { DICENET_CPU_AVX2, DICENET_INT8_PAIRS },
-               { DICENET_CPU_AVX512, DICENET_INT8_PAIRS },
-               { DICENET_CPU_AVX512 | DICENET_CPU_AVX512_VNNI, DICENET_INT8_QUADS } };
+  static const guint sets[] = { DICENET_CPU_BASELINE, DICENET_CPU_AVX2, DICENET_CPU_AVX512,
+                                DICENET_CPU_AVX512 | DICENET_CPU_AVX512_VNNI };
   static DicenetKernels kernels;
 
   tested = ref;
@@ -882,10 +869,9 @@ test_int8 (guint rounds)
   tested = &kernels;
   tolerance = 0;
   for (guint i = 0; i < G_N_ELEMENTS (sets); i++) {
-    per_unit = sets[i].per_unit;
-    isa = dicenet_int8_take (&kernels, sets[i].mask, per_unit);
+    isa = dicenet_int8_take (&kernels, sets[i]);
     if (isa == NULL || kernels.conv_pointwise == dicenet_int8_ref_conv_pointwise)
-      printf ("int8, set %u: this processor has it not\n", sets[i].mask);
+      printf ("int8, set %u: this processor has it not\n", sets[i]);
     else
       run_tests (int8_tests, G_N_ELEMENTS (int8_tests), rounds);
   }

@@ -26,7 +26,7 @@ conv_pixel (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *c
   const unsigned taps = conv->kernel * conv->kernel, lane = co % group_out % DICENET_INT8_BLOCK;
   const size_t blocks = dicenet_int8_blocks (y->c, conv->groups), channels = conv->groups * blocks * DICENET_INT8_BLOCK;
   const size_t block = group * blocks + co % group_out / DICENET_INT8_BLOCK;
-  const size_t units = dicenet_int8_units (x->c, conv->groups, conv->kernel, DICENET_INT8_QUADS);
+  const size_t units = dicenet_int8_units (x->c, conv->groups, conv->kernel);
   const float *scales = conv->int8;
   const int8_t *w = (const int8_t *) (scales + 2 * channels) + block * units * 4 * DICENET_INT8_BLOCK;
   int64_t sum = 0;

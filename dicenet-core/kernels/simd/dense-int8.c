@@ -3,24 +3,42 @@
 #include "../int8.h"
 #include "compare.h"
 
-/* Dense convolutions with products of integers, compiled for each instruction set: with AVX512-VNNI four products per
- * lane, else two. int8.h describes the arithmetic. */
+/* Dense convolutions with products of integers, compiled for each instruction set. int8.h describes the arithmetic.
+ *
+ * VPDPBUSD multiplies quads as they are. PMADDUBSW would saturate: two products of q and w take 17 bits and a sign. So
+ * the others work with x = q - 128, of which |x| <= 128 is stored, and sign = x < 0 ? -1 : 0:
+ *
+ *     x * w = |x| * (w ^ sign) - (|x| if x < 0)
+ *
+ * as -w = (w ^ -1) + 1. Two such products fit 16 bits: 128 * 127 * 2 and 128 * -128 * 2. The last term, which is not
+ * multiplied by the weight, is what weights of zero add up to; it is the same for all channels. SSE2, which lacks
+ * PMADDUBSW, has PMADDWD on numbers of 16 bits, q - zero. */
 
 #if defined(__AVX512VNNI__)
-#define PER_UNIT     DICENET_INT8_QUADS
-#define INT8(name)   dicenet_int8_vnni_##name
-#define OFFSET(zero) (zero) /* bytes are unsigned: the zero point is subtracted from sums */
+#define VNNI 1
 #else
-#define PER_UNIT     DICENET_INT8_PAIRS
-#define INT8(name)   JOIN (JOIN (dicenet_int8, DICENET_ISA), name)
+#define VNNI 0
+#endif
+#define SIGNS (!VNNI && VL > 4)
+
+/* What is stored instead of q - zero: q, x, or that itself. */
+#if VNNI
+#define OFFSET(zero) (zero)
+#elif SIGNS
+#define OFFSET(zero) ((zero) -128)
+#else
 #define OFFSET(zero) 0
 #endif
 
-#define PARTS     1
-#define ZERO_ADDS 0
-#if VL == 16
+#define PER_UNIT  DICENET_INT8_QUAD
+#define PARTS     (VNNI ? 1 : 2)
+#define ZERO_ADDS SIGNS
+#if VNNI
 #define ROWS 8
 #define WIDE 3
+#elif VL == 16
+#define ROWS 8
+#define WIDE 2
 #else
 #define ROWS 4
 #define WIDE 2
@@ -29,7 +47,7 @@
 typedef vi Sum;
 typedef struct {
   vf inverse, low, high;
-  vi zero; /* in all of a unit's values */
+  vi zero; /* in all bytes */
 } Rounding;
 
 #include "units.h"
@@ -71,7 +89,7 @@ rounding (const DicenetConv *conv)
 {
   const DicenetInt8Input *in = conv->input;
   return (Rounding){ all (in->inverse), all ((float) -in->zero), all ((float) (255 - in->zero)),
-                     all_units ((Unit) OFFSET (in->zero) * 0x01010101) };
+                     all_units ((Unit) in->zero * 0x01010101) };
 }
 
 /* q - zero */
@@ -79,6 +97,13 @@ INLINE vi
 quantised (vf x, const Rounding *how)
 {
   return rounded (smaller (larger (x * how->inverse, how->low), how->high));
+}
+
+/* Numbers that fit bytes, each plus @how->zero. */
+INLINE vi
+bytes_of (const vi *q, const Rounding *how)
+{
+  return (vi) ((vu) q[0] + ((vu) q[1] << 8) + ((vu) q[2] << 16) + ((vu) q[3] << 24) + (vu) how->zero);
 }
 
 INLINE Inputs
@@ -89,29 +114,40 @@ unite (const vf *channels, const Rounding *how)
   UNROLL
   for (int i = 0; i < PER_UNIT; i++)
     q[i] = quantised (channels[i], how);
-#if PER_UNIT == DICENET_INT8_QUADS
-  /* The sum of both parts, q - zero and zero, is q in each byte. */
-  return (Inputs){ { (vi) ((vu) q[0] + ((vu) q[1] << 8) + ((vu) q[2] << 16) + ((vu) q[3] << 24) + (vu) how->zero) } };
+#if VNNI
+  return (Inputs){ { bytes_of (q, how) } };
+#elif VL == 16
+  const __m512i x = (__m512i) (bytes_of (q, how) ^ all_units (0x80808080));
+  return (Inputs){ { (vi) _mm512_abs_epi8 (x), (vi) _mm512_movm_epi8 (_mm512_movepi8_mask (x)) } };
+#elif VL == 8
+  const __m256i x = (__m256i) (bytes_of (q, how) ^ all_units (0x80808080));
+  return (Inputs){ { (vi) _mm256_abs_epi8 (x), (vi) _mm256_cmpgt_epi8 (_mm256_setzero_si256 (), x) } };
 #else
-  return (Inputs){ { (q[0] & all_units (0xffff)) | (vi) ((vu) q[1] << 16) } };
+  return (Inputs){ { (q[0] & all_units (0xffff)) | (vi) ((vu) q[2] << 16),
+                     (q[1] & all_units (0xffff)) | (vi) ((vu) q[3] << 16) } };
 #endif
 }
 
 INLINE Sum
 add_products (Sum sum, Inputs inputs, vi weights)
 {
-#if defined(__AVX512VNNI__)
+#if VNNI
   return (vi) _mm512_dpbusd_epi32 ((__m512i) sum, (__m512i) inputs.part[0], (__m512i) weights);
 #elif VL == 16
-  return sum + (vi) _mm512_madd_epi16 ((__m512i) inputs.part[0], (__m512i) weights);
+  const __m512i pairs = _mm512_maddubs_epi16 ((__m512i) inputs.part[0], (__m512i) (weights ^ inputs.part[1]));
+  return sum + (vi) _mm512_madd_epi16 (pairs, _mm512_set1_epi16 (1));
 #elif VL == 8
-  return sum + (vi) _mm256_madd_epi16 ((__m256i) inputs.part[0], (__m256i) weights);
+  const __m256i pairs = _mm256_maddubs_epi16 ((__m256i) inputs.part[0], (__m256i) (weights ^ inputs.part[1]));
+  return sum + (vi) _mm256_madd_epi16 (pairs, _mm256_set1_epi16 (1));
 #else
-  return sum + (vi) _mm_madd_epi16 ((__m128i) inputs.part[0], (__m128i) weights);
+  const __m128i even = _mm_srai_epi16 (_mm_slli_epi16 ((__m128i) weights, 8), 8),
+                odd = _mm_srai_epi16 ((__m128i) weights, 8);
+  return sum + (vi) _mm_madd_epi16 ((__m128i) inputs.part[0], even) +
+         (vi) _mm_madd_epi16 ((__m128i) inputs.part[1], odd);
 #endif
 }
 
-/* Sums begin without what the offset of the inputs adds to them. */
+/* Sums begin without what the offset adds to them. */
 INLINE void
 begin_sums (const Group *g, unsigned channel, Ends *ends)
 {
@@ -131,6 +167,8 @@ end_sum (Sum sum, vf scale, vf bias)
 {
   return to_float (sum) * scale + bias;
 }
+
+#define INT8(name) JOIN (JOIN (dicenet_int8, DICENET_ISA), name)
 
 void
 INT8 (conv_pointwise) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, const DicenetTile *tile,

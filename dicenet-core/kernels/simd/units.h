@@ -505,11 +505,11 @@ rows_along_channels (const Group *g, unsigned first, unsigned end, const Unit *x
 
   excess_of_channels (x, g->units, rows, excess);
   for (unsigned b = first; b < end; b += TILE_BLOCKS) {
-#if TILE_BLOCKS == 3
-    if (end - b == 2)
-      tile_along_channels (g, b, x, excess, pixel, n, rows, 2);
-    else if (end - b == 1)
+#if VL == BLOCK
+    if (end - b == 1)
       tile_along_channels (g, b, x, excess, pixel, n, rows, 1);
+    else if (end - b == 2)
+      tile_along_channels (g, b, x, excess, pixel, n, rows, 2);
     else
 #endif
       tile_along_channels (g, b, x, excess, pixel, n, rows, CHANNELS);
