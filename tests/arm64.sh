@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the library, the program and their tests for 64-bit ARM and runs them in an emulator: the NEON kernels against
-# the reference, and, if reference outputs are available, a published network.
+# the reference, on a processor with DotProd and one without, and, if reference outputs are available, a published
+# network.
 #
 #   arm64.sh [MESON-OPTION...]
 #
@@ -92,8 +93,16 @@ printf '#!/bin/sh\nexec qemu-aarch64 -L %q %q "$@"\n' "$sysroot" "$build/build/d
 chmod +x "$program"
 
 status=0
-# The emulator is slow: half the usual rounds.
-qemu-aarch64 -L "$sysroot" "$build/build/tests/kernels/test-kernels" 0 50 || status=1
+# The kernels that a processor has, which must include those for int8 that are named. The emulator is slow: half the
+# usual rounds.
+test_kernels() {
+  local processor=$1 expected=$2 log
+  log=$(QEMU_CPU=$processor qemu-aarch64 -L "$sysroot" "$build/build/tests/kernels/test-kernels" 0 50) || status=1
+  echo "$processor: $log"
+  grep -q "^$expected" <<<"$log" || { echo "arm64.sh: $processor: expected \"$expected...\"" >&2 && status=1; }
+}
+test_kernels max 'int8-dotprod: 2 kernels'
+test_kernels cortex-a57 'int8-dotprod: this processor has it not'
 for test in threads session preprocess; do
   meson test -C "$build/build" --no-rebuild --print-errorlogs --timeout-multiplier 10 "$test" || status=1
 done
@@ -101,5 +110,11 @@ for golden in included classify/0.2_random segment/1.0_pascal_256x256/sample2_48
   code=0
   "${PYTHON:-/usr/bin/python3}" "$root/tests/golden/golden.py" "$program" "$golden" || code=$?
   [ "$code" = 0 ] || [ "$code" = 77 ] || status=1
+  for processor in max cortex-a57; do
+    code=0
+    QEMU_CPU=$processor "${PYTHON:-/usr/bin/python3}" "$root/tests/golden/golden.py" "$program" "$root" \
+      "$golden.safetensors" int8 || code=$?
+    [ "$code" = 0 ] || [ "$code" = 77 ] || status=1
+  done
 done
 exit "$status"

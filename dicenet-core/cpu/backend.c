@@ -81,7 +81,7 @@ static const char *
 why_lacking (DicenetPrecision precision)
 {
   if (precision == DICENET_PRECISION_INT8)
-    return "int8 was asked for, but there are kernels for it only on x86-64: computing in float32";
+    return "int8 was asked for, but there are kernels for it only on x86-64 and 64-bit ARM: computing in float32";
   if (precision != DICENET_PRECISION_BFLOAT16)
     return "float16 and tf32 are for GPUs (backend=cuda): computing in float32 on the processor, which may have "
            "bfloat16";

@@ -91,8 +91,10 @@ dicenet_int8_input (float low, float high)
   void dicenet_int8_ref_##name arguments;                                                                              \
   void dicenet_int8_vnni_##name arguments; /* AVX512-VNNI */                                                           \
   void dicenet_int8_avx512_##name arguments;                                                                           \
+  void dicenet_int8_avxvnni_##name arguments; /* AVX-VNNI */                                                           \
   void dicenet_int8_avx2_##name arguments;                                                                             \
-  void dicenet_int8_baseline_##name arguments; /* SSE2 */
+  void dicenet_int8_dotprod_##name arguments;  /* SDOT */                                                              \
+  void dicenet_int8_baseline_##name arguments; /* SSE2, NEON */
 DICENET_INT8_KERNELS (K)
 #undef K
 

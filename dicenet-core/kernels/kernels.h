@@ -352,7 +352,9 @@ enum {
   DICENET_CPU_AVX512 = 4,
   DICENET_CPU_AVX512_BF16 = 8,  /* in addition to AVX512: bf16.h */
   DICENET_CPU_AVX512_VNNI = 16, /* in addition to AVX512: int8.h */
-  DICENET_CPU_ALL = 31,
+  DICENET_CPU_AVX_VNNI = 32,    /* in addition to AVX2: int8.h */
+  DICENET_CPU_DOTPROD = 64,     /* aarch64, in addition to the baseline: int8.h */
+  DICENET_CPU_ALL = 127,
 };
 
 const DicenetKernels *dicenet_kernels_get (unsigned mask, const char **name);

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 #include "bf16.h"
 #include "int8.h"
@@ -25,6 +31,26 @@ has_avx512 (void)
 {
   return has_avx2 () && __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw") &&
          __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl");
+}
+
+/* The builtin does not know it with all compilers. Its registers are those of AVX2. */
+static int
+has_avx_vnni (void)
+{
+  unsigned eax, ebx, ecx, edx;
+
+  return has_avx2 () && __get_cpuid_count (7, 0, &eax, &ebx, &ecx, &edx) && eax >= 1 &&
+         __get_cpuid_count (7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1);
+}
+#elif defined(__aarch64__)
+static int
+has_dotprod (void)
+{
+#if defined(__linux__)
+  return (getauxval (AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+  return 0;
+#endif
 }
 #endif
 
@@ -105,10 +131,17 @@ dicenet_int8_take (DicenetKernels *kernels, unsigned mask)
 
   if (may_avx512 && (mask & DICENET_CPU_AVX512_VNNI) && __builtin_cpu_supports ("avx512vnni"))
     TAKE (vnni);
+  if ((mask & DICENET_CPU_AVX2) && (mask & DICENET_CPU_AVX_VNNI) && has_avx_vnni ())
+    TAKE (avxvnni);
   if (may_avx512)
     TAKE (avx512);
   if ((mask & DICENET_CPU_AVX2) && has_avx2 ())
     TAKE (avx2);
+  if (mask & DICENET_CPU_BASELINE)
+    TAKE (baseline);
+#elif defined(__aarch64__)
+  if ((mask & DICENET_CPU_BASELINE) && (mask & DICENET_CPU_DOTPROD) && has_dotprod ())
+    TAKE (dotprod);
   if (mask & DICENET_CPU_BASELINE)
     TAKE (baseline);
 #endif

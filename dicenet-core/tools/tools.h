@@ -49,7 +49,7 @@ gboolean dicenet_tool_set_cpu_mask (const char *option, const char *value, gpoin
 #define DICENET_TOOL_CPU_MASK_ENTRY                                                                                    \
   {                                                                                                                    \
     "cpu-mask", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer) dicenet_tool_set_cpu_mask,                                     \
-        "instruction sets that may be used: 1 baseline, 2 AVX2, 4 AVX-512, 8 AVX512-BF16, 16 AVX512-VNNI, added up; "  \
-        "0 the reference (31)",                                                                                        \
+        "instruction sets that may be used: 1 baseline, 2 AVX2, 4 AVX-512, 8 AVX512-BF16, 16 AVX512-VNNI, 32 "         \
+        "AVX-VNNI, 64 DotProd of ARM, added up; 0 the reference (127)",                                                \
         "M"                                                                                                            \
   }

@@ -267,8 +267,8 @@ END_TEST
 
 START_TEST (cpu_mask_is_checked)
 {
-  static const char *const bad[] = { "abc", "32", "-1", "7x", " 7", "avx2", "99999999999999999999" };
-  static const char *const good[] = { "", "0", "7", "15", "31", "0x3" };
+  static const char *const bad[] = { "abc", "128", "-1", "7x", " 7", "avx2", "99999999999999999999" };
+  static const char *const good[] = { "", "0", "7", "15", "31", "127", "0x3" };
   g_autoptr (DicenetModel) model = test_model_load ("classify");
 
   for (guint i = 0; i < G_N_ELEMENTS (bad) + G_N_ELEMENTS (good); i++) {

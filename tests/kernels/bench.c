@@ -524,22 +524,9 @@ print_row (guint kernel, const Row *row, const Bench *b, const char *set, const 
 static void
 print_int8_rows (guint kernel, const Row *row, const Bench *b, const Roof *roof)
 {
-  static const struct {
-    guint mask, float_mask; /* of the same registers */
-  } sets[] = {
-    { DICENET_CPU_BASELINE, DICENET_CPU_BASELINE },
-    { DICENET_CPU_AVX2, DICENET_CPU_AVX2 },
-    { DICENET_CPU_AVX512, DICENET_CPU_AVX512 },
-    { DICENET_CPU_AVX512 | DICENET_CPU_AVX512_VNNI, DICENET_CPU_AVX512 },
-  };
-  const char *last = NULL;
-
-  for (guint i = 0; i < G_N_ELEMENTS (sets); i++) {
-    const char *name = dicenet_int8_take (&int8, sets[i].mask);
-    if (name != NULL && int8.conv_pointwise != dicenet_int8_ref_conv_pointwise && g_strcmp0 (name, last) != 0)
-      print_row (kernel, row, b, name, &int8, 4 * roof->gflops[sets[i].float_mask]);
-    last = name;
-  }
+  for (guint i = 0; i < N_INT8_SETS; i++)
+    if (g_strcmp0 (dicenet_int8_take (&int8, int8_sets[i].mask), int8_sets[i].name) == 0)
+      print_row (kernel, row, b, int8_sets[i].name, &int8, 4 * roof->gflops[int8_sets[i].float_mask]);
 }
 
 static void

@@ -133,6 +133,15 @@ random_bf16 (gsize n)
   return x;
 }
 
+const Int8Set int8_sets[N_INT8_SETS] = {
+  { "int8-baseline", DICENET_CPU_BASELINE, DICENET_CPU_BASELINE },
+  { "int8-dotprod", DICENET_CPU_BASELINE | DICENET_CPU_DOTPROD, DICENET_CPU_BASELINE },
+  { "int8-avx2", DICENET_CPU_AVX2, DICENET_CPU_AVX2 },
+  { "int8-avxvnni", DICENET_CPU_AVX2 | DICENET_CPU_AVX_VNNI, DICENET_CPU_AVX2 },
+  { "int8-avx512", DICENET_CPU_AVX512, DICENET_CPU_AVX512 },
+  { "int8-vnni", DICENET_CPU_AVX512 | DICENET_CPU_AVX512_VNNI, DICENET_CPU_AVX512 },
+};
+
 float *
 int8_weights (const DicenetDense *conv, const float *plain)
 {

@@ -30,6 +30,16 @@ DicenetBf16 *random_bf16 (gsize n);
 /* Packed weights of a convolution in int8; @plain: as of dicenet_pack_int8(). */
 float *int8_weights (const DicenetDense *conv, const float *plain);
 
+/* The kernels for int8: the mask that chooses them where they are, and that of float kernels with the same registers.
+ */
+typedef struct {
+  const char *name;
+  guint mask, float_mask;
+} Int8Set;
+
+#define N_INT8_SETS 6
+extern const Int8Set int8_sets[N_INT8_SETS];
+
 /* A padded plane: random values surrounded by zeros. */
 float *random_padded (guint h, guint w);
 

@@ -855,12 +855,31 @@ test_bf16 (guint rounds)
   run_tests (bf16_tests, G_N_ELEMENTS (bf16_tests), rounds);
 }
 
+#ifdef HAVE_EVEX
+#define K(name, arguments) void dicenet_int8_evex_##name arguments;
+DICENET_INT8_KERNELS (K)
+#undef K
+
+/* The kernels for AVX-VNNI in AVX-512's encoding. */
+static void
+test_other_encoding (DicenetKernels *kernels, guint rounds)
+{
+  isa = "int8-avxvnni, as AVX512-VNNI";
+  if (!__builtin_cpu_supports ("avx512vl") || !__builtin_cpu_supports ("avx512vnni")) {
+    printf ("%s: this processor has it not\n", isa);
+    return;
+  }
+#define K(name, arguments) kernels->name = dicenet_int8_evex_##name;
+  DICENET_INT8_KERNELS (K)
+#undef K
+  run_tests (int8_tests, G_N_ELEMENTS (int8_tests), rounds);
+}
+#endif
+
 /* Results are equal to the last bit. */
 static void
 test_int8 (guint rounds)
 {
-  static const guint sets[] = { DICENET_CPU_BASELINE, DICENET_CPU_AVX2, DICENET_CPU_AVX512,
-                                DICENET_CPU_AVX512 | DICENET_CPU_AVX512_VNNI };
   static DicenetKernels kernels;
 
   tested = ref;
@@ -868,13 +887,16 @@ test_int8 (guint rounds)
   run_tests (int8_ref_tests, G_N_ELEMENTS (int8_ref_tests), rounds);
   tested = &kernels;
   tolerance = 0;
-  for (guint i = 0; i < G_N_ELEMENTS (sets); i++) {
-    isa = dicenet_int8_take (&kernels, sets[i]);
-    if (isa == NULL || kernels.conv_pointwise == dicenet_int8_ref_conv_pointwise)
-      printf ("int8, set %u: this processor has it not\n", sets[i]);
+  for (guint i = 0; i < N_INT8_SETS; i++) {
+    isa = int8_sets[i].name;
+    if (g_strcmp0 (dicenet_int8_take (&kernels, int8_sets[i].mask), isa) != 0)
+      printf ("%s: this processor has it not\n", isa);
     else
       run_tests (int8_tests, G_N_ELEMENTS (int8_tests), rounds);
   }
+#ifdef HAVE_EVEX
+  test_other_encoding (&kernels, rounds);
+#endif
   tolerance = TOLERANCE;
 }
 

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 #include "../int8.h"
 #include "compare.h"
 
 /* Dense convolutions with products of integers, compiled for each instruction set. int8.h describes the arithmetic.
  *
- * VPDPBUSD multiplies quads as they are. PMADDUBSW would saturate: two products of q and w take 17 bits and a sign. So
- * the others work with x = q - 128, of which |x| <= 128 is stored, and sign = x < 0 ? -1 : 0:
+ * VPDPBUSD multiplies quads of q by weights. SDOT multiplies signed bytes, x = q - 128; so do SMULL and SADALP, for two
+ * products fit 16 bits: 128 * 127 * 2. PMADDUBSW would saturate: q and w take 17 bits and a sign. But it can multiply
+ * |x| and weights, of which those where x is negative are complemented, with sign = x < 0 ? -1 : 0:
  *
  *     x * w = |x| * (w ^ sign) - (|x| if x < 0)
  *
- * as -w = (w ^ -1) + 1. Two such products fit 16 bits: 128 * 127 * 2 and 128 * -128 * 2. The last term, which is not
- * multiplied by the weight, is what weights of zero add up to; it is the same for all channels. SSE2, which lacks
- * PMADDUBSW, has PMADDWD on numbers of 16 bits, q - zero. */
+ * as -w = (w ^ -1) + 1, and two of these products fit as well. The last term, which is not multiplied by the weight, is
+ * what weights of zero add up to; it is the same for all channels. SSE2, which lacks PMADDUBSW, has PMADDWD on numbers
+ * of 16 bits, q - zero. */
 
-#if defined(__AVX512VNNI__)
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 #define VNNI 1
 #else
 #define VNNI 0
@@ -24,23 +29,28 @@
 /* What is stored instead of q - zero: q, x, or that itself. */
 #if VNNI
 #define OFFSET(zero) (zero)
-#elif SIGNS
+#elif SIGNS || defined(__aarch64__)
 #define OFFSET(zero) ((zero) -128)
 #else
 #define OFFSET(zero) 0
 #endif
 
 #define PER_UNIT  DICENET_INT8_QUAD
-#define PARTS     (VNNI ? 1 : 2)
 #define ZERO_ADDS SIGNS
-#if VNNI
+#if VNNI || defined(__aarch64__)
+#define PARTS 1
+#else
+#define PARTS 2
+#endif
+
+#if VL == 16 || defined(__aarch64__) /* 32 registers */
 #define ROWS 8
-#define WIDE 3
-#elif VL == 16
-#define ROWS 8
-#define WIDE 2
 #else
 #define ROWS 4
+#endif
+#if PARTS == 1
+#define WIDE 3
+#else
 #define WIDE 2
 #endif
 
@@ -67,6 +77,8 @@ rounded (vf x)
   return (vi) _mm512_cvtps_epi32 ((__m512) x);
 #elif VL == 8
   return (vi) _mm256_cvtps_epi32 ((__m256) x);
+#elif defined(__aarch64__)
+  return (vi) vcvtnq_s32_f32 ((float32x4_t) x);
 #else
   return (vi) _mm_cvtps_epi32 ((__m128) x);
 #endif
@@ -79,6 +91,8 @@ to_float (vi x)
   return (vf) _mm512_cvtepi32_ps ((__m512i) x);
 #elif VL == 8
   return (vf) _mm256_cvtepi32_ps ((__m256i) x);
+#elif defined(__aarch64__)
+  return (vf) vcvtq_f32_s32 ((int32x4_t) x);
 #else
   return (vf) _mm_cvtepi32_ps ((__m128i) x);
 #endif
@@ -116,6 +130,8 @@ unite (const vf *channels, const Rounding *how)
     q[i] = quantised (channels[i], how);
 #if VNNI
   return (Inputs){ { bytes_of (q, how) } };
+#elif defined(__aarch64__)
+  return (Inputs){ { bytes_of (q, how) ^ all_units (0x80808080) } };
 #elif VL == 16
   const __m512i x = (__m512i) (bytes_of (q, how) ^ all_units (0x80808080));
   return (Inputs){ { (vi) _mm512_abs_epi8 (x), (vi) _mm512_movm_epi8 (_mm512_movepi8_mask (x)) } };
@@ -131,8 +147,16 @@ unite (const vf *channels, const Rounding *how)
 INLINE Sum
 add_products (Sum sum, Inputs inputs, vi weights)
 {
-#if VNNI
+#if defined(__AVX512VNNI__)
   return (vi) _mm512_dpbusd_epi32 ((__m512i) sum, (__m512i) inputs.part[0], (__m512i) weights);
+#elif defined(__AVXVNNI__)
+  return (vi) _mm256_dpbusd_avx_epi32 ((__m256i) sum, (__m256i) inputs.part[0], (__m256i) weights);
+#elif defined(__ARM_FEATURE_DOTPROD)
+  return (vi) vdotq_s32 ((int32x4_t) sum, (int8x16_t) inputs.part[0], (int8x16_t) weights);
+#elif defined(__aarch64__)
+  const int8x16_t x = (int8x16_t) inputs.part[0], w = (int8x16_t) weights;
+  const int16x8_t low = vmull_s8 (vget_low_s8 (x), vget_low_s8 (w)), high = vmull_high_s8 (x, w);
+  return (vi) vpadalq_s16 ((int32x4_t) sum, vpaddq_s16 (low, high));
 #elif VL == 16
   const __m512i pairs = _mm512_maddubs_epi16 ((__m512i) inputs.part[0], (__m512i) (weights ^ inputs.part[1]));
   return sum + (vi) _mm512_madd_epi16 (pairs, _mm512_set1_epi16 (1));
