@@ -124,6 +124,18 @@ dicenet_metadata_enter_array (const char *text, GError **error)
   return text;
 }
 
+/* The first element of the array under @key, whose whole value becomes @text. NULL if there is none, and @text is NULL,
+ * or if it is no array, and the error is set. */
+static const char *
+open_array (const DicenetMetadata *m, const char *key, const char *expected, const char **text)
+{
+  *text = dicenet_metadata_get (m, key);
+  const char *at = *text ? dicenet_metadata_enter_array (*text, NULL) : NULL;
+  if (*text != NULL && at == NULL)
+    dicenet_metadata_refuse (m, key, expected, *text);
+  return at;
+}
+
 /* Sets the error for the element of an array at @found. */
 static gboolean
 refuse_element (const DicenetMetadata *m, const char *key, const char *expected, guint found, const char *text)
@@ -147,13 +159,9 @@ gboolean
 dicenet_metadata_read_numbers (const DicenetMetadata *m, const char *key, guint n, gdouble min, gdouble max,
                                const char *expected, gfloat *out)
 {
-  const char *text = dicenet_metadata_get (m, key);
-  if (text == NULL)
-    return TRUE;
-
-  const char *at = dicenet_metadata_enter_array (text, NULL);
+  const char *text, *at = open_array (m, key, expected, &text);
   if (at == NULL)
-    return dicenet_metadata_refuse (m, key, expected, text);
+    return text == NULL;
   guint found = 0;
   for (; dicenet_json_next (&at); found++) {
     gfloat value;
@@ -182,13 +190,9 @@ read_range (const char **at, DicenetRange *out)
 gboolean
 dicenet_metadata_read_ranges (const DicenetMetadata *m, const char *key, guint most, const char *expected, GArray *out)
 {
-  const char *text = dicenet_metadata_get (m, key);
-  if (text == NULL)
-    return TRUE;
-
-  const char *at = dicenet_metadata_enter_array (text, NULL);
+  const char *text, *at = open_array (m, key, expected, &text);
   if (at == NULL)
-    return dicenet_metadata_refuse (m, key, expected, text);
+    return text == NULL;
   while (dicenet_json_next (&at)) {
     DicenetRange range;
     if (out->len == most || !read_range (&at, &range))
@@ -218,13 +222,9 @@ gboolean
 dicenet_metadata_read_lists (const DicenetMetadata *m, const char *key, guint most, guint most_numbers,
                              const char *expected, GPtrArray *out)
 {
-  const char *text = dicenet_metadata_get (m, key);
-  if (text == NULL)
-    return TRUE;
-
-  const char *at = dicenet_metadata_enter_array (text, NULL);
+  const char *text, *at = open_array (m, key, expected, &text);
   if (at == NULL)
-    return dicenet_metadata_refuse (m, key, expected, text);
+    return text == NULL;
   while (dicenet_json_next (&at)) {
     if (out->len == most)
       return refuse_element (m, key, expected, out->len, text);
