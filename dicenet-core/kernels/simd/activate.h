@@ -41,6 +41,18 @@ epilogue (const DicenetConv *conv, unsigned channel)
                      all (gate_of (conv, channel)), conv->activation == DICENET_ACTIVATION_SIGMOID };
 }
 
+/* The same without a sigmoid and the gate that follows it, which are applied later: a function call would prevent loops
+ * from keeping values in registers. */
+INLINE Epilogue
+plain_epilogue (const DicenetConv *conv, unsigned channel)
+{
+  Epilogue e = epilogue (conv, channel);
+
+  if (e.is_sigmoid)
+    e.gate = all (1);
+  return e;
+}
+
 INLINE vf
 activate (vf x, const Epilogue *e)
 {

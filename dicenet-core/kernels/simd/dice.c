@@ -2,29 +2,19 @@
 #include <math.h>
 #include "simd.h"
 #include "conv3x3.h"
+#include "narrow.h"
 
 /* The DiCE unit (paper 3.1 and 3.2), channel by channel: the height and the width branch to planes in the cache, then
  * the depth branch, BatchNorm, PReLU and local fusion in one pass, so that no tensor of 3C channels is stored. One pass
  * over all 27 taps would need more registers than there are. */
 
-#if VL == 16
-/* The same kernels with registers of eight lanes. Processors that take as long for one operation on sixteen lanes as
- * for two on eight lose nothing with the narrow registers, which leave fewer lanes unused for rows of 7, 19 or 24
- * columns. Shuffles are always better done with them. */
+#if VL == 16 /* see narrow.h; shuffles are always better done with those */
 void dicenet_dice_narrow (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion,
                           unsigned channel);
 void dicenet_dimconv_height_narrow (const DicenetDice *dice, float *out);
 void dicenet_dimconv_width_narrow (const DicenetDice *dice, float *out);
 void dicenet_resize_rows_narrow (const float *x, float *y, unsigned w, const DicenetAxis *rows);
 void dicenet_transpose_narrow (const float *x, float *y, unsigned h, unsigned w);
-
-#define NARROW(w, kernel, ...)                                                                                         \
-  if ((w) % VL >= 1 && (w) % VL <= VL / 2) {                                                                           \
-    dicenet_##kernel##_narrow (__VA_ARGS__);                                                                           \
-    return;                                                                                                            \
-  }
-#else
-#define NARROW(w, kernel, ...)
 #endif
 
 void

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "activate.h"
+#include "depthwise.h"
 #include "simd.h"
 #include "conv3x3.h"
 
 /* 3 x 3 convolution with few channels per group. As many rows of a group's channels as fit the first-level cache are
- * copied with zero padding, so that borders need no conditions, and then used by all output channels of the group. */
+ * copied with zero padding, so that borders need no conditions, and then used by all output channels of the group. With
+ * one input channel per group, depthwise.c needs no copy. */
 
 #define ROWS 4 /* output rows at a time with stride 1; half as many with stride 2 */
 
-#define WIDE 2 /* registers of columns at a time; one if there are too few for the only channel's kernel, too */
+#define WIDE 2 /* registers of columns at a time */
 
 typedef struct {
   const DicenetPlanes *x, *y;
@@ -37,11 +38,9 @@ enter_rows (const Sparse *s, unsigned group, long first)
   }
 }
 
-/* Parameters of one output channel. Sigmoids are applied later, since a function call would prevent the loops from
- * keeping values in registers. */
+/* Parameters of one output channel. */
 typedef struct {
   const float *weight; /* [group_in][3][3] */
-  Tap taps[9];         /* of the first input channel */
   Epilogue epilogue;
 } Channel;
 
@@ -49,7 +48,7 @@ typedef struct {
  * + o * y->w. */
 INLINE void
 columns (const Sparse *s, const Channel *c, unsigned row, float *out, size_t at, const int n, const int wide,
-         const int step, const int single)
+         const int step)
 {
   const float *rows = s->padded + row * s->stride + DICENET_PAD;
   const size_t w = s->y->w;
@@ -59,14 +58,11 @@ columns (const Sparse *s, const Channel *c, unsigned row, float *out, size_t at,
   UNROLL
   for (int i = 0; i < n * wide; i++)
     sum[i] = all (0);
-  if (single)
-    conv3x3 (rows, s->stride, at, c->taps, sum, n, wide, step);
-  else
-    for (unsigned i = 0; i < s->group_in; i++, rows += s->rows * s->stride) {
-      Tap taps[9];
-      load_kernel (c->weight + 9 * (size_t) i, taps);
-      conv3x3 (rows, s->stride, at, taps, sum, n, wide, step);
-    }
+  for (unsigned i = 0; i < s->group_in; i++, rows += s->rows * s->stride) {
+    Tap taps[9];
+    load_kernel (c->weight + 9 * (size_t) i, taps);
+    conv3x3 (rows, s->stride, at, taps, sum, n, wide, step);
+  }
   UNROLL
   for (int o = 0; o < n; o++)
     UNROLL
@@ -77,63 +73,52 @@ columns (const Sparse *s, const Channel *c, unsigned row, float *out, size_t at,
 }
 
 INLINE void
-output_rows (const Sparse *s, const Channel *c, unsigned i, float *out, const int n, const int step, const int single)
+output_rows (const Sparse *s, const Channel *c, unsigned i, float *out, const int n, const int step)
 {
   const size_t w = s->y->w;
   size_t at = 0;
 
   out += (size_t) i * w;
-  if (BY_ROWS || !single)
-    for (; at + (WIDE - 1) * VL < w; at += WIDE * VL)
-      columns (s, c, i * step, out, at, n, WIDE, step, single);
+  for (; at + (WIDE - 1) * VL < w; at += WIDE * VL)
+    columns (s, c, i * step, out, at, n, WIDE, step);
   for (; at < w; at += VL)
-    columns (s, c, i * step, out, register_at (at, w), n, 1, step, single);
+    columns (s, c, i * step, out, register_at (at, w), n, 1, step);
 }
 
-/* @rows output rows, the first of which is computed from the first padded row on; @single: one channel per group. */
+/* @rows output rows, the first of which is computed from the first padded row on. */
 INLINE void
-output_band (const Sparse *s, const Channel *channel, float *out, unsigned rows, const int step, const int single)
+output_band (const Sparse *s, const Channel *channel, float *out, unsigned rows, const int step)
 {
   const Channel c = *channel;
   const unsigned n = ROWS / step;
   unsigned i = 0;
 
   for (; i + n <= rows; i += n)
-    output_rows (s, &c, i, out, n, step, single);
+    output_rows (s, &c, i, out, n, step);
   if (i < rows && rows >= n) /* the last n, some of which are computed again */
-    output_rows (s, &c, rows - n, out, n, step, single);
+    output_rows (s, &c, rows - n, out, n, step);
   else
     for (; i < rows; i++)
-      output_rows (s, &c, i, out, 1, step, single);
+      output_rows (s, &c, i, out, 1, step);
 }
 
 /* Output rows [begin, end) of one channel, from the rows copied by enter_rows(). */
 static void
 channel_band (const Sparse *s, unsigned channel, unsigned begin, unsigned end)
 {
-  Channel c = { .weight = s->conv->weight + 9 * (size_t) channel * s->group_in,
-                .epilogue = epilogue (s->conv, channel) };
+  const Channel c = { s->conv->weight + 9 * (size_t) channel * s->group_in, plain_epilogue (s->conv, channel) };
   float *out = dicenet_plane (s->y, channel) + (size_t) begin * s->y->w;
 
-  if (c.epilogue.is_sigmoid)
-    c.epilogue.gate = all (1);
-  load_kernel (c.weight, c.taps);
-  if (s->conv->stride == 1 && s->group_in == 1)
-    output_band (s, &c, out, end - begin, 1, 1);
-  else if (s->conv->stride == 1)
-    output_band (s, &c, out, end - begin, 1, 0);
-  else if (s->group_in == 1)
-    output_band (s, &c, out, end - begin, 2, 1);
+  if (s->conv->stride == 1)
+    output_band (s, &c, out, end - begin, 1);
   else
-    output_band (s, &c, out, end - begin, 2, 0);
-  if (c.epilogue.is_sigmoid)
-    for (size_t i = 0; i < (size_t) (end - begin) * s->y->w; i++)
-      out[i] = sigmoid (out[i]) * gate_of (s->conv, channel);
+    output_band (s, &c, out, end - begin, 2);
 }
 
-void
-KERNEL (conv_grouped) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
-                       unsigned end, float *scratch)
+/* Output channels [begin, end), in bands of rows. */
+static void
+sparse (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin, unsigned end,
+        float *scratch)
 {
   const unsigned group_in = x->c / conv->groups, group_out = y->c / conv->groups, step = conv->stride;
   const unsigned rows = dicenet_conv_grouped_rows (x->c, conv->groups, x->h, x->w);
@@ -150,4 +135,28 @@ KERNEL (conv_grouped) (const DicenetPlanes *x, const DicenetPlanes *y, const Dic
         channel_band (&s, c, i, i + band < y->h ? i + band : y->h);
     }
   }
+}
+
+static void
+apply_sigmoid (const DicenetPlanes *y, const DicenetConv *conv, unsigned channel)
+{
+  float *out = dicenet_plane (y, channel);
+  const float gate = gate_of (conv, channel);
+
+  for (size_t i = 0; i < (size_t) y->h * y->w; i++)
+    out[i] = sigmoid (out[i]) * gate;
+}
+
+void
+KERNEL (conv_grouped) (const DicenetPlanes *x, const DicenetPlanes *y, const DicenetConv *conv, unsigned begin,
+                       unsigned end, float *scratch)
+{
+  if (conv->groups == x->c)
+    for (unsigned c = begin; c < end; c++)
+      KERNEL (depthwise) (x, y, conv, c);
+  else
+    sparse (x, y, conv, begin, end, scratch);
+  if (conv->activation == DICENET_ACTIVATION_SIGMOID)
+    for (unsigned c = begin; c < end; c++)
+      apply_sigmoid (y, conv, c);
 }

@@ -64,7 +64,7 @@ first_lanes (size_t n)
 }
 #endif
 
-/* Stores the first n lanes, n < VL: for ends of rows. */
+/* Stores the first n lanes, n <= VL: for ends of rows. */
 INLINE void
 store_first (float *p, vf v, size_t n)
 {
@@ -82,7 +82,7 @@ store_first (float *p, vf v, size_t n)
 #endif
 }
 
-/* Loads the first n lanes, n < VL; the others are zeros. */
+/* Loads the first n lanes, n <= VL; the others are zeros. */
 INLINE vf
 load_first (const float *p, size_t n)
 {
@@ -200,11 +200,10 @@ shift_down (vf x, vf after)
 #endif
 }
 
-/* p[0], p[2], p[4] ...; reads 2 * VL floats. */
+/* Every second lane of two registers, beginning with the first or the second. */
 INLINE vf
-load_even (const float *p)
+even_of (vf a, vf b)
 {
-  const vf a = load (p), b = load (p + VL);
 #if VL == 16
   return (vf) __builtin_shufflevector (a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
 #elif VL == 8
@@ -214,11 +213,9 @@ load_even (const float *p)
 #endif
 }
 
-/* p[1], p[3], p[5] ...; reads the same 2 * VL floats. */
 INLINE vf
-load_odd (const float *p)
+odd_of (vf a, vf b)
 {
-  const vf a = load (p), b = load (p + VL);
 #if VL == 16
   return (vf) __builtin_shufflevector (a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 #elif VL == 8
@@ -226,6 +223,20 @@ load_odd (const float *p)
 #else
   return (vf) __builtin_shufflevector (a, b, 1, 3, 5, 7);
 #endif
+}
+
+/* p[0], p[2], p[4] ...; reads 2 * VL floats. */
+INLINE vf
+load_even (const float *p)
+{
+  return even_of (load (p), load (p + VL));
+}
+
+/* p[1], p[3], p[5] ...; reads the same 2 * VL floats. */
+INLINE vf
+load_odd (const float *p)
+{
+  return odd_of (load (p), load (p + VL));
 }
 
 /* a[0], b[0], a[1], b[1] ... of the first halves, or of the second. */
