@@ -181,16 +181,15 @@ composed_new (const DicenetAxis *up, const DicenetAxis *down)
   const gsize stride = dicenet_composed_stride (n);
   g_autofree Sums *sums = g_new0 (Sums, 3 * (gsize) n);
   DicenetComposedAxis *composed = g_new0 (DicenetComposedAxis, 1);
-  guint first = 2 * REACH, end = 0;
+  guint first = REACH - 1;
 
   for (guint a = 0; a < 3; a++) {
     add_composed (up, down, (gint) a, sums + a * n);
     find_reach (n, sums + a * n, &composed->part[a].begin, &composed->part[a].end);
-    first = MIN (first, composed->part[a].begin);
-    end = MAX (end, composed->part[a].end);
+    first = MIN (first, MIN (composed->part[a].begin, 2 * REACH + 1 - composed->part[a].end));
   }
   *composed = (DicenetComposedAxis){
-    n, end - first, (gint) first - REACH, { composed->part[0], composed->part[1], composed->part[2] }, NULL
+    n, 2 * (REACH - first) + 1, (gint) first - REACH, { composed->part[0], composed->part[1], composed->part[2] }, NULL
   };
   g_assert (composed->taps <= DICENET_COMPOSED_TAPS);
   gfloat *weight = g_new0 (gfloat, 3 * composed->taps * stride);

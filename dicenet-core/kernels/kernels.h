@@ -213,7 +213,8 @@ dicenet_resize_scratch (const DicenetAxis *rows, const DicenetAxis *columns)
 
 /* One axis of a 3 x 3 kernel that works on a larger scale, combined with scaling up to it and back. All of it is
  * linear: tap a on the larger scale becomes, at position i of n, the sum over t < taps of
- * weight[(a * taps + t) * dicenet_composed_stride (n) + i] * in[i + first + t]. Weights of positions outside are 0. */
+ * weight[(a * taps + t) * dicenet_composed_stride (n) + i] * in[i + first + t]. Weights of positions outside are 0.
+ * There are three or five taps, as many before a position as after it. */
 #define DICENET_COMPOSED_TAPS 5 /* maximum */
 
 typedef struct {
@@ -245,10 +246,8 @@ typedef struct {
   const float *merge_weight, *merge_bias, *merge_slope; /* [c][scale][3][3], [c], [c] */
 } DicenetEpp;
 
-/* Output rows of an EPP unit that are computed together, so that their inputs stay in the caches; and the ring's rows
- * for a scale above the input's: those needed for one output row, and some that enter with the last of them. */
+/* Output rows of an EPP unit that are computed together, so that their inputs stay in the caches. */
 #define DICENET_EPP_ROWS 32
-#define DICENET_EPP_RING 8
 
 /* Floats of scratch for scaling to a scale below the input's: the minimum size of a scale may be above the input's. */
 static inline size_t
@@ -266,7 +265,7 @@ dicenet_epp_scratch (unsigned h, unsigned w, const DicenetEppBranch branches[DIC
   const size_t stride = dicenet_padded_stride (w);
   size_t n = dicenet_padded_floats (h, w) +
              DICENET_EPP_IDENTITY * 3 * DICENET_COMPOSED_TAPS * dicenet_composed_stride (h) +
-             (DICENET_EPP_BRANCHES * (DICENET_EPP_ROWS + 2) + 3 * DICENET_EPP_RING) * stride + 3 * DICENET_PAD;
+             DICENET_EPP_BRANCHES * (DICENET_EPP_ROWS + 2) * stride + 3 * DICENET_PAD;
 
   for (unsigned k = DICENET_EPP_IDENTITY + 1; k < DICENET_EPP_BRANCHES; k++)
     n += 2 * dicenet_padded_floats (branches[k].h, branches[k].w) + branches[k].h * stride +

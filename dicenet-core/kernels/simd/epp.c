@@ -3,20 +3,11 @@
 #include "conv3x3.h"
 
 /* The EPP unit, channel by channel, some rows at a time. For scales above the input's, scaling up, the convolution and
- * scaling down are combined to a few taps per axis (DicenetComposedAxis). Each input row becomes three rows, one per
- * column of the kernel, which are then summed with the kernel's rows. The plane at the larger scale, up to four times
- * the input, is never stored. */
-
-#define RING DICENET_EPP_RING /* >= DICENET_COMPOSED_TAPS + ENTER - 1 */
+ * scaling down are combined to a few taps per axis (DicenetComposedAxis). Rows are combined first, with the kernel's
+ * rows, to three registers, one per column of the kernel, and these with their neighbours in the row. The plane at the
+ * larger scale, up to four times the input, is never stored. */
 
 #define WIDE 2 /* registers of columns at a time */
-
-/* Number of rows that enter the ring at a time. */
-#if VL == 16
-#define ENTER 4
-#else
-#define ENTER 2
-#endif
 
 /* Buffers of the kernel. The rows in progress begin at padded row @first - 1; there are DICENET_EPP_ROWS + 2 of
  * them. */
@@ -30,7 +21,6 @@ typedef struct {
   float *after[DICENET_EPP_BRANCHES];
   float *wide[DICENET_EPP_BRANCHES];    /* below: with columns scaled back */
   float *scratch[DICENET_EPP_BRANCHES]; /* below: scratch of resize */
-  float *ring;                          /* [column of the kernel][RING] rows */
   float *rows[DICENET_EPP_BRANCHES];
 } Work;
 
@@ -51,7 +41,6 @@ lay_out (Work *k, float *at)
     k->taps[s] = take (&at, 3 * DICENET_COMPOSED_TAPS * dicenet_composed_stride (k->h));
   for (unsigned s = 0; s < DICENET_EPP_BRANCHES; s++)
     k->rows[s] = take (&at, (DICENET_EPP_ROWS + 2) * k->stride) + DICENET_PAD;
-  k->ring = take (&at, 3 * RING * k->stride + 3 * DICENET_PAD) + DICENET_PAD; /* zeros follow the last row, too */
   for (unsigned s = DICENET_EPP_IDENTITY + 1; s < DICENET_EPP_BRANCHES; s++) {
     const unsigned h = k->p->branches[s].h, w = k->p->branches[s].w;
     k->before[s] = take (&at, dicenet_padded_floats (h, w));
@@ -80,121 +69,110 @@ multiply_taps (const float *kernel, const DicenetComposedAxis *composed, float *
   }
 }
 
-/* The taps of each column of the kernel that are not 0 if scales are exactly 2 and 1.5. */
-#define NARROW_BEGIN(taps, b) ((taps) == 5 ? (b) : (b) == 2)
-#define NARROW_END(taps, b)   ((taps) == 5 ? (b) + 3 : (b) == 0 ? 2 : 3)
+/* The taps of each column of the kernel that are not 0 if the scale is exactly 2. */
+#define NARROW_BEGIN(b) (b)
+#define NARROW_END(b)   ((b) + 3)
 
 static int
-is_narrow (const DicenetComposedAxis *composed)
+is_narrow (const DicenetComposedAxis *columns)
 {
   for (unsigned b = 0; b < 3; b++)
-    if (composed->part[b].begin < (unsigned) NARROW_BEGIN (composed->taps, b) ||
-        composed->part[b].end > (unsigned) NARROW_END (composed->taps, b))
+    if (columns->part[b].begin < NARROW_BEGIN (b) || columns->part[b].end > NARROW_END (b))
       return 0;
-  return 1;
+  return columns->taps == 5;
 }
 
-/* Enters ENTER rows of the input, stride apart: each becomes three rows of the ring, one per column of the kernel. */
+/* A register of output row i before its columns are combined, for each column of the kernel. */
 INLINE void
-enter_rows (const DicenetComposedAxis *composed, const float *rows, size_t stride, float *const *to,
-            const unsigned taps, const int narrow)
+sum_rows (const float *const *rows, size_t at, const vf *weight, const int taps, vf sums[3])
 {
-  const size_t n = dicenet_composed_stride (composed->n);
-
-  for (size_t at = 0; at < n; at += VL) {
-    vf sum[ENTER][3] = { { { 0 } } };
+  UNROLL
+  for (int b = 0; b < 3; b++)
+    sums[b] = all (0);
+  UNROLL
+  for (int t = 0; t < taps; t++) {
+    const vf x = once (load (rows[t] + at));
     UNROLL
-    for (unsigned t = 0; t < taps; t++) {
-      const float *from = rows + (long) at + composed->first + (int) t;
-      vf x[ENTER];
-      UNROLL
-      for (unsigned i = 0; i < ENTER; i++)
-        x[i] = once (load (from + i * stride));
-      UNROLL
-      for (unsigned b = 0; b < 3; b++) {
-        if (narrow && ((int) t < NARROW_BEGIN (taps, (int) b) || (int) t >= NARROW_END (taps, (int) b)))
-          continue;
-        const vf weight = once (load (composed->weight + (b * taps + t) * n + at));
-        UNROLL
-        for (unsigned i = 0; i < ENTER; i++)
-          sum[i][b] += weight * x[i];
-      }
-    }
-    UNROLL
-    for (unsigned i = 0; i < ENTER; i++)
-      UNROLL
-    for (unsigned b = 0; b < 3; b++)
-      store (to[i] + b * RING * stride + at, sum[i][b]);
+    for (int b = 0; b < 3; b++)
+      sums[b] += weight[b * taps + t] * x;
   }
 }
 
-/* Enters rows [next, end); up to ENTER - 1 unused rows may follow. */
-static unsigned
-fill_ring (const Work *k, const DicenetComposedAxis *composed, int narrow, unsigned next, unsigned end)
+/* Combines columns: @before, @here and @after are neighbouring registers; @weight is at the columns' place. */
+INLINE vf
+sum_columns (const vf before[3], const vf here[3], const vf after[3], const float *weight, size_t n, const int taps,
+             const int narrow, vf bias)
 {
-  for (; next < end; next += ENTER) {
-    const float *rows = k->padded + (next + 1) * k->stride + DICENET_PAD;
-    float *to[ENTER];
-    for (unsigned i = 0; i < ENTER; i++)
-      to[i] = k->ring + (next + i) % RING * k->stride;
-    if (composed->taps == 3 && narrow)
-      enter_rows (composed, rows, k->stride, to, 3, 1);
-    else if (composed->taps == 5 && narrow)
-      enter_rows (composed, rows, k->stride, to, 5, 1);
-    else if (composed->taps == 5)
-      enter_rows (composed, rows, k->stride, to, 5, 0);
-    else
-      enter_rows (composed, rows, k->stride, to, composed->taps, 0);
-  }
-  return next;
-}
-
-/* Computes row i from the ring; rows[t] is the ring's row for tap t and the kernel's first column. */
-INLINE void
-up_row (const Work *k, unsigned s, unsigned i, const float *const *rows, float *out, const unsigned taps)
-{
-  const size_t n = dicenet_composed_stride (k->h), channel = (size_t) s * k->channels + k->c;
-  const vf bias = all (k->p->bias[channel]), slope = all (k->p->slope[channel]);
-  vf weight[3 * DICENET_COMPOSED_TAPS];
+  vf sum[2] = { bias, { 0 } };
 
   UNROLL
-  for (unsigned t = 0; t < 3 * taps; t++)
-    weight[t] = all (k->taps[s][t * n + i]);
-  for (size_t at = 0; at < k->w; at += VL) {
-    vf sum[2] = { bias, { 0 } };
+  for (int b = 0; b < 3; b++)
     UNROLL
-    for (unsigned b = 0; b < 3; b++)
-      UNROLL
-    for (unsigned t = 0; t < taps; t++)
-      sum[(b * taps + t) % 2] += weight[b * taps + t] * load (rows[t] + b * RING * k->stride + at);
-    store_part (out + at, prelu (sum[0] + sum[1], slope), k->w - at);
+  for (int t = 0; t < taps; t++)
+    if (!narrow || (t >= NARROW_BEGIN (b) && t < NARROW_END (b)))
+      sum[(b + t) % 2] +=
+          load (weight + (size_t) (b * taps + t) * n) * shifted (before[b], here[b], after[b], t - taps / 2);
+  return sum[0] + sum[1];
+}
+
+/* Computes row i of scale @s. rows[t] is the padded input's row for tap t. */
+INLINE void
+up_row (const Work *k, unsigned s, unsigned i, const float *const *rows, float *out, const int taps,
+        const int column_taps, const int narrow)
+{
+  const float *columns = k->p->branches[s].composed_columns->weight;
+  const size_t n = dicenet_composed_stride (k->h), m = dicenet_composed_stride (k->w),
+               channel = (size_t) s * k->channels + k->c;
+  const vf bias = all (k->p->bias[channel]), slope = all (k->p->slope[channel]);
+  vf weight[3 * DICENET_COMPOSED_TAPS], before[3] = { { 0 } }, here[3], after[3];
+
+  UNROLL
+  for (int t = 0; t < 3 * taps; t++)
+    weight[t] = all (k->taps[s][(size_t) t * n + i]);
+  sum_rows (rows, 0, weight, taps, here);
+  for (size_t at = 0; at < k->w; at += VL) {
+    sum_rows (rows, at + VL, weight, taps, after); /* zeros follow the row */
+    store_part (out + at, prelu (sum_columns (before, here, after, columns + at, m, column_taps, narrow, bias), slope),
+                k->w - at);
+    UNROLL
+    for (int b = 0; b < 3; b++) {
+      before[b] = here[b];
+      here[b] = after[b];
+    }
   }
 }
 
-/* Computes rows [begin, end) of scale s; out is row @begin. */
+/* Computes rows [begin, end) of scale @s; out is row @begin. */
+INLINE void
+up_rows_with (const Work *k, unsigned s, unsigned begin, unsigned end, float *out, const int taps,
+              const int column_taps, const int narrow)
+{
+  for (unsigned i = begin; i < end; i++, out += k->stride) {
+    const float *rows[DICENET_COMPOSED_TAPS];
+    for (int t = 0; t < taps; t++) {
+      const long row = (long) i + t - taps / 2, inside = row < 0 ? 0 : row < (long) k->h ? row : (long) k->h - 1;
+      rows[t] = dicenet_padded_origin (k->padded, k->w) + (size_t) inside * k->stride; /* if clamped, the weight is 0 */
+    }
+    up_row (k, s, i, rows, out, taps, column_taps, narrow);
+  }
+}
+
 static void
 up_rows (const Work *k, unsigned s, unsigned begin, unsigned end, float *out)
 {
-  const DicenetComposedAxis *composed = k->p->branches[s].composed_rows, *columns = k->p->branches[s].composed_columns;
-  const unsigned taps = composed->taps;
-  const int narrow = is_narrow (columns);
-  long next = (long) begin + composed->first > 0 ? (long) begin + composed->first : 0;
+  const DicenetComposedAxis *columns = k->p->branches[s].composed_columns;
+  const unsigned taps = k->p->branches[s].composed_rows->taps;
 
-  for (unsigned i = begin; i < end; i++, out += k->stride) {
-    const float *rows[DICENET_COMPOSED_TAPS];
-    const long first = (long) i + composed->first, last = first + (long) taps;
-    next = fill_ring (k, columns, narrow, (unsigned) next, last < (long) k->h ? (unsigned) last : k->h);
-    for (unsigned t = 0; t < taps; t++) {
-      const long row = first + (long) t, inside = row < 0 ? 0 : row < (long) k->h ? row : (long) k->h - 1;
-      rows[t] = k->ring + (size_t) (inside % RING) * k->stride; /* if clamped, the weight is 0 */
-    }
-    if (taps == 3)
-      up_row (k, s, i, rows, out, 3);
-    else if (taps == 5)
-      up_row (k, s, i, rows, out, 5);
-    else
-      up_row (k, s, i, rows, out, taps);
-  }
+  if (taps == 3 && columns->taps == 3)
+    up_rows_with (k, s, begin, end, out, 3, 3, 0);
+  else if (taps == 3)
+    up_rows_with (k, s, begin, end, out, 3, 5, 0);
+  else if (columns->taps == 3)
+    up_rows_with (k, s, begin, end, out, 5, 3, 0);
+  else if (is_narrow (columns))
+    up_rows_with (k, s, begin, end, out, 5, 5, 1);
+  else
+    up_rows_with (k, s, begin, end, out, 5, 5, 0);
 }
 
 /* --- convolution --- */

@@ -200,6 +200,42 @@ shift_down (vf x, vf after)
 #endif
 }
 
+/* The same by two lanes. */
+INLINE vf
+shift_up_two (vf before, vf x)
+{
+#if VL == 16
+  return (vf) _mm512_alignr_epi32 ((__m512i) x, (__m512i) before, 14);
+#elif VL == 8
+  return (vf) __builtin_shufflevector (before, x, 6, 7, 8, 9, 10, 11, 12, 13);
+#else
+  return (vf) __builtin_shufflevector (before, x, 2, 3, 4, 5);
+#endif
+}
+
+INLINE vf
+shift_down_two (vf x, vf after)
+{
+#if VL == 16
+  return (vf) _mm512_alignr_epi32 ((__m512i) after, (__m512i) x, 2);
+#elif VL == 8
+  return (vf) __builtin_shufflevector (x, after, 2, 3, 4, 5, 6, 7, 8, 9);
+#else
+  return (vf) __builtin_shufflevector (x, after, 2, 3, 4, 5);
+#endif
+}
+
+/* The lanes @by places after those of @here, -2 to 2, in a row of three registers. */
+INLINE vf
+shifted (vf before, vf here, vf after, const int by)
+{
+  return by == -2   ? shift_up_two (before, here)
+         : by == -1 ? shift_up (before, here)
+         : by == 1  ? shift_down (here, after)
+         : by == 2  ? shift_down_two (here, after)
+                    : here;
+}
+
 /* Every second lane of two registers, beginning with the first or the second. */
 INLINE vf
 even_of (vf a, vf b)
