@@ -8,12 +8,14 @@
 /* Eight channels of one pixel. */
 typedef float Block __attribute__ ((vector_size (DICENET_BLOCK * 4), may_alias, aligned (4)));
 
-/* A few pixels at the end would leave most of a register unused. Up to this many are computed with a register of
- * channels for each pixel instead, in eight independent sums. The order of summation of each output is the same. */
-#if VL == 16
-#define TAIL 8
+/* A few pixels at the end would leave most of a register unused. Up to MAX_TAIL of them are computed with a register of
+ * channels for each pixel instead, in TAIL independent sums. The order of summation of each output is the same. */
+#if VL >= 8
+#define TAIL     8
+#define MAX_TAIL (VL / 2)
 #else
-#define TAIL 0
+#define TAIL     0
+#define MAX_TAIL 0
 #endif
 
 #if TAIL
@@ -141,20 +143,22 @@ tail_blocks (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, un
 }
 #endif
 
+/* How many of the next @n registers a panel takes: two of the last four, as a panel of one would wait for its
+ * weights. */
+static unsigned
+next_registers (size_t n)
+{
+  return n == WIDE + 1 ? 2 : n < WIDE ? (unsigned) n : WIDE;
+}
+
 /* Sets how many of the next @left pixels a panel takes, and how they are computed. */
 static void
 size_panel (Panel *panel, size_t left)
 {
-  const size_t full = left / VL, rest = left % VL;
+  const unsigned wide = next_registers (left / VL + (left % VL > MAX_TAIL));
+  const size_t n = wide * (size_t) VL;
 
-  if (left >= NR)
-    *panel = (Panel){ .n = NR, .wide = WIDE };
-  else if (full > 0 && rest > 0 && rest <= TAIL)
-    *panel = (Panel){ .n = full * VL, .wide = (unsigned) full };
-  else if (rest > 0 && rest <= TAIL)
-    *panel = (Panel){ .n = rest };
-  else
-    *panel = (Panel){ .n = left, .wide = (unsigned) (full + (rest > 0)) };
+  *panel = (Panel){ .n = wide > 0 && n < left ? n : left, .wide = wide };
 }
 
 /* --- 1 x 1 --- */
@@ -245,11 +249,12 @@ full_row (const DicenetPlanes *y, const DicenetConv *conv, unsigned group, unsig
   const unsigned blocks = dicenet_conv_blocks (y->c, conv->groups);
 
   for (size_t j = 0; j < y->w;) {
-    const size_t left = y->w - j, full = left < NR ? left : NR;
-    const Panel panel = { { rows + j, offsets, n, 0 }, (size_t) i * y->w + j, full, (unsigned) ((full + VL - 1) / VL) };
+    const unsigned wide = next_registers ((y->w - j + VL - 1) / VL);
+    const size_t full = wide * (size_t) VL, left = y->w - j;
+    const Panel panel = { { rows + j, offsets, n, 0 }, (size_t) i * y->w + j, left < full ? left : full, wide };
     for (unsigned b = 0; b < blocks; b++)
       block (y, conv, group, b, &panel);
-    j += full;
+    j += panel.n;
   }
 }
 
