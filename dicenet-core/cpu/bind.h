@@ -41,7 +41,7 @@ typedef struct {
 typedef struct {
   guint h0, w0; /* number of kernels: rows and columns at the trained size */
   const float *depth, *height, *width;
-  DicenetFusion fusion;
+  const DicenetFusion *fusion; /* by channel */
   /* From the input's size to the trained size, and back; NULL if they are equal. */
   const DicenetAxis *rows, *columns, *rows_back, *columns_back;
   const DicenetAxis *same_rows; /* while columns are scaled */

@@ -114,7 +114,7 @@ dice_channel (const DicenetCpuStep *s, const DiceScratch *scratch, guint c)
     scale_columns (s, scratch, scratch->width, scratch->width_back, dice->columns_back);
     d.wide = scratch->width_back;
   }
-  k->dice (&d, &s->y, &dice->fusion, c);
+  k->dice (&d, &s->y, &dice->fusion[c], c);
 }
 
 static void
@@ -145,8 +145,7 @@ dicenet_cpu_bind_dice (DicenetCpuStep *s, const DicenetCpuBinding *b)
                               .depth = from->weight,
                               .height = from->height,
                               .width = from->width,
-                              .fusion = { from->branch_scale, from->branch_bias, from->branch_slope, from->fuse_weight,
-                                          from->fuse_bias, from->slope } };
+                              .fusion = (gconstpointer) from->fusion };
   if (h != h0) {
     s->dice.rows = dicenet_axis_get (b->axes, h, h0, h < h0 ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
     s->dice.rows_back = dicenet_axis_get (b->axes, h0, h, h < h0 ? DICENET_RESIZE_DOWN : DICENET_RESIZE_UP);

@@ -68,6 +68,25 @@ pack_width (DicenetPacking *p, const DicenetNode *node, const DicenetArray *widt
 }
 
 static void
+pack_fusion (DicenetPacking *p, const DicenetNode *node, const DicenetNodeWeights *w, DicenetCpuWeights *out)
+{
+  const DicenetBranches plain = { w->branch_scale.values, w->branch_bias.values, w->branch_slope.values,
+                                  w->fuse_weight.values,  w->fuse_bias.values,   w->slope.values };
+  float *to = dicenet_packing_take (p, node->channels * sizeof (DicenetFusion) / sizeof (float), &out->fusion);
+
+  if (to != NULL)
+    dicenet_pack_fusion (node->channels, &plain, (gpointer) to);
+}
+
+static void
+pack_epp (DicenetPacking *p, const DicenetNodeWeights *w, DicenetCpuWeights *out)
+{
+  out->branch_slope = dicenet_packing_copy (p, &w->branch_slope);
+  out->fuse_weight = dicenet_packing_copy (p, &w->fuse_weight);
+  out->fuse_bias = dicenet_packing_copy (p, &w->fuse_bias);
+}
+
+static void
 pack_node (DicenetPacking *p, const DicenetGraph *graph, guint i, const DicenetNodeWeights *w, gpointer data)
 {
   const Packer *packer = data;
@@ -79,13 +98,11 @@ pack_node (DicenetPacking *p, const DicenetGraph *graph, guint i, const DicenetN
   out->scale = dicenet_packing_copy (p, &w->scale);
   out->slope = dicenet_packing_copy (p, &w->slope);
   out->height = dicenet_packing_copy (p, &w->height);
-  if (node->op == DICENET_OP_DICE)
+  if (node->op == DICENET_OP_DICE) {
     pack_width (p, node, &w->width, out);
-  out->branch_scale = dicenet_packing_copy (p, &w->branch_scale);
-  out->branch_bias = dicenet_packing_copy (p, &w->branch_bias);
-  out->branch_slope = dicenet_packing_copy (p, &w->branch_slope);
-  out->fuse_weight = dicenet_packing_copy (p, &w->fuse_weight);
-  out->fuse_bias = dicenet_packing_copy (p, &w->fuse_bias);
+    pack_fusion (p, node, w, out);
+  } else if (node->op == DICENET_OP_EPP)
+    pack_epp (p, w, out);
 }
 
 gsize

@@ -14,9 +14,9 @@ typedef struct {
   gconstpointer dense; /* CONV, dense: packed for the precision */
   const float *weight; /* CONV, grouped; DICE, EPP: see DicenetNodeWeights, also for the following */
   const float *bias, *scale, *slope;
-  const float *height, *width; /* DICE: see DicenetDice */
-  const float *branch_scale, *branch_bias, *branch_slope;
-  const float *fuse_weight, *fuse_bias;
+  const float *height, *width;                         /* DICE: see DicenetDice */
+  const float *fusion;                                 /* DICE: a DicenetFusion for each channel */
+  const float *branch_slope, *fuse_weight, *fuse_bias; /* EPP */
 } DicenetCpuWeights;
 
 /* Returns an array with one element per node. NULL with @error set. */

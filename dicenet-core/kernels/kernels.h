@@ -183,11 +183,10 @@ typedef struct {
   const DicenetAxis *rows; /* scales @tall to h rows; NULL if it has as many */
 } DicenetDice;
 
-/* Parameters of local fusion. Arrays of 3 x c are branch by branch: depth, height, width. */
+/* A channel's BatchNorm, PReLU and local fusion of the branches (depth, height, width). A branch contributes t *
+ * positive or t * negative, by the sign of t = x + offset. Then follow the bias and PReLU. */
 typedef struct {
-  const float *branch_scale, *branch_bias, *branch_slope;
-  const float *fuse_weight;
-  const float *fuse_bias, *fuse_slope; /* [c] */
+  float offset[3], positive[3], negative[3], bias, slope;
 } DicenetFusion;
 
 /* Rows whose columns are scaled together. */
@@ -314,7 +313,8 @@ dicenet_channel_or (const float *values, unsigned c, float otherwise)
   /* y[j][i] = x[i][j]. Rows are dicenet_padded_stride() of their widths apart; those of y are padded with zeros to    \
    * whole registers. */                                                                                               \
   K (transpose, (const float *x, float *y, unsigned h, unsigned w))                                                    \
-  /* The depth branch, then BatchNorm and PReLU of all three and local fusion (3.2) to @channel of y. */               \
+  /* The depth branch, then BatchNorm and PReLU of all three and local fusion (3.2) to @channel of y, whose @fusion it \
+   * is. */                                                                                                            \
   K (dice, (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned channel))           \
   K (max_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \
   K (avg_pool, (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end))                         \

@@ -189,3 +189,28 @@ dicenet_pack_transposed (unsigned n, const float *plain, float *to)
   for (size_t i = 0; i < 9 * (size_t) n; i++)
     to[i] = plain[i / 9 * 9 + i % 3 * 3 + i % 9 / 3];
 }
+
+/* Adds the contribution of a branch, weight * PReLU (scale * x + bias). */
+static void
+add_branch (const DicenetBranches *plain, size_t at, unsigned branch, DicenetFusion *to)
+{
+  const float scale = plain->branch_scale[at], bias = plain->branch_bias[at], slope = plain->branch_slope[at],
+              weight = plain->fuse_weight[at], offset = bias / scale;
+
+  if (fabsf (offset) < 1e30f) {
+    to->offset[branch] = offset;
+    to->positive[branch] = weight * scale * (scale > 0 ? 1 : slope);
+    to->negative[branch] = weight * scale * (scale > 0 ? slope : 1);
+  } else /* the scale is 0 or as good as 0 */
+    to->bias += weight * (bias > 0 ? bias : bias * slope);
+}
+
+void
+dicenet_pack_fusion (unsigned channels, const DicenetBranches *plain, DicenetFusion *to)
+{
+  for (unsigned c = 0; c < channels; c++) {
+    to[c] = (DicenetFusion){ .bias = plain->fuse_bias[c], .slope = plain->fuse_slope[c] };
+    for (unsigned b = 0; b < 3; b++)
+      add_branch (plain, (size_t) b * channels + c, b, &to[c]);
+  }
+}

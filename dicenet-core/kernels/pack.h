@@ -32,5 +32,12 @@ void dicenet_correct_int8 (const DicenetDense *conv, const float *plain, const f
 /* DimConv's width kernels: from [n][3][3] to [3][3][dicenet_padded_stride (n)], so that a register has the same tap of
  * neighbouring columns. */
 void dicenet_pack_columns (unsigned n, const float *plain, float *to);
+/* The DiCE unit's parameters after DimConv. Arrays of [3][c] are branch by branch. */
+typedef struct {
+  const float *branch_scale, *branch_bias, *branch_slope, *fuse_weight; /* [3][c] */
+  const float *fuse_bias, *fuse_slope;                                  /* [c] */
+} DicenetBranches;
+
+void dicenet_pack_fusion (unsigned channels, const DicenetBranches *plain, DicenetFusion *to);
 /* Width kernels for a transposed plane, on which rows are columns, like height kernels. */
 void dicenet_pack_transposed (unsigned n, const float *plain, float *to);

@@ -87,7 +87,6 @@ static void
 prepare_dice (Bench *b, const guint *size)
 {
   const guint c = size[0], side = size[1];
-  float *per = random_floats (14 * c);
 
   b->y = tensor_new (c, side, side, FALSE);
   b->dice =
@@ -99,7 +98,7 @@ prepare_dice (Bench *b, const guint *size)
                      .width = random_floats (9 * dicenet_padded_stride (side)),
                      .tall = random_floats (side * dicenet_padded_stride (side)),
                      .wide = random_floats (side * dicenet_padded_stride (side)) };
-  b->fusion = (DicenetFusion){ per, per + 3 * c, per + 6 * c, per + 9 * c, per + 12 * c, per + 13 * c };
+  b->fusion = (DicenetFusion){ { 0, 1, 2 }, { 1, 2, 3 }, { 3, 2, 1 }, 1, 0.5f };
   b->out = random_floats (side * dicenet_padded_stride (side));
   b->flops = 2.0 * size[2] * c * side * side;
   b->bytes = 8.0 * c * side * side;

@@ -545,9 +545,7 @@ test_dice (void)
   const DicenetAxis *rows = dicenet_axis_get (cache, tall_h, h, tall_h < h ? DICENET_RESIZE_UP : DICENET_RESIZE_DOWN);
   g_autofree float *plane = random_padded (h, w), *depth = random_floats (9);
   g_autofree float *tall = random_floats (MAX (tall_h, h) * stride), *wide = random_floats (h * stride),
-                   *per_branch = random_floats (12 * c), *per_channel = random_floats (2 * c);
-  const DicenetFusion fusion = { per_branch,         per_branch + 3 * c, per_branch + 6 * c,
-                                 per_branch + 9 * c, per_channel,        per_channel + c };
+                   *fusion = random_floats (sizeof (DicenetFusion) / sizeof (float));
   const gboolean is_scaled = random_int (0, 1);
   const DicenetDice dice = { .around = { NULL, plane, NULL },
                              .h = h,
@@ -559,10 +557,8 @@ test_dice (void)
   Tensor y = tensor_new (c, h, w, FALSE), z = tensor_like (&y);
   g_autofree char *shape = g_strdup_printf ("%u x %u from %u rows", h, w, is_scaled ? tall_h : h);
 
-  if (random_int (0, 3) == 0) /* BatchNorm may have learnt to ignore a branch */
-    per_branch[random_int (0, 2) * c + channel] = 0;
-  ref->dice (&dice, &y.planes, &fusion, channel);
-  tested->dice (&dice, &z.planes, &fusion, channel);
+  ref->dice (&dice, &y.planes, (gconstpointer) fusion, channel);
+  tested->dice (&dice, &z.planes, (gconstpointer) fusion, channel);
   compare_tensors (&y, &z, 1e5f, shape); /* three products of values up to 100 */
   tensor_free (&y);
   tensor_free (&z);
@@ -755,6 +751,34 @@ test_epp (void)
   tensor_free (&z);
 }
 
+/* What the branches' parameters mean, and what they become for the kernels. */
+static void
+test_pack_fusion (void)
+{
+  const guint c = random_int (1, 3), channel = random_int (0, c - 1);
+  g_autofree float *per = random_floats (14 * c);
+  const DicenetBranches plain = { per, per + 3 * c, per + 6 * c, per + 9 * c, per + 12 * c, per + 13 * c };
+  DicenetFusion packed[3];
+  double wanted = (double) plain.fuse_bias[channel], size = fabs (wanted);
+
+  if (random_int (0, 3) == 0) /* BatchNorm may have learnt to ignore a branch */
+    per[random_int (0, 2) * c + channel] = 0;
+  dicenet_pack_fusion (c, &plain, packed);
+  double found = (double) packed[channel].bias;
+  for (guint b = 0; b < 3; b++) {
+    const guint at = b * c + channel;
+    const double x = random_int (0, 1000) / 5.0 - 100, t = x + (double) packed[channel].offset[b];
+    const double z = (double) plain.branch_scale[at] * x + (double) plain.branch_bias[at];
+    const double part = (double) plain.fuse_weight[at] * (z > 0 ? z : z * (double) plain.branch_slope[at]);
+    wanted += part;
+    size += fabs (part) + fabs ((double) plain.fuse_weight[at] * (double) plain.branch_bias[at]);
+    found += t * (double) (t < 0 ? packed[channel].negative[b] : packed[channel].positive[b]);
+  }
+  checks++;
+  if (fabs (found - wanted) > 1e-4 * size + 1e-6 && failures++ < 20)
+    printf ("FAIL fusion of %u channels: %g for %g\n", c, found, wanted);
+}
+
 /* The tables by their definition: align_corners, and cells from floor to ceiling. */
 static void
 test_axis (void)
@@ -903,8 +927,10 @@ test_int8 (guint rounds)
 static void
 test_all (guint rounds)
 {
-  for (guint i = 0; i < rounds; i++)
+  for (guint i = 0; i < rounds; i++) {
     test_axis ();
+    test_pack_fusion ();
+  }
   test_float32 (rounds);
   test_bf16 (rounds);
   test_int8 (rounds);

@@ -96,12 +96,6 @@ dicenet_ref_transpose (const float *x, float *y, unsigned h, unsigned w)
       y[j * dicenet_padded_stride (h) + i] = i < h ? x[i * dicenet_padded_stride (w) + j] : 0;
 }
 
-static float
-prelu (float x, float slope)
-{
-  return x > 0 ? x : slope * x;
-}
-
 void
 dicenet_ref_dice (const DicenetDice *d, const DicenetPlanes *y, const DicenetFusion *f, unsigned c)
 {
@@ -114,12 +108,12 @@ dicenet_ref_dice (const DicenetDice *d, const DicenetPlanes *y, const DicenetFus
         d->rows ? resampled (d->tall, stride, d->rows, h, w) : d->tall[h * stride + w],
         d->wide[h * stride + w],
       };
-      float sum = f->fuse_bias[c];
+      float sum = f->bias;
       for (unsigned b = 0; b < 3; b++) {
-        const size_t bc = (size_t) b * y->c + c;
-        sum += f->fuse_weight[bc] * prelu (f->branch_scale[bc] * branches[b] + f->branch_bias[bc], f->branch_slope[bc]);
+        const float t = branches[b] + f->offset[b];
+        sum += t * (t < 0 ? f->negative[b] : f->positive[b]);
       }
-      dicenet_plane (y, c)[(size_t) h * d->w + w] = prelu (sum, f->fuse_slope[c]);
+      dicenet_plane (y, c)[(size_t) h * d->w + w] = sum > 0 ? sum : f->slope * sum;
     }
   }
 }

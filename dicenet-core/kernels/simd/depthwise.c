@@ -60,18 +60,6 @@ add_inputs (const Plane *p, unsigned i, const Columns c, vf *sum, const int n, c
   }
 }
 
-/* Stores the last n lanes of a row. If storing a part is expensive, lanes after a row that is shorter than a register
- * go to the next one, which is stored later. */
-INLINE void
-store_end (const Plane *p, float *out, vf value, size_t n)
-{
-#if !defined(__AVX512VL__)
-  if (p->out_w < VL && out + VL <= p->y + (size_t) p->out_h * p->out_w)
-    n = VL;
-#endif
-  store_part (out, value, n);
-}
-
 INLINE void
 tile (const Plane *p, unsigned i, const Columns c, const int n, const int step)
 {
@@ -86,7 +74,7 @@ tile (const Plane *p, unsigned i, const Columns c, const int n, const int step)
   for (int o = 0; o < n; o++, out += p->out_w) {
     const vf value = prelu (sum[o], p->epilogue.slope) * p->epilogue.gate;
     if (c.is_last)
-      store_end (p, out, value, p->out_w - c.at);
+      store_end (out, value, p->out_w - c.at, p->out_w, p->y + (size_t) p->out_h * p->out_w);
     else
       store (out, value);
   }

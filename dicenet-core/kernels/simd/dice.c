@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <math.h>
 #include "simd.h"
 #include "conv3x3.h"
 #include "narrow.h"
@@ -202,39 +201,6 @@ KERNEL (transpose) (const float *x, float *y, unsigned h, unsigned w)
 }
 #endif
 
-/* A channel's parameters of the fusion. A branch's contribution, weight * PReLU (scale * x + bias), is t * positive or
- * t * negative, by the sign of t = x + offset: the offset costs nothing, because the taps are added to it. */
-typedef struct {
-  float offset[3], positive[3], negative[3], fuse_bias, fuse_slope;
-} Fusion;
-
-static inline Fusion
-fusion_of (const DicenetFusion *f, unsigned channels, unsigned c)
-{
-  Fusion g = { .fuse_bias = f->fuse_bias[c], .fuse_slope = f->fuse_slope[c] };
-
-  for (unsigned b = 0; b < 3; b++) {
-    const size_t i = (size_t) b * channels + c;
-    const float scale = f->branch_scale[i], bias = f->branch_bias[i], slope = f->branch_slope[i],
-                weight = f->fuse_weight[i], offset = bias / scale;
-    if (fabsf (offset) < 1e30f) {
-      /* Without branches, as signs of scales cannot be predicted. */
-      const vf product = all (weight * scale), sign = all (scale);
-      g.offset[b] = offset;
-      g.positive[b] = (product * by_sign (sign, all (1), all (slope)))[0];
-      g.negative[b] = (product * by_sign (sign, all (slope), all (1)))[0];
-    } else /* the scale is 0 or as good as 0 */
-      g.fuse_bias += weight * (bias > 0 ? bias : bias * slope);
-  }
-  return g;
-}
-
-INLINE vf
-fuse (vf sum, vf t, const Fusion *f, const int branch)
-{
-  return sum + t * by_sign (t, all (f->positive[branch]), all (f->negative[branch]));
-}
-
 /* Row i of the height branch, scaled back, is added to @sum. @tall: the column in the branch's first row. */
 INLINE vf
 scaled_back (vf sum, const float *tall, size_t stride, const DicenetAxis *rows, size_t i)
@@ -246,41 +212,56 @@ scaled_back (vf sum, const float *tall, size_t stride, const DicenetAxis *rows, 
   return sum;
 }
 
+/* Adds a branch's contribution to @n rows, which share its parameters. */
+INLINE void
+fuse_rows (vf *sum, const vf *t, const DicenetFusion *f, const int branch, const int n)
+{
+  const vf positive = all (f->positive[branch]), negative = all (f->negative[branch]);
+
+  UNROLL
+  for (int r = 0; r < n; r++)
+    sum[r] += t[r] * by_sign (t[r], positive, negative);
+}
+
 /* Rows i .. i + n - 1 of the columns from @column on; @depth: the kernel. */
 INLINE void
-dice_rows (const DicenetDice *d, const Tap depth[9], const Fusion *f, float *out, size_t i, size_t column, const int n,
-           const int is_scaled)
+dice_rows (const DicenetDice *d, const Tap depth[9], const DicenetFusion *f, float *out, size_t i, size_t column,
+           const int n, const int is_scaled)
 {
   const size_t stride = dicenet_padded_stride (d->w);
   vf t[4], sum[4];
 
   UNROLL
-  for (int r = 0; r < n; r++)
+  for (int r = 0; r < n; r++) {
     t[r] = all (f->offset[0]);
+    sum[r] = all (f->bias);
+  }
   conv3x3 (d->around[1] + i * stride + DICENET_PAD, stride, column, depth, t, n, 1, 1);
+  fuse_rows (sum, t, f, 0, n);
   UNROLL
   for (int r = 0; r < n; r++) {
-    sum[r] = fuse (all (f->fuse_bias), t[r], f, 0);
     t[r] = all (f->offset[1]);
     if (is_scaled)
       t[r] = scaled_back (t[r], d->tall + column, stride, d->rows, i + (size_t) r);
     else
       t[r] += load (d->tall + (i + (size_t) r) * stride + column);
-    sum[r] = fuse (sum[r], t[r], f, 1);
-    t[r] = all (f->offset[2]) + load (d->wide + (i + (size_t) r) * stride + column);
-    sum[r] = fuse (sum[r], t[r], f, 2);
-    sum[r] *= by_sign (sum[r], all (1), all (f->fuse_slope));
-    store_part (out + (i + (size_t) r) * d->w + column, sum[r], d->w - column);
   }
+  fuse_rows (sum, t, f, 1, n);
+  UNROLL
+  for (int r = 0; r < n; r++)
+    t[r] = all (f->offset[2]) + load (d->wide + (i + (size_t) r) * stride + column);
+  fuse_rows (sum, t, f, 2, n);
+  UNROLL
+  for (int r = 0; r < n; r++)
+    store_end (out + (i + (size_t) r) * d->w + column, sum[r] * by_sign (sum[r], all (1), all (f->slope)),
+               d->w - column, d->w, out + (size_t) d->h * d->w);
 }
 
 INLINE void
-dice_plane (const DicenetDice *dice, const DicenetPlanes *y, const DicenetFusion *fusion, unsigned c,
-            const int is_scaled)
+dice_plane (const DicenetDice *dice, const DicenetFusion *fusion, float *out, const int is_scaled)
 {
   const DicenetDice d = *dice;
-  const Fusion f = fusion_of (fusion, y->c, c);
-  float *out = dicenet_plane (y, c);
+  const DicenetFusion f = *fusion;
   Tap depth[9];
 
   load_kernel (d.depth, depth);
@@ -304,7 +285,7 @@ KERNEL (dice) (const DicenetDice *d, const DicenetPlanes *y, const DicenetFusion
 {
   NARROW (d->w, dice, d, y, f, c)
   if (d->rows)
-    dice_plane (d, y, f, c, 1);
+    dice_plane (d, f, dicenet_plane (y, c), 1);
   else
-    dice_plane (d, y, f, c, 0);
+    dice_plane (d, f, dicenet_plane (y, c), 0);
 }

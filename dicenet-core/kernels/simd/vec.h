@@ -116,6 +116,20 @@ load_part (const float *p, size_t n)
   return n >= VL ? load (p) : load_first (p, n);
 }
 
+/* Stores the last n lanes of a row of @w floats in a plane that ends at @end and is written from top to bottom. If
+ * storing a part is expensive, lanes after a row that is shorter than a register go to the next row, which follows. */
+INLINE void
+store_end (float *p, vf v, size_t n, size_t w, const float *end)
+{
+#if !defined(__AVX512VL__)
+  if (w < VL && p + VL <= end)
+    n = VL;
+#else
+  (void) w, (void) end;
+#endif
+  store_part (p, v, n);
+}
+
 /* Position of a row's register @j. If storing a part is expensive, the last register overlaps the previous one, so that
  * it is full, unless the row is shorter than a register. Otherwise, loads do not cross cache lines. */
 INLINE size_t
