@@ -74,7 +74,7 @@ tile (const Plane *p, unsigned i, const Columns c, const int n, const int step)
   for (int o = 0; o < n; o++, out += p->out_w) {
     const vf value = prelu (sum[o], p->epilogue.slope) * p->epilogue.gate;
     if (c.is_last)
-      store_end (out, value, p->out_w - c.at, p->out_w, p->y + (size_t) p->out_h * p->out_w);
+      store_end (out, value, p->out_w - c.at, p->y + (size_t) p->out_h * p->out_w);
     else
       store (out, value);
   }
@@ -83,17 +83,16 @@ tile (const Plane *p, unsigned i, const Columns c, const int n, const int step)
 INLINE void
 output_rows (const Plane *p, unsigned i, const int n, const int step)
 {
-  const size_t w = p->out_w;
-  size_t at = VL;
+  size_t at = (p->out_w - 1) / VL * VL;
 
-  if (w <= VL) {
+  if (at == 0) {
     tile (p, i, (Columns){ 0, 1, 1 }, n, step);
     return;
   }
-  tile (p, i, (Columns){ 0, 1, 0 }, n, step);
-  for (; at + VL < w; at += VL)
+  tile (p, i, (Columns){ at, 0, 1 }, n, step);
+  for (at -= VL; at > 0; at -= VL)
     tile (p, i, (Columns){ at, 0, 0 }, n, step);
-  tile (p, i, (Columns){ register_at (at, w), 0, 1 }, n, step);
+  tile (p, i, (Columns){ 0, 1, 0 }, n, step);
 }
 
 INLINE void

@@ -254,7 +254,7 @@ dice_rows (const DicenetDice *d, const Tap depth[9], const DicenetFusion *f, flo
   UNROLL
   for (int r = 0; r < n; r++)
     store_end (out + (i + (size_t) r) * d->w + column, sum[r] * by_sign (sum[r], all (1), all (f->slope)),
-               d->w - column, d->w, out + (size_t) d->h * d->w);
+               d->w - column, out + (size_t) d->h * d->w);
 }
 
 INLINE void

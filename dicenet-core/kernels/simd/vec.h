@@ -116,16 +116,17 @@ load_part (const float *p, size_t n)
   return n >= VL ? load (p) : load_first (p, n);
 }
 
-/* Stores the last n lanes of a row of @w floats in a plane that ends at @end and is written from top to bottom. If
- * storing a part is expensive, lanes after a row that is shorter than a register go to the next row, which follows. */
+/* Stores the last n lanes of a row in a plane that ends at @end. If storing a part is expensive, what follows the row
+ * is overwritten where there is room: rows must be stored from top to bottom, and those of several registers from right
+ * to left. */
 INLINE void
-store_end (float *p, vf v, size_t n, size_t w, const float *end)
+store_end (float *p, vf v, size_t n, const float *end)
 {
 #if !defined(__AVX512VL__)
-  if (w < VL && p + VL <= end)
+  if (p + VL <= end)
     n = VL;
 #else
-  (void) w, (void) end;
+  (void) end;
 #endif
   store_part (p, v, n);
 }
