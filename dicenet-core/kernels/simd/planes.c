@@ -14,58 +14,66 @@ combine (vf a, vf b, const int is_max)
   return a + b;
 }
 
-/* Row i of a 3 x 3 pool with stride 2 and padding 1: reduces three input rows to one line. */
-INLINE void
-pool_rows (const float *x, unsigned h, unsigned w, unsigned i, float *line, const int is_max)
+/* Three input rows of a 3 x 3 pool with stride 2 and padding 1; those outside are NULL. */
+typedef struct {
+  const float *above, *here, *below;
+  unsigned w;
+} PoolRows;
+
+/* VL floats from p on, of which @left are inside the row. */
+INLINE vf
+pool_input (const float *p, size_t left, const int is_max)
 {
-  const float *above = x + (size_t) (i > 0 ? 2 * i - 1 : 0) * w, *here = x + 2 * (size_t) i * w,
-              *below = 2 * i + 1 < h ? here + w : here;
-  const int has_above = i > 0, has_below = 2 * i + 1 < h;
-  const float outside = is_max ? LEAST : 0;
+  static const float outside[2 * VL] = { [VL... 2 * VL - 1] = LEAST };
+
+  if (left >= VL)
+    return load (p);
+  const vf value = load_first (p, left);
+  if (!is_max)
+    return value;
+  return value + load (outside + VL - left);
+}
+
+/* The columns from @at on, of all rows. */
+INLINE vf
+pool_rows (const PoolRows *rows, size_t at, const int is_max)
+{
+  const size_t left = at < rows->w ? rows->w - at : 0;
+  vf value = pool_input (rows->here + at, left, is_max);
+
+  if (rows->above)
+    value = combine (value, pool_input (rows->above + at, left, is_max), is_max);
+  if (rows->below)
+    value = combine (value, pool_input (rows->below + at, left, is_max), is_max);
+  return value;
+}
+
+/* A row of the output, which is in a plane that ends at @end. */
+INLINE void
+pool_row (const PoolRows *rows, float *out, unsigned w, const float *end, const int is_max)
+{
+  vf before = all (is_max ? LEAST : 0);
 
   for (size_t j = 0; j < w; j += VL) {
-    vf sum = load_part (here + j, w - j);
-    if (has_above)
-      sum = combine (sum, load_part (above + j, w - j), is_max);
-    if (has_below)
-      sum = combine (sum, load_part (below + j, w - j), is_max);
-    store (line + j, sum);
-  }
-  line[-1] = line[w] = line[w + 1] = outside;
-}
-
-/* Reduces three columns to one, with stride 2. */
-INLINE void
-pool_columns (const float *line, float *out, unsigned ow, const int is_max)
-{
-  for (size_t j = 0; j < ow; j += VL) {
-    const vf a = load_even (line + 2 * j - 1), b = load_even (line + 2 * j), c = load_even (line + 2 * j + 1);
-    vf value = combine (combine (a, b, is_max), c, is_max);
+    const vf a = pool_rows (rows, 2 * j, is_max), b = pool_rows (rows, 2 * j + VL, is_max);
+    const vf even = even_of (a, b), odd = odd_of (a, b);
+    vf value = combine (combine (shift_up (before, odd), even, is_max), odd, is_max);
     if (!is_max)
-      value /= all (9); /* padding counts in the mean */
-    store_part (out + j, value, ow - j);
+      value *= all (1.0f / 9); /* padding counts in the mean */
+    store_end (out + j, value, w - j, end);
+    before = odd;
   }
 }
-
-/* Several rows are reduced before their columns, because loads that overlap recent stores at different addresses
- * stall. */
-#define LINES 8192
 
 INLINE void
 pool (const DicenetPlanes *x, const DicenetPlanes *y, unsigned begin, unsigned end, const int is_max)
 {
-  const size_t stride = (size_t) x->w + 4 * VL;
-  float lines[LINES];
-  const unsigned n_lines = (unsigned) (LINES / stride); /* level 1's rows are 2048 wide at the maximum inference size */
-
   for (unsigned c = begin; c < end; c++) {
-    float *out = dicenet_plane (y, c);
-    for (unsigned i = 0; i < y->h; i += n_lines) {
-      const unsigned n = y->h - i < n_lines ? y->h - i : n_lines;
-      for (unsigned k = 0; k < n; k++)
-        pool_rows (dicenet_plane (x, c), x->h, x->w, i + k, lines + k * stride + VL, is_max);
-      for (unsigned k = 0; k < n; k++)
-        pool_columns (lines + k * stride + VL, out + (size_t) (i + k) * y->w, y->w, is_max);
+    float *out = dicenet_plane (y, c), *plane_end = out + (size_t) y->h * y->w;
+    for (unsigned i = 0; i < y->h; i++, out += y->w) {
+      const float *here = dicenet_plane (x, c) + 2 * (size_t) i * x->w;
+      const PoolRows rows = { i > 0 ? here - x->w : NULL, here, 2 * i + 1 < x->h ? here + x->w : NULL, x->w };
+      pool_row (&rows, out, y->w, plane_end, is_max);
     }
   }
 }

@@ -116,9 +116,8 @@ load_part (const float *p, size_t n)
   return n >= VL ? load (p) : load_first (p, n);
 }
 
-/* Stores the last n lanes of a row in a plane that ends at @end. If storing a part is expensive, what follows the row
- * is overwritten where there is room: rows must be stored from top to bottom, and those of several registers from right
- * to left. */
+/* Stores the last n lanes of a row in a plane that ends at @end. If storing a part is expensive, and there is room, the
+ * other lanes are stored, too: what follows the row in memory must be stored later. */
 INLINE void
 store_end (float *p, vf v, size_t n, const float *end)
 {
