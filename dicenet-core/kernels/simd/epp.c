@@ -69,15 +69,14 @@ multiply_taps (const float *kernel, const DicenetComposedAxis *composed, float *
   }
 }
 
-/* The taps of each column of the kernel that are not 0 if the scale is exactly 2. */
-#define NARROW_BEGIN(b) (b)
-#define NARROW_END(b)   ((b) + 3)
+/* Number of taps of each column b of the kernel, from tap b on, that are not 0 if the scale is exactly 2. */
+#define NARROW_TAPS 3
 
 static int
 is_narrow (const DicenetComposedAxis *columns)
 {
   for (unsigned b = 0; b < 3; b++)
-    if (columns->part[b].begin < NARROW_BEGIN (b) || columns->part[b].end > NARROW_END (b))
+    if (columns->part[b].begin < b || columns->part[b].end > b + NARROW_TAPS)
       return 0;
   return columns->taps == 5;
 }
@@ -103,15 +102,17 @@ INLINE vf
 sum_columns (const vf before[3], const vf here[3], const vf after[3], const float *weight, size_t n, const int taps,
              const int narrow, vf bias)
 {
+  const int used = narrow ? NARROW_TAPS : taps;
   vf sum[2] = { bias, { 0 } };
 
   UNROLL
   for (int b = 0; b < 3; b++)
     UNROLL
-  for (int t = 0; t < taps; t++)
-    if (!narrow || (t >= NARROW_BEGIN (b) && t < NARROW_END (b)))
-      sum[(b + t) % 2] +=
-          load (weight + (size_t) (b * taps + t) * n) * shifted (before[b], here[b], after[b], t - taps / 2);
+  for (int u = 0; u < used; u++) {
+    const int t = narrow ? b + u : u;
+    const vf x = shifted (before[b], here[b], after[b], t - taps / 2);
+    sum[(b + t) % 2] += load (weight + (size_t) (b * taps + t) * n) * x;
+  }
   return sum[0] + sum[1];
 }
 
