@@ -94,6 +94,8 @@ class Faults(archive.TestCase):
         os.mkdir(place)
         common.launch("videotestsrc", "num-buffers=1", "pattern=white", "!", "video/x-raw,format=RGB,width=12000,height=9000", "!",
                       "pngenc", "!", "filesink", f"location={place}/huge.png")  # fmt: skip
+        for number in range(4):  # for a while
+            shutil.copy(os.path.join(place, "huge.png"), os.path.join(place, f"{number}.png"))
         self.run_archive("--memory", "350", expect=1)
         self.assertIn("it needed more than 350 MiB of memory", self.summaries()["huge"]["error"])
         self.assertEqual(self.states()["b.mp4"], "done")

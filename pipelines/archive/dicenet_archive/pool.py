@@ -12,7 +12,8 @@ import time
 
 from .errors import ArchiveError, UsageError
 
-TICK = 1.0
+TICK = 0.2  # how long a worker may need too much memory
+LONGEST_STEP = 2.0
 FILES_PER_WORKER = 200  # what decoders leak goes with their process
 LONGEST_EVENT = 1 << 20
 END_SECONDS = 10
@@ -171,7 +172,7 @@ class Pool:
             if events is None:
                 self._died(worker)
         # Seconds in which this process stood still (Ctrl-Z) are nobody's fault.
-        self._look_after(min(time.monotonic() - begin, 2 * TICK))
+        self._look_after(min(time.monotonic() - begin, LONGEST_STEP))
         self.moved(sum(worker.frames for worker in self.workers),
                    sum(worker.fraction * worker.task["size"] for worker in self.workers if worker.task))  # fmt: skip
 
