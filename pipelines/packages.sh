@@ -28,7 +28,7 @@ packages_of() {
       gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp valgrind libc6-dbg mosquitto openssl sqlite3 \
       python3-zstandard munge slurm-client slurmctld slurmd ;;
     ci) echo python3-venv clang libclang-rt-dev shellcheck python3-torch libopenblas0-pthread qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-      debootstrap gi-docgen chromium ;;
+      debootstrap gi-docgen chromium autopkgtest ;;
     *) echo "packages.sh: no group '$1': expected build, run, show, tests or ci" >&2 && exit 2 ;;
   esac
 }

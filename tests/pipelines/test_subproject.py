@@ -14,11 +14,12 @@ import common
 
 COMPILER = shlex.split(os.environ.get("CC", "cc"))
 
+# What the README says stands between the two.
 PROJECT = """project('viewer', 'c', version: '1', meson_version: '>= 1.0', default_options: ['default_library=static'])
-subproject('dicenet', default_options: ['cuda=disabled', 'cuda-memory=disabled', 'introspection=disabled'])
-dependencies = [dependency('gstreamer-dicenet-meta-1.0', version: '>= 0.1'), dependency('dicenet-1.0')]
-executable('viewer', 'viewer.c', dependencies: dependencies, install: true, install_rpath: '$ORIGIN/..' / get_option('libdir'))
+{}executable('viewer', 'viewer.c', dependencies: [results, networks], install: true,
+  install_rpath: '$ORIGIN/..' / get_option('libdir'))
 """
+OPTIONS = ["--force-fallback-for=dicenet", *(f"-Ddicenet:{name}=disabled" for name in ("cuda", "cuda-memory", "introspection"))]
 
 APPLICATION = """#include <dicenet/dicenet.h>
 #include <gst/dicenet/gstdicenetmeta.h>
@@ -41,6 +42,11 @@ main (int argc, char **argv)
 EXPECTED = "GstDicenetMetaAPI DicenetBackend\n"
 
 
+def readme_block(language):
+    with open(os.path.join(common.ROOT, "README.md"), encoding="utf-8") as file:
+        return file.read().split(f"```{language}\n")[1].split("```")[0]
+
+
 def run(*command, **changes):
     return subprocess.run(command, env=common.environment(**changes), capture_output=True, text=True, timeout=900)
 
@@ -54,10 +60,10 @@ class Subproject(common.TestCase):
         cls.build, cls.prefix = os.path.join(cls.top, "build"), os.path.join(cls.top, "prefix")
         os.makedirs(os.path.join(cls.top, "subprojects"))
         os.symlink(common.ROOT, os.path.join(cls.top, "subprojects", "dicenet"))
-        for name, text in ("meson.build", PROJECT), ("viewer.c", APPLICATION):
+        for name, text in ("meson.build", PROJECT.format(readme_block("meson"))), ("viewer.c", APPLICATION):
             with open(os.path.join(cls.top, name), "w", encoding="utf-8") as file:
                 file.write(text)
-        for command in (["setup", cls.build, cls.top, "--prefix", cls.prefix], ["compile", "-C", cls.build],
+        for command in (["setup", cls.build, cls.top, "--prefix", cls.prefix, *OPTIONS], ["compile", "-C", cls.build],
                         ["install", "-C", cls.build, "--no-rebuild"]):  # fmt: skip
             process = run("meson", *command)
             if process.returncode != 0:
