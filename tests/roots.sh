@@ -55,8 +55,8 @@ mounted() {
 
 # within FOLDER COMMAND...: runs a command in a root, in /mnt/build.
 within() {
-  mounted "$1" chroot "$1" env -i --chdir=/mnt/build PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 \
-    TERM="${TERM:-dumb}" http_proxy="${http_proxy:-}" DEBIAN_FRONTEND=noninteractive "${@:2}"
+  mounted "$1" chroot "$1" env -i --chdir=/mnt/build PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    HOME=/tmp LANG=C.UTF-8 TERM="${TERM:-dumb}" http_proxy="${http_proxy:-}" DEBIAN_FRONTEND=noninteractive "${@:2}"
 }
 
 # bootstrap FOLDER RELEASE: the smallest system. The mirror's lists of sid may be older than the week for which they are
@@ -94,8 +94,11 @@ update_root() {
   cp -L /etc/resolv.conf "$1/etc/resolv.conf" && within "$1" dpkg --configure -a && "$2" "$1"
 }
 
-# prepare_clean RELEASE: a root of the smallest system, for fresh.
+# prepare_clean RELEASE: a root of the smallest system, for fresh. It must not change while a script uses a copy of it, so
+# one script at a time has it, to its end.
 prepare_clean() {
+  exec 8>"$roots/$1-clean.user"
+  flock 8
   prepare_root "$1-clean" "$1" upgrade
 }
 
@@ -134,8 +137,9 @@ readme_commands() {
     section && inside && count == n' "$root/README.md"
 }
 
-# within_clone COMMANDS [VARIABLE=VALUE...]: lets a shell run them in the root $folder, in the checkout, with a cache of compilations.
+# within_clone COMMANDS [VARIABLE=VALUE...]: lets a shell run them in the root $folder, in the checkout, with a cache of
+# compilations.
 within_clone() {
-  within "$folder" env --chdir=/mnt/build/dicenet PATH=/usr/lib/ccache:/usr/sbin:/usr/bin:/sbin:/bin \
+  within "$folder" env --chdir=/mnt/build/dicenet PATH=/usr/lib/ccache:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     CCACHE_DIR=/mnt/build/ccache "${@:2}" bash -euo pipefail -c "$1"
 }
