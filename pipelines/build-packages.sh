@@ -34,10 +34,6 @@ prepare_debian() {
   source=$work/dicenet-$version
   mkdir "$source"
   cp -r "$root/pipelines/debian" "$source/debian"
-  if [ ! -d "$root/pipelines/archive" ]; then # a checkout without the archive builds the other packages
-    sed -i '/^Package: dicenet-archive$/,/^$/d' "$source/debian/control"
-    sed -i '/^Tests: archive$/,/^$/d' "$source/debian/tests/control"
-  fi
   cat >"$source/debian/changelog" <<EOF
 dicenet ($version-1) unstable; urgency=medium
 
