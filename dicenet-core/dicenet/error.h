@@ -40,7 +40,7 @@ typedef enum {
 } DicenetError;
 
 /**
- * dicenet_error_quark: (skip)
+ * dicenet_error_quark:
  *
  * Gets the domain of the library's errors.
  *

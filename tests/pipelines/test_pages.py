@@ -167,7 +167,7 @@ class Tutorials(common.TestCase):
             GI_TYPELIB_PATH=libraries,
             LD_LIBRARY_PATH=libraries,
             PKG_CONFIG_PATH=os.path.join(common.BUILD, "meson-uninstalled"),
-            PATH=":".join((os.path.dirname(DICENET), os.path.dirname(ARCHIVE), os.environ["PATH"])),
+            PATH=":".join(map(os.path.dirname, (DICENET, ARCHIVE, sys.executable))) + ":" + os.environ["PATH"],
         )
 
     def blocks(self, name):
