@@ -112,8 +112,7 @@ for golden in included classify/0.2_random segment/1.0_pascal_256x256/sample2_48
   [ "$code" = 0 ] || [ "$code" = 77 ] || status=1
   for processor in max cortex-a57; do
     code=0
-    QEMU_CPU=$processor "${PYTHON:-/usr/bin/python3}" "$root/tests/golden/golden.py" "$program" "$root" \
-      "$golden.safetensors" int8 || code=$?
+    QEMU_CPU=$processor "${PYTHON:-/usr/bin/python3}" "$root/tests/golden/golden.py" "$program" "$golden" int8 || code=$?
     [ "$code" = 0 ] || [ "$code" = 77 ] || status=1
   done
 done

@@ -113,12 +113,14 @@ quantised (vf x, const Rounding *how)
   return rounded (smaller (larger (x * how->inverse, how->low), how->high));
 }
 
+#if VL > 4 || defined(__aarch64__)
 /* Numbers that fit bytes, each plus @how->zero. */
 INLINE vi
 bytes_of (const vi *q, const Rounding *how)
 {
   return (vi) ((vu) q[0] + ((vu) q[1] << 8) + ((vu) q[2] << 16) + ((vu) q[3] << 24) + (vu) how->zero);
 }
+#endif
 
 INLINE Inputs
 unite (const vf *channels, const Rounding *how)
