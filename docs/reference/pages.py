@@ -90,10 +90,15 @@ def is_enum(prop):
     return GObject.type_is_a(prop.value_type, GObject.TYPE_ENUM)
 
 
+def members(element, prop):
+    """Of an enumeration: that of the value, as PyGObject tells it differently of properties since 3.50."""
+    kind = type(element.get_property(prop.name))
+    return kind.__enum_values__.values() if hasattr(kind, "__enum_values__") else list(kind)
+
+
 def default_of(element, prop):
     if not prop.flags & GObject.ParamFlags.READABLE or prop.value_type.name not in TYPES:
-        nick = getattr(prop.default_value, "value_nick", None)
-        return f"`{nick}`" if nick else ""
+        return f"`{element.get_property(prop.name).value_nick}`" if is_enum(prop) else ""
     value = element.get_property(prop.name)
     return "" if value is None else f"`{str(value).lower() if isinstance(value, bool) else format_number(value)}`"
 
@@ -116,7 +121,7 @@ def properties(element):
         default = default_of(element, prop)
         about = [type_of(prop), f"default {default}" if default else "", when(prop)]
         text += f"`{prop.name}` ({'; '.join(filter(None, about))})\n:   {html.escape(prop.blurb, quote=False)}.\n\n"
-        for value in prop.enum_class.__enum_values__.values() if is_enum(prop) else []:
+        for value in members(element, prop) if is_enum(prop) else []:
             text += f"    - `{value.value_nick}`: {value.value_name}\n"
         text += "\n"
     base = element.__gtype__

@@ -53,12 +53,18 @@ def set_from_text(element, name, text):
     if hasattr(found, "minimum"):
         check_number(kind, name, text, found)
     elif hasattr(found, "enum_class"):
-        names = [value.value_nick for value in found.enum_class.__enum_values__.values()]
+        names = [value.value_nick for value in members(element, name)]
         if text not in names:
             raise UsageError(f"{kind}: {name} must be one of {', '.join(names)}, not '{text}'")
     elif found.value_type.name == "gboolean" and text not in ("true", "false"):
         raise UsageError(f"{kind}: {name} must be true or false, not '{text}'")
     Gst.util_set_object_arg(element, name, text)
+
+
+def members(element, name):
+    """Of an enumeration: that of the value, as PyGObject tells it differently of properties since 3.50."""
+    kind = type(element.get_property(name))
+    return kind.__enum_values__.values() if hasattr(kind, "__enum_values__") else list(kind)
 
 
 def check_number(kind, name, text, found):
