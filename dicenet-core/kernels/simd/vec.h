@@ -188,65 +188,38 @@ by_sign (vf x, vf positive, vf negative)
 #endif
 }
 
+/* VL lanes of a and b in a row, from lane n of a on; n is a constant. */
+#if VL == 16
+#define LANES_FROM(n, a, b) ((vf) _mm512_alignr_epi32 ((__m512i) (b), (__m512i) (a), n))
+#elif VL == 8
+#define LANES_FROM(n, a, b)                                                                                            \
+  ((vf) __builtin_shufflevector (a, b, (n), (n) + 1, (n) + 2, (n) + 3, (n) + 4, (n) + 5, (n) + 6, (n) + 7))
+#else
+#define LANES_FROM(n, a, b) ((vf) __builtin_shufflevector (a, b, (n), (n) + 1, (n) + 2, (n) + 3))
+#endif
+
 /* The last lane of before, followed by all but the last of x; and all but the first of x, followed by the first lane of
  * after. */
 INLINE vf
 shift_up (vf before, vf x)
 {
-#if VL == 16
-  return (vf) _mm512_alignr_epi32 ((__m512i) x, (__m512i) before, 15);
-#elif VL == 8
-  return (vf) __builtin_shufflevector (before, x, 7, 8, 9, 10, 11, 12, 13, 14);
-#else
-  return (vf) __builtin_shufflevector (before, x, 3, 4, 5, 6);
-#endif
+  return LANES_FROM (VL - 1, before, x);
 }
 
 INLINE vf
 shift_down (vf x, vf after)
 {
-#if VL == 16
-  return (vf) _mm512_alignr_epi32 ((__m512i) after, (__m512i) x, 1);
-#elif VL == 8
-  return (vf) __builtin_shufflevector (x, after, 1, 2, 3, 4, 5, 6, 7, 8);
-#else
-  return (vf) __builtin_shufflevector (x, after, 1, 2, 3, 4);
-#endif
-}
-
-/* The same by two lanes. */
-INLINE vf
-shift_up_two (vf before, vf x)
-{
-#if VL == 16
-  return (vf) _mm512_alignr_epi32 ((__m512i) x, (__m512i) before, 14);
-#elif VL == 8
-  return (vf) __builtin_shufflevector (before, x, 6, 7, 8, 9, 10, 11, 12, 13);
-#else
-  return (vf) __builtin_shufflevector (before, x, 2, 3, 4, 5);
-#endif
-}
-
-INLINE vf
-shift_down_two (vf x, vf after)
-{
-#if VL == 16
-  return (vf) _mm512_alignr_epi32 ((__m512i) after, (__m512i) x, 2);
-#elif VL == 8
-  return (vf) __builtin_shufflevector (x, after, 2, 3, 4, 5, 6, 7, 8, 9);
-#else
-  return (vf) __builtin_shufflevector (x, after, 2, 3, 4, 5);
-#endif
+  return LANES_FROM (1, x, after);
 }
 
 /* The lanes @by places after those of @here, -2 to 2, in a row of three registers. */
 INLINE vf
 shifted (vf before, vf here, vf after, const int by)
 {
-  return by == -2   ? shift_up_two (before, here)
+  return by == -2   ? LANES_FROM (VL - 2, before, here)
          : by == -1 ? shift_up (before, here)
          : by == 1  ? shift_down (here, after)
-         : by == 2  ? shift_down_two (here, after)
+         : by == 2  ? LANES_FROM (2, here, after)
                     : here;
 }
 
