@@ -102,15 +102,19 @@ class Faults(archive.TestCase):
         _, err = self.run_archive("--memory", "1", output=self.path("other"), expect=2)
         self.assertIn("MiB before its first recording, and may have 1", err)
 
-    def test_full_disk(self):
-        """It stops at once, says so, and goes on when there is room."""
+    def disk(self, size):
+        """A folder with so much room."""
         disk = self.path("disk")
         os.mkdir(disk)
-        if subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=100k", "none", disk], capture_output=True, check=False
-        ).returncode:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
             self.skipTest("no disk can be made here: needs root")
         self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        return disk
+
+    def test_full_disk(self):
+        """It stops at once, says so, and goes on when there is room."""
+        disk = self.disk("100k")
         self.clips(*[f"{number}.mp4" for number in range(8)], frames=30)
         self.run_archive(output=self.path("whole"))
         self.output = os.path.join(disk, "out")
@@ -127,13 +131,7 @@ class Faults(archive.TestCase):
 
     def test_full_disk_for_videos(self):
         """GStreamer writes annotated ones, and says in its own way that there is no room."""
-        disk = self.path("disk")
-        os.mkdir(disk)
-        if subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=48k", "none", disk], capture_output=True, check=False
-        ).returncode:
-            self.skipTest("no disk can be made here: needs root")
-        self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        disk = self.disk("48k")
         self.clips(*[f"{number}.mp4" for number in range(3)], frames=60)
         self.output = os.path.join(disk, "out")
         _, err = self.run_archive("--annotated", "--networks", "classify", "--compress", "gzip", expect=1)

@@ -6,7 +6,6 @@ import base64
 import datetime
 import os
 import time
-import unittest
 
 import archive
 import common

@@ -76,12 +76,15 @@ def put_in_place(part, place):
     sync_folder(os.path.dirname(place))
 
 
-def write_json(value, place, part):
+def write_text(text, place, part, errors="strict"):
     """Writes a file at once: `part` is its name until it is whole."""
-    with open(part, "w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, separators=(",", ":"))
-        file.write("\n")
+    with open(part, "w", encoding="utf-8", errors=errors) as file:
+        file.write(text)
     put_in_place(part, place)
+
+
+def write_json(value, place, part):
+    write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n", place, part)
 
 
 def read_json(path, largest=64 << 20):
@@ -92,6 +95,16 @@ def read_json(path, largest=64 << 20):
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def is_held(descriptor):
+    """Whether another process has locked a file. The lock is not taken to find that out: a third one could then take the
+    folder for a busy one."""
+    asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        return struct.unpack(FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK
+    except OSError:
+        return False  # a file system without locks
 
 
 class Lock:
@@ -162,13 +175,10 @@ class Lock:
         return True
 
     def _is_free(self, name):
-        """Whether nobody holds it. It is not taken to find that out: another run could take that for a busy folder."""
+        """Whether nobody holds it."""
         descriptor = self._open(name)
         try:
-            asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            return struct.unpack(FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0] == fcntl.F_UNLCK
-        except OSError:
-            return True  # no locks here, as above
+            return not is_held(descriptor)
         finally:
             os.close(descriptor)
 

@@ -24,6 +24,7 @@ BEGINNINGS = [
     (0, b"\x00\x00\x01\xba"), (0, b"\x00\x00\x01\xb3"), (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), (0, b".RMF"),
     (0, b"DKIF"), (0, b"YUV4MPEG2"), (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01"), (28, b"\x80theora"),
 ]  # fmt: skip
+COST_OF_ANY = 1 << 20  # bytes: each recording takes some time, however small
 PACKET, SYNC = 188, 0x47  # of an MPEG transport stream
 
 
@@ -190,7 +191,7 @@ def give_places(recordings, summary_of):
 
 
 def cost(recording):
-    return recording.size + (1 << 20)  # each takes some time, however small
+    return recording.size + COST_OF_ANY
 
 
 def shard(recordings, number, count):

@@ -10,7 +10,6 @@ from gi.repository import GLib, Gst  # noqa: E402, after the version is chosen
 
 from .errors import UsageError  # noqa: E402
 
-TASKS = ["classify", "detect", "segment"]
 # What decodebin does not open: sound and text are not looked at, and a playlist would fetch what it names.
 PLAYLISTS = ("application/x-hls", "application/dash+xml", "application/vnd.ms-sstr+xml", "application/sdp", "text/uri-list",
              "application/smil", "application/xspf+xml")  # fmt: skip

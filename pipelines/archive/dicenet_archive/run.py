@@ -17,7 +17,7 @@ from . import settings as settings_of
 from . import slurm
 from .errors import DONE, FAILED, ArchiveError, UsageError
 from .files import FATAL, WORK, Lock, make_folder, read_json, shown, write_json
-from .find import Found, Recording, cost, find, give_places, is_same, shard, utc
+from .find import COST_OF_ANY, Found, Recording, cost, find, give_places, is_same, shard, utc
 from .machine import memory_of_worker, processors
 from .pool import MIB, Pool, Stop
 from .progress import Progress, span
@@ -232,7 +232,7 @@ class Archive:
         self.progress.show(self.size_done + size, self.frames_done + frames)
 
     def ended(self, task, event):
-        self.size_done += task["size"] + cost_of_any()
+        self.size_done += task["size"] + COST_OF_ANY
         frames = event["frames"] if event["state"] == "done" else self.frames_written(task)
         if frames:
             self.frames_done += frames
@@ -268,7 +268,7 @@ class Archive:
     def tell_end(self):
         done = self.progress.done if self.progress else 0
         if self.progress:
-            seconds = max(1e-3, time_since(self.progress.begin))
+            seconds = max(1e-3, time.monotonic() - self.progress.begin)
             print(f"{done} recordings done in {span(seconds)}: {self.frames_done:,} frames, "
                   f"{self.frames_done / seconds:.1f} per second")  # fmt: skip
         if not self.failed and not self.found.unreadable:
@@ -281,14 +281,6 @@ class Archive:
         if len(self.failed) > MOST_LISTED:
             print(f"  and {len(self.failed) - MOST_LISTED} more: the report lists all")
         return FAILED
-
-
-def time_since(begin):
-    return time.monotonic() - begin
-
-
-def cost_of_any():
-    return cost(Recording("", "", "", 0, 0))
 
 
 def task_of(recording):

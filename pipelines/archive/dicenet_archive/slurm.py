@@ -12,7 +12,7 @@ import sys
 
 from . import settings as settings_of
 from .errors import DONE, ArchiveError, UsageError
-from .files import make_folder, put_in_place, shown
+from .files import make_folder, shown, write_text
 
 FOLDER = "slurm"
 DEFAULT_JOBS = 8
@@ -53,18 +53,12 @@ def submit(arguments, archive):
     name = f"{os.getpid()}-{len(os.listdir(folder))}"
     listing, script = (os.path.join(folder, name + ending) for ending in (".jsonl", ".sh"))
     lines = "".join(json.dumps(dataclasses.asdict(recording)) + "\n" for recording in recordings)
-    write(listing, lines)
-    write(script, script_of(arguments, archive, listing, jobs))
+    write_text(lines, listing, listing + ".part")
+    write_text(script_of(arguments, archive, listing, jobs), script, script + ".part", errors="surrogateescape")
     number = run_sbatch(arguments, folder, script, jobs)
     print(f"job {number}: {len(recordings)} recordings in {jobs} parts; squeue --job {number} shows them, and "
           f"{shown(folder)}/{number}_*.log what they say. When they have ended, the same command does what is left")  # fmt: skip
     return DONE
-
-
-def write(place, text):
-    with open(place + ".part", "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-    put_in_place(place + ".part", place)
 
 
 def script_of(arguments, archive, listing, jobs):

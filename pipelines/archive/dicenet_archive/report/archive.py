@@ -4,15 +4,15 @@
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import glob
 import heapq
 import itertools
 import math
 import os
-import struct
 
+from .. import settings as settings_of
 from ..errors import ArchiveError
+from ..files import WORK, is_held
 from .fields import Fields, Wrong, check_thumbnail, is_number, printable, read_json
 
 FORMAT = 1
@@ -27,8 +27,6 @@ THUMBNAIL = 256
 MAX_WARNINGS = 20  # of a recording
 MAX_TOLD = 200  # of all that is wrong
 NAME, PATH, TEXT = 80, 1000, 2000  # characters
-FLOCK = "hhqqi0q"  # struct flock
-TASKS = ("classify", "detect", "segment")
 
 
 @dataclasses.dataclass(slots=True)
@@ -162,14 +160,12 @@ def read_archive(folder, zone, picture_bytes):
 
 
 def is_at_work(folder):
-    """Whether a run holds one of the locks in its folder for work. It is not taken to find that out: another run could
-    find it taken."""
-    for name in glob.glob(os.path.join(glob.escape(folder), ".dicenet-work", "*.lock")):
+    """Whether a run holds one of the locks in its folder for work."""
+    for name in glob.glob(os.path.join(glob.escape(folder), WORK, "*.lock")):
         with contextlib.suppress(OSError):
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
-                asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-                if struct.unpack(FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK:
+                if is_held(descriptor):
                     return True
             finally:
                 os.close(descriptor)
@@ -177,7 +173,7 @@ def is_at_work(folder):
 
 
 def read_settings(folder, warnings):
-    path = os.path.join(folder, "archive.json")
+    path = os.path.join(folder, settings_of.NAME)
     try:
         return read_json(path, MAX_FILE)
     except (FileNotFoundError, NotADirectoryError):
@@ -278,7 +274,7 @@ def take_sightings(fields):
     sightings = []
     for key, members in fields.object("classes", MAX_CLASSES).items():
         task, colon, name = key.partition(":")
-        if task not in TASKS or not colon or not name or not isinstance(members, dict):
+        if task not in settings_of.TASKS or not colon or not name or not isinstance(members, dict):
             fields.complain(f"classes: expected task:class and an object, not {printable(key, NAME)}")
             continue
         found = Fields(members, lambda text, key=key: fields.complain(f"{key}: {text}"))
@@ -316,7 +312,7 @@ def take_moments(fields):
         except Wrong as error:
             fields.complain(f"thumbnail: {error}: left out")
             thumbnail = ""
-        task, name = found.choice("task", TASKS, "detect"), found.text("class", NAME)
+        task, name = found.choice("task", settings_of.TASKS, "detect"), found.text("class", NAME)
         size = [THUMBNAIL * side / max(*size, 1) for side in size]
         moments.append(
             Moment(

@@ -5,16 +5,16 @@ import contextlib
 import os
 import tempfile
 
+from .. import settings, slurm
 from ..errors import ArchiveError, UsageError
+from ..files import WORK
 
 
 def check_place(path, folder, force, is_ours=lambda path: False):
     """Raises UsageError if writing to `path` would destroy something, a part of the archive in `folder` above all."""
     real, archive = os.path.realpath(path), os.path.realpath(folder)
-    kept = [
-        os.path.join(archive, name)
-        for name in ("results", "summaries", "annotated", "slurm", ".dicenet-work", "archive.json")
-    ]
+    places = "results", "summaries", "annotated", slurm.FOLDER, WORK, settings.NAME
+    kept = [os.path.join(archive, name) for name in places]
     if any(real == name or real.startswith(name + os.sep) for name in kept):
         raise UsageError(f"{path}: this is a place of the archive itself: write the report to another one")
     if os.path.isdir(path):
