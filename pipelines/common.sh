@@ -35,8 +35,8 @@ usage() {
   sed -n '2,/^[^#]/{/^# SPDX/d;/^# shellcheck/d;/^#/s/^# \{0,1\}//p}' "$0"
 }
 
-# Reads the options that all scripts know. Sets as_is, show, test_picture and seconds, and the arrays models, properties
-# video, force and arguments.
+# Reads the options that the first line of the script's help names. Sets as_is, show, test_picture, seconds, video and
+# force, and the arrays models, properties and arguments.
 read_options() {
   models=()
   model_files=()
@@ -48,9 +48,12 @@ read_options() {
   video=1
   force=false
   arguments=()
+  local known
+  known=" $(usage | sed -n '/\.sh \[/{s/[][]/ /g;p;q}') "
   while [ $# -gt 0 ]; do
     case $1 in
       --help | -h) usage && exit 0 ;;
+      --?*) [[ $known == *" $1 "* ]] || die "unknown option $1; --help tells what there is" ;;&
       --model)
         [ -n "${2:-}" ] || die "--model needs a file or a name"
         models+=("$2") && shift
@@ -72,7 +75,6 @@ read_options() {
       --show) show=true ;;
       --test) test_picture=true ;;
       --) shift && arguments+=("$@") && break ;;
-      --*) die "unknown option $1; --help tells what there is" ;;
       '') die "an argument is empty: a variable without a value?" ;;
       *) arguments+=("$1") ;;
     esac

@@ -415,6 +415,9 @@ class Mistakes(common.TestCase):
 
     def test_unknown_option(self):
         self.assert_refused(common.script("annotate.sh", "--frobnicate"), "--frobnicate", "--help")
+        # What other scripts know would be ignored.
+        for name, option in ("json-lines.sh", "--seconds"), ("annotate.sh", "--show"), ("camera.sh", "--force"):
+            self.assert_refused(common.script(name, option, 3, 3), "unknown option " + option)
 
     def test_bad_seconds(self):
         self.assert_refused(common.script("camera.sh", "--seconds", "soon"), "'soon'")
