@@ -77,6 +77,7 @@ class Config:
     frozen_norm: bool = False  # BatchNorm keeps the statistics of --init: for batches that are too small
     frozen_encoder_norm: bool = False  # that of the encoder only: saves a third of its time on a CPU
     init: str = ""  # model, its name, or checkpoint for the initial tensors
+    head_init: str = ""  # likewise, of another scale, for those that are not the backbone's
     teacher: str = ""  # segment: model for distillation
     distill: float = 1.0  # weight of the distillation loss
     precision: str = "auto"  # f32, bf16; auto: bf16 if the device supports it; on a CPU for products only
@@ -126,8 +127,10 @@ def read(path, changes, judged=None, **given):
     if judged:
         settings.update(network_settings(judged, task))
     settings.update(changed)
+    for key in ("init", "head_init"):
+        if settings.get(key):
+            settings[key] = start.place_of(settings[key])
     if settings.get("init"):
-        settings["init"] = start.place_of(settings["init"])
         settings = {**network_settings(settings["init"], task), **settings}
     return checked(Config(**settings))
 

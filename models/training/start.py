@@ -91,6 +91,25 @@ def initialise_from(net, task, path):
     return copied
 
 
+def initialise_head_from(net, task, path):
+    """Copies the tensors of another model that fit, except the backbone's, whose scale may differ. Returns their
+    names."""
+    arrays = read_tensors(path)
+    given = detect_network({name: a.shape for name, a in arrays.items()})
+    backbone = prefix_of(net) + "level"
+    fitting = {
+        name: tensor
+        for name, tensor in net.state_dict().items()
+        if not name.startswith(backbone) and name in arrays and arrays[name].shape == tuple(tensor.shape)
+    }
+    if task != given.task or not fitting:
+        raise ModelError(f"{path}: nothing of it fits: expected a {task} network with such a head")
+    for name, tensor in fitting.items():
+        tensor.copy_(torch.from_numpy(arrays[name].astype("float32")))
+    print(f"{len(fitting)} tensors of its head from {path}", file=sys.stderr)
+    return set(fitting)
+
+
 def labels_of(path):
     if not path.endswith(".safetensors"):
         return None
@@ -110,7 +129,7 @@ def write_model(run, folder, metrics, photos):
     weights, labels = os.path.join(folder, "weights.pth"), os.path.join(folder, "labels.txt")
     model = os.path.join(folder, "model.safetensors")
     settings = config.as_dict()
-    for key in ("init", "teacher", "guide"):  # their folders mean nothing on other machines
+    for key in ("init", "head_init", "teacher", "guide"):  # their folders mean nothing on other machines
         settings[key] = os.path.basename(settings[key].rstrip("/"))
     settings["epochs"] = round(run.step / run.epoch_steps, 1)  # --minutes takes precedence
     judged = next(iter(metrics.values()))  # of the first validation list, the main one

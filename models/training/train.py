@@ -45,7 +45,7 @@ from augment import draw_size  # noqa: E402
 from errors import ModelError  # noqa: E402
 from optimise import Average, make_optimizer, rate  # noqa: E402
 from progress import Progress  # noqa: E402
-from start import initialise_from, labels_of, write_model  # noqa: E402
+from start import initialise_from, initialise_head_from, labels_of, write_model  # noqa: E402
 
 CHECKPOINT_MINUTES = 3
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # from malloc.h
@@ -124,6 +124,8 @@ class Run:
         torch.manual_seed(config.seed)
         self.net = task.network().to(device)
         given = initialise_from(self.net, config.task, config.init) if config.init else set()
+        if config.head_init:
+            given |= initialise_head_from(self.net, config.task, config.head_init)
         backbone_of(self.net).frozen_levels = config.frozen_levels
         if config.channels_last:
             self.net = self.net.to(memory_format=torch.channels_last)
@@ -377,7 +379,7 @@ def check_output(config, arguments, checkpoint):
         raise ModelError(f"{checkpoint} exists: --resume goes on from it, --output takes another folder")
     for name in OUTPUTS:
         path = os.path.join(arguments.output, name)
-        outfile.check(path, (config.init, config.teacher), force=True)
+        outfile.check(path, (config.init, config.head_init, config.teacher), force=True)
         if os.path.exists(path) and not os.path.exists(checkpoint):
             raise ModelError(f"{path} exists, and no {checkpoint} that it could be of: --output takes another folder")
 

@@ -704,6 +704,25 @@ class Training(common.TestCase):
                 for key in levels:
                     np.testing.assert_array_equal(state[key], arrays[key.replace("base_net.", theirs)])
 
+    def test_head_of_another_scale(self):
+        """All but the backbone, and the first layers on it, whose channels differ."""
+        cells = ("detect", 0.1, 4, "dicenet", (64, 64), False, 16, "anchor-free", 9, 13)
+        path = self.path("head.safetensors")
+        arrays = common.random_arrays("detect", 0.2, *cells[2:])
+        modelfile.write(path, arrays, {})
+        net = dicenet.build(common.network_of(*cells))
+        copied = start.initialise_head_from(net, "detect", path)
+        state = {key: x for key, x in net.state_dict().items() if not key.endswith("num_batches_tracked")}
+        parts = {key.split(".")[0] for key in state} - {"base_net", "lateral"}
+        self.assertEqual({key.split(".")[0] for key in copied} - {"lateral"}, parts)
+        self.assertNotIn("lateral.0.cbr.0.weight", copied)
+        self.assertLessEqual({key for key in state if key.startswith(("cls", "loc"))}, copied)
+        for key in copied:
+            np.testing.assert_array_equal(state[key], arrays[key])
+        modelfile.write(path, common.random_arrays("segment", 0.1, 5, "dicenet", (64, 64)), {})
+        with self.assertRaisesRegex(ModelError, "head.safetensors: nothing of it fits: expected a detect network"):
+            start.initialise_head_from(net, "detect", path)
+
 
 class Arithmetic(unittest.TestCase):
     def test_frozen_norm(self):
