@@ -48,6 +48,7 @@ enum {
   PROP_THRESHOLD,
   PROP_CLASS_THRESHOLDS,
   PROP_IOU_THRESHOLD,
+  PROP_CROSS_CLASS_IOU_THRESHOLD,
   PROP_MAX_DETECTIONS,
   PROP_OBJECT_CLASS,
   PROP_REGION_CLASS,
@@ -56,6 +57,9 @@ enum {
 #define DEFAULT_THRESHOLD      -1.0f
 #define DEFAULT_IOU_THRESHOLD  0.45f
 #define DEFAULT_MAX_DETECTIONS 100
+
+/* Chosen on photos (docs/evaluation.md). */
+#define DEFAULT_CROSS_CLASS_IOU_THRESHOLD 0.8f
 
 /* Same as in the published evaluation. */
 #define MAX_PER_CLASS 200
@@ -66,6 +70,7 @@ struct _GstDicenetDetect {
   /* Protected by the object lock. */
   gfloat threshold;
   gfloat iou_threshold;
+  gfloat cross_class_iou_threshold;
   guint max_detections;
   gchar *class_thresholds;
   gchar *object_class;
@@ -106,6 +111,28 @@ clip (DicenetBox *box)
   return box->x1 > box->x0 && box->y1 > box->y0;
 }
 
+static gfloat
+get_overlap (const GstDicenetDetection *a, const GstDicenetDetection *b)
+{
+  const gfloat w = MIN (a->x + a->w, b->x + b->w) - MAX (a->x, b->x);
+  const gfloat h = MIN (a->y + a->h, b->y + b->h) - MAX (a->y, b->y);
+  const gfloat shared = w > 0 && h > 0 ? w * h : 0;
+
+  return shared / (a->w * a->h + b->w * b->h - shared);
+}
+
+/* Whether an object has been taken for another class, with more confidence. */
+static gboolean
+is_known_as_another (const GstDicenetDetection *object, const GArray *stronger, gfloat iou_threshold)
+{
+  for (guint i = 0; i < stronger->len; i++) {
+    const GstDicenetDetection *other = &g_array_index (stronger, GstDicenetDetection, i);
+    if (other->label_id != object->label_id && get_overlap (other, object) > iou_threshold)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static GArray *
 gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, const GstVideoRectangle *area,
                          GstDicenetResult *result)
@@ -113,7 +140,11 @@ gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, c
   guint n;
   const DicenetBox *boxes = dicenet_result_get_boxes (found, 0, &n);
   GArray *detections = g_array_sized_new (FALSE, TRUE, sizeof (GstDicenetDetection), n);
+  GstDicenetDetect *self = GST_DICENET_DETECT (inference);
 
+  GST_OBJECT_LOCK (self);
+  const gfloat iou_threshold = self->cross_class_iou_threshold;
+  GST_OBJECT_UNLOCK (self);
   for (guint i = 0; i < n; i++) {
     DicenetBox box = boxes[i];
     if (!clip (&box))
@@ -126,9 +157,10 @@ gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, c
       .w = (box.x1 - box.x0) * area->w,
       .h = (box.y1 - box.y0) * area->h,
     };
-    g_array_append_val (detections, detection);
+    if (iou_threshold >= 1 || !is_known_as_another (&detection, detections, iou_threshold))
+      g_array_append_val (detections, detection);
   }
-  GST_DEBUG_OBJECT (inference, "%u objects", detections->len);
+  GST_DEBUG_OBJECT (inference, "%u objects, %u boxes", detections->len, n);
   return detections;
 }
 
@@ -218,6 +250,9 @@ gst_dicenet_detect_set_property (GObject *object, guint id, const GValue *value,
   case PROP_IOU_THRESHOLD:
     self->iou_threshold = g_value_get_float (value);
     break;
+  case PROP_CROSS_CLASS_IOU_THRESHOLD:
+    self->cross_class_iou_threshold = g_value_get_float (value);
+    break;
   case PROP_MAX_DETECTIONS:
     self->max_detections = g_value_get_uint (value);
     break;
@@ -248,6 +283,9 @@ gst_dicenet_detect_get_property (GObject *object, guint id, GValue *value, GPara
     break;
   case PROP_IOU_THRESHOLD:
     g_value_set_float (value, self->iou_threshold);
+    break;
+  case PROP_CROSS_CLASS_IOU_THRESHOLD:
+    g_value_set_float (value, self->cross_class_iou_threshold);
     break;
   case PROP_MAX_DETECTIONS:
     g_value_set_uint (value, self->max_detections);
@@ -298,6 +336,12 @@ install_properties (GObjectClass *klass)
           "more confident one is reported",
           0, 1, DEFAULT_IOU_THRESHOLD, flags));
   g_object_class_install_property (
+      klass, PROP_CROSS_CLASS_IOU_THRESHOLD,
+      g_param_spec_float ("cross-class-iou-threshold", "Cross-class IoU threshold",
+                          "If two objects of different classes overlap by more than this (intersection over union), "
+                          "only the more confident one is reported; 1 for both",
+                          0, 1, DEFAULT_CROSS_CLASS_IOU_THRESHOLD, flags));
+  g_object_class_install_property (
       klass, PROP_MAX_DETECTIONS,
       g_param_spec_uint ("max-detections", "Maximum detections",
                          "Maximum number of objects to report per frame, most confident first; 0 for all, up to 16384",
@@ -344,5 +388,6 @@ gst_dicenet_detect_init (GstDicenetDetect *self)
 {
   self->threshold = DEFAULT_THRESHOLD;
   self->iou_threshold = DEFAULT_IOU_THRESHOLD;
+  self->cross_class_iou_threshold = DEFAULT_CROSS_CLASS_IOU_THRESHOLD;
   self->max_detections = DEFAULT_MAX_DETECTIONS;
 }

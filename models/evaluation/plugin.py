@@ -24,8 +24,9 @@ from metrics import Found
 
 TASKS = {
     Dicenet.Task.CLASSIFY: ("classify", "top-k=0 threshold=0"),
-    # COCO counts at most this number; the threshold is low enough for the curve of precision.
-    Dicenet.Task.DETECT: ("detect", "threshold=0.01 max-detections=100"),
+    # COCO counts at most this number; the threshold is low enough for the curve of precision, and so low that a second
+    # class of an object is no mistake.
+    Dicenet.Task.DETECT: ("detect", "threshold=0.01 cross-class-iou-threshold=1 max-detections=100"),
     Dicenet.Task.SEGMENT: ("segment", ""),
 }
 KINDS = {

@@ -76,7 +76,8 @@ GST_END_TEST;
 
 GST_START_TEST (test_thresholds_while_playing)
 {
-  GstHarness *h = harness_new ("dicenetdetect", "threshold=0 iou-threshold=1 max-detections=0", "RGB", WIDTH, HEIGHT);
+  const gchar *extra = "threshold=0 iou-threshold=1 cross-class-iou-threshold=1 max-detections=0";
+  GstHarness *h = harness_new ("dicenetdetect", extra, "RGB", WIDTH, HEIGHT);
   guint all = push_and_count (h);
 
   fail_unless (all > 10, "%u detections are too few for this test", all);
@@ -88,6 +89,67 @@ GST_START_TEST (test_thresholds_while_playing)
   fail_unless_equals_int (push_and_count (h), 0);
   g_object_set (h->element, "threshold", 0.0, NULL);
   fail_unless_equals_int (push_and_count (h), all);
+  harness_free (h);
+}
+GST_END_TEST;
+
+static gdouble
+overlap_of (const GstDicenetDetection *a, const GstDicenetDetection *b)
+{
+  gdouble w = MIN (a->x + a->w, b->x + b->w) - MAX (a->x, b->x);
+  gdouble h = MIN (a->y + a->h, b->y + b->h) - MAX (a->y, b->y);
+  gdouble shared = MAX (w, 0) * MAX (h, 0);
+
+  return shared / (a->w * a->h + b->w * b->h - shared);
+}
+
+/* Whether a box of another class among the first @n of @meta overlaps @object by more than @most. */
+static gboolean
+is_elsewhere (const GstDicenetDetection *object, const GstDicenetMeta *meta, guint n, gdouble most)
+{
+  for (guint i = 0; i < n; i++) {
+    const GstDicenetDetection *other = gst_dicenet_meta_get_detection (meta, i);
+    if (other->label_id != object->label_id && other->confidence >= object->confidence &&
+        overlap_of (object, other) > most)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* An object has one class, that which is the most confident: of all boxes, those are left out that overlap a stronger
+ * one of another class too far. */
+GST_START_TEST (test_one_class_per_object)
+{
+  static const gfloat limits[] = { 0.8f, 0.5f, 0.2f, 0 };
+  const gchar *extra = "threshold=0 iou-threshold=0.9 cross-class-iou-threshold=1 max-detections=0";
+  GstHarness *h = harness_new ("dicenetdetect", extra, "RGB", WIDTH, HEIGHT);
+  GstBuffer *everything = push_one (h, 0);
+  const GstDicenetMeta *all = result_of (everything, GST_DICENET_TASK_DETECT);
+  guint n_all = gst_dicenet_meta_get_n_detections (all), before = n_all;
+
+  for (guint k = 0; k < G_N_ELEMENTS (limits); k++) {
+    g_object_set (h->element, "cross-class-iou-threshold", limits[k], NULL);
+    GstBuffer *out = push_one (h, 0);
+    const GstDicenetMeta *meta = result_of (out, GST_DICENET_TASK_DETECT);
+    guint n = gst_dicenet_meta_get_n_detections (meta), next = 0;
+
+    fail_unless (n > 0 && n < before, "%g leaves %u of %u", limits[k], n, before);
+    for (guint i = 0; i < n_all; i++) {
+      const GstDicenetDetection *object = gst_dicenet_meta_get_detection (all, i);
+      const GstDicenetDetection *kept = next < n ? gst_dicenet_meta_get_detection (meta, next) : NULL;
+      gboolean is_kept = kept && kept->label_id == object->label_id && kept->x == object->x && kept->y == object->y &&
+                         kept->w == object->w && kept->h == object->h;
+      if (is_kept)
+        fail_if (is_elsewhere (object, meta, next, limits[k] + 1e-4));
+      else
+        fail_unless (is_elsewhere (object, meta, next, limits[k] - 1e-4), "box %u is missing", i);
+      next += is_kept;
+    }
+    fail_unless_equals_int (next, n);
+    before = n;
+    gst_buffer_unref (out);
+  }
+  gst_buffer_unref (everything);
   harness_free (h);
 }
 GST_END_TEST;
@@ -155,7 +217,7 @@ expect_thresholds (GstHarness *h, gfloat threshold, const gchar *class_threshold
 GST_START_TEST (test_thresholds_of_the_model)
 {
   gchar *path = model_path ("choosy");
-  gchar *extra = g_strdup_printf ("model=\"%s\" iou-threshold=1 max-detections=0", path);
+  gchar *extra = g_strdup_printf ("model=\"%s\" iou-threshold=1 cross-class-iou-threshold=1 max-detections=0", path);
   GstHarness *h = harness_new ("dicenetdetect", extra, "RGB", WIDTH, HEIGHT);
   guint own[5], all[5];
 
@@ -180,8 +242,8 @@ GST_END_TEST;
 
 GST_START_TEST (test_classes_while_playing)
 {
-  GstHarness *h =
-      harness_new ("dicenetdetect", "threshold=0.01 iou-threshold=1 max-detections=0", "RGB", WIDTH, HEIGHT);
+  const gchar *extra = "threshold=0.01 iou-threshold=1 cross-class-iou-threshold=1 max-detections=0";
+  GstHarness *h = harness_new ("dicenetdetect", extra, "RGB", WIDTH, HEIGHT);
   guint all[5], some[5];
   gchar *text;
 
@@ -453,6 +515,7 @@ main (int argc, char **argv)
 
   tcase_add_test (tests, test_detections);
   tcase_add_test (tests, test_thresholds_while_playing);
+  tcase_add_test (tests, test_one_class_per_object);
   tcase_add_test (tests, test_threshold_of_the_model);
   tcase_add_test (tests, test_thresholds_of_the_model);
   tcase_add_test (tests, test_classes_while_playing);
