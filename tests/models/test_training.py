@@ -653,7 +653,7 @@ class Training(common.TestCase):
         self.assertEqual((found.scale, found.head), ("0.5", "ssd"))
         found = configs.read("tags", [], **given)
         self.assertEqual((found.scale, found.size), ("0.2", [224, 224]))  # another task's size means nothing
-        self.assertEqual(configs.read("detect", [], init="dicenet-detect-small", train=["a"]).scale, "0.5")
+        self.assertEqual(configs.read("detect", [], init="dicenet-detect", train=["a"]).scale, "1.75")
         with self.assertRaisesRegex(ModelError, "none.safetensors: cannot be read: No such file"):
             configs.read("detect", [], init="none.safetensors", train=["a"])
 
