@@ -33,6 +33,8 @@ reconfigure=()
 meson setup "$build" "$root" "${reconfigure[@]}" "${options[@]}" "$@"
 meson compile -C "$build"
 
+# Many tests wait, for programs that time out or start: twice as many at once as processors keep these busy.
+export MESON_TESTTHREADS=${MESON_TESTTHREADS:-$((2 * $(nproc)))}
 status=0
 meson test -C "$build" --no-rebuild --print-errorlogs "${which[@]}" || status=$?
 
