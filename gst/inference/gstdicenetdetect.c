@@ -160,7 +160,7 @@ gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, c
     if (iou_threshold >= 1 || !is_known_as_another (&detection, detections, iou_threshold))
       g_array_append_val (detections, detection);
   }
-  GST_DEBUG_OBJECT (inference, "%u objects, %u boxes", detections->len, n);
+  GST_DEBUG_OBJECT (inference, "%u objects", detections->len);
   return detections;
 }
 
