@@ -37,6 +37,7 @@
 #include "gstdicenetdetect.h"
 #include "gstdicenetlabels.h"
 #include "gstdicenetregions.h"
+#include "video/gstdicenetbox.h"
 
 #include <math.h>
 
@@ -111,23 +112,16 @@ clip (DicenetBox *box)
   return box->x1 > box->x0 && box->y1 > box->y0;
 }
 
-static gfloat
-get_overlap (const GstDicenetDetection *a, const GstDicenetDetection *b)
-{
-  const gfloat w = MIN (a->x + a->w, b->x + b->w) - MAX (a->x, b->x);
-  const gfloat h = MIN (a->y + a->h, b->y + b->h) - MAX (a->y, b->y);
-  const gfloat shared = w > 0 && h > 0 ? w * h : 0;
-
-  return shared / (a->w * a->h + b->w * b->h - shared);
-}
-
 /* Whether an object has been taken for another class, with more confidence. */
 static gboolean
-is_known_as_another (const GstDicenetDetection *object, const GArray *stronger, gfloat iou_threshold)
+is_known_as_another (const GstDicenetDetection *object, const GArray *stronger, gdouble iou_threshold)
 {
+  const GstDicenetBox box = { object->x, object->y, object->w, object->h };
+
   for (guint i = 0; i < stronger->len; i++) {
     const GstDicenetDetection *other = &g_array_index (stronger, GstDicenetDetection, i);
-    if (other->label_id != object->label_id && get_overlap (other, object) > iou_threshold)
+    const GstDicenetBox known = { other->x, other->y, other->w, other->h };
+    if (other->label_id != object->label_id && gst_dicenet_box_overlap (&known, &box, 0) > iou_threshold)
       return TRUE;
   }
   return FALSE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "gstdicenetregions.h"
+#include "video/gstdicenetbox.h"
 
 #include <math.h>
 #include <string.h>
@@ -468,7 +469,7 @@ gst_dicenet_regions_get_metas (const GArray *regions, GstBuffer *buffer)
 /* An object that the model looked at. */
 typedef struct {
   gchar *label;
-  gdouble x, y, w, h;
+  GstDicenetBox box;
   GstVideoRectangle area;
   GstDicenetResult *result;
   GArray *detections;
@@ -503,10 +504,7 @@ known_new (const GstDicenetRegion *region, guint64 frame, GstClockTime pts)
   Known *self = g_new (Known, 1);
 
   *self = (Known){ .label = g_strdup (object->label),
-                   .x = object->x,
-                   .y = object->y,
-                   .w = object->w,
-                   .h = object->h,
+                   .box = { object->x, object->y, object->w, object->h },
                    .area = region->area,
                    .result = gst_dicenet_result_ref (region->result),
                    .detections = region->detections ? g_array_ref (region->detections) : NULL,
@@ -553,26 +551,16 @@ gst_dicenet_looks_next_frame (GstDicenetLooks *self, guint interval)
   return TRUE;
 }
 
-static gdouble
-overlap (const Known *known, const GstDicenetObject *object)
-{
-  const gdouble w = MIN (known->x + known->w, object->x + object->w) - MAX (known->x, object->x);
-  const gdouble h = MIN (known->y + known->h, object->y + object->h) - MAX (known->y, object->y);
-
-  if (!(w > 0 && h > 0))
-    return 0;
-  return w * h / (known->w * known->h + object->w * object->h - w * h);
-}
-
 static Known *
 find_by_place (const GstDicenetLooks *self, const GstDicenetObject *object)
 {
+  const GstDicenetBox box = { object->x, object->y, object->w, object->h };
   gdouble best = SAME_OBJECT;
   Known *found = NULL;
 
   for (guint i = 0; i < self->others->len; i++) {
     Known *known = g_ptr_array_index (self->others, i);
-    const gdouble now = overlap (known, object);
+    const gdouble now = gst_dicenet_box_overlap (&known->box, &box, 0);
     if (now > best && g_strcmp0 (known->label, object->label) == 0) {
       best = now;
       found = known;

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <glib.h>
+#include "video/gstdicenetbox.h"
 
 G_BEGIN_DECLS
-
-/** Pixels; @x and @y are the upper left corner. */
-typedef struct {
-  gdouble x, y, w, h;
-} GstDicenetBox;
 
 /** Position and velocity (per second) along one axis, and their covariance. */
 typedef struct {

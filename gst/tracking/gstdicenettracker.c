@@ -106,21 +106,6 @@ gst_dicenet_tracker_free (GstDicenetTracker *self)
 
 /* --- overlap --- */
 
-/* Intersection over union, if each box grows on all sides by a fraction of its size. */
-static gdouble
-overlap (const GstDicenetBox *a, const GstDicenetBox *b, gdouble growth)
-{
-  const gdouble grown = 1 + 2 * growth;
-  const gdouble w =
-      MIN (a->x + a->w * (1 + growth), b->x + b->w * (1 + growth)) - MAX (a->x - a->w * growth, b->x - b->w * growth);
-  const gdouble h =
-      MIN (a->y + a->h * (1 + growth), b->y + b->h * (1 + growth)) - MAX (a->y - a->h * growth, b->y - b->h * growth);
-
-  if (w <= 0 || h <= 0)
-    return 0;
-  return w * h / (grown * grown * (a->w * a->h + b->w * b->h) - w * h);
-}
-
 static gdouble
 center_of (const GstDicenetBox *box)
 {
@@ -197,7 +182,7 @@ find_candidates (const Update *update, const Track *track, const GArray *columns
     const guint object = g_array_index (columns, guint, column);
     if (!may_match (update, track, object))
       continue;
-    const gdouble iou = overlap (&expected, &update->objects[object].box, growth);
+    const gdouble iou = gst_dicenet_box_overlap (&expected, &update->objects[object].box, growth);
     if (iou > round->min_iou)
       n = keep_candidate (best, n, (Candidate){ iou, column });
   }
