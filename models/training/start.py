@@ -71,43 +71,51 @@ def prefix_of(net):
     return name + "." if name else ""
 
 
-def initialise_from(net, task, path):
-    """Copies the tensors of another model that fit; the backbone fits whatever the tasks. Returns the names of the
-    copied ones."""
-    arrays, copied = read_tensors(path), set()
+def fitting(net, task, path):
+    """Another model's tensors that fit `net`, by their names in `net`; the backbone's fit whatever the task."""
+    arrays = read_tensors(path)
     given = detect_network({name: a.shape for name, a in arrays.items()})
     mine, theirs = prefix_of(net), backbone_prefix(given)
+    found = {}
     for name, tensor in net.state_dict().items():
         backbone = name.startswith(mine + "level")
         source = theirs + name[len(mine) :] if backbone else name
-        same = backbone or task == given.task
-        if same and source in arrays and arrays[source].shape == tuple(tensor.shape):
-            tensor.copy_(torch.from_numpy(arrays[source].astype("float32")))
-            copied.add(name)
-    backbone = [name for name in net.state_dict() if name.startswith(mine + "level")]
-    if len(copied.intersection(backbone)) < len(backbone) / 2:
+        if (backbone or task == given.task) and source in arrays and arrays[source].shape == tuple(tensor.shape):
+            found[name] = torch.from_numpy(arrays[source].astype("float32"))
+    return found
+
+
+def of_backbone(net, names):
+    """Those of the backbone's tensors."""
+    start = prefix_of(net) + "level"
+    return {name for name in names if name.startswith(start)}
+
+
+def copy(net, tensors, path, what="tensors"):
+    state = net.state_dict()
+    for name, tensor in tensors.items():
+        state[name].copy_(tensor)
+    print(f"{len(tensors)} {what} from {path}", file=sys.stderr)
+    return set(tensors)
+
+
+def initialise_from(net, task, path):
+    """Copies the tensors of another model that fit; the backbone fits whatever the tasks. Returns the names of the
+    copied ones."""
+    found = fitting(net, task, path)
+    if len(of_backbone(net, found)) < len(of_backbone(net, net.state_dict())) / 2:
         raise ModelError(f"{path}: nothing fits this network: expected a model of the same scale")
-    print(f"{len(copied)} tensors from {path}", file=sys.stderr)
-    return copied
+    return copy(net, found, path)
 
 
 def initialise_head_from(net, task, path):
     """Copies the tensors of another model that fit, except the backbone's, whose scale may differ. Returns their
     names."""
-    arrays = read_tensors(path)
-    given = detect_network({name: a.shape for name, a in arrays.items()})
-    backbone = prefix_of(net) + "level"
-    fitting = {
-        name: tensor
-        for name, tensor in net.state_dict().items()
-        if not name.startswith(backbone) and name in arrays and arrays[name].shape == tuple(tensor.shape)
-    }
-    if task != given.task or not fitting:
+    found = fitting(net, task, path)
+    head = set(found) - of_backbone(net, found)
+    if not head:
         raise ModelError(f"{path}: nothing of it fits: expected a {task} network with such a head")
-    for name, tensor in fitting.items():
-        tensor.copy_(torch.from_numpy(arrays[name].astype("float32")))
-    print(f"{len(fitting)} tensors of its head from {path}", file=sys.stderr)
-    return set(fitting)
+    return copy(net, {name: found[name] for name in head}, path, "tensors of its head")
 
 
 def labels_of(path):

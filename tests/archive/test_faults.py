@@ -144,7 +144,8 @@ class Faults(archive.TestCase):
         self.broken_files()
         self.run_archive("--stall-timeout", "20", expect=1)
         if any("no progress" in (summary["error"] or "") for summary in self.summaries().values()):
-            # GStreamer hangs once in a while, which is not what this is about.
+            # cut.mp4, once in twenty times under load: its demuxer gives up, and no message of that comes out of
+            # decodebin. The time limit ends this, as it should; what is tested here are the reasons.
             self.run_archive("--stall-timeout", "20", "--retry-failed", expect=1)
         errors = {path: summary["error"] for path, summary in self.summaries().items()}
         self.assertIsNone(errors["good.mp4"])
