@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 /* Parameters of decoding raw confidences and locations to boxes. */
 typedef struct {
-  gfloat threshold, iou_threshold;
+  gfloat threshold, iou_threshold, cross_class_iou_threshold;
   guint max_per_class, max_detections;
   const gfloat *class_thresholds; /* one per class, instead of @threshold; or NULL */
 } DicenetDetectParams;

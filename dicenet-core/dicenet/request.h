@@ -132,6 +132,17 @@ DICENET_API void dicenet_request_set_class_thresholds (DicenetRequest *self, con
 DICENET_API void dicenet_request_set_iou_threshold (DicenetRequest *self, gfloat iou_threshold);
 
 /**
+ * dicenet_request_set_cross_class_iou_threshold:
+ * @self: a request
+ * @iou_threshold: detection: of two boxes of different classes whose intersection over union in the picture exceeds this,
+ *   the one with lower confidence is suppressed; 1 keeps both. 0.8 by default
+ *
+ * Sets how far boxes of different classes may overlap: what seems to be a dog and a cat is one of them. Applied to the
+ * boxes that are left within the limits of their number.
+ */
+DICENET_API void dicenet_request_set_cross_class_iou_threshold (DicenetRequest *self, gfloat iou_threshold);
+
+/**
  * dicenet_request_set_max_detections:
  * @self: a request
  * @max_detections: detection: maximum number of boxes of a picture, most confident first, up to %DICENET_MAX_BOXES; 0

@@ -165,6 +165,12 @@ compare_candidates (gconstpointer a, gconstpointer b)
   return x->prior < y->prior ? -1 : x->prior > y->prior;
 }
 
+static gfloat
+area (const DicenetBox *box)
+{
+  return (box->x1 - box->x0) * (box->y1 - box->y0);
+}
+
 static void
 keep_place (gfloat *kept, gsize stride, guint i, const DicenetBox *box)
 {
@@ -172,7 +178,22 @@ keep_place (gfloat *kept, gsize stride, guint i, const DicenetBox *box)
   kept[stride + i] = box->y0;
   kept[2 * stride + i] = box->x1;
   kept[3 * stride + i] = box->y1;
-  kept[4 * stride + i] = (box->x1 - box->x0) * (box->y1 - box->y0);
+  kept[4 * stride + i] = area (box);
+}
+
+static DicenetBox
+inside (const DicenetBox *box)
+{
+  return (DicenetBox){ clip (box->x0), clip (box->y0), clip (box->x1), clip (box->y1), 0, 0 };
+}
+
+gfloat
+dicenet_iou_inside (const DicenetBox *first, const DicenetBox *second)
+{
+  const DicenetBox parts[2] = { inside (first), inside (second) }, *a = &parts[0], *b = &parts[1];
+  const gfloat w = MIN (a->x1, b->x1) - MAX (a->x0, b->x0), h = MIN (a->y1, b->y1) - MAX (a->y0, b->y0);
+  const gfloat common = MAX (w, 0) * MAX (h, 0);
+  return common > 0 ? common / (area (a) + area (b) - common) : 0;
 }
 
 guint

@@ -22,6 +22,9 @@ GArray *dicenet_decode_boxes (DicenetHead head, const gfloat *confidences, const
                               const gfloat *priors, guint n_priors, guint n_classes, const DicenetDetectParams *params,
                               const DicenetPixelKernels *kernels);
 
+/* Intersection over union of the parts that are in the picture; 0 if one has none. */
+gfloat dicenet_iou_inside (const DicenetBox *first, const DicenetBox *second);
+
 /* Maximum number of boxes of a picture. */
 guint dicenet_most_boxes (const DicenetDetectParams *params);
 /* Minimum confidence of a class. */

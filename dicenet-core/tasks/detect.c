@@ -77,6 +77,28 @@ decode_boxes (const DicenetDecoding *d)
 }
 
 static gboolean
+is_known_as_another (const DicenetBox *box, const DicenetBox *stronger, guint n, gfloat iou_threshold)
+{
+  for (guint i = 0; i < n; i++)
+    if (stronger[i].label_id != box->label_id && dicenet_iou_inside (&stronger[i], box) > iou_threshold)
+      return TRUE;
+  return FALSE;
+}
+
+/* Of the same object, only what it is with the highest confidence stays. @boxes: strongest first. */
+static void
+drop_known_as_another (GArray *boxes, gfloat iou_threshold)
+{
+  DicenetBox *box = (DicenetBox *) (void *) boxes->data;
+  guint n = 0;
+
+  for (guint i = 0; i < boxes->len; i++)
+    if (!is_known_as_another (&box[i], box, n, iou_threshold))
+      box[n++] = box[i];
+  g_array_set_size (boxes, n);
+}
+
+static gboolean
 decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
 {
   const DicenetBackendOps *ops = d->decoder->executor->ops;
@@ -87,8 +109,11 @@ decode (const DicenetDecoding *d, DicenetDecoded *out, GError **error)
     out->boxes = g_array_append_vals (g_array_sized_new (FALSE, FALSE, sizeof (DicenetBox), n), made, n);
   else
     out->boxes = decode_boxes (d);
-  if (out->boxes != NULL)
+  if (out->boxes != NULL) {
+    if (d->request->detect.cross_class_iou_threshold < 1)
+      drop_known_as_another (out->boxes, d->request->detect.cross_class_iou_threshold);
     return TRUE;
+  }
   g_set_error (error, DICENET_ERROR, DICENET_ERROR_NO_MEMORY,
                "no memory for all boxes that reach the threshold of %g: choose a higher one, or a smaller inference "
                "size",

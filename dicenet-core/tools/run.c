@@ -225,7 +225,7 @@ check_output (char **argv, DicenetModel *model, gboolean force, GError **error)
 
 /* Requests all outputs and, if a threshold was given, a detector's boxes. */
 static DicenetRequest *
-make_request (double threshold, double iou, int max_per_class)
+make_request (double threshold, double iou, double cross_class_iou, int max_per_class)
 {
   DicenetRequest *request = dicenet_request_new ();
 
@@ -233,6 +233,7 @@ make_request (double threshold, double iou, int max_per_class)
   dicenet_request_set_decode (request, threshold >= 0);
   dicenet_request_set_threshold (request, (gfloat) threshold);
   dicenet_request_set_iou_threshold (request, (gfloat) iou);
+  dicenet_request_set_cross_class_iou_threshold (request, (gfloat) cross_class_iou);
   dicenet_request_set_max_per_class (request, (guint) max_per_class);
   dicenet_request_set_max_detections (request, 0);
   return request;
@@ -265,7 +266,7 @@ dicenet_tool_run (int argc, char **argv, GError **error)
 {
   g_autofree char *backend_name = NULL, *precision_name = NULL;
   int threads = 0, max_per_class = 200;
-  double threshold = -1, iou = 0.45;
+  double threshold = -1, iou = 0.45, cross_class_iou = 1;
   gboolean force = FALSE;
   const GOptionEntry entries[] = {
     { "backend", 0, 0, G_OPTION_ARG_STRING, &backend_name, "auto, cpu or cuda", "B" },
@@ -276,6 +277,8 @@ dicenet_tool_run (int argc, char **argv, GError **error)
     { "threshold", 0, 0, G_OPTION_ARG_DOUBLE, &threshold,
       "detection: write the first picture's boxes of at least this confidence too", "T" },
     { "iou", 0, 0, G_OPTION_ARG_DOUBLE, &iou, "detection: overlap from which the weaker box goes (0.45)", "T" },
+    { "cross-class-iou", 0, 0, G_OPTION_ARG_DOUBLE, &cross_class_iou,
+      "detection: overlap from which the weaker box of another class goes (1: none)", "T" },
     { "max-per-class", 0, 0, G_OPTION_ARG_INT, &max_per_class, "detection: boxes per class at most, 0 for all (200)",
       "N" },
     { "force", 0, 0, G_OPTION_ARG_NONE, &force, "overwrite OUT.safetensors if it is there", NULL },
@@ -291,7 +294,7 @@ dicenet_tool_run (int argc, char **argv, GError **error)
                  "expected --threads from 0 to 1024 and --max-per-class of 0 or more");
     return FALSE;
   }
-  g_autoptr (DicenetRequest) request = make_request (threshold, iou, max_per_class);
+  g_autoptr (DicenetRequest) request = make_request (threshold, iou, cross_class_iou, max_per_class);
   dicenet_options_set_threads (options, (guint) threads);
   return run (argv, options, request, threshold >= 0, force, error);
 }

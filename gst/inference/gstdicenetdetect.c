@@ -37,7 +37,6 @@
 #include "gstdicenetdetect.h"
 #include "gstdicenetlabels.h"
 #include "gstdicenetregions.h"
-#include "video/gstdicenetbox.h"
 
 #include <math.h>
 
@@ -94,6 +93,7 @@ gst_dicenet_detect_ask (GstDicenetInference *inference, DicenetModel *model, Dic
   dicenet_request_set_threshold (request, self->threshold);
   dicenet_request_set_class_thresholds (request, self->own_thresholds, self->n_classes);
   dicenet_request_set_iou_threshold (request, self->iou_threshold);
+  dicenet_request_set_cross_class_iou_threshold (request, self->cross_class_iou_threshold);
   dicenet_request_set_max_detections (request, self->max_detections);
   GST_OBJECT_UNLOCK (self);
   dicenet_request_set_max_per_class (request, MAX_PER_CLASS);
@@ -112,21 +112,6 @@ clip (DicenetBox *box)
   return box->x1 > box->x0 && box->y1 > box->y0;
 }
 
-/* Whether an object has been taken for another class, with more confidence. */
-static gboolean
-is_known_as_another (const GstDicenetDetection *object, const GArray *stronger, gdouble iou_threshold)
-{
-  const GstDicenetBox box = { object->x, object->y, object->w, object->h };
-
-  for (guint i = 0; i < stronger->len; i++) {
-    const GstDicenetDetection *other = &g_array_index (stronger, GstDicenetDetection, i);
-    const GstDicenetBox known = { other->x, other->y, other->w, other->h };
-    if (other->label_id != object->label_id && gst_dicenet_box_overlap (&known, &box, 0) > iou_threshold)
-      return TRUE;
-  }
-  return FALSE;
-}
-
 static GArray *
 gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, const GstVideoRectangle *area,
                          GstDicenetResult *result)
@@ -134,11 +119,7 @@ gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, c
   guint n;
   const DicenetBox *boxes = dicenet_result_get_boxes (found, 0, &n);
   GArray *detections = g_array_sized_new (FALSE, TRUE, sizeof (GstDicenetDetection), n);
-  GstDicenetDetect *self = GST_DICENET_DETECT (inference);
 
-  GST_OBJECT_LOCK (self);
-  const gfloat iou_threshold = self->cross_class_iou_threshold;
-  GST_OBJECT_UNLOCK (self);
   for (guint i = 0; i < n; i++) {
     DicenetBox box = boxes[i];
     if (!clip (&box))
@@ -151,8 +132,7 @@ gst_dicenet_detect_read (GstDicenetInference *inference, DicenetResult *found, c
       .w = (box.x1 - box.x0) * area->w,
       .h = (box.y1 - box.y0) * area->h,
     };
-    if (iou_threshold >= 1 || !is_known_as_another (&detection, detections, iou_threshold))
-      g_array_append_val (detections, detection);
+    g_array_append_val (detections, detection);
   }
   GST_DEBUG_OBJECT (inference, "%u objects", detections->len);
   return detections;

@@ -117,6 +117,7 @@ run (const Job *job, DicenetSession *session, GError **error)
 
   dicenet_request_set_threshold (request, 0);
   dicenet_request_set_iou_threshold (request, 1);
+  dicenet_request_set_cross_class_iou_threshold (request, 1);
   dicenet_request_set_max_per_class (request, 0);
   dicenet_request_set_max_detections (request, 0);
   g_autoptr (DicenetResult) result = dicenet_session_run_image (session, &image, request, error);

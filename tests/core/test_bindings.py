@@ -103,6 +103,32 @@ def check_detect(folder):
     assert boxes[0].x0 < boxes[0].x1 and boxes[0].y0 < boxes[0].y1
 
 
+def check_one_class(folder):
+    """Boxes of different classes that overlap too far: those of higher confidence stay."""
+    session = session_of(f"{folder}/core-detect.safetensors")
+    request = request_of(64, 64)
+    request.set_threshold(0)
+    request.set_max_detections(0)
+    pixels = GLib.Bytes(noise(64 * 64 * 4))
+
+    def found(limit):
+        request.set_cross_class_iou_threshold(limit)
+        result = session.run_bytes(pixels, Dicenet.PixelFormat.BGRX, 64, 64, request)
+        return [(*(min(max(x, 0), 1) for x in (b.x0, b.y0, b.x1, b.y1)), b.label_id) for b in result.get_boxes(0)]
+
+    every, expected = found(1), []
+    for box in every:
+        if not any(box[4] != other[4] and iou(box, other) > 0.6 for other in expected):
+            expected.append(box)
+    assert found(0.6) == expected and 0 < len(expected) < len(every), (len(expected), len(every))
+
+
+def iou(a, b):
+    w, h = (min(a[2 + i], b[2 + i]) - max(a[i], b[i]) for i in range(2))
+    common = max(w, 0) * max(h, 0)
+    return common and common / (sum((x[2] - x[0]) * (x[3] - x[1]) for x in (a, b)) - common)
+
+
 def check_thresholds(folder):
     session = session_of(f"{folder}/core-tags.safetensors")
     thresholds = session.get_model().get_thresholds()
@@ -175,7 +201,7 @@ def check_refused(folder):
     for aspect in 1e-300, 1e300, float("inf"):
         assert min(model.fit_size(aspect)) >= 32 and max(model.fit_size(aspect)) <= 4096
     request = request_of(64, 64)
-    for setter in request.set_threshold, request.set_iou_threshold:
+    for setter in request.set_threshold, request.set_iou_threshold, request.set_cross_class_iou_threshold:
         setter(float("nan"))
         assert_refused(session, 12, Dicenet.PixelFormat.RGB, request, "NaN")
         setter(0.5)
@@ -196,6 +222,7 @@ def main(folder, root, version):
     assert Dicenet.get_version() == version
     check_classify(folder)
     check_detect(folder)
+    check_one_class(folder)
     check_thresholds(folder)
     check_heads(folder)
     check_rectangle(folder)
