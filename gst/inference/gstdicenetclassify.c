@@ -33,6 +33,7 @@
 
 #include "gstdicenetclassify.h"
 #include "gstdicenetregions.h"
+#include "gstdicenetthresholds.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_dicenet_classify_debug);
 #define GST_CAT_DEFAULT gst_dicenet_classify_debug
@@ -41,6 +42,7 @@ enum {
   PROP_0,
   PROP_TOP_K,
   PROP_THRESHOLD,
+  PROP_CLASS_THRESHOLDS,
   PROP_RECLASSIFY_INTERVAL,
 };
 
@@ -53,6 +55,7 @@ struct _GstDicenetClassify {
   /* Protected by the object lock. */
   guint top_k;
   gfloat threshold;
+  GstDicenetThresholds classes;
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetClassify, gst_dicenet_classify, GST_TYPE_DICENET_INFERENCE)
@@ -66,6 +69,7 @@ gst_dicenet_classify_ask (GstDicenetInference *inference, DicenetModel *model, D
   GST_OBJECT_LOCK (self);
   dicenet_request_set_top_k (request, self->top_k);
   dicenet_request_set_threshold (request, self->threshold); /* negative: the model's default, as in the property */
+  dicenet_request_set_class_thresholds (request, self->classes.thresholds, self->classes.n);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -99,6 +103,12 @@ gst_dicenet_classify_describe (GstDicenetInference *filter, const GstDicenetMeta
   gst_structure_take_value (message, "classes", &classes);
 }
 
+static gboolean
+gst_dicenet_classify_labels_changed (GstDicenetInference *filter, const gchar *const *labels, GError **error)
+{
+  return gst_dicenet_thresholds_parse (&GST_DICENET_CLASSIFY (filter)->classes, filter, labels, error);
+}
+
 static void
 gst_dicenet_classify_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
@@ -107,6 +117,10 @@ gst_dicenet_classify_set_property (GObject *object, guint id, const GValue *valu
   if (id == PROP_RECLASSIFY_INTERVAL) {
     gst_dicenet_inference_set_region_setting (GST_DICENET_INFERENCE (self),
                                               GST_DICENET_REGION_SETTING_RECLASSIFY_INTERVAL, value);
+    return;
+  }
+  if (id == PROP_CLASS_THRESHOLDS) {
+    gst_dicenet_thresholds_set (&self->classes, GST_DICENET_INFERENCE (self), &self->classes.pairs, value);
     return;
   }
   GST_OBJECT_LOCK (self);
@@ -142,11 +156,21 @@ gst_dicenet_classify_get_property (GObject *object, guint id, GValue *value, GPa
   case PROP_THRESHOLD:
     g_value_set_float (value, self->threshold);
     break;
+  case PROP_CLASS_THRESHOLDS:
+    g_value_set_string (value, self->classes.pairs);
+    break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     break;
   }
   GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_dicenet_classify_finalize (GObject *object)
+{
+  gst_dicenet_thresholds_clear (&GST_DICENET_CLASSIFY (object)->classes);
+  G_OBJECT_CLASS (gst_dicenet_classify_parent_class)->finalize (object);
 }
 
 static void
@@ -160,6 +184,7 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
 
   object_class->set_property = gst_dicenet_classify_set_property;
   object_class->get_property = gst_dicenet_classify_get_property;
+  object_class->finalize = gst_dicenet_classify_finalize;
   g_object_class_install_property (
       object_class, PROP_TOP_K,
       g_param_spec_uint ("top-k", "Top k", "Maximum number of classes to report, most likely first; 0 for all", 0,
@@ -170,6 +195,7 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
                                                        "model's own, which may differ by class, or if it has none, "
                                                        "0.5 for multi-label models and 0 for others",
                                                        -1, 1, DEFAULT_THRESHOLD, flags));
+  g_object_class_install_property (object_class, PROP_CLASS_THRESHOLDS, gst_dicenet_thresholds_spec ());
   g_object_class_install_property (
       object_class, PROP_RECLASSIFY_INTERVAL,
       g_param_spec_uint ("reclassify-interval", "Reclassify interval",
@@ -183,6 +209,7 @@ gst_dicenet_classify_class_init (GstDicenetClassifyClass *klass)
   gst_dicenet_inference_class_add_templates (GST_ELEMENT_CLASS (klass));
 
   inference_class->task = GST_DICENET_TASK_CLASSIFY;
+  inference_class->labels_changed = gst_dicenet_classify_labels_changed;
   inference_class->ask = gst_dicenet_classify_ask;
   inference_class->read = gst_dicenet_classify_read;
   inference_class->describe = gst_dicenet_classify_describe;

@@ -35,8 +35,8 @@
  */
 
 #include "gstdicenetdetect.h"
-#include "gstdicenetlabels.h"
 #include "gstdicenetregions.h"
+#include "gstdicenetthresholds.h"
 
 #include <math.h>
 
@@ -72,10 +72,7 @@ struct _GstDicenetDetect {
   gfloat iou_threshold;
   gfloat cross_class_iou_threshold;
   guint max_detections;
-  gchar *class_thresholds;
-  gchar *object_class;
-  gfloat *own_thresholds; /* both strings, parsed with the labels of the open model; one threshold per class, or NULL */
-  guint n_classes;
+  GstDicenetThresholds classes;
 };
 
 G_DEFINE_FINAL_TYPE (GstDicenetDetect, gst_dicenet_detect, GST_TYPE_DICENET_INFERENCE)
@@ -91,7 +88,7 @@ gst_dicenet_detect_ask (GstDicenetInference *inference, DicenetModel *model, Dic
   GST_OBJECT_LOCK (self);
   /* Negative: the model's default, as in the properties. */
   dicenet_request_set_threshold (request, self->threshold);
-  dicenet_request_set_class_thresholds (request, self->own_thresholds, self->n_classes);
+  dicenet_request_set_class_thresholds (request, self->classes.thresholds, self->classes.n);
   dicenet_request_set_iou_threshold (request, self->iou_threshold);
   dicenet_request_set_cross_class_iou_threshold (request, self->cross_class_iou_threshold);
   dicenet_request_set_max_detections (request, self->max_detections);
@@ -161,43 +158,7 @@ gst_dicenet_detect_describe (GstDicenetInference *filter, const GstDicenetMeta *
 static gboolean
 gst_dicenet_detect_labels_changed (GstDicenetInference *filter, const gchar *const *labels, GError **error)
 {
-  GstDicenetDetect *self = GST_DICENET_DETECT (filter);
-
-  GST_OBJECT_LOCK (self);
-  gfloat *thresholds = gst_dicenet_labels_parse_thresholds (labels, self->class_thresholds, self->object_class, error);
-  if (thresholds) {
-    g_free (self->own_thresholds);
-    self->own_thresholds = thresholds;
-    self->n_classes = g_strv_length ((gchar **) labels);
-  }
-  GST_OBJECT_UNLOCK (self);
-  return thresholds != NULL;
-}
-
-/* While a model is open, a value that does not fit it is refused with a warning; otherwise it is checked when a model
- * is opened. */
-static void
-set_class_text (GstDicenetDetect *self, gchar **field, const GValue *value)
-{
-  gchar **labels = gst_dicenet_inference_dup_labels (GST_DICENET_INFERENCE (self));
-  GError *error = NULL;
-
-  GST_OBJECT_LOCK (self);
-  gchar *before = *field;
-  *field = g_value_dup_string (value);
-  GST_OBJECT_UNLOCK (self);
-  if (labels &&
-      !gst_dicenet_detect_labels_changed (GST_DICENET_INFERENCE (self), (const gchar *const *) labels, &error)) {
-    GST_OBJECT_LOCK (self);
-    gchar *refused = *field;
-    *field = g_steal_pointer (&before);
-    GST_OBJECT_UNLOCK (self);
-    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s. The property stays as it was.", error->message), (NULL));
-    g_error_free (error);
-    g_free (refused);
-  }
-  g_free (before);
-  g_strfreev (labels);
+  return gst_dicenet_thresholds_parse (&GST_DICENET_DETECT (filter)->classes, filter, labels, error);
 }
 
 /* --- properties --- */
@@ -213,7 +174,8 @@ gst_dicenet_detect_set_property (GObject *object, guint id, const GValue *value,
     return;
   }
   if (id == PROP_CLASS_THRESHOLDS || id == PROP_OBJECT_CLASS) {
-    set_class_text (self, id == PROP_OBJECT_CLASS ? &self->object_class : &self->class_thresholds, value);
+    gst_dicenet_thresholds_set (&self->classes, GST_DICENET_INFERENCE (self),
+                                id == PROP_OBJECT_CLASS ? &self->classes.object_class : &self->classes.pairs, value);
     return;
   }
   GST_OBJECT_LOCK (self);
@@ -253,7 +215,7 @@ gst_dicenet_detect_get_property (GObject *object, guint id, GValue *value, GPara
     g_value_set_float (value, self->threshold);
     break;
   case PROP_CLASS_THRESHOLDS:
-    g_value_set_string (value, self->class_thresholds);
+    g_value_set_string (value, self->classes.pairs);
     break;
   case PROP_IOU_THRESHOLD:
     g_value_set_float (value, self->iou_threshold);
@@ -265,7 +227,7 @@ gst_dicenet_detect_get_property (GObject *object, guint id, GValue *value, GPara
     g_value_set_uint (value, self->max_detections);
     break;
   case PROP_OBJECT_CLASS:
-    g_value_set_string (value, self->object_class);
+    g_value_set_string (value, self->classes.object_class);
     break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -279,9 +241,7 @@ gst_dicenet_detect_finalize (GObject *object)
 {
   GstDicenetDetect *self = GST_DICENET_DETECT (object);
 
-  g_free (self->class_thresholds);
-  g_free (self->object_class);
-  g_free (self->own_thresholds);
+  gst_dicenet_thresholds_clear (&self->classes);
   G_OBJECT_CLASS (gst_dicenet_detect_parent_class)->finalize (object);
 }
 
@@ -296,12 +256,7 @@ install_properties (GObjectClass *klass)
                           "Minimum confidence of reported objects; negative for the model's own, which may "
                           "differ by class, or 0.5 if it has none",
                           -1, 1, DEFAULT_THRESHOLD, flags));
-  g_object_class_install_property (
-      klass, PROP_CLASS_THRESHOLDS,
-      g_param_spec_string ("class-thresholds", "Class thresholds",
-                           "Thresholds that override threshold, or the model's own, for some classes, as "
-                           "comma-separated label=value pairs, for example person=0.6,car=0.4",
-                           NULL, flags));
+  g_object_class_install_property (klass, PROP_CLASS_THRESHOLDS, gst_dicenet_thresholds_spec ());
   g_object_class_install_property (
       klass, PROP_IOU_THRESHOLD,
       g_param_spec_float (

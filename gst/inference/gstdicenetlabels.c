@@ -11,9 +11,6 @@
 /* Number of bytes that are compared to find the nearest name. */
 #define MAX_COMPARED 64
 
-/* Class 0 of a detector is the background, which is never reported. */
-#define FIRST_OBJECT 1
-
 #define LEFT_OUT 2.0f
 #define NOT_SET  -1.0f
 
@@ -70,7 +67,8 @@ set_unknown_label_error (GError **error, const gchar *const *labels, const gchar
  * slow as a linear search if labels are crafted to collide. */
 typedef struct {
   const gchar *const *labels;
-  guint *sorted; /* indices of object classes, by name; equal names by index */
+  guint first;   /* class that is reported */
+  guint *sorted; /* indices of these classes, by name; equal names by index */
   guint n;
 } Index;
 
@@ -85,14 +83,14 @@ compare_labels (gconstpointer a, gconstpointer b, gpointer data)
 }
 
 static void
-index_init (Index *self, const gchar *const *labels)
+index_init (Index *self, const gchar *const *labels, guint first)
 {
   const guint n = g_strv_length ((gchar **) labels);
 
-  *self = (Index){ .labels = labels, .n = MAX (n, FIRST_OBJECT) - FIRST_OBJECT };
+  *self = (Index){ .labels = labels, .first = first, .n = MAX (n, first) - first };
   self->sorted = g_new (guint, self->n);
   for (guint i = 0; i < self->n; i++)
-    self->sorted[i] = i + FIRST_OBJECT;
+    self->sorted[i] = i + first;
   g_qsort_with_data (self->sorted, (gint) self->n, sizeof *self->sorted, compare_labels, (gpointer) labels);
 }
 
@@ -110,8 +108,8 @@ find_label (const Index *index, const gchar *name, GError **error)
   }
   if (low < index->n && g_ascii_strcasecmp (index->labels[index->sorted[low]], name) == 0)
     return (gint) index->sorted[low];
-  if (g_ascii_strcasecmp (index->labels[0], name) != 0) {
-    set_unknown_label_error (error, index->labels + FIRST_OBJECT, name);
+  if (index->first == 0 || g_ascii_strcasecmp (index->labels[0], name) != 0) {
+    set_unknown_label_error (error, index->labels + index->first, name);
     return -1;
   }
   g_autofree gchar *shown = dicenet_text_excerpt (name);
@@ -174,7 +172,7 @@ parse_allowed (const Index *index, gchar **names, gfloat *thresholds, GError **e
 }
 
 gfloat *
-gst_dicenet_labels_parse_thresholds (const gchar *const *labels, const gchar *class_thresholds,
+gst_dicenet_labels_parse_thresholds (const gchar *const *labels, guint first, const gchar *class_thresholds,
                                      const gchar *object_class, GError **error)
 {
   gchar **allowed = g_strsplit (object_class ? object_class : "", ",", -1);
@@ -184,7 +182,7 @@ gst_dicenet_labels_parse_thresholds (const gchar *const *labels, const gchar *cl
   gboolean ok = TRUE;
   Index index;
 
-  index_init (&index, labels);
+  index_init (&index, labels, first);
   for (guint i = 0; i < n; i++)
     thresholds[i] = NOT_SET;
   if (object_class && *object_class)

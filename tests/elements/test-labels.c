@@ -7,11 +7,11 @@
 #include "inference/gstdicenetlabels.h"
 
 static void
-expect (const gchar *const *labels, const gchar *class_thresholds, const gchar *object_class, const gfloat *expected,
-        guint n)
+expect (const gchar *const *labels, guint first, const gchar *class_thresholds, const gchar *object_class,
+        const gfloat *expected, guint n)
 {
   GError *error = NULL;
-  gfloat *found = gst_dicenet_labels_parse_thresholds (labels, class_thresholds, object_class, &error);
+  gfloat *found = gst_dicenet_labels_parse_thresholds (labels, first, class_thresholds, object_class, &error);
 
   fail_unless (found != NULL, "%s", error ? error->message : "");
   for (guint i = 0; i < n; i++)
@@ -24,15 +24,16 @@ GST_START_TEST (test_names)
 {
   static const gchar *const labels[] = { "none", "b", "A", "a", "C", "b2", "", NULL };
 
-  expect (labels, NULL, NULL, (const gfloat[]){ -1, -1, -1, -1, -1, -1, -1 }, 7);
-  expect (labels, "a=0.5, c = 0.25 ,B=1", "", (const gfloat[]){ -1, 1, 0.5f, -1, 0.25f, -1, -1 }, 7);
-  expect (labels, "b=0.5,c=0.5", "A,,C", (const gfloat[]){ 2, 2, -1, 2, 0.5f, 2, 2 }, 7);
-  expect (labels, "b=0.5,b=0.25", "B2", (const gfloat[]){ 2, 2, 2, 2, 2, -1, 2 }, 7);
-  expect (labels, "=0.5", NULL, (const gfloat[]){ -1, -1, -1, -1, -1, -1, 0.5f }, 7);
+  expect (labels, 1, NULL, NULL, (const gfloat[]){ -1, -1, -1, -1, -1, -1, -1 }, 7);
+  expect (labels, 1, "a=0.5, c = 0.25 ,B=1", "", (const gfloat[]){ -1, 1, 0.5f, -1, 0.25f, -1, -1 }, 7);
+  expect (labels, 1, "b=0.5,c=0.5", "A,,C", (const gfloat[]){ 2, 2, -1, 2, 0.5f, 2, 2 }, 7);
+  expect (labels, 1, "b=0.5,b=0.25", "B2", (const gfloat[]){ 2, 2, 2, 2, 2, -1, 2 }, 7);
+  expect (labels, 1, "=0.5", NULL, (const gfloat[]){ -1, -1, -1, -1, -1, -1, 0.5f }, 7);
+  expect (labels, 0, "None=0.5,b=1", NULL, (const gfloat[]){ 0.5f, 1, -1, -1, -1, -1, -1 }, 7);
   for (guint i = 0; i < 4; i++) {
     static const gchar *const bad[] = { "none", "b3", "aa", "0" };
     GError *error = NULL;
-    fail_unless (gst_dicenet_labels_parse_thresholds (labels, NULL, bad[i], &error) == NULL);
+    fail_unless (gst_dicenet_labels_parse_thresholds (labels, 1, NULL, bad[i], &error) == NULL);
     fail_unless (strstr (error->message, bad[i]) != NULL, "%s", error->message);
     g_clear_error (&error);
   }
@@ -47,7 +48,7 @@ GST_START_TEST (test_names_in_errors)
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     GError *error = NULL;
-    fail_unless (gst_dicenet_labels_parse_thresholds (labels, NULL, names[i], &error) == NULL);
+    fail_unless (gst_dicenet_labels_parse_thresholds (labels, 1, NULL, names[i], &error) == NULL);
     for (const gchar *at = error->message; *at; at++)
       fail_unless (!g_ascii_iscntrl (*at), "%s", error->message);
     g_clear_error (&error);
@@ -75,7 +76,7 @@ GST_START_TEST (test_many)
   }
   const clock_t start = clock (); /* CPU time of this process, as others may be busy */
   gfloat *found =
-      gst_dicenet_labels_parse_thresholds ((const gchar *const *) labels, thresholds->str, allowed->str, &error);
+      gst_dicenet_labels_parse_thresholds ((const gchar *const *) labels, 1, thresholds->str, allowed->str, &error);
   const glong took = (clock () - start) * 1000 / CLOCKS_PER_SEC;
   fail_unless (found != NULL, "%s", error ? error->message : "");
   for (guint i = 1; i < n; i++)

@@ -366,6 +366,19 @@ GST_START_TEST (test_tags)
 }
 GST_END_TEST;
 
+static guint
+reported_classes (GstHarness *h)
+{
+  GstBuffer *out = push_one (h, 0);
+  const GstDicenetResult *result = result_of (out, GST_DICENET_TASK_CLASSIFY)->result;
+  guint found = 0;
+
+  for (guint i = 0; i < gst_dicenet_result_get_n_classes (result); i++)
+    found |= 1u << gst_dicenet_result_get_class (result, i)->label_id;
+  gst_buffer_unref (out);
+  return found;
+}
+
 /* Class 5 has the threshold 0; the first five have 1, and are never reported by default. */
 GST_START_TEST (test_tags_with_thresholds)
 {
@@ -388,12 +401,20 @@ GST_START_TEST (test_tags_with_thresholds)
   fail_unless ((expected & (1u << 5)) && !(expected & 1u));
 
   g_object_set (h->element, "threshold", -1.0f, NULL);
-  out = push_one (h, 0);
-  result = result_of (out, GST_DICENET_TASK_CLASSIFY)->result;
-  for (guint i = 0; i < gst_dicenet_result_get_n_classes (result); i++)
-    expected ^= 1u << gst_dicenet_result_get_class (result, i)->label_id;
-  fail_unless (expected == 0, "classes %x are missing or too many", expected);
-  gst_buffer_unref (out);
+  guint found = reported_classes (h);
+  fail_unless (found == expected, "classes %x, expected %x", found, expected);
+
+  /* Those of single classes, the first one's, too, which is no background. */
+  gchar *before;
+  g_object_set (h->element, "class-thresholds", "class 0=0", NULL);
+  found = reported_classes (h);
+  fail_unless (found == (expected | 1u), "classes %x, expected %x", found, expected | 1u);
+  g_object_set (h->element, "class-thresholds", "elephant=0.5", NULL);
+  expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                  "no class 'elephant'", "class 0");
+  g_object_get (h->element, "class-thresholds", &before, NULL);
+  fail_unless_equals_string (before, "class 0=0");
+  g_free (before);
   harness_free (h);
   g_free (extra);
   g_free (path);

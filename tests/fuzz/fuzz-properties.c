@@ -21,6 +21,7 @@ static const struct {
   { "dicenetclassify", "classify", "inference-size" },
   { "dicenetclassify", "classify", "labels-file" },
   { "dicenetclassify", "classify", "model" },
+  { "dicenetclassify", "classify", "class-thresholds" },
   { "dicenetsegment", "segment", "inference-size" },
   { "dicenetsegment", "segment", "model" },
   { "dicenetdetect", "core-detect", "class-thresholds" },
