@@ -66,7 +66,7 @@ class Config:
     optimizer: str = "sgd"  # or adamw
     lr: float = 0.05
     final_lr: float = 0.01  # relative to lr, at the end of the cosine
-    init_lr: float = 1.0  # relative to lr, for tensors from --init
+    init_lr: float = 1.0  # relative to lr, for the backbone's tensors from --init
     warmup: float = 0.03  # fraction of the run
     momentum: float = 0.9
     weight_decay: float = 4e-5

@@ -16,19 +16,19 @@ def rate(fraction, warmup, final):
     return final + (1 - final) * (1 + cos(pi * done)) / 2
 
 
-def make_optimizer(config, net, given):
-    """Vectors (BatchNorm, PReLU, biases) have no weight decay; tensors that were `given` use init_lr."""
+def make_optimizer(config, net, slow):
+    """Vectors (BatchNorm, PReLU, biases) have no weight decay; the tensors named in `slow` use init_lr."""
     groups = {}
     for name, weight in net.named_parameters():
-        key = (weight.ndim > 1, name in given)
+        key = (weight.ndim > 1, name in slow)
         groups.setdefault(key, []).append(weight)
     groups = [
         {
             "params": weights,
             "weight_decay": config.weight_decay if decays else 0.0,
-            "lr": config.lr * (config.init_lr if was_given else 1.0),
+            "lr": config.lr * (config.init_lr if is_slow else 1.0),
         }
-        for (decays, was_given), weights in groups.items()
+        for (decays, is_slow), weights in groups.items()
     ]
     for group in groups:
         group["initial_lr"] = group["lr"]

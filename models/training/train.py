@@ -45,7 +45,7 @@ from augment import draw_size  # noqa: E402
 from errors import ModelError  # noqa: E402
 from optimise import Average, make_optimizer, rate  # noqa: E402
 from progress import Progress  # noqa: E402
-from start import initialise_from, initialise_head_from, labels_of, write_model  # noqa: E402
+from start import initialise_from, initialise_head_from, labels_of, of_backbone, write_model  # noqa: E402
 
 CHECKPOINT_MINUTES = 3
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # from malloc.h
@@ -125,7 +125,7 @@ class Run:
         self.net = task.network().to(device)
         given = initialise_from(self.net, config.task, config.init) if config.init else set()
         if config.head_init:
-            given |= initialise_head_from(self.net, config.task, config.head_init)
+            initialise_head_from(self.net, config.task, config.head_init)
         backbone_of(self.net).frozen_levels = config.frozen_levels
         if config.channels_last:
             self.net = self.net.to(memory_format=torch.channels_last)
@@ -135,7 +135,7 @@ class Run:
         self.autocast = bf16 and not (kernels and has_bf16)
         if kernels and not self.autocast:
             fused.attach(self.net, bf16)
-        self.optimizer = make_optimizer(config, self.net, given)
+        self.optimizer = make_optimizer(config, self.net, of_backbone(self.net, given))
         self.average = Average(self.net, config.ema) if config.ema else None
         self.teacher = load_teacher(config.teacher, task, device) if config.teacher else None
         self.step, self.seconds, self.rows = 0, 0.0, []

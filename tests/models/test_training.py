@@ -45,6 +45,7 @@ import optimise  # noqa: E402
 import parallel  # noqa: E402
 import sources  # noqa: E402
 import start  # noqa: E402
+import tasks  # noqa: E402
 import train  # noqa: E402
 
 import modelfile  # noqa: E402  of models/
@@ -656,6 +657,17 @@ class Training(common.TestCase):
         self.assertEqual(configs.read("detect", [], init="dicenet-detect", train=["a"]).scale, "1.75")
         with self.assertRaisesRegex(ModelError, "none.safetensors: cannot be read: No such file"):
             configs.read("detect", [], init="none.safetensors", train=["a"])
+
+    def test_the_rate_of_a_given_backbone(self):
+        """Lower than that of the head, which is given, too."""
+        arrays = common.random_arrays("detect", 0.1, 4, "dicenet", (64, 64), False, 16, "anchor-free", 9, 13)
+        model = self.path("slow.safetensors")
+        modelfile.write(model, arrays, {"size": "64x64"})
+        config = configs.read("detect", ["init_lr = 0.25", "lr = 1e-2"], init=model, train=["a"])
+        run = train.Run(config, tasks.make(config, ["background", "a", "b", "c"]), torch.device("cpu"))
+        rates = {id(w): group["initial_lr"] for group in run.optimizer.param_groups for w in group["params"]}
+        for name, weight in run.net.named_parameters():
+            self.assertAlmostEqual(rates[id(weight)], 2.5e-3 if "base_net.level" in name else 1e-2, msg=name)
 
     @common.long_test
     def test_what_is_judged(self):
