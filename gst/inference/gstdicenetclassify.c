@@ -54,7 +54,6 @@ struct _GstDicenetClassify {
 
   /* Protected by the object lock. */
   guint top_k;
-  gfloat threshold;
   GstDicenetThresholds classes;
 };
 
@@ -68,8 +67,7 @@ gst_dicenet_classify_ask (GstDicenetInference *inference, DicenetModel *model, D
 
   GST_OBJECT_LOCK (self);
   dicenet_request_set_top_k (request, self->top_k);
-  dicenet_request_set_threshold (request, self->threshold); /* negative: the model's default, as in the property */
-  dicenet_request_set_class_thresholds (request, self->classes.thresholds, self->classes.n);
+  gst_dicenet_thresholds_ask (&self->classes, request);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -129,7 +127,7 @@ gst_dicenet_classify_set_property (GObject *object, guint id, const GValue *valu
     self->top_k = g_value_get_uint (value);
     break;
   case PROP_THRESHOLD:
-    self->threshold = g_value_get_float (value);
+    self->classes.threshold = g_value_get_float (value);
     break;
   default:
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -154,7 +152,7 @@ gst_dicenet_classify_get_property (GObject *object, guint id, GValue *value, GPa
     g_value_set_uint (value, self->top_k);
     break;
   case PROP_THRESHOLD:
-    g_value_set_float (value, self->threshold);
+    g_value_set_float (value, self->classes.threshold);
     break;
   case PROP_CLASS_THRESHOLDS:
     g_value_set_string (value, self->classes.pairs);
@@ -219,5 +217,5 @@ static void
 gst_dicenet_classify_init (GstDicenetClassify *self)
 {
   self->top_k = DEFAULT_TOP_K;
-  self->threshold = DEFAULT_THRESHOLD;
+  self->classes.threshold = DEFAULT_THRESHOLD;
 }

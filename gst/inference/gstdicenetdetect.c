@@ -68,7 +68,6 @@ struct _GstDicenetDetect {
   GstDicenetInference parent;
 
   /* Protected by the object lock. */
-  gfloat threshold;
   gfloat iou_threshold;
   gfloat cross_class_iou_threshold;
   guint max_detections;
@@ -86,9 +85,7 @@ gst_dicenet_detect_ask (GstDicenetInference *inference, DicenetModel *model, Dic
   GstDicenetDetect *self = GST_DICENET_DETECT (inference);
 
   GST_OBJECT_LOCK (self);
-  /* Negative: the model's default, as in the properties. */
-  dicenet_request_set_threshold (request, self->threshold);
-  dicenet_request_set_class_thresholds (request, self->classes.thresholds, self->classes.n);
+  gst_dicenet_thresholds_ask (&self->classes, request);
   dicenet_request_set_iou_threshold (request, self->iou_threshold);
   dicenet_request_set_cross_class_iou_threshold (request, self->cross_class_iou_threshold);
   dicenet_request_set_max_detections (request, self->max_detections);
@@ -181,7 +178,7 @@ gst_dicenet_detect_set_property (GObject *object, guint id, const GValue *value,
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_THRESHOLD:
-    self->threshold = g_value_get_float (value);
+    self->classes.threshold = g_value_get_float (value);
     break;
   case PROP_IOU_THRESHOLD:
     self->iou_threshold = g_value_get_float (value);
@@ -212,7 +209,7 @@ gst_dicenet_detect_get_property (GObject *object, guint id, GValue *value, GPara
   GST_OBJECT_LOCK (self);
   switch (id) {
   case PROP_THRESHOLD:
-    g_value_set_float (value, self->threshold);
+    g_value_set_float (value, self->classes.threshold);
     break;
   case PROP_CLASS_THRESHOLDS:
     g_value_set_string (value, self->classes.pairs);
@@ -315,7 +312,7 @@ gst_dicenet_detect_class_init (GstDicenetDetectClass *klass)
 static void
 gst_dicenet_detect_init (GstDicenetDetect *self)
 {
-  self->threshold = DEFAULT_THRESHOLD;
+  self->classes.threshold = DEFAULT_THRESHOLD;
   self->iou_threshold = DEFAULT_IOU_THRESHOLD;
   self->cross_class_iou_threshold = DEFAULT_CROSS_CLASS_IOU_THRESHOLD;
   self->max_detections = DEFAULT_MAX_DETECTIONS;

@@ -45,6 +45,13 @@ gst_dicenet_thresholds_set (GstDicenetThresholds *self, GstDicenetInference *ele
 }
 
 void
+gst_dicenet_thresholds_ask (const GstDicenetThresholds *self, DicenetRequest *request)
+{
+  dicenet_request_set_threshold (request, self->threshold);
+  dicenet_request_set_class_thresholds (request, self->thresholds, self->n);
+}
+
+void
 gst_dicenet_thresholds_clear (GstDicenetThresholds *self)
 {
   g_free (self->pairs);

@@ -5,9 +5,10 @@
 
 G_BEGIN_DECLS
 
-/* The properties of an element that say which classes are reported: class-thresholds, and object-class if it has it. */
+/* The properties of an element that say which classes are reported: threshold, class-thresholds, and object-class if it
+ * has it. Protected by the element's object lock. */
 typedef struct {
-  /* Protected by the element's object lock. */
+  gfloat threshold; /* negative: the model's default */
   gchar *pairs, *object_class;
   gfloat *thresholds; /* both, parsed with the labels of the open model: one for each class, or NULL */
   guint n;
@@ -21,6 +22,9 @@ gboolean gst_dicenet_thresholds_parse (GstDicenetThresholds *self, GstDicenetInf
  * otherwise it is checked when a model is opened. Call without the object lock. */
 void gst_dicenet_thresholds_set (GstDicenetThresholds *self, GstDicenetInference *element, gchar **field,
                                  const GValue *value);
+
+/* Call with the object lock. */
+void gst_dicenet_thresholds_ask (const GstDicenetThresholds *self, DicenetRequest *request);
 
 void gst_dicenet_thresholds_clear (GstDicenetThresholds *self);
 
