@@ -312,6 +312,7 @@ gst_dicenet_detect_class_init (GstDicenetDetectClass *klass)
 static void
 gst_dicenet_detect_init (GstDicenetDetect *self)
 {
+  self->classes.first = 1;
   self->classes.threshold = DEFAULT_THRESHOLD;
   self->iou_threshold = DEFAULT_IOU_THRESHOLD;
   self->cross_class_iou_threshold = DEFAULT_CROSS_CLASS_IOU_THRESHOLD;

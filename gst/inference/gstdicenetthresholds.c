@@ -7,10 +7,9 @@ gboolean
 gst_dicenet_thresholds_parse (GstDicenetThresholds *self, GstDicenetInference *element, const gchar *const *labels,
                               GError **error)
 {
-  const guint first = GST_DICENET_INFERENCE_GET_CLASS (element)->task == GST_DICENET_TASK_DETECT;
-
   GST_OBJECT_LOCK (element);
-  gfloat *thresholds = gst_dicenet_labels_parse_thresholds (labels, first, self->pairs, self->object_class, error);
+  gfloat *thresholds =
+      gst_dicenet_labels_parse_thresholds (labels, self->first, self->pairs, self->object_class, error);
   if (thresholds) {
     g_free (self->thresholds);
     self->thresholds = thresholds;

@@ -8,6 +8,7 @@ G_BEGIN_DECLS
 /* The properties of an element that say which classes are reported: threshold, class-thresholds, and object-class if it
  * has it. Protected by the element's object lock. */
 typedef struct {
+  guint first;      /* class that can be reported: 1 after a background */
   gfloat threshold; /* negative: the model's default */
   gchar *pairs, *object_class;
   gfloat *thresholds; /* both, parsed with the labels of the open model: one for each class, or NULL */

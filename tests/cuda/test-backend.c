@@ -197,6 +197,7 @@ assert_boxes (DicenetSession *session, DicenetRequest *request, guint picture, c
 
   dicenet_request_set_max_detections (request, params->max_detections);
   dicenet_request_set_max_per_class (request, 0);
+  dicenet_request_set_cross_class_iou_threshold (request, 1); /* what follows the decoding on every backend */
   g_autoptr (DicenetResult) result = dicenet_session_run_tensor (session, input, 2 * 3 * 64 * 80, 2, request, NULL);
   const DicenetBox *made = dicenet_result_get_boxes (result, picture, &n);
   const gfloat *priors = dicenet_result_get_priors (result, &n_priors);
