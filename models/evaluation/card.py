@@ -34,6 +34,7 @@ TASKS = {
 BACKBONES = {"dicenet": "DiCENet", "mobilenet": "MobileNet with DiCE units", "resnet": "ResNet with DiCE units"}
 # Settings that the card does not list, because they appear elsewhere in it or only concern how files are read and
 # written.
+OF_DETECTORS = ("head", "head_width", "context_width")
 LEFT_OUT = ("task", "scale", "backbone", "size", "classes", "labels", "license", "description", "evaluations", "dtype")
 FITS = {"squeeze": "squeezed", "centre": "their middle", "shape": "in their own shape, as the elements do by default"}
 
@@ -108,10 +109,11 @@ def training(metadata):
         return "The model file does not say."
     run = json.loads(metadata["training"])
     config = run["config"]
+    left_out = LEFT_OUT if config["task"] == "detect" else LEFT_OUT + OF_DETECTORS
     rows = [
         (key, described(value))
         for key, value in config.items()
-        if key not in LEFT_OUT and value not in ("", None, 0, 0.0, False, [], {})
+        if key not in left_out and value not in ("", None, 0, 0.0, False, [], {})
     ]
     how = f"{run['photos']} photos, {run['steps']} steps; settings of `models/training/train.py`:"
     if run.get("averaged", 1) > 1:
