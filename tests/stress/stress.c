@@ -237,8 +237,9 @@ set_property (Worker *w)
     break;
   case 3:
     if (g_object_class_find_property (G_OBJECT_GET_CLASS (element), "object-class"))
-      g_object_set (element, "object-class", chance (w, 2) ? "person,dog" : "nobody", "class-thresholds", "cat=0.3",
-                    NULL);
+      g_object_set (element, "object-class", chance (w, 2) ? "person,dog" : "nobody", NULL);
+    if (g_object_class_find_property (G_OBJECT_GET_CLASS (element), "class-thresholds"))
+      g_object_set (element, "class-thresholds", "cat=0.3", NULL);
     break;
   case 4:
     g_object_set (element, "max-age", (guint64) below (w, 3) * 20 * GST_MSECOND, NULL);

@@ -40,12 +40,40 @@ void __tsan_release (void *address);
     return locked;                                                                                                     \
   }
 
-#define UNREF(unref, Type)                                                                                             \
+/* Only one thread at a time gives up a reference that is not the last: whoever gives up the last one then acquires what
+ * all others released. The order of relaxed operations is none that ThreadSanitizer would take for synchronisation.
+ * Giving up may give up more. */
+static char is_held;
+static __thread guint depth;
+
+static void
+hold (void)
+{
+  if (depth++ == 0)
+    while (__atomic_exchange_n (&is_held, 1, __ATOMIC_RELAXED))
+      g_thread_yield ();
+}
+
+static void
+let_go (void)
+{
+  if (--depth == 0)
+    __atomic_store_n (&is_held, 0, __ATOMIC_RELAXED);
+}
+
+#define UNREF(unref, Type, Counted, count)                                                                             \
   void unref (Type self)                                                                                               \
   {                                                                                                                    \
     NEXT (unref);                                                                                                      \
+    hold ();                                                                                                           \
     __tsan_release (self);                                                                                             \
-    __tsan_acquire (self); /* for the last reference, which frees */                                                   \
+    if (g_atomic_int_get (&((Counted *) self)->count) > 1) {                                                           \
+      next (self);                                                                                                     \
+      let_go ();                                                                                                       \
+      return;                                                                                                          \
+    }                                                                                                                  \
+    let_go ();                                                                                                         \
+    __tsan_acquire (self);                                                                                             \
     next (self);                                                                                                       \
   }
 
@@ -62,9 +90,31 @@ void __tsan_release (void *address);
 
 LOCK (g_mutex_lock, g_mutex_unlock, g_mutex_trylock, GMutex)
 LOCK (g_rec_mutex_lock, g_rec_mutex_unlock, g_rec_mutex_trylock, GRecMutex)
-UNREF (g_object_unref, gpointer)
-UNREF (gst_object_unref, gpointer)
-UNREF (gst_mini_object_unref, GstMiniObject *)
+UNREF (g_object_unref, gpointer, GObject, ref_count)
+UNREF (gst_object_unref, gpointer, GObject, ref_count)
+UNREF (gst_mini_object_unref, GstMiniObject *, GstMiniObject, refcount)
+
+/* Who has the only reference may write, after what all others have done with theirs. */
+gboolean
+gst_mini_object_is_writable (const GstMiniObject *self)
+{
+  NEXT (gst_mini_object_is_writable);
+  const gboolean writable = next (self);
+  if (writable)
+    __tsan_acquire ((void *) self);
+  return writable;
+}
+
+/* As the library does it, whose own call of gst_mini_object_unref() does not come by here. */
+GstMiniObject *
+gst_mini_object_make_writable (GstMiniObject *self)
+{
+  if (gst_mini_object_is_writable (self))
+    return self;
+  GstMiniObject *copy = gst_mini_object_copy (self);
+  gst_mini_object_unref (self);
+  return copy;
+}
 
 gboolean (g_atomic_ref_count_dec) (grefcount *self)
 {
