@@ -258,3 +258,16 @@ expect_message (GstBus *bus, GstMessageType type, GQuark domain, gint code, cons
   g_error_free (error);
   gst_message_unref (message);
 }
+
+void
+expect_kept (GstHarness *h, const gchar *property, const gchar *kept, const gchar *refused, const gchar *part,
+             const gchar *part2)
+{
+  gchar *text;
+
+  g_object_set (h->element, property, refused, NULL);
+  expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, part, part2);
+  g_object_get (h->element, property, &text, NULL);
+  fail_unless_equals_string (text, kept);
+  g_free (text);
+}

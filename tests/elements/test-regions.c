@@ -759,14 +759,8 @@ GST_END_TEST;
 GST_START_TEST (test_errors)
 {
   GstHarness *h = objects_new ("dicenetclassify", "object-class=dog");
-  gchar *text;
 
-  g_object_set (h->element, "object-class", " , ,", NULL);
-  expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-                  "commas and spaces only", "person,car");
-  g_object_get (h->element, "object-class", &text, NULL);
-  fail_unless_equals_string (text, "dog");
-  g_free (text);
+  expect_kept (h, "object-class", "dog", " , ,", "commas and spaces only", "person,car");
   gst_util_set_object_arg (G_OBJECT (h->element), "inference-region", "full-frame");
   expect_message (bus_of (h), GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "inference-region",
                   "READY");
