@@ -53,7 +53,8 @@ guint count_labels (GBytes *mask);
 
 /** Fails unless the bus has an error (or a warning) with this code whose text contains both parts. */
 void expect_message (GstBus *bus, GstMessageType type, GQuark domain, gint code, const gchar *part, const gchar *part2);
-/** Sets a property to a text that is refused: fails unless a warning says both parts and the property still is @kept. */
+/** Sets a property to a text that is refused: fails unless a warning says both parts and the property still is @kept.
+ */
 void expect_kept (GstHarness *h, const gchar *property, const gchar *kept, const gchar *refused, const gchar *part,
                   const gchar *part2);
 /** Fails if there is an error or a warning. */
