@@ -63,7 +63,7 @@ class Config:
     batch: int = 64
     accumulate: int = 1  # number of parts in which a batch is computed
     processes: int = 1  # that compute parts of each batch in parallel, on a CPU
-    optimizer: str = "sgd"  # or adamw
+    optimizer: str = "sgd"  # or adamw, or muon: for matrices, with adamw for all else and its learning rates
     lr: float = 0.05
     final_lr: float = 0.01  # relative to lr, at the end of the cosine
     init_lr: float = 1.0  # relative to lr, for the backbone's tensors from --init
@@ -195,7 +195,7 @@ def checked(config):
     anchor_free = config.task == "detect" and config.head == "anchor-free"
     expect(not config.guide or anchor_free, "guide", "none but for detect with the anchor-free head")
     expect(config.stretch >= 1, "stretch", "1 or more")
-    expect(config.optimizer in ("sgd", "adamw"), "optimizer", "sgd or adamw")
+    expect(config.optimizer in ("sgd", "adamw", "muon"), "optimizer", "sgd, adamw or muon")
     expect(config.precision in ("auto", "f32", "bf16"), "precision", "auto, f32 or bf16")
     expect(config.fused in ("auto", "off"), "fused", "auto or off")
     expect(0 <= config.frozen_levels <= 4, "frozen_levels", "0 to 4")

@@ -8,6 +8,7 @@ Skipped without PyTorch or Pillow.
 """
 
 import contextlib
+import copy
 import csv
 import glob
 import gzip
@@ -455,6 +456,7 @@ class Training(common.TestCase):
     def test_resume_is_exact(self):
         options = ("--train", "boxes.json", "--validate", "voc@val", "--epochs", "3")
         settings = ["sides = [0.5, 1.5]", "dropout = 0.3", "batch = 4", "accumulate = 2"]
+        settings += ["optimizer = 'muon'"]
         self.train("tags", "whole", *options, settings=settings)
         self.train("tags", "parts", *options, "--stop-after", "1e-9", settings=settings)
         for _ in range(20):
@@ -983,6 +985,34 @@ class Arithmetic(unittest.TestCase):
         bright = (view.x - white).abs().amax(1)[middle]
         self.assertGreater((bright < 0.01).float().mean().item(), 0.9)
         self.assertTrue((view.x.abs().amax(1)[~view.inside] == 0).all())
+
+    def test_muon(self):
+        torch.manual_seed(1)
+        for shape in (20, 96), (96, 20):
+            matrix = torch.randn(*shape) * torch.logspace(0, 2, shape[1])  # columns of very different sizes
+            made = optimise.orthogonal(matrix)
+            values = torch.linalg.svdvals(made)
+            self.assertTrue(0.6 < values.min() and values.max() < 1.3, values)
+            u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+            self.assertGreater(torch.nn.functional.cosine_similarity(made.flatten(), (u @ v).flatten(), 0), 0.97)
+        # Its steps are as large as AdamW's, and all that is no matrix takes AdamW's.
+        net = torch.nn.Sequential(torch.nn.Conv2d(32, 24, 1), torch.nn.Conv2d(24, 24, 3))
+        groups = [{"params": list(net.parameters()), "lr": 1e-2, "weight_decay": 0.1}]
+        other = copy.deepcopy(net)
+        mine, theirs = optimise.Muon(groups, (0.9, 0.999)), torch.optim.AdamW(other.parameters(), 1e-2, weight_decay=0.1)
+        before = net[0].weight.clone()
+        for _ in range(3):
+            x = torch.randn(2, 32, 5, 5)
+            for optimizer, of in (mine, net), (theirs, other):
+                optimizer.zero_grad()
+                of[1](x[:, :24]).square().sum().backward()
+                of[0](x).square().sum().backward()
+                optimizer.step()
+        for a, b in zip(net[1].parameters(), other[1].parameters()):
+            np.testing.assert_allclose(a.detach(), b.detach(), atol=1e-6)
+        steps = [(of[0].weight - before).square().mean().sqrt().item() for of in (net, other)]
+        self.assertGreater(steps[0], 0.1 * steps[1])
+        self.assertLess(steps[0], steps[1])
 
     def test_average_precision(self):
         truth = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
