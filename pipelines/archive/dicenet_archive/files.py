@@ -91,7 +91,8 @@ def read_json(path, largest=64 << 20):
     """The object in a file, or None where there is no such file or something else is in it."""
     try:
         with open(path, encoding="utf-8") as file:
-            value = json.loads(file.read(largest))
+            size = os.fstat(file.fileno()).st_size
+            value = json.loads(file.read(min(largest, size + 1)))  # what is asked for is allocated first
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -28,9 +28,10 @@ def read_json(path, limit):
     # A pipe or a device would not end.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise Wrong("it is not a regular file")
-        data = file.read(limit + 1)
+        data = file.read(min(limit, status.st_size) + 1)  # what is asked for is allocated first
     if len(data) > limit:
         raise Wrong(f"it has more than {limit} bytes")
     try:
