@@ -38,8 +38,8 @@ def children(process):
 
 def is_worker(pid):
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return b"dicenet_archive.worker" in file.read()
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read() == b"archive-worker\n"
     except OSError:
         return False
 

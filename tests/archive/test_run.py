@@ -6,10 +6,12 @@ import gzip
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import unittest
 
 import archive
 import common
@@ -83,6 +85,20 @@ class Run(archive.TestCase):
             self.assertEqual(content, expected[path], f"{path} is not whole")
             if path.startswith("summaries/"):
                 self.assertIn(path.replace("summaries/", "results/").removesuffix(".json") + ".jsonl", found)
+
+    @unittest.skipIf(common.PRELOAD, "sanitizers have memory of their own")
+    def test_workers_share_memory(self):
+        """Weights, Python and GStreamer are there once."""
+        self.clips("long.mp4", frames=600)
+        process = self.begin("--workers", "1")
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        worker = self.worker_at_work(process)
+        with open(f"/proc/{worker}/smaps_rollup", encoding="ascii") as file:
+            sizes = dict(re.findall(r"^(\w+): +(\d+) kB$", file.read(), re.MULTILINE))
+        self.assertGreater(int(sizes["Shared_Dirty"]), 10 << 10, sizes)
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+            self.assertIn("\nThreads:\t1\n", file.read())  # forks are safe
 
     def test_stop(self):
         """Ctrl-C and SIGTERM: the status says so, and no worker goes on."""

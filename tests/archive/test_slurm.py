@@ -139,7 +139,8 @@ class Slurm(archive.TestCase):
             except OSError:
                 continue
             if f"--output={self.output}" in words and any(word.startswith(f"--shard={part}/") for word in words):
-                return int(path.split("/")[2])
+                if not archive.is_worker(pid := int(path.split("/")[2])):
+                    return pid
         self.fail(f"part {part} has no process")
 
     def started(self, job, part):

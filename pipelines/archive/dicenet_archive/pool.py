@@ -6,10 +6,11 @@ import json
 import os
 import selectors
 import signal
-import subprocess
 import sys
 import time
+import traceback
 
+from . import worker as work
 from .errors import ArchiveError, UsageError
 
 TICK = 0.2  # how long a worker may need too much memory
@@ -22,33 +23,71 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
 
 
-class Worker:
-    """A process and what it is doing."""
+class Process:
+    """A fork of this process, which runs a function and ends with the status that it returns."""
 
-    def __init__(self, order):
+    def __init__(self, function, *arguments):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.status = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                status = function(*arguments)
+            except BaseException:
+                traceback.print_exc()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
+
+    def kill(self):
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, seconds):
+        """Its exit status, or less than 0: the signal that ended it; None if it goes on for longer."""
+        deadline = time.monotonic() + seconds
+        while self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > deadline:
+                break
+            else:
+                time.sleep(0.005)
+        return self.status
+
+
+class Worker:
+    """A process and what it is doing. `others`: descriptors that it must not keep open."""
+
+    def __init__(self, order, others):
         self.part = order["part"]
-        folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")])),
-            "DICENET_ARCHIVE_PARENT": str(os.getpid()),
-        }
-        # Where somebody looks for a fault, what libraries print is of use; else it would only disturb.
-        errors = None if os.environ.get("GST_DEBUG") else subprocess.DEVNULL
-        self.process = subprocess.Popen([sys.executable, "-m", "dicenet_archive.worker"], env=environment,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)  # fmt: skip
-        os.set_blocking(self.process.stdout.fileno(), False)
+        orders, self.orders = os.pipe()
+        self.events, events = os.pipe()
+        self.process = Process(self.run, orders, events, os.getpid(), [*others, self.orders, self.events])
+        os.close(orders)
+        os.close(events)
+        os.set_blocking(self.events, False)
         self.buffer, self.ready, self.done = b"", False, 0
         self.task, self.frames, self.fraction, self.still = None, 0, 0.0, 0
         self.send(order)
+
+    @staticmethod
+    def run(orders, events, parent, others):
+        for descriptor in others:
+            os.close(descriptor)
+        return work.run(parent, orders, events)
 
     def busy(self):
         return self.task or not self.ready
 
     def send(self, value):
         with contextlib.suppress(BrokenPipeError):  # its end is noticed where its events are read
-            self.process.stdin.write(json.dumps(value).encode() + b"\n")
-            self.process.stdin.flush()
+            data = json.dumps(value).encode() + b"\n"
+            while data:
+                data = data[os.write(self.orders, data) :]
 
     def give(self, task):
         self.task, self.frames, self.fraction, self.still = task, 0, 0.0, 0
@@ -57,7 +96,7 @@ class Worker:
     def read(self):
         """Its new events; None at its end."""
         try:
-            data = os.read(self.process.stdout.fileno(), 1 << 16)
+            data = os.read(self.events, 1 << 16)
         except BlockingIOError:
             return []
         if not data:
@@ -80,13 +119,9 @@ class Worker:
         status, or None."""
         with contextlib.suppress(OSError):
             self.process.kill()
-        for pipe in self.process.stdin, self.process.stdout:
-            with contextlib.suppress(OSError):
-                pipe.close()
-        try:
-            status = self.process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            status = None
+        os.close(self.orders)
+        os.close(self.events)
+        status = self.process.wait(END_SECONDS)
         with contextlib.suppress(OSError):
             os.unlink(self.part)
         with contextlib.suppress(OSError):
@@ -99,16 +134,17 @@ class Stop(ArchiveError):
 
 
 class Pool:
-    """Runs tasks in at most `count` processes. `ended(task, event)` hears of each task's end, `moved(frames, size)` of
-    the state of those in work."""
+    """Runs tasks in at most `count` processes, which are forks of this one, without its `lock`. `ended(task, event)`
+    hears of each task's end, `moved(frames, size)` of the state of those in work."""
 
-    def __init__(self, order, folder, count, memory, stall, ended, moved):
-        self.order, self.folder, self.count = order, folder, count
+    def __init__(self, order, lock, count, memory, stall, ended, moved):
+        self.order, self.lock, self.count = order, lock, count
         self.memory, self.stall = memory, stall
         self.ended, self.moved = ended, moved
         self.selector, self.workers, self.number = selectors.DefaultSelector(), [], 0
         self.bad_starts, self.version = 0, None
         self.again = []  # tasks to try once more
+        self.template = work.Template(order["settings"])
 
     def __enter__(self):
         return self
@@ -117,6 +153,7 @@ class Pool:
         while self.workers:
             self._remove(self.workers[0])
         self.selector.close()
+        self.template.close()
 
     def check(self):
         """Starts a worker, and returns what it says of the version. ArchiveError where the settings can't be run."""
@@ -152,13 +189,15 @@ class Pool:
 
     def _add(self):
         self.number += 1
-        worker = Worker({**self.order, "part": os.path.join(self.folder, f"{self.number}.part")})
+        pipes = [pipe for worker in self.workers for pipe in (worker.orders, worker.events)]
+        order = {**self.order, "part": os.path.join(self.lock.folder, f"{self.number}.part")}
+        worker = Worker(order, [*self.lock.held, self.selector.fileno(), *pipes])
         self.workers.append(worker)
-        self.selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+        self.selector.register(worker.events, selectors.EVENT_READ, worker)
         return worker
 
     def _remove(self, worker):
-        self.selector.unregister(worker.process.stdout)
+        self.selector.unregister(worker.events)
         self.workers.remove(worker)
         return worker.kill()
 

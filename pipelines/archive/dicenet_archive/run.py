@@ -220,9 +220,7 @@ class Archive:
         self.progress = Progress(len(todo), sum(map(cost, todo)))
         tasks = [task_of(recording) for recording in todo]
         try:
-            with Pool(
-                order, self.lock.folder, count, memory, self.arguments.stall_timeout, self.ended, self.moved
-            ) as pool:
+            with Pool(order, self.lock, count, memory, self.arguments.stall_timeout, self.ended, self.moved) as pool:
                 self.write_settings(pool.check())
                 pool.run(tasks)
         finally:

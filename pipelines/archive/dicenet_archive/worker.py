@@ -2,64 +2,112 @@
 """A process that does one recording after the other, and tells its parent by lines of JSON: a decoder that crashes takes
 one recording with it."""
 
+import contextlib
 import ctypes
 import errno
 import gzip
 import json
 import os
 import signal
-import sys
 import time
 
 from .errors import ArchiveError, UsageError
 from .files import FATAL, put_in_place, readable, write_json
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
+NAME = b"archive-worker"  # as ps -o comm and top show it
 TELL_SECONDS = 0.5
 ENDINGS = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 
 
-def main():
-    """Reads an order from standard input, then tasks until that ends."""
-    talk = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no line of JSON
-    protect()
+class Template:
+    """What workers need, in the process that they are forked from, so that it is in memory once: GStreamer and, for
+    networks on the processor, models with their weights. ArchiveError where that can't be had."""
+
+    def __init__(self, settings):
+        try:
+            from .pipeline import Gst, make_networks
+        except ImportError as error:
+            raise ArchiveError(f"{error}: install python3-gi and gir1.2-gstreamer-1.0, and run this with Debian's own "
+                               "Python (/usr/bin/python3)") from None  # fmt: skip
+        with quiet():
+            Gst.init(None)
+            # A fork has only one thread, and no context of a GPU. These elements have neither, and are never used.
+            self.elements = [element for element in make_networks(settings, 1) if stays_on_processor(element)]
+            for element in self.elements:
+                start(element)
+
+    def close(self):
+        stop(self.elements)
+
+
+def stays_on_processor(element):
+    if not element.find_property("backend"):
+        return False
+    if element.get_property("backend").value_nick == "auto":
+        element.set_property("backend", "cpu")
+    return element.get_property("backend").value_nick == "cpu"
+
+
+@contextlib.contextmanager
+def quiet():
+    """Libraries print to nowhere, except where somebody looks for a fault."""
+    if os.environ.get("GST_DEBUG"):
+        yield
+        return
+    kept = os.dup(2)
+    to_nowhere(2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def to_nowhere(*descriptors):
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def run(parent, orders, events):
+    """In a forked process: reads an order from the pipe `orders`, then tasks until that ends, and tells what becomes of
+    them by the pipe `events`. Returns the exit status."""
+    protect(parent)
+    to_nowhere(*((0, 1) if os.environ.get("GST_DEBUG") else (0, 1, 2)))
+    talk = os.fdopen(events, "w", encoding="utf-8")
 
     def tell(**event):
         talk.write(json.dumps(event) + "\n")
         talk.flush()
 
     try:
-        order = json.loads(sys.stdin.buffer.readline())
-        work(order, tell)
+        with os.fdopen(orders, "rb") as lines:
+            work(lines, tell)
     except BrokenPipeError:
         return 1
     except ArchiveError as error:
         tell(event="refused", reason=str(error), status=error.status)
         return 1
-    except ImportError as error:
-        tell(event="refused", status=1, reason=f"{error}: install python3-gi and gir1.2-gstreamer-1.0, and run this with "
-             "Debian's own Python (/usr/bin/python3)")  # fmt: skip
-        return 1
     return 0
 
 
-def protect():
+def protect(parent):
     """Ends with the parent, however that ends; signals are the parent's to handle."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(os.environ["DICENET_ARCHIVE_PARENT"]):  # it ended before that was set
-        sys.exit(1)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_NAME, NAME)
+    if os.getppid() != parent:  # it ended before that was set
+        os._exit(1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
 
-def work(order, tell):
-    from .pipeline import Gst  # may lack GStreamer: main() says so
-
-    Gst.init(None)
-    worker = Worker(order, tell)
+def work(lines, tell):
+    worker = Worker(json.loads(lines.readline()), tell)
     tell(event="ready", version=worker.version)
-    for line in sys.stdin.buffer:
+    for line in lines:
         worker.do(json.loads(line))
     worker.close()
 
@@ -84,10 +132,7 @@ class Worker:
         self.thumbnails = Thumbnails()
 
     def close(self):
-        from .pipeline import Gst
-
-        for element in self.warm:
-            element.set_state(Gst.State.NULL)
+        stop(self.warm)
         self.thumbnails.close()
 
     def do(self, task):
@@ -223,5 +268,8 @@ def start(element):
     element.set_bus(None)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def stop(elements):
+    from .pipeline import Gst
+
+    for element in elements:
+        element.set_state(Gst.State.NULL)
