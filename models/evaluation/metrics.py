@@ -184,6 +184,9 @@ CANDIDATES = np.arange(5, 96) / 100
 # F1 of dicenet-detect, -detect-small and -classify was 0.4, 0.3 and 0.0 points higher, the overall F1 0.1, -0.4 and 0.3;
 # with 0, the former 0.8, 1.6 and -3.2, the latter -1.4, -1.2 and -0.5.
 ENOUGH = 50
+# For a detector, a wrong box counts as much as this many that are missed: photos of lists are of something, most frames of
+# a camera are not.
+WRONG = 2
 
 
 def rates(decisions, thresholds):
@@ -214,25 +217,28 @@ def counts(decisions):
     return at_least(decisions.verdicts == 1), at_least(decisions.verdicts >= 0)
 
 
-def best_threshold(decisions):
-    """The threshold with the best F1 of all classes together, and this F1, which is 0 if nothing is right."""
+def best_threshold(decisions, wrong=1):
+    """The threshold with the best F1 of all classes together, in which what is wrong counts `wrong` times, and the F1
+    there, which is 0 if nothing is right."""
     right, said = (np.sum(x, axis=1) for x in counts(decisions))
-    f1 = 2 * right / np.maximum(said + decisions.there.sum(), 1)
-    return float(CANDIDATES[_best(f1)]), float(f1.max())
+    there = decisions.there.sum()
+    best = _best(right, said, there, wrong)
+    return float(CANDIDATES[best]), float(2 * right[best] / max(said[best] + there, 1))
 
 
-def chosen_thresholds(decisions):
+def chosen_thresholds(decisions, wrong=1):
     """A threshold for each class, with two decimals: between that with the best F1 of all classes and that with its own
-    best F1, the nearer to the latter the more is right there."""
+    best F1, as best_threshold() has it, the nearer to the latter the more is right there."""
     right, said = counts(decisions)
-    best = np.array([_best(f1) for f1 in (2 * right / np.maximum(said + decisions.there, 1)).T])
+    best = np.array([_best(*of_class, wrong) for of_class in zip(right.T, said.T, decisions.there)])
     known = right[best, np.arange(len(best))]
-    common, _ = best_threshold(decisions)
+    common, _ = best_threshold(decisions, wrong)
     return np.round(common + known / (known + ENOUGH) * (CANDIDATES[best] - common), 2)
 
 
-def _best(f1):
+def _best(right, said, there, wrong):
     """The row with the best F1. Of those that are equally good, the middle one is the farthest from worse ones."""
+    f1 = 2 * right / np.maximum(right + wrong * (said - right) + there, 1)
     best = np.flatnonzero(f1 >= f1.max() - 1e-9)
     return best[len(best) // 2]
 

@@ -41,12 +41,12 @@ def judge(options):
     return figures["decisions"], plugin, evaluate.COLUMNS[kind][0]
 
 
-def choose(decisions, lists):
+def choose(decisions, plugin, lists):
     if not metrics.best_threshold(decisions)[1]:
         raise ModelError(
             f"{', '.join(lists)}: the model finds nothing of what is there, so that no threshold is better than another"
         )
-    return metrics.chosen_thresholds(decisions).tolist()
+    return metrics.chosen_thresholds(decisions, metrics.WRONG if plugin.task == "detect" else 1).tolist()
 
 
 def print_choice(decisions, plugin, chosen, count):
@@ -88,7 +88,7 @@ def main(argv=None):
     options = parse(argv)
     try:
         decisions, plugin, count = judge(options)
-        chosen = choose(decisions, options.lists)
+        chosen = choose(decisions, plugin, options.lists)
         print_choice(decisions, plugin, chosen, count)
         if options.write:
             write(plugin.path, chosen)

@@ -52,7 +52,7 @@ def average_precision(photos, names):
     return {
         "ap50": mean(figures["ap50"], there),
         "ap": mean(figures["ap"], there),
-        **best(figures["decisions"], names),
+        **best(figures["decisions"], names, metrics.WRONG),
         "classes": by_name(names, figures["ap50"], there),
     }
 
@@ -64,11 +64,11 @@ def objects(boxes, classes, labelled):
     return metrics.Objects(boxes[real], classes[real], boxes[regions], hidden, set(np.flatnonzero(labelled)))
 
 
-def best(decisions, names):
-    """The highest F1 with one threshold for all classes, this threshold, and one for each class: the model's defaults
+def best(decisions, names, wrong=1):
+    """The best threshold for all classes, the F1 there, and one threshold for each class: the model's defaults
     (docs/training.md). None of the latter if nothing was found."""
-    threshold, f1 = metrics.best_threshold(decisions)
-    thresholds = dict(zip(names, metrics.chosen_thresholds(decisions).tolist())) if f1 else {}
+    threshold, f1 = metrics.best_threshold(decisions, wrong)
+    thresholds = dict(zip(names, metrics.chosen_thresholds(decisions, wrong).tolist())) if f1 else {}
     return {"best_f1": f1, "best_threshold": threshold, "thresholds": thresholds}
 
 

@@ -290,6 +290,15 @@ class Thresholds(unittest.TestCase):
         self.assertAlmostEqual(low, 0.25, delta=0.02)
         self.assertAlmostEqual(high, 0.75, delta=0.02)
 
+    def test_wrong_counts_more(self):
+        """Half of the right ones are among wrong ones: worth it, unless these count thrice. F1 is told as usual."""
+        decisions = self.decisions(([0.35] * 100 + [0.8] * 100, [0.35] * 90, 0))
+        for wrong, low, high, f1 in (1, 0.05, 0.35, 400 / 490), (3, 0.36, 0.8, 200 / 300):
+            common, best = metrics.best_threshold(decisions, wrong)
+            (own,) = metrics.chosen_thresholds(decisions, wrong)
+            self.assertTrue(low <= common <= high and low <= own <= high, (wrong, common, own))
+            self.assertAlmostEqual(best, f1)
+
     def test_few(self):
         """A class with few objects stays near the threshold of all, wherever its few scores are."""
         many = self.separate(100 * metrics.ENOUGH, 0.3, 0.4)
