@@ -32,14 +32,13 @@ def make_optimizer(config, net, slow):
     ]
     for group in groups:
         group["initial_lr"] = group["lr"]
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, betas=(config.momentum, 0.999))
-    if config.optimizer == "muon":
-        return Muon(groups, (config.momentum, 0.999))
+    if config.optimizer in ("adamw", "muon"):
+        kind = Muon if config.optimizer == "muon" else torch.optim.AdamW
+        return kind(groups, betas=(config.momentum, 0.999))
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(torch.optim.AdamW):
     """Muon (Jordan, 2024) for matrices: 1 x 1 convolutions and fully connected layers. A step is the nearest orthogonal
     matrix to the momentum, so that what few photos show moves the weights as much as what all show. Its size is that of
     AdamW's (Liu et al., 2025: "Muon is scalable"), which all other tensors have, so that one learning rate does for
@@ -48,41 +47,28 @@ class Muon(torch.optim.Optimizer):
     MOMENTUM = 0.95
     LEAST = 16  # rows and columns; smaller matrices gain nothing
     SCALE = 0.2  # the usual root mean square of AdamW's steps
-    EPSILON = 1e-8
-
-    def __init__(self, groups, betas):
-        super().__init__(groups, {"lr": 0.0, "weight_decay": 0.0})
-        self.betas = betas
 
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
             for weight in group["params"]:
-                if weight.grad is not None:
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    move = self.of_matrix if self.is_matrix(weight) else self.of_vector
-                    move(weight, weight.grad, self.state[weight], group["lr"])
+                if weight.grad is not None and self.is_matrix(weight):
+                    self.move(weight, group["lr"], group["weight_decay"])
+                    weight.grad = None  # AdamW leaves it alone
+        super().step()
 
     def is_matrix(self, weight):
-        return prod(weight.shape[2:]) == 1 and weight.ndim >= 2 and min(weight.shape[:2]) >= self.LEAST
+        return weight.ndim >= 2 and prod(weight.shape[2:]) == 1 and min(weight.shape[:2]) >= self.LEAST
 
-    def of_matrix(self, weight, slope, state, lr):
+    def move(self, weight, lr, weight_decay):
+        state = self.state[weight]
         if not state:
-            state["first"] = torch.zeros_like(weight)
-        first = state["first"].lerp_(slope, 1 - self.MOMENTUM)
-        ahead = slope.lerp(first, self.MOMENTUM).flatten(1)
+            state["momentum"] = torch.zeros_like(weight)
+            state["step"] = torch.zeros(())  # AdamW looks at it when a state is loaded
+        momentum = state["momentum"].lerp_(weight.grad, 1 - self.MOMENTUM)
+        ahead = weight.grad.lerp(momentum, self.MOMENTUM).flatten(1)
         scale = self.SCALE * max(ahead.shape) ** 0.5
-        weight.add_(orthogonal(ahead).view_as(weight), alpha=-lr * scale)
-
-    def of_vector(self, weight, slope, state, lr):
-        if not state:
-            state["first"], state["second"] = torch.zeros_like(weight), torch.zeros_like(weight)
-            state["steps"] = torch.zeros(())
-        state["steps"] += 1
-        slow, fast = (1 - beta ** state["steps"].item() for beta in self.betas)
-        first = state["first"].lerp_(slope, 1 - self.betas[0])
-        second = state["second"].lerp_(slope.square(), 1 - self.betas[1])
-        weight.addcdiv_(first, (second / fast).sqrt_().add_(self.EPSILON), value=-lr / slow)
+        weight.mul_(1 - lr * weight_decay).add_(orthogonal(ahead).view_as(weight), alpha=-lr * scale)
 
 
 def orthogonal(matrix):

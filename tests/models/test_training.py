@@ -999,7 +999,7 @@ class Arithmetic(unittest.TestCase):
         net = torch.nn.Sequential(torch.nn.Conv2d(32, 24, 1), torch.nn.Conv2d(24, 24, 3))
         groups = [{"params": list(net.parameters()), "lr": 1e-2, "weight_decay": 0.1}]
         other = copy.deepcopy(net)
-        mine, theirs = optimise.Muon(groups, (0.9, 0.999)), torch.optim.AdamW(other.parameters(), 1e-2, weight_decay=0.1)
+        mine, theirs = optimise.Muon(groups), torch.optim.AdamW(other.parameters(), 1e-2, weight_decay=0.1)
         before = net[0].weight.clone()
         for _ in range(3):
             x = torch.randn(2, 32, 5, 5)
