@@ -192,22 +192,24 @@ static GArray *
 list_groups (const Frame *frame, const GArray *objects)
 {
   GArray *groups = g_array_new (FALSE, FALSE, sizeof (Group));
-  const GstDicenetObject *all = (const GstDicenetObject *) objects->data;
   gpointer state = NULL;
   guint at = 0;
 
   for (GstDicenetMeta *meta; (meta = gst_buffer_iterate_dicenet_meta (frame->buffer, &state));) {
     if (meta->result->task != GST_DICENET_TASK_DETECT)
       continue;
-    const Group group = { .result = meta->result,
-                          .objects = all + at,
-                          .n = gst_dicenet_meta_get_n_detections (meta),
-                          .time = time_of_result (frame, meta) };
+    Group group = { .result = meta->result,
+                    .n = gst_dicenet_meta_get_n_detections (meta),
+                    .time = time_of_result (frame, meta) };
+    if (group.n > 0)
+      group.objects = &g_array_index (objects, GstDicenetObject, at);
     g_array_append_val (groups, group);
     at += group.n;
   }
   if (at < objects->len) {
-    const Group group = { .objects = all + at, .n = objects->len - at, .time = frame->moment->now };
+    const Group group = { .objects = &g_array_index (objects, GstDicenetObject, at),
+                          .n = objects->len - at,
+                          .time = frame->moment->now };
     g_array_append_val (groups, group);
   }
   return groups;

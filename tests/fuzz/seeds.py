@@ -131,17 +131,18 @@ def caps(kind, width, height, more=0, fractions=b""):
 def elements():
     segment = bytes([1, 1, 0, 0, 0, 0, 0, 0])
     frame = bytes([0, 0, 7, 128])
-    for element in range(9):
+    for element in range(13):  # as many as fuzz-elements.c has
         for kind in (0, 6, 10, 12, 14, 16):
             yield bytes([element]) + caps(kind, 64, 48) + segment + 3 * frame
         yield bytes([element]) + caps(12, 33, 31, 3, bytes([6, 5, 8, 0])) + segment + frame + bytes([120]) + caps(
             0, 20, 60
         ) + frame
         yield bytes([element]) + caps(3, 64, 48) + segment + frame + bytes([150, 10]) + segment + frame + bytes([150, 4])
+        no_boxes = bytes([1, 1, 0])
         boxes = bytes([1, 1, 3]) + bytes([1, 128 + 8] + 4 * [0, 160, 1]) * 3
         mask = bytes([2, 1, 20, 20]) + bytes(range(64))
         classes = bytes([0, 1, 3, 1, 136, 2, 136, 3, 136])
-        for result in (boxes, mask, classes):
+        for result in (no_boxes, boxes, mask, classes):
             yield bytes([element]) + caps(0, 128, 96) + segment + bytes([0, 64, 7, 128]) + result + frame
         for state in range(4):
             yield bytes([element]) + caps(1, 40, 40) + segment + frame + bytes([230, state, 1, 120]) + caps(
