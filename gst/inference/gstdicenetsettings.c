@@ -44,7 +44,7 @@ void
 gst_dicenet_settings_init (GstDicenetSettings *self)
 {
   *self = (GstDicenetSettings){ .device_id = -1,
-                                .precision = DICENET_PRECISION_FLOAT32,
+                                .precision = DICENET_PRECISION_AUTO,
                                 .inference_size = g_strdup (DEFAULT_INFERENCE_SIZE) };
 }
 
@@ -163,7 +163,7 @@ gst_dicenet_settings_install (GObjectClass *klass)
       klass, GST_DICENET_SETTING_PRECISION,
       g_param_spec_enum ("precision", "Precision",
                          "Precision of the computation; if the machine does not support it, float32 with a warning",
-                         GST_TYPE_DICENET_PRECISION, DICENET_PRECISION_FLOAT32, flags));
+                         GST_TYPE_DICENET_PRECISION, DICENET_PRECISION_AUTO, flags));
   g_object_class_install_property (
       klass, GST_DICENET_SETTING_THREADS,
       g_param_spec_uint ("threads", "Threads", "Number of CPU threads; 0 for one per processor", 0, 1024, 0, flags));

@@ -27,7 +27,7 @@ gchar *
 launch_line (const gchar *element, const gchar *extra)
 {
   gchar *model = model_path (element + strlen ("dicenet"));
-  gchar *line = g_strdup_printf ("%s model=\"%s\" threads=1 %s", element, model, extra ? extra : "");
+  gchar *line = g_strdup_printf ("%s model=\"%s\" threads=1 precision=float32 %s", element, model, extra ? extra : "");
 
   g_free (model);
   return line;

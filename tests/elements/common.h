@@ -12,7 +12,8 @@ int run_tests (int argc, char **argv, const gchar *name, TCase *tests);
 /** Path of the small random model for a task: "classify", "detect" or "segment". */
 gchar *model_path (const gchar *task);
 
-/** "dicenetsegment model=... threads=1 EXTRA": an element with the model of its task, for gst_parse_launch(). */
+/** "dicenetsegment model=... threads=1 precision=float32 EXTRA": an element with the model of its task, for
+ * gst_parse_launch(); it computes the same on every processor. */
 gchar *launch_line (const gchar *element, const gchar *extra);
 
 /** An element or several in a harness with a bus, without caps. */

@@ -406,7 +406,7 @@ GST_START_TEST (test_precision_that_is_not_there)
   const GParamSpecEnum *values = G_PARAM_SPEC_ENUM (property);
 
   set_model (element, "detect");
-  fail_unless_equals_string (g_enum_get_value (values->enum_class, values->default_value)->value_nick, "float32");
+  fail_unless_equals_string (g_enum_get_value (values->enum_class, values->default_value)->value_nick, "auto");
   g_setenv ("DICENET_CPU_MASK", "7", TRUE);
   gst_util_set_object_arg (G_OBJECT (element), "precision", "bfloat16");
   fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED), GST_STATE_CHANGE_SUCCESS);
