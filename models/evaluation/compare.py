@@ -7,7 +7,7 @@
 
 Our models run in a pipeline, on photos squeezed to their size, or to WxH; teachers run as their script does. Times are
 those of the network on one thread, medians of rounds in which all take turns: processor time, which other programs
-change little. Writes detectors.csv and detectors.svg; docs/evaluation.md says what a folder of teachers needs.
+change little. --precision auto,float32 shows what the elements do unless told otherwise, and single precision. Writes detectors.csv and detectors.svg; docs/evaluation.md says what a folder of teachers needs.
 """
 
 import argparse
@@ -27,21 +27,25 @@ from errors import ModelError
 from teachers import FOLDER, TEACHERS, Teachers
 
 TITLES = {"yolox": "YOLOX-nano", "nanodet": "NanoDet-Plus-m", "picodet": "PicoDet-S"}
+PRECISIONS = "auto", "float32", "bfloat16", "int8"
 KEPT = 0.01  # minimum score of what counts, as in evaluate.py
 LEFT, TOP, WIDTH, HEIGHT, RIGHT, BOTTOM = 50, 34, 560, 320, 110, 44  # of the plot
 SPACE = 120, 16  # that the name of a detector takes
 FONT = 'font-family="sans-serif" font-size="13"'
-COLUMNS = ("detector", "size", "ms", "AP50", "AP50:95")
+COLUMNS = ("detector", "size", "precision", "ms", "AP50", "AP50:95")
 
 
 class Ours:
-    def __init__(self, text, options):
+    def __init__(self, text, precision, options):
         self.model, _, size = text.partition("@")
-        self.plugin, self.pictures, kind = evaluate.begin(self.model, options.list, options.limit, 1)
+        properties = [("precision", precision)]
+        self.plugin, self.pictures, kind = evaluate.begin(self.model, options.list, options.limit, 1, properties)
         if kind != "detect":
             raise ModelError(f"{self.model}: expected a detector")
         self.size = evaluate.parse_size(size) if size else self.plugin.size
         self.name = os.path.splitext(os.path.basename(self.plugin.path))[0]
+        self.session = self.open(precision)
+        self.precision = self.session.get_precision().value_nick
 
     def judge(self):
         view = SimpleNamespace(shape=None, size=self.size, fit="squeeze", border=None)
@@ -49,21 +53,28 @@ class Ours:
             found, truths = evaluate.run(self.plugin, self.pictures, view, len(self.plugin.labels))
         return metrics.detection(found, truths, len(self.plugin.labels))
 
-    def network(self):
-        from gi.repository import Dicenet, GLib
+    def open(self, precision):
+        from gi.repository import Dicenet
 
         options = Dicenet.Options.new()
         options.set_threads(1)
-        session = Dicenet.Session.new(Dicenet.Model.load(self.plugin.path), options)
+        options.set_precision(getattr(Dicenet.Precision, precision.upper()))
+        return Dicenet.Session.new(Dicenet.Model.load(self.plugin.path), options)
+
+    def network(self):
+        from gi.repository import Dicenet, GLib
+
         request = Dicenet.Request.new()
         request.set_size(*self.size)
         request.set_decode(False)
         pixels = GLib.Bytes.new(np.random.default_rng(1).bytes(4 * self.size[0] * self.size[1]))
         given = pixels, Dicenet.PixelFormat.RGBX, *self.size, request
-        return lambda: session.run_bytes(*given)
+        return lambda: self.session.run_bytes(*given)
 
 
 class Theirs:
+    precision = "float32"
+
     def __init__(self, name, teachers, pictures, labels):
         self.name, self.teachers, self.pictures, self.labels = TITLES[name], teachers, pictures, labels
         self.detector = teachers.all[name]
@@ -103,7 +114,8 @@ def row_of(detector, figures, ms):
     there = figures["objects"] > 0
     mean = {key: 100 * float(figures[key][there].mean()) for key in ("ap50", "ap")}
     size = "{} x {}".format(*detector.size)
-    return dict(zip(COLUMNS, (detector.name, size, round(ms, 1), round(mean["ap50"], 1), round(mean["ap"], 1))))
+    figures = round(ms, 1), round(mean["ap50"], 1), round(mean["ap"], 1)
+    return dict(zip(COLUMNS, (detector.name, size, detector.precision, *figures)))
 
 
 def plot(rows):
@@ -127,8 +139,9 @@ def plot(rows):
     parts.append(f'<text x="{right}" y="{below}" text-anchor="end">ms per picture, one thread</text>')
     parts.append(f'<text x="{LEFT - 30}" y="{TOP - 12}">AP50, %</text>')
     named = []
-    for name in dict.fromkeys(row["detector"] for row in rows):
-        mine = sorted((row for row in rows if row["detector"] == name), key=lambda row: row["ms"])
+    for name, precision in dict.fromkeys((row["detector"], row["precision"]) for row in rows):
+        mine = [row for row in rows if (row["detector"], row["precision"]) == (name, precision)]
+        mine.sort(key=lambda row: row["ms"])
         points = [place(row["ms"], row["AP50"]) for row in mine]
         colour = "#777" if name in TITLES.values() else "#0b6e4f"
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -138,13 +151,14 @@ def plot(rows):
         while any(abs(x - other) < SPACE[0] and abs(y - height) < SPACE[1] for other, height in named):
             y -= 1
         named.append((x, y))
-        parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" fill="{colour}">{escape(name)}</text>')
+        title = name if name in TITLES.values() else f"{name}, {precision}"
+        parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" fill="{colour}">{escape(title)}</text>')
     box = f"0 0 {LEFT + WIDTH + RIGHT} {TOP + HEIGHT + BOTTOM}"
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" {FONT}>{"".join(parts)}</svg>\n'
 
 
 def compare(options):
-    detectors = [Ours(text, options) for text in options.models]
+    detectors = [Ours(text, precision, options) for precision in options.precision for text in options.models]
     teachers = Teachers(options.teachers)
     teachers.load()
     first = detectors[0]
@@ -163,11 +177,21 @@ def compare(options):
         file.write(plot(rows))
 
 
+def parse_precisions(text):
+    unknown = [name for name in text.split(",") if name not in PRECISIONS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"'{unknown[0]}': expected some of {', '.join(PRECISIONS)}")
+    return text.split(",")
+
+
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("list", metavar="LIST", help="photos and the truth about them, as in evaluate.py")
     parser.add_argument("models", nargs="+", metavar="MODEL[@WxH]", help="a detector, and a size other than its own")
     parser.add_argument("--teachers", default=FOLDER, metavar="DIR", help="their folder (../shared/teachers)")
+    parser.add_argument(
+        "--precision", type=parse_precisions, default=["auto"], metavar="P[,P...]", help="of ours, each in turn (auto)"
+    )
     parser.add_argument("--rounds", type=int, default=30, metavar="N", help="of measuring times (30)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N photos")
     parser.add_argument("--output", default=".", metavar="DIR")

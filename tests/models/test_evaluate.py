@@ -39,6 +39,7 @@ import metrics  # noqa: E402
 import pictures  # noqa: E402
 from errors import ModelError  # noqa: E402
 
+AGAINST = ["--against-pytorch"] if TORCH else []
 SIZES = ((64, 48), (96, 80), (50, 70), (81, 33))
 DATA = os.path.join(common.SHARED, "data")
 CHECKPOINT = os.path.join(common.SHARED, "models", "edgenets", "dicenet_s_0.5_pascal_384x384.pth")
@@ -66,17 +67,16 @@ class TestCase(common.TestCase):
             photo(i, size).save(self.path(folder, f"{i}.png"))
         return [photo(i, size) for i, size in enumerate(SIZES)]
 
-    def truth(self, path, photos, size=(64, 48)):
-        plugin = Plugin(path)
+    def truth(self, path, photos, size=(64, 48), precision="float32"):
+        plugin = Plugin(path, properties=[("precision", precision)])
         found = [plugin.run(p, size) for p in photos]
         plugin.close()
         return found, plugin.labels
 
-    def evaluate(self, *arguments):
+    def evaluate(self, *arguments, precision="float32"):
         report = self.path("report.json")
-        process = common.run_script(
-            os.path.join("evaluation", "evaluate.py"), *arguments, "--json", report, "--force", timeout=300
-        )
+        options = "--set", f"precision={precision}", "--json", report, "--force"
+        process = common.run_script(os.path.join("evaluation", "evaluate.py"), *arguments, *options, timeout=300)
         self.assertEqual(process.returncode, 0, process.stderr)
         with open(report, encoding="utf-8") as file:
             return json.load(file), process.stdout
@@ -129,13 +129,14 @@ class Compare(TestCase):
         listed = self.coco(photos, found, labels)
         self.file("run_teacher.py", SCRIPT.encode())
         teachers = ("--teachers", self.folder)
-        process = self.call(listed, model, model + "@32x32", *teachers)
+        process = self.call(listed, model, model + "@32x32", "--precision", "float32", *teachers)
         self.assertEqual(process.returncode, 0, process.stderr)
         with open(self.path("detectors.csv"), encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         name = os.path.splitext(os.path.basename(model))[0]
         expected = [name, name, "YOLOX-nano", "NanoDet-Plus-m", "PicoDet-S"]
         self.assertEqual([row["detector"] for row in rows], expected)
+        self.assertEqual({row["precision"] for row in rows}, {"float32"})
         self.assertEqual([row["size"] for row in rows], ["64 x 48", "32 x 32", *["48 x 32"] * 3])
         self.assertEqual((rows[0]["AP50"], rows[0]["AP50:95"]), ("100.0", "100.0"))
         self.assertLess(float(rows[1]["AP50"]), 100)
@@ -143,15 +144,18 @@ class Compare(TestCase):
         self.assertTrue(all(float(row["ms"]) >= 0 for row in rows))
         # An a in the corner of each photo is found by the teachers.
         corner = [metrics.Found(np.array([[0, 0, 10, 10.0]]), np.array([1]), np.ones(1)) for _ in photos]
-        process = self.call(self.coco(photos, corner, labels), model, *teachers)
+        process = self.call(self.coco(photos, corner, labels), model, "--precision", "int8,float32", *teachers)
         self.assertEqual(process.returncode, 0, process.stderr)
         with open(self.path("detectors.csv"), encoding="utf-8") as file:
-            self.assertEqual([row["AP50"] for row in csv.DictReader(file)][1:], ["100.0"] * 3)
+            rows = list(csv.DictReader(file))
+        self.assertEqual([row["AP50"] for row in rows][2:], ["100.0"] * 3)
+        self.assertEqual([row["precision"] for row in rows][:2], ["int8", "float32"])
         points = xml.etree.ElementTree.parse(self.path("detectors.svg")).findall(".//{*}circle")
-        self.assertEqual(len(points), 4)
+        self.assertEqual(len(points), 5)
         other = self.model("detect", "--classes", "2", "--labels", "background,a")
         self.assert_failed(self.call(listed, other, *teachers), "expected a detector of the teachers' classes, it has no b")
         self.assert_failed(self.call(listed, model, "--teachers", self.path("none")), "found no run_teacher.py")
+        self.assert_failed(self.call(listed, model, "--precision", "float33", *teachers), "'float33': expected some of")
         tags = self.model("classify", "--classes", "3", "--labels", "a,b,c", "--multi-label")
         self.assert_failed(self.call(listed, tags, *teachers), "expected a detector")
 
@@ -166,13 +170,12 @@ class Evaluate(TestCase):
             p.save(self.path("images", f"{i}.jpg"), format="PNG")  # lossless
             Image.fromarray(mask).save(self.path("masks", f"{i}.png"))
         listed = self.file("list.txt", b"0\n1\n2\n3\n")
-        against = ["--against-pytorch"] if TORCH else []
-        report, text = self.evaluate(model, listed, "--min-photos", "1", *against)
+        report, text = self.evaluate(model, listed, "--min-photos", "1", *AGAINST)
         self.assertAlmostEqual(report["overall"]["iou"], 1)
         self.assertIn("IoU", text)
         if TORCH:
             self.assertGreater(report["agreement"]["equal pixels"], 0.999)
-        report, _ = self.evaluate(model, listed, "--min-photos", "1", "--set", "precision=bfloat16")
+        report, _ = self.evaluate(model, listed, "--min-photos", "1", precision="bfloat16")
         self.assertGreater(report["overall"]["iou"], 0.5)
         # Half of one mask gets another class, and a strip of it becomes unknown.
         wrong = masks[1].copy()
@@ -208,8 +211,7 @@ class Evaluate(TestCase):
         found, labels = self.truth(model, photos)
         self.assertGreater(min(len(f.boxes) for f in found), 0)
         listed = self.coco(photos, found, labels)
-        against = ["--against-pytorch"] if TORCH else []
-        report, _ = self.evaluate(model, listed, *against)
+        report, _ = self.evaluate(model, listed, *AGAINST)
         self.assertAlmostEqual(report["overall"]["ap50"], 1)
         self.assertAlmostEqual(report["overall"]["ap"], 1)
         if TORCH:
@@ -243,8 +245,7 @@ class Evaluate(TestCase):
         # Category 0 marks regions to ignore, so no photo has the first class.
         boxes = np.array([(0.0, 0, 9, 9)] * 6)
         listed = self.coco(photos, [metrics.Found(boxes, range(1, 7), f[1:]) for f in found], labels, threshold=0.5)
-        against = ["--against-pytorch"] if TORCH else []
-        report, text = self.evaluate(model, listed, *against)
+        report, text = self.evaluate(model, listed, *AGAINST)
         self.assertAlmostEqual(report["overall"]["overall f1"], 1)
         self.assertAlmostEqual(report["overall"]["f1"], 1)
         self.assertIn("overall F1: 100.00", text)
@@ -455,8 +456,7 @@ class MorePhotos(TestCase):
         listed = os.path.join(DATA, "segment_val.txt")
         model = self.path("model.safetensors")
         self.assertEqual(common.run_script("convert.py", CHECKPOINT, model).returncode, 0)
-        against = ["--against-pytorch"] if TORCH else []
-        report, text = self.evaluate(model, listed, "--limit", "6", "--min-photos", "2", "--size", "256x256", *against)
+        report, text = self.evaluate(model, listed, "--limit", "6", "--min-photos", "2", "--size", "256x256", *AGAINST)
         print(text)
         self.assertGreater(report["classes"]["background"]["iou"], 0.7)
         if TORCH:
