@@ -67,17 +67,21 @@ def describe(model, arrays, metadata, options):
         own = (f"{name} {number:g}" for name, number in zip(info["labels"], info["thresholds"]) if name in seen)
         rows.append(("reports by default", f"what it is confident of by this or more: {', '.join(own)}"))
     rows += [(key, metadata[key]) for key in ("license", "description") if metadata.get(key)]
-    cost = "\n\nWhat the network costs per frame, in float32, in milliseconds:\n\n"
-    heads = ["processor", "threads", "size", "median", "processor time"]
-    return table(["", ""], rows, left=2) + cost + table(heads, costs(model, options))
+    cost = "\n\nWhat the network costs per frame, in milliseconds; the elements choose the fastest of these precisions:\n\n"
+    heads = ["processor", "precision", "threads", "size", "median", "processor time"]
+    return table(["", ""], rows, left=2) + cost + table(heads, costs(model, options), left=2)
 
 
 def costs(model, options):
-    """A row of results of `dicenet bench` on this machine for each number of threads."""
+    """A row of results of `dicenet bench` on this machine for each number of threads, and the elements' precision, if that
+    is another."""
+    given = [f"--seconds={options.bench_seconds}"]
     for count in options.bench_threads:
-        found = dicenet("bench", model, f"--threads={count}", f"--seconds={options.bench_seconds}")
-        size = f"{found['width']} x {found['height']}"
-        yield (processor(), found["threads"], size, f"{found['median_ms']:.1f}", f"{found['cpu_ms']:.1f}")
+        found = [dicenet("bench", model, f"--threads={count}", f"--precision={p}", *given) for p in ("float32", "auto")]
+        for one in found if found[1]["precision"] != "float32" else found[:1]:
+            size = f"{one['width']} x {one['height']}"
+            times = f"{one['median_ms']:.1f}", f"{one['cpu_ms']:.1f}"
+            yield (processor(), one["precision"], one["threads"], size, *times)
 
 
 def dicenet(command, model, *arguments):

@@ -147,6 +147,7 @@ class Card(TestCase):
             "Sees blobs.",
             "64 x 48",
             "in float32 |",
+            "| float32 | 1 | 64 x 48 |",
             "mean of the weights of 2 runs; of the last one: 123 photos, 45 steps",
             "| init | first.pth |",
             "| lr | 0.001 |",

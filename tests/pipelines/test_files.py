@@ -607,15 +607,16 @@ class Pictures(TestCase):
 
     def test_interlaced(self):
         """With 8 and with 10 bits, which deinterlace does not take; in the video and in the pictures."""
+        once = "--set", "inference-interval=100"
         for form in "I420", "I420_10LE":
             path, out = self.path(form + ".mp4"), self.path(form + ".mkv")
             common.launch("videotestsrc", "num-buffers=20", "horizontal-speed=8", "!",
                           f"video/x-raw,format={form},width=192,height=128,framerate=50/1", "!", "interlace",
                           "field-pattern=1:1", "!", "x264enc", "interlaced=true", "!", "h264parse", "!", "mp4mux", "!", "filesink", f"location={path}")  # fmt: skip
             self.assertGreater(self.combing(path, 4), COMBED)
-            self.assert_done(self.run_script("annotate.sh", path, out))
+            self.assert_done(self.run_script("annotate.sh", *once, path, out))
             self.assertLess(self.combing(out, 4), SMOOTH, form)
-            self.assert_done(self.run_script("demo.sh", "--as-is", path))
+            self.assert_done(self.run_script("demo.sh", "--as-is", *once, path))
             self.assertLess(self.combing(self.path("o", form, "frame-000.png"), 0), SMOOTH, form)
 
 
