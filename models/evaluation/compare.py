@@ -30,7 +30,7 @@ TITLES = {"yolox": "YOLOX-nano", "nanodet": "NanoDet-Plus-m", "picodet": "PicoDe
 PRECISIONS = "auto", "float32", "bfloat16", "int8"
 KEPT = 0.01  # minimum score of what counts, as in evaluate.py
 LEFT, TOP, WIDTH, HEIGHT, RIGHT, BOTTOM = 50, 34, 560, 320, 110, 44  # of the plot
-SPACE = 120, 16  # that the name of a detector takes
+LETTER, LINE = 7.5, 16  # size of a letter of a name
 FONT = 'font-family="sans-serif" font-size="13"'
 COLUMNS = ("detector", "size", "precision", "ms", "AP50", "AP50:95")
 
@@ -138,7 +138,7 @@ def plot(rows):
     right, below = LEFT + WIDTH, TOP + HEIGHT + 34
     parts.append(f'<text x="{right}" y="{below}" text-anchor="end">ms per picture, one thread</text>')
     parts.append(f'<text x="{LEFT - 30}" y="{TOP - 12}">AP50, %</text>')
-    named = []
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in (place(row["ms"], row["AP50"]) for row in rows)]
     for name, precision in dict.fromkeys((row["detector"], row["precision"]) for row in rows):
         mine = [row for row in rows if (row["detector"], row["precision"]) == (name, precision)]
         mine.sort(key=lambda row: row["ms"])
@@ -147,14 +147,27 @@ def plot(rows):
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>' for x, y in points]
-        x, y = points[-1]
-        while any(abs(x - other) < SPACE[0] and abs(y - height) < SPACE[1] for other, height in named):
-            y -= 1
-        named.append((x, y))
         title = name if name in TITLES.values() else f"{name}, {precision}"
-        parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" fill="{colour}">{escape(title)}</text>')
+        left, top = free_place(points[-1], LETTER * len(title), taken)
+        taken.append((left, top, left + LETTER * len(title), top + LINE))
+        parts.append(f'<text x="{left:.1f}" y="{top + 12:.1f}" fill="{colour}">{escape(title)}</text>')
     box = f"0 0 {LEFT + WIDTH + RIGHT} {TOP + HEIGHT + BOTTOM}"
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" {FONT}>{"".join(parts)}</svg>\n'
+
+
+def free_place(point, width, taken):
+    """Left and top of a text of this width near a point, where no other thing is: beside it, or above or below."""
+    x, y = point
+    places = [(x + 8, y - LINE / 2)]
+    for k in range(20):
+        above, below = y - 8 - LINE * (k + 1), y + 8 + LINE * k
+        places += [(left, top) for top in (above, below) for left in (x - width / 2, x - width + 8, x - 4)]
+    for left, top in places:
+        right, bottom = left + width, top + LINE
+        inside = left >= LEFT - 5 and right <= LEFT + WIDTH + RIGHT and 0 <= top and bottom <= TOP + HEIGHT
+        if inside and all(right <= a or c <= left or bottom <= b or d <= top for a, b, c, d in taken):
+            return left, top
+    return places[0]
 
 
 def compare(options):

@@ -7,6 +7,7 @@ test more.
 """
 
 import csv
+import itertools
 import json
 import os
 import subprocess
@@ -122,6 +123,15 @@ class Compare(TestCase):
         script = os.path.join("evaluation", "compare.py")
         return common.run_script(script, *arguments, "--rounds", "2", "--output", self.folder, timeout=300)
 
+    def check_names(self):
+        """In the plot; none is drawn over another."""
+        texts = xml.etree.ElementTree.parse(self.path("detectors.svg")).findall(".//{*}text[@fill]")
+        self.assertEqual(len(texts), 5)
+        boxes = [(float(t.get("x")), float(t.get("y")), 7 * len(t.text)) for t in texts]
+        for (left, y, width), (other, height, further) in itertools.combinations(boxes, 2):
+            beside = left + width <= other or other + further <= left
+            self.assertTrue(beside or abs(y - height) >= 12, [t.text for t in texts])
+
     def test_compare(self):
         model = self.model("detect", "--classes", "3", "--labels", "background,a,b", "--objects", "60")
         photos = self.photos()
@@ -152,6 +162,7 @@ class Compare(TestCase):
         self.assertEqual([row["precision"] for row in rows][:2], ["int8", "float32"])
         points = xml.etree.ElementTree.parse(self.path("detectors.svg")).findall(".//{*}circle")
         self.assertEqual(len(points), 5)
+        self.check_names()
         other = self.model("detect", "--classes", "2", "--labels", "background,a")
         self.assert_failed(self.call(listed, other, *teachers), "expected a detector of the teachers' classes, it has no b")
         self.assert_failed(self.call(listed, model, "--teachers", self.path("none")), "found no run_teacher.py")
