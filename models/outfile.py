@@ -3,9 +3,9 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import sys
-import tempfile
 
 from errors import ModelError
 
@@ -37,13 +37,12 @@ def open_whole(path, mode="wb", **options):
             return
         place = os.path.realpath(path)
         folder = os.path.dirname(place)
-        with tempfile.NamedTemporaryFile(mode, dir=folder, prefix=".dicenet-", delete=False, **options) as file:
-            temporary = file.name
+        # Its name is known before it is there, so that it goes whenever a signal comes.
+        temporary = os.path.join(folder, f".dicenet-{secrets.token_hex(8)}")
+        with open(temporary, mode.replace("w", "x"), **options) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # Sets the permissions that open() would have set; temporary files are private.
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, place)
         temporary = None
     except OSError as error:
@@ -63,12 +62,6 @@ def _is_descriptor(path):
 
 def _is_device(path):
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def run(main):

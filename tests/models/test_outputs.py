@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import common
 import numpy as np
@@ -58,6 +59,20 @@ class Files(TestCase):
             file.write(b"after")
             self.assertEqual(self.read("out"), b"before")
         self.assertEqual((self.read("out"), os.listdir(self.folder)), (b"after", ["out"]))
+
+    def test_stopped_at_once(self):
+        """By a signal that comes as soon as there is a file."""
+        real = open
+
+        def stopped(*arguments, **options):
+            real(*arguments, **options).close()
+            self.assertEqual(len(os.listdir(self.folder)), 1)
+            raise KeyboardInterrupt
+
+        with mock.patch("builtins.open", stopped), self.assertRaises(KeyboardInterrupt):
+            with outfile.open_whole(self.path("out")):
+                pass
+        self.assertEqual(os.listdir(self.folder), [])
 
     def test_a_link_stays(self):
         os.symlink(self.file("real", b"before"), self.path("link"))

@@ -3,7 +3,7 @@
 
 import contextlib
 import os
-import tempfile
+import secrets
 
 from .. import settings, slurm
 from ..errors import ArchiveError, UsageError
@@ -30,12 +30,12 @@ def replacing(path):
     """A binary file to write to, which takes the place of `path` at the end, and is gone if anything fails."""
     part = None
     try:
-        descriptor, part = tempfile.mkstemp(prefix=".dicenet-", suffix=".part", dir=os.path.dirname(path) or ".")
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o666 & ~current_umask())
+        # Its name is known before it is there, so that it goes whenever a signal comes.
+        part = os.path.join(os.path.dirname(path), f".dicenet-{secrets.token_hex(8)}.part")
+        with open(part, "xb") as file:
             yield file
             file.flush()
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
         os.replace(part, path)
         part = None
     except OSError as error:
@@ -44,9 +44,3 @@ def replacing(path):
         if part is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(part)
-
-
-def current_umask():
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
