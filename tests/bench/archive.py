@@ -57,6 +57,7 @@ def limit(clip, build, workers):
             "bench",
             model(task),
             "--threads=1",
+            "--precision=auto",
             "--seconds=2",
             "--json",
             "--size",

@@ -92,7 +92,8 @@ def run_element(element, properties, caps, frames):
 
 
 def run_bench(program, model, size, threads, seconds):
-    command = [program, "bench", model, "--size", size, "--threads", str(threads), "--seconds", f"{seconds:.1f}", "--json"]
+    command = [program, "bench", model, "--precision", "auto", "--size", size, "--threads", str(threads)]
+    command += ["--seconds", f"{seconds:.1f}", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"error: {done.stderr.strip()}")

@@ -56,7 +56,7 @@ def cost(arguments, program, element):
     rounds = []
     for _ in range(arguments.rounds):
         totals = [measure(pipeline)["CPU ms"] for pipeline in pipelines(arguments.clip, element, settings)]
-        network = program.milliseconds(model, 1, 0.5, "--size", size)
+        network = program.milliseconds(model, 1, 0.5, "--precision", "auto", "--size", size)
         decoder, inferred, drawn, written = totals
         rounds.append((decoder, network, inferred - decoder - network, drawn - inferred, written - drawn))
     return f"{element}, {size}", [statistics.median(part) for part in zip(*rounds)]

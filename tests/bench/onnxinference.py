@@ -75,9 +75,10 @@ def prepare(arguments, folder):
     theirs = f"onnxinference optimization-level=enable-all model-file={quoted(model)}"
     decoder = f"classifiertensordecoder class-confidence-threshold=0 labels-file={quoted(labels)}"
     sink = "fakesink name=sink sync=false"
+    ours = f"dicenetclassify model={quoted(os.path.abspath(arguments.model))} precision=float32"
     return {
         "onnxinference": f"{source} ! {scaled} ! {theirs} ! {decoder} ! {sink}",
-        "dicenetclassify": f"{source} ! dicenetclassify model={quoted(os.path.abspath(arguments.model))} ! {sink}",
+        "dicenetclassify": f"{source} ! {ours} ! {sink}",
     }
 
 

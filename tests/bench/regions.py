@@ -80,7 +80,7 @@ def run_element(element, model, size, picture, frames, rng):
 
 
 def run_bench(program, model, size):
-    command = [program, "bench", model, "--size", size, "--threads", "1", "--seconds", "0.5", "--json"]
+    command = [program, "bench", model, "--precision", "auto", "--size", size, "--threads", "1", "--seconds", "0.5", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"error: {done.stderr.strip()}")
