@@ -7,7 +7,8 @@
 
 Our models run in a pipeline, on photos squeezed to their size, or to WxH; teachers run as their script does. Times are
 those of the network on one thread, medians of rounds in which all take turns: processor time, which other programs
-change little. --precision auto,float32 shows what the elements do unless told otherwise, and single precision. Writes detectors.csv and detectors.svg; docs/evaluation.md says what a folder of teachers needs.
+change little. --precision auto,float32 shows what the elements do unless told otherwise, and single precision. Writes
+detectors.csv and detectors.svg; docs/evaluation.md says what a folder of teachers needs.
 """
 
 import argparse

@@ -1,14 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes the seeds of the fuzz targets: small inputs that reach much code, one folder per target.
+"""Writes the seeds of the fuzz targets: small inputs that reach much code, one folder per target."""
 
-seeds.py FOLDER
-"""
-
+import argparse
 import json
 import os
 import struct
-import sys
 
 METADATA = {
     "format": "dicenet",
@@ -168,6 +165,6 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: seeds.py FOLDER")
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", metavar="FOLDER", help="where they are written")
+    main(parser.parse_args().folder)
